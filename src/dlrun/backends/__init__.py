@@ -1,0 +1,242 @@
+"""Backends: everything that differs between frameworks, one file each with the same names.
+
+A backend's module imports its framework inside its functions, so that naming a backend costs
+nothing. :func:`start` sets the environment, which Keras and the frameworks read once, and imports
+them; a process can start one backend only.
+"""
+
+import importlib
+import importlib.util
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+from dlrun.errors import DlrunError
+
+
+class BackendModule(Protocol):
+    """What each module of this package offers.
+
+    ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
+    whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
+    lines that its libraries write to stderr when they start and that no user of a run needs.
+    """
+
+    PACKAGE: str
+    EXTRA: str
+    TRAINS: bool
+    HIDDEN: Sequence[str]
+    NOISE: Sequence[str]
+
+    def environment(self, kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+        """Variables to set before the framework is imported, unless the user has set them.
+
+        Args:
+            kind: The kind of device that will be used.
+            cache_dir: Where to keep compiled functions; None to keep none.
+        """
+
+    def version(self) -> str:
+        """The framework's version."""
+
+    def devices(self) -> list[str]:
+        """The devices that there are, as ``kind:index``."""
+
+    def use_device(self, device: str) -> None:
+        """Compute on one of :meth:`devices` from now on; called before Keras is imported."""
+
+    def default_device(self) -> str:
+        """The device, of :meth:`devices`, that the framework takes by itself."""
+
+    def seed(self, seed: int) -> None:
+        """Seed the framework's own generator; Keras' generators are variables of the model."""
+
+
+def names() -> list[str]:
+    """Every backend, by file name."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")
+
+
+def module(name: str) -> BackendModule:
+    """The module of a backend; its framework is not imported.
+
+    Raises:
+        DlrunError: If dlrun has no such backend.
+    """
+    if name not in names():
+        raise DlrunError(f"no backend '{name}'", hint=f"choose one of {', '.join(names())}")
+    return cast(BackendModule, importlib.import_module(f"dlrun.backends.{name}"))
+
+
+def installed() -> list[str]:
+    """The backends whose package is installed."""
+    return [name for name in names() if importlib.util.find_spec(module(name).PACKAGE)]
+
+
+def require(name: str, *, training: bool) -> None:
+    """Check that a backend can do what is asked, without importing anything.
+
+    Raises:
+        DlrunError: If it is not installed, or is to train and can't.
+    """
+    wanted = module(name)
+    usable = [n for n in installed() if module(n).TRAINS or not training]
+    choice = f"choose backend={usable[0]}" if usable else None
+    if training and not wanted.TRAINS:
+        raise DlrunError(
+            f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
+            hint=choice or "pip install 'dlrun[jax]'",
+        )
+    if importlib.util.find_spec(wanted.PACKAGE) is None:
+        why = "" if name == wanted.PACKAGE else f" (it needs {wanted.PACKAGE})"
+        install = f"pip install 'dlrun[{wanted.EXTRA}]'"
+        raise DlrunError(
+            f"backend '{name}' is not installed{why}",
+            hint=f"{install}, or {choice}" if choice else install,
+        )
+
+
+def start(
+    name: str, *, kind: str, index: int | None, precision: str, seed: int, cache: bool = False
+) -> tuple[BackendModule, str]:
+    """Import Keras on a backend and a device, seeded.
+
+    Args:
+        name: A backend that :func:`require` let pass.
+        kind: auto, cpu, gpu or tpu.
+        index: Which device of that kind; None for the first.
+        precision: A Keras dtype policy.
+        seed: Decides the initial weights.
+        cache: Keep compiled functions on disk, where the backend can.
+
+    Returns:
+        The backend's module, and the device in use as ``kind:index``.
+
+    Raises:
+        DlrunError: If the framework can't be imported, the device is not there, or this process
+            has Keras on another backend already.
+    """
+    backend = module(name)
+    cache_dir = _cache_dir() / name if cache else None
+    for variable, value in backend.environment(kind, cache_dir=cache_dir).items():
+        os.environ.setdefault(variable, value)
+    os.environ["KERAS_BACKEND"] = name
+    try:
+        with _hidden(backend.HIDDEN), _without_lines(backend.NOISE):
+            device = _choose_device(name, backend, kind, index)
+            import keras
+    except ImportError as error:
+        raise DlrunError(
+            f"backend '{name}' can't be imported: {error}", hint="see 'dlrun doctor'"
+        ) from error
+    if keras.backend.backend() != name:
+        raise DlrunError(
+            f"this process has Keras on '{keras.backend.backend()}', not on '{name}'",
+            hint="start another process for another backend",
+            exit_code=1,
+        )
+    keras.config.set_dtype_policy(precision)
+    random.seed(seed)  # Keras draws the seeds of initializers and layers from here
+    _seed_numpy(seed)
+    backend.seed(seed)
+    return backend, device
+
+
+def _choose_device(name: str, backend: BackendModule, kind: str, index: int | None) -> str:
+    devices = backend.devices()
+    if kind == "auto":
+        return backend.default_device()
+    wanted = f"{kind}:{index or 0}"
+    if wanted not in devices:
+        asked = kind if index is None else wanted
+        raise DlrunError(
+            f"device '{asked}' is not there: backend '{name}' has {', '.join(devices)}",
+            hint=f"choose device={devices[0].removesuffix(':0')}, or device=auto",
+        )
+    backend.use_device(wanted)
+    return wanted
+
+
+def _seed_numpy(seed: int) -> None:
+    import numpy as np
+
+    # For code of the user's that draws from NumPy's global generator.
+    np.random.seed(seed % 2**32)
+
+
+def _cache_dir() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "dlrun"
+
+
+@contextmanager
+def _hidden(packages: Sequence[str]) -> Iterator[None]:
+    """Let Keras and the framework find none of these optional packages while they are imported.
+
+    Keras imports matplotlib for a gallery of images, and jax for orbax also where jax is not the
+    backend; TensorFlow imports jax for its lite converter: up to a second that no run needs. Each
+    of these imports stands in a try of its own.
+    """
+    finder = _Hider([p for p in packages if p not in sys.modules])
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@contextmanager
+def _without_lines(noise: Sequence[str]) -> Iterator[None]:
+    """Leave out lines with these words from what native libraries write to stderr meanwhile.
+
+    They write to the file descriptor, which no setting of Python's reaches.
+    """
+    try:
+        stderr = os.dup(2) if noise else None
+    except OSError:  # closed by whoever started this process
+        stderr = None
+    if stderr is None:
+        yield
+        return
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            written.seek(0)
+            for line in written:
+                if not any(words.encode() in line for words in noise):
+                    os.write(2, line)
+
+
+class _Hider(MetaPathFinder):
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = packages
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname in self._packages:
+            raise ModuleNotFoundError(f"No module named '{fullname}'", name=fullname)
+        return None
+
+
+def keras_versions(name: str) -> dict[str, Any]:
+    """The versions of Keras, of the backend's framework and of NumPy, once started."""
+    import keras
+    import numpy as np
+
+    return {"keras": keras.__version__, name: module(name).version(), "numpy": np.__version__}

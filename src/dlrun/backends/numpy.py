@@ -1,0 +1,40 @@
+"""NumPy: for evaluation and prediction where no framework's kernels are wanted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+PACKAGE = "jax"  # Keras computes this backend's convolutions with jax, and imports it at once
+EXTRA = "jax"
+TRAINS = False
+HIDDEN = ("matplotlib",)
+NOISE: tuple[str, ...] = ()
+
+
+def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return {"JAX_PLATFORMS": "cpu"}
+
+
+def version() -> str:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import numpy as np
+
+    return np.__version__
+
+
+def devices() -> list[str]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return ["cpu:0"]
+
+
+def use_device(device: str) -> None:
+    """There is one device."""
+
+
+def default_device() -> str:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return "cpu:0"
+
+
+def seed(seed: int) -> None:
+    """NumPy's global generator is seeded for every backend."""

@@ -1,0 +1,60 @@
+"""TensorFlow."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+PACKAGE = "tensorflow"
+EXTRA = "tensorflow"
+TRAINS = True
+HIDDEN = ("matplotlib", "jax")
+NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
+
+
+def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    # 2: errors only; its start-up notices on instruction sets are not for the user of a run.
+    return {"TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def version() -> str:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    return str(tensorflow.__version__)
+
+
+def devices() -> list[str]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return [
+        f"{kind}:{index}"
+        for kind in ("gpu", "tpu", "cpu")
+        for index, _ in enumerate(_physical(kind))
+    ]
+
+
+def use_device(device: str) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    kind, _, index = device.partition(":")
+    # TensorFlow computes on the first accelerator that it sees: let it see this one only.
+    gpus = _physical("gpu")
+    tensorflow.config.set_visible_devices([gpus[int(index)]] if kind == "gpu" else [], "GPU")
+
+
+def default_device() -> str:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return devices()[0]
+
+
+def seed(seed: int) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    tensorflow.random.set_seed(seed)
+
+
+def _physical(kind: str) -> list[object]:
+    import tensorflow
+
+    return list(tensorflow.config.list_physical_devices(kind.upper()))

@@ -1,0 +1,1 @@
+"""Callbacks of our own; Keras' need a YAML only."""

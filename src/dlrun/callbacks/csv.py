@@ -1,0 +1,48 @@
+"""The metrics of each epoch as a table."""
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from dlrun.files import write_text
+
+
+class CSV(keras.callbacks.Callback):
+    """One row per epoch: ``epoch`` from 1, ``seconds``, ``learning_rate``, and all that is logged.
+
+    The file is written whole each time, so that it never ends in half a row.
+
+    Args:
+        filename: Where to write.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__()
+        self.filename = Path(filename)
+        self.rows: list[dict[str, Any]] = []
+        self._began = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Add the epoch's row."""
+        learning_rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        row = {
+            "epoch": epoch + 1,
+            "seconds": round(time.perf_counter() - self._began, 3),
+            "learning_rate": float(learning_rate),
+        }
+        self.rows.append(row | {name: float(value) for name, value in (logs or {}).items()})
+        text = io.StringIO()
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.filename, text.getvalue())

@@ -1,0 +1,56 @@
+"""End a run at the end of the current batch when a signal asks for it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import keras
+
+from dlrun.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption(keras.callbacks.Callback):
+    """Raises :class:`dlrun.errors.Interrupted` between two batches.
+
+    Raising from a signal handler would cut a step in two, and leave jax with arrays that it has
+    given away already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._signum: int | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as requests; a second one ends the process at once."""
+        before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
+        try:
+            yield
+            self._raise_if_asked()
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self._signum is not None:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        self._signum = signum
+
+    def _raise_if_asked(self) -> None:
+        if self._signum is not None:
+            raise Interrupted(self._signum)
+
+    # The hooks before a batch, because those after one may run in another thread on jax.
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Stop before another training step."""
+        self._raise_if_asked()
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Stop before another validation step."""
+        self._raise_if_asked()

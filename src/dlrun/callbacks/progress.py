@@ -1,0 +1,121 @@
+"""What a person sees while a run trains."""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+log = logging.getLogger("dlrun")
+
+REFRESH_SECONDS = 0.1  # reading the loss waits for the device: often enough for the eye, no more
+
+
+class Progress(keras.callbacks.Callback):
+    """One line per epoch; on a terminal also a bar while the epoch runs.
+
+    Args:
+        monitor: The logged value that decides the best epoch.
+        mode: ``min`` or ``max``.
+        bar: Whether to draw a bar; None does on a terminal.
+    """
+
+    async_safe = True  # the bar only shows: jax need not wait for it
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "min",
+        *,
+        bar: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self._monitor = monitor
+        self._sign = 1 if mode == "min" else -1
+        self._samples = 0
+        self._draws = sys.stderr.isatty() if bar is None else bar
+        self._best = float("inf")
+        self._bar: Any = None
+        self._shown = self._started = self._trained = 0.0
+
+    def set_run(self, *, samples: int, **_: Any) -> None:
+        """Take the number of training samples in an epoch, for the rate."""
+        self._samples = samples
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock, and the bar."""
+        self._started, self._trained = time.perf_counter(), 0.0
+        if self._draws:
+            self._bar = _bar(f"epoch  {epoch + 1}/{self.params['epochs']}", self.params["steps"])
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Move the bar."""
+        bar, now = self._bar, time.perf_counter()
+        if bar is None or now - self._shown < REFRESH_SECONDS:
+            return
+        self._shown = now
+        done = batch + 1
+        rate = self._samples * done / self.params["steps"] / (now - self._started)
+        bar.update(
+            bar.task_ids[0], completed=done, figures=f"{_figures(logs)}  {rate:,.0f} examples/s"
+        )
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Training is over for this epoch: what follows is validation."""
+        self._trained = self._trained or time.perf_counter() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Leave one line."""
+        self.close()
+        seconds = time.perf_counter() - self._started
+        rate = self._samples / (self._trained or seconds)
+        value = self._sign * float((logs or {}).get(self._monitor, float("nan")))
+        best = value < self._best
+        if best:
+            self._best = value
+        log.info(
+            "epoch  %d/%d  %s  %.1f s  %s examples/s%s",
+            epoch + 1,
+            self.params["epochs"],
+            _figures(logs),
+            seconds,
+            f"{rate:,.0f}",
+            "  best" if best else "",
+        )
+
+    def close(self) -> None:
+        """Take the bar away; also called when training ends by an error."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.stop()
+
+
+def _figures(logs: Mapping[str, Any] | None) -> str:
+    # Keras logs by the alphabet: the losses come first here, and validation last.
+    names = sorted(logs or {}, key=lambda name: (name.startswith("val_"), "loss" not in name))
+    shown = [(name, float((logs or {})[name])) for name in names]
+    return "  ".join(
+        f"{name} {value:.3g}" if name == "learning_rate" else f"{name} {value:.4f}"
+        for name, value in shown
+    )
+
+
+def _bar(title: str, steps: int) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn(title),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.add_task("", total=steps, figures="")
+    bar.start()
+    return bar

@@ -1,0 +1,46 @@
+"""TensorBoard events without TensorFlow.
+
+Keras' own TensorBoard callback imports TensorFlow on every backend; tensorboardX writes the same
+events without it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from tensorboardX import SummaryWriter
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes each epoch's metrics and learning rate, under the names that Keras gives them.
+
+    Args:
+        log_dir: Training goes to ``log_dir/train``, validation to ``log_dir/validation``.
+    """
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__()
+        self.log_dir = log_dir
+        self._writers: dict[str, SummaryWriter] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Write one point of each curve at step ``epoch``, from 0."""
+        for name, value in (logs or {}).items():
+            split = "validation" if name.startswith("val_") else "train"
+            tag = f"epoch_{name.removeprefix('val_')}"
+            self._writer(split).add_scalar(tag, float(value), epoch)
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._writer("train").add_scalar("epoch_learning_rate", learning_rate, epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Close the event files; also called when training ends by an error."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _writer(self, split: str) -> SummaryWriter:
+        if split not in self._writers:
+            self._writers[split] = SummaryWriter(f"{self.log_dir}/{split}")
+        return self._writers[split]

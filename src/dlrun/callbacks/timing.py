@@ -1,0 +1,67 @@
+"""How long the phases of training take."""
+
+import time
+from typing import Any
+
+import keras
+
+
+class Timing(keras.callbacks.Callback):
+    """Measures the first step, and the steady rate of the steps after it.
+
+    Validation is left out of the rate, and so is the first step, which compiles.
+
+    Args:
+        samples: Training samples in an epoch.
+    """
+
+    async_safe = True
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self.first_step_seconds = 0.0
+        self.epochs = 0
+        self._samples = samples
+        self._began = self._epoch_began = time.perf_counter()
+        self._training_seconds = 0.0
+        self._in_training = False
+
+    @property
+    def examples_per_second(self) -> float:
+        """Training samples per second after the first step; of all steps where there are few."""
+        steps, samples = self._steps * self.epochs, self._samples * self.epochs
+        seconds = self._training_seconds - self.first_step_seconds
+        if steps > 1 and seconds > 0:
+            return samples * (1 - 1 / steps) / seconds
+        return samples / self._training_seconds if self._training_seconds else 0.0
+
+    @property
+    def _steps(self) -> int:
+        return int((self.params or {}).get("steps") or 1)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start an epoch's clock."""
+        self._epoch_began = time.perf_counter()
+        self._in_training = True
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Note the end of the first step."""
+        self.first_step_seconds = self.first_step_seconds or time.perf_counter() - self._began
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Stop an epoch's clock before validation."""
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop an epoch's clock where there is no validation."""
+        self._stop()
+        self.epochs += 1
+
+    def _stop(self) -> None:
+        if self._in_training:
+            self._training_seconds += time.perf_counter() - self._epoch_began
+            self._in_training = False

@@ -1,0 +1,220 @@
+"""The form of a checkpoint on disk: arrays, state, and a manifest of hashes.
+
+A checkpoint is a directory. It is written under another name, flushed to the disk and renamed, so
+that under its own name it is whole or not there, whatever dies when. It names no framework: any
+backend can read it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.errors import DlrunError
+
+FORMAT = 1
+ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
+_PREFIX = "epoch-"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the model or of the optimizer.
+
+    Args:
+        path: Keras' name for it, as in ``mnist_mlp/dense/kernel``; to read, not to match.
+        value: Its value; the dtype is the variable's own.
+    """
+
+    path: str
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on, as it was at the end of an epoch."""
+
+    model: list[Variable]
+    optimizer: list[Variable]
+    state: dict[str, Any]
+
+
+def write(
+    directory: Path,
+    epoch: int,
+    variables: Mapping[str, Sequence[Variable]],
+    state: Mapping[str, Any],
+    *,
+    written_by: Mapping[str, Any],
+) -> Path:
+    """Write one checkpoint, whole or not at all.
+
+    Args:
+        directory: Where checkpoints are kept; made if it is not there.
+        epoch: The epoch just ended, from 1.
+        variables: By part, ``model`` and ``optimizer``, in the part's own order.
+        state: What is not an array; anything that JSON holds.
+        written_by: Versions and cores, recorded in the manifest.
+
+    Returns:
+        The checkpoint's directory.
+
+    Raises:
+        OSError: If it can't be written; earlier checkpoints are as they were.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    final = directory / f"{_PREFIX}{epoch:04d}"
+    partial = directory / f".{final.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        index, arrays = [], {}
+        for part, listed in variables.items():
+            for number, variable in enumerate(listed):
+                key, value = f"{part}/{number:04d}", np.asarray(variable.value)
+                index.append(
+                    {
+                        "key": key,
+                        "path": variable.path,
+                        "shape": list(value.shape),
+                        "dtype": value.dtype.name,
+                    }
+                )
+                arrays[key] = _plain(value)
+        with (partial / ARRAYS).open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
+        (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        manifest = {
+            "format": FORMAT,
+            "epoch": epoch,
+            "written_by": dict(written_by),
+            "files": {name: _sha256(partial / name) for name in (ARRAYS, STATE)},
+            "arrays": index,
+        }
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        for name in (ARRAYS, STATE, MANIFEST):
+            _flush(partial / name)
+        _flush(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+        _flush(directory)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return final
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint, every byte of it checked against the manifest.
+
+    Raises:
+        DlrunError: If anything in it is missing, damaged or of another format.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise DlrunError(
+                f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
+                hint="use the version of dlrun that wrote it",
+            )
+        for name, expected in manifest["files"].items():
+            if name not in (ARRAYS, STATE) or _sha256(path / name) != expected:
+                raise DlrunError(
+                    f"checkpoint {path} is damaged: {name} does not match its hash in {MANIFEST}",
+                    hint=other_checkpoints(path),
+                )
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        parts: dict[str, list[Variable]] = {"model": [], "optimizer": []}
+        with np.load(path / ARRAYS, allow_pickle=False) as arrays:
+            for entry in manifest["arrays"]:
+                value = _typed(arrays[entry["key"]], entry["dtype"])
+                parts[entry["key"].partition("/")[0]].append(Variable(entry["path"], value))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DlrunError(
+            f"checkpoint {path} can't be read: {error}", hint=other_checkpoints(path)
+        ) from error
+    return Checkpoint(parts["model"], parts["optimizer"], state)
+
+
+def epochs_kept(directory: Path) -> list[int]:
+    """The epochs that have a checkpoint, in order."""
+    if not directory.is_dir():
+        return []
+    names = [entry.name for entry in directory.iterdir() if entry.name.startswith(_PREFIX)]
+    return sorted(int(number) for name in names if (number := name.removeprefix(_PREFIX)).isdigit())
+
+
+def path_of(directory: Path, epoch: int) -> Path:
+    """Where an epoch's checkpoint lies."""
+    return directory / f"{_PREFIX}{epoch:04d}"
+
+
+def prune(directory: Path, keep: Sequence[int]) -> None:
+    """Remove every checkpoint but those of the epochs to keep."""
+    for epoch in epochs_kept(directory):
+        if epoch not in keep:
+            # Renamed first: a removal that is cut short must not leave half a checkpoint.
+            doomed = directory / f".removed-{epoch:04d}"
+            shutil.rmtree(doomed, ignore_errors=True)
+            path_of(directory, epoch).rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+
+
+def best_epoch(directory: Path) -> int | None:
+    """The best epoch so far, as the newest checkpoint tells it; None where there is none.
+
+    Raises:
+        DlrunError: If the newest checkpoint's state can't be read.
+    """
+    kept = epochs_kept(directory)
+    if not kept:
+        return None
+    path = path_of(directory, kept[-1]) / STATE
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["best"]["epoch"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DlrunError(
+            f"checkpoint {path.parent} can't be read: {error}", hint=other_checkpoints(path.parent)
+        ) from error
+
+
+def other_checkpoints(path: Path) -> str:
+    """A hint that names the run's other checkpoints."""
+    others = [e for e in epochs_kept(path.parent) if path_of(path.parent, e) != path]
+    if not others:
+        return "the run has no other checkpoint: train it again"
+    return f"the run has other checkpoints, of epoch {' and '.join(map(str, others))}"
+
+
+def _plain(value: np.ndarray) -> np.ndarray:
+    # NumPy's format has no name for bfloat16 and the float8 types: keep their bits.
+    return value if value.dtype.isbuiltin == 1 else value.view(f"u{value.dtype.itemsize}")
+
+
+def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
+    if value.dtype.name == dtype:
+        return value
+    import ml_dtypes
+
+    return value.view(getattr(ml_dtypes, dtype))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""From what the user types to a checked, typed config; the only room that knows Hydra."""

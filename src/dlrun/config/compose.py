@@ -1,0 +1,255 @@
+"""Compose what the user typed with the options of the config groups, and check the result.
+
+Hydra stops at the first mistake and answers a typo with "use +key", which would add it in silence.
+So the choices of options are composed by Hydra, the values are laid over them one at a time by
+Hydra's own rule, and every mistake is told at once. Nothing here imports a framework.
+
+The private parts of Hydra that this takes are all named in this file.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlrun.config.explain import (
+    Mistake,
+    config_error,
+    grammar_mistake,
+    key_mistake,
+    option_mistakes,
+    other_kind,
+    unparsed,
+    value_mistake,
+)
+from dlrun.config.options import GROUPS, config_dirs
+from dlrun.config.schema import Config, broken_limits
+from dlrun.config.signature import wrong_arguments
+from dlrun.errors import DlrunError
+
+# What smoke=true types before the user does: three batches of the usual size, once.
+SMOKE = ("epochs=1", "data.limit=384")
+
+
+def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Config:
+    """Compose and check the config of one run.
+
+    Args:
+        overrides: In Hydra's grammar: ``key=value``, ``group=option``, ``+new=``, ``~delete``.
+        config_dir: The user's own options; by default ``./configs``.
+
+    Raises:
+        DlrunError: With every mistake, and the nearest valid name for each.
+    """
+    loader = _loader(config_dir)
+    parsed, mistakes = _parse(_spelt_out(overrides))
+    choices = [override for override in parsed if _is_choice(loader, override)]
+    mistakes += option_mistakes(choices, loader.get_group_options)
+    wrong = {mistake.override for mistake in mistakes}
+    try:
+        base = loader.load_configuration(
+            "dlrun",
+            [line for c in choices if (line := str(c.input_line)) not in wrong],
+            run_mode=RunMode.RUN,
+        )
+    except (HydraException, OmegaConfBaseException) as error:
+        raise config_error([*mistakes, *_told_by_hydra(error)]) from error
+    runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
+    OmegaConf.set_struct(base, False)
+    del base["hydra"]
+    base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
+    values = [override for override in parsed if override not in choices]
+    if any(value.key_or_group == "smoke" and value.value() is True for value in values):
+        values = _parse(SMOKE)[0] + values
+    return _finish(base, values, mistakes)
+
+
+def recompose(
+    config: dict[str, Any],
+    overrides: Sequence[str],
+    *,
+    changeable: Sequence[str],
+    config_dir: Path | None = None,
+) -> Config:
+    """Change the config of a run that has been.
+
+    Args:
+        config: The run's resolved config.
+        overrides: As for :func:`compose`; a group choice replaces that group's whole part.
+        changeable: The keys that may change; a key covers what is below it.
+        config_dir: The user's own options; by default ``./configs``.
+
+    Raises:
+        DlrunError: With every mistake, a key that may not change among them.
+    """
+    loader = _loader(config_dir)
+    parsed, mistakes = _parse(_spelt_out(overrides))
+    for override in parsed:
+        key = override.key_or_group
+        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in changeable):
+            near = f"what may change: {', '.join(changeable)}"
+            mistakes.append(Mistake(str(override.input_line), "can't change here", hint=near))
+    choices = [override for override in parsed if _is_choice(loader, override)]
+    mistakes += option_mistakes(choices, loader.get_group_options)
+    if mistakes:
+        raise config_error(mistakes)
+    try:
+        for choice in choices:
+            group, option = choice.key_or_group, choice.value()
+            part = loader.load_configuration(None, [f"+{group}={option}"], run_mode=RunMode.RUN)
+            config[group] = OmegaConf.to_container(part[group], resolve=False)
+            config["choices"][group] = option
+        base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise config_error(_told_by_hydra(error)) from error
+    return _finish(base, [override for override in parsed if override not in choices], [])
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved config as YAML, keys in the schema's order."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a resolved config. Interpolations in it stay text: they are not followed.
+
+    Raises:
+        DlrunError: If it is not a mapping in YAML.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DlrunError(f"{path} can't be read as a config: {_first_line(error)}") from error
+    if not isinstance(config, dict):
+        raise DlrunError(f"{path} is not a config: expected a mapping")
+    return config
+
+
+def _finish(base: DictConfig, values: list[Override], mistakes: list[Mistake]) -> Config:
+    OmegaConf.set_struct(base, True)
+    for value in values:
+        mistakes += _apply(base, value)
+    typed = {str(value.key_or_group): str(value.input_line) for value in values}
+    missing = OmegaConf.missing_keys(base)
+    mistakes += [Mistake(key, f"needs a value: {key}=...") for key in sorted(missing)]
+    if mistakes:
+        raise config_error(mistakes)
+    try:
+        plain = OmegaConf.to_container(base, resolve=True, throw_on_missing=True)
+        merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise config_error([value_mistake(error.full_key or "", typed, error)]) from error
+    assert isinstance(config, Config)
+    for key, problem, options in broken_limits(config):
+        mistakes.append(Mistake.of(typed.get(key, key), problem, options))
+    for key, problem, options in wrong_arguments(config):
+        mistakes.append(Mistake.of(typed.get(key, key), problem, options))
+    if mistakes:
+        raise config_error(mistakes)
+    config.name = (
+        config.name or config.choices.get("experiment") or config.choices.get("model", "run")
+    )
+    return config
+
+
+def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
+    version.setbase("1.3")
+    Plugins.instance()  # registers the file:// and pkg:// sources
+    ConfigStore.instance().store(name="dlrun_schema", node=Config)
+    search_path = ConfigSearchPathImpl()
+    search_path.append("hydra", "pkg://hydra.conf")
+    for directory in config_dirs(config_dir)[:-1]:
+        search_path.append("user", f"file://{directory}")
+    search_path.append("dlrun", "pkg://dlrun.configs")
+    search_path.append("schema", "structured://")
+    return ConfigLoaderImpl(search_path)
+
+
+def _spelt_out(overrides: Sequence[str]) -> list[str]:
+    """Write ``device=gpu:1`` as the two overrides that it stands for."""
+    spelt: list[str] = []
+    for override in overrides:
+        numbered = re.fullmatch(r"device=(\w+):(\d+)", override)
+        spelt += (
+            [f"device={numbered[1]}", f"device.index={numbered[2]}"] if numbered else [override]
+        )
+    return spelt
+
+
+def _parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
+    parser = OverridesParser.create()
+    parsed: list[Override] = []
+    mistakes: list[Mistake] = []
+    for line in overrides:
+        try:
+            override = parser.parse_override(line)
+        except HydraException:
+            mistakes.append(unparsed(line))
+            continue
+        if (problem := grammar_mistake(line, override)) is None:
+            parsed.append(override)
+        else:
+            mistakes.append(problem)
+    return parsed, mistakes
+
+
+def _is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
+    # Hydra's own rule (ConfigRepository and load_configuration): a mapping is a value.
+    is_group = loader.repository.group_exists(override.key_or_group)
+    return bool(is_group) and not isinstance(override.value(), dict)
+
+
+def _apply(config: DictConfig, value: Override) -> list[Mistake]:
+    line, key = str(value.input_line), value.key_or_group
+    if key.split(".")[0] not in config or key.split(".")[0] == "choices":
+        return [key_mistake(line, key, config)]
+    before = _value_at(config, key)
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config([value], config)
+    except (HydraException, OmegaConfBaseException) as error:
+        if before is None and not value.is_add() and not value.is_force_add():
+            parent, _, last = key.rpartition(".")
+            node = OmegaConf.select(config, parent) if parent else config
+            if not (isinstance(node, DictConfig) and last in node):
+                return [key_mistake(line, key, config)]
+        return [value_mistake(key, {key: line}, error)]
+    try:
+        problem = other_kind(before, _value_at(config, key))
+    except OmegaConfBaseException as error:
+        problem = _first_line(error)
+    if problem and not value.is_delete():
+        # Put the old value back, so that one mistake is not told twice.
+        OmegaConf.update(config, key, before, merge=False)
+        return [Mistake(line, problem)]
+    return []
+
+
+def _value_at(config: DictConfig, key: str) -> Any:
+    # A deleted key, a missing value and one that never was all count as nothing to compare with.
+    return OmegaConf.select(config, key, throw_on_missing=False)
+
+
+def _told_by_hydra(error: Exception) -> list[Mistake]:
+    return [Mistake("", _first_line(error))]
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _named(choices: Any, group: str) -> bool:
+    return group != "callbacks" and isinstance(choices.get(group), str)

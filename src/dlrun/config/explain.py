@@ -1,0 +1,165 @@
+"""Say what is wrong with an override, and which name was meant."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.types import Override, QuotedString
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+
+from dlrun.errors import DlrunError
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: what was typed, what is wrong with it, and what may have been meant."""
+
+    override: str
+    problem: str
+    meant: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, line: str, problem: str, options: Iterable[str]) -> "Mistake":
+        """A value that is not among ``options``, with the nearest of them."""
+        key, separator, typed = line.partition("=")
+        value = typed or problem.rpartition("'")[0].rpartition("'")[2]
+        near = nearest(value, options) if separator else None
+        return cls(line, problem, meant=f"{key}={near}" if near else None)
+
+
+def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
+    """All mistakes as one error: a line where there is one, a table where there are more."""
+    mistakes = list(dict.fromkeys(mistakes))
+    meant = ", ".join(mistake.meant for mistake in mistakes if mistake.meant)
+    hints = [f"did you mean {meant}?"] if meant else []
+    hints += dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
+    if len(mistakes) == 1:
+        [mistake] = mistakes
+        told = f"{mistake.override}: {mistake.problem}" if mistake.override else mistake.problem
+    else:
+        width = max(len(mistake.override) for mistake in mistakes)
+        rows = [f"  {mistake.override:<{width}}   {mistake.problem}" for mistake in mistakes]
+        told = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
+    return DlrunError(told, hint="; ".join(hints) or None, exit_code=2)
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name most like ``name``, or None if none is."""
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
+def unparsed(line: str) -> Mistake:
+    """An override that Hydra's grammar does not take."""
+    key, separator, typed = line.partition("=")
+    if not separator:
+        return Mistake(line, "is not an override: expected key=value")
+    quoting = f"{key}='\"{typed}\"', or '{key}=[1,2]' for a list"
+    return Mistake(line, "can't be parsed", hint=f"quote what is not plain, as in {quoting}")
+
+
+def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
+    """What is wrong with an override that Hydra's grammar takes, if anything is."""
+    key, _, typed = line.partition("=")
+    if parsed.is_sweep_override():
+        return Mistake(
+            line,
+            "has several values, and one run takes one",
+            hint=f"choose one; for a list write '{key}=[{typed}]'",
+        )
+    value = parsed.value()
+    if value == "" and not isinstance(value, QuotedString) and not parsed.is_delete():
+        return Mistake(line, "has no value after '='")
+    return None
+
+
+def option_mistakes(
+    choices: Sequence[Override], options_of: Callable[[str], list[str]]
+) -> list[Mistake]:
+    """The choices that name no option of their group."""
+    mistakes = []
+    for choice in choices:
+        group = choice.key_or_group
+        options = options_of(group)
+        value = choice.value()
+        for option in value if isinstance(value, list) else [value]:
+            if option is None or option in options:
+                continue
+            near = nearest(str(option), options)
+            mistakes.append(
+                Mistake(
+                    str(choice.input_line),
+                    f"no such option in group '{group}'; there are {', '.join(options)}",
+                    meant=f"{group}={near}" if near else None,
+                )
+            )
+    return mistakes
+
+
+def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
+    """A key that the config does not have, with the nearest one that it has."""
+    operator, _, rest = line.partition(key)
+    # What the user forced or added on purpose is told the same way: a typo looks no different.
+    value = rest if operator in ("", "+", "++") else ""
+    keys = list(_keys(config))
+    near = nearest(key, keys)
+    same_ending = [
+        known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
+    ]
+    if same_ending:
+        near = same_ending[0]
+    return Mistake(line, f"'{key}' is not a config key", meant=f"{near}{value}" if near else None)
+
+
+def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
+    """A value that its key does not take, or a key that a typed part does not have."""
+    told = str(error.__cause__ or error).strip().splitlines()[0]
+    expected = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
+    expected |= {"int": "an integer", "float": "a number", "bool": "true or false"}
+    if found := re.search(r"could not be converted to (\w+)|is not a valid (\w+)", told):
+        got = re.search(r"[Vv]alue '(.*?)'", told)
+        kind = found[1] or found[2]
+        told = f"expected {expected.get(kind, kind)}" + (f", got {got[1]!r}" if got else "")
+    elif "is not Optional" in told:
+        told = "can't be null"
+    return Mistake(typed.get(key, key), told)
+
+
+def other_kind(before: Any, after: Any) -> str | None:
+    """What is wrong with replacing ``before`` by ``after``, judged by the kind of the value.
+
+    The value in the option's YAML file tells the kind: null takes anything, a number any number
+    of its kind, and a mapping with a ``_target_`` may stand anywhere, as a schedule does for a
+    learning rate.
+    """
+    if before is None or (isinstance(after, DictConfig) and "_target_" in after):
+        return None
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
+        (bool, "true or false"),
+        (int, "an integer"),
+        (float, "a number"),
+        (str, "text"),
+        (ListConfig, "a list, as in [1,2]"),
+        (DictConfig, "a mapping, as in {key:value}"),
+    ]
+    kind, words = next((k for k in kinds if isinstance(before, k[0])), (object, ""))
+    fits = isinstance(after, kind) and not (isinstance(after, bool) and kind is not bool)
+    if kind is float and isinstance(after, int) and not isinstance(after, bool):
+        fits = True
+    if kind is str and not isinstance(after, Container):
+        fits = True
+    if after is None or fits:
+        return None
+    shown = OmegaConf.to_container(after) if isinstance(after, Container) else after
+    return f"expected {words}, got {shown!r}"
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
+    for name, node in config.items_ex(resolve=False):
+        key = prefix + str(name)
+        if key != "choices":
+            yield key
+            if isinstance(node, DictConfig) and not node._is_none():
+                yield from _keys(node, f"{key}.")

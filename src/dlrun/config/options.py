@@ -1,0 +1,62 @@
+"""The options that there are to choose from: directories of YAML files, read without Hydra."""
+
+from pathlib import Path
+
+import dlrun
+from dlrun.errors import DlrunError
+
+GROUPS = (
+    "backend",
+    "device",
+    "data",
+    "task",
+    "model",
+    "optimizer",
+    "loop",
+    "callbacks",
+    "experiment",
+)
+
+
+def shipped_configs() -> Path:
+    """The directory of the options that ship with dlrun, in a checkout or in a wheel."""
+    homes = [Path(home) / "configs" for home in dlrun.__path__]
+    return next(home for home in homes if (home / "dlrun.yaml").is_file())
+
+
+def config_dirs(config_dir: Path | None = None) -> list[Path]:
+    """The directories to search for options, the user's own first.
+
+    Args:
+        config_dir: Where the user keeps options; by default ``./configs``, if it is there.
+
+    Raises:
+        DlrunError: If ``config_dir`` is not a directory; Hydra would ignore it in silence.
+    """
+    if config_dir is not None and not config_dir.is_dir():
+        raise DlrunError(
+            f"--config-dir {config_dir}: no such directory",
+            hint="it holds groups of options, as in DIR/model/my_model.yaml",
+        )
+    own = (config_dir or Path("configs")).resolve()
+    shipped = shipped_configs().resolve()
+    return [own, shipped] if own.is_dir() and own != shipped else [shipped]
+
+
+def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
+    """Every group's options, each with the first comment line of its YAML file."""
+    options: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
+    for directory in reversed(config_dirs(config_dir)):
+        for group, listed in options.items():
+            for path in sorted((directory / group).glob("*.yaml")):
+                listed[path.stem] = _first_comment(path)
+    return options
+
+
+def _first_comment(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("# @package"):
+                continue
+            return line.lstrip("# ").strip() if line.startswith("#") else ""
+    return ""

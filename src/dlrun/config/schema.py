@@ -1,0 +1,127 @@
+"""The typed root of every config, and the limits that types alone can't express.
+
+The parts that name their own class or function (``_target_``) stay mappings: their keys are that
+function's arguments.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+# Keras' dtype policies; quantised ones are for inference and are applied by other means.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
+MAX_SEED = 2**32 - 1  # NumPy's legacy seeding takes no more
+
+
+@dataclass
+class Backend:
+    """Which framework computes; ``name`` is a module of ``dlrun.backends``."""
+
+    name: str = "jax"
+    compilation_cache: bool = False
+
+
+@dataclass
+class Device:
+    """Where it computes; ``kind`` is auto, cpu, gpu or tpu."""
+
+    kind: str = "auto"
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+
+@dataclass
+class Task:
+    """What is learnt: the loss, the metrics by name, and what decides the best epoch."""
+
+    loss: Any = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    activation: str | None = None
+    monitor: str = "val_loss"
+    mode: str = "min"
+
+
+@dataclass
+class Config:
+    """One run. ``choices`` holds the option chosen in each group."""
+
+    choices: dict[str, str] = field(default_factory=dict)
+    name: str | None = None
+    seed: int = 0
+    epochs: int = 10
+    batch_size: int = 128
+    precision: str = "float32"
+    smoke: bool = False
+    export_keras: bool = False
+    runs_dir: str = "runs"
+    backend: Backend = field(default_factory=Backend)
+    device: Device = field(default_factory=Device)
+    data: dict[str, Any] = field(default_factory=dict)
+    task: Task = field(default_factory=Task)
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    loop: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+
+
+def metric_names(config: Config) -> list[str]:
+    """The names that an epoch logs, and so the values that ``monitor`` may take."""
+    names = ["loss", *config.task.metrics]
+    if config.data.get("validation_samples") != 0:
+        names += [f"val_{name}" for name in names]
+    return names
+
+
+def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield ``(key, problem, valid values)`` for each value outside its limits."""
+    for key, low, high in (
+        ("epochs", 1, None),
+        ("batch_size", 1, None),
+        ("seed", 0, MAX_SEED),
+        ("device.index", 0, None),
+        ("data.limit", 1, None),
+        ("data.validation_samples", 0, None),
+    ):
+        value = _get(config, key)
+        too_low = isinstance(value, int) and value < low
+        if too_low or (isinstance(value, int) and high is not None and value > high):
+            limit = f"at least {low}" if too_low else f"at most {high}"
+            yield key, f"must be {limit}, got {value}", ()
+    for key, options in (
+        ("precision", PRECISIONS),
+        ("device.kind", ("auto", "cpu", "gpu", "tpu")),
+        ("task.mode", ("min", "max")),
+    ):
+        if (value := _get(config, key)) not in options:
+            yield key, f"must be one of {', '.join(options)}, got {value!r}", options
+    if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
+        yield "name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}", ()
+    yield from _unlogged_monitors(config)
+
+
+def _unlogged_monitors(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    names = metric_names(config)
+    monitors = {"task.monitor": config.task.monitor}
+    for name, callback in config.callbacks.items():
+        # One that follows task.monitor has the same mistake, and it is told once.
+        if isinstance(callback, dict) and callback.get("monitor") not in (
+            None,
+            config.task.monitor,
+        ):
+            monitors[f"callbacks.{name}.monitor"] = callback["monitor"]
+    for key, monitor in monitors.items():
+        if monitor not in names:
+            why = ""
+            if str(monitor).removeprefix("val_") in names:
+                why = " without a validation split"
+            yield key, f"nothing logs {monitor!r}{why}; there are {', '.join(names)}", tuple(names)
+
+
+def _get(config: Config, key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part)
+    return node

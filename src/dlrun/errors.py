@@ -1,0 +1,30 @@
+"""The one error that users see."""
+
+
+class DlrunError(Exception):
+    """Something the user can mend, told in one line.
+
+    Args:
+        message: What happened, naming the key, file or array, and what was expected.
+        hint: How to mend it.
+        exit_code: 2 for bad usage or config, where nothing was started; 1 for a run that failed.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+# A request and not an error, like KeyboardInterrupt: no "except Exception" may swallow it.
+class Interrupted(BaseException):
+    """The user, or the system, asked the run to stop.
+
+    Args:
+        signum: The signal's number; the exit code is 128 more.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

@@ -1,0 +1,1 @@
+"""Loops: the training modes, one file each."""

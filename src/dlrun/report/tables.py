@@ -1,0 +1,70 @@
+"""Results as plain, aligned tables: the same in a terminal, a pipe and a file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned by spaces; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def train_table(result: Mapping[str, Any]) -> str:
+    """The metrics of each split, then the seconds and the memory."""
+    names = list(result["test"])
+    splits = [s for s in ("train", "validation", "test") if result[s]]
+    rows = [["split", *names]]
+    rows += [[split, *(_figure(result[split].get(name)) for name in names)] for split in splits]
+    seconds = result["seconds"]
+    return "\n".join(
+        [
+            table(rows),
+            "",
+            f"epoch {result['best_epoch']} of {result['epochs']}, stopped by "
+            f"{result['stopped_by']}; {seconds['total']:.1f} s in all, "
+            f"{seconds['train']:.1f} s training, {result['examples_per_second']:,.0f} examples/s, "
+            f"{result['peak_memory_bytes'] / 1e6:,.0f} MB",
+        ]
+    )
+
+
+def evaluate_table(result: Mapping[str, Any]) -> str:
+    """The metrics of one split."""
+    names = list(result["metrics"])
+    head = ["split", "samples", "backend", "checkpoint", *names]
+    row = [result["split"], f"{result['samples']:,}", result["backend"]]
+    row += [f"{result['checkpoint']} (epoch {result['epoch']})"]
+    return table([head, [*row, *(_figure(result["metrics"][name]) for name in names)]])
+
+
+def options_table(options: Mapping[str, Mapping[str, str]]) -> str:
+    """Groups, and under each its options with a line on each."""
+    width = max(len(option) for listed in options.values() for option in listed)
+    lines = []
+    for group, listed in options.items():
+        lines.append(group)
+        lines += [f"  {option:<{width}}  {line}".rstrip() for option, line in listed.items()]
+    return "\n".join(lines)
+
+
+def doctor_table(report: Mapping[str, Any]) -> str:
+    """One line per backend, and how to mend what is not well."""
+    rows = [["backend", "status", "version", "devices", ""]]
+    for name, found in report["backends"].items():
+        note = found.get("error") or ("" if found["trains"] else "evaluate and predict only")
+        if "install" in found:
+            note = f"{note}  {found['install']}".strip()
+        devices = ", ".join(found.get("devices", []))
+        rows.append([name, found["status"], found.get("version", ""), devices, note])
+    keras = next((f["keras"] for f in report["backends"].values() if "keras" in f), None)
+    head = f"dlrun {report['dlrun']}, Python {report['python']}"
+    head += f", Keras {keras}" if keras else ""
+    return f"{head}, {report['cores']} cores, {report['platform']}\n\n{table(rows)}"
+
+
+def _figure(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,117 @@
+"""Run directories: ``runs/<name>/<date>_<time>_<id>/``, and the record kept in ``run.json``."""
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.files import write_text
+
+RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG = (
+    "run.json",
+    "config.yaml",
+    "overrides.yaml",
+    "checkpoints",
+    "dlrun.log",
+)
+# No letters and digits that look alike: people read these names to each other.
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class RunDir:
+    """One run's directory.
+
+    Args:
+        path: Where it is.
+        record: The content of its ``run.json``.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path = path
+        self.record = record
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the run's checkpoints lie."""
+        return self.path / CHECKPOINTS
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of the record and rewrite ``run.json``, whole or not at all."""
+        self.record |= fields
+        write_text(self.path / RECORD, json.dumps(self.record, indent=2) + "\n")
+
+
+def planned(runs_dir: Path, name: str) -> Path:
+    """A path for a new run that no other run has; nothing is created."""
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    unique = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
+    return runs_dir / name / f"{now}_{unique}"
+
+
+def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
+    """Create a run's directory with its first files.
+
+    Args:
+        path: From :func:`planned`.
+        record: The first content of ``run.json``.
+        files: Texts by file name.
+
+    Raises:
+        DlrunError: If it can't be written to, or is there already.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=False)
+        for name, text in files.items():
+            write_text(path / name, text)
+        run = RunDir(path, record)
+        run.update()
+    except OSError as error:
+        raise DlrunError(
+            f"can't create the run directory {path}: {error.strerror}",
+            hint="choose another place with runs_dir=PATH",
+        ) from error
+    return run
+
+
+def find(run: str, runs_dir: Path) -> RunDir:
+    """Open a run by its path, or the newest with ``latest``.
+
+    Args:
+        run: A path, or ``latest``.
+        runs_dir: Where ``latest`` looks.
+
+    Raises:
+        DlrunError: If there is no such run, or the path is no run directory.
+    """
+    path = Path(run)
+    if run == "latest" and not path.exists():
+        runs = sorted(runs_dir.glob(f"*/*/{CONFIG}"), key=_age)
+        if not runs:
+            raise DlrunError(
+                f"no runs in {runs_dir}", hint="train one with 'dlrun train', or give a path"
+            )
+        path = runs[-1].parent
+    if not path.is_dir():
+        near = sorted(p.parent for p in runs_dir.glob(f"*/*/{CONFIG}") if p.parent.name == run)
+        hint = f"did you mean {near[0]}?" if near else "'latest' names the newest run"
+        raise DlrunError(f"no run directory at {run}", hint=hint)
+    for name in (RECORD, CONFIG):
+        if not (path / name).is_file():
+            raise DlrunError(
+                f"{path} is not a run directory: it has no {name}",
+                hint=f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest",
+            )
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DlrunError(f"{path / RECORD} can't be read: {error}") from error
+    if not isinstance(record, dict):
+        raise DlrunError(f"{path / RECORD} is not the record of a run")
+    return RunDir(path, record)
+
+
+def _age(config: Path) -> tuple[str, int]:
+    # The config is written once, so its time tells runs of the same second apart.
+    return config.parent.name[:19], config.stat().st_mtime_ns

@@ -1,0 +1,285 @@
+"""``dlrun train``: one run, from what the user typed to the result."""
+
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from platform import node, python_version
+from typing import TYPE_CHECKING, Any
+
+from dlrun import __version__, backends, process, run_dir
+from dlrun.config.compose import compose, to_yaml
+from dlrun.config.instantiate import instantiate, partial
+from dlrun.config.schema import Config, metric_names
+from dlrun.errors import DlrunError, Interrupted
+
+if TYPE_CHECKING:  # NumPy is not needed to tell that the config is wrong
+    from dlrun.data.dataset import Dataset
+
+log = logging.getLogger("dlrun")
+
+
+def train(  # noqa: PLR0915 - one run, read from top to bottom
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train, keep the best epoch, and evaluate it on the test split.
+
+    Args:
+        overrides: As typed after ``dlrun train``.
+        config_dir: The user's own options.
+        quiet: Leave out the progress.
+
+    Returns:
+        The result, as ``dlrun train --json`` prints it.
+
+    Raises:
+        DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
+        Interrupted: If a signal stopped the run; its record says so.
+    """
+    config = compose(overrides, config_dir=config_dir)
+    if quiet:
+        config.callbacks.pop("progress", None)
+    backends.require(config.backend.name, training=True)
+
+    backend, device, data, git = _start(config)
+
+    # What needs Keras can be imported now.
+    from dlrun.build import build_callbacks, build_model, compile_model
+    from dlrun.callbacks.interruption import Interruption
+    from dlrun.callbacks.timing import Timing
+    from dlrun.data.batches import Batches
+    from dlrun.trained import evaluate_split, export_keras, restore
+
+    model = build_model(config, data)
+    compile_model(model, config, training=True)
+    loop = partial("loop", config.loop)
+    path = run_dir.planned(Path(config.runs_dir), str(config.name))
+    callbacks = build_callbacks(config, path)
+    timing, interruption = Timing(len(data.train)), Interruption()
+
+    # All parts are built: nothing that was typed is left to be wrong.
+    record = _record(config, overrides, model, data, device) | {"git": git}
+    run = run_dir.create(
+        path,
+        record,
+        {
+            run_dir.CONFIG: to_yaml(config),
+            run_dir.OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
+        },
+    )
+    written_by = {"versions": record["versions"], "cores": record["cores"]}
+    for callback in callbacks.values():
+        if hasattr(callback, "set_run"):
+            callback.set_run(samples=len(data.train), written_by=written_by, callbacks=callbacks)
+
+    with _recorded(run), interruption.listening():
+        _announce(run, data)
+        seconds = {"startup": time.time() - process.started_at()}
+        began = time.perf_counter()
+        try:
+            history = loop(
+                model=model,
+                train=Batches(data, data.train, config.batch_size, seed=config.seed),
+                validation=Batches(data, data.validation, config.batch_size)
+                if len(data.validation)
+                else None,
+                epochs=config.epochs,
+                seed=config.seed,
+                callbacks=[interruption, timing, *callbacks.values()],
+                backend=backend,
+            )
+        finally:
+            for callback in callbacks.values():
+                if hasattr(callback, "close"):
+                    callback.close()
+        seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
+
+        epochs = len(history["loss"])
+        stopped_by = _stopped_by(config, history, callbacks)
+        best = _best_epoch(callbacks) or epochs
+        if stopped_by != "epochs":
+            log.info("stopped after epoch %d by %s", epochs, stopped_by)
+        began = time.perf_counter()
+        if best != epochs:
+            restore(model, run.checkpoints, best)
+            log.info("restored epoch %d, the best by %s", best, config.task.monitor)
+        test = evaluate_split(model, data, "test", config.batch_size, [interruption])
+        if config.export_keras:
+            export_keras(model, config, data, run.path / "model.keras")
+        seconds["evaluate"] = time.perf_counter() - began
+        seconds["total"] = time.time() - process.started_at()
+
+        result = {
+            "run_dir": str(run.path),
+            "status": "completed",
+            "backend": config.backend.name,
+            "model": config.choices.get("model"),
+            "loop": config.choices.get("loop"),
+            "epochs": epochs,
+            "best_epoch": best,
+            "stopped_by": stopped_by,
+            "parameters": record["parameters"],
+            **_splits(config, history, best),
+            "test": test,
+            "seconds": {phase: round(value, 4) for phase, value in seconds.items()},
+            "examples_per_second": round(timing.examples_per_second, 1),
+            "peak_memory_bytes": process.peak_memory_bytes(),
+        }
+        _refuse_nan(result)
+    run.update(**{key: value for key, value in result.items() if key != "run_dir"})
+    log.info("next   dlrun evaluate %s   dlrun predict %s --output preds.csv", path, path)
+    return result
+
+
+def _start(config: Config) -> tuple[backends.BackendModule, str, Dataset, dict[str, Any]]:
+    """Start the backend; meanwhile read the data set and ask git."""
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(instantiate, "data", config.data)
+        asking = pool.submit(_git_state)
+        backend, device = backends.start(
+            config.backend.name,
+            kind=config.device.kind,
+            index=config.device.index,
+            precision=config.precision,
+            seed=config.seed,
+            cache=config.backend.compilation_cache,
+        )
+        return backend, device, reading.result(), asking.result()
+
+
+def _record(
+    config: Config, overrides: Sequence[str], model: Any, data: Dataset, device: str
+) -> dict[str, Any]:
+    """What ``run.json`` says of a run that starts."""
+    versions = {"python": python_version(), "dlrun": __version__}
+    return {
+        "status": "running",
+        "command": ["dlrun", *sys.argv[1:]],
+        "overrides": list(overrides),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(process.started_at())),
+        "versions": versions | backends.keras_versions(config.backend.name),
+        "seed": config.seed,
+        "backend": config.backend.name,
+        "device": device,
+        "precision": config.precision,
+        "host": node(),
+        "cores": process.cores(),
+        **{group: config.choices.get(group) for group in ("model", "data", "task", "loop")},
+        "input_shape": list(data.input_shape),
+        "parameters": model.count_params(),
+    }
+
+
+def _splits(
+    config: Config, history: Mapping[str, Sequence[float]], epoch: int
+) -> dict[str, dict[str, float]]:
+    """The training and validation metrics that an epoch, from 1, logged."""
+    row = {n: history[n][epoch - 1] for n in metric_names(config) if n in history}
+    return {
+        "train": {n: v for n, v in row.items() if not n.startswith("val_")},
+        "validation": {n.removeprefix("val_"): v for n, v in row.items() if n.startswith("val_")},
+    }
+
+
+@contextmanager
+def _recorded(run: run_dir.RunDir) -> Iterator[None]:
+    """Keep the log beside the run, and write how it ended into its record."""
+    file = logging.FileHandler(run.path / run_dir.LOG, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(file)
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stop:
+        run.update(status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
+        log.warning("interrupted; %s keeps the checkpoint of the last whole epoch", run.path)
+        raise
+    except DlrunError as error:
+        run.update(status="failed", error=error.message)
+        error.exit_code = 1
+        raise
+    except Exception as error:
+        told = "".join(traceback.format_exception_only(error)).strip()
+        run.update(status="failed", error=told, traceback=traceback.format_exc())
+        raise DlrunError(
+            f"the run failed: {told.splitlines()[0]}",
+            hint=f"the traceback is in {run.path / run_dir.RECORD}",
+            exit_code=1,
+        ) from error
+    finally:
+        log.removeHandler(file)
+        file.close()
+
+
+def _announce(run: run_dir.RunDir, data: Dataset) -> None:
+    record = run.record
+    log.info("run    %s", run.path)
+    log.info(
+        "model  %s, %s parameters   backend %s %s on %s, %d cores   loop %s",
+        record["model"],
+        f"{record['parameters']:,}",
+        record["backend"],
+        record["versions"][record["backend"]],
+        record["device"],
+        record["cores"],
+        record["loop"],
+    )
+    sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
+    log.info("data   %s, %s", record["data"], ", ".join(sizes))
+
+
+def _stopped_by(
+    config: Config, history: Mapping[str, Sequence[float]], callbacks: Mapping[str, Any]
+) -> str:
+    for name, callback in callbacks.items():
+        if getattr(callback, "stopped_epoch", 0):
+            return name
+    if len(history["loss"]) == config.epochs and math.isfinite(history["loss"][-1]):
+        return "epochs"
+    if not math.isfinite(history["loss"][-1]):
+        return "terminate_on_nan" if "terminate_on_nan" in callbacks else "epochs"
+    return "callback"
+
+
+def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
+    bests = [getattr(callback, "best", None) for callback in callbacks.values()]
+    return next((int(best["epoch"]) for best in bests if isinstance(best, dict)), None)
+
+
+def _refuse_nan(result: Mapping[str, Any]) -> None:
+    if not math.isfinite(result["train"]["loss"]):
+        raise DlrunError(
+            f"the loss is {result['train']['loss']} after {result['epochs']} epochs",
+            hint="lower optimizer.learning_rate, or check the data",
+            exit_code=1,
+        )
+
+
+def _git_state() -> dict[str, Any]:
+    """The commit of the working directory and whether files differ from it; nulls without git."""
+    state: dict[str, Any] = {"commit": None, "dirty": None}
+    try:
+        for key, command in (
+            ("commit", ["git", "rev-parse", "HEAD"]),
+            ("dirty", ["git", "status", "--porcelain", "--untracked-files=no"]),
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+            state[key] = done.stdout.strip() if key == "commit" else bool(done.stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return state
+
+
+def _quoted(override: str) -> str:
+    # A YAML string in single quotes, where only the quote itself is special.
+    return "'" + override.replace("'", "''") + "'"

@@ -1,0 +1,165 @@
+"""What evaluation and prediction share: a trained model, rebuilt from its run directory.
+
+The model is built by code, from the recorded config, and its arrays are loaded into it. No model's
+config is deserialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun import backends, run_dir
+from dlrun.config.compose import read_yaml, recompose
+from dlrun.config.instantiate import instantiate
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+    from dlrun import checkpoint
+    from dlrun.data.dataset import Dataset
+
+# What may differ from the run; all else decides what the arrays mean.
+CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "task.metrics")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with the weights of one epoch, on a backend, with its data set."""
+
+    run: run_dir.RunDir
+    config: Config
+    data: Dataset
+    model: Any
+    epoch: int
+
+
+def open_run(
+    run: str, overrides: Sequence[str], *, runs_dir: Path, config_dir: Path | None
+) -> tuple[run_dir.RunDir, Config]:
+    """Find a run and its config, changed by what is typed; no framework is imported.
+
+    Raises:
+        DlrunError: If there is no such run, or the overrides can't be applied to it.
+    """
+    opened = run_dir.find(run, runs_dir)
+    recorded = read_yaml(opened.path / run_dir.CONFIG)
+    config = recompose(recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir)
+    backends.require(config.backend.name, training=False)
+    return opened, config
+
+
+def load(run: run_dir.RunDir, config: Config, which: str, *, compiled: bool) -> Trained:
+    """Start the backend, build the model, and load one checkpoint into it.
+
+    Args:
+        run: From :func:`open_run`.
+        config: From :func:`open_run`.
+        which: ``best`` or ``last``.
+        compiled: Whether to give the model its loss and metrics.
+
+    Raises:
+        DlrunError: If there is no such checkpoint, or it is damaged or of another model.
+    """
+    from dlrun import checkpoint
+
+    epoch = _epoch_of(run, which)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(instantiate, "data", config.data)
+        checking = pool.submit(checkpoint.read, checkpoint.path_of(run.checkpoints, epoch))
+        saved = checking.result()  # before the import, which takes seconds
+        backends.start(
+            config.backend.name,
+            kind=config.device.kind,
+            index=config.device.index,
+            precision=config.precision,
+            seed=config.seed,
+            cache=config.backend.compilation_cache,
+        )
+        data: Dataset = reading.result()
+
+    from dlrun.build import build_model, compile_model
+
+    model = build_model(config, data)
+    if compiled:
+        compile_model(model, config, training=False)
+    assign(model, saved, checkpoint.path_of(run.checkpoints, epoch))
+    return Trained(run, config, data, model, epoch)
+
+
+def restore(model: Any, checkpoints: Path, epoch: int) -> None:
+    """Load an epoch's variables into a model.
+
+    Raises:
+        DlrunError: If the checkpoint is damaged or of another model.
+    """
+    from dlrun import checkpoint
+
+    path = checkpoint.path_of(checkpoints, epoch)
+    assign(model, checkpoint.read(path), path)
+
+
+def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
+    """Give a model's variables their saved values, in order.
+
+    Raises:
+        DlrunError: If their number or a shape differs.
+    """
+    variables = model.variables
+    ours = [tuple(v.shape) for v in variables]
+    theirs = [v.value.shape for v in saved.model]
+    if ours != theirs:
+        pairs = enumerate(zip(ours, theirs, strict=False))
+        first = next((i for i, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
+        has = f"{variables[first].path} {ours[first]}" if first < len(ours) else "no more variables"
+        got = f"{saved.model[first].path} {theirs[first]}" if first < len(theirs) else "no more"
+        raise DlrunError(
+            f"checkpoint {path} is of another model: at variable {first} the model has {has},"
+            f" the checkpoint {got}",
+            hint="evaluate with the data set and options that the run was trained with",
+        )
+    for variable, value in zip(variables, saved.model, strict=True):
+        variable.assign(value.value)
+
+
+def evaluate_split(
+    model: Any, data: Dataset, split: str, batch_size: int, callbacks: Sequence[Any] = ()
+) -> dict[str, float]:
+    """Loss and metrics over one split, in batches."""
+    from dlrun.data.batches import Batches
+    from dlrun.loops.fit import BatchSequence
+
+    batches = BatchSequence(Batches(data, data.split(split), batch_size))
+    metrics = model.evaluate(batches, callbacks=list(callbacks), verbose=0, return_dict=True)
+    names = ["loss", *(name for name in metrics if name != "loss")]  # Keras goes by the alphabet
+    return {name: float(metrics[name]) for name in names}
+
+
+def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
+    """Write a standard ``.keras`` file, whole or not at all; its outputs are probabilities."""
+    from dlrun.build import with_activation
+
+    partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
+    with_activation(model, config, data).save(partial)
+    partial.replace(path)
+
+
+def _epoch_of(run: run_dir.RunDir, which: str) -> int:
+    from dlrun import checkpoint
+
+    kept = checkpoint.epochs_kept(run.checkpoints)
+    if not kept:
+        raise DlrunError(
+            f"{run.path} has no checkpoint",
+            hint=f"its status is '{run.record.get('status')}'; train it again, with the"
+            " checkpoint callback",
+        )
+    epoch = checkpoint.best_epoch(run.checkpoints) if which == "best" else kept[-1]
+    if epoch not in kept:
+        raise DlrunError(
+            f"{run.path} has no checkpoint of its best epoch, {epoch}", hint="--checkpoint last"
+        )
+    return epoch
