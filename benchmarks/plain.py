@@ -1,0 +1,90 @@
+"""The plain Keras script that dlrun is measured against: the book's first network with fit().
+
+It does what ``dlrun train`` does by default: 50,000 training images, validation on 10,000 after
+each epoch, the best weights kept, early stopping, a CSV log, a test at the end. Prints its own
+measurements as JSON.
+
+    KERAS_BACKEND=jax python benchmarks/plain.py MNIST.npz OUT_DIR EPOCHS
+"""
+
+import sys
+import time
+
+import keras
+import numpy as np
+
+from dlrun import process  # its clock and its memory reading only: the same ruler for both
+
+
+class Clock(keras.callbacks.Callback):
+    async_safe = True
+
+    def __init__(self):
+        super().__init__()
+        self.first_batch = None
+        self.epochs = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.first_batch = self.first_batch or time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(time.perf_counter() - self.began)
+
+
+def main():
+    data, out, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    with np.load(data) as arrays:
+        images, labels = arrays["x_train"], arrays["y_train"]
+        test_images, test_labels = arrays["x_test"], arrays["y_test"]
+    images = images.reshape((60000, 28 * 28)).astype("float32") / 255
+    test_images = test_images.reshape((10000, 28 * 28)).astype("float32") / 255
+
+    model = keras.Sequential(
+        [
+            keras.Input((28 * 28,)),
+            keras.layers.Dense(512, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    clock = Clock()
+    began = time.perf_counter()
+    model.fit(
+        images[10000:],
+        labels[10000:],
+        epochs=epochs,
+        batch_size=128,
+        validation_data=(images[:10000], labels[:10000]),
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(
+                f"{out}/best.weights.h5", save_best_only=True, save_weights_only=True
+            ),
+            keras.callbacks.EarlyStopping(patience=epochs),
+            keras.callbacks.CSVLogger(f"{out}/log.csv"),
+            clock,
+        ],
+        verbose=2,
+    )
+    fit_seconds = time.perf_counter() - began
+    model.load_weights(f"{out}/best.weights.h5")
+    _, accuracy = model.evaluate(test_images, test_labels, batch_size=128, verbose=0)
+
+    import json
+
+    print(
+        json.dumps(
+            {
+                "first_batch_seconds": clock.first_batch - process.started_at(),
+                "epoch_seconds": (fit_seconds - clock.epochs[0]) / max(epochs - 1, 1),
+                "peak_memory_bytes": process.peak_memory_bytes(),
+                "accuracy": accuracy,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
