@@ -72,11 +72,11 @@ def compare(backend, runs, epochs):
         )
     if backend == "jax":
         print(f"jax         first batch, cold cache  dlrun {cold['first_batch_seconds']:8.2f}")
-    accuracies = [[pair[i]["accuracy"] for pair in pairs] for i in (0, 1)]
-    told = "  ".join(
-        f"{who} {statistics.median(a):.4f}" for who, a in zip(("dlrun", "plain"), accuracies, strict=True)
-    )
-    print(f"{backend:<11} test accuracy, {epochs} epochs   {told}", flush=True)
+    for i, who in enumerate(("dlrun", "plain")):
+        accuracy = statistics.median(pair[i]["accuracy"] for pair in pairs)
+        print(
+            f"{backend:<11} test accuracy after {epochs} epochs  {who} {accuracy:.4f}", flush=True
+        )
 
 
 def main():
