@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ Which = Annotated[str, typer.Option("--checkpoint", help="The epoch to load: bes
 
 def main() -> None:
     """Entry point of the ``dlrun`` command."""
+    _open_standard_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -84,6 +86,7 @@ def train(
         typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
         result = run(typed, config_dir=config_dir, quiet=quiet)
         _print(result, as_json, train_table)
+        logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
 
 
 @app.command()
@@ -189,7 +192,7 @@ def config(
         from dlrun.config.compose import compose, to_yaml
 
         composed = compose(overrides or [], config_dir=config_dir)
-        print(json.dumps(asdict(composed)) if as_json else to_yaml(composed).rstrip())
+        _print(asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())
 
 
 @app.command("list")
@@ -232,7 +235,24 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _print(result: Mapping[str, Any], as_json: bool, table: Any) -> None:
-    print(json.dumps(result) if as_json else table(result))
+    """Print a result on stdout: the one place that does."""
+    try:
+        print(json.dumps(result) if as_json else table(result), flush=True)
+    except OSError as error:
+        # What is still buffered would fail again when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough, as head has
+            raise typer.Exit(1) from error
+        raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+def _open_standard_streams() -> None:
+    """Open what was closed, as by ``2>&-``: else the next file opened would get its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
@@ -254,6 +274,7 @@ def _reported(quiet: bool = False) -> Iterator[None]:
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.raiseExceptions = False  # a full or closed stderr must not end a run
     log.addHandler(handler)
     try:
         yield

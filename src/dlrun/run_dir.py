@@ -69,7 +69,7 @@ def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
         run.update()
     except OSError as error:
         raise DlrunError(
-            f"can't create the run directory {path}: {error.strerror}",
+            f"can't create the run directory {path}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
         ) from error
     return run

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # NumPy is not needed to tell that the config is wrong
 log = logging.getLogger("dlrun")
 
 
-def train(  # noqa: PLR0915 - one run, read from top to bottom
+def train(
     overrides: Sequence[str],
     *,
     config_dir: Path | None = None,
@@ -138,7 +138,6 @@ def train(  # noqa: PLR0915 - one run, read from top to bottom
         }
         _refuse_nan(result)
     run.update(**{key: value for key, value in result.items() if key != "run_dir"})
-    log.info("next   dlrun evaluate %s   dlrun predict %s --output preds.csv", path, path)
     return result
 
 
