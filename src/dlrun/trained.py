@@ -143,7 +143,8 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
     from dlrun.build import with_activation
 
     partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
-    with_activation(model, config, data).save(partial)
+    with backends.hidden(["tensorflow"]):
+        with_activation(model, config, data).save(partial)
     partial.replace(path)
 
 

@@ -36,11 +36,14 @@ class BackendModule(Protocol):
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
 
-    def environment(self, kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+    def environment(
+        self, kind: str, *, precision: str, cache_dir: Path | None
+    ) -> Mapping[str, str]:
         """Variables to set before the framework is imported, unless the user has set them.
 
         Args:
             kind: The kind of device that will be used.
+            precision: The Keras dtype policy that will be used.
             cache_dir: Where to keep compiled functions; None to keep none.
         """
 
@@ -126,11 +129,13 @@ def start(
     """
     backend = module(name)
     cache_dir = _cache_dir() / name if cache else None
-    for variable, value in backend.environment(kind, cache_dir=cache_dir).items():
+    for variable, value in backend.environment(
+        kind, precision=precision, cache_dir=cache_dir
+    ).items():
         os.environ.setdefault(variable, value)
     os.environ["KERAS_BACKEND"] = name
     try:
-        with _hidden(backend.HIDDEN), _without_lines(backend.NOISE):
+        with hidden(backend.HIDDEN), _without_lines(backend.NOISE):
             device = _choose_device(name, backend, kind, index)
             import keras
     except ImportError as error:
@@ -178,12 +183,12 @@ def _cache_dir() -> Path:
 
 
 @contextmanager
-def _hidden(packages: Sequence[str]) -> Iterator[None]:
-    """Let Keras and the framework find none of these optional packages while they are imported.
+def hidden(packages: Sequence[str]) -> Iterator[None]:
+    """Let Keras and the framework find none of these optional packages, unless they are in use.
 
-    Keras imports matplotlib for a gallery of images, and jax for orbax also where jax is not the
-    backend; TensorFlow imports jax for its lite converter: up to a second that no run needs. Each
-    of these imports stands in a try of its own.
+    Keras imports matplotlib for a gallery of images, jax for orbax where jax is not the backend,
+    and TensorFlow to save a ``.keras`` file; TensorFlow imports jax for its lite converter. That is
+    seconds that no run needs, and each of these imports stands in a try of its own.
     """
     finder = _Hider([p for p in packages if p not in sys.modules])
     sys.meta_path.insert(0, finder)

@@ -10,11 +10,13 @@ HIDDEN = ("matplotlib",)
 NOISE: tuple[str, ...] = ()
 
 
-def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.BackendModule`."""
     variables = {}
     if kind == "cpu":
         variables["JAX_PLATFORMS"] = "cpu"  # else an accelerator would be started and held
+    if precision == "float64":
+        variables["JAX_ENABLE_X64"] = "1"  # else jax computes in float32, with a warning
     if cache_dir is not None:
         variables |= {
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir),

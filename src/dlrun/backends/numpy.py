@@ -10,7 +10,7 @@ HIDDEN = ("matplotlib",)
 NOISE: tuple[str, ...] = ()
 
 
-def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.BackendModule`."""
     return {"JAX_PLATFORMS": "cpu"}
 

@@ -10,7 +10,7 @@ HIDDEN = ("matplotlib", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
 
 
-def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.BackendModule`."""
     # 2: errors only; its start-up notices on instruction sets are not for the user of a run.
     return {"TF_CPP_MIN_LOG_LEVEL": "2"}

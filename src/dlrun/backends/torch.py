@@ -11,7 +11,7 @@ HIDDEN = ("matplotlib", "jax")
 NOISE: tuple[str, ...] = ()
 
 
-def environment(kind: str, *, cache_dir: Path | None) -> Mapping[str, str]:
+def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.BackendModule`."""
     return {}
 
