@@ -8,7 +8,7 @@ The private parts of Hydra that this takes are all named in this file.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dlrun.config.direction import resolve_modes
 from dlrun.config.explain import (
     Mistake,
     config_error,
@@ -95,6 +96,9 @@ def recompose(
     Raises:
         DlrunError: With every mistake, a key that may not change among them.
     """
+    if found := next(_interpolations(config), None):
+        # It was resolved when it was recorded; one that is there now could read the environment.
+        raise DlrunError(f"the recorded config holds an interpolation, {found}: it is not followed")
     loader = _loader(config_dir)
     parsed, mistakes = _parse(_spelt_out(overrides))
     for override in parsed:
@@ -124,7 +128,7 @@ def to_yaml(config: Config) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a resolved config. Interpolations in it stay text: they are not followed.
+    """Read a resolved config.
 
     Raises:
         DlrunError: If it is not a mapping in YAML.
@@ -154,6 +158,7 @@ def _finish(base: DictConfig, values: list[Override], mistakes: list[Mistake]) -
     except OmegaConfBaseException as error:
         raise config_error([value_mistake(error.full_key or "", typed, error)]) from error
     assert isinstance(config, Config)
+    resolve_modes(config)
     for key, problem, options in broken_limits(config):
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
     for key, problem, options in wrong_arguments(config):
@@ -241,6 +246,14 @@ def _apply(config: DictConfig, value: Override) -> list[Mistake]:
 def _value_at(config: DictConfig, key: str) -> Any:
     # A deleted key, a missing value and one that never was all count as nothing to compare with.
     return OmegaConf.select(config, key, throw_on_missing=False)
+
+
+def _interpolations(node: Any) -> Iterator[str]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _interpolations(value)
+    elif isinstance(node, str) and "${" in node:
+        yield node
 
 
 def _told_by_hydra(error: Exception) -> list[Mistake]:

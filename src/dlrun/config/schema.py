@@ -41,7 +41,7 @@ class Task:
     metrics: dict[str, Any] = field(default_factory=dict)
     activation: str | None = None
     monitor: str = "val_loss"
-    mode: str = "min"
+    mode: str = "auto"
 
 
 @dataclass
@@ -93,12 +93,14 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for key, options in (
         ("precision", PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
-        ("task.mode", ("min", "max")),
+        ("task.mode", ("min", "max", "auto")),
     ):
         if (value := _get(config, key)) not in options:
             yield key, f"must be one of {', '.join(options)}, got {value!r}", options
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield "name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}", ()
+    if config.task.mode == "auto" and config.task.monitor in metric_names(config):
+        yield "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which", ()
     yield from _unlogged_monitors(config)
 
 
