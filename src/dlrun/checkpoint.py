@@ -98,12 +98,13 @@ def write(
             "files": {name: _sha256(partial / name) for name in (ARRAYS, STATE)},
             "arrays": index,
         }
+        manifest["sha256"] = _digest(manifest)
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         for name in (ARRAYS, STATE, MANIFEST):
             _flush(partial / name)
         _flush(partial)
         if final.exists():
-            shutil.rmtree(final)
+            _remove(final)
         partial.rename(final)
         _flush(directory)
     except BaseException:
@@ -125,6 +126,11 @@ def read(path: Path) -> Checkpoint:
                 f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
                 hint="use the version of dlrun that wrote it",
             )
+        if manifest.pop("sha256") != _digest(manifest):
+            raise DlrunError(
+                f"checkpoint {path} is damaged: {MANIFEST} does not match its own hash",
+                hint=other_checkpoints(path),
+            )
         for name, expected in manifest["files"].items():
             if name not in (ARRAYS, STATE) or _sha256(path / name) != expected:
                 raise DlrunError(
@@ -137,7 +143,7 @@ def read(path: Path) -> Checkpoint:
             for entry in manifest["arrays"]:
                 value = _typed(arrays[entry["key"]], entry["dtype"])
                 parts[entry["key"].partition("/")[0]].append(Variable(entry["path"], value))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DlrunError(
             f"checkpoint {path} can't be read: {error}", hint=other_checkpoints(path)
         ) from error
@@ -161,11 +167,7 @@ def prune(directory: Path, keep: Sequence[int]) -> None:
     """Remove every checkpoint but those of the epochs to keep."""
     for epoch in epochs_kept(directory):
         if epoch not in keep:
-            # Renamed first: a removal that is cut short must not leave half a checkpoint.
-            doomed = directory / f".removed-{epoch:04d}"
-            shutil.rmtree(doomed, ignore_errors=True)
-            path_of(directory, epoch).rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            _remove(path_of(directory, epoch))
 
 
 def best_epoch(directory: Path) -> int | None:
@@ -194,6 +196,14 @@ def other_checkpoints(path: Path) -> str:
     return f"the run has other checkpoints, of epoch {' and '.join(map(str, others))}"
 
 
+def _remove(path: Path) -> None:
+    # Renamed first: a removal that is cut short must not leave half a checkpoint.
+    doomed = path.with_name(f".removed-{path.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
 def _plain(value: np.ndarray) -> np.ndarray:
     # NumPy's format has no name for bfloat16 and the float8 types: keep their bits.
     return value if value.dtype.isbuiltin == 1 else value.view(f"u{value.dtype.itemsize}")
@@ -210,6 +220,10 @@ def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
 def _flush(path: Path) -> None:

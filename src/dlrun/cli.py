@@ -70,13 +70,13 @@ def train(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    r"""Train a model, keep its best epoch, and evaluate it on the test split.
+    """Train a model, keep its best epoch, and evaluate it on the test split.
 
     \b
     Examples:
       dlrun train backend=jax model=mnist_mlp
       dlrun train experiment=first_network backend=torch
-      dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard ~callbacks.early_stopping
+      dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
       dlrun train smoke=true --json
     """
     with _reported(quiet):
@@ -104,7 +104,7 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    r"""Evaluate a run's model, on any backend; numpy too.
+    """Evaluate a run's model, on any backend; numpy too.
 
     \b
     Examples:
@@ -151,7 +151,7 @@ def predict(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    r"""Write a run's predictions for the test split or for your own arrays.
+    """Write a run's predictions for the test split or for your own arrays.
 
     \b
     Examples:
@@ -179,7 +179,7 @@ def predict(
 def config(
     overrides: Overrides = None, config_dir: ConfigDir = None, as_json: Json = False
 ) -> None:
-    r"""Print the config that a run would have; nothing is trained or imported.
+    """Print the config that a run would have; nothing is trained or imported.
 
     \b
     Examples:
@@ -201,7 +201,7 @@ def list_(
     config_dir: ConfigDir = None,
     as_json: Json = False,
 ) -> None:
-    r"""List the options that there are to choose from, by group.
+    """List the options that there are to choose from, by group.
 
     \b
     Examples:
@@ -221,7 +221,7 @@ def list_(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    r"""Report Python, the backends, their devices, and how to install what is missing.
+    """Report Python, the backends, their devices, and how to install what is missing.
 
     \b
     Example:

@@ -66,14 +66,14 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
             [line for c in choices if (line := str(c.input_line)) not in wrong],
             run_mode=RunMode.RUN,
         )
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
     del base["hydra"]
     base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
     values = [override for override in parsed if override not in choices]
-    if any(value.key_or_group == "smoke" and value.value() is True for value in values):
+    if _smokes(base, values):
         values = _parse(SMOKE)[0] + values
     return _finish(base, values, mistakes)
 
@@ -108,18 +108,20 @@ def recompose(
             mistakes.append(Mistake(str(override.input_line), "can't change here", hint=near))
     choices = [override for override in parsed if _is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
-    if mistakes:
-        raise config_error(mistakes)
+    wrong = {mistake.override for mistake in mistakes}
     try:
         for choice in choices:
+            if str(choice.input_line) in wrong:
+                continue
             group, option = choice.key_or_group, choice.value()
             part = loader.load_configuration(None, [f"+{group}={option}"], run_mode=RunMode.RUN)
             config[group] = OmegaConf.to_container(part[group], resolve=False)
             config["choices"][group] = option
         base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise config_error(_told_by_hydra(error)) from error
-    return _finish(base, [override for override in parsed if override not in choices], [])
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise config_error([*mistakes, *_told_by_hydra(error)]) from error
+    values = [o for o in parsed if o not in choices and str(o.input_line) not in wrong]
+    return _finish(base, values, mistakes, training=False)
 
 
 def to_yaml(config: Config) -> str:
@@ -142,33 +144,49 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return config
 
 
-def _finish(base: DictConfig, values: list[Override], mistakes: list[Mistake]) -> Config:
+def _finish(
+    base: DictConfig, values: list[Override], mistakes: list[Mistake], *, training: bool = True
+) -> Config:
     OmegaConf.set_struct(base, True)
     for value in values:
         mistakes += _apply(base, value)
     typed = {str(value.key_or_group): str(value.input_line) for value in values}
-    missing = OmegaConf.missing_keys(base)
+    try:
+        missing = OmegaConf.missing_keys(base)
+    except OmegaConfBaseException as error:
+        mistakes.append(value_mistake(error.full_key or "", typed, error))
+        raise config_error(mistakes) from error
     mistakes += [Mistake(key, f"needs a value: {key}=...") for key in sorted(missing)]
     if mistakes:
         raise config_error(mistakes)
     try:
-        plain = OmegaConf.to_container(base, resolve=True, throw_on_missing=True)
-        merged = OmegaConf.merge(OmegaConf.structured(Config), plain)
-        config = OmegaConf.to_object(merged)
+        config = OmegaConf.to_object(base)
     except OmegaConfBaseException as error:
         raise config_error([value_mistake(error.full_key or "", typed, error)]) from error
     assert isinstance(config, Config)
     resolve_modes(config)
     for key, problem, options in broken_limits(config):
+        if not training and key.endswith("monitor"):
+            continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
     for key, problem, options in wrong_arguments(config):
-        mistakes.append(Mistake.of(typed.get(key, key), problem, options))
+        mistakes.append(Mistake.of_argument(typed.get(key, key), key, problem, options))
     if mistakes:
         raise config_error(mistakes)
     config.name = (
         config.name or config.choices.get("experiment") or config.choices.get("model", "run")
     )
     return config
+
+
+def _smokes(base: DictConfig, values: list[Override]) -> bool:
+    typed = [value.value() for value in values if value.key_or_group == "smoke"]
+    try:
+        return bool(OmegaConf.merge(OmegaConf.structured(Config), {"smoke": typed[-1]}).smoke)
+    except IndexError:
+        return bool(base.smoke)
+    except OmegaConfBaseException:  # told when it is applied
+        return False
 
 
 def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
@@ -215,7 +233,11 @@ def _parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
 def _is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
     # Hydra's own rule (ConfigRepository and load_configuration): a mapping is a value.
     is_group = loader.repository.group_exists(override.key_or_group)
-    return bool(is_group) and not isinstance(override.value(), dict)
+    return (
+        bool(is_group)
+        and override.key_or_group in GROUPS
+        and not isinstance(override.value(), dict)
+    )
 
 
 def _apply(config: DictConfig, value: Override) -> list[Mistake]:
@@ -257,7 +279,18 @@ def _interpolations(node: Any) -> Iterator[str]:
 
 
 def _told_by_hydra(error: Exception) -> list[Mistake]:
-    return [Mistake("", _first_line(error))]
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return [Mistake("", f"{mark.name}, line {mark.line + 1}: {error.problem}")]
+    head, *rest = [line.strip() for line in str(error).strip().splitlines()] or [
+        type(error).__name__
+    ]
+    # The first line names the file, the second what is wrong with it, another the key.
+    if "raised while composing" in head and rest:
+        head = f"{head.partition(':')[0]}: {rest[0]}"
+    key = next((f" ({line})" for line in rest if line.startswith("full_key: ")), "")
+    head += key.replace("full_key: ", "")
+    return [Mistake("", head)]
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.errors import DlrunError
@@ -28,6 +28,13 @@ class Mistake:
         value = typed or problem.rpartition("'")[0].rpartition("'")[2]
         near = nearest(value, options) if separator else None
         return cls(line, problem, meant=f"{key}={near}" if near else None)
+
+    @classmethod
+    def of_argument(cls, line: str, key: str, problem: str, names: Iterable[str]) -> "Mistake":
+        """An argument that is not among ``names``, with the nearest of them."""
+        parent, _, name = key.rpartition(".")
+        near, (_, separator, typed) = nearest(name, names), line.partition("=")
+        return cls(line, problem, meant=f"{parent}.{near}{separator}{typed}" if near else None)
 
 
 def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
@@ -69,8 +76,7 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
             "has several values, and one run takes one",
             hint=f"choose one; for a list write '{key}=[{typed}]'",
         )
-    value = parsed.value()
-    if value == "" and not isinstance(value, QuotedString) and not parsed.is_delete():
+    if parsed._value == "" and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
     return None
 
@@ -83,7 +89,18 @@ def option_mistakes(
     for choice in choices:
         group = choice.key_or_group
         options = options_of(group)
-        value = choice.value()
+        value, line = choice.value(), str(choice.input_line)
+        single = group != "callbacks"
+        if choice.is_delete() and group != "experiment":
+            hint = "choose another option" if single else "callbacks=[] leaves out all"
+            mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))
+            continue
+        if value is None and not choice.is_delete():
+            mistakes.append(Mistake(line, "can't be null: choose an option of the group"))
+            continue
+        if single and isinstance(value, list):
+            mistakes.append(Mistake(line, f"takes one option; there are {', '.join(options)}"))
+            continue
         for option in value if isinstance(value, list) else [value]:
             if option is None or option in options:
                 continue
@@ -92,7 +109,7 @@ def option_mistakes(
                 Mistake(
                     str(choice.input_line),
                     f"no such option in group '{group}'; there are {', '.join(options)}",
-                    meant=f"{group}={near}" if near else None,
+                    meant=line.replace(str(option), near) if near else None,
                 )
             )
     return mistakes
@@ -100,17 +117,27 @@ def option_mistakes(
 
 def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     """A key that the config does not have, with the nearest one that it has."""
-    operator, _, rest = line.partition(key)
+    operator, _, rest = line.partition(key or "=")
     # What the user forced or added on purpose is told the same way: a typo looks no different.
     value = rest if operator in ("", "+", "++") else ""
-    keys = list(_keys(config))
+    operator = "~" if operator == "~" else ""
+    keys = [known for known in _keys(config) if not known.rpartition(".")[2].startswith("_")]
     near = nearest(key, keys)
+    parent, _, last = key.rpartition(".")
+    if parent in keys and (
+        siblings := [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
+    ):
+        # Judged by the last part alone: what they have in common makes all of them look alike.
+        name = nearest(last, siblings)
+        near = f"{parent}.{name}" if name else None
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
     ]
     if same_ending:
         near = same_ending[0]
-    return Mistake(line, f"'{key}' is not a config key", meant=f"{near}{value}" if near else None)
+    return Mistake(
+        line, f"'{key}' is not a config key", meant=f"{operator}{near}{value}" if near else None
+    )
 
 
 def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
@@ -136,6 +163,8 @@ def other_kind(before: Any, after: Any) -> str | None:
     """
     if before is None or (isinstance(after, DictConfig) and "_target_" in after):
         return None
+    if isinstance(before, DictConfig) and "_target_" in before and isinstance(after, str):
+        return None  # a loss or a metric by Keras' name for it; elsewhere told by signature
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "true or false"),
         (int, "an integer"),

@@ -86,6 +86,12 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         ("data.validation_samples", 0, None),
     ):
         value = _get(config, key)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        group, _, name = key.partition(".")
+        given = group != "data" or name in config.data
+        if not whole and given and (value is not None or key == "data.validation_samples"):
+            yield key, f"expected an integer, got {value!r}", ()
+            continue
         too_low = isinstance(value, int) and value < low
         if too_low or (isinstance(value, int) and high is not None and value > high):
             limit = f"at least {low}" if too_low else f"at most {high}"

@@ -77,7 +77,10 @@ def _arguments(target: str) -> frozenset[str] | None:
         raise LookupError(f"no module named '{module}'")
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise LookupError(f"module '{module}' can't be read: {error}") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return _names(node)
@@ -85,7 +88,22 @@ def _arguments(target: str) -> frozenset[str] | None:
             methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
             init = next((n for n in methods if n.name == "__init__"), None)
             return _names(init) if init else None
+    if _bound(tree).isdisjoint({name, "*"}):
+        raise LookupError(f"module '{module}' has no '{name}'")
     return None
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """All names that a module may bind, in whatever way; ``*`` where it imports all of another."""
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            bound.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name for alias in node.names}
+    return bound
 
 
 def _names(function: ast.FunctionDef) -> frozenset[str] | None:

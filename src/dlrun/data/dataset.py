@@ -67,7 +67,7 @@ class Dataset:
         """
         split: Split = getattr(self, name)
         if not len(split):
-            raise DlrunError(f"the {name} split is empty", hint="raise data.validation_samples")
+            raise DlrunError(f"the {name} split is empty", hint=f"raise data.{name}_samples")
         return split
 
 

@@ -1,0 +1,404 @@
+"""What a user's words and the options' files make of a config."""
+
+import re
+import sys
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dlrun.config.compose import compose, read_yaml, recompose, to_yaml
+from dlrun.config.options import GROUPS, shipped_configs
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.trained import CHANGEABLE
+
+CONFIGS = shipped_configs()
+OPTIONS = sorted(p.relative_to(CONFIGS).with_suffix("") for p in CONFIGS.glob("*/*.yaml"))
+FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
+    with pytest.raises(DlrunError) as caught:
+        compose(overrides, config_dir=config_dir)
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+# Every YAML file
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_every_option_composes(option: Path) -> None:
+    group, name = option.parts
+    config = compose([f"callbacks=[{name}]" if group == "callbacks" else f"{group}={name}"])
+    assert group in GROUPS
+    if group != "callbacks":
+        assert config.choices[group] == name
+    elif name != "default":
+        assert list(config.callbacks) == [name]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_yaml_opens_with_a_description_and_a_command_that_works(file: str) -> None:
+    lines = (CONFIGS / file).read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines if not line.startswith("# @package")][:2]
+    assert re.match(r"# [A-Z].*\.$", head[0])
+    verb, *words = re.fullmatch(r"#   dlrun (\w+) (.*)", head[1]).expand(r"\1 \2").split()
+    if verb == "train":
+        compose(words)
+    else:
+        assert (verb, words[0]) == ("evaluate", "latest")
+        recompose(asdict(compose([])), words[1:], changeable=CHANGEABLE)
+
+
+# Choices
+
+
+def test_nothing_typed_gives_the_first_network_on_jax() -> None:
+    config = compose([])
+    assert config.choices == {
+        "backend": "jax",
+        "device": "auto",
+        "data": "mnist",
+        "task": "classification",
+        "model": "mnist_mlp",
+        "optimizer": "adam",
+        "loop": "fit",
+    }
+    assert (config.name, config.epochs, config.batch_size) == ("mnist_mlp", 10, 128)
+    assert list(config.callbacks) == ["checkpoint", "early_stopping", "csv", "progress"]
+
+
+def test_values_reach_their_keys_with_their_types() -> None:
+    config = compose(
+        ["epochs=3", "model.units=64", "optimizer.learning_rate=3e-4", "name=tuned", "seed=7"]
+    )
+    assert (config.epochs, config.model["units"], config.name) == (3, 64, "tuned")
+    assert (config.optimizer["learning_rate"], config.seed) == (3e-4, 7)
+
+
+def test_what_leaves_is_plain() -> None:
+    def plain(node: object) -> bool:
+        if isinstance(node, dict):
+            return all(map(plain, node.values()))
+        return node is None or type(node) in (str, int, float, bool, list)
+
+    config = compose(["+callbacks=learning_rate_scheduler"])
+    assert type(config) is Config
+    assert plain(asdict(config))
+
+
+def test_the_learning_rate_may_be_a_schedule() -> None:
+    schedule = "{_target_:keras.optimizers.schedules.CosineDecay,initial_learning_rate:0.1}"
+    config = compose([f"optimizer.learning_rate={schedule}"])
+    assert config.optimizer["learning_rate"]["initial_learning_rate"] == 0.1
+
+
+def test_a_loss_may_be_named() -> None:
+    assert compose(["task.loss=sparse_categorical_crossentropy"]).task.loss == (
+        "sparse_categorical_crossentropy"
+    )
+
+
+def test_an_added_metric_can_be_monitored() -> None:
+    config = compose(["+task.metrics.mae=mae", "task.monitor=val_mae"])
+    assert config.task.metrics["mae"] == "mae"
+    assert config.callbacks["early_stopping"]["monitor"] == "val_mae"
+
+
+def test_a_numbered_device_is_kind_and_index() -> None:
+    config = compose(["device=gpu:1"])
+    assert (config.device.kind, config.device.index) == ("gpu", 1)
+    assert str(config.device) == "gpu:1"
+    assert config.choices["device"] == "gpu"
+
+
+def test_a_callback_is_added() -> None:
+    names = list(compose(["+callbacks=tensorboard"]).callbacks)
+    assert names == ["checkpoint", "early_stopping", "csv", "progress", "tensorboard"]
+
+
+def test_a_callback_is_removed() -> None:
+    names = list(compose(["~callbacks.csv"]).callbacks)
+    assert names == ["checkpoint", "early_stopping", "progress"]
+
+
+def test_callbacks_are_chosen_as_a_list() -> None:
+    names = list(compose(["callbacks=[default,tensorboard]"]).callbacks)
+    assert names == ["checkpoint", "early_stopping", "csv", "progress", "tensorboard"]
+    assert compose(["callbacks=[]"]).callbacks == {}
+
+
+def test_a_callback_follows_the_monitored_metric() -> None:
+    config = compose(["task.monitor=val_accuracy", "task.mode=max"])
+    for name in ("checkpoint", "early_stopping", "progress"):
+        assert config.callbacks[name]["monitor"] == "val_accuracy"
+        assert config.callbacks[name]["mode"] == "max"
+
+
+def test_an_experiment_chooses_and_what_is_typed_wins() -> None:
+    assert compose(["experiment=first_network"]).epochs == 5
+    config = compose(["experiment=first_network", "epochs=2", "optimizer=sgd"])
+    assert (config.epochs, config.data["validation_samples"]) == (2, 0)
+    assert config.choices["optimizer"] == "sgd"
+    assert config.optimizer["_target_"] == "keras.optimizers.SGD"
+
+
+def test_a_run_is_named_after_its_experiment_unless_named() -> None:
+    assert compose(["experiment=first_network"]).name == "first_network"
+    assert compose(["experiment=first_network", "name=mine"]).name == "mine"
+
+
+# smoke=true
+
+
+def test_smoke_is_three_batches_once() -> None:
+    config = compose(["smoke=true"])
+    assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
+
+
+@pytest.mark.parametrize("typed", [["smoke=true", "epochs=2"], ["epochs=2", "smoke=true"]])
+def test_what_is_typed_wins_over_smoke(typed: list[str]) -> None:
+    config = compose(typed)
+    assert (config.smoke, config.epochs, config.data["limit"]) == (True, 2, 384)
+
+
+def test_smoke_wins_over_an_experiment() -> None:
+    assert compose(["experiment=first_network", "smoke=true"]).epochs == 1
+
+
+@pytest.mark.parametrize("typed", ["smoke=1", "smoke=yes", "smoke='true'", "++smoke=true"])
+def test_smoke_means_the_same_however_true_is_written(typed: str) -> None:
+    config = compose([typed])
+    assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
+
+
+def test_the_last_smoke_counts() -> None:
+    config = compose(["smoke=true", "smoke=false"])
+    assert (config.smoke, config.epochs, config.data["limit"]) == (False, 10, None)
+
+
+# The user's own options
+
+MINE = """\
+# Mine.
+#   dlrun train model=mine
+defaults:
+  - override /data@_global_.data: blobs
+  - _self_
+_target_: own_models.mine
+width: 3
+"""
+
+
+@pytest.fixture
+def own(cwd: Path) -> Path:
+    put(cwd / "configs/model/mine.yaml", MINE)
+    put(
+        cwd / "own_models.py",
+        "raise SystemExit('imported')\n\ndef mine(input_shape, num_classes, *, width): ...\n",
+    )
+    return cwd / "configs"
+
+
+def test_an_option_in_the_working_directory_is_chosen_unimported(own: Path) -> None:
+    config = compose(["model=mine", "model.width=4"])
+    assert config.model == {"_target_": "own_models.mine", "width": 4}
+    assert config.name == "mine"
+    assert "own_models" not in sys.modules
+
+
+def test_an_option_in_a_named_directory_is_chosen(cwd: Path, own: Path) -> None:
+    own.rename(cwd / "elsewhere")
+    assert compose(["model=mine"], config_dir=Path("elsewhere")).model["width"] == 3
+    assert "mnist_mlp" in refused("model=mine").message
+
+
+def test_an_own_option_overrides_a_shipped_one(cwd: Path) -> None:
+    put(cwd / "configs/optimizer/adam.yaml", "_target_: keras.optimizers.Lion\n")
+    assert compose([]).optimizer == {"_target_": "keras.optimizers.Lion"}
+
+
+def test_a_model_brings_its_data_and_what_is_typed_wins(own: Path) -> None:
+    config = compose(["model=mine"])
+    assert config.choices["data"] == "blobs"
+    assert config.data["_target_"] == "dlrun.data.blobs.blobs"
+    assert compose(["model=mine", "data=mnist"]).data["_target_"] == "dlrun.data.mnist.mnist"
+
+
+def test_an_experiment_picks_a_model_and_gets_its_data(own: Path) -> None:
+    text = "# @package _global_\n# Mine.\ndefaults:\n  - override /model: mine\n\nepochs: 50\n"
+    put(own / "experiment/mine.yaml", text)
+    config = compose(["experiment=mine"])
+    assert (config.epochs, config.choices["model"], config.choices["data"]) == (50, "mine", "blobs")
+    typed = compose(["experiment=mine", "model=mnist_mlp", "epochs=2"])
+    assert (typed.epochs, typed.choices["model"], typed.choices["data"]) == (
+        2,
+        "mnist_mlp",
+        "mnist",
+    )
+
+
+def test_an_experiment_can_ask_for_a_smoke_run(own: Path) -> None:
+    put(own / "experiment/quick.yaml", "# @package _global_\n# Quick.\nsmoke: true\n")
+    config = compose(["experiment=quick"])
+    assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
+
+
+def test_a_strangers_primary_config_does_not_hijack(cwd: Path) -> None:
+    expected = compose([])
+    put(cwd / "configs/config.yaml", "defaults:\n  - nosuch: thing\nepochs: 77\nintruder: 1\n")
+    assert compose([]) == expected
+
+
+def test_a_value_left_open_in_a_file_must_be_typed(own: Path) -> None:
+    put(own / "model/open.yaml", "_target_: dlrun.models.mnist_mlp.mnist_mlp\nunits: ???\n")
+    assert refused("model=open").message == "model.units: needs a value: model.units=..."
+    assert compose(["model=open", "model.units=3"]).model["units"] == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "override", "words"),
+    [
+        ("model/a.yaml", "a: [1\n", "model=a", ["model/a.yaml"]),
+        ("model/b.yaml", "- 1\n", "model=b", ["model/b"]),
+        ("model/c.yaml", "# Empty.\n", "model=c", ["model", "_target_"]),
+        ("model/d.yaml", "_target_: nosuch.model\n", "model=d", ["model._target_", "'nosuch'"]),
+        ("model/e.yaml", "_target_: nosuch\n", "model=e", ["model._target_", "'nosuch'"]),
+        ("data/f.yaml", "_target_: dlrun.data.mnist.mnist\nlimit: ${no}\n", "data=f", ["'no'"]),
+        ("experiment/g.yaml", "# @package _global_\nepoch: 3\n", "experiment=g", ["'epoch'"]),
+        ("experiment/h.yaml", "# @package _global_\nepochs: x\n", "experiment=h", ["epochs", "x"]),
+        (
+            "experiment/i.yaml",
+            "# @package _global_\ndefaults:\n  - override /model: nosuch\n",
+            "experiment=i",
+            ["model/nosuch"],
+        ),
+    ],
+    ids=["yaml", "list", "empty", "module", "target", "interpolation", "key", "type", "choice"],
+)
+def test_what_is_wrong_in_an_own_file_is_told_in_one_line(
+    cwd: Path, file: str, text: str, override: str, words: list[str]
+) -> None:
+    put(cwd / "configs" / file, text)
+    message = refused(override).message
+    assert len(message.splitlines()) == 1
+    assert [word for word in words if word not in message] == []
+
+
+# Record and recompose
+
+
+def recorded(*overrides: str) -> dict[str, Any]:
+    return yaml.safe_load(_recorded(*overrides))
+
+
+@cache
+def _recorded(*overrides: str) -> str:
+    return to_yaml(compose(overrides))
+
+
+def test_a_config_survives_its_yaml(cwd: Path) -> None:
+    config = compose(["model.units=7", "+callbacks=tensorboard", "device=gpu:1"])
+    put(cwd / "config.yaml", to_yaml(config))
+    again = recompose(read_yaml(cwd / "config.yaml"), [], changeable=CHANGEABLE)
+    assert again == config
+
+
+def test_the_yaml_has_no_interpolation_left() -> None:
+    assert "${" not in to_yaml(compose(["data=blobs", "+callbacks=reduce_lr_on_plateau"]))
+
+
+@pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "", "\x00"], ids=repr)
+def test_a_damaged_record_is_refused_by_its_path(cwd: Path, text: str) -> None:
+    put(cwd / "config.yaml", text)
+    with pytest.raises(DlrunError, match=r"config\.yaml"):
+        read_yaml(cwd / "config.yaml")
+
+
+def test_a_changed_choice_replaces_the_whole_part() -> None:
+    record = recorded("data.limit=50", "backend=jax")
+    config = recompose(record, ["data=blobs", "backend=torch"], changeable=CHANGEABLE)
+    assert config.data == compose(["data=blobs"]).data
+    assert config.backend == compose(["backend=torch"]).backend
+    assert (config.choices["data"], config.choices["backend"]) == ("blobs", "torch")
+
+
+def test_what_is_not_changed_stays_as_recorded() -> None:
+    record = recorded("model.units=7", "data.limit=50", "name=first")
+    config = recompose(record, ["batch_size=7", "device=gpu:1"], changeable=CHANGEABLE)
+    assert (config.model["units"], config.data["limit"], config.name) == (7, 50, "first")
+    assert (config.batch_size, str(config.device)) == (7, "gpu:1")
+
+
+def test_only_some_keys_can_change() -> None:
+    with pytest.raises(DlrunError) as caught:
+        recompose(recorded(), ["epochs=3", "batch_size=x", "backend=trch"], changeable=CHANGEABLE)
+    told = caught.value.message.splitlines()
+    assert told[0] == "3 mistakes in the config"
+    assert [line.split()[0] for line in told[1:]] == ["epochs=3", "backend=trch", "batch_size=x"]
+    assert "backend=torch" in str(caught.value.hint)
+    assert "task.metrics" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("override", ["model=mnist_mlp", "model.units=3", "task.monitor=loss"])
+def test_what_decides_the_meaning_of_the_arrays_can_not_change(override: str) -> None:
+    with pytest.raises(DlrunError, match="can't change here"):
+        recompose(recorded(), [override], changeable=CHANGEABLE)
+
+
+@pytest.mark.parametrize("override", ["batch_size=0", "precision=mixed_float", "data.limt=3"])
+def test_a_change_is_checked_like_a_new_config(override: str) -> None:
+    with pytest.raises(DlrunError) as caught:
+        recompose(recorded(), [override], changeable=CHANGEABLE)
+    assert override in caught.value.message
+
+
+@pytest.mark.parametrize("override", ["backend=null", "data=null", "~data", "data=[mnist,blobs]"])
+def test_a_part_can_be_replaced_but_not_removed(override: str) -> None:
+    with pytest.raises(DlrunError) as caught:
+        recompose(recorded(), [override], changeable=CHANGEABLE)
+    assert override in caught.value.message
+
+
+def test_evaluation_needs_no_validation_split() -> None:
+    config = recompose(recorded(), ["data.validation_samples=0"], changeable=CHANGEABLE)
+    assert config.data["validation_samples"] == 0
+
+
+def test_a_recorded_config_can_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLRUN_TEST_SECRET", "hunter2")
+    record = recorded()
+    record["runs_dir"] = "${oc.env:DLRUN_TEST_SECRET}"
+    record["model"] = {
+        "_target_": "dlrun.models.mnist_mlp.mnist_mlp",
+        "units": "${oc.env:DLRUN_TEST_SECRET}",
+    }
+    try:
+        told = repr(recompose(record, [], changeable=CHANGEABLE))
+    except DlrunError as error:
+        told = f"{error.message} {error.hint}"
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("epochs", "x"), ("intruder", 1), ("model", None), ("data", "mnist")]
+)
+def test_a_record_that_is_no_config_is_refused_by_its_key(key: str, value: object) -> None:
+    with pytest.raises(DlrunError, match=key):
+        recompose(recorded() | {key: value}, [], changeable=CHANGEABLE)

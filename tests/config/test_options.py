@@ -1,0 +1,84 @@
+"""Which options there are, and where they are found."""
+
+from pathlib import Path
+
+import pytest
+
+from dlrun.config.options import GROUPS, config_dirs, list_options, shipped_configs
+from dlrun.errors import DlrunError
+
+
+@pytest.fixture(autouse=True)
+def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_every_group_has_options_and_each_has_a_line() -> None:
+    options = list_options()
+    assert tuple(options) == GROUPS
+    for listed in options.values():
+        assert listed
+        assert all(listed.values())
+
+
+def test_every_yaml_is_listed() -> None:
+    options = list_options()
+    files = {path.relative_to(shipped_configs()) for path in shipped_configs().glob("*/*.yaml")}
+    assert files == {Path(g) / f"{name}.yaml" for g, listed in options.items() for name in listed}
+
+
+def test_the_package_directive_is_not_a_description() -> None:
+    assert list_options()["experiment"]["first_network"].startswith("The book's first network")
+
+
+def test_own_options_stand_beside_the_shipped_ones(cwd: Path) -> None:
+    put(cwd / "configs/model/mine.yaml", "# My model.\n_target_: x.y\n")
+    put(cwd / "configs/model/bare.yaml", "_target_: x.y\n")
+    models = list_options()["model"]
+    assert models["mine"] == "My model."
+    assert models["bare"] == ""
+    assert "mnist_mlp" in models
+
+
+def test_an_own_option_is_listed_in_place_of_the_shipped_one(cwd: Path) -> None:
+    put(cwd / "configs/optimizer/adam.yaml", "# My Adam.\n_target_: x.y\n")
+    assert list_options()["optimizer"]["adam"] == "My Adam."
+
+
+def test_a_named_directory_replaces_the_one_in_the_working_directory(cwd: Path) -> None:
+    put(cwd / "configs/model/here.yaml", "# Here.\n")
+    put(cwd / "mine/model/there.yaml", "# There.\n")
+    models = list_options(Path("mine"))["model"]
+    assert "there" in models
+    assert "here" not in models
+
+
+def test_own_options_are_searched_first(cwd: Path) -> None:
+    (cwd / "configs").mkdir()
+    assert config_dirs() == [cwd / "configs", shipped_configs().resolve()]
+
+
+def test_in_a_checkout_the_shipped_options_are_searched_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(shipped_configs().parent)
+    assert config_dirs() == [shipped_configs().resolve()]
+
+
+@pytest.mark.parametrize("name", ["nosuch", "file"])
+def test_a_named_directory_must_be_there(cwd: Path, name: str) -> None:
+    put(cwd / "file", "")
+    with pytest.raises(DlrunError, match=f"--config-dir {name}: no such directory") as caught:
+        config_dirs(Path(name))
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_called_configs_is_no_directory_of_options(cwd: Path) -> None:
+    put(cwd / "configs", "")
+    assert config_dirs() == [shipped_configs().resolve()]

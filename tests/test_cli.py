@@ -1,0 +1,447 @@
+"""The command line: what it prints, where, and how it ends. Nothing here starts a framework."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from dlrun import __version__, run_dir
+from dlrun.cli import app
+from dlrun.config.compose import compose, to_yaml
+from dlrun.config.options import shipped_configs
+
+COMMANDS = ("train", "evaluate", "predict", "config", "list", "doctor")
+FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
+CONFIG = {"hydra", "omegaconf"}
+# Runs a command and tells, after all that it printed, what it has imported.
+TELLING = """
+import json, sys
+from dlrun.cli import app
+try:
+    code = app(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code
+print()
+print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def dlrun(*words: str) -> Result:
+    result = CliRunner().invoke(app, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def refused(*words: str, code: int = 2) -> str:
+    """What a command that is refused says: all of it on stderr, as ``error:`` and ``hint:``."""
+    result = dlrun(*words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert re.fullmatch(r"error: \S[^\n]*(\n  [^\n]+)*\n(\nhint: [^\n]+\n)?", result.stderr)
+    return result.stderr
+
+
+# Help
+
+
+def test_version() -> None:
+    result = dlrun("--version")
+    assert (result.exit_code, result.stdout) == (0, f"dlrun {__version__}\n")
+
+
+def test_help_names_every_command() -> None:
+    result = dlrun("--help")
+    assert result.exit_code == 0
+    for command in COMMANDS:
+        assert re.search(rf"^\W*{command} ", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])
+def test_help_shows_an_example(words: tuple[str, ...]) -> None:
+    result = dlrun(*words, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.search(rf"Examples?: *\n +dlrun {words[0] if words else ''}", result.stdout)
+    assert "\\b" not in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_short_help_is_the_long_help(command: str) -> None:
+    assert dlrun(command, "-h").stdout == dlrun(command, "--help").stdout
+
+
+def test_the_examples_of_train_and_config_compose() -> None:
+    told = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
+    examples = re.findall(r"^ +dlrun (?:train|config) (.+)$", told, re.MULTILINE)
+    assert len(examples) >= 6
+    for example in examples:
+        compose([word for word in example.split() if not word.startswith("-")])
+
+
+@pytest.mark.parametrize(
+    "words", [["nosuch"], ["train", "--nosuch"], ["evaluate"], ["list", "model", "data"]]
+)
+def test_bad_usage_is_told_on_stderr_with_exit_code_2(words: list[str]) -> None:
+    result = dlrun(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: dlrun" in result.stderr
+
+
+# config and list
+
+
+def test_config_prints_yaml_and_the_same_as_one_json_object() -> None:
+    words = ["config", "model.units=256", "--json", "experiment=first_network"]
+    printed = dlrun(*words)
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    config = json.loads(printed.stdout)
+    assert printed.stdout.count("\n") == 1
+    assert (config["model"]["units"], config["epochs"]) == (256, 5)
+    words.remove("--json")
+    assert yaml.safe_load(dlrun(*words).stdout) == config
+
+
+def test_options_may_stand_between_overrides() -> None:
+    config = json.loads(dlrun("config", "epochs=3", "--json", "batch_size=7").stdout)
+    assert (config["epochs"], config["batch_size"]) == (3, 7)
+
+
+def test_config_takes_options_from_a_named_directory(cwd: Path) -> None:
+    (cwd / "mine/loop").mkdir(parents=True)
+    (cwd / "mine/loop/mine.yaml").write_text("_target_: dlrun.loops.fit.fit\n", encoding="utf-8")
+    config = json.loads(dlrun("config", "loop=mine", "--config-dir", "mine", "--json").stdout)
+    assert config["choices"]["loop"] == "mine"
+
+
+def test_list_prints_each_option_with_its_line() -> None:
+    lines = dlrun("list").stdout.splitlines()
+    assert "model" in lines
+    [line] = [line for line in lines if line.startswith("  mnist_mlp")]
+    assert "407,050 parameters" in line
+
+
+def test_list_prints_one_group_and_as_json_one_object() -> None:
+    assert "adam" not in dlrun("list", "backend").stdout
+    options = json.loads(dlrun("list", "backend", "--json").stdout)
+    assert list(options) == ["backend"]
+    assert list(options["backend"]) == ["jax", "numpy", "tensorflow", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("group", "meant"), [("optimizr", "did you mean optimizer?"), ("xyz", "one of backend,")]
+)
+def test_list_refuses_an_unknown_group(group: str, meant: str) -> None:
+    assert meant in refused("list", group)
+
+
+# Bad input: the overrides, words of the message, words of the hint (None: no hint is wanted)
+
+BAD = [
+    # group options
+    ("model=mnist_mpl", "no such option in group 'model'", "did you mean model=mnist_mlp?"),
+    ("backend=tensorflw", "there are jax, numpy, tensorflow, torch", "backend=tensorflow?"),
+    ("experiment=first_netwrk", "no such option", "did you mean experiment=first_network?"),
+    ("++model=mnist_mpl", "no such option in group 'model'", "model=mnist_mlp?"),
+    ("+callbacks=tensorbord", "no such option", "did you mean +callbacks=tensorboard?"),
+    ("callbacks=[default,tensorbord]", "no such option", "callbacks=[default,tensorboard]?"),
+    ("backend=[jax,torch]", "one", ""),
+    ("model=null", "model=null", ""),
+    ("data=null", "data=null", ""),
+    ("callbacks=null", "callbacks=null", ""),
+    ("~callbacks", "~callbacks", ""),
+    ("~model", "~model", ""),
+    ("~backend", "~backend", ""),
+    ("backend=3", "no such option in group 'backend'", ""),
+    # keys
+    ("epoch=3", "'epoch' is not a config key", "did you mean epochs=3?"),
+    ("++epoch=3", "'epoch' is not a config key", "did you mean epochs=3?"),
+    ("learning_rate=0.1", "is not a config key", "did you mean optimizer.learning_rate=0.1?"),
+    ("units=3", "is not a config key", "did you mean model.units=3?"),
+    ("model.unit=3", "'model.unit' is not a config key", "did you mean model.units=3?"),
+    ("~callbacks.csvv", "'callbacks.csvv' is not a config key", "did you mean ~callbacks.csv?"),
+    ("+typo=1", "'typo' is not a config key", None),
+    ("choices.model=x", "'choices.model' is not a config key", None),
+    ("hydra.run.dir=x", "'hydra.run.dir' is not a config key", None),
+    ("optimizer.nosuchthing=1", "'optimizer.nosuchthing' is not a config key", None),
+    # arguments of components
+    ("+model.unit=3", "takes no 'unit'; it takes units", "did you mean model.units=3?"),
+    ("+loop.epochs=3", "takes no 'epochs'", ""),
+    ("+callbacks.csv.file=x", "dlrun.callbacks.csv.CSV takes no 'file'", ""),
+    ("model._target_=nosuch.net", "no module named 'nosuch'", None),
+    ("model._target_=dlrun.models.nosuch.net", "no module named 'dlrun.models.nosuch'", None),
+    ("model._target_=dlrun.models.mnist_mlp.nosuch", "nosuch", ""),
+    ("+callbacks.mine={_target_:nosuch.f}", "no module named 'nosuch'", None),
+    # types
+    ("epochs=ten", "expected an integer, got 'ten'", None),
+    ("++epochs=x", "expected an integer, got 'x'", None),
+    ("epochs=1.5", "expected an integer, got '1.5'", None),
+    ("epochs=null", "can't be null", None),
+    ("smoke=maybe", "expected true or false, got 'maybe'", None),
+    ("optimizer.learning_rate=fast", "expected a number, got 'fast'", None),
+    ("model.units=many", "expected an integer, got 'many'", None),
+    ("model.units=true", "expected an integer, got True", None),
+    ("device.index=x", "expected an integer, got 'x'", None),
+    ("data.limit=x", "data.limit=x: ", None),
+    ("data.limit=1.5", "data.limit=1.5: ", None),
+    ("data.limit=true", "data.limit=true: ", None),
+    ("data.validation_samples=null", "data.validation_samples=null: ", None),
+    ("callbacks.early_stopping=3", "expected a mapping", None),
+    ("task.metrics=3", "task.metrics=3: ", None),
+    # limits
+    ("epochs=0", "must be at least 1, got 0", None),
+    ("batch_size=-1", "must be at least 1, got -1", None),
+    ("seed=-1", "must be at least 0, got -1", None),
+    ("seed=4294967296", "must be at most 4294967295", None),
+    ("data.limit=0", "must be at least 1, got 0", None),
+    ("data.validation_samples=-1", "must be at least 0, got -1", None),
+    ("name=a/b", "must be letters, digits", None),
+    ("name=..", "must be letters, digits", None),
+    ("precision=mixed_float", "must be one of float32,", "did you mean precision=mixed_float16?"),
+    ("task.mode=mi", "must be one of min, max", "did you mean task.mode=min?"),
+    ("device=gpu:x", "device=gpu:x: no such option", "did you mean device=gpu?"),
+    ("device=gpux:1", "no such option in group 'device'", "did you mean device=gpu"),
+    ("device.kind=gpuu", "must be one of auto, cpu, gpu, tpu", "did you mean device.kind=gpu?"),
+    # monitor
+    ("task.monitor=val_acc", "nothing logs 'val_acc'", "task.monitor=val_accuracy?"),
+    (
+        "callbacks.early_stopping.monitor=val_los",
+        "there are loss, accuracy, val_loss, val_accuracy",
+        "did you mean callbacks.early_stopping.monitor=val_loss?",
+    ),
+    ("data.validation_samples=0", "nothing logs 'val_loss' without a validation split", ""),
+    # grammar
+    ("epochs=", "epochs=: has no value after '='", None),
+    ("epochs=[", "epochs=[: can't be parsed", "quote what is not plain"),
+    ("epochs", "epochs: is not an override: expected key=value", None),
+    ("=3", "=3: ", None),
+    ("", "is not an override", None),
+    ("epochs=1,2", "has several values, and one run takes one", "choose one"),
+    ("model=mnist_mlp,other", "has several values, and one run takes one", "choose one"),
+    ("epochs=range(1,3)", "has several values, and one run takes one", "choose one"),
+    ("epochs=choice(1,2)", "has several values, and one run takes one", "choose one"),
+    # left open
+    ("epochs=???", "epochs: needs a value: epochs=...", None),
+    ("name=${foo}", "name=${foo}: Interpolation key 'foo' not found", None),
+    ("runs_dir=${oc.env:DLRUN_NO_SUCH}", "'DLRUN_NO_SUCH' not found", None),
+]
+
+
+@pytest.mark.parametrize(("override", "words", "hint"), BAD, ids=[repr(bad[0]) for bad in BAD])
+def test_bad_input_is_told_in_one_line(
+    cwd: Path, override: str, words: str, hint: str | None
+) -> None:
+    # What 'config' would let pass, 'train' would start.
+    told = refused("config", override)
+    message, _, hinted = told.partition("\n\nhint: ")
+    assert words in message
+    assert "\n" not in message.strip()
+    if hint is None:
+        assert hinted == ""
+    else:
+        assert hint in hinted
+    assert list(cwd.iterdir()) == []
+
+
+def test_a_hint_never_proposes_another_target() -> None:
+    assert "_target_" not in refused("config", "optimizer=sgd", "optimizer.beta_1=0.1")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    told = refused(
+        "config",
+        "model=mnist_mpl",
+        "epoch=3",
+        "batch_size=x",
+        "epochs=",
+        "seed=1,2",
+        "model.units=[",
+        "runs_dir=???",
+    )
+    head, *rows = told.split("\n\n")[0].splitlines()
+    assert head == "error: 7 mistakes in the config"
+    assert {row.split()[0] for row in rows} == {
+        "model=mnist_mpl",
+        "epoch=3",
+        "batch_size=x",
+        "epochs=",
+        "seed=1,2",
+        "model.units=[",
+        "runs_dir",
+    }
+    assert "hint: did you mean model=mnist_mlp, epochs=3?" in told
+
+
+def test_all_limits_and_arguments_are_told_at_once() -> None:
+    told = refused("config", "epochs=0", "precision=float", "+model.unit=3", "task.monitor=x")
+    assert told.startswith("error: 4 mistakes in the config\n")
+
+
+def test_a_quoted_empty_text_is_a_value() -> None:
+    config = json.loads(dlrun("config", "task.activation=''", "--json").stdout)
+    assert config["task"]["activation"] == ""
+
+
+def test_a_named_directory_of_options_must_be_there() -> None:
+    told = refused("config", "--config-dir", "nosuch")
+    assert "--config-dir nosuch: no such directory" in told
+    assert "hint: " in told
+
+
+# Commands that need a run or a backend, refused before either is started
+
+
+@pytest.fixture(scope="module")
+def config() -> str:
+    return to_yaml(compose([], config_dir=shipped_configs()))
+
+
+@pytest.fixture
+def run(cwd: Path, config: str) -> str:
+    """A run that has no checkpoint yet."""
+    path = cwd / "runs/mnist_mlp/2026-11-21_10-04-31_k3f9"
+    record = {"status": "running", "input_shape": [28, 28]}
+    run_dir.create(path, record, {run_dir.CONFIG: config})
+    return str(path)
+
+
+def files(cwd: Path) -> set[str]:
+    return {str(path.relative_to(cwd)) for path in cwd.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["epochs=0"],
+        ["backend=numpy"],
+        ["backend.name=nosuch"],
+        ["model=mnist_mpl", "--export-keras", "--json"],
+        ["--config-dir", "nosuch", "--quiet"],
+    ],
+    ids=" ".join,
+)
+def test_train_refuses_and_creates_nothing(cwd: Path, words: list[str]) -> None:
+    assert "hint: " in refused("train", *words) or words == ["epochs=0"]
+    assert files(cwd) == set()
+
+
+def test_train_with_the_numpy_backend_names_one_that_can() -> None:
+    assert re.search(
+        r"'numpy' can't train.*\n\nhint: choose backend=\w", refused("train", "backend=numpy")
+    )
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["latest", "--runs-dir", "nosuch"], "no runs in nosuch"),
+        (["nosuch"], "no run directory at nosuch"),
+        (["."], ". is not a run directory: it has no run.json"),
+        (["latest", "--checkpoint", "bst"], "did you mean best?"),
+        (["latest", "backend=trch"], "did you mean backend=torch?"),
+        (["latest", "epochs=3"], "epochs=3: can't change here"),
+        (["latest"], "has no checkpoint"),
+    ],
+)
+def test_a_run_that_can_not_be_used_is_told(
+    cwd: Path, run: str, command: str, words: list[str], told: str
+) -> None:
+    before = files(cwd)
+    assert told in refused(command, *words)
+    assert files(cwd) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--split", "tst"], "did you mean test?"),
+        (["--fail-under", "accuracy"], "expected metric=number"),
+        (["--fail-under", "accuracy=high"], "expected metric=number"),
+        (["--fail-under", "accuracy=nan"], "nothing is under nan"),
+        (["--fail-under", "acuracy=0.9"], "did you mean --fail-under accuracy=0.9?"),
+    ],
+)
+def test_evaluate_refuses_a_bad_option(run: str, words: list[str], told: str) -> None:
+    assert told in refused("evaluate", run, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--output", "out.txt"], "expected a name in .npz or .csv"),
+        (["--output", "no/out.npz"], "there is no directory no"),
+        (["--input", "nosuch.npy"], "no such file"),
+        (["--input", "digits.txt"], "expected a .npy or .npz file"),
+    ],
+)
+def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], told: str) -> None:
+    before = files(cwd)
+    assert told in refused("predict", run, *words)
+    assert files(cwd) == before
+
+
+def test_a_damaged_record_of_a_run_is_named(run: str) -> None:
+    Path(run, run_dir.CONFIG).write_text("- no\n- config\n", encoding="utf-8")
+    assert "config.yaml is not a config" in refused("evaluate", run)
+
+
+# What is imported
+
+
+def telling(*words: str) -> tuple[int, set[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, *words], capture_output=True, text=True, check=True
+    )
+    code, loaded = json.loads(done.stdout.splitlines()[-1])
+    return code, set(loaded)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_neither_hydra_nor_numpy_nor_a_framework(command: str) -> None:
+    code, loaded = telling(*filter(None, [command]), "--help")
+    assert code == 0
+    assert loaded & {*CONFIG, *FRAMEWORKS, "numpy", "yaml"} == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "epochs=0", "model=mnist_mpl"], 2),
+        (["train", "backend=numpy"], 2),
+        (["evaluate", "nosuch"], 2),
+        (["config"], 0),
+        (["config", "+model.unit=3"], 2),
+        (["list"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_no_framework_is_imported_to_compose_or_refuse(words: list[str], expected: int) -> None:
+    code, loaded = telling(*words)
+    assert code == expected
+    assert loaded & {*FRAMEWORKS, "numpy"} == set()
+
+
+def test_the_module_and_the_script_are_the_same_program() -> None:
+    script = Path(sys.executable).with_name("dlrun")
+    for program in ([sys.executable, "-m", "dlrun"], [str(script)]):
+        done = subprocess.run(
+            [*program, "config", "epoch=3"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "error: epoch=3: 'epoch' is not a config key\n\nhint: did you mean epochs=3?\n"
+        )
+
+
+def test_the_json_of_config_is_the_config() -> None:
+    assert json.loads(dlrun("config", "--json").stdout) == asdict(compose([]))

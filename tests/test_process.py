@@ -1,0 +1,50 @@
+"""What the operating system tells of a process, asked in processes of their own."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+MB = 1_000_000
+
+
+def told(code: str) -> float:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is when the module was imported")
+def test_a_process_began_when_it_was_started_not_when_it_asked() -> None:
+    before = time.time()
+    began = told(
+        "import time; time.sleep(0.4)\nfrom dlrun.process import started_at; print(started_at())"
+    )
+    assert before - 0.1 <= began <= before + 0.3
+
+
+def test_the_peak_is_the_most_memory_held_at_once() -> None:
+    used = told(
+        "held = b'x' * 200_000_000; del held\n"
+        "from dlrun.process import peak_memory_bytes; print(peak_memory_bytes())"
+    )
+    assert 200 * MB < used < 300 * MB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's record of the process")
+def test_the_peak_is_not_that_of_the_process_that_started_it() -> None:
+    child = "from dlrun.process import peak_memory_bytes; print(peak_memory_bytes())"
+    used = told(
+        "import subprocess, sys; held = b'x' * 200_000_000\n"
+        f"print(subprocess.check_output([sys.executable, '-c', {child!r}], text=True))"
+    )
+    assert 1 * MB < used < 100 * MB
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores can't be taken away here")
+def test_only_cores_that_may_be_used_are_counted() -> None:
+    count = "from dlrun.process import cores; print(cores())"
+    assert told(count) == len(os.sched_getaffinity(0))
+    first = min(os.sched_getaffinity(0))
+    assert told(f"import os; os.sched_setaffinity(0, {{{first}}}); {count}") == 1
