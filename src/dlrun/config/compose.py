@@ -3,23 +3,14 @@
 Hydra stops at the first mistake and answers a typo with "use +key", which would add it in silence.
 So the choices of options are composed by Hydra, the values are laid over them one at a time by
 Hydra's own rule, and every mistake is told at once. Nothing here imports a framework.
-
-The private parts of Hydra that this takes are all named in this file.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -29,14 +20,13 @@ from dlrun.config.direction import resolve_modes
 from dlrun.config.explain import (
     Mistake,
     config_error,
-    grammar_mistake,
     key_mistake,
     option_mistakes,
     other_kind,
-    unparsed,
     value_mistake,
 )
-from dlrun.config.options import GROUPS, config_dirs
+from dlrun.config.grammar import apply, config_loader, is_choice, parse
+from dlrun.config.options import GROUPS
 from dlrun.config.schema import Config, broken_limits
 from dlrun.config.signature import wrong_arguments
 from dlrun.errors import DlrunError
@@ -55,9 +45,9 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
     """
-    loader = _loader(config_dir)
-    parsed, mistakes = _parse(_spelt_out(overrides))
-    choices = [override for override in parsed if _is_choice(loader, override)]
+    loader = config_loader(config_dir)
+    parsed, mistakes = parse(overrides)
+    choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
     try:
@@ -74,7 +64,7 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
     base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
     values = [override for override in parsed if override not in choices]
     if _smokes(base, values):
-        values = _parse(SMOKE)[0] + values
+        values = parse(SMOKE)[0] + values
     return _finish(base, values, mistakes)
 
 
@@ -99,14 +89,14 @@ def recompose(
     if found := next(_interpolations(config), None):
         # It was resolved when it was recorded; one that is there now could read the environment.
         raise DlrunError(f"the recorded config holds an interpolation, {found}: it is not followed")
-    loader = _loader(config_dir)
-    parsed, mistakes = _parse(_spelt_out(overrides))
+    loader = config_loader(config_dir)
+    parsed, mistakes = parse(overrides)
     for override in parsed:
         key = override.key_or_group
         if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in changeable):
             near = f"what may change: {', '.join(changeable)}"
             mistakes.append(Mistake(str(override.input_line), "can't change here", hint=near))
-    choices = [override for override in parsed if _is_choice(loader, override)]
+    choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
     try:
@@ -189,64 +179,13 @@ def _smokes(base: DictConfig, values: list[Override]) -> bool:
         return False
 
 
-def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
-    version.setbase("1.3")
-    Plugins.instance()  # registers the file:// and pkg:// sources
-    ConfigStore.instance().store(name="dlrun_schema", node=Config)
-    search_path = ConfigSearchPathImpl()
-    search_path.append("hydra", "pkg://hydra.conf")
-    for directory in config_dirs(config_dir)[:-1]:
-        search_path.append("user", f"file://{directory}")
-    search_path.append("dlrun", "pkg://dlrun.configs")
-    search_path.append("schema", "structured://")
-    return ConfigLoaderImpl(search_path)
-
-
-def _spelt_out(overrides: Sequence[str]) -> list[str]:
-    """Write ``device=gpu:1`` as the two overrides that it stands for."""
-    spelt: list[str] = []
-    for override in overrides:
-        numbered = re.fullmatch(r"device=(\w+):(\d+)", override)
-        spelt += (
-            [f"device={numbered[1]}", f"device.index={numbered[2]}"] if numbered else [override]
-        )
-    return spelt
-
-
-def _parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
-    parser = OverridesParser.create()
-    parsed: list[Override] = []
-    mistakes: list[Mistake] = []
-    for line in overrides:
-        try:
-            override = parser.parse_override(line)
-        except HydraException:
-            mistakes.append(unparsed(line))
-            continue
-        if (problem := grammar_mistake(line, override)) is None:
-            parsed.append(override)
-        else:
-            mistakes.append(problem)
-    return parsed, mistakes
-
-
-def _is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
-    # Hydra's own rule (ConfigRepository and load_configuration): a mapping is a value.
-    is_group = loader.repository.group_exists(override.key_or_group)
-    return (
-        bool(is_group)
-        and override.key_or_group in GROUPS
-        and not isinstance(override.value(), dict)
-    )
-
-
 def _apply(config: DictConfig, value: Override) -> list[Mistake]:
     line, key = str(value.input_line), value.key_or_group
     if key.split(".")[0] not in config or key.split(".")[0] == "choices":
         return [key_mistake(line, key, config)]
     before = _value_at(config, key)
     try:
-        ConfigLoaderImpl._apply_overrides_to_config([value], config)
+        apply(value, config)
     except (HydraException, OmegaConfBaseException) as error:
         if before is None and not value.is_add() and not value.is_force_add():
             parent, _, last = key.rpartition(".")
