@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun.config.instantiate import fill, instantiate
+from dlrun.config.instantiate import blamed_on, fill, instantiate
 from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
@@ -29,7 +29,8 @@ def build_model(config: Config, data: Dataset) -> keras.Model:
         raise DlrunError(f"model: {config.model['_target_']} returned {type(model).__name__}")
     if not model.built:
         # A subclassed model makes its variables when it is first called.
-        model(np.zeros((1, *data.input_shape), "float32"))
+        with blamed_on("model", config.model["_target_"]):
+            model(np.zeros((1, *data.input_shape), "float32"))
     return model
 
 

@@ -193,7 +193,7 @@ def other_checkpoints(path: Path) -> str:
     others = [e for e in epochs_kept(path.parent) if path_of(path.parent, e) != path]
     if not others:
         return "the run has no other checkpoint: train it again"
-    return f"the run has other checkpoints, of epoch {' and '.join(map(str, others))}"
+    return f"the run has other checkpoints, as --checkpoint {' or '.join(map(str, others))}"
 
 
 def _remove(path: Path) -> None:

@@ -5,9 +5,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -39,7 +39,9 @@ ConfigDir = Annotated[
     typer.Option(help="Your own options, as DIR/model/my_model.yaml; by default ./configs."),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Where 'latest' looks for runs.")]
-Which = Annotated[str, typer.Option("--checkpoint", help="The epoch to load: best or last.")]
+Which = Annotated[
+    str, typer.Option("--checkpoint", help="The epoch to load: best, last or a number.")
+]
 
 
 def main() -> None:
@@ -79,13 +81,13 @@ def train(
       dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
       dlrun train smoke=true --json
     """
-    with _reported(quiet):
+    with _reported(quiet) as out:
         from dlrun.report.tables import train_table
         from dlrun.train import train as run
 
         typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
         result = run(typed, config_dir=config_dir, quiet=quiet)
-        _print(result, as_json, train_table)
+        _print(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
 
 
@@ -112,8 +114,9 @@ def evaluate(
       dlrun evaluate latest backend=numpy data.limit=1000 --json
       dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97
     """
-    with _reported(quiet):
-        _one_of("--checkpoint", checkpoint, ("best", "last"))
+    with _reported(quiet) as out:
+        if not checkpoint.isdigit():
+            _one_of("--checkpoint", checkpoint, ("best", "last"))
         _one_of("--split", split, ("train", "validation", "test"))
         from dlrun.evaluate import evaluate as run_evaluation
         from dlrun.report.tables import evaluate_table
@@ -127,7 +130,7 @@ def evaluate(
             runs_dir=runs_dir,
             config_dir=config_dir,
         )
-        _print(result, as_json, evaluate_table)
+        _print(out, result, as_json, evaluate_table)
         if failures:
             raise DlrunError("; ".join(failures), exit_code=1)
 
@@ -158,8 +161,9 @@ def predict(
       dlrun predict latest --output predictions.csv
       dlrun predict latest --input digits.npy --output digits.npz
     """
-    with _reported(quiet):
-        _one_of("--checkpoint", checkpoint, ("best", "last"))
+    with _reported(quiet) as out:
+        if not checkpoint.isdigit():
+            _one_of("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.predict import predict as run_prediction
 
         result = run_prediction(
@@ -172,7 +176,9 @@ def predict(
             runs_dir=runs_dir,
             config_dir=config_dir,
         )
-        _print(result, as_json, lambda r: f"{r['samples']:,} predictions written to {r['output']}")
+        _print(
+            out, result, as_json, lambda r: f"{r['samples']:,} predictions written to {r['output']}"
+        )
 
 
 @app.command()
@@ -186,13 +192,13 @@ def config(
       dlrun config model=mnist_mlp model.units=256
       dlrun config experiment=first_network --json
     """
-    with _reported():
+    with _reported() as out:
         from dataclasses import asdict
 
         from dlrun.config.compose import compose, to_yaml
 
         composed = compose(overrides or [], config_dir=config_dir)
-        _print(asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())
+        _print(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())
 
 
 @app.command("list")
@@ -208,7 +214,7 @@ def list_(
       dlrun list
       dlrun list model
     """
-    with _reported():
+    with _reported() as out:
         from dlrun.config.options import list_options
         from dlrun.report.tables import options_table
 
@@ -216,7 +222,7 @@ def list_(
         if group is not None:
             _one_of("group", group, tuple(options))
             options = {group: options[group]}
-        _print(options, as_json, options_table)
+        _print(out, options, as_json, options_table)
 
 
 @app.command()
@@ -227,20 +233,20 @@ def doctor(as_json: Json = False) -> None:
     Example:
       dlrun doctor --json
     """
-    with _reported():
+    with _reported() as out:
         from dlrun.doctor import doctor as examine
         from dlrun.report.tables import doctor_table
 
-        _print(examine(), as_json, doctor_table)
+        _print(out, examine(), as_json, doctor_table)
 
 
-def _print(result: Mapping[str, Any], as_json: bool, table: Any) -> None:
+def _print(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
     """Print a result on stdout: the one place that does."""
     try:
-        print(json.dumps(result) if as_json else table(result), flush=True)
+        print(json.dumps(result) if as_json else table(result), file=out, flush=True)
     except OSError as error:
         # What is still buffered would fail again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         if isinstance(error, BrokenPipeError):  # the reader has seen enough, as head has
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
@@ -267,8 +273,13 @@ def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _reported(quiet: bool = False) -> Iterator[None]:
-    """Send the log to stderr, and turn what ends a command into its message and exit code."""
+def _reported(quiet: bool = False) -> Iterator[TextIO]:
+    """Send the log to stderr, and turn what ends a command into its message and exit code.
+
+    Yields stdout, for the result alone: what else is printed meanwhile, as by a user's model or by
+    Keras, goes to stderr.
+    """
+    out = sys.stdout
     log = logging.getLogger("dlrun")
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
@@ -277,7 +288,8 @@ def _reported(quiet: bool = False) -> Iterator[None]:
     logging.raiseExceptions = False  # a full or closed stderr must not end a run
     log.addHandler(handler)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield out
     except DlrunError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:

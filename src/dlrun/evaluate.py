@@ -25,7 +25,7 @@ def evaluate(
     Args:
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config: backend, device, data, batch size, metrics.
-        which: ``best`` or ``last``.
+        which: ``best``, ``last`` or the number of an epoch.
         split: ``train``, ``validation`` or ``test``.
         fail_under: Gates, each ``metric=value``.
         runs_dir: Where ``latest`` looks.

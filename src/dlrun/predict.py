@@ -33,7 +33,7 @@ def predict(
     Args:
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config: backend, device, batch size.
-        which: ``best`` or ``last``.
+        which: ``best``, ``last`` or the number of an epoch.
         source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
             as the training data were, floats are taken as scaled. None takes the test split.
         array: Which array of a ``.npz``; needed where it has several.

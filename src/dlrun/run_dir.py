@@ -1,6 +1,7 @@
 """Run directories: ``runs/<name>/<date>_<time>_<id>/``, and the record kept in ``run.json``."""
 
 import json
+import re
 import secrets
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG = (
     "checkpoints",
     "dlrun.log",
 )
+NAME = "%Y-%m-%d_%H-%M-%S"
 # No letters and digits that look alike: people read these names to each other.
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -45,7 +47,7 @@ class RunDir:
 
 def planned(runs_dir: Path, name: str) -> Path:
     """A path for a new run that no other run has; nothing is created."""
-    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    now = time.strftime(NAME)
     unique = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
     return runs_dir / name / f"{now}_{unique}"
 
@@ -113,5 +115,10 @@ def find(run: str, runs_dir: Path) -> RunDir:
 
 
 def _age(config: Path) -> tuple[str, int]:
-    # The config is written once, so its time tells runs of the same second apart.
-    return config.parent.name[:19], config.stat().st_mtime_ns
+    # By the name, which a copy keeps; the config is written once, so its time tells runs of the
+    # same second apart, and stands for the name of a run that was given another.
+    written = config.stat().st_mtime_ns
+    name = config.parent.name[: len("2026-11-21_10-04-31")]
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", name):
+        name = time.strftime(NAME, time.localtime(written / 1e9))
+    return name, written

@@ -19,7 +19,7 @@ from dlrun import __version__, backends, process, run_dir
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.instantiate import instantiate, partial
 from dlrun.config.schema import Config, metric_names
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, Interrupted, first_line
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the config is wrong
     from dlrun.data.dataset import Dataset
@@ -105,6 +105,7 @@ def train(
                     callback.close()
         seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
 
+        _refuse_nan(history)
         epochs = len(history["loss"])
         stopped_by = _stopped_by(config, history, callbacks)
         best = _best_epoch(callbacks) or epochs
@@ -115,8 +116,6 @@ def train(
             restore(model, run.checkpoints, best)
             log.info("restored epoch %d, the best by %s", best, config.task.monitor)
         test = evaluate_split(model, data, "test", config.batch_size, [interruption])
-        if config.export_keras:
-            export_keras(model, config, data, run.path / "model.keras")
         seconds["evaluate"] = time.perf_counter() - began
         seconds["total"] = time.time() - process.started_at()
 
@@ -136,13 +135,18 @@ def train(
             "examples_per_second": round(timing.examples_per_second, 1),
             "peak_memory_bytes": process.peak_memory_bytes(),
         }
-        _refuse_nan(result)
-    run.update(**{key: value for key, value in result.items() if key != "run_dir"})
+        # Recorded before the export, which a model of the user's own may not support.
+        run.update(**{**result, "status": "running"})
+        if config.export_keras:
+            export_keras(model, config, data, run.path / "model.keras")
+        run.update(status="completed")
     return result
 
 
 def _start(config: Config) -> tuple[backends.BackendModule, str, Dataset, dict[str, Any]]:
     """Start the backend; meanwhile read the data set and ask git."""
+    import numpy  # noqa: F401 - two threads that import it at once break it
+
     with ThreadPoolExecutor() as pool:
         reading = pool.submit(instantiate, "data", config.data)
         asking = pool.submit(_git_state)
@@ -208,10 +212,10 @@ def _recorded(run: run_dir.RunDir) -> Iterator[None]:
         error.exit_code = 1
         raise
     except Exception as error:
-        told = "".join(traceback.format_exception_only(error)).strip()
+        told = f"{type(error).__name__}: {first_line(error)}"
         run.update(status="failed", error=told, traceback=traceback.format_exc())
         raise DlrunError(
-            f"the run failed: {told.splitlines()[0]}",
+            f"the run failed: {told}",
             hint=f"the traceback is in {run.path / run_dir.RECORD}",
             exit_code=1,
         ) from error
@@ -243,11 +247,7 @@ def _stopped_by(
     for name, callback in callbacks.items():
         if getattr(callback, "stopped_epoch", 0):
             return name
-    if len(history["loss"]) == config.epochs and math.isfinite(history["loss"][-1]):
-        return "epochs"
-    if not math.isfinite(history["loss"][-1]):
-        return "terminate_on_nan" if "terminate_on_nan" in callbacks else "epochs"
-    return "callback"
+    return "epochs" if len(history["loss"]) == config.epochs else "callback"
 
 
 def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
@@ -255,11 +255,14 @@ def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
     return next((int(best["epoch"]) for best in bests if isinstance(best, dict)), None)
 
 
-def _refuse_nan(result: Mapping[str, Any]) -> None:
-    if not math.isfinite(result["train"]["loss"]):
+def _refuse_nan(history: Mapping[str, Sequence[float]]) -> None:
+    """A loss that is no number fails the run; the epochs before it are kept."""
+    losses = history["loss"]
+    if not math.isfinite(losses[-1]):
+        epoch = next(i for i, loss in enumerate(losses, 1) if not math.isfinite(loss))
         raise DlrunError(
-            f"the loss is {result['train']['loss']} after {result['epochs']} epochs",
-            hint="lower optimizer.learning_rate, or check the data",
+            f"the loss is {losses[epoch - 1]} in epoch {epoch}",
+            hint="lower optimizer.learning_rate, set optimizer.clipnorm, or check the data",
             exit_code=1,
         )
 

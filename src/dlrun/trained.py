@@ -58,7 +58,7 @@ def load(run: run_dir.RunDir, config: Config, which: str, *, compiled: bool) -> 
     Args:
         run: From :func:`open_run`.
         config: From :func:`open_run`.
-        which: ``best`` or ``last``.
+        which: ``best``, ``last`` or the number of an epoch.
         compiled: Whether to give the model its loss and metrics.
 
     Raises:
@@ -143,9 +143,19 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
     from dlrun.build import with_activation
 
     partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
-    with backends.hidden(["tensorflow"]):
-        with_activation(model, config, data).save(partial)
-    partial.replace(path)
+    try:
+        with backends.hidden(["tensorflow"]):
+            with_activation(model, config, data).save(partial)
+        partial.replace(path)
+    except NotImplementedError as error:
+        raise DlrunError(
+            f"{path.name} can't be written: {config.model['_target_']} has no get_config(),"
+            " which Keras saves a model by",
+            hint="the run is whole without it: evaluate and predict need none",
+            exit_code=1,
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _epoch_of(run: run_dir.RunDir, which: str) -> int:
@@ -158,9 +168,13 @@ def _epoch_of(run: run_dir.RunDir, which: str) -> int:
             hint=f"its status is '{run.record.get('status')}'; train it again, with the"
             " checkpoint callback",
         )
-    epoch = checkpoint.best_epoch(run.checkpoints) if which == "best" else kept[-1]
+    if which.isdigit():
+        epoch: int | None = int(which)
+    else:
+        epoch = checkpoint.best_epoch(run.checkpoints) if which == "best" else kept[-1]
     if epoch not in kept:
         raise DlrunError(
-            f"{run.path} has no checkpoint of its best epoch, {epoch}", hint="--checkpoint last"
+            f"{run.path} has no checkpoint of epoch {epoch}",
+            hint=f"it has those of {', '.join(map(str, kept))}: --checkpoint {kept[-1]}",
         )
     return epoch

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -60,7 +61,10 @@ class BackendModule(Protocol):
         """The device, of :meth:`devices`, that the framework takes by itself."""
 
     def seed(self, seed: int) -> None:
-        """Seed the framework's own generator; Keras' generators are variables of the model."""
+        """Seed the framework's own generators; Keras' generators are variables of the model."""
+
+    def seed_epoch(self, seed: int) -> None:
+        """Seed again at an epoch's start, as far as that costs no time."""
 
 
 def names() -> list[str]:
@@ -227,6 +231,7 @@ def _without_lines(noise: Sequence[str]) -> Iterator[None]:
 class _Hider(MetaPathFinder):
     def __init__(self, packages: Sequence[str]) -> None:
         self._packages = packages
+        self._thread = threading.get_ident()
 
     def find_spec(
         self,
@@ -234,7 +239,8 @@ class _Hider(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if fullname in self._packages:
+        # Another thread may be importing what the user's own data set needs.
+        if fullname in self._packages and threading.get_ident() == self._thread:
             raise ModuleNotFoundError(f"No module named '{fullname}'", name=fullname)
         return None
 

@@ -63,3 +63,7 @@ def default_device() -> str:
 
 def seed(seed: int) -> None:
     """JAX has no generator of its own."""
+
+
+def seed_epoch(seed: int) -> None:
+    """See :func:`seed`."""

@@ -38,3 +38,7 @@ def default_device() -> str:
 
 def seed(seed: int) -> None:
     """NumPy's global generator is seeded for every backend."""
+
+
+def seed_epoch(seed: int) -> None:
+    """See :func:`seed`."""

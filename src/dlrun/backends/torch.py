@@ -56,3 +56,10 @@ def seed(seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
+
+
+def seed_epoch(seed: int) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import torch
+
+    torch.manual_seed(seed)

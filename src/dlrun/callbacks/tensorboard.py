@@ -4,11 +4,16 @@ Keras' own TensorBoard callback imports TensorFlow on every backend; tensorboard
 events without it.
 """
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-from tensorboardX import SummaryWriter
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -42,5 +47,18 @@ class TensorBoard(keras.callbacks.Callback):
 
     def _writer(self, split: str) -> SummaryWriter:
         if split not in self._writers:
-            self._writers[split] = SummaryWriter(f"{self.log_dir}/{split}")
+            self._writers[split] = _summary_writer()(f"{self.log_dir}/{split}")
         return self._writers[split]
+
+
+def _summary_writer() -> type[SummaryWriter]:
+    """Import tensorboardX, which imports torch to take its tensors, but does without it."""
+    absent = "torch" not in sys.modules
+    if absent:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # Python's own way to say: not there
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if absent:
+            del sys.modules["torch"]
+    return SummaryWriter  # type: ignore[no-any-return]

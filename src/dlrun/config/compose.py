@@ -29,7 +29,7 @@ from dlrun.config.grammar import apply, config_loader, is_choice, parse
 from dlrun.config.options import GROUPS
 from dlrun.config.schema import Config, broken_limits
 from dlrun.config.signature import wrong_arguments
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 
 # What smoke=true types before the user does: three batches of the usual size, once.
 SMOKE = ("epochs=1", "data.limit=384")
@@ -128,7 +128,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DlrunError(f"{path} can't be read as a config: {_first_line(error)}") from error
+        raise DlrunError(f"{path} can't be read as a config: {first_line(error)}") from error
     if not isinstance(config, dict):
         raise DlrunError(f"{path} is not a config: expected a mapping")
     return config
@@ -196,7 +196,7 @@ def _apply(config: DictConfig, value: Override) -> list[Mistake]:
     try:
         problem = other_kind(before, _value_at(config, key))
     except OmegaConfBaseException as error:
-        problem = _first_line(error)
+        problem = first_line(error)
     if problem and not value.is_delete():
         # Put the old value back, so that one mistake is not told twice.
         OmegaConf.update(config, key, before, merge=False)
@@ -230,10 +230,6 @@ def _told_by_hydra(error: Exception) -> list[Mistake]:
     key = next((f" ({line})" for line in rest if line.startswith("full_key: ")), "")
     head += key.replace("full_key: ", "")
     return [Mistake("", head)]
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _named(choices: Any, group: str) -> bool:

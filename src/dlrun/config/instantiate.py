@@ -1,14 +1,16 @@
 """Turn a mapping with a ``_target_`` into the object that it names."""
 
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 
 
 def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
@@ -20,14 +22,31 @@ def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
         **given: Arguments of the runner's own; they reach the target as they are.
 
     Raises:
-        DlrunError: If the target can't be found or refuses its arguments.
+        DlrunError: If the target can't be found, or raises.
     """
     component = partial(key, spec)
-    try:
+    with blamed_on(key, spec["_target_"]):
         return component(**given)
-    except (TypeError, ValueError) as error:
-        told = str(error).strip().splitlines()[0]
-        raise DlrunError(f"{key}: {spec['_target_']} refused its arguments: {told}") from error
+
+
+@contextmanager
+def blamed_on(key: str, target: str) -> Iterator[None]:
+    """Turn what a component raises into the one error that users see.
+
+    Raises:
+        DlrunError: Naming the component, what it raised, and where.
+    """
+    try:
+        yield
+    except DlrunError:
+        raise
+    except Exception as error:
+        # The place is for someone who is writing this very component.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise DlrunError(
+            f"{key}: {target} raised {type(error).__name__}: {first_line(error)}"
+            f" ({place.filename}, line {place.lineno})"
+        ) from error
 
 
 def fill(spec: Any, **values: str) -> Any:
@@ -59,7 +78,6 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
         cause = error.__cause__ or error
         if isinstance(cause, DlrunError):
             raise cause from error
-        told = str(cause).strip().splitlines()[0]
-        raise DlrunError(f"{key}: {told}") from error
+        raise DlrunError(f"{key}: {first_line(cause)}") from error
     assert callable(bound)
     return bound  # type: ignore[no-any-return]

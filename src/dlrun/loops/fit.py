@@ -82,7 +82,8 @@ class StartEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the order of the batches, and set every generator that layers draw from."""
         self._train.start_epoch(epoch)
-        self._backend.seed(int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0]))
+        [native] = np.random.SeedSequence([self._seed, epoch]).generate_state(1)
+        self._backend.seed_epoch(int(native))
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             sequence = np.random.SeedSequence([self._seed, epoch, number])

@@ -1,0 +1,61 @@
+"""What a person sees of a training, in a pipe and on a terminal."""
+
+import os
+import pty
+import re
+import subprocess
+
+from conftest import COMMAND
+
+TRAIN = ("train", "smoke=true", "epochs=3", "data.limit=2000", "batch_size=32")
+LINE = re.compile(
+    r"epoch  (\d)/3  loss \d\.\d{4}  accuracy \d\.\d{4}  val_loss \d\.\d{4}"
+    r"  val_accuracy \d\.\d{4}  [\d.]+ s  [\d,]+ examples/s(  best)?"
+)
+
+
+def test_pipe_gets_one_plain_line_per_epoch(dlrun):
+    done = dlrun(*TRAIN)
+    assert done.returncode == 0
+    epochs = [line for line in done.stderr.splitlines() if line.startswith("epoch")]
+    assert [LINE.fullmatch(line)[1] for line in epochs] == ["1", "2", "3"]
+    assert epochs[0].endswith("best")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.stderr)
+
+
+def test_terminal_gets_a_bar_and_keeps_one_line_per_epoch(dlrun):
+    terminal, other_end = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [COMMAND, *TRAIN],
+            cwd=dlrun.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=other_end,
+        )
+        os.close(other_end)
+        written = b""
+        while True:
+            try:
+                read = os.read(terminal, 4096)
+            except OSError:  # how Linux tells that nobody writes any more
+                break
+            if not read:
+                break
+            written += read
+        assert process.wait(timeout=60) == 0
+    finally:
+        os.close(terminal)
+    text = written.decode()
+    assert re.search(r"epoch  1/3 .*━.*/63", text)  # the bar, of 63 batches
+    assert "\x1b[" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
+    kept = [line for line in plain.splitlines() if LINE.fullmatch(line)]
+    assert [LINE.fullmatch(line)[1] for line in kept] == ["1", "2", "3"]
+
+
+def test_without_the_progress_callback_no_epoch_is_told(dlrun):
+    done = dlrun("train", "smoke=true", "~callbacks.progress")
+    assert done.returncode == 0
+    assert "epoch  1/1" not in done.stderr
+    assert "epoch 1 of 1" in done.stdout

@@ -1,0 +1,141 @@
+"""What runs dlrun for real: the installed command, in a process of its own, in an empty directory.
+
+No framework is ever imported into pytest's own process: a process can start one backend only.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("dlrun"))
+TIMEOUT_SECONDS = 240
+
+# What a developer's shell may hold and a test must not see.
+FOREIGN = ("KERAS_BACKEND", "KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "PYTHONPATH", "FORCE_COLOR")
+
+
+class Dlrun:
+    """Runs the installed ``dlrun`` in one directory."""
+
+    def __init__(self, cwd: Path) -> None:
+        self.cwd = cwd
+
+    def __call__(self, *arguments, cwd=None, env=None, timeout=TIMEOUT_SECONDS, command=None):
+        return subprocess.run(
+            [*(command or [COMMAND]), *map(str, arguments)],
+            cwd=cwd or self.cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def json(self, *arguments, **options) -> dict:
+        """The one JSON object that a command which succeeds prints on stdout."""
+        done = self(*arguments, "--json", **options)
+        assert done.returncode == 0, done.stderr
+        return strict_json(done.stdout)
+
+    def path(self, result: dict) -> Path:
+        """Where the run of a result lies."""
+        return self.cwd / result["run_dir"]
+
+    def only_run(self) -> Path:
+        """The one run that there is."""
+        [config] = self.cwd.glob("runs/*/*/config.yaml")
+        return config.parent
+
+    def parse(self, text: str) -> dict:
+        """A JSON object."""
+        return strict_json(text)
+
+    def record(self, run: Path) -> dict:
+        """A run's ``run.json``."""
+        return strict_json((run / "run.json").read_text(encoding="utf-8"))
+
+    def traced(self, *arguments, **options) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+        """Run a command, and name each package that it had imported when it ended."""
+        names = self.cwd / "imported.txt"
+        tell = (
+            f"open({str(names)!r}, 'w').write(' '.join({{m.partition('.')[0] for m in modules}}))"
+        )
+        code = (
+            "import atexit; from sys import modules;"
+            f"atexit.register(lambda: {tell}); from dlrun.cli import main; main()"
+        )
+        done = self(*arguments, command=[sys.executable, "-c", code], **options)
+        return done, set(names.read_text().split())
+
+
+def strict_json(text: str) -> dict:
+    """Parse JSON as other languages do: NaN and Infinity are not part of it."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Homes of this session's own, so that no test reads or writes the user's."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in FOREIGN:
+            patch.delenv(variable, raising=False)
+        patch.setenv("KERAS_HOME", str(home / "keras"))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same devices on every machine
+        patch.setenv("TERM", "xterm-256color")
+        yield
+
+
+@pytest.fixture
+def dlrun(tmp_path: Path) -> Dlrun:
+    """The installed command, in an empty directory."""
+    return Dlrun(tmp_path)
+
+
+class Trained:
+    """One small finished run per backend, trained when a test first asks for it."""
+
+    def __init__(self, home: Path) -> None:
+        self.dlrun = Dlrun(home)
+        self.finished: dict[str, subprocess.CompletedProcess[str]] = {}
+
+    def done(self, backend: str) -> subprocess.CompletedProcess[str]:
+        """How the training went. Nobody may change what it left behind."""
+        if backend not in self.finished:
+            overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000")
+            self.finished[backend] = self.dlrun("train", *overrides, "--json", "--export-keras")
+        done = self.finished[backend]
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def result(self, backend: str) -> dict:
+        """The result that training printed."""
+        return json.loads(self.done(backend).stdout)
+
+    def run(self, backend: str) -> Path:
+        """The run's directory."""
+        return self.dlrun.path(self.result(backend))
+
+    def copy(self, backend: str, place: Path) -> Path:
+        """A copy of the run's directory that a test may change."""
+        run = self.run(backend)
+        return Path(shutil.copytree(run, place / "runs" / "copied" / run.name))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One small finished run per backend."""
+    return Trained(tmp_path_factory.mktemp("trained"))

@@ -1,0 +1,92 @@
+"""The report on what is installed, with backends that are well, broken and missing."""
+
+import pytest
+
+# What an interpreter without jax sees: no spec for it, here and in every process it starts.
+WITHOUT_JAX = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_spec(name, path=None, target=None):
+    return None if name in ("jax", "jaxlib") else find(name, path, target)
+
+PathFinder.find_spec = find_spec
+"""
+
+
+@pytest.fixture
+def without_jax(dlrun):
+    """The environment of an interpreter that has no jax."""
+    (dlrun.cwd / "sitecustomize.py").write_text(WITHOUT_JAX)
+    return {"PYTHONPATH": str(dlrun.cwd)}
+
+
+def test_every_backend_is_well(dlrun):
+    report = dlrun.json("doctor")
+    assert list(report) == ["dlrun", "python", "platform", "cores", "backends"]
+    backends = report["backends"]
+    assert set(backends) == {"jax", "numpy", "tensorflow", "torch"}
+    for name, found in backends.items():
+        assert found["status"] == "ok", (name, found)
+        assert found["devices"] == ["cpu:0"]
+        assert found["default_device"] == "cpu:0"
+        assert found["version"][0].isdigit()
+        assert found["trains"] is (name != "numpy")
+
+
+def test_broken_backend_is_told_and_stops_no_other(dlrun):
+    (dlrun.cwd / "torch").mkdir()
+    (dlrun.cwd / "torch" / "__init__.py").write_text("raise ImportError('no libcudart.so.12')\n")
+    done = dlrun("doctor", "--json", env={"PYTHONPATH": str(dlrun.cwd)})
+    assert done.returncode == 0
+    backends = dlrun.parse(done.stdout)["backends"]
+    assert backends["torch"]["status"] == "broken"
+    assert "no libcudart.so.12" in backends["torch"]["error"]
+    assert "pip install" in backends["torch"]["install"]
+    assert {n for n, found in backends.items() if found["status"] == "ok"} == {
+        *("jax", "numpy", "tensorflow"),
+    }
+
+
+def test_backend_that_kills_its_process_is_told(dlrun):
+    (dlrun.cwd / "torch").mkdir()
+    (dlrun.cwd / "torch" / "__init__.py").write_text("import os\nos.abort()\n")
+    report = dlrun.json("doctor", env={"PYTHONPATH": str(dlrun.cwd)})
+    assert report["backends"]["torch"]["status"] == "broken"
+    assert report["backends"]["torch"]["error"]
+    assert report["backends"]["jax"]["status"] == "ok"
+
+
+def test_missing_backend_is_told_with_how_to_install_it(dlrun, without_jax):
+    done = dlrun("doctor", "--json", env=without_jax)
+    assert done.returncode == 0
+    backends = dlrun.parse(done.stdout)["backends"]
+    assert backends["jax"]["status"] == "missing"
+    assert backends["jax"]["install"] == "pip install 'dlrun[jax]'"
+    assert backends["numpy"]["status"] == "missing"  # Keras' numpy backend needs jax
+    assert backends["tensorflow"]["status"] == backends["torch"]["status"] == "ok"
+
+
+def test_training_on_a_missing_backend_says_what_to_do(dlrun, without_jax):
+    done = dlrun("train", "backend=jax", "smoke=true", env=without_jax)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: backend 'jax' is not installed",
+        "",
+        "hint: pip install 'dlrun[jax]', or choose backend=tensorflow",
+    ]
+    assert not (dlrun.cwd / "runs").exists()
+
+
+def test_training_on_a_broken_backend_points_to_the_doctor(dlrun):
+    (dlrun.cwd / "jax").mkdir()
+    (dlrun.cwd / "jax" / "__init__.py").write_text("raise ImportError('no libcudart.so.12')\n")
+    done = dlrun("train", "backend=jax", "smoke=true", env={"PYTHONPATH": str(dlrun.cwd)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: backend 'jax' can't be imported: no libcudart.so.12",
+        "",
+        "hint: see 'dlrun doctor'",
+    ]
+    assert not (dlrun.cwd / "runs").exists()

@@ -1,0 +1,192 @@
+"""Evaluating finished runs, on their own backend and on others."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+# Each backend's run is evaluated elsewhere, and each backend evaluates a run from elsewhere.
+PAIRS = [
+    *[("jax", backend) for backend in ("jax", "tensorflow", "torch", "numpy")],
+    *[("tensorflow", backend) for backend in ("torch", "numpy")],
+    *[("torch", backend) for backend in ("tensorflow", "numpy")],
+]
+
+
+@pytest.mark.parametrize(("trained_on", "backend"), PAIRS)
+def test_run_has_the_same_metrics_on_every_backend(trained, dlrun, trained_on, backend):
+    result = dlrun.json("evaluate", trained.run(trained_on), f"backend={backend}")
+    assert list(result) == [
+        *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics"),
+    ]
+    assert result["run_dir"] == str(trained.run(trained_on))
+    assert (result["checkpoint"], result["backend"]) == ("best", backend)
+    assert (result["split"], result["samples"]) == ("test", 3000)
+    assert list(result["metrics"]) == ["loss", "accuracy"]
+    assert result["metrics"] == pytest.approx(trained.result(trained_on)["test"], abs=1e-5)
+
+
+def test_evaluation_leaves_the_run_as_it_was(trained, dlrun):
+    run = trained.copy("jax", dlrun.cwd)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    dlrun.json("evaluate", run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_validation_split_has_the_metrics_of_the_training_log(trained, dlrun):
+    run = trained.run("jax")
+    result = dlrun.json("evaluate", run, "--split", "validation", "--checkpoint", "last")
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert (result["split"], result["epoch"]) == ("validation", 4)
+    assert result["metrics"]["loss"] == pytest.approx(float(last["val_loss"]), abs=1e-5)
+    assert result["metrics"]["accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-5)
+
+
+def test_another_limit_and_split_evaluate_other_samples(trained, dlrun):
+    result = dlrun.json("evaluate", trained.run("jax"), "data.limit=1234", "--split", "train")
+    assert (result["split"], result["samples"]) == ("train", 1234)
+    assert result["metrics"]["accuracy"] > trained.result("jax")["test"]["accuracy"]
+
+
+def test_batch_size_does_not_change_the_metrics(trained, dlrun):
+    result = dlrun.json("evaluate", trained.run("jax"), "batch_size=1000")
+    assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)
+
+
+def test_table_for_people_names_what_was_evaluated(trained, dlrun):
+    done = dlrun("evaluate", trained.run("jax"))
+    head, row = (line.split() for line in done.stdout.splitlines())
+    assert head[:3] == ["split", "samples", "backend"]
+    assert row[:3] == ["test", "3,000", "jax"]
+    assert f"{trained.result('jax')['test']['accuracy']:.4f}" in row
+
+
+def test_gate_that_holds_exits_0(trained, dlrun):
+    done = dlrun("evaluate", trained.run("jax"), "--fail-under", "accuracy=0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_gate_that_does_not_hold_exits_1_says_why_and_still_prints_the_result(trained, dlrun):
+    run = trained.run("jax")
+    gates = ("--fail-under", "accuracy=0.999", "--fail-under", "loss=0.0")
+    done = dlrun("evaluate", run, *gates, "--json")
+    accuracy = json.loads(done.stdout)["metrics"]["accuracy"]
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == f"error: accuracy {accuracy:.6g} is under 0.999"
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ("accuracy", "expected metric=number"),
+        ("accuracy=high", "expected metric=number"),
+        ("accuracy=nan", "nothing is under nan"),
+        ("acuracy=0.9", "did you mean --fail-under accuracy=0.9?"),
+    ],
+)
+def test_gate_that_makes_no_sense_exits_2_before_a_framework_is_imported(
+    trained, dlrun, gate, told
+):
+    done, imported = dlrun.traced("evaluate", trained.run("jax"), "--fail-under", gate)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert not imported & {"keras", "jax"}
+
+
+def test_latest_is_the_newest_run(trained, dlrun):
+    trained.copy("jax", dlrun.cwd)
+    result = dlrun.json("train", "smoke=true")
+    assert dlrun.json("evaluate", "latest")["run_dir"] == result["run_dir"]
+
+
+def test_latest_is_looked_for_in_the_runs_dir(trained, dlrun):
+    result = dlrun.json("evaluate", "latest", "--runs-dir", trained.dlrun.cwd / "jax")
+    assert result["run_dir"] == str(trained.run("jax"))
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("latest", "no runs in runs"),
+        ("runs/nowhere", "no run directory at runs/nowhere"),
+        ("empty", "empty is not a run directory: it has no run.json"),
+    ],
+)
+def test_what_is_no_run_directory_exits_2(dlrun, run, told):
+    (dlrun.cwd / "empty").mkdir()
+    done = dlrun("evaluate", run)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {told}")
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+def test_damaged_record_or_config_exits_2(trained, dlrun, name):
+    run = trained.copy("jax", dlrun.cwd)
+    (run / name).write_text("{]")
+    done = dlrun("evaluate", run)
+    assert done.returncode == 2
+    assert f"error: {run / name} can't be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json", "manifest.json"])
+def test_damaged_checkpoint_exits_2_and_names_another(trained, dlrun, name):
+    run = trained.copy("jax", dlrun.cwd)
+    best = trained.result("jax")["best_epoch"]
+    [other] = {3, 4} - {best}
+    file = run / "checkpoints" / f"epoch-{best:04d}" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    done = dlrun("evaluate", run)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert f"error: checkpoint {file.parent}" in done.stderr
+    hint = f"--checkpoint {other}"
+    assert hint in done.stderr.partition("hint: ")[2]
+    assert dlrun.json("evaluate", run, *hint.split())["epoch"] == other
+
+
+def test_missing_file_of_a_checkpoint_exits_2(trained, dlrun):
+    run = trained.copy("jax", dlrun.cwd)
+    (run / "checkpoints" / "epoch-0004" / "arrays.npz").unlink()
+    done = dlrun("evaluate", run, "--checkpoint", "last")
+    assert done.returncode == 2
+    assert "arrays.npz" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_checkpoint_of_another_model_is_refused(trained, dlrun):
+    run = trained.copy("jax", dlrun.cwd)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["units"] = 3
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    done = dlrun("evaluate", run)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is of another model" in done.stderr
+    assert "(784, 3)" in done.stderr
+    assert "(784, 512)" in done.stderr
+
+
+@pytest.mark.parametrize("override", ["model.units=3", "optimizer=sgd", "seed=1", "+epochs=2"])
+def test_what_decides_the_weights_cannot_be_overridden(trained, dlrun, override):
+    done, imported = dlrun.traced("evaluate", trained.run("jax"), override)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: {override}: can't change here" in done.stderr
+    assert "keras" not in imported
+
+
+def test_data_set_of_another_shape_is_refused(trained, dlrun):
+    done = dlrun("evaluate", trained.run("jax"), "data=blobs")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is of another model" in done.stderr
+
+
+def test_empty_split_is_refused(trained, dlrun):
+    done = dlrun(
+        *("evaluate", trained.run("jax"), "--split", "validation", "data.validation_samples=0")
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: the validation split is empty" in done.stderr

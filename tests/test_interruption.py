@@ -1,0 +1,110 @@
+"""Real signals to real trainings: Ctrl-C, and the SIGTERM of a scheduler."""
+
+import csv
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import COMMAND
+
+ENDLESS = ("epochs=1000", "data.limit=2000", "~callbacks.early_stopping")
+
+
+@pytest.fixture
+def start(dlrun):
+    """Starts commands that run until a signal ends them."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=dlrun.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def read_until(process, words):
+    for line in process.stderr:
+        if words in line:
+            return
+    pytest.fail(f"it ended before {words!r}")
+
+
+@pytest.mark.parametrize(
+    ("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, signum, exit_code):
+    process = start("train", f"backend={backend}", "--json", *ENDLESS)
+    read_until(process, "epoch  1/1000")
+    process.send_signal(signum)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (exit_code, "")
+    assert "Traceback" not in stderr
+    run = dlrun.only_run()
+    assert f"interrupted; {run.relative_to(dlrun.cwd)} keeps the checkpoint" in stderr
+    record = dlrun.record(run)
+    assert (record["status"], record["stopped_by"]) == ("interrupted", f"signal {int(signum)}")
+    # Nothing is half written, and checkpoints and table are of the same epochs.
+    assert not list(run.rglob("*partial*"))
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        last = int(list(csv.DictReader(file))[-1]["epoch"])
+    assert (run / "checkpoints" / f"epoch-{last:04d}").is_dir()
+    result = dlrun.json("evaluate", "latest", "--checkpoint", "last", "backend=jax")
+    assert result["epoch"] == last
+
+
+SLEEPER = """
+import sys, time
+import keras
+
+class Sleeper(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        print("asleep", file=sys.stderr, flush=True)
+        time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_second_signal_ends_a_step_that_hangs(dlrun, start, signum):
+    (dlrun.cwd / "my_callbacks.py").write_text(SLEEPER)
+    process = start("train", "+callbacks.sleeper._target_=my_callbacks.Sleeper", "smoke=true")
+    read_until(process, "asleep")
+    process.send_signal(signum)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)  # the first waits for the step
+    process.send_signal(signum)
+    process.communicate(timeout=10)
+    assert process.returncode in (-signum, 128 + signum)
+
+
+def test_signal_during_start_leaves_no_run(dlrun, start):
+    (dlrun.cwd / "my_data.py").write_text(
+        "import sys, time\n"
+        "def slow():\n"
+        "    time.sleep(3)\n"  # meanwhile the framework is imported
+        "    print('reading', file=sys.stderr, flush=True)\n"
+        "    time.sleep(2)\n"
+    )
+    (dlrun.cwd / "configs" / "data").mkdir(parents=True)
+    (dlrun.cwd / "configs" / "data" / "slow.yaml").write_text("_target_: my_data.slow\n")
+    process = start("train", "data=slow")
+    read_until(process, "reading")
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert not (dlrun.cwd / "runs").exists()
