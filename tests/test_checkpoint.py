@@ -176,7 +176,7 @@ def test_another_format_is_told_apart_from_damage(tmp_path: Path) -> None:
 def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
     written(tmp_path, 3)
     error = refused(checkpoint.path_of(tmp_path, 4))
-    assert error.hint == "the run has other checkpoints, of epoch 3"
+    assert error.hint == "the run has other checkpoints, as --checkpoint 3"
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_damaged_checkpoint_names_the_others(tmp_path: Path) -> None:
     for epoch in (2, 3, 4):
         path = written(tmp_path, epoch)
     (path / STATE).write_text("{}")
-    assert refused(path).hint == "the run has other checkpoints, of epoch 2 and 3"
+    assert refused(path).hint == "the run has other checkpoints, as --checkpoint 2 or 3"
     checkpoint.prune(tmp_path, [4])
     assert refused(path).hint == "the run has no other checkpoint: train it again"
 
