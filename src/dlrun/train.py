@@ -53,6 +53,11 @@ def train(
     backends.require(config.backend.name, training=True)
 
     backend, device, data, git = _start(config)
+    if config.task.monitor.startswith("val_") and not len(data.validation):
+        raise DlrunError(
+            f"task.monitor={config.task.monitor}: the data set has no validation split",
+            hint=f"task.monitor={config.task.monitor.removeprefix('val_')}",
+        )
 
     # What needs Keras can be imported now.
     from dlrun.build import build_callbacks, build_model, compile_model

@@ -1,0 +1,38 @@
+"""The shipped models: what they are made of, and that each learns on each backend."""
+
+import pytest
+
+BACKENDS = ("jax", "tensorflow", "torch")
+# The number of parameters that the books print, or that their layers add up to.
+PARAMETERS = {
+    "mnist_mlp": 407_050,
+    "mnist_mlp_dropout": 407_050,
+    "mnist_convnet": 260_298,
+    "mnist_subclassed": 260_298,
+}
+
+
+@pytest.mark.parametrize("model", PARAMETERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_each_model_trains_on_each_backend_and_is_read_back(dlrun, backend, model):
+    result = dlrun.json("train", f"backend={backend}", f"model={model}", "smoke=true")
+    assert result["parameters"] == PARAMETERS[model]
+    evaluated = dlrun.json("evaluate", "latest", f"backend={backend}")
+    assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize("model", ["mnist_convnet", "mnist_subclassed"])
+def test_convolutions_agree_on_every_backend(dlrun, model):
+    dlrun.json("train", "backend=jax", f"model={model}", "smoke=true")
+    losses = [
+        dlrun.json("evaluate", "latest", f"backend={backend}", "data.limit=64")["metrics"]["loss"]
+        for backend in (*BACKENDS, "numpy")
+    ]
+    assert max(losses) - min(losses) < 1e-5
+
+
+def test_dropout_network_learns_what_the_book_says(dlrun):
+    result = dlrun.json("train", "model=mnist_mlp_dropout", "epochs=3")
+    assert result["test"]["accuracy"] > 0.97
+    # Dropout makes training harder than the test, in which it does nothing.
+    assert result["train"]["loss"] > result["validation"]["loss"]
