@@ -1,0 +1,58 @@
+"""The curves of a run as a picture."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from dlrun.errors import DlrunError
+
+
+class Plots(keras.callbacks.Callback):
+    """Draws ``history.png`` when training ends: a panel for the loss and for each metric.
+
+    Args:
+        directory: Where to draw; made if it is not there.
+
+    Raises:
+        DlrunError: If matplotlib is not installed.
+    """
+
+    def __init__(self, directory: str) -> None:
+        super().__init__()
+        if importlib.util.find_spec("matplotlib") is None:
+            raise DlrunError(
+                "callbacks.plots needs matplotlib, which is not installed",
+                hint="pip install 'dlrun[plots]'",
+            )
+        self.directory = Path(directory)
+        self.history: dict[str, dict[int, float]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keep what the epoch logged."""
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, {})[epoch + 1] = float(value)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Draw."""
+        # Not pyplot: it keeps every figure, and picks a window system.
+        from matplotlib.figure import Figure
+
+        names = [name for name in self.history if not name.startswith("val_")]
+        names.sort(key=lambda name: name != "loss")
+        figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            for prefix, label, style in (("", "train", "o-"), ("val_", "validation", "o--")):
+                if curve := self.history.get(prefix + name):
+                    axes.plot(list(curve), list(curve.values()), style, label=label, markersize=3)
+            axes.set_title(name)
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3)
+            axes.legend()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        partial = self.directory / ".history.partial.png"
+        figure.savefig(partial, dpi=120)
+        partial.replace(self.directory / "history.png")
