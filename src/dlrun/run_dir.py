@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
             write_text(path / name, text)
         run = RunDir(path, record)
         run.update()
+    except FileExistsError as error:
+        raise DlrunError(f"there is a run at {path} already") from error
     except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
         raise DlrunError(
             f"can't create the run directory {path}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",

@@ -209,16 +209,16 @@ def _recorded(run: run_dir.RunDir) -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
-        run.update(status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
+        _note(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s keeps the checkpoint of the last whole epoch", run.path)
         raise
     except DlrunError as error:
-        run.update(status="failed", error=error.message)
+        _note(run, status="failed", error=error.message)
         error.exit_code = 1
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {first_line(error)}"
-        run.update(status="failed", error=told, traceback=traceback.format_exc())
+        _note(run, status="failed", error=told, traceback=traceback.format_exc())
         raise DlrunError(
             f"the run failed: {told}",
             hint=f"the traceback is in {run.path / run_dir.RECORD}",
@@ -227,6 +227,14 @@ def _recorded(run: run_dir.RunDir) -> Iterator[None]:
     finally:
         log.removeHandler(file)
         file.close()
+
+
+def _note(run: run_dir.RunDir, **fields: Any) -> None:
+    """Record how a run ended; a disk that takes no record must not hide why."""
+    try:
+        run.update(**fields)
+    except OSError as error:
+        log.warning("%s can't be written: %s", run.path / run_dir.RECORD, error.strerror)
 
 
 def _announce(run: run_dir.RunDir, data: Dataset) -> None:

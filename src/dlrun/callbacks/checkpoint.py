@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from dlrun import checkpoint
+from dlrun.errors import DlrunError
 
 # The counters by which Keras' callbacks decide; each callback has some of them.
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
@@ -60,6 +61,17 @@ class Checkpoint(keras.callbacks.Callback):
         value = row.get(self.monitor, math.nan)
         if self.best is None or _improved(value, self.best["value"], self.mode):
             self.best = {"epoch": number, "value": value}
+        try:
+            self._save(number)
+        except OSError as error:
+            raise DlrunError(
+                f"the checkpoint of epoch {number} can't be written to {self.directory}:"
+                f" {error.strerror}",
+                hint="earlier checkpoints are as they were; make room, or choose runs_dir=PATH",
+                exit_code=1,
+            ) from error
+
+    def _save(self, number: int) -> None:
         checkpoint.write(
             self.directory,
             number,
@@ -72,10 +84,9 @@ class Checkpoint(keras.callbacks.Callback):
             },
             written_by=self.written_by,
         )
-        checkpoint.prune(
-            self.directory,
-            [int(self.best["epoch"]), *checkpoint.epochs_kept(self.directory)[-self.keep :]],
-        )
+        last = checkpoint.epochs_kept(self.directory)[-self.keep :]
+        best = [int(self.best["epoch"])] if self.best else []
+        checkpoint.prune(self.directory, [*best, *last])
 
     def _slots(self) -> list[Any]:
         return list(self.model.optimizer.variables)
