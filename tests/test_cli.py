@@ -126,7 +126,7 @@ def test_config_takes_options_from_a_named_directory(cwd: Path) -> None:
 def test_list_prints_each_option_with_its_line() -> None:
     lines = dlrun("list").stdout.splitlines()
     assert "model" in lines
-    [line] = [line for line in lines if line.startswith("  mnist_mlp")]
+    [line] = [line for line in lines if line.startswith("  mnist_mlp ")]
     assert "407,050 parameters" in line
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun import __version__, backends, process, run_dir
 from dlrun.config.compose import compose, to_yaml
-from dlrun.config.instantiate import instantiate, partial
+from dlrun.config.instantiate import partial
 from dlrun.config.schema import Config, metric_names
 from dlrun.errors import DlrunError, Interrupted, first_line
+from dlrun.start import start
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the config is wrong
     from dlrun.data.dataset import Dataset
@@ -52,7 +53,10 @@ def train(
         config.callbacks.pop("progress", None)
     backends.require(config.backend.name, training=True)
 
-    backend, device, data, git = _start(config)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asking = pool.submit(_git_state)
+        backend, device, data = start(config)
+        git = asking.result()
     if config.task.monitor.startswith("val_") and not len(data.validation):
         raise DlrunError(
             f"task.monitor={config.task.monitor}: the data set has no validation split",
@@ -146,24 +150,6 @@ def train(
             export_keras(model, config, data, run.path / "model.keras")
         run.update(status="completed")
     return result
-
-
-def _start(config: Config) -> tuple[backends.BackendModule, str, Dataset, dict[str, Any]]:
-    """Start the backend; meanwhile read the data set and ask git."""
-    import numpy  # noqa: F401 - two threads that import it at once break it
-
-    with ThreadPoolExecutor() as pool:
-        reading = pool.submit(instantiate, "data", config.data)
-        asking = pool.submit(_git_state)
-        backend, device = backends.start(
-            config.backend.name,
-            kind=config.device.kind,
-            index=config.device.index,
-            precision=config.precision,
-            seed=config.seed,
-            cache=config.backend.compilation_cache,
-        )
-        return backend, device, reading.result(), asking.result()
 
 
 def _record(

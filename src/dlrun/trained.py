@@ -7,16 +7,15 @@ config is deserialised.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, run_dir
 from dlrun.config.compose import read_yaml, recompose
-from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.start import start
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun import checkpoint
@@ -67,26 +66,16 @@ def load(run: run_dir.RunDir, config: Config, which: str, *, compiled: bool) -> 
     from dlrun import checkpoint
 
     epoch = _epoch_of(run, which)
-    with ThreadPoolExecutor() as pool:
-        reading = pool.submit(instantiate, "data", config.data)
-        checking = pool.submit(checkpoint.read, checkpoint.path_of(run.checkpoints, epoch))
-        saved = checking.result()  # before the import, which takes seconds
-        backends.start(
-            config.backend.name,
-            kind=config.device.kind,
-            index=config.device.index,
-            precision=config.precision,
-            seed=config.seed,
-            cache=config.backend.compilation_cache,
-        )
-        data: Dataset = reading.result()
+    path = checkpoint.path_of(run.checkpoints, epoch)
+    saved = checkpoint.read(path)  # before the import, which takes seconds
+    data = start(config).data
 
     from dlrun.build import build_model, compile_model
 
     model = build_model(config, data)
     if compiled:
         compile_model(model, config, training=False)
-    assign(model, saved, checkpoint.path_of(run.checkpoints, epoch))
+    assign(model, saved, path)
     return Trained(run, config, data, model, epoch)
 
 
