@@ -15,6 +15,7 @@ from dlrun import backends, run_dir
 from dlrun.config.compose import read_yaml, recompose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.imports import hidden
 from dlrun.start import start
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
@@ -133,7 +134,7 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
 
     partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
     try:
-        with backends.hidden(["tensorflow"]):
+        with hidden(["tensorflow"]):
             with_activation(model, config, data).save(partial)
         partial.replace(path)
     except NotImplementedError as error:

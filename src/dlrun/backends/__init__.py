@@ -5,23 +5,18 @@ nothing. :func:`start` sets the environment, which Keras and the frameworks read
 them; a process can start one backend only.
 """
 
-import gc
+import hashlib
 import importlib
 import importlib.util
 import os
+import platform
 import random
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol, cast
 
 from dlrun.errors import DlrunError
+from dlrun.imports import hidden, uncollected, without_lines
 
 
 class BackendModule(Protocol):
@@ -133,14 +128,14 @@ def start(
             has Keras on another backend already.
     """
     backend = module(name)
-    cache_dir = _cache_dir() / name if cache else None
+    cache_dir = _cache_dir(name) if cache else None
     for variable, value in backend.environment(
         kind, precision=precision, cache_dir=cache_dir
     ).items():
         os.environ.setdefault(variable, value)
     os.environ["KERAS_BACKEND"] = name
     try:
-        with _uncollected(), hidden(backend.HIDDEN), _without_lines(backend.NOISE):
+        with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
             device = _choose_device(name, backend, kind, index)
             import keras
     except ImportError as error:
@@ -182,83 +177,21 @@ def _seed_numpy(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
-def _cache_dir() -> Path:
+def _cache_dir(name: str) -> Path:
+    """Where a backend keeps compiled functions: a folder for each kind of processor.
+
+    A home may be shared by machines, and code compiled for one crashes on another.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "dlrun"
-
-
-@contextmanager
-def hidden(packages: Sequence[str]) -> Iterator[None]:
-    """Let Keras and the framework find none of these optional packages, unless they are in use.
-
-    Keras imports matplotlib for a gallery of images, jax for orbax where jax is not the backend,
-    and TensorFlow to save a ``.keras`` file; TensorFlow imports jax for its lite converter. That is
-    seconds that no run needs, and each of these imports stands in a try of its own.
-    """
-    finder = _Hider([p for p in packages if p not in sys.modules])
-    sys.meta_path.insert(0, finder)
     try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Collect no garbage meanwhile, nor ever look for it in what was imported.
-
-    Imports make objects by the hundred thousand and no garbage. Looking for it costs a fifth of the
-    import of TensorFlow or torch, and a tenth of that of jax.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
-
-
-@contextmanager
-def _without_lines(noise: Sequence[str]) -> Iterator[None]:
-    """Leave out lines with these words from what native libraries write to stderr meanwhile.
-
-    They write to the file descriptor, which no setting of Python's reaches.
-    """
-    try:
-        stderr = os.dup(2) if noise else None
-    except OSError:  # closed by whoever started this process
-        stderr = None
-    if stderr is None:
-        yield
-        return
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            written.seek(0)
-            for line in written:
-                if not any(words.encode() in line for words in noise):
-                    os.write(2, line)
-
-
-class _Hider(MetaPathFinder):
-    def __init__(self, packages: Sequence[str]) -> None:
-        self._packages = packages
-        self._thread = threading.get_ident()
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        # Another thread may be importing what the user's own data set needs.
-        if fullname in self._packages and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError(f"No module named '{fullname}'", name=fullname)
-        return None
+        described = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+        lines = [
+            line for line in described.splitlines() if line.startswith(("model name", "flags"))
+        ]
+    except OSError:
+        lines = []
+    processor = "\n".join([platform.machine(), platform.processor(), *lines])
+    return Path(home) / "dlrun" / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
 
 
 def keras_versions(name: str) -> dict[str, Any]:

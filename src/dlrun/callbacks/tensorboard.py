@@ -6,11 +6,12 @@ events without it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
+
+from dlrun.imports import hidden
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -53,12 +54,6 @@ class TensorBoard(keras.callbacks.Callback):
 
 def _summary_writer() -> type[SummaryWriter]:
     """Import tensorboardX, which imports torch to take its tensors, but does without it."""
-    absent = "torch" not in sys.modules
-    if absent:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # Python's own way to say: not there
-    try:
+    with hidden(["torch"]):
         from tensorboardX import SummaryWriter
-    finally:
-        if absent:
-            del sys.modules["torch"]
     return SummaryWriter  # type: ignore[no-any-return]
