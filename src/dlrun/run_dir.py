@@ -64,16 +64,17 @@ def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
     Raises:
         DlrunError: If it can't be written to, or is there already.
     """
+    ours = False
     try:
         path.mkdir(parents=True, exist_ok=False)
+        ours = True
         for name, text in files.items():
             write_text(path / name, text)
         run = RunDir(path, record)
         run.update()
-    except FileExistsError as error:
-        raise DlrunError(f"there is a run at {path} already") from error
     except OSError as error:
-        shutil.rmtree(path, ignore_errors=True)
+        if ours:  # nothing stays of a run that could not begin
+            shutil.rmtree(path, ignore_errors=True)
         raise DlrunError(
             f"can't create the run directory {path}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
