@@ -8,7 +8,7 @@ import pytest
 
 from dlrun.data import mnist as module
 from dlrun.data.batches import Batches
-from dlrun.data.dataset import Dataset, pixels
+from dlrun.data.dataset import Dataset
 from dlrun.data.mnist import mnist
 from dlrun.errors import DlrunError
 
@@ -75,8 +75,8 @@ def test_pixels_are_bytes_in_memory_and_float32_to_one_in_a_batch(usual: Dataset
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
-def test_floats_are_taken_as_scaled(dtype: type) -> None:
-    scaled = pixels(np.asarray([[0.0, 0.5, 1.0]], dtype))
+def test_floats_are_taken_as_scaled(usual: Dataset, dtype: type) -> None:
+    scaled = usual.prepare(np.asarray([[0.0, 0.5, 1.0]], dtype))
     assert scaled.dtype == np.float32
     assert scaled.tolist() == [[0.0, 0.5, 1.0]]
 

@@ -5,6 +5,8 @@ nothing. :func:`start` sets the environment, which Keras and the frameworks read
 them; a process can start one backend only.
 """
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import importlib.util
@@ -13,10 +15,13 @@ import platform
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dlrun.errors import DlrunError
 from dlrun.imports import hidden, uncollected, without_lines
+
+if TYPE_CHECKING:  # a backend meets its data as objects
+    from dlrun.data.batches import Batches
 
 
 class BackendModule(Protocol):
@@ -61,6 +66,9 @@ class BackendModule(Protocol):
 
     def seed_epoch(self, seed: int) -> None:
         """Seed again at an epoch's start, as far as that costs no time."""
+
+    def feed(self, batches: Batches) -> Any:
+        """The batches in the framework's own pipeline; None where Keras' own is as fast."""
 
 
 def names() -> list[str]:

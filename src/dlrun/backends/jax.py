@@ -67,3 +67,7 @@ def seed(seed: int) -> None:
 
 def seed_epoch(seed: int) -> None:
     """See :func:`seed`."""
+
+
+def feed(batches: object) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""

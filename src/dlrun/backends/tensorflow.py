@@ -1,7 +1,13 @@
 """TensorFlow."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlrun.data.batches import Batches
 
 PACKAGE = "tensorflow"
 EXTRA = "tensorflow"
@@ -62,6 +68,29 @@ def seed_epoch(seed: int) -> None:
     import tensorflow
 
     tensorflow.random.get_global_generator().reset_from_seed(seed)
+
+
+def feed(batches: Batches) -> Any:
+    """Gather and scale each batch inside ``tf.data``.
+
+    A Python generator beside TensorFlow's threads made epochs on two cores 3.8 s or 5.8 s, as it
+    fell out; here only the order comes from Python, once an epoch.
+    """
+    import tensorflow as tf
+
+    inputs, labels = tf.constant(batches.split.inputs), tf.constant(batches.split.labels)
+    scale = batches.dataset.scale if inputs.dtype.is_integer else 1.0
+
+    def batch(chosen: Any) -> tuple[Any, Any]:
+        gathered = tf.cast(tf.gather(inputs, chosen), tf.float32)
+        return gathered / scale, tf.cast(tf.gather(labels, chosen), tf.int32)
+
+    order = tf.data.Dataset.from_generator(
+        lambda: iter([batches.order]), output_signature=tf.TensorSpec((None,), tf.int64)
+    )
+    chosen = order.unbatch().batch(batches.batch_size)
+    fed = chosen.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
 
 
 def _physical(kind: str) -> list[object]:

@@ -63,3 +63,7 @@ def seed_epoch(seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
+
+
+def feed(batches: object) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""

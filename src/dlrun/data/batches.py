@@ -21,41 +21,40 @@ class Batches:
     """The batches of one split, prepared one at a time.
 
     Args:
-        dataset: For its ``prepare``.
+        dataset: For its ``scale`` and ``prepare``.
         split: The samples.
         batch_size: Samples in each batch; the last may have fewer.
         seed: Draws a new order each epoch; None keeps the split's own order.
+
+    ``order`` holds the samples of the current epoch, ``(samples,)`` int64.
     """
 
     def __init__(
         self, dataset: Dataset, split: Split, batch_size: int, *, seed: int | None = None
     ) -> None:
-        self._prepare = dataset.prepare
-        self._split = split
-        self._batch_size = batch_size
+        self.dataset = dataset
+        self.split = split
+        self.batch_size = batch_size
         self._seed = seed
-        self._order: np.ndarray | None = None
+        self.order = np.arange(len(split))
 
     @property
     def samples(self) -> int:
         """How many samples one epoch has."""
-        return len(self._split)
+        return len(self.split)
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, from 0."""
         if self._seed is not None:
-            self._order = permutation(self._seed, epoch, len(self._split))
+            self.order = permutation(self._seed, epoch, len(self.split))
 
     def __len__(self) -> int:
-        return math.ceil(len(self._split) / self._batch_size)
+        return math.ceil(len(self.split) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Batch ``index``: inputs ``(batch, *input_shape)`` float32, labels ``(batch,)`` int32."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        start = index * self._batch_size
-        chosen: slice | np.ndarray = slice(start, start + self._batch_size)
-        if self._order is not None:
-            chosen = self._order[chosen]
-        inputs, labels = self._split.inputs[chosen], self._split.labels[chosen]
-        return self._prepare(inputs), labels.astype(np.int32)
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        inputs, labels = self.split.inputs[chosen], self.split.labels[chosen]
+        return self.dataset.prepare(inputs), labels.astype(np.int32)

@@ -1,23 +1,10 @@
 """What a data set is, and the batches that are drawn from it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from dlrun.errors import DlrunError
-
-
-def as_float32(inputs: np.ndarray) -> np.ndarray:
-    """Inputs as float32, values unchanged."""
-    return inputs.astype(np.float32, copy=False)
-
-
-def pixels(inputs: np.ndarray) -> np.ndarray:
-    """Images as float32 in [0, 1]: uint8 pixels are divided by 255, floats are taken as scaled."""
-    if np.issubdtype(inputs.dtype, np.integer):
-        return inputs.astype(np.float32) / np.float32(255)
-    return as_float32(inputs)
 
 
 @dataclass(frozen=True)
@@ -45,14 +32,22 @@ class Dataset:
         validation: Empty when the run has no validation.
         test: Never empty.
         num_classes: How many classes the labels name, from 0.
-        prepare: Turns a batch of kept inputs into what the model takes, float32.
+        scale: What integer inputs are divided by in a batch, as 255 for pixels. A number and not
+            a function, so that a backend may do it in its own terms.
     """
 
     train: Split
     validation: Split
     test: Split
     num_classes: int
-    prepare: Callable[[np.ndarray], np.ndarray] = as_float32
+    scale: float = 1.0
+
+    def prepare(self, inputs: np.ndarray) -> np.ndarray:
+        """A batch of inputs as the model takes them, float32: floats are taken as scaled."""
+        prepared = inputs.astype(np.float32, copy=False)
+        if self.scale != 1 and np.issubdtype(inputs.dtype, np.integer):
+            prepared /= np.float32(self.scale)
+        return prepared
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -79,7 +74,7 @@ def split_off(
     validation_samples: int,
     limit: int | None,
     num_classes: int,
-    prepare: Callable[[np.ndarray], np.ndarray] = as_float32,
+    scale: float = 1.0,
 ) -> Dataset:
     """Make a data set: the first ``validation_samples`` validate, the rest train.
 
@@ -90,7 +85,7 @@ def split_off(
         validation_samples: How many to keep from training.
         limit: Keep the first so many samples of each split; None keeps all.
         num_classes: As in :class:`Dataset`.
-        prepare: As in :class:`Dataset`.
+        scale: As in :class:`Dataset`.
 
     Raises:
         DlrunError: If no sample would be left to train on.
@@ -107,5 +102,5 @@ def split_off(
         validation=Split(inputs[:first][kept], labels[:first][kept]),
         test=Split(test.inputs[kept], test.labels[kept]),
         num_classes=num_classes,
-        prepare=prepare,
+        scale=scale,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrun.data.dataset import Dataset, Split, pixels, split_off
+from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.errors import DlrunError
 
 FILE = Path(__file__).with_name("mnist.npz")
@@ -40,5 +40,5 @@ def mnist(*, validation_samples: int = 10_000, limit: int | None = None) -> Data
             validation_samples=validation_samples,
             limit=limit,
             num_classes=10,
-            prepare=pixels,
+            scale=255,
         )
