@@ -1,18 +1,15 @@
 """The command line: parse, call, print. No logic, and nothing heavy imported too early."""
 
-import json
 import logging
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
 
 from dlrun import __version__
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError
+from dlrun.terminal import open_standard_streams, print_result, reported
 
 app = typer.Typer(
     name="dlrun",
@@ -46,7 +43,7 @@ Which = Annotated[
 
 def main() -> None:
     """Entry point of the ``dlrun`` command."""
-    _open_standard_streams()
+    open_standard_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -81,13 +78,13 @@ def train(
       dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
       dlrun train smoke=true --json
     """
-    with _reported(quiet) as out:
+    with reported(quiet) as out:
         from dlrun.report.tables import train_table
         from dlrun.train import train as run
 
         typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
         result = run(typed, config_dir=config_dir, quiet=quiet)
-        _print(out, result, as_json, train_table)
+        print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
 
 
@@ -114,7 +111,7 @@ def evaluate(
       dlrun evaluate latest backend=numpy data.limit=1000 --json
       dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97
     """
-    with _reported(quiet) as out:
+    with reported(quiet) as out:
         if not checkpoint.isdigit():
             _one_of("--checkpoint", checkpoint, ("best", "last"))
         _one_of("--split", split, ("train", "validation", "test"))
@@ -130,7 +127,7 @@ def evaluate(
             runs_dir=runs_dir,
             config_dir=config_dir,
         )
-        _print(out, result, as_json, evaluate_table)
+        print_result(out, result, as_json, evaluate_table)
         if failures:
             raise DlrunError("; ".join(failures), exit_code=1)
 
@@ -161,7 +158,7 @@ def predict(
       dlrun predict latest --output predictions.csv
       dlrun predict latest --input digits.npy --output digits.npz
     """
-    with _reported(quiet) as out:
+    with reported(quiet) as out:
         if not checkpoint.isdigit():
             _one_of("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.predict import predict as run_prediction
@@ -176,7 +173,7 @@ def predict(
             runs_dir=runs_dir,
             config_dir=config_dir,
         )
-        _print(
+        print_result(
             out, result, as_json, lambda r: f"{r['samples']:,} predictions written to {r['output']}"
         )
 
@@ -192,13 +189,13 @@ def config(
       dlrun config model=mnist_mlp model.units=256
       dlrun config experiment=first_network --json
     """
-    with _reported() as out:
+    with reported() as out:
         from dataclasses import asdict
 
         from dlrun.config.compose import compose, to_yaml
 
         composed = compose(overrides or [], config_dir=config_dir)
-        _print(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())
+        print_result(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())
 
 
 @app.command("list")
@@ -214,7 +211,7 @@ def list_(
       dlrun list
       dlrun list model
     """
-    with _reported() as out:
+    with reported() as out:
         from dlrun.config.options import list_options
         from dlrun.report.tables import options_table
 
@@ -222,7 +219,7 @@ def list_(
         if group is not None:
             _one_of("group", group, tuple(options))
             options = {group: options[group]}
-        _print(out, options, as_json, options_table)
+        print_result(out, options, as_json, options_table)
 
 
 @app.command()
@@ -233,32 +230,11 @@ def doctor(as_json: Json = False) -> None:
     Example:
       dlrun doctor --json
     """
-    with _reported() as out:
+    with reported() as out:
         from dlrun.doctor import doctor as examine
         from dlrun.report.tables import doctor_table
 
-        _print(out, examine(), as_json, doctor_table)
-
-
-def _print(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
-    """Print a result on stdout: the one place that does."""
-    try:
-        print(json.dumps(result) if as_json else table(result), file=out, flush=True)
-    except OSError as error:
-        # What is still buffered would fail again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader has seen enough, as head has
-            raise typer.Exit(1) from error
-        raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
-
-
-def _open_standard_streams() -> None:
-    """Open what was closed, as by ``2>&-``: else the next file opened would get its number."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
-    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+        print_result(out, examine(), as_json, doctor_table)
 
 
 def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
@@ -270,35 +246,3 @@ def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
             f"{name} {value}: expected one of {', '.join(options)}",
             hint=f"did you mean {near[0]}?" if near else None,
         )
-
-
-@contextmanager
-def _reported(quiet: bool = False) -> Iterator[TextIO]:
-    """Send the log to stderr, and turn what ends a command into its message and exit code.
-
-    Yields stdout, for the result alone: what else is printed meanwhile, as by a user's model or by
-    Keras, goes to stderr.
-    """
-    out = sys.stdout
-    log = logging.getLogger("dlrun")
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    logging.raiseExceptions = False  # a full or closed stderr must not end a run
-    log.addHandler(handler)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield out
-    except DlrunError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from error
-    except Interrupted as stop:
-        raise typer.Exit(128 + stop.signum) from stop
-    except KeyboardInterrupt as stop:
-        print("interrupted; nothing was started", file=sys.stderr)
-        raise typer.Exit(130) from stop
-    finally:
-        log.removeHandler(handler)

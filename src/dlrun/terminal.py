@@ -1,0 +1,66 @@
+"""A command's standard streams: the result on stdout, all else on stderr, and the exit code."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
+
+import typer
+
+from dlrun.errors import DlrunError, Interrupted
+
+
+def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
+    """Print a result on stdout: the one place that does."""
+    try:
+        print(json.dumps(result) if as_json else table(result), file=out, flush=True)
+    except OSError as error:
+        # What is still buffered would fail again when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough, as head has
+            raise typer.Exit(1) from error
+        raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+def open_standard_streams() -> None:
+    """Open what was closed, as by ``2>&-``: else the next file opened would get its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
+@contextmanager
+def reported(quiet: bool = False) -> Iterator[TextIO]:
+    """Send the log to stderr, and turn what ends a command into its message and exit code.
+
+    Yields stdout, for the result alone: what else is printed meanwhile, as by a user's model or by
+    Keras, goes to stderr.
+    """
+    out = sys.stdout
+    log = logging.getLogger("dlrun")
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    logging.raiseExceptions = False  # a full or closed stderr must not end a run
+    log.addHandler(handler)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield out
+    except DlrunError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"\nhint: {error.hint}", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from error
+    except Interrupted as stop:
+        raise typer.Exit(128 + stop.signum) from stop
+    except KeyboardInterrupt as stop:
+        print("interrupted; nothing was started", file=sys.stderr)
+        raise typer.Exit(130) from stop
+    finally:
+        log.removeHandler(handler)
