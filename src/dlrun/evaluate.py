@@ -7,6 +7,7 @@ from typing import Any
 
 from dlrun import trained
 from dlrun.config.explain import nearest
+from dlrun.config.outputs import logged
 from dlrun.errors import DlrunError
 
 
@@ -38,9 +39,9 @@ def evaluate(
         DlrunError: If the run, an override, a gate or the checkpoint is unusable.
     """
     opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
-    gates = _gates(fail_under, ["loss", *config.task.metrics])
+    gates = _gates(fail_under, list(logged(config.task)))
     loaded = trained.load(opened, config, which, compiled=True)
-    metrics = trained.evaluate_split(loaded.model, loaded.data, split, config.batch_size)
+    metrics = trained.evaluate_split(loaded.model, config, loaded.data, split)
     result = {
         "run_dir": str(opened.path),
         "checkpoint": which,

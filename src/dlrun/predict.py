@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlrun import trained
+from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
-
-SUFFIXES = (".npz", ".csv")
+from dlrun.report.predictions import check_output, write_predictions
 
 
 def predict(
@@ -35,10 +33,11 @@ def predict(
         overrides: Changes to the run's config: backend, device, batch size.
         which: ``best``, ``last`` or the number of an epoch.
         source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
-            as the training data were, floats are taken as scaled. None takes the test split.
-        array: Which array of a ``.npz``; needed where it has several.
-        output: A ``.npz`` (array ``predictions``, and ``labels`` where there are classes) or a
-            ``.csv`` (one row per sample); by default ``predictions.npz`` in the run directory.
+            as the training data were, floats are taken as scaled. Of a model with several inputs
+            a ``.npz`` with an array for each, by name. None takes the test split.
+        array: Which array of a ``.npz``; needed where it has several and the model takes one.
+        output: A ``.npz`` or ``.csv``, see :func:`dlrun.report.predictions.write_predictions`; by
+            default ``predictions.npz`` in the run directory.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
 
@@ -50,25 +49,28 @@ def predict(
     """
     opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
     output = output or opened.path / "predictions.npz"
-    _check_output(output)
-    shape = tuple(opened.record.get("input_shape", ()))
+    check_output(output)
+    shape = tree_map(tuple, opened.record.get("input_shape", ()))
     inputs = None if source is None else _read_inputs(source, array, shape)
 
     loaded = trained.load(opened, config, which, compiled=False)
-    if inputs is None:
-        inputs = loaded.data.split("test").inputs
+    samples = loaded.data.split("test").inputs if inputs is None else inputs
+    count, size = len(leaves(samples)[0]), config.batch_size
 
     from dlrun.build import with_activation
 
     model = with_activation(loaded.model, config, loaded.data)
 
-    def batches() -> Iterator[np.ndarray]:
-        for start in range(0, len(inputs), config.batch_size):
-            batch = loaded.data.prepare(np.asarray(inputs[start : start + config.batch_size]))
-            yield np.asarray(model.predict_on_batch(batch))
+    def predicted(part: slice) -> Arrays:
+        batch = tree_map(lambda array: np.asarray(array[part]), samples)
+        outputs = model.predict_on_batch(loaded.data.prepare(batch))
+        if not isinstance(named := loaded.data.num_classes, Mapping):
+            return np.asarray(outputs)
+        return {name: np.asarray(outputs[name]) for name in named}  # Keras goes by the alphabet
 
+    parts = (slice(start, start + size) for start in range(0, count, size))
     try:
-        _write(output, batches())
+        write_predictions(output, map(predicted, parts))
     except OSError as error:
         raise DlrunError(f"can't write {output}: {error.strerror}", exit_code=1) from error
     return {
@@ -77,66 +79,66 @@ def predict(
         "epoch": loaded.epoch,
         "backend": config.backend.name,
         "input": str(source) if source else "test",
-        "samples": len(inputs),
+        "samples": count,
         "output": str(output),
     }
 
 
-def _check_output(output: Path) -> None:
-    if output.suffix not in SUFFIXES:
-        raise DlrunError(
-            f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
-            hint=f"--output {output.with_suffix('.npz')}",
-        )
-    if output.is_dir():
-        raise DlrunError(f"--output {output} is a directory", hint=f"{output / 'predictions.npz'}")
-    if not output.parent.is_dir():
-        raise DlrunError(
-            f"--output {output}: there is no directory {output.parent}",
-            hint=f"mkdir -p {output.parent}",
-        )
-    probe = _partial(output)
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DlrunError(
-            f"--output {output} can't be written: {error.strerror}", hint="choose another place"
-        ) from error
-
-
-def _read_inputs(source: Path, array: str | None, shape: tuple[int, ...]) -> np.ndarray:
+def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
     """The user's inputs, checked; a ``.npy`` stays on disk and is read by batches."""
-    if source.suffix not in (".npy", ".npz"):
-        raise DlrunError(f"--input {source}: expected a .npy or .npz file")
+    several = (
+        f"the run takes inputs by name: {', '.join(shape)}" if isinstance(shape, Mapping) else None
+    )
+    if source.suffix != ".npz" and (several or source.suffix != ".npy"):
+        kinds = "a .npz file" if several else "a .npy or .npz file"
+        raise DlrunError(f"--input {source}: expected {kinds}", hint=several)
+    if several and array is not None:
+        raise DlrunError(f"--array {array}: {several}", hint="leave it out")
     if not source.is_file():
         raise DlrunError(f"--input {source}: no such file")
-    inputs: np.ndarray
     try:
-        if source.suffix == ".npy":
-            inputs = np.load(source, mmap_mode="r", allow_pickle=False)
-        else:
-            inputs = _from_npz(source, array)
+        inputs: Arrays = (
+            np.load(source, mmap_mode="r", allow_pickle=False)
+            if source.suffix == ".npy"
+            else _from_npz(source, array, shape)
+        )
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DlrunError(
             f"--input {source} can't be read: {error}", hint="write it with numpy.save"
         ) from error
-    if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
-        raise DlrunError(f"--input {source}: expected numbers, got dtype {inputs.dtype}")
-    if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
-        expected = ", ".join(["samples", *map(str, shape)])
-        raise DlrunError(
-            f"--input {source}: expected shape ({expected}), got {inputs.shape}",
-            hint="one sample needs a leading axis too: x[None]" if inputs.shape == shape else None,
-        )
-    if not len(inputs):
-        raise DlrunError(f"--input {source}: has no samples")
+    names = list(inputs) if isinstance(inputs, Mapping) else []
+    told = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
+    for place, one, expected in zip(told, leaves(inputs), leaves(shape), strict=True):
+        _check_input(place, one, expected)
+    if len({len(one) for one in leaves(inputs)}) > 1:
+        shapes = ", ".join(f"{n} {one.shape}" for n, one in zip(names, leaves(inputs), strict=True))
+        raise DlrunError(f"--input {source}: the arrays differ in samples: {shapes}")
     return inputs
 
 
-def _from_npz(source: Path, array: str | None) -> np.ndarray:
+def _check_input(told: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
+        raise DlrunError(f"{told}: expected numbers, got dtype {inputs.dtype}")
+    if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
+        expected = ", ".join(["samples", *map(str, shape)])
+        raise DlrunError(
+            f"{told}: expected shape ({expected}), got {inputs.shape}",
+            hint="one sample needs a leading axis too: x[None]" if inputs.shape == shape else None,
+        )
+    if not len(inputs):
+        raise DlrunError(f"{told}: has no samples")
+
+
+def _from_npz(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
     with np.load(source, allow_pickle=False) as arrays:
         names = list(arrays)
+        if isinstance(shape, Mapping):
+            if missing := [name for name in shape if name not in names]:
+                raise DlrunError(
+                    f"--input {source}: has no array '{missing[0]}': {', '.join(names)}",
+                    hint=f"one for each input: {', '.join(shape)}",
+                )
+            return {name: arrays[name] for name in shape}
         if array is None and len(names) == 1:
             [array] = names
         if array not in names:
@@ -147,45 +149,3 @@ def _from_npz(source: Path, array: str | None) -> np.ndarray:
             )
         read: np.ndarray = arrays[array]
         return read
-
-
-def _write(output: Path, batches: Iterator[np.ndarray]) -> None:
-    """Write the predictions under another name and rename: whole or not at all."""
-    partial = _partial(output)
-    try:
-        if output.suffix == ".csv":
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                _write_csv(file, batches)
-        else:
-            predictions = np.concatenate(list(batches))
-            arrays = {"predictions": predictions}
-            if (labels := _labels(predictions)) is not None:
-                arrays["labels"] = labels
-            with partial.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub's allow_pickle
-        partial.replace(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _write_csv(file: Any, batches: Iterator[np.ndarray]) -> None:
-    writer, index = csv.writer(file), 0
-    for batch in batches:
-        labels, flat = _labels(batch), batch.reshape(len(batch), -1)
-        if index == 0:
-            label = [] if labels is None else ["label"]
-            writer.writerow(["index", *label, *(f"output_{i}" for i in range(flat.shape[1]))])
-        for row, values in enumerate(flat):
-            label = [] if labels is None else [str(labels[row])]
-            writer.writerow([index, *label, *(repr(float(value)) for value in values)])
-            index += 1
-
-
-def _labels(predictions: np.ndarray) -> np.ndarray | None:
-    classes = predictions.ndim == 2 and predictions.shape[1] > 1
-    return predictions.argmax(axis=1) if classes else None
-
-
-def _partial(output: Path) -> Path:
-    return output.with_name(f".{output.name}.partial-{os.getpid()}")

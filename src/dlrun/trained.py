@@ -6,13 +6,15 @@ config is deserialised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, run_dir
 from dlrun.config.compose import read_yaml, recompose
+from dlrun.config.outputs import logged
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.imports import hidden
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.data.dataset import Dataset
 
 # What may differ from the run; all else decides what the arrays mean.
-CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "task.metrics")
+CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics", "task.metrics")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def load(run: run_dir.RunDir, config: Config, which: str, *, compiled: bool) -> 
     """
     from dlrun import checkpoint
 
-    epoch = _epoch_of(run, which)
+    epoch = epoch_of(run, which)
     path = checkpoint.path_of(run.checkpoints, epoch)
     saved = checkpoint.read(path)  # before the import, which takes seconds
     data = start(config).data
@@ -116,25 +118,25 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
 
 
 def evaluate_split(
-    model: Any, data: Dataset, split: str, batch_size: int, callbacks: Sequence[Any] = ()
+    model: Any, config: Config, data: Dataset, split: str, callbacks: Sequence[Any] = ()
 ) -> dict[str, float]:
-    """Loss and metrics over one split, in batches."""
+    """Loss and metrics over one split, in batches, in the config's order."""
     from dlrun.data.batches import Batches
     from dlrun.loops.fit import BatchSequence
 
-    batches = BatchSequence(Batches(data, data.split(split), batch_size))
+    batches = BatchSequence(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(batches, callbacks=list(callbacks), verbose=0, return_dict=True)
-    names = ["loss", *(name for name in metrics if name != "loss")]  # Keras goes by the alphabet
-    return {name: float(metrics[name]) for name in names}
+    names = dict.fromkeys([*logged(config.task), *metrics])  # Keras goes by the alphabet
+    return {name: float(metrics[name]) for name in names if name in metrics}
 
 
 def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
-    """Write a standard ``.keras`` file, whole or not at all; its outputs are probabilities."""
+    """Write a standard ``.keras`` file, whole or not at all; its outputs are predictions."""
     from dlrun.build import with_activation
 
     partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
     try:
-        with hidden(["tensorflow"]):
+        with hidden(["tensorflow"]), _uncompiled(model):
             with_activation(model, config, data).save(partial)
         partial.replace(path)
     except NotImplementedError as error:
@@ -148,7 +150,27 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _epoch_of(run: run_dir.RunDir, which: str) -> int:
+@contextmanager
+def _uncompiled(model: Any) -> Iterator[None]:
+    """Hide what a model was compiled with.
+
+    In a file it would be losses that only dlrun can load, and the optimizer's slots: with Adam two
+    thirds of the file.
+    """
+    before = model.compiled, getattr(model, "optimizer", None)
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = before
+
+
+def epoch_of(run: run_dir.RunDir, which: str) -> int:
+    """The epoch that ``best``, ``last`` or a number names among a run's checkpoints.
+
+    Raises:
+        DlrunError: If the run has no such checkpoint.
+    """
     from dlrun import checkpoint
 
     kept = checkpoint.epochs_kept(run.checkpoints)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dlrun.config.compose import compose, read_yaml, recompose, to_yaml
-from dlrun.config.options import GROUPS, shipped_configs
+from dlrun.config.options import GROUPS, SEVERAL, shipped_configs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.trained import CHANGEABLE
@@ -45,12 +45,12 @@ def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_every_option_composes(option: Path) -> None:
     group, name = option.parts
-    config = compose([f"callbacks=[{name}]" if group == "callbacks" else f"{group}={name}"])
+    config = compose([f"{group}=[{name}]" if group in SEVERAL else f"{group}={name}"])
     assert group in GROUPS
-    if group != "callbacks":
+    if group not in SEVERAL:
         assert config.choices[group] == name
     elif name != "default":
-        assert list(config.callbacks) == [name]
+        assert list(config.callbacks if group == "callbacks" else config.task.metrics) == [name]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -76,6 +76,7 @@ def test_nothing_typed_gives_the_first_network_on_jax() -> None:
         "device": "auto",
         "data": "mnist",
         "task": "classification",
+        "loss": "sparse_categorical_crossentropy",
         "model": "mnist_mlp",
         "optimizer": "adam",
         "loop": "fit",
@@ -142,6 +143,93 @@ def test_callbacks_are_chosen_as_a_list() -> None:
     names = list(compose(["callbacks=[default,tensorboard]"]).callbacks)
     assert names == ["checkpoint", "early_stopping", "csv", "progress", "tensorboard"]
     assert compose(["callbacks=[]"]).callbacks == {}
+
+
+@pytest.mark.parametrize("group", SEVERAL)
+def test_options_are_added_one_at_a_time_and_in_lists(group: str) -> None:
+    first, second, third = {
+        "callbacks": ("tensorboard", "plots", "terminate_on_nan"),
+        "metrics": ("auc", "recall", "precision"),
+    }[group]
+    config = compose([f"+{group}={first}", f"++{group}=[{second},{third}]"])
+    chosen = config.callbacks if group == "callbacks" else config.task.metrics
+    assert list(chosen)[-3:] == [first, second, third]
+
+
+# Losses and metrics
+
+
+def test_a_chosen_loss_takes_the_whole_place_of_the_tasks() -> None:
+    config = compose(["loss=mean_squared_error"])
+    assert config.choices["loss"] == "mean_squared_error"
+    assert config.task.loss == {
+        "_target_": "dlrun.losses.one_hot.OneHotLoss",
+        "loss": "MeanSquaredError",
+        "activation": "softmax",  # what the task predicts with
+    }
+    assert compose(["loss=mean_squared_error", "task.activation=null"]).task.loss["activation"] is (
+        None
+    )
+
+
+def test_an_option_of_a_chosen_loss_is_set_where_the_loss_stands() -> None:
+    config = compose(["task.loss.label_smoothing=0.1", "loss=categorical_crossentropy"])
+    assert config.task.loss["label_smoothing"] == 0.1
+
+
+def test_metrics_are_added_to_the_tasks_or_chosen_in_their_place() -> None:
+    assert list(compose(["+metrics=auc"]).task.metrics) == ["accuracy", "auc"]
+    assert list(compose(["metrics=auc"]).task.metrics) == ["auc"]
+    assert list(compose(["metrics=[auc]", "+metrics=recall"]).task.metrics) == ["auc", "recall"]
+    assert compose(["metrics=[]"]).task.metrics == {}
+
+
+def test_a_chosen_metric_can_be_monitored_and_its_direction_is_known() -> None:
+    task = compose(["+metrics=auc", "task.monitor=val_auc"]).task
+    assert (task.monitor, task.mode) == ("val_auc", "max")
+    name = "root_mean_squared_error"
+    assert compose([f"+metrics={name}", f"task.monitor=val_{name}"]).task.mode == "min"
+
+
+INLINE = """\
+# Its own.
+loss:
+  _target_: keras.losses.Huber
+  delta: 2.0
+metrics:
+  mae:
+    _target_: keras.metrics.MeanAbsoluteError
+"""
+
+
+def test_a_task_may_hold_its_own_loss_and_what_is_typed_takes_its_place(cwd: Path) -> None:
+    put(cwd / "configs/task/mine.yaml", INLINE)
+    config = compose(["task=mine"])
+    assert config.task.loss == {"_target_": "keras.losses.Huber", "delta": 2.0}
+    assert "loss" not in config.choices
+    config = compose(["task=mine", "loss=kl_divergence", "+metrics=recall"])
+    assert "delta" not in config.task.loss
+    assert list(config.task.metrics) == ["mae", "recall"]
+    assert list(compose(["task=mine", "metrics=recall"]).task.metrics) == ["recall"]
+
+
+def test_an_experiment_chooses_a_loss_and_what_is_typed_wins(cwd: Path) -> None:
+    text = "# @package _global_\n# Mine.\ndefaults:\n  - override /loss: cosine_similarity\n"
+    put(cwd / "configs/experiment/mine.yaml", text + "  - override /metrics: [accuracy, auc]\n")
+    config = compose(["experiment=mine"])
+    assert config.task.loss["loss"] == "CosineSimilarity"
+    assert list(config.task.metrics) == ["accuracy", "auc"]
+    assert compose(["experiment=mine", "loss=kl_divergence"]).task.loss["loss"] == "KLDivergence"
+
+
+def test_a_loss_file_that_says_not_where_it_belongs_is_told_how(cwd: Path) -> None:
+    put(cwd / "configs/loss/mine.yaml", "_target_: keras.losses.Huber\n")
+    assert compose(["loss=mine"]).task.loss == {"_target_": "keras.losses.Huber"}
+    text = "# @package _global_\ndefaults:\n  - override /loss: mine\n"
+    put(cwd / "configs/experiment/mine.yaml", text)
+    error = refused("experiment=mine")
+    assert "'loss/mine'" in error.message
+    assert error.hint == "begin the file with '# @package task.loss'"
 
 
 def test_a_callback_follows_the_monitored_metric() -> None:
@@ -337,6 +425,19 @@ def test_a_changed_choice_replaces_the_whole_part() -> None:
     assert config.data == compose(["data=blobs"]).data
     assert config.backend == compose(["backend=torch"]).backend
     assert (config.choices["data"], config.choices["backend"]) == ("blobs", "torch")
+
+
+def test_metrics_are_added_to_those_of_a_run_or_chosen_in_their_place() -> None:
+    def metrics(*overrides: str) -> list[str]:
+        config = recompose(recorded("+metrics=auc"), overrides, changeable=CHANGEABLE)
+        return list(config.task.metrics)
+
+    assert metrics() == ["accuracy", "auc"]
+    assert metrics("+metrics=[recall,precision]") == ["accuracy", "auc", "recall", "precision"]
+    assert metrics("metrics=recall", "task.metrics.recall.class_id=3") == ["recall"]
+    assert metrics("~task.metrics.auc") == ["accuracy"]
+    with pytest.raises(DlrunError, match="loss=kl_divergence: can't change here"):
+        metrics("loss=kl_divergence")
 
 
 def test_what_is_not_changed_stays_as_recorded() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
+from dlrun.errors import DlrunError
 
 
 @pytest.fixture
@@ -81,3 +82,54 @@ def test_without_a_seed_the_order_is_the_splits_own(data: Dataset) -> None:
 def test_there_is_no_batch_outside_the_epoch(data: Dataset, index: int) -> None:
     with pytest.raises(IndexError):
         Batches(data, data.train, 4)[index]
+
+
+# Named arrays
+
+
+@pytest.fixture
+def named() -> Dataset:
+    """Ten samples of two inputs and two labels, all of them the sample's place."""
+    place = np.arange(10)
+    split = Split(
+        {"pixels": np.stack([place] * 4, axis=1).astype(np.uint8), "size": place[:, None] / 1},
+        {"number": place[:, None] / 1, "kind": place.astype(np.uint8)},
+    )
+    classes = {"number": 1, "kind": 10}
+    return Dataset(train=split, validation=split, test=split, num_classes=classes, scale=255)
+
+
+def test_named_arrays_are_drawn_together(named: Dataset) -> None:
+    batches = Batches(named, named.train, 3, seed=0)
+    inputs, labels = batches[0]
+    assert (list(inputs), list(labels)) == (["pixels", "size"], ["number", "kind"])
+    np.testing.assert_array_equal(labels["kind"], batches.order[:3])
+    np.testing.assert_array_equal(labels["number"][:, 0], batches.order[:3])
+    np.testing.assert_array_equal(inputs["size"][:, 0], batches.order[:3])
+    # Integers are scaled, floats are taken as scaled.
+    np.testing.assert_allclose(inputs["pixels"][:, 0], batches.order[:3] / 255, rtol=1e-6)
+    assert {array.dtype for array in inputs.values()} == {np.dtype(np.float32)}
+    assert [array.dtype for array in labels.values()] == [np.float32, np.int32]
+    assert named.input_shape == {"pixels": (4,), "size": (1,)}
+
+
+def test_gathered_samples_are_as_they_are_in_memory(named: Dataset, data: Dataset) -> None:
+    chosen = np.array([[3, 1], [0, 9], [3, 3]])
+    inputs, labels = Batches(named, named.train, 2).gather(chosen)
+    assert {name: a.shape for name, a in inputs.items()} == {"pixels": (3, 2, 4), "size": (3, 2, 1)}
+    assert [array.dtype for array in inputs.values()] == [np.uint8, np.float64]
+    np.testing.assert_array_equal(inputs["pixels"][..., 0], chosen)
+    np.testing.assert_array_equal(labels["kind"], chosen)
+    assert [array.dtype for array in labels.values()] == [np.float32, np.int32]
+    inputs, labels = Batches(data, data.train, 2).gather(chosen)
+    assert (inputs.shape, inputs.dtype) == ((3, 2, 2), np.uint8)
+    np.testing.assert_array_equal(labels, chosen)
+    assert labels.dtype == np.int32
+
+
+def test_arrays_of_different_lengths_are_refused() -> None:
+    zeros = np.zeros
+    with pytest.raises(DlrunError, match=r"number of samples: shapes \(3, 2\), \(4,\)"):
+        Split(zeros((3, 2)), zeros(4))
+    with pytest.raises(DlrunError, match="number of samples"):
+        Split({"a": zeros((3, 2)), "b": zeros((2, 2))}, {"c": zeros(3)})

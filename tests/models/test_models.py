@@ -9,6 +9,8 @@ PARAMETERS = {
     "mnist_mlp_dropout": 407_050,
     "mnist_convnet": 260_298,
     "mnist_subclassed": 260_298,
+    "mixed_functional": 50_890,
+    "mixed_subclassed": 257,
 }
 
 
@@ -36,3 +38,11 @@ def test_dropout_network_learns_what_the_book_says(dlrun):
     assert result["test"]["accuracy"] > 0.97
     # Dropout makes training harder than the test, in which it does nothing.
     assert result["train"]["loss"] > result["validation"]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "metric", "least"),
+    [("mixed_functional", "accuracy", 0.95), ("mixed_subclassed", "binary_accuracy", 0.99)],
+)
+def test_mixed_models_learn_what_their_presets_say(dlrun, experiment, metric, least):
+    assert dlrun.json("train", f"experiment={experiment}")["test"][metric] > least

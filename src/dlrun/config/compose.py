@@ -25,8 +25,9 @@ from dlrun.config.explain import (
     other_kind,
     value_mistake,
 )
-from dlrun.config.grammar import apply, config_loader, is_choice, parse
-from dlrun.config.options import GROUPS
+from dlrun.config.grammar import adds, apply, choose, config_loader, is_choice, parse
+from dlrun.config.options import GROUPS, PACKAGES, SEVERAL
+from dlrun.config.outputs import wrong_outputs
 from dlrun.config.schema import Config, broken_limits
 from dlrun.config.signature import wrong_arguments
 from dlrun.errors import DlrunError, first_line
@@ -50,18 +51,23 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
     choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
+    sound = [choice for choice in choices if str(choice.input_line) not in wrong]
+    # Hydra adds to a group once only, and would merge a loss with what the task itself has there.
+    later = [c for c in sound if adds(c) or c.key_or_group in PACKAGES]
     try:
         base = loader.load_configuration(
             "dlrun",
-            [line for c in choices if (line := str(c.input_line)) not in wrong],
+            [str(choice.input_line) for choice in sound if choice not in later],
             run_mode=RunMode.RUN,
         )
+        runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
+        OmegaConf.set_struct(base, False)
+        del base["hydra"]
+        base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
+        for choice in later:
+            choose(choice, base, loader)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
-    runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
-    OmegaConf.set_struct(base, False)
-    del base["hydra"]
-    base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
     values = [override for override in parsed if override not in choices]
     if _smokes(base, values):
         values = parse(SMOKE)[0] + values
@@ -99,15 +105,12 @@ def recompose(
     choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
+    recorded = OmegaConf.create(config)
     try:
         for choice in choices:
-            if str(choice.input_line) in wrong:
-                continue
-            group, option = choice.key_or_group, choice.value()
-            part = loader.load_configuration(None, [f"+{group}={option}"], run_mode=RunMode.RUN)
-            config[group] = OmegaConf.to_container(part[group], resolve=False)
-            config["choices"][group] = option
-        base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
+            if str(choice.input_line) not in wrong:
+                choose(choice, recorded, loader)
+        base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), recorded))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
     values = [o for o in parsed if o not in choices and str(o.input_line) not in wrong]
@@ -159,7 +162,7 @@ def _finish(
         if not training and key.endswith("monitor"):
             continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
-    for key, problem, options in wrong_arguments(config):
+    for key, problem, options in (*wrong_arguments(config), *wrong_outputs(config.task)):
         mistakes.append(Mistake.of_argument(typed.get(key, key), key, problem, options))
     if mistakes:
         raise config_error(mistakes)
@@ -229,8 +232,10 @@ def _told_by_hydra(error: Exception) -> list[Mistake]:
         head = f"{head.partition(':')[0]}: {rest[0]}"
     key = next((f" ({line})" for line in rest if line.startswith("full_key: ")), "")
     head += key.replace("full_key: ", "")
-    return [Mistake("", head)]
+    places = [p for group, p in PACKAGES.items() if f"Key '{group}' not in 'Config'" in head]
+    hint = f"begin the file with '# @package {places[0]}'" if places else None
+    return [Mistake("", head, hint=hint)]
 
 
 def _named(choices: Any, group: str) -> bool:
-    return group != "callbacks" and isinstance(choices.get(group), str)
+    return group not in SEVERAL and isinstance(choices.get(group), str)

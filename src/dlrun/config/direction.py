@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from dlrun.config.outputs import logged, wrong_outputs
 from dlrun.config.schema import Config
 
 LARGER = re.compile(r"acc|auc|precision|recall|sensitivity|specificity|f1|fbeta|iou|r2|cosine|dice")
@@ -16,14 +17,16 @@ def resolve_modes(config: Config) -> None:
 
     A callback that follows ``task.monitor`` takes the task's mode, so that one word sets all.
     """
-    monitor = config.task.monitor
+    if any(wrong_outputs(config.task)):
+        return  # told when the config is checked
+    monitor, metrics = config.task.monitor, logged(config.task)
     if config.task.mode == "auto":
-        config.task.mode = direction(monitor, config.task.metrics) or "auto"
+        config.task.mode = direction(monitor, metrics) or "auto"
     for callback in config.callbacks.values():
         if isinstance(callback, dict) and callback.get("mode") == "auto":
             own = callback.get("monitor", monitor)
             followed = config.task.mode if own == monitor else None
-            callback["mode"] = followed or direction(str(own), config.task.metrics) or "auto"
+            callback["mode"] = followed or direction(str(own), metrics) or "auto"
 
 
 def direction(monitor: str, metrics: dict[str, Any]) -> str | None:

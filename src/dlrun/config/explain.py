@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
+from dlrun.config.options import SEVERAL
 from dlrun.errors import DlrunError
 
 
@@ -90,9 +91,9 @@ def option_mistakes(
         group = choice.key_or_group
         options = options_of(group)
         value, line = choice.value(), str(choice.input_line)
-        single = group != "callbacks"
+        single = group not in SEVERAL
         if choice.is_delete() and group != "experiment":
-            hint = "choose another option" if single else "callbacks=[] leaves out all"
+            hint = "choose another option" if single else f"{group}=[] leaves out all"
             mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))
             continue
         if value is None and not choice.is_delete():
@@ -101,13 +102,16 @@ def option_mistakes(
         if single and isinstance(value, list):
             mistakes.append(Mistake(line, f"takes one option; there are {', '.join(options)}"))
             continue
+        if single and value in options and line.startswith("+"):
+            meant = line.lstrip("+")
+            mistakes.append(Mistake(line, f"adds to '{group}', which takes one", meant=meant))
         for option in value if isinstance(value, list) else [value]:
             if option is None or option in options:
                 continue
             near = nearest(str(option), options)
             mistakes.append(
                 Mistake(
-                    str(choice.input_line),
+                    line,
                     f"no such option in group '{group}'; there are {', '.join(options)}",
                     meant=line.replace(str(option), near) if near else None,
                 )

@@ -12,10 +12,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from dlrun.config.explain import Mistake, grammar_mistake, unparsed
-from dlrun.config.options import GROUPS, config_dirs
+from dlrun.config.options import GROUPS, PACKAGES, SEVERAL, config_dirs
 from dlrun.config.schema import Config
 
 
@@ -65,6 +66,25 @@ def is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
 def apply(value: Override, config: DictConfig) -> None:
     """Lay one value over a config, by Hydra's own rules for ``=``, ``+``, ``++`` and ``~``."""
     ConfigLoaderImpl._apply_overrides_to_config([value], config)
+
+
+def adds(choice: Override) -> bool:
+    """Whether a choice adds options to those that are chosen already."""
+    return bool(choice.is_add() or choice.is_force_add())
+
+
+def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> None:
+    """Put what a choice stands for in the place of what its part of a config was, or add it."""
+    group = choice.key_or_group
+    place = PACKAGES.get(group, group)
+    option = f"+{group}@{place}={choice.get_value_element_as_str()}"
+    composed = loader.load_configuration(None, [option], run_mode=RunMode.RUN)
+    part = OmegaConf.select(composed, place, default={})
+    # Open interpolations are closed by the config that they come to.
+    plain = OmegaConf.to_container(part, resolve=False) if part else {}
+    OmegaConf.update(config, place, plain, merge=adds(choice), force_add=True)
+    if group not in SEVERAL:
+        config.choices[group] = choice.value()
 
 
 def _spelt_out(overrides: Sequence[str]) -> list[str]:

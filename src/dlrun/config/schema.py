@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlrun.config.outputs import logged, wrong_outputs
+
 # Keras' dtype policies; quantised ones are for inference and are applied by other means.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
 MAX_SEED = 2**32 - 1  # NumPy's legacy seeding takes no more
@@ -35,11 +37,16 @@ class Device:
 
 @dataclass
 class Task:
-    """What is learnt: the loss, the metrics by name, and what decides the best epoch."""
+    """What is learnt: the loss, the metrics by name, and what decides the best epoch.
 
+    Where a model has several outputs, ``loss``, ``metrics`` and ``activation`` are mappings by the
+    outputs' names, or lists in the order that ``outputs`` tells.
+    """
+
+    outputs: list[str] | None = None
     loss: Any = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    activation: str | None = None
+    metrics: Any = None  # no mapping: a list could not take its place
+    activation: Any = None
     monitor: str = "val_loss"
     mode: str = "auto"
 
@@ -56,6 +63,7 @@ class Config:
     precision: str = "float32"
     smoke: bool = False
     export_keras: bool = False
+    init_from: str | None = None
     runs_dir: str = "runs"
     backend: Backend = field(default_factory=Backend)
     device: Device = field(default_factory=Device)
@@ -69,7 +77,7 @@ class Config:
 
 def metric_names(config: Config) -> list[str]:
     """The names that an epoch logs, and so the values that ``monitor`` may take."""
-    names = ["loss", *config.task.metrics]
+    names = list(logged(config.task))
     if config.data.get("validation_samples") != 0:
         names += [f"val_{name}" for name in names]
     return names
@@ -84,6 +92,8 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         ("device.index", 0, None),
         ("data.limit", 1, None),
         ("data.validation_samples", 0, None),
+        ("data.train_samples", 1, None),
+        ("data.test_samples", 1, None),
     ):
         value = _get(config, key)
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -105,6 +115,8 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield key, f"must be one of {', '.join(options)}, got {value!r}", options
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield "name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}", ()
+    if any(wrong_outputs(config.task)):
+        return  # what is logged can't be told
     if config.task.mode == "auto" and config.task.monitor in metric_names(config):
         yield "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which", ()
     yield from _unlogged_monitors(config)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 
 
@@ -12,15 +13,33 @@ class Split:
     """Samples of one split, as they are kept in memory.
 
     Args:
-        inputs: Shape ``(samples, *input_shape)``, in the smallest dtype that holds them.
-        labels: Shape ``(samples,)``, integers.
+        inputs: Shape ``(samples, *input_shape)``, in the smallest dtype that holds them; a mapping
+            of such arrays where a model has several inputs.
+        labels: Integers ``(samples,)`` for classes, floats ``(samples, 1)`` for a number; a
+            mapping where a model has several outputs.
+
+    Raises:
+        DlrunError: If not all arrays have as many samples.
     """
 
-    inputs: np.ndarray
-    labels: np.ndarray
+    inputs: Arrays
+    labels: Arrays
+
+    def __post_init__(self) -> None:
+        if len({len(array) for array in self._arrays()}) > 1:
+            raise DlrunError(
+                "inputs and labels differ in their number of samples: shapes "
+                + ", ".join(str(array.shape) for array in self._arrays())
+            )
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self._arrays()[-1])
+
+    def __getitem__(self, chosen: slice) -> "Split":
+        return Split(*(tree_map(lambda a: a[chosen], part) for part in (self.inputs, self.labels)))
+
+    def _arrays(self) -> list[np.ndarray]:
+        return [*leaves(self.inputs), *leaves(self.labels)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +50,8 @@ class Dataset:
         train: Never empty.
         validation: Empty when the run has no validation.
         test: Never empty.
-        num_classes: How many classes the labels name, from 0.
+        num_classes: How many classes the labels name, from 0, and 1 for a label that is a number;
+            by name where the labels are.
         scale: What integer inputs are divided by in a batch, as 255 for pixels. A number and not
             a function, so that a backend may do it in its own terms.
     """
@@ -39,20 +59,23 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    num_classes: int
+    num_classes: Tree[int]
     scale: float = 1.0
 
-    def prepare(self, inputs: np.ndarray) -> np.ndarray:
+    def prepare(self, inputs: Arrays) -> Arrays:
         """A batch of inputs as the model takes them, float32: floats are taken as scaled."""
-        prepared = inputs.astype(np.float32, copy=False)
+        return tree_map(self._scaled, inputs)
+
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+        scaled = inputs.astype(np.float32, copy=False)
         if self.scale != 1 and np.issubdtype(inputs.dtype, np.integer):
-            prepared /= np.float32(self.scale)
-        return prepared
+            scaled /= np.float32(self.scale)
+        return scaled
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """One sample's shape."""
-        return self.train.inputs.shape[1:]
+    def input_shape(self) -> Tree[tuple[int, ...]]:
+        """One sample's shape, by name where the inputs are."""
+        return tree_map(lambda array: array.shape[1:], self.train.inputs)
 
     def split(self, name: str) -> Split:
         """The split ``train``, ``validation`` or ``test``.
@@ -67,20 +90,20 @@ class Dataset:
 
 
 def split_off(
-    inputs: np.ndarray,
-    labels: np.ndarray,
+    inputs: Arrays,
+    labels: Arrays,
     test: Split,
     *,
     validation_samples: int,
     limit: int | None,
-    num_classes: int,
+    num_classes: Tree[int],
     scale: float = 1.0,
 ) -> Dataset:
     """Make a data set: the first ``validation_samples`` validate, the rest train.
 
     Args:
-        inputs: Shape ``(samples, *input_shape)``.
-        labels: Shape ``(samples,)``.
+        inputs: As in :class:`Split`.
+        labels: As in :class:`Split`.
         test: The test split.
         validation_samples: How many to keep from training.
         limit: Keep the first so many samples of each split; None keeps all.
@@ -90,17 +113,17 @@ def split_off(
     Raises:
         DlrunError: If no sample would be left to train on.
     """
-    if validation_samples >= len(labels):
+    samples = Split(inputs, labels)
+    if validation_samples >= len(samples):
         raise DlrunError(
             f"data.validation_samples={validation_samples} leaves nothing to train on:"
-            f" there are {len(labels):,} samples",
-            hint=f"at most {len(labels) - 1}",
+            f" there are {len(samples):,} samples",
+            hint=f"at most {len(samples) - 1}",
         )
-    first, kept = validation_samples, slice(None, limit)
     return Dataset(
-        train=Split(inputs[first:][kept], labels[first:][kept]),
-        validation=Split(inputs[:first][kept], labels[:first][kept]),
-        test=Split(test.inputs[kept], test.labels[kept]),
+        train=samples[validation_samples:][:limit],
+        validation=samples[:validation_samples][:limit],
+        test=test[:limit],
         num_classes=num_classes,
         scale=scale,
     )

@@ -1,0 +1,27 @@
+"""One array, or arrays by name: the two forms that a model's inputs and outputs take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Leaf = TypeVar("Leaf")
+Result = TypeVar("Result")
+
+Tree: TypeAlias = Leaf | Mapping[str, Leaf]
+Arrays: TypeAlias = "Tree[np.ndarray]"
+
+
+def tree_map(function: Callable[[Leaf], Result], tree: Tree[Leaf]) -> Tree[Result]:
+    """Apply a function to the one leaf, or to each of the named ones, in their order."""
+    if isinstance(tree, Mapping):
+        return {name: function(leaf) for name, leaf in tree.items()}
+    return function(tree)
+
+
+def leaves(tree: Tree[Leaf]) -> list[Leaf]:
+    """The one leaf, or the named ones in their order."""
+    return list(tree.values()) if isinstance(tree, Mapping) else [tree]

@@ -1,0 +1,1 @@
+"""Losses of our own; Keras' need a YAML only."""

@@ -1,0 +1,1 @@
+"""Metrics of our own; Keras' need a YAML only."""

@@ -1,0 +1,44 @@
+"""A metric written from scratch.
+
+Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.18.
+"""
+
+from typing import Any
+
+import keras
+
+from dlrun.labels import compared
+
+
+class SparseRootMeanSquaredError(keras.metrics.Metric):
+    """The root of the squared error, summed over the classes and averaged over the samples.
+
+    For integer labels. Keras' metric of nearly the same name averages over the classes too.
+
+    Args:
+        activation: Makes predictions of the outputs; None where the model's outputs are
+            predictions.
+        name: In the logs.
+    """
+
+    def __init__(
+        self, activation: str | None = None, name: str = "root_mean_squared_error"
+    ) -> None:
+        super().__init__(name=name)
+        self.activation = activation
+        self.sum_squared_error = self.add_weight(name="sum_squared_error", initializer="zeros")
+        self.samples = self.add_weight(name="samples", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
+        y_true, y_pred = compared(y_true, y_pred, self.activation)
+        errors = keras.ops.sum(keras.ops.square(y_true - y_pred), axis=-1)
+        weights = keras.ops.ones_like(errors)
+        if sample_weight is not None:
+            weights = keras.ops.cast(sample_weight, errors.dtype)
+        self.sum_squared_error.assign_add(keras.ops.sum(weights * errors))
+        self.samples.assign_add(keras.ops.sum(weights))
+
+    def result(self) -> Any:
+        """The error over the batches since the last reset; 0 before the first."""
+        return keras.ops.sqrt(keras.ops.divide_no_nan(self.sum_squared_error, self.samples))

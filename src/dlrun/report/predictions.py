@@ -1,0 +1,120 @@
+"""Predictions as a file: arrays in a ``.npz``, or a row for each sample in a ``.csv``."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.tree import Arrays
+from dlrun.errors import DlrunError
+
+SUFFIXES = (".npz", ".csv")
+
+
+def check_output(output: Path) -> None:
+    """Check that a file can be written, before the work that it is for.
+
+    Raises:
+        DlrunError: If its name or its place is unusable.
+    """
+    if output.suffix not in SUFFIXES:
+        raise DlrunError(
+            f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
+            hint=f"--output {output.with_suffix('.npz')}",
+        )
+    if output.is_dir():
+        raise DlrunError(f"--output {output} is a directory", hint=f"{output / 'predictions.npz'}")
+    if not output.parent.is_dir():
+        raise DlrunError(
+            f"--output {output}: there is no directory {output.parent}",
+            hint=f"mkdir -p {output.parent}",
+        )
+    probe = _partial(output)
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DlrunError(
+            f"--output {output} can't be written: {error.strerror}", hint="choose another place"
+        ) from error
+
+
+def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:
+    """Write the predictions under another name and rename: whole or not at all.
+
+    A ``.npz`` has the array ``predictions``, ``(samples, *output_shape)``, and ``labels``,
+    ``(samples,)``, where there are classes. A ``.csv`` has the columns ``index``, ``label`` and
+    ``output_0``, ``output_1``, .... Several outputs are told apart by their names: the arrays are
+    ``department`` and ``department_label``, the columns ``department_label``, ``department_0``,
+    ..., and just ``priority`` for a single number.
+
+    Args:
+        output: A name that :func:`check_output` let pass.
+        batches: The outputs of one batch after the other.
+
+    Raises:
+        OSError: If it can't be written; what was there before stays.
+    """
+    partial = _partial(output)
+    try:
+        if output.suffix == ".csv":
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                _write_csv(file, batches)
+        else:
+            with partial.open("wb") as file:
+                np.savez(file, **_arrays(list(batches)))  # type: ignore[arg-type]  # allow_pickle
+        partial.replace(output)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _arrays(batches: list[Arrays]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name in _names(batches[0]):
+        whole = np.concatenate([_output(batch, name) for batch in batches])
+        arrays[name or "predictions"] = whole
+        if (labels := _labels(whole)) is not None:
+            arrays[f"{name}_label" if name else "labels"] = labels
+    return arrays
+
+
+def _write_csv(file: Any, batches: Iterator[Arrays]) -> None:
+    writer, index = csv.writer(file), 0
+    for batch in batches:
+        head, columns = ["index"], []
+        for name in _names(batch):
+            values = _output(batch, name)
+            if (labels := _labels(values)) is not None:
+                head.append(f"{name}_label" if name else "label")
+                columns.append([str(label) for label in labels])
+            flat = values.reshape(len(values), -1)
+            one = name and flat.shape[1] == 1
+            head += [name if one else f"{name or 'output'}_{i}" for i in range(flat.shape[1])]
+            columns += [[repr(float(value)) for value in column] for column in flat.T]
+        if index == 0:
+            writer.writerow(head)
+        for row in zip(*columns, strict=True):
+            writer.writerow([index, *row])
+            index += 1
+
+
+def _names(batch: Arrays) -> list[str]:
+    """The outputs' names; the only one has none."""
+    return list(batch) if isinstance(batch, Mapping) else [""]
+
+
+def _output(batch: Arrays, name: str) -> np.ndarray:
+    return batch[name] if isinstance(batch, Mapping) else batch
+
+
+def _labels(predictions: np.ndarray) -> np.ndarray | None:
+    classes = predictions.ndim == 2 and predictions.shape[1] > 1
+    return predictions.argmax(axis=1) if classes else None
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(f".{output.name}.partial-{os.getpid()}")

@@ -1,0 +1,91 @@
+"""The losses and optimizers that the books name: each trains, and each loss is what it says."""
+
+import csv
+import json
+import sys
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+BACKENDS = ("jax", "tensorflow", "torch")
+LOSSES = (
+    "sparse_categorical_crossentropy",
+    "categorical_crossentropy",
+    "binary_crossentropy",
+    "mean_squared_error",
+    "kl_divergence",
+    "cosine_similarity",
+)
+OPTIMIZERS = (
+    ("optimizer=sgd", "optimizer.momentum=0.9"),
+    ("optimizer=rmsprop",),
+    ("optimizer=adam",),
+    ("optimizer=adagrad",),
+)
+# Builds each loss as a run does, without training, and tells its values.
+TELLING = """
+import json, os, sys
+os.environ["KERAS_BACKEND"] = "numpy"
+import numpy as np
+from dlrun.build import _loss
+from dlrun.config.compose import compose
+logits, labels = np.random.default_rng(0).normal(size=(7, 4)).astype("float32"), np.arange(7) % 4
+shapes = {"(7,)": labels, "(7, 1)": labels[:, None], "one-hot": np.eye(4, dtype="float32")[labels]}
+told = {}
+for name in sys.argv[1:]:
+    loss = _loss("task.loss", compose([f"loss={name}"]).task.loss)
+    given = shapes if "sparse" not in name else {"(7,)": labels}
+    told[name] = {shape: float(loss(true, logits)) for shape, true in given.items()}
+binary = _loss("task.loss", compose(["loss=binary_crossentropy"]).task.loss)
+told["one logit"] = {"(7,)": float(binary(labels % 2, logits[:, :1]))}
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize(("loss", "optimizer"), list(zip(LOSSES, cycle(OPTIMIZERS), strict=False)))
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_each_loss_and_each_optimizer_trains_and_the_run_is_evaluated(
+    dlrun, backend, loss, optimizer
+):
+    words = (f"backend={backend}", f"loss={loss}", *optimizer, "smoke=true", "epochs=2")
+    result = dlrun.json("train", *words)
+    with (dlrun.path(result) / "metrics.csv").open() as file:
+        first, last = (float(row["loss"]) for row in csv.DictReader(file))
+    assert last < first
+    evaluated = dlrun.json("evaluate", "latest", "backend=numpy")["metrics"]
+    assert evaluated == pytest.approx(result["test"], abs=1e-5)
+
+
+def test_each_loss_is_computed_from_logits_whatever_form_the_labels_have(dlrun):
+    done = dlrun(command=[sys.executable, "-c", TELLING, *LOSSES])
+    told = json.loads(done.stdout)
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(7, 4))
+    one_hot = np.eye(4)[np.arange(7) % 4]
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    sigmoid = 1 / (1 + np.exp(-logits))
+    right, wrong = one_hot * np.log(sigmoid), (1 - one_hot) * np.log(1 - sigmoid)
+    cross_entropy = -np.log(softmax[one_hot == 1]).mean()
+    odd = np.arange(7) % 2 == 1
+    expected = {
+        "sparse_categorical_crossentropy": cross_entropy,
+        "categorical_crossentropy": cross_entropy,
+        "binary_crossentropy": -(right + wrong).mean(),
+        "mean_squared_error": ((softmax - one_hot) ** 2).mean(),
+        "kl_divergence": cross_entropy,  # one-hot labels have no entropy
+        "cosine_similarity": -(softmax[one_hot == 1] / np.linalg.norm(softmax, axis=1)).mean(),
+        "one logit": -np.log(np.where(odd, sigmoid[:, 0], 1 - sigmoid[:, 0])).mean(),
+    }
+    assert set(told) == set(expected)
+    for name, by_shape in told.items():
+        for shape, value in by_shape.items():
+            assert value == pytest.approx(expected[name], abs=1e-5), (name, shape)
+
+
+def test_a_loss_that_keras_has_not_is_told(dlrun):
+    done = dlrun("train", "smoke=true", "loss=mean_squared_error", "task.loss.loss=Nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: task.loss: " in done.stderr
+    assert "Nosuch" in done.stderr
+    assert not (dlrun.cwd / "runs").exists()

@@ -1,0 +1,64 @@
+"""The metrics that the books name: each is measured on each backend, and is what it says."""
+
+import numpy as np
+import pytest
+
+from dlrun.data.mnist import mnist
+
+METRICS = (
+    "accuracy",
+    "sparse_categorical_accuracy",
+    "categorical_accuracy",
+    "binary_accuracy",
+    "auc",
+    "precision",
+    "recall",
+    "mean_absolute_error",
+    "root_mean_squared_error",
+)
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_each_metric_is_measured_while_training_and_again(dlrun, backend):
+    words = (f"backend={backend}", f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
+    result = dlrun.json("train", *words, "task.monitor=val_auc")
+    for split in ("train", "validation", "test"):
+        assert list(result[split]) == ["loss", *METRICS]
+    evaluated = dlrun.json("evaluate", "latest", "backend=numpy")["metrics"]
+    assert evaluated == pytest.approx(result["test"], abs=1e-5)
+
+
+def test_each_metric_is_what_its_predictions_say(dlrun, trained):
+    run = trained.run("jax")
+    words = (f"metrics=[{','.join(METRICS)}]", "data.limit=1000")
+    told = dlrun.json("evaluate", run, *words)["metrics"]
+    dlrun.json("predict", run, "data.limit=1000", "--output", dlrun.cwd / "predictions.npz")
+    with np.load(dlrun.cwd / "predictions.npz") as arrays:
+        probabilities = arrays["predictions"].astype(np.float64)
+    one_hot = np.eye(10)[mnist(limit=1000).test.labels]
+    hits = probabilities.argmax(axis=1) == one_hot.argmax(axis=1)
+    predicted = probabilities > 0.5
+    errors = probabilities - one_hot
+    # Of all pairs of a right class and a wrong one, those in which the right is more probable.
+    right, wrong = probabilities[one_hot == 1], np.sort(probabilities[one_hot == 0])
+    area = np.searchsorted(wrong, right).mean() / len(wrong)
+    expected = {
+        "accuracy": hits.mean(),
+        "sparse_categorical_accuracy": hits.mean(),
+        "categorical_accuracy": hits.mean(),
+        "binary_accuracy": (predicted == one_hot).mean(),
+        "precision": one_hot[predicted].mean(),
+        "recall": predicted[one_hot == 1].mean(),
+        "mean_absolute_error": np.abs(errors).mean(),
+        "root_mean_squared_error": np.sqrt((errors**2).sum(axis=1).mean()),
+    }
+    assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-5)
+    assert told["auc"] == pytest.approx(area, abs=2e-3)  # Keras counts at 200 thresholds
+
+
+def test_metrics_of_two_classes_take_one_logit_and_integer_labels(dlrun):
+    words = ("model=mixed_subclassed", "+metrics=[auc,precision,recall,root_mean_squared_error]")
+    told = dlrun.json("train", *words, "epochs=4", "optimizer.learning_rate=0.01")["test"]
+    for name in ("binary_accuracy", "auc", "precision", "recall"):
+        assert told[name] > 0.98
+    assert told["root_mean_squared_error"] < 0.15
