@@ -10,38 +10,115 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun.config.instantiate import blamed_on, fill, instantiate
+from dlrun.config.instantiate import blamed_on, fill, instantiate, partial
+from dlrun.config.outputs import by_output
 from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset
+from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
+from dlrun.losses.sum_of_losses import SumOfLosses
+from dlrun.metrics.loss import LossMetric
 
 
 def build_model(config: Config, data: Dataset) -> keras.Model:
     """Build the model, its variables included, for a data set's shapes.
 
     Raises:
-        DlrunError: If the target returns no ``keras.Model``, or does not take these shapes.
+        DlrunError: If the target returns no ``keras.Model``, or does not take these shapes, or if
+            model, labels and task are not of the same outputs.
     """
-    model = instantiate(
-        "model", config.model, input_shape=data.input_shape, num_classes=data.num_classes
-    )
-    if not isinstance(model, keras.Model):
-        raise DlrunError(f"model: {config.model['_target_']} returned {type(model).__name__}")
-    if not model.built:
-        # A subclassed model makes its variables when it is first called.
-        with blamed_on("model", config.model["_target_"]):
-            model(np.zeros((1, *data.input_shape), "float32"))
+    target = config.model["_target_"]
+    given = {"input_shape": data.input_shape, "num_classes": data.num_classes}
+    try:
+        model = instantiate("model", config.model, **given)
+        if not isinstance(model, keras.Model):
+            raise DlrunError(f"model: {target} returned {type(model).__name__}")
+        with blamed_on("model", target):
+            outputs = _outputs(model, data)
+    except DlrunError as error:
+        shapes = ", ".join(f"{name}={value}" for name, value in given.items())
+        error.hint = error.hint or f"data={config.choices.get('data')} gives it {shapes}"
+        raise
+    _check_outputs(config, data, outputs)
     return model
+
+
+def _outputs(model: keras.Model, data: Dataset) -> Any:
+    """What the model returns, in shape; a subclassed model makes its variables here."""
+    if model.built:
+        return model.compute_output_spec(
+            tree_map(lambda shape: keras.KerasTensor((None, *shape), "float32"), data.input_shape)
+        )
+    return model(tree_map(lambda shape: np.zeros((1, *shape), "float32"), data.input_shape))
+
+
+def _check_outputs(config: Config, data: Dataset, outputs: Any) -> None:
+    """Refuse outputs, labels and losses that Keras would pair by chance or compare in silence.
+
+    Args:
+        config: For its task.
+        data: For the names and the number of its classes.
+        outputs: What the model returns, anything with a shape.
+
+    Raises:
+        DlrunError: If they do not fit.
+    """
+    target, parts = config.model["_target_"], by_output(config.task)
+    if (labels := _names(data.num_classes)) != (returned := _names(outputs)):
+        raise DlrunError(
+            f"model: {target} returns {returned}, data={config.choices.get('data')} has {labels}",
+            hint="outputs go by the labels' names; a model's option brings its own data and task",
+        )
+    known = data.num_classes if isinstance(data.num_classes, Mapping) else {}
+    if len(known) == 1:
+        # Keras puts an output's name into the logs where there are several.
+        raise DlrunError("labels by name are for several outputs: give the only one as an array")
+    if (parts is None) == bool(known) or (parts and not set(parts) <= set(known)):
+        raise DlrunError(
+            f"task={config.choices.get('task')} is for {_names(parts)}, the data set has {labels}",
+            hint="choose a task that has a loss for each output",
+        )
+    if parts is None:
+        _check_width(config.task.loss, outputs, data.num_classes)
+    else:
+        for name, part in parts.items():
+            _check_width(part.loss, outputs[name], known[name])
+
+
+def _names(outputs: Any) -> str:
+    if isinstance(outputs, Mapping):
+        return f"outputs {', '.join(sorted(outputs))}"
+    return "a list" if isinstance(outputs, list | tuple) else "one output"
+
+
+def _check_width(loss: Any, output: Any, classes: Any) -> None:
+    # Keras compares a label with logits that it has no place in, and tells nothing.
+    name = str(loss.get("_target_") if isinstance(loss, Mapping) else loss)
+    sparse = name.rpartition(".")[2].replace("_", "").lower() == "sparsecategoricalcrossentropy"
+    if sparse and output.shape[-1] < classes:
+        raise DlrunError(
+            f"task.loss: {name} needs {classes} logits for {classes} classes, and the model"
+            f" returns {output.shape[-1]}",
+            hint="task=binary_classification" if classes == 2 else None,
+        )
 
 
 def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
     """Give the model its loss and metrics, and for training its optimizer."""
-    optimizer = instantiate("optimizer", config.optimizer) if training else None
-    model.compile(
-        **({"optimizer": optimizer} if optimizer else {}),
-        loss=_loss(config.task.loss),
-        metrics=[_metric(name, spec) for name, spec in config.task.metrics.items()],
-    )
+    optimizer = _optimizer(config.optimizer) if training else None
+    loss: Any
+    metrics: Any
+    if (parts := by_output(config.task)) is None:
+        loss = _loss("task.loss", config.task.loss)
+        metrics = _metrics("task.metrics", config.task.metrics or {})
+    else:
+        specs = {name: part.loss for name, part in parts.items() if part.loss is not None}
+        losses = {name: _loss(f"task.loss.{name}", spec) for name, spec in specs.items()}
+        metrics = {n: _metrics(f"task.metrics.{n}", part.metrics) for n, part in parts.items()}
+        if len(losses) > 1:
+            metrics |= {n: [LossMetric(one), *metrics[n]] for n, one in losses.items()}
+        loss = [SumOfLosses(losses)]  # in a list: Keras would give it each output by itself
+    model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
     if optimizer is not None:
         # Slots exist from the first step on; made here, a checkpoint always has them.
         model.optimizer.build(model.trainable_variables)
@@ -57,37 +134,85 @@ def build_callbacks(config: Config, run_dir: Path) -> dict[str, keras.callbacks.
 
 def with_activation(model: keras.Model, config: Config, data: Dataset) -> keras.Model:
     """The model with the task's activation after its logits, for prediction and export."""
-    if config.task.activation is None:
-        return model
-    return keras.Sequential(
-        [
-            keras.Input(data.input_shape),
-            model,
-            keras.layers.Activation(config.task.activation, dtype="float32", name="activation"),
-        ],
-        name=f"{model.name}_{config.task.activation}",
+    parts = by_output(config.task)
+    activations: dict[str, str | None] = (
+        {"": config.task.activation}
+        if parts is None
+        else {name: part.activation for name, part in parts.items()}
     )
+    if not any(activations.values()):
+        return model
+    shape = data.input_shape
+    inputs = (
+        {name: keras.Input(one, name=name) for name, one in shape.items()}
+        if isinstance(shape, Mapping)
+        else keras.Input(shape)
+    )
+    outputs = model(inputs)
+    predictions = (
+        {name: _activated(one, activations.get(name)) for name, one in outputs.items()}
+        if isinstance(outputs, Mapping)
+        else _activated(outputs, activations[""])
+    )
+    return keras.Model(inputs, predictions, name=f"{model.name}_predictions")
 
 
-def _loss(spec: Any) -> Any:
+def _activated(output: Any, activation: str | None) -> Any:
+    if activation is None:
+        return output
+    return keras.layers.Activation(activation, dtype="float32")(output)
+
+
+def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    """The optimizer, one of Keras' whatever library it comes from."""
+    target, backend = str(spec["_target_"]), keras.backend.backend()
+    package = target.partition(".")[0]
+    needs = {"torch": "torch", "optax": "jax"}.get(package, backend)
+    if needs != backend:
+        raise DlrunError(
+            f"optimizer: {target} works on backend '{needs}' alone, and this is '{backend}'",
+            hint=f"choose backend={needs}, or one of Keras' optimizers",
+        )
+    with blamed_on("optimizer", target):
+        if package == "torch":
+            from dlrun.optimizers.torch_optim import TorchOptim
+
+            return TorchOptim(partial("optimizer", spec))
+        if package == "optax":
+            from dlrun.optimizers.optax import Optax
+
+            return Optax(partial("optimizer", spec), spec.get("learning_rate"))
+    optimizer = instantiate("optimizer", spec)
+    if backend == "torch" and target == "keras.optimizers.Adam" and not optimizer.amsgrad:
+        from dlrun.optimizers.fused_adam import FusedAdam
+
+        return FusedAdam.from_config(optimizer.get_config())
+    return optimizer
+
+
+def _loss(key: str, spec: Any) -> Any:
     if isinstance(spec, Mapping):
-        return instantiate("task.loss", spec)
+        return instantiate(key, spec)
     try:
         return keras.losses.get(spec)
     except ValueError as error:
         raise DlrunError(
-            f"task.loss={spec}: Keras has no such loss", hint="a name such as mse, or a _target_"
+            f"{key}={spec}: Keras has no such loss", hint="a name such as mse, or a _target_"
         ) from error
 
 
-def _metric(name: str, spec: Any) -> Any:
+def _metrics(key: str, specs: Mapping[str, Any]) -> list[keras.metrics.Metric]:
+    return [_metric(f"{key}.{name}", name, spec) for name, spec in specs.items()]
+
+
+def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
     # The name in the config is the name in every log, whatever Keras would call the metric.
     if isinstance(spec, Mapping):
-        return instantiate(f"task.metrics.{name}", spec, name=name)
+        return instantiate(key, spec, name=name)
     try:
         return keras.metrics.MeanMetricWrapper(keras.metrics.get(spec), name=name)
     except (ValueError, TypeError) as error:
         raise DlrunError(
-            f"task.metrics.{name}={spec}: Keras has no such metric function",
+            f"{key}={spec}: Keras has no such metric function",
             hint="a name such as mae, or a _target_",
         ) from error

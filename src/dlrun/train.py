@@ -15,10 +15,11 @@ from pathlib import Path
 from platform import node, python_version
 from typing import TYPE_CHECKING, Any
 
-from dlrun import __version__, backends, process, run_dir
+from dlrun import __version__, backends, init_from, process, run_dir
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.instantiate import partial
 from dlrun.config.schema import Config, metric_names
+from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, first_line
 from dlrun.start import start
 
@@ -51,7 +52,10 @@ def train(
     config = compose(overrides, config_dir=config_dir)
     if quiet:
         config.callbacks.pop("progress", None)
-    backends.require(config.backend.name, training=True)
+    backends.require(
+        config.backend.name, training=True, compile=str(config.loop.get("compile", "auto"))
+    )
+    weights = init_from.read(config)
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         asking = pool.submit(_git_state)
@@ -71,14 +75,21 @@ def train(
     from dlrun.trained import evaluate_split, export_keras, restore
 
     model = build_model(config, data)
+    taken = init_from.assign(model, weights) if weights else None
     compile_model(model, config, training=True)
     loop = partial("loop", config.loop)
     path = run_dir.planned(Path(config.runs_dir), str(config.name))
     callbacks = build_callbacks(config, path)
     timing, interruption = Timing(len(data.train)), Interruption()
 
+    record = _record(config, overrides, model, data, device)
+    written_by = {"versions": record["versions"], "cores": record["cores"]}
+    for callback in callbacks.values():
+        if hasattr(callback, "set_run"):
+            callback.set_run(data=data, written_by=written_by, callbacks=callbacks)
+
     # All parts are built: nothing that was typed is left to be wrong.
-    record = _record(config, overrides, model, data, device) | {"git": git}
+    record |= {"init_from": taken, "git": git}
     run = run_dir.create(
         path,
         record,
@@ -87,10 +98,6 @@ def train(
             run_dir.OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
         },
     )
-    written_by = {"versions": record["versions"], "cores": record["cores"]}
-    for callback in callbacks.values():
-        if hasattr(callback, "set_run"):
-            callback.set_run(samples=len(data.train), written_by=written_by, callbacks=callbacks)
 
     with _recorded(run), interruption.listening():
         _announce(run, data)
@@ -124,7 +131,7 @@ def train(
         if best != epochs:
             restore(model, run.checkpoints, best)
             log.info("restored epoch %d, the best by %s", best, config.task.monitor)
-        test = evaluate_split(model, data, "test", config.batch_size, [interruption])
+        test = evaluate_split(model, config, data, "test", [interruption])
         seconds["evaluate"] = time.perf_counter() - began
         seconds["total"] = time.time() - process.started_at()
 
@@ -170,7 +177,7 @@ def _record(
         "host": node(),
         "cores": process.cores(),
         **{group: config.choices.get(group) for group in ("model", "data", "task", "loop")},
-        "input_shape": list(data.input_shape),
+        "input_shape": tree_map(list, data.input_shape),
         "parameters": model.count_params(),
     }
 
@@ -238,6 +245,10 @@ def _announce(run: run_dir.RunDir, data: Dataset) -> None:
     )
     sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
     log.info("data   %s, %s", record["data"], ", ".join(sizes))
+    if taken := record["init_from"]:
+        of = taken["variables"] + len(taken["left"])
+        told = (taken["variables"], of, taken["run_dir"], taken["epoch"])
+        log.info("init   %d of %d variables from %s, epoch %d", *told)
 
 
 def _stopped_by(

@@ -13,15 +13,37 @@ import importlib.util
 import os
 import platform
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dlrun.errors import DlrunError
 from dlrun.imports import hidden, uncollected, without_lines
 
-if TYPE_CHECKING:  # a backend meets its data as objects
+if TYPE_CHECKING:  # a backend meets data and steps as objects
     from dlrun.data.batches import Batches
+    from dlrun.loops.step import Step
+
+
+class Stepper(Protocol):
+    """Training and validation steps in the framework's own terms, for a loop written out.
+
+    Arrays come as they are kept in memory, several batches along the first axis: inputs
+    ``(steps, batch_size, *input_shape)``, targets ``(steps, batch_size, ...)``, or mappings of
+    such. Each call makes ``steps`` steps and returns the running metrics after the last.
+    """
+
+    def load(self) -> None:
+        """Take the state from the model's variables."""
+
+    def store(self) -> None:
+        """Give the state back to the model's variables."""
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Train on some batches."""
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Measure on some batches."""
 
 
 class BackendModule(Protocol):
@@ -30,6 +52,9 @@ class BackendModule(Protocol):
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
     lines that its libraries write to stderr when they start and that no user of a run needs.
+    A backend that trains also has ``COMPILES``, from the names of ``loop.compile`` that it takes
+    to ``eager``, ``graph`` or ``xla``, and ``STEPS_PER_EXECUTION``, how many steps it does best in
+    one call.
     """
 
     PACKAGE: str
@@ -37,6 +62,8 @@ class BackendModule(Protocol):
     TRAINS: bool
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
+    COMPILES: Mapping[str, str]
+    STEPS_PER_EXECUTION: int
 
     def environment(
         self, kind: str, *, precision: str, cache_dir: Path | None
@@ -70,6 +97,27 @@ class BackendModule(Protocol):
     def feed(self, batches: Batches) -> Any:
         """The batches in the framework's own pipeline; None where Keras' own is as fast."""
 
+    # For the loops, once Keras is imported:
+
+    def gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The derivative of a function of one tensor, itself such a function.
+
+        Of a function with several values it is the derivative of their sum.
+        """
+
+    def bind(self, model: Any, step: Step) -> None:
+        """Give a model the step as its ``train_step`` and ``test_step``, for ``fit()``."""
+
+    def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+        """Make the steps of a raw loop.
+
+        Args:
+            model: Compiled.
+            step: What a step computes.
+            compile: A value of ``COMPILES``.
+            scale: What inputs that are integers are divided by.
+        """
+
 
 def names() -> list[str]:
     """Every backend, by file name."""
@@ -92,11 +140,16 @@ def installed() -> list[str]:
     return [name for name in names() if importlib.util.find_spec(module(name).PACKAGE)]
 
 
-def require(name: str, *, training: bool) -> None:
+def require(name: str, *, training: bool, compile: str = "auto") -> None:
     """Check that a backend can do what is asked, without importing anything.
 
+    Args:
+        name: The backend.
+        training: Whether it is to train.
+        compile: How a raw loop is to be compiled.
+
     Raises:
-        DlrunError: If it is not installed, or is to train and can't.
+        DlrunError: If it is not installed, or is to train or to compile so and can't.
     """
     wanted = module(name)
     usable = [n for n in installed() if module(n).TRAINS or not training]
@@ -112,6 +165,11 @@ def require(name: str, *, training: bool) -> None:
         raise DlrunError(
             f"backend '{name}' is not installed{why}",
             hint=f"{install}, or {choice}" if choice else install,
+        )
+    if training and compile not in wanted.COMPILES:
+        raise DlrunError(
+            f"loop.compile={compile}: backend '{name}' has {', '.join(wanted.COMPILES)}",
+            hint="loop.compile=auto",
         )
 
 

@@ -1,13 +1,24 @@
 """JAX."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlrun.backends import Stepper
+    from dlrun.loops.step import Step
 
 PACKAGE = "jax"
 EXTRA = "jax"
 TRAINS = True
 HIDDEN = ("matplotlib",)
 NOISE: tuple[str, ...] = ()
+COMPILES = {"auto": "xla", "xla": "xla", "eager": "eager"}
+STEPS_PER_EXECUTION = 32  # scanned over in one call: a tenth less time than a call for each
+
+State = tuple[list[Any], ...]
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
@@ -71,3 +82,170 @@ def seed_epoch(seed: int) -> None:
 
 def feed(batches: object) -> None:
     """See :class:`dlrun.backends.BackendModule`."""
+
+
+def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import jax
+
+    return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
+
+
+def bind(model: Any, step: Step) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    train, test = _train_step(model, step), _test_step(model, step)
+    # Keras hands over the state, and compiles; sample weights, which we have none of, come third.
+    model.train_step = lambda state, data: train(state, *data[:2])
+    model.test_step = lambda state, data: test(state, *data[:2])
+
+
+def _train_step(model: Any, step: Step) -> Callable[..., Any]:
+    """One step without side effects: from state and batch to logs and state."""
+    import jax
+    import keras
+
+    def loss_and_updates(trainable: list[Any], rest: State, inputs: Any, targets: Any) -> Any:
+        non_trainable, slots, _ = rest
+        # What stateless_call is made of. Here it spans the loss as well, so that the step's hooks
+        # may call the model as often as they like.
+        values = [
+            *zip(model.trainable_variables, trainable, strict=True),
+            *zip(model.non_trainable_variables, non_trainable, strict=True),
+            *zip(model.optimizer.variables, slots, strict=True),
+        ]
+        with keras.StatelessScope(values, collect_losses=True) as scope:
+            inputs, targets = step.prepared(model, inputs, targets)
+            outputs = model(inputs, training=True)
+            loss = step.loss(model, inputs, targets, outputs, training=True)
+            scaled = model.optimizer.scale_loss(loss)
+        non_trainable = [scope.get_current_value(v) for v in model.non_trainable_variables]
+        return scaled, (loss, (inputs, targets, outputs), non_trainable)
+
+    def train(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
+        trainable, non_trainable, slots, metrics = state
+        taken = jax.value_and_grad(loss_and_updates, has_aux=True)
+        (_, (loss, batch, non_trainable)), gradients = taken(
+            trainable, (non_trainable, slots, metrics), inputs, targets
+        )
+        with keras.StatelessScope(list(zip(model.optimizer.variables, slots, strict=True))):
+            gradients = step.changed(model.optimizer, gradients)
+        trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
+        logs, metrics = _measured(model, step, metrics, loss, *batch)
+        return logs, (trainable, non_trainable, slots, metrics)
+
+    return train
+
+
+def _test_step(model: Any, step: Step) -> Callable[..., Any]:
+    """One step of validation, likewise; the optimizer is no part of its state."""
+    import keras
+
+    def test(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
+        trainable, non_trainable, metrics = state
+        values = [
+            *zip(model.trainable_variables, trainable, strict=True),
+            *zip(model.non_trainable_variables, non_trainable, strict=True),
+        ]
+        with keras.StatelessScope(values, collect_losses=True):
+            outputs = model(inputs, training=False)
+            loss = step.loss(model, inputs, targets, outputs, training=False)
+        logs, metrics = _measured(model, step, metrics, loss, inputs, targets, outputs)
+        return logs, (trainable, non_trainable, metrics)
+
+    return test
+
+
+def _measured(
+    model: Any, step: Step, metrics: list[Any], *measured: Any
+) -> tuple[dict[str, Any], list[Any]]:
+    """The logs, and the metrics' state after one more batch."""
+    import keras
+
+    values = list(zip(model.metrics_variables, metrics, strict=True))
+    with keras.StatelessScope(values) as scope:
+        logs = step.metrics(model, *measured)
+    return logs, [scope.get_current_value(v) for v in model.metrics_variables]
+
+
+def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return _Stepper(model, step, compile, scale)
+
+
+class _Stepper:
+    """See :class:`dlrun.backends.Stepper`.
+
+    The model's variables are read by :meth:`load` and written by :meth:`store`; between them the
+    state is this object's, and each call gives the arrays of the one before away.
+    """
+
+    def __init__(self, model: Any, step: Step, compile: str, scale: float) -> None:
+        self._model = model
+        train, test = _train_step(model, step), _test_step(model, step)
+        self._train, self._test = (self._scanned(s, scale, compile) for s in (train, test))
+        self._state: State = ()
+
+    def load(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+        self._state = tuple([v.value for v in part] for part in self._parts())
+
+    def store(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+        for part, values in zip(self._parts(), self._state, strict=True):
+            for variable, value in zip(part, values, strict=True):
+                variable.assign(value)
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """See :class:`dlrun.backends.Stepper`."""
+        logs, self._state = self._train(self._state, inputs, targets)
+        return logs  # type: ignore[no-any-return]
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """See :class:`dlrun.backends.Stepper`."""
+        trainable, non_trainable, slots, metrics = self._state
+        logs, state = self._test((trainable, non_trainable, metrics), inputs, targets)
+        self._state = (*state[:2], slots, state[2])
+        return logs  # type: ignore[no-any-return]
+
+    def _parts(self) -> tuple[list[Any], ...]:
+        model = self._model
+        return (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+
+    @staticmethod
+    def _scanned(step: Callable[..., Any], scale: float, compile: str) -> Callable[..., Any]:
+        """Steps one after the other, in one compiled call; batches lie along the first axis."""
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+
+        def steps(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
+            def prepared(array: Any) -> Any:
+                integer = jnp.issubdtype(array.dtype, jnp.integer)
+                return array.astype("float32") / scale if integer else array
+
+            def one(state: State, batch: Any) -> Any:
+                inputs, targets = batch
+                inputs = jax.lax.optimization_barrier(jax.tree.map(prepared, inputs))
+                logs, state = step(state, inputs, targets)
+                return state, logs
+
+            state, logs = jax.lax.scan(one, state, (inputs, targets))
+            return jax.tree.map(lambda values: values[-1], logs), state
+
+        compiled = jax.jit(steps, donate_argnums=0)
+        # An argument and no constant: XLA would multiply by a constant's inverse, which rounds
+        # otherwise than the division by which every other loop scales.
+        divisor = np.float32(scale)
+
+        def run(state: State, inputs: Any, targets: Any) -> Any:
+            if compile == "xla":
+                return compiled(state, inputs, targets, divisor)
+            with jax.disable_jit():
+                return steps(state, inputs, targets, divisor)
+
+        return run

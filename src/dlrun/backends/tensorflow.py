@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlrun.backends import Stepper
     from dlrun.data.batches import Batches
+    from dlrun.loops.step import Step
 
 PACKAGE = "tensorflow"
 EXTRA = "tensorflow"
 TRAINS = True
 HIDDEN = ("matplotlib", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
+COMPILES = {"auto": "xla", "xla": "xla", "graph": "graph", "eager": "eager"}
+STEPS_PER_EXECUTION = 1
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
@@ -78,12 +82,19 @@ def feed(batches: Batches) -> Any:
     """
     import tensorflow as tf
 
-    inputs, labels = tf.constant(batches.split.inputs), tf.constant(batches.split.labels)
-    scale = batches.dataset.scale if inputs.dtype.is_integer else 1.0
+    split, scale = batches.split, batches.dataset.scale
+    arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
+
+    def scaled(inputs: Any) -> Any:
+        prepared = tf.cast(inputs, tf.float32)
+        return prepared / scale if inputs.dtype.is_integer and scale != 1 else prepared
+
+    def label(labels: Any) -> Any:
+        return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
 
     def batch(chosen: Any) -> tuple[Any, Any]:
-        gathered = tf.cast(tf.gather(inputs, chosen), tf.float32)
-        return gathered / scale, tf.cast(tf.gather(labels, chosen), tf.int32)
+        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
+        return tf.nest.map_structure(scaled, inputs), tf.nest.map_structure(label, labels)
 
     order = tf.data.Dataset.from_generator(
         lambda: iter([batches.order]), output_signature=tf.TensorSpec((None,), tf.int64)
@@ -97,3 +108,91 @@ def _physical(kind: str) -> list[object]:
     import tensorflow
 
     return list(tensorflow.config.list_physical_devices(kind.upper()))
+
+
+def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow as tf
+
+    def derivative(at: Any) -> Any:
+        at = tf.convert_to_tensor(at)
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            value = function(at)
+        return tape.gradient(value, at)
+
+    return derivative
+
+
+def bind(model: Any, step: Step) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    # Keras compiles; sample weights, which we have none of, come third.
+    model.train_step = lambda data: _train_step(model, step, *data[:2])
+    model.test_step = lambda data: _test_step(model, step, *data[:2])
+
+
+def _train_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    inputs, targets = step.prepared(model, inputs, targets)
+    with tf.GradientTape() as tape:
+        outputs = model(inputs, training=True)
+        loss = step.loss(model, inputs, targets, outputs, training=True)
+        scaled = model.optimizer.scale_loss(loss)
+    weights = model.trainable_weights
+    gradients = step.changed(model.optimizer, tape.gradient(scaled, weights))
+    model.optimizer.apply(gradients, weights)
+    return step.metrics(model, loss, inputs, targets, outputs)
+
+
+def _test_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, Any]:
+    outputs = model(inputs, training=False)
+    loss = step.loss(model, inputs, targets, outputs, training=False)
+    return step.metrics(model, loss, inputs, targets, outputs)
+
+
+def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+    """See :class:`dlrun.backends.BackendModule`."""
+    return _Stepper(model, step, compile, scale)
+
+
+class _Stepper:
+    """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
+
+    def __init__(self, model: Any, step: Step, compile: str, scale: float) -> None:
+        self.train = self._compiled(_train_step, model, step, compile, scale)
+        self.test = self._compiled(_test_step, model, step, compile, scale)
+
+    def load(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+
+    def store(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+
+    @staticmethod
+    def _compiled(
+        step_function: Callable[..., Any], model: Any, step: Step, compile: str, scale: float
+    ) -> Callable[[Any, Any], dict[str, Any]]:
+        import tensorflow as tf
+
+        def one(inputs: Any, targets: Any, scale: Any) -> Any:
+            def prepared(array: Any) -> Any:
+                return tf.cast(array, tf.float32) / scale if array.dtype.is_integer else array
+
+            inputs = tf.nest.map_structure(prepared, inputs)
+            return step_function(model, step, inputs, targets)
+
+        run = one if compile == "eager" else tf.function(one, jit_compile=compile == "xla")
+        # A tensor and no constant: XLA would multiply by a constant's inverse, which rounds
+        # otherwise than the division by which every other loop scales.
+        divisor = tf.constant(scale, tf.float32)
+
+        def steps(inputs: Any, targets: Any) -> dict[str, Any]:
+            logs: dict[str, Any] = {}
+            inputs, targets = tf.nest.map_structure(tf.convert_to_tensor, (inputs, targets))
+            for index in range(len(tf.nest.flatten(targets)[0])):
+                batch = tf.nest.map_structure(lambda a, i=index: a[i], (inputs, targets))
+                logs = run(batch[0], batch[1], divisor)
+            return logs
+
+        return steps

@@ -1,14 +1,23 @@
 """PyTorch."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlrun.backends import Stepper
+    from dlrun.loops.step import Step
 
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
 HIDDEN = ("matplotlib", "jax")
 NOISE: tuple[str, ...] = ()
+COMPILES = {"auto": "eager", "eager": "eager", "graph": "graph"}
+STEPS_PER_EXECUTION = 1
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
@@ -67,3 +76,103 @@ def seed_epoch(seed: int) -> None:
 
 def feed(batches: object) -> None:
     """See :class:`dlrun.backends.BackendModule`."""
+
+
+def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import torch
+
+    def derivative(at: Any) -> Any:
+        at = torch.as_tensor(at)
+        if not at.requires_grad:  # one that does is the variable of another derivative around this
+            at = at.detach().requires_grad_()
+        with torch.enable_grad():
+            [slope] = torch.autograd.grad(function(at).sum(), at, create_graph=True)
+        return slope
+
+    return derivative
+
+
+def bind(model: Any, step: Step) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    # Sample weights, which we have none of, come third.
+    model.train_step = lambda data: _train_step(model, step, _forward, *data[:2])
+    model.test_step = lambda data: _test_step(model, step, _forward, *data[:2])
+
+
+def _forward(
+    model: Any, step: Step, inputs: Any, targets: Any, *, training: bool
+) -> tuple[Any, Any]:
+    outputs = model(inputs, training=training)
+    return outputs, step.loss(model, inputs, targets, outputs, training=training)
+
+
+def _train_step(
+    model: Any, step: Step, forward: Callable[..., Any], inputs: Any, targets: Any
+) -> dict[str, Any]:
+    import torch
+
+    inputs, targets = step.prepared(model, inputs, targets)
+    model.zero_grad()
+    outputs, loss = forward(model, step, inputs, targets, training=True)
+    model.optimizer.scale_loss(loss).backward()
+    weights = model.trainable_weights
+    with torch.no_grad():
+        gradients = step.changed(model.optimizer, [w.value.grad for w in weights])
+        model.optimizer.apply(gradients, weights)
+        return step.metrics(model, loss, inputs, targets, outputs)
+
+
+def _test_step(
+    model: Any, step: Step, forward: Callable[..., Any], inputs: Any, targets: Any
+) -> dict[str, Any]:
+    import torch
+
+    with torch.no_grad():
+        outputs, loss = forward(model, step, inputs, targets, training=False)
+        return step.metrics(model, loss, inputs, targets, outputs)
+
+
+def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import torch
+
+    # The forward pass and, with it, its gradients; what Keras does around them is Python.
+    return _Stepper(model, step, torch.compile(_forward) if compile == "graph" else _forward, scale)
+
+
+class _Stepper:
+    """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
+
+    def __init__(self, model: Any, step: Step, forward: Callable[..., Any], scale: float) -> None:
+        self._arguments = (model, step, forward)
+        self._scale = scale
+
+    def load(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+
+    def store(self) -> None:
+        """See :class:`dlrun.backends.Stepper`."""
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """See :class:`dlrun.backends.Stepper`."""
+        return self._each(_train_step, inputs, targets)
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """See :class:`dlrun.backends.Stepper`."""
+        return self._each(_test_step, inputs, targets)
+
+    def _each(self, step: Callable[..., Any], inputs: Any, targets: Any) -> dict[str, Any]:
+        import keras
+
+        def prepared(array: Any) -> Any:
+            tensor = keras.ops.convert_to_tensor(array)
+            return tensor if tensor.is_floating_point() else tensor.float() / self._scale
+
+        inputs = keras.tree.map_structure(prepared, inputs)
+        targets = keras.tree.map_structure(keras.ops.convert_to_tensor, targets)
+        logs: dict[str, Any] = {}
+        for index in range(len(keras.tree.flatten(targets)[0])):
+            batch = keras.tree.map_structure(lambda a, i=index: a[i], (inputs, targets))
+            logs = step(*self._arguments, *batch)
+        return logs

@@ -21,6 +21,8 @@ class Interruption(keras.callbacks.Callback):
     given away already.
     """
 
+    async_safe = True  # it reads no logs and no weights: steps need not wait for it
+
     def __init__(self) -> None:
         super().__init__()
         self._signum: int | None = None

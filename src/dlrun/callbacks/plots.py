@@ -1,13 +1,12 @@
 """The curves of a run as a picture."""
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from dlrun.errors import DlrunError
+from dlrun.pictures import require_matplotlib, save
 
 
 class Plots(keras.callbacks.Callback):
@@ -22,11 +21,7 @@ class Plots(keras.callbacks.Callback):
 
     def __init__(self, directory: str) -> None:
         super().__init__()
-        if importlib.util.find_spec("matplotlib") is None:
-            raise DlrunError(
-                "callbacks.plots needs matplotlib, which is not installed",
-                hint="pip install 'dlrun[plots]'",
-            )
+        require_matplotlib("callbacks.plots")
         self.directory = Path(directory)
         self.history: dict[str, dict[int, float]] = {}
 
@@ -37,7 +32,6 @@ class Plots(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Draw."""
-        # Not pyplot: it keeps every figure, and picks a window system.
         from matplotlib.figure import Figure
 
         names = [name for name in self.history if not name.startswith("val_")]
@@ -52,7 +46,4 @@ class Plots(keras.callbacks.Callback):
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
             axes.legend()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        partial = self.directory / ".history.partial.png"
-        figure.savefig(partial, dpi=120)
-        partial.replace(self.directory / "history.png")
+        save(figure, self.directory / "history.png")

@@ -40,9 +40,9 @@ class Progress(keras.callbacks.Callback):
         self._bar: Any = None
         self._shown = self._started = self._trained = 0.0
 
-    def set_run(self, *, samples: int, **_: Any) -> None:
+    def set_run(self, *, data: Any, **_: Any) -> None:
         """Take the number of training samples in an epoch, for the rate."""
-        self._samples = samples
+        self._samples = len(data.train)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock, and the bar."""
@@ -94,7 +94,11 @@ class Progress(keras.callbacks.Callback):
 
 def _figures(logs: Mapping[str, Any] | None) -> str:
     # Keras logs by the alphabet: the losses come first here, and validation last.
-    names = sorted(logs or {}, key=lambda name: (name.startswith("val_"), "loss" not in name))
+    def place(name: str) -> tuple[bool, bool, bool]:
+        bare = name.removeprefix("val_")
+        return bare != name, bare != "loss", not bare.endswith("_loss")
+
+    names = sorted(logs or {}, key=place)
     shown = [(name, float((logs or {})[name])) for name in names]
     return "  ".join(
         f"{name} {value:.3g}" if name == "learning_rate" else f"{name} {value:.4f}"

@@ -84,13 +84,19 @@ class StartEpoch(keras.callbacks.Callback):
         self._train = train
         self._seed = seed
         self._backend = backend
+        self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Draw the order of the batches, and set every generator that layers draw from."""
+        self._epoch = epoch
         self._train.start_epoch(epoch)
-        [native] = np.random.SeedSequence([self._seed, epoch]).generate_state(1)
-        self._backend.seed_epoch(int(native))
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             sequence = np.random.SeedSequence([self._seed, epoch, number])
             state.assign(sequence.generate_state(2).astype(state.dtype))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Set the framework's own generator; not sooner, as torch's data loader draws from it."""
+        if batch == 0:
+            [native] = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1)
+            self._backend.seed_epoch(int(native))

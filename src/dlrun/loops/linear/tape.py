@@ -1,0 +1,59 @@
+"""The linear classifier in TensorFlow: variables and a tape.
+
+Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "A linear classifier in
+pure TensorFlow".
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dlrun.loops.linear import weights
+
+
+class Tape:
+    """See :class:`dlrun.backends.Stepper`."""
+
+    def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
+        weights.check(model, "tensorflow")
+        self._model = model
+        kernel, bias, self._learning_rate = weights.take(model)
+        self._kernel, self._bias = tf.Variable(kernel), tf.Variable(bias)
+        self._run = self._step
+        if compile != "eager":
+            self._run = tf.function(self._step, jit_compile=compile == "xla")
+
+    def load(self) -> None:
+        """Take the weights."""
+        kernel, bias, self._learning_rate = weights.take(self._model)
+        self._kernel.assign(kernel)
+        self._bias.assign(bias)
+
+    def store(self) -> None:
+        """Give the weights back."""
+        weights.give(self._model, self._kernel, self._bias)
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Step against the gradient."""
+        loss = None
+        for batch in weights.batches(inputs, targets):
+            loss = self._run(*batch, self._learning_rate)
+        return {"loss": loss}
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Measure."""
+        losses = [self._loss(*batch) for batch in weights.batches(inputs, targets)]
+        return {"loss": tf.reduce_mean(losses)}
+
+    def _loss(self, inputs: Any, targets: Any) -> Any:
+        predictions = tf.matmul(inputs, self._kernel) + self._bias
+        return tf.reduce_mean(tf.square(targets - predictions))
+
+    def _step(self, inputs: Any, targets: Any, learning_rate: float) -> Any:
+        with tf.GradientTape() as tape:
+            loss = self._loss(inputs, targets)
+        slopes = tape.gradient(loss, [self._kernel, self._bias])
+        self._kernel.assign_sub(learning_rate * slopes[0])
+        self._bias.assign_sub(learning_rate * slopes[1])
+        return loss

@@ -1,0 +1,61 @@
+"""The linear classifier in PyTorch: tensors that require gradients.
+
+Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "A linear classifier in
+pure PyTorch".
+"""
+
+from typing import Any
+
+import keras
+import torch
+
+from dlrun.loops.linear import weights
+
+
+class Tensors:
+    """See :class:`dlrun.backends.Stepper`."""
+
+    def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
+        weights.check(model, "torch")
+        self._model = model
+        self._loss = torch.compile(_loss) if compile == "graph" else _loss
+        self.load()
+
+    def load(self) -> None:
+        """Take the weights."""
+        kernel, bias, self._learning_rate = weights.take(self._model)
+        self._kernel = torch.tensor(kernel, requires_grad=True)
+        self._bias = torch.tensor(bias, requires_grad=True)
+
+    def store(self) -> None:
+        """Give the weights back."""
+        weights.give(self._model, self._kernel.detach(), self._bias.detach())
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Step against the gradient."""
+        loss = None
+        for points, labels in weights.batches(inputs, targets):
+            loss = self._loss(
+                torch.from_numpy(points), torch.from_numpy(labels), self._kernel, self._bias
+            )
+            loss.backward()
+            with torch.no_grad():
+                for weight in (self._kernel, self._bias):
+                    weight.sub_(self._learning_rate * weight.grad)
+                    weight.grad = None
+            loss = loss.detach()
+        return {"loss": loss}
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Measure."""
+        with torch.no_grad():
+            losses = [
+                _loss(torch.from_numpy(points), torch.from_numpy(labels), self._kernel, self._bias)
+                for points, labels in weights.batches(inputs, targets)
+            ]
+        return {"loss": torch.stack(losses).mean()}
+
+
+def _loss(inputs: Any, targets: Any, kernel: Any, bias: Any) -> Any:
+    predictions = torch.matmul(inputs, kernel) + bias
+    return torch.mean(torch.square(targets - predictions))

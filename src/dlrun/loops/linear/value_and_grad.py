@@ -1,0 +1,58 @@
+"""The linear classifier in JAX: functions without state, and value_and_grad.
+
+Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "A linear classifier in
+pure JAX".
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from dlrun.loops.linear import weights
+
+
+class ValueAndGrad:
+    """See :class:`dlrun.backends.Stepper`."""
+
+    def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
+        weights.check(model, "jax")
+        self._model = model
+        self._step = jax.jit(_step) if compile == "xla" else _step
+        self.load()
+
+    def load(self) -> None:
+        """Take the weights."""
+        kernel, bias, self._learning_rate = weights.take(self._model)
+        self._state = jnp.asarray(kernel), jnp.asarray(bias)
+
+    def store(self) -> None:
+        """Give the weights back."""
+        weights.give(self._model, *self._state)
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Step against the gradient."""
+        loss = None
+        for batch in weights.batches(inputs, targets):
+            loss, self._state = self._step(self._state, *batch, self._learning_rate)
+        return {"loss": loss}
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Measure."""
+        losses = [_loss(self._state, *batch) for batch in weights.batches(inputs, targets)]
+        return {"loss": jnp.mean(jnp.stack(losses))}
+
+
+def _loss(state: tuple[Any, Any], inputs: Any, targets: Any) -> Any:
+    kernel, bias = state
+    predictions = jnp.matmul(inputs, kernel) + bias
+    return jnp.mean(jnp.square(targets - predictions))
+
+
+def _step(
+    state: tuple[Any, Any], inputs: Any, targets: Any, learning_rate: float
+) -> tuple[Any, tuple[Any, Any]]:
+    loss, slopes = jax.value_and_grad(_loss)(state, inputs, targets)
+    kernel, bias = (w - learning_rate * slope for w, slope in zip(state, slopes, strict=True))
+    return loss, (kernel, bias)

@@ -1,0 +1,45 @@
+"""Pictures, drawn by matplotlib where it is installed, written whole or not at all."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+
+
+def require_matplotlib(asker: str) -> None:
+    """Check that pictures can be drawn, without importing anything.
+
+    Args:
+        asker: What needs them, for the error.
+
+    Raises:
+        DlrunError: If matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise DlrunError(
+            f"{asker} needs matplotlib, which is not installed", hint="pip install 'dlrun[plots]'"
+        )
+
+
+def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
+    """Write a figure under another name, then rename it; the suffix tells the format.
+
+    Args:
+        figure: Made as a ``matplotlib.figure.Figure``: pyplot would keep it, and pick a window
+            system.
+        path: Where to; its directory is made if it is not there.
+        dpi: Dots per inch.
+
+    Raises:
+        OSError: If it can't be written; what stood at ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        figure.savefig(partial, dpi=dpi)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
