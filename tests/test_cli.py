@@ -16,7 +16,7 @@ from dlrun.cli import app
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
 
-COMMANDS = ("train", "evaluate", "predict", "config", "list", "doctor")
+COMMANDS = ("train", "evaluate", "predict", "summary", "config", "list", "doctor")
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 CONFIG = {"hydra", "omegaconf"}
 # Runs a command and tells, after all that it printed, what it has imported.
@@ -82,10 +82,10 @@ def test_the_short_help_is_the_long_help(command: str) -> None:
 
 def test_the_examples_of_train_and_config_compose() -> None:
     told = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
-    examples = re.findall(r"^ +dlrun (?:train|config) (.+)$", told, re.MULTILINE)
+    examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", told, re.MULTILINE)
     assert len(examples) >= 6
     for example in examples:
-        compose([word for word in example.split() if not word.startswith("-")])
+        compose([word for word in example.partition(" --plot ")[0].split() if word[0] != "-"])
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,16 @@ BAD = [
     ("experiment=first_netwrk", "no such option", "did you mean experiment=first_network?"),
     ("++model=mnist_mpl", "no such option in group 'model'", "model=mnist_mlp?"),
     ("+callbacks=tensorbord", "no such option", "did you mean +callbacks=tensorboard?"),
+    ("loss=mean_squard_error", "no such option in group 'loss'", "loss=mean_squared_error?"),
+    ("+metrics=acu", "no such option in group 'metrics'", "did you mean +metrics=auc?"),
+    ("metrics=[accuracy,acu]", "no such option", "did you mean metrics=[accuracy,auc]?"),
+    ("+loss=kl_divergence", "adds to 'loss', which takes one", "mean loss=kl_divergence?"),
+    ("++model=mnist_mlp", "adds to 'model', which takes one", "did you mean model=mnist_mlp?"),
+    ("loss=null", "can't be null", None),
+    ("~loss", "'loss' can't be removed", "choose another option"),
+    ("~metrics", "'metrics' can't be removed", "metrics=[] leaves out all"),
+    ("loss.from_logits=true", "is not a config key", "did you mean task.loss.from_logits=true?"),
+    ("~metrics.accuracy", "is not a config key", "did you mean ~task.metrics.accuracy?"),
     ("callbacks=[default,tensorbord]", "no such option", "callbacks=[default,tensorboard]?"),
     ("backend=[jax,torch]", "one", ""),
     ("model=null", "model=null", ""),
@@ -419,6 +429,8 @@ def test_help_imports_neither_hydra_nor_numpy_nor_a_framework(command: str) -> N
         (["train", "epochs=0", "model=mnist_mpl"], 2),
         (["train", "backend=numpy"], 2),
         (["evaluate", "nosuch"], 2),
+        (["summary", "model=mnist_mpl"], 2),
+        (["summary", "--plot", "model.jpg"], 2),
         (["config"], 0),
         (["config", "+model.unit=3"], 2),
         (["list"], 0),

@@ -1,0 +1,57 @@
+"""The loss of every batch as a picture.
+
+Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.20.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from dlrun.pictures import require_matplotlib, save
+
+
+class BatchLosses(keras.callbacks.Callback):
+    """Draws ``loss_epoch_1.png``, ``loss_epoch_2.png``, ... when each epoch ends.
+
+    What is drawn is what Keras logs after a batch: the mean loss of the epoch's batches so far.
+
+    Args:
+        directory: Where to draw; made if it is not there.
+
+    Raises:
+        DlrunError: If matplotlib is not installed.
+    """
+
+    def __init__(self, directory: str) -> None:
+        super().__init__()
+        require_matplotlib("callbacks.batch_losses")
+        self.directory = Path(directory)
+        self.losses: dict[int, Any] = {}
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Forget the epoch before."""
+        self.losses = {}
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keep what the batch logged."""
+        # As it is: a loss that is still on the device would be waited for here.
+        self.losses[batch + 1] = (logs or {})["loss"]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Draw."""
+        from matplotlib.figure import Figure
+
+        losses = [float(loss) for loss in self.losses.values()]
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        axes: Any = figure.subplots()
+        axes.plot(list(self.losses), losses, "o-", markersize=3, linewidth=1)
+        axes.set_title(f"Training loss after each batch (epoch {epoch + 1})")
+        axes.set_xlabel("batch")
+        axes.set_ylabel("loss, mean of the batches so far")
+        axes.set_ylim(bottom=min([0.0, *filter(math.isfinite, losses)]))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        save(figure, self.directory / f"loss_epoch_{epoch + 1}.png")
