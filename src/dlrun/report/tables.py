@@ -66,5 +66,12 @@ def doctor_table(report: Mapping[str, Any]) -> str:
     return f"{head}, {report['cores']} cores, {report['platform']}\n\n{table(rows)}"
 
 
+def reproduction_line(result: Mapping[str, Any]) -> str:
+    """How many runs there are, how many fell short, and where the table is."""
+    runs, short = len(result["runs"]), result["not_reached"]
+    reached = "all reached their number" if not short else f"{short} did not reach their number"
+    return f"{runs} {'runs' if runs > 1 else 'run'}, {reached}: {result['output']}"
+
+
 def _figure(value: Any) -> str:
     return "" if value is None else f"{value:.4f}"

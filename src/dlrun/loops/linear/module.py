@@ -54,14 +54,14 @@ class Module:
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Let the optimizer step."""
-        loss = None
+        losses = []
         for points, labels in weights.batches(inputs, targets):
             loss = self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
             loss.backward()
             self._optimizer.step()
             self._optimizer.zero_grad()
-            loss = loss.detach()
-        return {"loss": loss}
+            losses.append(loss.detach())
+        return weights.logged(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Measure."""
@@ -70,4 +70,4 @@ class Module:
                 self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
                 for points, labels in weights.batches(inputs, targets)
             ]
-        return {"loss": torch.stack(losses).mean()}
+        return weights.logged(self._model, losses, targets)

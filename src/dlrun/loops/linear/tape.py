@@ -36,15 +36,13 @@ class Tape:
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Step against the gradient."""
-        loss = None
-        for batch in weights.batches(inputs, targets):
-            loss = self._run(*batch, self._learning_rate)
-        return {"loss": loss}
+        rate, batches = self._learning_rate, weights.batches(inputs, targets)
+        return weights.logged(self._model, [self._run(*b, rate) for b in batches], targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Measure."""
         losses = [self._loss(*batch) for batch in weights.batches(inputs, targets)]
-        return {"loss": tf.reduce_mean(losses)}
+        return weights.logged(self._model, losses, targets)
 
     def _loss(self, inputs: Any, targets: Any) -> Any:
         predictions = tf.matmul(inputs, self._kernel) + self._bias

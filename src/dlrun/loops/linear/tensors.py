@@ -33,7 +33,7 @@ class Tensors:
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Step against the gradient."""
-        loss = None
+        losses = []
         for points, labels in weights.batches(inputs, targets):
             loss = self._loss(
                 torch.from_numpy(points), torch.from_numpy(labels), self._kernel, self._bias
@@ -43,8 +43,8 @@ class Tensors:
                 for weight in (self._kernel, self._bias):
                     weight.sub_(self._learning_rate * weight.grad)
                     weight.grad = None
-            loss = loss.detach()
-        return {"loss": loss}
+            losses.append(loss.detach())
+        return weights.logged(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Measure."""
@@ -53,7 +53,7 @@ class Tensors:
                 _loss(torch.from_numpy(points), torch.from_numpy(labels), self._kernel, self._bias)
                 for points, labels in weights.batches(inputs, targets)
             ]
-        return {"loss": torch.stack(losses).mean()}
+        return weights.logged(self._model, losses, targets)
 
 
 def _loss(inputs: Any, targets: Any, kernel: Any, bias: Any) -> Any:

@@ -33,15 +33,16 @@ class ValueAndGrad:
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Step against the gradient."""
-        loss = None
+        losses = []
         for batch in weights.batches(inputs, targets):
             loss, self._state = self._step(self._state, *batch, self._learning_rate)
-        return {"loss": loss}
+            losses.append(loss)
+        return weights.logged(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """Measure."""
         losses = [_loss(self._state, *batch) for batch in weights.batches(inputs, targets)]
-        return {"loss": jnp.mean(jnp.stack(losses))}
+        return weights.logged(self._model, losses, targets)
 
 
 def _loss(state: tuple[Any, Any], inputs: Any, targets: Any) -> Any:

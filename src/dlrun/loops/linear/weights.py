@@ -40,6 +40,20 @@ def give(model: keras.Model, kernel: Any, bias: Any) -> None:
         weight.assign(np.asarray(value))
 
 
+def logged(model: keras.Model, losses: Any, targets: np.ndarray) -> dict[str, Any]:
+    """Track the losses of some batches of one size; what is logged after them.
+
+    Args:
+        model: For its tracker, which the loop resets.
+        losses: One for each batch.
+        targets: Shape ``(steps, batch_size, ...)``.
+    """
+    tracker = next(metric for metric in model.metrics if metric.name == "loss")
+    for loss in losses:
+        tracker.update_state(loss, sample_weight=targets.shape[1])
+    return {"loss": tracker.result()}
+
+
 def batches(inputs: np.ndarray, labels: np.ndarray) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     """Batches along the first axis, the labels as floats in a column, ``(batch_size, 1)``."""
     columns = labels.astype(np.float32).reshape(*inputs.shape[:2], 1)

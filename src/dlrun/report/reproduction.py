@@ -1,0 +1,61 @@
+"""The table of what the source material prints and what dlrun got, as Markdown."""
+
+import platform
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dlrun import __version__, process
+
+HEAD = """# Results
+
+Written by `dlrun reproduce`; every number is from a run. What the books print stands beside what
+dlrun got on each backend and in each training mode, with the seconds of the whole run, from the
+start of the process to the test. A number in **bold** did not reach its limit.
+
+dlrun {version}, Python {python}, {cores} cores, {system}.
+"""
+
+
+def markdown(cells: Sequence[Any]) -> str:
+    """One section for each experiment, a row for each backend, a column for each loop.
+
+    Args:
+        cells: Of ``dlrun.reproduce``.
+    """
+    lines = [
+        HEAD.format(
+            version=__version__,
+            python=platform.python_version(),
+            cores=process.cores(),
+            system=f"{platform.system()} {platform.machine()}",
+        )
+    ]
+    experiments = dict.fromkeys(cell.experiment for cell in cells)
+    for experiment in experiments:
+        lines += _section([cell for cell in cells if cell.experiment == experiment])
+    return "\n".join(lines) + "\n"
+
+
+def _section(cells: Sequence[Any]) -> Iterator[str]:
+    claim = cells[0].claim
+    limits = (("at least", claim.least), ("at most", claim.most))
+    limit = ", ".join(f"{words} {value:g}" for words, value in limits if value is not None)
+    yield f"## {cells[0].experiment}\n"
+    yield f"{claim.system}. The source prints {claim.prints}. Here: {claim.metric}, {limit}.\n"
+    loops = list(dict.fromkeys(cell.loop for cell in cells))
+    found = {(cell.backend, cell.loop): cell for cell in cells}
+    yield "| backend | " + " | ".join(loops) + " |"
+    yield "|---" * (len(loops) + 1) + "|"
+    for backend in dict.fromkeys(cell.backend for cell in cells):
+        row = [_shown(found.get((backend, loop))) for loop in loops]
+        yield f"| {backend} | " + " | ".join(row) + " |"
+    yield ""
+
+
+def _shown(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if cell.value is None:
+        return f"failed: {cell.error}"
+    number = f"{cell.value:.4f}" if cell.reached else f"**{cell.value:.4f}**"
+    return f"{number} ({cell.result['seconds']['total']:.0f} s)"

@@ -1,0 +1,65 @@
+"""The linear classifier: the same figures by Keras' loops and in each framework's own terms."""
+
+import csv
+
+import pytest
+
+NATIVE = (
+    ("jax", "linear_value_and_grad"),
+    ("tensorflow", "linear_tape"),
+    ("torch", "linear_tensors"),
+    ("torch", "linear_module"),
+)
+
+
+def curve(dlrun, *overrides):
+    result = dlrun.json("train", "experiment=linear_classifier", *overrides)
+    with (dlrun.path(result) / "metrics.csv").open(encoding="utf-8") as file:
+        return result, [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(("backend", "loop"), NATIVE)
+def test_the_native_loop_and_keras_take_the_same_steps(dlrun, backend, loop):
+    result, native = curve(dlrun, f"backend={backend}", f"loop={loop}")
+    _, keras = curve(dlrun, f"backend={backend}", "loop=fit")
+    assert native == pytest.approx(keras, rel=1e-5)
+    # The book prints 0.0289 and 0.0280 after 40 steps.
+    assert native[0] > 1
+    assert 0.025 < native[-1] < 0.033
+    assert result["test"]["accuracy"] > 0.99
+
+
+def test_the_plot_is_drawn(dlrun):
+    result, _ = curve(dlrun, "backend=jax", "epochs=2")
+    drawn = dlrun.path(result) / "plots" / "decision_line.png"
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
+    result = dlrun.json(
+        "train",
+        "model=linear_classifier",
+        "optimizer=sgd",
+        "loop=linear_value_and_grad",
+        "optimizer.learning_rate=0.01",
+        "callbacks.early_stopping.min_delta=0.01",
+        "epochs=200",
+    )
+    assert result["stopped_by"] == "early_stopping"
+    assert set(result["validation"]) == {"loss"}
+    evaluated = dlrun.json("evaluate", "latest", "--split", "validation")
+    assert evaluated["metrics"]["loss"] == pytest.approx(result["validation"]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["model=mnist_mlp"], "this loop trains one linear layer, and mnist_mlp is another model"),
+        (["model=linear_classifier", "optimizer=adam"], "this loop is plain gradient descent"),
+        (["model=linear_classifier", "backend=torch"], "this loop is written in jax"),
+    ],
+)
+def test_a_native_loop_refuses_what_it_is_not_for(dlrun, overrides, told):
+    done = dlrun("train", "optimizer=sgd", "loop=linear_value_and_grad", *overrides)
+    assert done.returncode == 1
+    assert f"error: {told}" in done.stderr

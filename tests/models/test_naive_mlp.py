@@ -1,0 +1,21 @@
+"""The network from scratch: bare variables, trained by plain SGD in the raw loop."""
+
+import re
+
+
+def test_it_falls_as_the_book_prints(dlrun):
+    done = dlrun("train", "experiment=from_scratch", "epochs=2", "callbacks.batch_log.every=100")
+    assert done.returncode == 0, done.stderr
+    losses = [float(loss) for loss in re.findall(r"batch  \d+/469  loss (\S+)", done.stderr)]
+    # The book: 2.27 2.22 2.22 2.18, then 2.11 2.05 2.09 2.03.
+    assert len(losses) == 8
+    assert 2.2 < losses[0] < 2.35
+    assert 1.9 < losses[-1] < 2.15
+
+
+def test_it_is_the_first_network_with_other_layers(dlrun):
+    result = dlrun.json("train", "model=naive_mlp", "loop=raw", "epochs=1", "data.limit=5000")
+    assert result["parameters"] == 407_050
+    assert result["test"]["accuracy"] > 0.8
+    evaluated = dlrun.json("evaluate", "latest", "backend=numpy", "data.limit=5000")
+    assert abs(evaluated["metrics"]["loss"] - result["test"]["loss"]) < 1e-5
