@@ -16,9 +16,10 @@ from types import ModuleType
 def hidden(packages: Sequence[str]) -> Iterator[None]:
     """Let Keras and the framework find none of these optional packages, unless they are in use.
 
-    Keras imports matplotlib for a gallery of images, jax for orbax where jax is not the backend,
-    and TensorFlow to save a ``.keras`` file; TensorFlow imports jax for its lite converter. That is
-    seconds that no run needs, and each of these imports stands in a try of its own.
+    Keras imports matplotlib for a gallery of images, pandas to know a data frame, jax for orbax
+    where jax is not the backend, and TensorFlow to save a ``.keras`` file; TensorFlow imports jax
+    for its lite converter. That is seconds that no run needs, and each of these imports stands in
+    a try of its own.
     """
     finder = _Hider([p for p in packages if p not in sys.modules])
     sys.meta_path.insert(0, finder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun import trained
+from dlrun import feeds, trained
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 from dlrun.report.predictions import check_output, write_predictions
@@ -50,6 +50,10 @@ def predict(
     opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
     output = output or opened.path / "predictions.npz"
     check_output(output)
+    if config.feed not in feeds.GATHERED:
+        raise DlrunError(
+            f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
+        )
     shape = tree_map(tuple, opened.record.get("input_shape", ()))
     inputs = None if source is None else _read_inputs(source, array, shape)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from dlrun import backends
+from dlrun import backends, feeds
 from dlrun.config.instantiate import instantiate
 
 if TYPE_CHECKING:
@@ -14,23 +14,33 @@ if TYPE_CHECKING:
 
 
 class Started(NamedTuple):
-    """What a config's backend, device and data set have become."""
+    """What a config's backend, device, data set and feed have become."""
 
     backend: backends.BackendModule
     device: str
     data: Dataset
+    feed: feeds.Feed
 
 
-def start(config: Config) -> Started:
+def start(config: Config, feed: str = feeds.AUTO) -> Started:
     """Import Keras on the config's backend while the data set is read.
 
+    Args:
+        config: For its backend, device and data set.
+        feed: The feed to have ready, which may need another backend's framework.
+
     Raises:
-        DlrunError: If the backend, the device or the data set can't be had.
+        DlrunError: If the backend, the device, the data set or the feed can't be had.
     """
     import numpy  # noqa: F401 - two threads that import it at once break it
 
+    arguments = {key: value for key, value in config.data.items() if key != "feed"}
+    package = feeds.PACKAGES.get(feed)
+    beside = package if package != config.backend.name else None
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(instantiate, "data", config.data)
+        reading = pool.submit(instantiate, "data", arguments)
+        if beside == "torch":  # which TensorFlow must not come before
+            backends.start_beside("torch")
         backend, device = backends.start(
             config.backend.name,
             kind=config.device.kind,
@@ -39,4 +49,7 @@ def start(config: Config) -> Started:
             seed=config.seed,
             cache=config.backend.compilation_cache,
         )
-        return Started(backend, device, reading.result())
+        if beside == "tensorflow":
+            backends.start_beside("tensorflow")
+        fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
+        return Started(backend, device, reading.result(), fed)

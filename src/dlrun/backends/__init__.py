@@ -95,7 +95,7 @@ class BackendModule(Protocol):
         """Seed again at an epoch's start, as far as that costs no time."""
 
     def feed(self, batches: Batches) -> Any:
-        """The batches in the framework's own pipeline; None where Keras' own is as fast."""
+        """The batches in the form that ``fit()`` takes fastest here, one of :mod:`dlrun.feeds`."""
 
     # For the loops, once Keras is imported:
 
@@ -195,10 +195,7 @@ def start(
     """
     backend = module(name)
     cache_dir = _cache_dir(name) if cache else None
-    for variable, value in backend.environment(
-        kind, precision=precision, cache_dir=cache_dir
-    ).items():
-        os.environ.setdefault(variable, value)
+    _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
     os.environ["KERAS_BACKEND"] = name
     try:
         with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
@@ -219,6 +216,33 @@ def start(
     _seed_numpy(seed)
     backend.seed(seed)
     return backend, device
+
+
+def start_beside(name: str) -> None:
+    """Import a framework beside the one that computes, to feed it.
+
+    It sees no accelerator: TensorFlow would take all the memory of one.
+
+    Args:
+        name: Its backend, not the one that computes.
+
+    Raises:
+        DlrunError: If it can't be imported.
+    """
+    backend = module(name)
+    _set_unless_set(backend.environment("cpu", precision="float32", cache_dir=None))
+    try:
+        with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
+            backend.use_device("cpu:0")
+    except ImportError as error:
+        raise DlrunError(
+            f"{backend.PACKAGE} can't be imported: {error}", hint="see 'dlrun doctor'"
+        ) from error
+
+
+def _set_unless_set(variables: Mapping[str, str]) -> None:
+    for variable, value in variables.items():
+        os.environ.setdefault(variable, value)
 
 
 def _choose_device(name: str, backend: BackendModule, kind: str, index: int | None) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlrun.backends import Stepper
+    from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
 PACKAGE = "jax"
 EXTRA = "jax"
 TRAINS = True
-HIDDEN = ("matplotlib",)
+HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
 COMPILES = {"auto": "xla", "xla": "xla", "eager": "eager"}
 STEPS_PER_EXECUTION = 32  # scanned over in one call: a tenth less time than a call for each
@@ -80,8 +81,11 @@ def seed_epoch(seed: int) -> None:
     """See :func:`seed`."""
 
 
-def feed(batches: object) -> None:
+def feed(batches: Batches) -> Any:
     """See :class:`dlrun.backends.BackendModule`."""
+    from dlrun.feeds.pydataset import pydataset
+
+    return pydataset(batches)
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,12 +1,18 @@
 """NumPy: for evaluation and prediction where no framework's kernels are wanted."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlrun.data.batches import Batches
 
 PACKAGE = "jax"  # Keras computes this backend's convolutions with jax, and imports it at once
 EXTRA = "jax"
 TRAINS = False
-HIDDEN = ("matplotlib",)
+HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
 
 
@@ -44,5 +50,8 @@ def seed_epoch(seed: int) -> None:
     """See :func:`seed`."""
 
 
-def feed(batches: object) -> None:
+def feed(batches: Batches) -> Any:
     """See :class:`dlrun.backends.BackendModule`."""
+    from dlrun.feeds.pydataset import pydataset
+
+    return pydataset(batches)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PACKAGE = "tensorflow"
 EXTRA = "tensorflow"
 TRAINS = True
-HIDDEN = ("matplotlib", "jax")
+HIDDEN = ("matplotlib", "pandas", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
 COMPILES = {"auto": "xla", "xla": "xla", "graph": "graph", "eager": "eager"}
 STEPS_PER_EXECUTION = 1
@@ -75,33 +75,10 @@ def seed_epoch(seed: int) -> None:
 
 
 def feed(batches: Batches) -> Any:
-    """Gather and scale each batch inside ``tf.data``.
+    """See :class:`dlrun.backends.BackendModule`."""
+    from dlrun.feeds.tf_data import tf_data
 
-    A Python generator beside TensorFlow's threads made epochs on two cores 3.8 s or 5.8 s, as it
-    fell out; here only the order comes from Python, once an epoch.
-    """
-    import tensorflow as tf
-
-    split, scale = batches.split, batches.dataset.scale
-    arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
-
-    def scaled(inputs: Any) -> Any:
-        prepared = tf.cast(inputs, tf.float32)
-        return prepared / scale if inputs.dtype.is_integer and scale != 1 else prepared
-
-    def label(labels: Any) -> Any:
-        return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
-
-    def batch(chosen: Any) -> tuple[Any, Any]:
-        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
-        return tf.nest.map_structure(scaled, inputs), tf.nest.map_structure(label, labels)
-
-    order = tf.data.Dataset.from_generator(
-        lambda: iter([batches.order]), output_signature=tf.TensorSpec((None,), tf.int64)
-    )
-    chosen = order.unbatch().batch(batches.batch_size)
-    fed = chosen.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    return fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return tf_data(batches)
 
 
 def _physical(kind: str) -> list[object]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlrun.backends import Stepper
+    from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
-HIDDEN = ("matplotlib", "jax")
+HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
 NOISE: tuple[str, ...] = ()
 COMPILES = {"auto": "eager", "eager": "eager", "graph": "graph"}
 STEPS_PER_EXECUTION = 1
@@ -74,8 +75,11 @@ def seed_epoch(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def feed(batches: object) -> None:
+def feed(batches: Batches) -> Any:
     """See :class:`dlrun.backends.BackendModule`."""
+    from dlrun.feeds.pydataset import pydataset
+
+    return pydataset(batches)
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

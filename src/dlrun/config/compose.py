@@ -29,7 +29,7 @@ from dlrun.config.grammar import adds, apply, choose, config_loader, is_choice, 
 from dlrun.config.options import GROUPS, PACKAGES, SEVERAL
 from dlrun.config.outputs import wrong_outputs
 from dlrun.config.schema import Config, broken_limits
-from dlrun.config.signature import wrong_arguments
+from dlrun.config.signature import unfed, wrong_arguments
 from dlrun.errors import DlrunError, first_line
 
 # What smoke=true types before the user does: three batches of the usual size, once.
@@ -158,7 +158,7 @@ def _finish(
         raise config_error([value_mistake(error.full_key or "", typed, error)]) from error
     assert isinstance(config, Config)
     resolve_modes(config)
-    for key, problem, options in broken_limits(config):
+    for key, problem, options in (*broken_limits(config), *(unfed(config) if training else ())):
         if not training and key.endswith("monitor"):
             continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
@@ -197,7 +197,11 @@ def _apply(config: DictConfig, value: Override) -> list[Mistake]:
                 return [key_mistake(line, key, config)]
         return [value_mistake(key, {key: line}, error)]
     try:
-        problem = other_kind(before, _value_at(config, key))
+        after = _value_at(config, key)
+        if isinstance(before, float) and type(after) is int:
+            # 1 where the option has 0.001: Keras takes no integer for a learning rate.
+            OmegaConf.update(config, key, float(after))
+        problem = other_kind(before, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem and not value.is_delete():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dlrun import feeds
 from dlrun.config.outputs import logged, wrong_outputs
 
 # Keras' dtype policies; quantised ones are for inference and are applied by other means.
@@ -52,8 +53,31 @@ class Task:
 
 
 @dataclass
+class Reproduces:
+    """What an experiment shows: which number of the source material, and when it is reached.
+
+    ``metric`` is a split and a metric, as ``test.accuracy``; ``least`` or ``most`` is its limit.
+    ``loops`` are the training modes to run, ``native_loops`` more of them by backend, ``needs``
+    another experiment whose run it starts from, ``slow`` keeps it out unless it is asked for.
+    """
+
+    system: str = ""
+    prints: str = ""
+    metric: str = "test.accuracy"
+    least: float | None = None
+    most: float | None = None
+    loops: list[str] = field(default_factory=lambda: ["fit", "train_step", "raw"])
+    native_loops: dict[str, Any] = field(default_factory=dict)
+    needs: str | None = None
+    slow: bool = False
+
+
+@dataclass
 class Config:
-    """One run. ``choices`` holds the option chosen in each group."""
+    """One run. ``choices`` holds the option chosen in each group.
+
+    ``data.feed`` is the runner's own key beside the data set's arguments.
+    """
 
     choices: dict[str, str] = field(default_factory=dict)
     name: str | None = None
@@ -67,12 +91,18 @@ class Config:
     runs_dir: str = "runs"
     backend: Backend = field(default_factory=Backend)
     device: Device = field(default_factory=Device)
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=lambda: {"feed": feeds.AUTO})
     task: Task = field(default_factory=Task)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    reproduces: Reproduces | None = None
+
+    @property
+    def feed(self) -> str:
+        """The name of the kind of source that ``fit()`` is given."""
+        return str(self.data.get("feed", feeds.AUTO))
 
 
 def metric_names(config: Config) -> list[str]:
@@ -110,6 +140,7 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         ("precision", PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
         ("task.mode", ("min", "max", "auto")),
+        ("data.feed", feeds.NAMES),
     ):
         if (value := _get(config, key)) not in options:
             yield key, f"must be one of {', '.join(options)}, got {value!r}", options

@@ -11,13 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dlrun import feeds
 from dlrun.config.schema import Config
 
 # Given by the runner, never by a YAML file.
 GIVEN = {
     "model": {"input_shape", "num_classes"},
-    "loop": {"model", "train", "validation", "epochs", "seed", "callbacks", "backend"},
+    "loop": {"model", "train", "validation", "epochs", "seed", "callbacks", "backend", "feed"},
 }
+# Read by the runner itself, never given to the component.
+KEPT = {"data": {"feed"}}
 
 
 def wrong_arguments(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -41,10 +44,23 @@ def wrong_arguments(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]
             continue
         if arguments is None:
             continue
-        takes = tuple(sorted(arguments - GIVEN.get(key, set())))
+        takes = tuple(sorted(arguments - GIVEN.get(key, set()) | KEPT.get(key, set())))
         for name in part:
             if name not in takes and not (name.startswith("_") and name.endswith("_")):
                 yield f"{key}.{name}", f"{target} takes no '{name}'; it takes {_and(takes)}", takes
+
+
+def unfed(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the same of ``data.feed``, where a loop takes no feed and one is chosen."""
+    if config.feed in feeds.GATHERED or config.feed not in feeds.NAMES:
+        return
+    try:
+        arguments = _arguments(str(config.loop.get("_target_")))
+    except LookupError:  # told as the loop's own mistake
+        return
+    if arguments is not None and "feed" not in arguments:
+        loop, of = config.choices.get("loop"), " or ".join(feeds.GATHERED)
+        yield "data.feed", f"loop={loop} gathers its batches itself and takes only {of}", ()
 
 
 @lru_cache

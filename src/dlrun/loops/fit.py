@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -22,6 +22,7 @@ def fit(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     backend: BackendModule,
+    feed: Callable[[Batches], Any] | None = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
 ) -> dict[str, list[float]]:
@@ -35,6 +36,8 @@ def fit(
         seed: With the epoch, decides all that is random in it.
         callbacks: In the order in which they are called.
         backend: The backend in use.
+        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
+            backend's own.
         jit_compile: As in ``keras.Model.compile``.
         steps_per_execution: Batches per compiled call.
 
@@ -44,36 +47,17 @@ def fit(
     if jit_compile != "auto":  # which compile() has resolved for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
+    feed = feed or backend.feed
     history = model.fit(
-        feed(train, backend),
+        feed(train),
         epochs=epochs,
-        validation_data=None if validation is None else feed(validation, backend),
+        validation_data=None if validation is None else feed(validation),
         callbacks=[StartEpoch(train, seed, backend), *callbacks],
         # The order is ours, and so is the progress; Keras would reorder the batches.
         shuffle=False,
         verbose=0,
     )
     return dict(history.history)
-
-
-def feed(batches: Batches, backend: BackendModule) -> Any:
-    """Our batches in the form that Keras takes fastest on this backend."""
-    fed = backend.feed(batches)
-    return BatchSequence(batches) if fed is None else fed
-
-
-class BatchSequence(keras.utils.PyDataset):
-    """Our batches in the form that Keras takes."""
-
-    def __init__(self, batches: Batches) -> None:
-        super().__init__()
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._batches[index]
 
 
 class StartEpoch(keras.callbacks.Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ def train_step(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     backend: BackendModule,
+    feed: Callable[[Batches], Any] | None = None,
     step: Any = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
@@ -41,6 +42,8 @@ def train_step(
         seed: With the epoch, decides all that is random in it.
         callbacks: In the order in which they are called.
         backend: The backend in use.
+        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
+            backend's own.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
             form for this backend.
         jit_compile: As in ``keras.Model.compile``.
@@ -65,6 +68,7 @@ def train_step(
         seed=seed,
         callbacks=callbacks,
         backend=backend,
+        feed=feed,
         jit_compile=jit_compile,
         steps_per_execution=steps_per_execution,
     )

@@ -1,0 +1,38 @@
+"""A ``tf.data.Dataset``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from dlrun.data.batches import Batches
+
+
+def tf_data(batches: Batches) -> tf.data.Dataset:
+    """Gather and scale each batch inside ``tf.data``; only the order comes from Python.
+
+    A Python generator beside TensorFlow's threads made epochs on two cores 3.8 s or 5.8 s, as it
+    fell out; so the order comes once an epoch, and not with each batch.
+    """
+    split, scale = batches.split, batches.dataset.scale
+    arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
+
+    def scaled(inputs: Any) -> Any:
+        prepared = tf.cast(inputs, tf.float32)
+        return prepared / scale if inputs.dtype.is_integer and scale != 1 else prepared
+
+    def label(labels: Any) -> Any:
+        return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
+
+    def batch(chosen: Any) -> tuple[Any, Any]:
+        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
+        return tf.nest.map_structure(scaled, inputs), tf.nest.map_structure(label, labels)
+
+    order = tf.data.Dataset.from_generator(
+        lambda: iter([batches.order]), output_signature=tf.TensorSpec((None,), tf.int64)
+    )
+    chosen = order.unbatch().batch(batches.batch_size)
+    fed = chosen.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return fed.apply(tf.data.experimental.assert_cardinality(len(batches)))

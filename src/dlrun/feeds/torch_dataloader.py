@@ -1,0 +1,53 @@
+"""A ``torch.utils.data.DataLoader``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlrun.data.batches import Batches
+
+
+def torch_dataloader(batches: Batches) -> torch.utils.data.DataLoader:
+    """A data set of tensors under a batch sampler that has our order."""
+    return torch.utils.data.DataLoader(
+        _Samples(batches),
+        batch_sampler=_Order(batches),
+        collate_fn=lambda batch: batch,  # it is one already
+        # It draws a number each epoch, whether it needs one or not: not from the run's generator.
+        generator=torch.Generator(),
+    )
+
+
+class _Samples(torch.utils.data.Dataset):
+    """The samples as tensors, scaled when they are asked for."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return self._batches.samples
+
+    def __getitems__(self, chosen: np.ndarray) -> tuple[Any, Any]:
+        """A whole batch at once, which torch asks for where a data set can."""
+        inputs, labels = keras.tree.map_structure(torch.from_numpy, self._batches.prepare(chosen))
+        return inputs, labels
+
+
+class _Order(torch.utils.data.Sampler):
+    """The samples of each batch, in the epoch's order."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self._batches.chosen, range(len(self._batches)))

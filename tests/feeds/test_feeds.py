@@ -1,0 +1,271 @@
+"""What ``fit()`` reads from: every kind of source, on every backend, with the same curves."""
+
+import csv
+import json
+import sys
+
+import pytest
+
+from conftest import Dlrun
+from dlrun import feeds
+from dlrun.config.compose import compose
+from dlrun.errors import DlrunError
+
+BACKENDS = ("jax", "tensorflow", "torch")
+PACKAGES = {feed: package for feed, package in feeds.PACKAGES.items() if package}
+
+# Dropout tells whether a feed draws from the run's generators; 300 samples leave a smaller batch.
+SETTINGS = ("model=mnist_mlp_dropout", "epochs=2", "data.limit=300")
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+# Every feed in one process, over two inputs and two labels, with what makes each one different.
+SCRIPT = """
+import json
+import numpy as np
+from dlrun import backends, feeds
+
+backends.start_beside("torch")
+backends.start("jax", kind="cpu", index=None, precision="float32", seed=0)
+backends.start_beside("tensorflow")
+import keras, tensorflow, torch
+from dlrun.data.batches import Batches
+from dlrun.data.dataset import Dataset, Split
+
+place = np.arange(10)
+pixels = np.random.default_rng(0).integers(256, size=(10, 3, 2)).astype(np.uint8)
+split = Split(
+    {"pixels": pixels, "size": place[:, None] / 3},
+    {"number": place[:, None] / 1, "kind": place.astype(np.uint8)},
+)
+data = Dataset(split, split, split, num_classes={"number": 1, "kind": 10}, scale=255)
+KINDS = {
+    "tf_data": tensorflow.data.Dataset,
+    "torch_dataloader": torch.utils.data.DataLoader,
+}
+
+def batches_of(source):
+    if isinstance(source, keras.utils.PyDataset):
+        return [source[index] for index in range(len(source))]
+    return list(source)
+
+def same(ours, theirs):
+    theirs = np.asarray(theirs)
+    return theirs.dtype == ours.dtype and np.array_equal(theirs, ours)
+
+found = {}
+for name in feeds.PACKAGES:
+    batches = Batches(data, split, 4, seed=1)
+    source = feeds.named(name)(batches)
+    found[name] = [isinstance(source, KINDS.get(name, keras.utils.PyDataset)), len(source)]
+    for epoch in (0, 1):
+        batches.start_epoch(epoch)
+        expected = [batches[index] for index in range(len(batches))]
+        given = batches_of(source)
+        found[name].append(len(given))
+        for ours, theirs in zip(expected, given):
+            equal = keras.tree.map_structure(same, ours, tuple(theirs))
+            found[name] += keras.tree.flatten(equal)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory):
+    """From a backend and a feed to what its run logged, run when a test first asks for it."""
+    dlrun = Dlrun(tmp_path_factory.mktemp("feeds"))
+    seen = {}
+
+    def curve(backend, feed):
+        if (backend, feed) not in seen:
+            choice = (f"backend={backend}", f"data.feed={feed}")
+            done = dlrun("train", *choice, *SETTINGS, "--json", "--quiet")
+            assert (done.returncode, done.stderr) == (0, "")
+            result = json.loads(done.stdout)
+            with (dlrun.path(result) / "metrics.csv").open(encoding="utf-8") as rows:
+                logged = [[float(row[c]) for c in COLUMNS] for row in csv.DictReader(rows)]
+            seen[backend, feed] = [*logged, list(result["test"].values())]
+        return seen[backend, feed]
+
+    return curve
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("feed", feeds.PACKAGES)
+def test_curves_are_the_same_from_every_source_on_every_backend(curves, backend, feed):
+    curve = curves(backend, feed)
+    assert curve[0] != curve[1]
+    for ours, auto in zip(curve, curves(backend, feeds.AUTO), strict=True):
+        assert ours == pytest.approx(auto, rel=1e-6)
+
+
+def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
+    done = dlrun("-c", SCRIPT, command=[sys.executable])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found) == list(feeds.PACKAGES)
+    epoch = [3, *[True] * 3 * 4]  # batches, and each one's two inputs and two labels
+    for name, seen in found.items():
+        assert seen == [True, 3, *epoch, *epoch], name
+
+
+@pytest.mark.parametrize("feed", PACKAGES)
+def test_several_inputs_and_outputs_are_fed(dlrun, feed):
+    settings = ("model=ticket_classifier", "data.vocabulary_size=100", "epochs=1")
+    losses = [
+        dlrun.json("train", *settings, f"data.feed={name}")["train"] for name in (feeds.AUTO, feed)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_own_train_step_is_fed(dlrun):
+    settings = ("loop=train_step", "smoke=true")
+    losses = [
+        dlrun.json("train", *settings, f"data.feed={name}")["train"] for name in ("auto", "pandas")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_feed_is_in_the_config_of_every_data_set():
+    assert compose([]).data["feed"] == "auto"
+    for data in ("mnist", "blobs", "tickets"):
+        config = compose([f"data={data}", "data.feed=tf_data"])
+        assert (config.feed, config.choices["data"]) == ("tf_data", data)
+    assert compose(["experiment=data_sources"]).feed == "tf_data"
+
+
+def test_feed_that_there_is_not_is_told_with_the_nearest():
+    with pytest.raises(DlrunError) as raised:
+        compose(["data.feed=panda"])
+    assert raised.value.message == (
+        "data.feed=panda: must be one of auto, numpy, pandas, tf_data, torch_dataloader,"
+        " pydataset, got 'panda'"
+    )
+    assert raised.value.hint == "did you mean data.feed=pandas?"
+
+
+def test_no_feed_costs_a_run_an_import_that_does_not_need_it(dlrun):
+    done, imported = dlrun.traced("train", "backend=jax", "smoke=true")
+    assert done.returncode == 0
+    assert not imported & {"pandas", "tensorflow", "torch"}
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize("feed", ["pandas", "tf_data", "torch_dataloader", "pydataset"])
+def test_raw_loop_refuses_what_it_would_not_read_from(dlrun, feed):
+    done, imported = dlrun.traced("train", "loop=raw", f"data.feed={feed}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"error: data.feed={feed}: loop=raw gathers its batches itself and takes only auto or numpy"
+    ]
+    assert "keras" not in imported
+    assert not (dlrun.cwd / "runs").exists()
+
+
+def test_raw_loop_takes_arrays(dlrun):
+    assert dlrun.json("train", "loop=raw", "data.feed=numpy", "smoke=true")["loop"] == "raw"
+
+
+OWN_LOOPS = """
+from dlrun.loops.fit import fit
+
+def gathers(model, train, validation, *, epochs, seed, callbacks, backend):
+    return fit(model, train, validation, epochs=epochs, seed=seed, callbacks=callbacks,
+               backend=backend)
+
+def passes_on(**given):
+    print("fed by", given["feed"].__name__)
+    return fit(**given)
+"""
+
+
+def test_loop_of_ones_own_is_fed_if_it_takes_a_feed(dlrun):
+    (dlrun.cwd / "own_loops.py").write_text(OWN_LOOPS, encoding="utf-8")
+    (dlrun.cwd / "configs/loop").mkdir(parents=True)
+    for name in ("gathers", "passes_on"):
+        (dlrun.cwd / f"configs/loop/{name}.yaml").write_text(f"_target_: own_loops.{name}\n")
+    assert dlrun("train", "loop=gathers", "smoke=true").returncode == 0
+    refused = dlrun("train", "loop=gathers", "data.feed=pandas")
+    assert refused.returncode == 2
+    assert "data.feed=pandas: loop=gathers gathers its batches itself" in refused.stderr
+    passed = dlrun("train", "loop=passes_on", "data.feed=pandas", "smoke=true")
+    assert passed.returncode == 0
+    assert "fed by pandas" in passed.stderr.splitlines()
+
+
+# What an interpreter sees that has none of the packages that a feed may need.
+WITHOUT = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_spec(name, path=None, target=None):
+    return None if name in ("pandas", "tensorflow", "torch") else find(name, path, target)
+
+PathFinder.find_spec = find_spec
+"""
+
+
+@pytest.fixture
+def without(dlrun):
+    """The environment of such an interpreter."""
+    (dlrun.cwd / "sitecustomize.py").write_text(WITHOUT, encoding="utf-8")
+    return {"PYTHONPATH": str(dlrun.cwd)}
+
+
+@pytest.mark.parametrize(("feed", "package"), PACKAGES.items())
+def test_missing_package_is_told_before_anything_starts(dlrun, without, feed, package):
+    done, imported = dlrun.traced("train", f"data.feed={feed}", env=without)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"error: data.feed={feed}: {package} is not installed",
+        "",
+        f"hint: pip install 'dlrun[{package}]', or data.feed=auto",
+    ]
+    assert not imported & {"keras", "jax"}
+    assert not (dlrun.cwd / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("feed", "package", "told"),
+    [
+        ("pandas", "pandas", "data.feed=pandas can't be imported: no C extension"),
+        ("tf_data", "tensorflow", "tensorflow can't be imported: no C extension"),
+        ("torch_dataloader", "torch", "torch can't be imported: no C extension"),
+    ],
+)
+def test_broken_package_is_told_before_a_run_begins(dlrun, feed, package, told):
+    (dlrun.cwd / package).mkdir()
+    (dlrun.cwd / package / "__init__.py").write_text("raise ImportError('no C extension')\n")
+    environment = {"PYTHONPATH": str(dlrun.cwd)}
+    done = dlrun("train", f"data.feed={feed}", "smoke=true", env=environment)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"error: {told}"
+    assert not (dlrun.cwd / "runs").exists()
+
+
+# Evaluation and prediction
+
+
+def test_evaluation_is_fed_by_any_source_too(trained, dlrun):
+    run = trained.run("jax")
+    losses = [
+        dlrun.json("evaluate", run, "backend=numpy", "data.limit=300", f"data.feed={feed}")
+        for feed in (feeds.AUTO, *PACKAGES)
+    ]
+    assert len({evaluated["metrics"]["loss"] for evaluated in losses}) == 1
+
+
+def test_evaluation_needs_no_package_that_training_was_fed_by(dlrun, without):
+    trained = dlrun.json("train", "smoke=true", "data.feed=pandas", env={"PYTHONPATH": ""})
+    evaluated = dlrun.json("evaluate", "latest", env=without)
+    assert evaluated["metrics"] == pytest.approx(trained["test"])
+
+
+def test_prediction_refuses_a_feed(trained, dlrun):
+    done = dlrun("predict", trained.run("jax"), "data.feed=pandas", "--output", "p.npz")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: data.feed=pandas: predict gathers its batches itself",
+    )
