@@ -1,0 +1,67 @@
+"""Every training mode with every kind of model on every backend: they learn, and take one path."""
+
+import functools
+
+import pytest
+
+from trainings import BACKENDS, worker
+
+MODELS = ("mnist_mlp", "mnist_mlp_dropout", "own_mlp")  # Sequential, Functional, subclassed
+MODES = ("fit", "train_step", "raw")
+
+OWN_MLP = """
+import keras
+from dlrun.models.mnist_subclassed import OwnDense, OwnDropout
+
+class OwnMlp(keras.Model):
+    def __init__(self, input_shape, num_classes):
+        super().__init__(name="own_mlp")
+        self.flatten = keras.layers.Flatten()
+        self.hidden = OwnDense(256)
+        self.dropout = OwnDropout(0.3)
+        self.logits = OwnDense(num_classes, dtype="float32")
+
+    def call(self, inputs, training=False):
+        x = keras.ops.relu(self.hidden(self.flatten(inputs)))
+        return self.logits(self.dropout(x, training=training))
+"""
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    """The rows of one training, trained when first asked for."""
+    place = tmp_path_factory.mktemp("modes")
+    (place / "my_models.py").write_text(OWN_MLP)
+    (place / "configs" / "model").mkdir(parents=True)
+    (place / "configs" / "model" / "own_mlp.yaml").write_text("_target_: my_models.OwnMlp\n")
+
+    @functools.cache
+    def train(backend, model, loop):
+        # On tensorflow fit compiles to a graph without XLA; this is raw compiled alike.
+        alike = ["loop.compile=graph"] if (backend, loop) == ("tensorflow", "raw") else []
+        return worker(backend).train(
+            place, f"model={model}", f"loop={loop}", "epochs=2", "data.limit=2000", *alike
+        )["rows"]
+
+    return train
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("loop", MODES)
+def test_every_mode_learns_with_every_kind_of_model(train, backend, model, loop):
+    first, last = train(backend, model, loop)
+    assert last["loss"] < 0.7 * first["loss"]
+    assert last["val_loss"] < first["val_loss"]
+    assert last["val_accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("loop", ["train_step", "train_step_own_loss", "raw"])
+def test_every_mode_takes_the_steps_of_fit(train, backend, model, loop):
+    for row, expected in zip(
+        train(backend, model, loop), train(backend, model, "fit"), strict=True
+    ):
+        for name in ("loss", "val_loss"):
+            assert row[name] == pytest.approx(expected[name], rel=1e-6)

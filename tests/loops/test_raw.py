@@ -1,0 +1,224 @@
+"""The loop written out keeps what Keras promises callbacks, and what dlrun promises its users."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from conftest import COMMAND
+from trainings import BACKENDS, Refused, worker
+
+SMALL = ("model.units=16", "data.limit=1000")
+
+CALLBACKS = """
+import json, sys, time
+import keras
+import numpy as np
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self, path, stop_at=None):
+        super().__init__()
+        self.path, self.stop_at, self.seen = path, stop_at, []
+
+    def on_train_end(self, logs=None):
+        self.seen.append(["on_train_end", None, sorted(logs or {})])
+        params = {name: self.params[name] for name in ("epochs", "steps")}
+        open(self.path, "w").write(json.dumps({"seen": self.seen, "params": params}))
+
+def _numbered(hook):
+    def record(self, number, logs=None):
+        self.seen.append([hook, number, sorted(logs or {})])
+        if hook == "on_train_batch_end" and number == self.stop_at:
+            self.model.stop_training = True
+    return record
+
+def _plain(hook):
+    return lambda self, logs=None: self.seen.append([hook, None, sorted(logs or {})])
+
+for hook in dir(keras.callbacks.Callback):
+    # The last two only pass on to the hooks of train batches, in Keras itself.
+    if not hook.startswith("on_") or hook in ("on_train_end", "on_batch_begin", "on_batch_end"):
+        continue
+    numbered = "batch" in hook or "epoch" in hook
+    setattr(Recorder, hook, (_numbered if numbered else _plain)(hook))
+
+class Rate(keras.callbacks.Callback):
+    def __init__(self, path, rate):
+        super().__init__()
+        self.path, self.rate = path, rate
+
+    def on_train_begin(self, logs=None):
+        self.before = self.model.get_weights()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = self.rate
+
+    def on_train_end(self, logs=None):
+        moved = [np.abs(a - b).max() for a, b in zip(self.before, self.model.get_weights())]
+        open(self.path, "w").write(json.dumps(float(max(moved))))
+
+class Sleeper(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 3):
+            print("asleep", file=sys.stderr, flush=True)
+            time.sleep(1.5)
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "my_callbacks.py").write_text(CALLBACKS)
+    (tmp_path / "configs" / "callbacks").mkdir(parents=True)
+    for name, more in (
+        ("recorder", "  path: seen.json\n  stop_at: null\n"),
+        ("rate", "  path: moved.json\n  rate: 0.0\n"),
+        ("sleeper", ""),
+    ):
+        text = f"{name}:\n  _target_: my_callbacks.{name.capitalize()}\n{more}"
+        (tmp_path / "configs" / "callbacks" / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def recorded(place, backend, loop, *overrides):
+    result = worker(backend).train(
+        place, f"loop={loop}", "+callbacks=recorder", "epochs=2", *SMALL, *overrides
+    )
+    return result, json.loads((place / "seen.json").read_text())
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_hook_fires_as_in_fit(place, backend):
+    _, fit = recorded(place, backend, "fit")
+    _, raw = recorded(place, backend, "raw")
+    assert raw["params"] == fit["params"] == {"epochs": 2, "steps": 8}
+    assert raw["seen"] == fit["seen"]
+    batches = [number for hook, number, _ in raw["seen"] if hook == "on_train_batch_end"]
+    assert batches == [*range(8), *range(8)]
+    assert {hook for hook, *_ in raw["seen"]} == {
+        f"on_{what}_{when}"
+        for what in ("train", "epoch", "train_batch", "test", "test_batch")
+        for when in ("begin", "end")
+    }
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_stop_in_mid_epoch_stops_there(place, backend):
+    _, fit = recorded(place, backend, "fit", "callbacks.recorder.stop_at=3")
+    result, raw = recorded(place, backend, "raw", "callbacks.recorder.stop_at=3")
+    assert [n for hook, n, _ in raw["seen"] if hook == "on_train_batch_end"] == [0, 1, 2, 3]
+    assert (result["epochs"], result["stopped_by"]) == (1, "callback")
+    train = [one for one in raw["seen"] if "test" not in one[0]]
+    assert train == [one for one in fit["seen"] if "test" not in one[0]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_learning_rate_set_before_a_batch_is_obeyed(place, backend):
+    moved = {}
+    for rate in (0.0, 0.01):
+        overrides = (f"callbacks.rate.rate={rate}", "epochs=1", *SMALL)
+        worker(backend).train(place, "loop=raw", "+callbacks=rate", *overrides)
+        moved[rate] = json.loads((place / "moved.json").read_text())
+    assert moved[0.0] == 0
+    assert moved[0.01] > 0.01
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+class TestCallbacks:
+    def test_early_stopping(self, place, backend):
+        result = worker(backend).train(
+            place,
+            "loop=raw",
+            "callbacks.early_stopping.min_delta=100",
+            "callbacks.early_stopping.patience=1",
+            "epochs=5",
+            *SMALL,
+        )
+        assert (result["stopped_by"], len(result["rows"])) == ("early_stopping", 2)
+
+    def test_reduce_lr_on_plateau(self, place, backend):
+        rows = worker(backend).train(
+            place,
+            "loop=raw",
+            "+callbacks=reduce_lr_on_plateau",
+            "+callbacks.reduce_lr_on_plateau.min_delta=100",
+            "~callbacks.early_stopping",
+            "epochs=4",
+            *SMALL,
+        )["rows"]
+        rates = [row["learning_rate"] for row in rows]
+        assert rates[0] == pytest.approx(1e-3)
+        assert rates[-1] < 0.05 * rates[0]
+
+    def test_learning_rate_scheduler_and_csv(self, place, backend):
+        rows = worker(backend).train(
+            place, "loop=raw", "+callbacks=learning_rate_scheduler", "epochs=3", *SMALL
+        )["rows"]
+        assert [row["epoch"] for row in rows] == [1, 2, 3]
+        rates = [row["learning_rate"] for row in rows]
+        assert rates == pytest.approx([1e-3, 9e-4, 8.1e-4], rel=1e-5)
+        assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(rows[0])
+
+    def test_terminate_on_nan(self, place, backend):
+        with pytest.raises(Refused, match=r"the loss is (nan|inf) in epoch 1") as told:
+            worker(backend).train(
+                place,
+                "loop=raw",
+                "+callbacks=terminate_on_nan",
+                "optimizer=sgd",
+                "optimizer.learning_rate=1e30",
+                "epochs=3",
+                *SMALL,
+            )
+        assert told.value.exit_code == 1
+        [table] = place.glob("runs/*/*/metrics.csv")
+        assert len(table.read_text().splitlines()) == 2  # the heading, and no second epoch
+
+
+def test_an_interrupt_in_mid_epoch_leaves_the_last_epoch(dlrun, place):
+    process = subprocess.Popen(
+        [COMMAND, "train", "backend=jax", "loop=raw", "+callbacks=sleeper", "epochs=9", *SMALL],
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert any("asleep" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert dlrun.record(dlrun.only_run())["status"] == "interrupted"
+    evaluated = dlrun.json("evaluate", "latest", "--checkpoint", "last", "backend=jax")
+    assert evaluated["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "wanted", "there"),
+    [("torch", "xla", "auto, eager, graph"), ("jax", "graph", "auto, xla, eager")],
+)
+def test_what_a_backend_does_not_compile_is_refused(dlrun, backend, wanted, there):
+    done = dlrun("train", f"backend={backend}", "loop=raw", f"loop.compile={wanted}")
+    assert (done.returncode, done.stdout) == (2, "")
+    [error] = [line for line in done.stderr.splitlines() if "error:" in line]
+    has = error.partition(f"loop.compile={wanted}: backend '{backend}' has ")[2]
+    assert sorted(has.split(", ")) == sorted(there.split(", "))
+    assert "Traceback" not in done.stderr
+    assert not (dlrun.cwd / "runs").exists()
+
+
+def test_eager_tells_that_nothing_is_compiled(dlrun):
+    overrides = ("backend=torch", "loop=raw", "smoke=true")
+    eager = dlrun("train", *overrides, "loop.compile=eager")
+    assert eager.returncode == 0
+    assert "nothing is compiled" in eager.stderr
+    assert "nothing is compiled" not in dlrun("train", *overrides).stderr

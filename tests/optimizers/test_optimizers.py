@@ -1,0 +1,62 @@
+"""Optimizers of torch.optim and optax under both kinds of loop."""
+
+import pytest
+
+from trainings import worker
+
+SMALL = ("model.units=32", "data.limit=2000", "epochs=3")
+OPTIMIZERS = (
+    ("torch", "torch_sgd", 0.01),
+    ("torch", "torch_adamw", 0.001),
+    ("jax", "optax_sgd", 0.01),
+    ("jax", "optax_adamw", 0.001),
+)
+
+
+@pytest.mark.parametrize(("backend", "optimizer", "rate"), OPTIMIZERS)
+@pytest.mark.parametrize("loop", ["fit", "raw"])
+def test_it_trains_at_the_scheduled_rate_and_can_be_evaluated(
+    tmp_path, backend, optimizer, rate, loop
+):
+    result = worker(backend).train(
+        tmp_path,
+        *SMALL,
+        f"optimizer={optimizer}",
+        f"loop={loop}",
+        "+callbacks=learning_rate_scheduler",
+        "callbacks.learning_rate_scheduler.schedule.decay_rate=0.5",
+    )
+    rows = result["rows"]
+    rates = [row["learning_rate"] for row in rows]
+    assert rates == pytest.approx([rate, rate / 2, rate / 4], rel=1e-5)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    evaluated = worker(backend).evaluate(tmp_path, result["path"])
+    assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("loop", ["fit", "raw"])
+@pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
+def test_the_scheduled_rate_is_the_one_it_steps_with(tmp_path, backend, optimizer, loop):
+    def losses(name):
+        rows = worker(backend).train(
+            tmp_path,
+            *SMALL,
+            f"optimizer={name}",
+            f"loop={loop}",
+            "+callbacks=learning_rate_scheduler",
+            "callbacks.learning_rate_scheduler.schedule.decay_rate=0.5",
+        )["rows"]
+        return [row[name] for row in rows for name in ("loss", "val_loss")]
+
+    assert losses(optimizer) == pytest.approx(losses("sgd"), rel=1e-5)
+
+
+@pytest.mark.parametrize(("backend", "optimizer"), [("jax", "torch_sgd"), ("torch", "optax_adamw")])
+def test_another_backend_refuses_it_in_one_line(dlrun, backend, optimizer):
+    done = dlrun("train", f"backend={backend}", f"optimizer={optimizer}")
+    assert done.returncode in (1, 2)
+    [error] = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert "optimizer" in error
+    assert f"this is '{backend}'" in error
+    assert "Traceback" not in done.stderr
+    assert not (dlrun.cwd / "runs").exists()

@@ -1,0 +1,148 @@
+"""Trainings in a process of each backend that stays: it starts in seconds and trains in one.
+
+Run as a script, this file is that process. It does nothing but what ``dlrun`` does.
+"""
+
+import atexit
+import csv
+import functools
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+BACKENDS = ("jax", "tensorflow", "torch")
+TIMEOUT_SECONDS = 240
+
+
+class Refused(Exception):  # noqa: N818 - as the user reads it
+    """dlrun told the user of an error."""
+
+    def __init__(self, message: str, hint: str | None, exit_code: int) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.exit_code = message, hint, exit_code
+
+
+class Worker:
+    """A process of one backend."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, backend],
+            # Two torch processes of two threads each on two cores are four times slower.
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        atexit.register(self.close)
+
+    def train(self, cwd: Path, *overrides: str) -> dict:
+        """``dlrun train``: the result, the rows of ``metrics.csv`` and the log.
+
+        Raises:
+            Refused: Where it would end with a line that begins with ``error:``.
+        """
+        result = self._ask(cwd, "train", [f"backend={self.backend}", *overrides])
+        run = cwd / result["run_dir"]
+        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return {**result, "path": run, "rows": rows, "log": (run / "dlrun.log").read_text()}
+
+    def evaluate(self, cwd: Path, run: Path, *overrides: str, **options: str) -> dict:
+        """``dlrun evaluate``: the result."""
+        overrides = (f"backend={self.backend}", *overrides)
+        return self._ask(cwd, "evaluate", [str(run), list(overrides), options])
+
+    def run(self, cwd: Path, script: str) -> dict:
+        """What a script has put into the mapping ``found``, once the backend is started."""
+        return self._ask(cwd, "run", [self.backend, script])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _ask(self, cwd: Path, verb: str, arguments: list) -> dict:
+        self._process.stdin.write(json.dumps([str(cwd), verb, arguments]) + "\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT_SECONDS)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            self._process.kill()
+            worker.cache_clear()  # the next test starts another
+            self._errors.seek(0)
+            raise AssertionError(f"the process ended, or hung: {self._errors.read().decode()}")
+        kind, value = json.loads(line)
+        if kind == "refused":
+            raise Refused(**value)
+        assert kind == "done", value
+        return value
+
+
+@functools.cache
+def worker(backend: str) -> Worker:
+    """The process of a backend, started when first asked for."""
+    return Worker(backend)
+
+
+def _train(*overrides):
+    from dlrun.train import train
+
+    return train(overrides, quiet=True)
+
+
+def _evaluate(run, overrides, options):
+    from dlrun.evaluate import evaluate
+
+    return evaluate(run, overrides, **options)[0]
+
+
+def _run(backend, script):
+    from dlrun import backends
+
+    module, _ = backends.start(backend, kind="cpu", index=None, precision="float32", seed=0)
+    names = {"backend": module, "found": {}}
+    exec(compile(script, "script", "exec"), names)
+    return names["found"]
+
+
+def _answer(cwd, verb, arguments):
+    from dlrun.errors import DlrunError
+
+    # Another directory is another user: of its modules none is known.
+    if Path.cwd() != Path(cwd):
+        here = str(Path.cwd())
+        sys.path[:] = [place for place in sys.path if place != here]
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(f"{here}/"):
+                del sys.modules[name]
+        os.chdir(cwd)
+    try:
+        return "done", {"train": _train, "evaluate": _evaluate, "run": _run}[verb](*arguments)
+    except DlrunError as error:
+        fields = {name: getattr(error, name) for name in ("message", "hint", "exit_code")}
+        return "refused", fields
+    except BaseException:
+        return "failed", traceback.format_exc()
+
+
+def _serve():
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    os.chdir(tempfile.gettempdir())
+    for line in sys.stdin:
+        print(json.dumps(_answer(*json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
