@@ -118,10 +118,11 @@ def _train_step(
     import torch
 
     inputs, targets = step.prepared(model, inputs, targets)
-    model.zero_grad()
+    weights = model.trainable_weights
+    for weight in weights:  # zero_grad() knows those of Keras' own layers only
+        weight.value.grad = None
     outputs, loss = forward(model, step, inputs, targets, training=True)
     model.optimizer.scale_loss(loss).backward()
-    weights = model.trainable_weights
     with torch.no_grad():
         gradients = step.changed(model.optimizer, [w.value.grad for w in weights])
         model.optimizer.apply(gradients, weights)
