@@ -1,0 +1,1 @@
+"""The commands, one file each: what may be typed, and what is printed."""

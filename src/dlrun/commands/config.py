@@ -1,0 +1,23 @@
+"""``dlrun config``."""
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.terminal import print_result, reported
+
+
+def config(
+    overrides: Overrides = None, config_dir: ConfigDir = None, as_json: Json = False
+) -> None:
+    """Print the config that a run would have; nothing is trained or imported.
+
+    \b
+    Examples:
+      dlrun config model=mnist_mlp model.units=256
+      dlrun config experiment=first_network --json
+    """
+    with reported() as out:
+        from dataclasses import asdict
+
+        from dlrun.config.compose import compose, to_yaml
+
+        composed = compose(overrides or [], config_dir=config_dir)
+        print_result(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())

@@ -1,0 +1,31 @@
+"""``dlrun list``."""
+
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, one_of
+from dlrun.terminal import print_result, reported
+
+
+def list(
+    group: Annotated[str | None, typer.Argument(help="One group, such as model.")] = None,
+    config_dir: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the options that there are to choose from, by group.
+
+    \b
+    Examples:
+      dlrun list
+      dlrun list model
+    """
+    with reported() as out:
+        from dlrun.config.options import list_options
+        from dlrun.report.tables import options_table
+
+        options = list_options(config_dir)
+        if group is not None:
+            one_of("group", group, tuple(options))
+            options = {group: options[group]}
+        print_result(out, options, as_json, options_table)

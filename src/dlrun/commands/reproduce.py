@@ -1,0 +1,48 @@
+"""``dlrun reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, RunsDir
+from dlrun.terminal import print_result, reported
+
+
+def reproduce(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="By name; by default all that are not slow.")
+    ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="May be given again; by default all that can train.")
+    ] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Also those of more than minutes.")] = False,
+    output: Annotated[Path, typer.Option(help="The table, as Markdown.")] = Path("RESULTS.md"),
+    runs_dir: RunsDir = Path("runs"),
+    config_dir: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Run the experiments of the source material, and write what they got into a table.
+
+    What this version of dlrun has run already, in RUNS_DIR/reproduce, is not run again.
+
+    \b
+    Examples:
+      dlrun reproduce
+      dlrun reproduce first_network linear_classifier --backend jax
+    """
+    with reported() as out:
+        from dlrun.report.tables import reproduction_line
+        from dlrun.reproduce import reproduce as run
+
+        result = run(
+            experiments or (),
+            chosen=backend or (),
+            slow=slow,
+            output=output,
+            runs_dir=runs_dir,
+            config_dir=config_dir,
+        )
+        print_result(out, result, as_json, reproduction_line)
+    if result["not_reached"]:
+        raise typer.Exit(1)

@@ -1,0 +1,34 @@
+"""``dlrun summary``."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.terminal import print_result, reported
+
+
+def summary(
+    overrides: Overrides = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the model's graph, as .png, .svg or .pdf.")
+    ] = None,
+    config_dir: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Print a model's layers, their output shapes and parameters; nothing is trained.
+
+    \b
+    Examples:
+      dlrun summary model=mnist_convnet
+      dlrun summary model.units=64 --plot model.png
+    """
+    with reported() as out:
+        from dlrun.summary import summary as run_summary
+
+        result, layers = run_summary(overrides or [], config_dir=config_dir, plot=plot)
+        print_result(out, result, as_json, lambda _: layers)
+        if plot is not None:
+            logging.getLogger("dlrun").info("plot   %s", plot)

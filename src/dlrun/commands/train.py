@@ -1,0 +1,37 @@
+"""``dlrun train``."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet
+from dlrun.terminal import print_result, reported
+
+
+def train(
+    overrides: Overrides = None,
+    export_keras: Annotated[
+        bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
+    ] = False,
+    config_dir: ConfigDir = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model, keep its best epoch, and evaluate it on the test split.
+
+    \b
+    Examples:
+      dlrun train backend=jax model=mnist_mlp
+      dlrun train experiment=first_network backend=torch
+      dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
+      dlrun train smoke=true --json
+    """
+    with reported(quiet) as out:
+        from dlrun.report.tables import train_table
+        from dlrun.train import train as run
+
+        typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
+        result = run(typed, config_dir=config_dir, quiet=quiet)
+        print_result(out, result, as_json, train_table)
+        logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
