@@ -21,7 +21,7 @@ def classifier(tmp_path_factory):
 
 
 def weights(run: Path, epoch: int) -> dict[str, np.ndarray]:
-    saved = checkpoint.read(checkpoint.path_of(run / "checkpoints", epoch))
+    saved = checkpoint.read(checkpoint.path_of(run / "checkpoints", checkpoint.Position(epoch)))
     return {variable.path: variable.value for variable in saved.model}
 
 

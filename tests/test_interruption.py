@@ -46,16 +46,18 @@ def read_until(process, words):
 @pytest.mark.parametrize(
     ("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
+@pytest.mark.parametrize("loop", ["fit", "raw"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, signum, exit_code):
-    process = start("train", f"backend={backend}", "--json", *ENDLESS)
+def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, loop, signum, exit_code):
+    process = start("train", f"backend={backend}", f"loop={loop}", "--json", *ENDLESS)
     read_until(process, "epoch  1/1000")
     process.send_signal(signum)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (exit_code, "")
     assert "Traceback" not in stderr
     run = dlrun.only_run()
-    assert f"interrupted; {run.relative_to(dlrun.cwd)} keeps the checkpoint" in stderr
+    assert "interrupted; the newest checkpoint is of epoch" in stderr
+    assert f"go on  dlrun resume {run.relative_to(dlrun.cwd)}" in stderr
     record = dlrun.record(run)
     assert (record["status"], record["stopped_by"]) == ("interrupted", f"signal {int(signum)}")
     # Nothing is half written, and checkpoints and table are of the same epochs.

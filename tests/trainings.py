@@ -7,6 +7,7 @@ import atexit
 import csv
 import functools
 import json
+import logging
 import os
 import select
 import subprocess
@@ -50,7 +51,14 @@ class Worker:
         Raises:
             Refused: Where it would end with a line that begins with ``error:``.
         """
-        result = self._ask(cwd, "train", [f"backend={self.backend}", *overrides])
+        return self._told(cwd, self._ask(cwd, "train", [f"backend={self.backend}", *overrides]))
+
+    def resume(self, cwd: Path, run: Path, *overrides: str) -> dict:
+        """``dlrun resume``, likewise."""
+        overrides = (f"backend={self.backend}", *overrides)
+        return self._told(cwd, self._ask(cwd, "resume", [str(run), list(overrides)]))
+
+    def _told(self, cwd: Path, result: dict) -> dict:
         run = cwd / result["run_dir"]
         with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -101,6 +109,12 @@ def _train(*overrides):
     return train(overrides, quiet=True)
 
 
+def _resume(run, overrides):
+    from dlrun.resume import resume
+
+    return resume(run, overrides, runs_dir=Path("runs"), quiet=True)
+
+
 def _evaluate(run, overrides, options):
     from dlrun.evaluate import evaluate
 
@@ -128,7 +142,8 @@ def _answer(cwd, verb, arguments):
                 del sys.modules[name]
         os.chdir(cwd)
     try:
-        return "done", {"train": _train, "evaluate": _evaluate, "run": _run}[verb](*arguments)
+        verbs = {"train": _train, "resume": _resume, "evaluate": _evaluate, "run": _run}
+        return "done", verbs[verb](*arguments)
     except DlrunError as error:
         fields = {name: getattr(error, name) for name in ("message", "hint", "exit_code")}
         return "refused", fields
@@ -140,6 +155,7 @@ def _serve():
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     os.chdir(tempfile.gettempdir())
+    logging.getLogger("dlrun").setLevel(logging.INFO)  # as the command does
     for line in sys.stdin:
         print(json.dumps(_answer(*json.loads(line))), file=answers, flush=True)
 

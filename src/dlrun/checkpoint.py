@@ -8,12 +8,13 @@ backend can read it.
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,26 @@ from dlrun.errors import DlrunError
 
 FORMAT = 1
 ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
-_PREFIX = "epoch-"
+PARTS = ("model", "optimizer", "metrics", "random")
+
+
+class Position(NamedTuple):
+    """How far training has come.
+
+    Args:
+        epochs: Whole epochs.
+        steps: Steps of the epoch after them.
+    """
+
+    epochs: int
+    steps: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"step {self.steps} of epoch {self.epochs + 1}"
+            if self.steps
+            else f"epoch {self.epochs}"
+        )
 
 
 @dataclass(frozen=True)
@@ -39,16 +59,23 @@ class Variable:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on, as it was at the end of an epoch."""
+    """All that a run needs to go on, as it was at the end of an epoch or between two steps.
+
+    ``metrics`` and ``random``, the running metrics and the state of the framework's own generator,
+    are empty at the end of an epoch, as the next one sets them anew.
+    """
 
     model: list[Variable]
     optimizer: list[Variable]
+    metrics: list[Variable]
+    random: list[Variable]
     state: dict[str, Any]
+    written_by: dict[str, Any]
 
 
 def write(
     directory: Path,
-    epoch: int,
+    at: Position,
     variables: Mapping[str, Sequence[Variable]],
     state: Mapping[str, Any],
     *,
@@ -58,8 +85,8 @@ def write(
 
     Args:
         directory: Where checkpoints are kept; made if it is not there.
-        epoch: The epoch just ended, from 1.
-        variables: By part, ``model`` and ``optimizer``, in the part's own order.
+        at: How far training has come.
+        variables: By part, one of ``PARTS``, in the part's own order.
         state: What is not an array; anything that JSON holds.
         written_by: Versions and cores, recorded in the manifest.
 
@@ -70,7 +97,7 @@ def write(
         OSError: If it can't be written; earlier checkpoints are as they were.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    final = directory / f"{_PREFIX}{epoch:04d}"
+    final = path_of(directory, at)
     partial = directory / f".{final.name}.partial-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -93,7 +120,8 @@ def write(
         (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
         manifest = {
             "format": FORMAT,
-            "epoch": epoch,
+            "epochs": at.epochs,
+            "steps": at.steps,
             "written_by": dict(written_by),
             "files": {name: _sha256(partial / name) for name in (ARRAYS, STATE)},
             "arrays": index,
@@ -138,7 +166,7 @@ def read(path: Path) -> Checkpoint:
                     hint=other_checkpoints(path),
                 )
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        parts: dict[str, list[Variable]] = {"model": [], "optimizer": []}
+        parts: dict[str, list[Variable]] = {part: [] for part in PARTS}
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             for entry in manifest["arrays"]:
                 value = _typed(arrays[entry["key"]], entry["dtype"])
@@ -147,27 +175,45 @@ def read(path: Path) -> Checkpoint:
         raise DlrunError(
             f"checkpoint {path} can't be read: {error}", hint=other_checkpoints(path)
         ) from error
-    return Checkpoint(parts["model"], parts["optimizer"], state)
+    return Checkpoint(**parts, state=state, written_by=manifest["written_by"])
+
+
+def kept(directory: Path) -> list[Position]:
+    """Where training had come to when each checkpoint was written, in order."""
+    if not directory.is_dir():
+        return []
+    found = []
+    for entry in directory.iterdir():
+        if named := re.fullmatch(r"epoch-(\d{4,})(?:-step-(\d{6,}))?", entry.name):
+            epoch, steps = int(named[1]), int(named[2] or 0)
+            found.append(Position(epoch - 1, steps) if steps else Position(epoch))
+    return sorted(found)
 
 
 def epochs_kept(directory: Path) -> list[int]:
-    """The epochs that have a checkpoint, in order."""
-    if not directory.is_dir():
-        return []
-    names = [entry.name for entry in directory.iterdir() if entry.name.startswith(_PREFIX)]
-    return sorted(int(number) for name in names if (number := name.removeprefix(_PREFIX)).isdigit())
+    """The whole epochs that have a checkpoint, in order."""
+    return [at.epochs for at in kept(directory) if not at.steps]
 
 
-def path_of(directory: Path, epoch: int) -> Path:
-    """Where an epoch's checkpoint lies."""
-    return directory / f"{_PREFIX}{epoch:04d}"
+def path_of(directory: Path, at: Position) -> Path:
+    """Where a checkpoint lies: ``epoch-0003``, or ``epoch-0003-step-000150`` within an epoch."""
+    if at.steps:
+        return directory / f"epoch-{at.epochs + 1:04d}-step-{at.steps:06d}"
+    return directory / f"epoch-{at.epochs:04d}"
 
 
-def prune(directory: Path, keep: Sequence[int]) -> None:
-    """Remove every checkpoint but those of the epochs to keep."""
-    for epoch in epochs_kept(directory):
-        if epoch not in keep:
-            _remove(path_of(directory, epoch))
+def prune(directory: Path, keep: Collection[Position]) -> None:
+    """Remove every checkpoint but those to keep."""
+    for at in kept(directory):
+        if at not in keep:
+            _remove(path_of(directory, at))
+
+
+def clean(directory: Path) -> None:
+    """Remove what a process that was killed had begun to write or to remove."""
+    for pattern in (".*.partial-*", ".removed-*"):
+        for leftover in directory.glob(pattern):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def best_epoch(directory: Path) -> int | None:
@@ -176,10 +222,10 @@ def best_epoch(directory: Path) -> int | None:
     Raises:
         DlrunError: If the newest checkpoint's state can't be read.
     """
-    kept = epochs_kept(directory)
-    if not kept:
+    epochs = epochs_kept(directory)
+    if not epochs:
         return None
-    path = path_of(directory, kept[-1]) / STATE
+    path = path_of(directory, Position(epochs[-1])) / STATE
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["best"]["epoch"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -190,7 +236,8 @@ def best_epoch(directory: Path) -> int | None:
 
 def other_checkpoints(path: Path) -> str:
     """A hint that names the run's other checkpoints."""
-    others = [e for e in epochs_kept(path.parent) if path_of(path.parent, e) != path]
+    epochs = epochs_kept(path.parent)
+    others = [epoch for epoch in epochs if path_of(path.parent, Position(epoch)) != path]
     if not others:
         return "the run has no other checkpoint: train it again"
     return f"the run has other checkpoints, as --checkpoint {' or '.join(map(str, others))}"

@@ -11,9 +11,9 @@ from dlrun.terminal import open_standard_streams
 
 # By panel of the help; a command's file and function have its name, with a _ for each -.
 COMMANDS = {
-    "Runs": ("train", "evaluate", "predict"),
+    "Runs": ("train", "resume", "evaluate", "predict"),
     "Configs": ("summary", "config", "list"),
-    "Proofs": ("reproduce", "doctor"),
+    "Proofs": ("verify-resume", "reproduce", "doctor"),
 }
 
 app = typer.Typer(

@@ -43,7 +43,7 @@ def read(config: Config) -> Weights | None:
     try:
         run = run_dir.find(config.init_from, Path(config.runs_dir))
         epoch = trained.epoch_of(run, "best")
-        saved = checkpoint.read(checkpoint.path_of(run.checkpoints, epoch))
+        saved = checkpoint.read(checkpoint.path_of(run.checkpoints, checkpoint.Position(epoch)))
     except DlrunError as error:
         raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
     config.init_from = str(run.path)

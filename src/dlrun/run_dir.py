@@ -1,22 +1,28 @@
 """Run directories: ``runs/<name>/<date>_<time>_<id>/``, and the record kept in ``run.json``."""
 
+import fcntl
 import json
+import os
 import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.files import write_text
 
-RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG = (
+RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG, LOCK = (
     "run.json",
     "config.yaml",
     "overrides.yaml",
     "checkpoints",
     "dlrun.log",
+    ".lock",
 )
 NAME = "%Y-%m-%d_%H-%M-%S"
 # No letters and digits that look alike: people read these names to each other.
@@ -39,6 +45,33 @@ class RunDir:
     def checkpoints(self) -> Path:
         """Where the run's checkpoints lie."""
         return self.path / CHECKPOINTS
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one process that writes here; a process that dies lets go of it.
+
+        Raises:
+            DlrunError: If another process is, or the lock can't be written.
+        """
+        path = self.path / LOCK
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
+        with file:
+            try:
+                # Of the process: a child that outlives it does not hold it, as flock() lets one.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise DlrunError(
+                    f"{self.path} is being written by process {file.read().strip()}",
+                    hint="wait for its end, or stop it",
+                ) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {node()}\n")
+            file.flush()
+            yield
 
     def update(self, **fields: Any) -> None:
         """Change fields of the record and rewrite ``run.json``, whole or not at all."""

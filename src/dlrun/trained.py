@@ -72,7 +72,7 @@ def load(run: run_dir.RunDir, config: Config, which: str, *, compiled: bool) -> 
     from dlrun import checkpoint
 
     epoch = epoch_of(run, which)
-    path = checkpoint.path_of(run.checkpoints, epoch)
+    path = checkpoint.path_of(run.checkpoints, checkpoint.Position(epoch))
     saved = checkpoint.read(path)  # before the import, which takes seconds
     data = start(config, config.feed).data
 
@@ -93,7 +93,7 @@ def restore(model: Any, checkpoints: Path, epoch: int) -> None:
     """
     from dlrun import checkpoint
 
-    path = checkpoint.path_of(checkpoints, epoch)
+    path = checkpoint.path_of(checkpoints, checkpoint.Position(epoch))
     assign(model, checkpoint.read(path), path)
 
 
@@ -103,20 +103,51 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
     Raises:
         DlrunError: If their number or a shape differs.
     """
-    variables = model.variables
+    _assign(
+        "model",
+        model.variables,
+        saved.model,
+        path,
+        hint="evaluate with the data set and options that the run was trained with",
+    )
+
+
+def assign_optimizer(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
+    """Give the variables of a model's optimizer their saved values, in order.
+
+    Raises:
+        DlrunError: If their number or a shape differs.
+    """
+    _assign(
+        "optimizer",
+        model.optimizer.variables,
+        saved.optimizer,
+        path,
+        hint="a run goes on with the optimizer that it began with",
+    )
+
+
+def _assign(
+    part: str,
+    variables: Sequence[Any],
+    saved: Sequence[checkpoint.Variable],
+    path: Path,
+    *,
+    hint: str,
+) -> None:
     ours = [tuple(v.shape) for v in variables]
-    theirs = [v.value.shape for v in saved.model]
+    theirs = [v.value.shape for v in saved]
     if ours != theirs:
         pairs = enumerate(zip(ours, theirs, strict=False))
         first = next((i for i, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
         has = f"{variables[first].path} {ours[first]}" if first < len(ours) else "no more variables"
-        got = f"{saved.model[first].path} {theirs[first]}" if first < len(theirs) else "no more"
+        got = f"{saved[first].path} {theirs[first]}" if first < len(theirs) else "no more"
         raise DlrunError(
-            f"checkpoint {path} is of another model: at variable {first} the model has {has},"
+            f"checkpoint {path} is of another {part}: at variable {first} the {part} has {has},"
             f" the checkpoint {got}",
-            hint="evaluate with the data set and options that the run was trained with",
+            hint=hint,
         )
-    for variable, value in zip(variables, saved.model, strict=True):
+    for variable, value in zip(variables, saved, strict=True):
         variable.assign(value.value)
 
 

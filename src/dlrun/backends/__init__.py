@@ -21,6 +21,8 @@ from dlrun.errors import DlrunError
 from dlrun.imports import hidden, uncollected, without_lines
 
 if TYPE_CHECKING:  # a backend meets data and steps as objects
+    import numpy as np
+
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -93,6 +95,12 @@ class BackendModule(Protocol):
 
     def seed_epoch(self, seed: int) -> None:
         """Seed again at an epoch's start, as far as that costs no time."""
+
+    def random_state(self) -> list[np.ndarray]:
+        """The state of the generators that :meth:`seed_epoch` seeds, to go on within an epoch."""
+
+    def set_random_state(self, state: Sequence[np.ndarray]) -> None:
+        """Undo what has been drawn since :meth:`random_state`."""
 
     def feed(self, batches: Batches) -> Any:
         """The batches in the form that ``fit()`` takes fastest here, one of :mod:`dlrun.feeds`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlrun.backends import Stepper
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
@@ -78,6 +80,15 @@ def seed(seed: int) -> None:
 
 
 def seed_epoch(seed: int) -> None:
+    """See :func:`seed`."""
+
+
+def random_state() -> list[np.ndarray]:
+    """See :func:`seed`."""
+    return []
+
+
+def set_random_state(state: Sequence[np.ndarray]) -> None:
     """See :func:`seed`."""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlrun.data.batches import Batches
 
 PACKAGE = "jax"  # Keras computes this backend's convolutions with jax, and imports it at once
@@ -47,6 +49,15 @@ def seed(seed: int) -> None:
 
 
 def seed_epoch(seed: int) -> None:
+    """See :func:`seed`."""
+
+
+def random_state() -> list[np.ndarray]:
+    """See :func:`seed`."""
+    return []
+
+
+def set_random_state(state: Sequence[np.ndarray]) -> None:
     """See :func:`seed`."""
 
 

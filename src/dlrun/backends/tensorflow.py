@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlrun.backends import Stepper
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
@@ -72,6 +74,20 @@ def seed_epoch(seed: int) -> None:
     import tensorflow
 
     tensorflow.random.get_global_generator().reset_from_seed(seed)
+
+
+def random_state() -> list[np.ndarray]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    return [tensorflow.random.get_global_generator().state.numpy()]
+
+
+def set_random_state(state: Sequence[np.ndarray]) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    tensorflow.random.get_global_generator().reset(state[0])
 
 
 def feed(batches: Batches) -> Any:

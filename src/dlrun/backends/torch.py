@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlrun.backends import Stepper
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
@@ -74,6 +76,24 @@ def seed_epoch(seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
+
+
+def random_state() -> list[np.ndarray]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import torch
+
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [state.numpy() for state in (torch.get_rng_state(), *gpus)]
+
+
+def set_random_state(state: Sequence[np.ndarray]) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import torch
+
+    cpu, *gpus = (torch.from_numpy(one) for one in state)
+    torch.set_rng_state(cpu)
+    if gpus:
+        torch.cuda.set_rng_state_all(gpus)
 
 
 def feed(batches: Batches) -> Any:

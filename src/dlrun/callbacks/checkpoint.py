@@ -1,28 +1,36 @@
 """Checkpoints in dlrun's own form."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from dlrun import checkpoint
+from dlrun.callbacks.counters import state_of
+from dlrun.checkpoint import Position, Variable
 from dlrun.errors import DlrunError
 
-# The counters by which Keras' callbacks decide; each callback has some of them.
-COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+if TYPE_CHECKING:
+    from dlrun.backends import BackendModule
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves at the end of each epoch; keeps the last two epochs and the best.
+
+    The runner calls it after all other callbacks, so that it saves what they have decided.
 
     Args:
         directory: Where to keep the checkpoints.
         monitor: The logged value that decides the best epoch.
         mode: ``min`` or ``max``.
         keep: How many of the last epochs to keep.
+        every_steps: Save within an epoch too, each time so many steps are done; the last two of
+            these are kept until the epoch ends. A loop then makes a call for each step.
     """
 
     def __init__(
@@ -32,26 +40,54 @@ class Checkpoint(keras.callbacks.Callback):
         mode: str = "min",
         *,
         keep: int = 2,
+        every_steps: int | None = None,
     ) -> None:
         super().__init__()
         self.directory = Path(directory)
         self.monitor = monitor
         self.mode = mode
         self.keep = keep
-        self.written_by: Mapping[str, Any] = {}
-        self.others: Mapping[str, keras.callbacks.Callback] = {}
+        self.every_steps = every_steps
+        self.async_safe = every_steps is None  # then no batch is of interest
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] | None = None
+        self._written_by: Mapping[str, Any] = {}
+        self._others: Mapping[str, keras.callbacks.Callback] = {}
+        self._backend: BackendModule | None = None
+        self._epoch = self._first = 0
 
     def set_run(
         self,
         *,
         written_by: Mapping[str, Any],
         callbacks: Mapping[str, keras.callbacks.Callback],
+        backend: BackendModule,
         **_: Any,
     ) -> None:
         """Take the versions for the manifest, and the callbacks whose counters to save."""
-        self.written_by, self.others = written_by, callbacks
+        self._written_by, self._backend = written_by, backend
+        self._others = {name: c for name, c in callbacks.items() if c is not self}
+
+    def go_on(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
+        """Take what a resumed run has behind it."""
+        self.history, self.best = list(history), best
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Note the first step of a call."""
+        self._first = batch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Save within the epoch, if it is time; its end has a checkpoint of its own."""
+        done, every = batch + 1, self.every_steps
+        if every is None or done // every == self._first // every or done >= self.params["steps"]:
+            return
+        getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on arrays of its own
+        within = {"metrics": _values(self.model.metrics_variables), "random": self._random()}
+        self._save(Position(self._epoch, done), within)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the epoch, ``epoch`` counted from 0 as Keras does; on disk it counts from 1."""
@@ -61,35 +97,47 @@ class Checkpoint(keras.callbacks.Callback):
         value = row.get(self.monitor, math.nan)
         if self.best is None or _improved(value, self.best["value"], self.mode):
             self.best = {"epoch": number, "value": value}
+        self._save(Position(number), {})
+
+    def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
+        states = {name: state_of(callback) for name, callback in self._others.items()}
         try:
-            self._save(number)
+            checkpoint.write(
+                self.directory,
+                at,
+                {
+                    "model": _values(self.model.variables),
+                    "optimizer": _values(self.model.optimizer.variables),
+                    **within,
+                },
+                {
+                    "best": self.best,
+                    "history": self.history,
+                    "stopped": bool(getattr(self.model, "stop_training", False)),
+                    "callbacks": {name: state for name, state in states.items() if state},
+                },
+                written_by=self._written_by,
+            )
+            self._prune(at)
         except OSError as error:
             raise DlrunError(
-                f"the checkpoint of epoch {number} can't be written to {self.directory}:"
-                f" {error.strerror}",
+                f"the checkpoint of {at} can't be written to {self.directory}: {error.strerror}",
                 hint="earlier checkpoints are as they were; make room, or choose runs_dir=PATH",
                 exit_code=1,
             ) from error
 
-    def _save(self, number: int) -> None:
-        checkpoint.write(
-            self.directory,
-            number,
-            {"model": _values(self.model.variables), "optimizer": _values(self._slots())},
-            {
-                "epoch": number,
-                "best": self.best,
-                "history": self.history,
-                "callbacks": {n: _counters(c) for n, c in self.others.items() if _counters(c)},
-            },
-            written_by=self.written_by,
-        )
-        last = checkpoint.epochs_kept(self.directory)[-self.keep :]
-        best = [int(self.best["epoch"])] if self.best else []
-        checkpoint.prune(self.directory, [*best, *last])
+    def _prune(self, at: Position) -> None:
+        kept = checkpoint.kept(self.directory)
+        keep = [one for one in kept if not one.steps][-self.keep :]
+        if at.steps:
+            keep += [one for one in kept if one.steps][-2:]
+        if self.best:
+            keep.append(Position(int(self.best["epoch"])))
+        checkpoint.prune(self.directory, keep)
 
-    def _slots(self) -> list[Any]:
-        return list(self.model.optimizer.variables)
+    def _random(self) -> list[Variable]:
+        states = self._backend.random_state() if self._backend else []
+        return [Variable("generator", state) for state in states]
 
 
 def _improved(value: float, best: float, mode: str) -> bool:
@@ -98,13 +146,5 @@ def _improved(value: float, best: float, mode: str) -> bool:
     return math.isnan(best) or (value < best if mode == "min" else value > best)
 
 
-def _values(variables: Iterable[Any]) -> list[checkpoint.Variable]:
-    return [
-        checkpoint.Variable(v.path, np.asarray(keras.ops.convert_to_numpy(v.value)))
-        for v in variables
-    ]
-
-
-def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:
-    found = {name: getattr(callback, name, None) for name in COUNTERS}
-    return {n: float(v) for n, v in found.items() if isinstance(v, int | float | np.number)}
+def _values(variables: Iterable[Any]) -> list[Variable]:
+    return [Variable(v.path, np.asarray(keras.ops.convert_to_numpy(v.value))) for v in variables]

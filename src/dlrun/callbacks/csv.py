@@ -27,6 +27,16 @@ class CSV(keras.callbacks.Callback):
         self.rows: list[dict[str, Any]] = []
         self._began = 0.0
 
+    def get_state(self) -> dict[str, Any]:
+        """The rows so far, for a checkpoint."""
+        return {"rows": self.rows}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on after the rows of a checkpoint; what the file has beyond them goes."""
+        self.rows = list(state["rows"])
+        if self.rows:
+            self._write()
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
@@ -40,6 +50,9 @@ class CSV(keras.callbacks.Callback):
             "learning_rate": float(learning_rate),
         }
         self.rows.append(row | {name: float(value) for name, value in (logs or {}).items()})
+        self._write()
+
+    def _write(self) -> None:
         text = io.StringIO()
         columns = dict.fromkeys(name for row in self.rows for name in row)
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")

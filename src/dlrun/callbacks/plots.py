@@ -25,6 +25,14 @@ class Plots(keras.callbacks.Callback):
         self.directory = Path(directory)
         self.history: dict[str, dict[int, float]] = {}
 
+    def get_state(self) -> dict[str, Any]:
+        """The curves so far, for a checkpoint."""
+        return {name: list(curve.items()) for name, curve in self.history.items()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the curves of a checkpoint."""
+        self.history = {name: dict(curve) for name, curve in state.items()}
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keep what the epoch logged."""
         for name, value in (logs or {}).items():

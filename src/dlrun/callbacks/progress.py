@@ -44,6 +44,14 @@ class Progress(keras.callbacks.Callback):
         """Take the number of training samples in an epoch, for the rate."""
         self._samples = len(data.train)
 
+    def get_state(self) -> dict[str, Any]:
+        """The best value so far, for a checkpoint."""
+        return {"best": self._best}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._best = state["best"]
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock, and the bar."""
         self._started, self._trained = time.perf_counter(), 0.0

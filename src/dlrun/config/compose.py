@@ -80,6 +80,7 @@ def recompose(
     *,
     changeable: Sequence[str],
     config_dir: Path | None = None,
+    training: bool = False,
 ) -> Config:
     """Change the config of a run that has been.
 
@@ -88,6 +89,7 @@ def recompose(
         overrides: As for :func:`compose`; a group choice replaces that group's whole part.
         changeable: The keys that may change; a key covers what is below it.
         config_dir: The user's own options; by default ``./configs``.
+        training: Whether it is to go on training.
 
     Raises:
         DlrunError: With every mistake, a key that may not change among them.
@@ -101,7 +103,8 @@ def recompose(
         key = override.key_or_group
         if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in changeable):
             near = f"what may change: {', '.join(changeable)}"
-            mistakes.append(Mistake(str(override.input_line), "can't change here", hint=near))
+            line, had = str(override.input_line), _recorded(config, key)
+            mistakes.append(Mistake(line, f"can't change here: the run has {had}", hint=near))
     choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
@@ -114,7 +117,17 @@ def recompose(
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
     values = [o for o in parsed if o not in choices and str(o.input_line) not in wrong]
-    return _finish(base, values, mistakes, training=False)
+    return _finish(base, values, mistakes, training=training)
+
+
+def _recorded(config: dict[str, Any], key: str) -> str:
+    choices = config.get("choices")
+    if isinstance(choices, dict) and key in choices:
+        return f"{key}={choices[key]}"
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return "none" if node is None else str(node)
 
 
 def to_yaml(config: Config) -> str:

@@ -17,7 +17,10 @@ from dlrun.config.schema import Config
 # Given by the runner, never by a YAML file.
 GIVEN = {
     "model": {"input_shape", "num_classes"},
-    "loop": {"model", "train", "validation", "epochs", "seed", "callbacks", "backend", "feed"},
+    "loop": {
+        *("model", "train", "validation", "epochs", "seed", "callbacks", "backend"),
+        *("initial_epoch", "initial_step", "feed"),
+    },
 }
 # Read by the runner itself, never given to the component.
 KEPT = {"data": {"feed"}}

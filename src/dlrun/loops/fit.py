@@ -22,6 +22,8 @@ def fit(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     backend: BackendModule,
+    initial_epoch: int = 0,
+    initial_step: int = 0,
     feed: Callable[[Batches], Any] | None = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
@@ -32,10 +34,12 @@ def fit(
         model: Compiled.
         train: Batches, reordered each epoch.
         validation: Evaluated after each epoch; None to do without.
-        epochs: How many.
+        epochs: How many there are in all.
         seed: With the epoch, decides all that is random in it.
         callbacks: In the order in which they are called.
         backend: The backend in use.
+        initial_epoch: How many of them a resumed run has behind it.
+        initial_step: How many steps of the epoch after those.
         feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
             backend's own.
         jit_compile: As in ``keras.Model.compile``.
@@ -48,16 +52,76 @@ def fit(
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
     feed = feed or backend.feed
+    hooks: Any = [StartEpoch(train, seed, backend), *callbacks]
+    if initial_step:
+        build_metrics(model, train)  # to which a checkpoint's values are given
+        _pass_over(model, initial_step, steps_per_execution)
+        hooks = _SilentSteps(initial_step, hooks, model=model, epochs=epochs, steps=len(train))
     history = model.fit(
         feed(train),
         epochs=epochs,
+        initial_epoch=initial_epoch,
         validation_data=None if validation is None else feed(validation),
-        callbacks=[StartEpoch(train, seed, backend), *callbacks],
+        callbacks=hooks,
         # The order is ours, and so is the progress; Keras would reorder the batches.
         shuffle=False,
         verbose=0,
     )
     return dict(history.history)
+
+
+def build_metrics(model: keras.Model, train: Batches) -> None:
+    """Make the metrics' variables, which Keras makes when it first sees outputs."""
+    inputs, targets = train[len(train) - 1]
+    outputs = model(inputs, training=False)
+    model.compute_loss(inputs, targets, outputs, training=False)
+    model.compute_metrics(inputs, targets, outputs)
+    model.reset_metrics()
+
+
+def _pass_over(model: keras.Model, steps: int, steps_per_execution: int) -> None:
+    """Let the first steps take their batches from the source, and do nothing with them."""
+    model.make_train_function()
+    function, left = model.train_function, steps
+
+    def passing(*arguments: Any) -> Any:
+        nonlocal left
+        if left <= 0:
+            return function(*arguments)
+        *state, source = arguments
+        if hasattr(source, "__next__"):  # torch is given the batch itself
+            for _ in range(min(left, steps_per_execution)):
+                next(source)
+        left -= steps_per_execution
+        return ({}, *state) if state else {}  # jax has its variables in a state
+
+    model.train_function = passing
+
+
+class _SilentSteps(keras.callbacks.CallbackList):
+    """Callbacks that are not told of steps that were taken before.
+
+    Args:
+        left: How many, in the first epoch.
+        callbacks: In the order in which they are called.
+        **params: What Keras' own list is given.
+    """
+
+    def __init__(self, left: int, callbacks: Sequence[Any], **params: Any) -> None:
+        super().__init__(callbacks, add_history=True, verbose=0, **params)
+        self._left = left
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch >= self._left:
+            super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch >= self._left:
+            super().on_train_batch_end(batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._left = 0
+        super().on_epoch_end(epoch, logs)
 
 
 class StartEpoch(keras.callbacks.Callback):

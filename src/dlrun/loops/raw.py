@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.loops.fit import StartEpoch
+from dlrun.loops.fit import StartEpoch, build_metrics
 from dlrun.loops.step import Step
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def raw(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     backend: BackendModule,
+    initial_epoch: int = 0,
+    initial_step: int = 0,
     step: Any = None,
     stepper: Callable[..., Stepper] | None = None,
     compile: str = "auto",
@@ -42,10 +44,12 @@ def raw(
         model: Compiled.
         train: Batches, reordered each epoch.
         validation: Evaluated after each epoch; None to do without.
-        epochs: How many.
+        epochs: How many there are in all.
         seed: With the epoch, decides all that is random in it.
         callbacks: In the order in which they are called, with every hook that Keras has.
         backend: The backend in use.
+        initial_epoch: How many of them a resumed run has behind it.
+        initial_step: How many steps of the epoch after those.
         step: A :class:`dlrun.loops.step.Step`.
         stepper: From model, step, compile and scale to a :class:`dlrun.backends.Stepper`: all of
             training in terms of one's own. None takes the backend's.
@@ -62,7 +66,7 @@ def raw(
     step = step or Step()
     _check(step, compile)
     step.begin(model, seed)
-    _build_metrics(model, train)
+    build_metrics(model, train)
     hooks = keras.callbacks.CallbackList(
         [StartEpoch(train, seed, backend), *callbacks],
         add_history=True,
@@ -80,10 +84,11 @@ def raw(
     model.stop_training = False
     logs: dict[str, float] = {}
     hooks.on_train_begin()
-    for epoch in range(epochs):
+    for epoch in range(initial_epoch, epochs):
         model.reset_metrics()
         hooks.on_epoch_begin(epoch)
-        logs = loop.train(train)
+        logs = loop.train(train, initial_step)
+        initial_step = 0
         if validation is not None:
             logs |= {f"val_{name}": value for name, value in loop.test(validation).items()}
         hooks.on_epoch_end(epoch, logs)
@@ -119,11 +124,14 @@ class _Epochs:
         self._at_once = at_once
         self._watched = watched
 
-    def train(self, batches: Batches) -> dict[str, float]:
-        """Train on every batch; what the epoch logged."""
-        hooks = self._hooks
+    def train(self, batches: Batches, first: int = 0) -> dict[str, float]:
+        """Train on every batch from the first on; what the epoch logged."""
         return self._pass(
-            batches, self._stepper.train, hooks.on_train_batch_begin, hooks.on_train_batch_end
+            batches,
+            first,
+            self._stepper.train,
+            self._hooks.on_train_batch_begin,
+            self._hooks.on_train_batch_end,
         )
 
     def test(self, batches: Batches) -> dict[str, float]:
@@ -132,7 +140,7 @@ class _Epochs:
         self._model.reset_metrics()
         hooks.on_test_begin()
         logs = self._pass(
-            batches, self._stepper.test, hooks.on_test_batch_begin, hooks.on_test_batch_end
+            batches, 0, self._stepper.test, hooks.on_test_batch_begin, hooks.on_test_batch_end
         )
         hooks.on_test_end(logs)
         return logs
@@ -140,6 +148,7 @@ class _Epochs:
     def _pass(
         self,
         batches: Batches,
+        initial: int,
         steps: Callable[[Any, Any], dict[str, Any]],
         begin: Callable[[int], None],
         end: Callable[[int, dict[str, Any]], None],
@@ -147,7 +156,7 @@ class _Epochs:
         logs: dict[str, Any] = {}
         self._stepper.load()
         try:
-            for first, last, chosen in _chunks(batches, self._at_once):
+            for first, last, chosen in _chunks(batches, self._at_once, initial):
                 begin(first)
                 if self._watched:
                     self._stepper.load()
@@ -162,8 +171,8 @@ class _Epochs:
         return {name: float(value) for name, value in logs.items()}
 
 
-def _chunks(batches: Batches, at_once: int) -> Iterator[tuple[int, int, Any]]:
-    """The batches' samples, some batches at a time.
+def _chunks(batches: Batches, at_once: int, initial: int) -> Iterator[tuple[int, int, Any]]:
+    """The batches' samples from an initial batch on, some batches at a time.
 
     Yields:
         The first and the last batch's number, and the samples, ``(steps, batch_size)``. There are
@@ -174,20 +183,11 @@ def _chunks(batches: Batches, at_once: int) -> Iterator[tuple[int, int, Any]]:
     whole = len(order) // size
     # As many steps in each chunk as leave the fewest for another shape.
     steps = math.ceil(whole / math.ceil(whole / at_once)) if whole else 1
-    for first in range(0, whole, steps):
+    for first in range(initial, whole, steps):
         last = min(first + steps, whole)
         yield first, last - 1, order[first * size : last * size].reshape(last - first, size)
     if rest := len(order) - whole * size:
         yield whole, whole, order[-rest:].reshape(1, rest)
-
-
-def _build_metrics(model: keras.Model, train: Batches) -> None:
-    """Make the metrics' variables, which Keras makes when it first sees outputs."""
-    inputs, targets = train[len(train) - 1]
-    outputs = model(inputs, training=False)
-    model.compute_loss(inputs, targets, outputs, training=False)
-    model.compute_metrics(inputs, targets, outputs)
-    model.reset_metrics()
 
 
 def _sees_batches(callback: keras.callbacks.Callback) -> bool:

@@ -25,6 +25,8 @@ def train_step(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     backend: BackendModule,
+    initial_epoch: int = 0,
+    initial_step: int = 0,
     feed: Callable[[Batches], Any] | None = None,
     step: Any = None,
     jit_compile: bool | str = "auto",
@@ -38,10 +40,12 @@ def train_step(
         model: Compiled.
         train: Batches, reordered each epoch.
         validation: Evaluated after each epoch; None to do without.
-        epochs: How many.
+        epochs: How many there are in all.
         seed: With the epoch, decides all that is random in it.
         callbacks: In the order in which they are called.
         backend: The backend in use.
+        initial_epoch: As for :func:`dlrun.loops.fit.fit`.
+        initial_step: Likewise.
         feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
             backend's own.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
@@ -68,6 +72,8 @@ def train_step(
         seed=seed,
         callbacks=callbacks,
         backend=backend,
+        initial_epoch=initial_epoch,
+        initial_step=initial_step,
         feed=feed,
         jit_compile=jit_compile,
         steps_per_execution=steps_per_execution,

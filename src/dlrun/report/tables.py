@@ -32,6 +32,15 @@ def train_table(result: Mapping[str, Any]) -> str:
     )
 
 
+def verify_resume_lines(result: Mapping[str, Any]) -> str:
+    """Whether the runs are equal, or each difference."""
+    compared = f"{result['arrays']} arrays, {result['epochs']} epochs"
+    if result["equal"]:
+        return f"equal to the bit: {compared}; killed {', '.join(result['killed'])}"
+    lines = [f"{len(result['differences'])} differences ({compared}); see {result['runs']}"]
+    return "\n".join([*lines, *(f"  {difference}" for difference in result["differences"])])
+
+
 def evaluate_table(result: Mapping[str, Any]) -> str:
     """The metrics of one split."""
     names = list(result["metrics"])

@@ -1,0 +1,38 @@
+"""``dlrun resume``."""
+
+import logging
+from pathlib import Path
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir
+from dlrun.terminal import print_result, reported
+
+
+def resume(
+    run: Run,
+    overrides: Overrides = None,
+    config_dir: ConfigDir = None,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped or killed, or for more epochs.
+
+    It ends with the numbers of a run that never stopped, to the bit on the same backend, versions
+    and cores. What may change: epochs, backend, device, loop, callbacks, optimizer.learning_rate,
+    data.feed, export_keras.
+
+    \b
+    Examples:
+      dlrun resume latest
+      dlrun resume latest epochs=20
+      dlrun resume runs/mnist_mlp/2026-11-21_10-04-31_k3f9 backend=torch
+    """
+    with reported(quiet) as out:
+        from dlrun.report.tables import train_table
+        from dlrun.resume import resume as run_again
+
+        result = run_again(
+            run, overrides or [], runs_dir=runs_dir, config_dir=config_dir, quiet=quiet
+        )
+        print_result(out, result, as_json, train_table)
+        logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

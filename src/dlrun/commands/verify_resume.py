@@ -1,0 +1,36 @@
+"""``dlrun verify-resume``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.terminal import print_result, reported
+
+
+def verify_resume(
+    overrides: Overrides = None,
+    kills: Annotated[int, typer.Option(min=1, help="How often to kill the second run.")] = 2,
+    runs_dir: Annotated[Path, typer.Option(help="Where the two runs go.")] = Path("runs"),
+    config_dir: ConfigDir = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that a run that is killed and resumed ends with the bits of one that never stopped.
+
+    Trains twice, kills the second with SIGKILL, in an epoch and while it saves, resumes it, and
+    compares weights, optimizer, history and what the callbacks decided. Exits 1 if they differ.
+
+    \b
+    Examples:
+      dlrun verify-resume backend=torch epochs=4
+      dlrun verify-resume model=mnist_mlp_dropout loop=raw data.limit=5000 --kills 5
+    """
+    with reported() as out:
+        from dlrun.report.tables import verify_resume_lines
+        from dlrun.verify_resume import verify_resume as verify
+
+        result = verify(overrides or [], kills=kills, runs_dir=runs_dir, config_dir=config_dir)
+        print_result(out, result, as_json, verify_resume_lines)
+    if not result["equal"]:
+        raise typer.Exit(1)

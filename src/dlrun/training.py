@@ -1,0 +1,298 @@
+"""One run, new or resumed: build the parts, train, evaluate, and record what came of it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun import feeds, init_from, process, record
+from dlrun.checkpoint import Checkpoint, Position
+from dlrun.config.instantiate import partial
+from dlrun.config.schema import Config, metric_names
+from dlrun.errors import DlrunError
+from dlrun.run_dir import RunDir
+from dlrun.start import Started
+
+if TYPE_CHECKING:  # Keras is not imported before the backend is started
+    from dlrun.data.dataset import Dataset
+
+log = logging.getLogger("dlrun")
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What a resumed run has behind it.
+
+    Args:
+        at: How far it had come.
+        path: Its checkpoint.
+        saved: What that holds.
+        learning_rate: What it goes on with; None for what it had.
+        stopped: Whether a callback had ended it already.
+    """
+
+    at: Position
+    path: Path
+    saved: Checkpoint
+    learning_rate: float | None = None
+    stopped: bool = False
+
+
+def run(
+    config: Config,
+    overrides: Sequence[str],
+    started: Started,
+    path: Path,
+    begin: Callable[[dict[str, Any]], RunDir],
+    *,
+    weights: init_from.Weights | None = None,
+    behind: Behind | None = None,
+) -> dict[str, Any]:
+    """Train from where a run is to its end, and evaluate its best epoch on the test split.
+
+    Args:
+        config: Of the run.
+        overrides: As typed.
+        started: What has become of the config's backend, device and data.
+        path: The run's directory.
+        begin: From what ``run.json`` is to tell to the run's directory. Called once all
+            parts are built, when nothing that was typed is left to be wrong.
+        weights: What the model's variables begin with; None for what it draws.
+        behind: None for a new run.
+
+    Returns:
+        The result, as ``dlrun train --json`` prints it.
+
+    Raises:
+        DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
+        Interrupted: If a signal stopped the run; its record says so.
+    """
+    from dlrun.build import build_callbacks, build_model, compile_model
+    from dlrun.callbacks.interruption import Interruption
+    from dlrun.callbacks.restore import Restore
+    from dlrun.callbacks.timing import Timing
+    from dlrun.data.batches import Batches
+    from dlrun.trained import evaluate_split, export_keras, restore
+
+    data = started.data
+    if config.task.monitor.startswith("val_") and not len(data.validation):
+        raise DlrunError(
+            f"task.monitor={config.task.monitor}: the data set has no validation split",
+            hint=f"task.monitor={config.task.monitor.removeprefix('val_')}",
+        )
+    model = build_model(config, data)
+    taken = init_from.assign(model, weights) if weights else None
+    compile_model(model, config, training=True)
+    loop = _loop(config, started.feed, behind)
+    callbacks = build_callbacks(config, path)
+    timing, interruption = Timing(len(data.train)), Interruption()
+
+    told = record.begun(config, overrides, model, data, started.device)
+    written_by = {key: told[key] for key in ("versions", "cores", "backend", "device")}
+    for callback in callbacks.values():
+        if hasattr(callback, "set_run"):
+            callback.set_run(
+                data=data, written_by=written_by, callbacks=callbacks, backend=started.backend
+            )
+    resumed = _restored(model, callbacks, started, behind) if behind else Restore({}, {})
+    directory = begin(told | {"init_from": taken})
+
+    with record.ended(directory), interruption.listening():
+        _announce(directory, data, behind)
+        if behind and (why := record.inexact(behind.saved.written_by, written_by)):
+            log.warning("not to the bit what it would have been: %s", why)
+        seconds = {"startup": time.time() - process.started_at()}
+        began = time.perf_counter()
+        done = behind.at.epochs if behind else 0
+        try:
+            if done < config.epochs and not (behind and behind.stopped):
+                history = loop(
+                    model=model,
+                    train=Batches(data, data.train, config.batch_size, seed=config.seed),
+                    validation=Batches(data, data.validation, config.batch_size)
+                    if len(data.validation)
+                    else None,
+                    epochs=config.epochs,
+                    seed=config.seed,
+                    callbacks=[interruption, timing, *_in_order(callbacks), resumed],
+                    backend=started.backend,
+                )
+            else:
+                history = {}
+                resumed.on_train_begin()
+        finally:
+            for callback in callbacks.values():
+                if hasattr(callback, "close"):
+                    callback.close()
+        seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
+
+        rows = _rows(history, behind)
+        _refuse_nan(rows)
+        stopped_by = _stopped_by(config, len(rows), callbacks)
+        best = _best_epoch(callbacks) or len(rows)
+        if stopped_by != "epochs":
+            log.info("stopped after epoch %d by %s", len(rows), stopped_by)
+        began = time.perf_counter()
+        if best != len(rows) or not history:
+            restore(model, directory.checkpoints, best)
+            log.info("restored epoch %d, the best by %s", best, config.task.monitor)
+        test = evaluate_split(model, config, data, "test", [interruption])
+        seconds["evaluate"] = time.perf_counter() - began
+        seconds["total"] = time.time() - process.started_at()
+
+        result = {
+            "run_dir": str(directory.path),
+            "status": "completed",
+            "backend": config.backend.name,
+            "model": config.choices.get("model"),
+            "loop": config.choices.get("loop"),
+            "epochs": len(rows),
+            "best_epoch": best,
+            "stopped_by": stopped_by,
+            "parameters": told["parameters"],
+            **_splits(config, rows[best - 1]),
+            "test": test,
+            "seconds": {phase: round(value, 4) for phase, value in seconds.items()},
+            "examples_per_second": round(timing.examples_per_second, 1),
+            "peak_memory_bytes": process.peak_memory_bytes(),
+        }
+        # Recorded before the export, which a model of the user's own may not support.
+        directory.update(**{**result, "status": "running"})
+        if config.export_keras:
+            export_keras(model, config, data, directory.path / "model.keras")
+        directory.update(status="completed")
+    return result
+
+
+def _loop(config: Config, feed: feeds.Feed, behind: Behind | None) -> Callable[..., Any]:
+    """The loop, with what it takes beyond the rest: a feed, and where to begin.
+
+    One that takes no feed gathers the batches itself.
+
+    Raises:
+        DlrunError: If the run is resumed and the loop can't begin there.
+    """
+    loop = partial("loop", config.loop)
+    takes = signature(loop).parameters
+    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
+    given: dict[str, Any] = {"feed": feed} if every or "feed" in takes else {}
+    if behind and behind.at != Position(0):
+        where = {"initial_epoch": behind.at.epochs, "initial_step": behind.at.steps}
+        needed = {name: value for name, value in where.items() if value}
+        if not every and (lacks := [name for name in needed if name not in takes]):
+            raise DlrunError(
+                f"loop: {config.loop['_target_']} takes no {lacks[0]}, so it can't be resumed at"
+                f" {behind.at}",
+                hint="give it that argument, as dlrun.loops.fit.fit has it",
+            )
+        given |= needed
+    return functools.partial(loop, **given)
+
+
+def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind: Behind) -> Any:
+    """Give model and optimizer what they had; the callback that does the rest."""
+    from dlrun.callbacks.checkpoint import Checkpoint
+    from dlrun.callbacks.restore import Restore, RestoreStep
+    from dlrun.trained import assign, assign_optimizer
+
+    saved, at = behind.saved, behind.at
+
+    def variables() -> None:
+        assign(model, saved, behind.path)
+        assign_optimizer(model, saved, behind.path)
+        if behind.learning_rate is not None:
+            model.optimizer.learning_rate = behind.learning_rate
+
+    def within() -> None:
+        variables()
+        for variable, value in zip(model.metrics_variables, saved.metrics, strict=True):
+            variable.assign(value.value)
+        if saved.random and saved.written_by.get("backend") == started.backend.PACKAGE:
+            started.backend.set_random_state([one.value for one in saved.random])
+
+    variables()
+    for callback in callbacks.values():
+        if isinstance(callback, Checkpoint):
+            callback.go_on(saved.state["history"], saved.state["best"])
+    states = saved.state["callbacks"]
+    return RestoreStep(states, callbacks, within) if at.steps else Restore(states, callbacks)
+
+
+def _in_order(callbacks: Mapping[str, Any]) -> list[Any]:
+    """The checkpoint last: it saves what the others have decided."""
+    from dlrun.callbacks.checkpoint import Checkpoint
+
+    return sorted(callbacks.values(), key=lambda callback: isinstance(callback, Checkpoint))
+
+
+def _rows(history: Mapping[str, Sequence[float]], behind: Behind | None) -> list[dict[str, float]]:
+    """What each epoch logged, those before a resumption included."""
+    rows = list(behind.saved.state["history"]) if behind else []
+    names = list(history)
+    for values in zip(*history.values(), strict=True):
+        rows.append(dict(zip(names, values, strict=True)))
+    return rows
+
+
+def _splits(config: Config, logged: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The training and validation metrics that an epoch logged."""
+    row = {name: logged[name] for name in metric_names(config) if name in logged}
+    return {
+        "train": {n: v for n, v in row.items() if not n.startswith("val_")},
+        "validation": {n.removeprefix("val_"): v for n, v in row.items() if n.startswith("val_")},
+    }
+
+
+def _announce(directory: RunDir, data: Dataset, behind: Behind | None) -> None:
+    told = directory.record
+    log.info("run    %s", directory.path)
+    log.info(
+        "model  %s, %s parameters   backend %s %s on %s, %d cores   loop %s",
+        told["model"],
+        f"{told['parameters']:,}",
+        told["backend"],
+        told["versions"][told["backend"]],
+        told["device"],
+        told["cores"],
+        told["loop"],
+    )
+    sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
+    log.info("data   %s, %s", told["data"], ", ".join(sizes))
+    if taken := told["init_from"]:
+        of = taken["variables"] + len(taken["left"])
+        log.info(
+            "init   %d of %d variables from %s, epoch %d",
+            *(taken["variables"], of, taken["run_dir"], taken["epoch"]),
+        )
+    if behind:
+        log.info("resume after %s", behind.at)
+
+
+def _stopped_by(config: Config, epochs: int, callbacks: Mapping[str, Any]) -> str:
+    for name, callback in callbacks.items():
+        if getattr(callback, "stopped_epoch", 0):
+            return name
+    return "epochs" if epochs >= config.epochs else "callback"
+
+
+def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
+    bests = [getattr(callback, "best", None) for callback in callbacks.values()]
+    return next((int(best["epoch"]) for best in bests if isinstance(best, dict)), None)
+
+
+def _refuse_nan(rows: Sequence[Mapping[str, float]]) -> None:
+    """A loss that is no number fails the run; the epochs before it are kept."""
+    if not math.isfinite(rows[-1]["loss"]):
+        epoch = next(i for i, row in enumerate(rows, 1) if not math.isfinite(row["loss"]))
+        raise DlrunError(
+            f"the loss is {rows[epoch - 1]['loss']} in epoch {epoch}",
+            hint="lower optimizer.learning_rate, set optimizer.clipnorm, or check the data",
+            exit_code=1,
+        )
