@@ -3,7 +3,9 @@
 Imported once the backend is started.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
+from dlrun.feeds import Feed
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
 
@@ -130,6 +133,14 @@ def build_callbacks(config: Config, run_dir: Path) -> dict[str, keras.callbacks.
         name: instantiate(f"callbacks.{name}", fill(spec, run_dir=str(run_dir)))
         for name, spec in config.callbacks.items()
     }
+
+
+def build_loop(config: Config, feed: Feed) -> Callable[..., Any]:
+    """The loop, to be called; one that takes no feed gathers the batches itself."""
+    loop = partial("loop", config.loop)
+    takes = signature(loop).parameters.values()
+    fed = any(taken.name == "feed" or taken.kind == taken.VAR_KEYWORD for taken in takes)
+    return functools.partial(loop, feed=feed) if fed else loop
 
 
 def with_activation(model: keras.Model, config: Config, data: Dataset) -> keras.Model:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
 from platform import node, python_version
 from typing import TYPE_CHECKING, Any
 
 from dlrun import __version__, backends, feeds, init_from, process, run_dir
 from dlrun.config.compose import compose, to_yaml
-from dlrun.config.instantiate import partial
 from dlrun.config.schema import Config, metric_names
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, first_line
@@ -71,7 +68,7 @@ def train(
         )
 
     # What needs Keras can be imported now.
-    from dlrun.build import build_callbacks, build_model, compile_model
+    from dlrun.build import build_callbacks, build_loop, build_model, compile_model
     from dlrun.callbacks.interruption import Interruption
     from dlrun.callbacks.timing import Timing
     from dlrun.data.batches import Batches
@@ -80,7 +77,7 @@ def train(
     model = build_model(config, data)
     taken = init_from.assign(model, weights) if weights else None
     compile_model(model, config, training=True)
-    loop = _loop(config, feed)
+    loop = build_loop(config, feed)
     path = run_dir.planned(Path(config.runs_dir), str(config.name))
     callbacks = build_callbacks(config, path)
     timing, interruption = Timing(len(data.train)), Interruption()
@@ -160,14 +157,6 @@ def train(
             export_keras(model, config, data, run.path / "model.keras")
         run.update(status="completed")
     return result
-
-
-def _loop(config: Config, feed: feeds.Feed) -> Callable[..., Any]:
-    """The loop; one that takes no feed gathers the batches itself."""
-    loop = partial("loop", config.loop)
-    takes = signature(loop).parameters.values()
-    fed = any(taken.name == "feed" or taken.kind == taken.VAR_KEYWORD for taken in takes)
-    return functools.partial(loop, feed=feed) if fed else loop
 
 
 def _record(
