@@ -13,7 +13,7 @@ from dlrun.terminal import open_standard_streams
 COMMANDS = {
     "Runs": ("train", "evaluate", "predict"),
     "Configs": ("summary", "config", "list"),
-    "Proofs": ("reproduce", "doctor"),
+    "Proofs": ("parity", "reproduce", "doctor"),
 }
 
 app = typer.Typer(
