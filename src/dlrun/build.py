@@ -3,19 +3,23 @@
 Imported once the backend is started.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from dlrun.checkpoint import START, Position
 from dlrun.config.instantiate import blamed_on, fill, instantiate, partial
 from dlrun.config.outputs import by_output
 from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
+from dlrun.feeds import Feed
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
 
@@ -130,6 +134,33 @@ def build_callbacks(config: Config, run_dir: Path) -> dict[str, keras.callbacks.
         name: instantiate(f"callbacks.{name}", fill(spec, run_dir=str(run_dir)))
         for name, spec in config.callbacks.items()
     }
+
+
+def build_loop(config: Config, feed: Feed, at: Position = START) -> Callable[..., Any]:
+    """The loop, with what it takes beyond the rest: a feed, and where to begin.
+
+    One that takes no feed gathers the batches itself.
+
+    Args:
+        config: For its loop.
+        feed: From batches to a source for ``fit()``.
+        at: How far a resumed run has come.
+
+    Raises:
+        DlrunError: If the loop can't begin there.
+    """
+    loop = partial("loop", config.loop)
+    takes = signature(loop).parameters
+    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
+    given: dict[str, Any] = {"feed": feed} if every or "feed" in takes else {}
+    for name, value in (("initial_epoch", at.epochs), ("initial_step", at.steps)):
+        if value and not every and name not in takes:
+            raise DlrunError(
+                f"loop: {config.loop['_target_']} takes no {name}, so it can't be resumed at {at}",
+                hint="give it that argument, as dlrun.loops.fit.fit has it",
+            )
+        given |= {name: value} if value else {}
+    return functools.partial(loop, **given)
 
 
 def with_activation(model: keras.Model, config: Config, data: Dataset) -> keras.Model:

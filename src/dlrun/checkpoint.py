@@ -44,6 +44,9 @@ class Position(NamedTuple):
         )
 
 
+START = Position(0)
+
+
 @dataclass(frozen=True)
 class Variable:
     """One variable of the model or of the optimizer.

@@ -13,7 +13,7 @@ from dlrun.terminal import open_standard_streams
 COMMANDS = {
     "Runs": ("train", "resume", "evaluate", "predict"),
     "Configs": ("summary", "config", "list"),
-    "Proofs": ("verify-resume", "reproduce", "doctor"),
+    "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
 }
 
 app = typer.Typer(

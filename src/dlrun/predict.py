@@ -59,22 +59,10 @@ def predict(
 
     loaded = trained.load(opened, config, which, compiled=False)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
-    count, size = len(leaves(samples)[0]), config.batch_size
+    predictions = trained.predicted(loaded.model, config, loaded.data, samples)
 
-    from dlrun.build import with_activation
-
-    model = with_activation(loaded.model, config, loaded.data)
-
-    def predicted(part: slice) -> Arrays:
-        batch = tree_map(lambda array: np.asarray(array[part]), samples)
-        outputs = model.predict_on_batch(loaded.data.prepare(batch))
-        if not isinstance(named := loaded.data.num_classes, Mapping):
-            return np.asarray(outputs)
-        return {name: np.asarray(outputs[name]) for name in named}  # Keras goes by the alphabet
-
-    parts = (slice(start, start + size) for start in range(0, count, size))
     try:
-        write_predictions(output, map(predicted, parts))
+        write_predictions(output, predictions)
     except OSError as error:
         raise DlrunError(f"can't write {output}: {error.strerror}", exit_code=1) from error
     return {
@@ -83,7 +71,7 @@ def predict(
         "epoch": loaded.epoch,
         "backend": config.backend.name,
         "input": str(source) if source else "test",
-        "samples": count,
+        "samples": len(leaves(samples)[0]),
         "output": str(output),
     }
 

@@ -6,7 +6,8 @@ config is deserialised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from dlrun.start import start
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun import checkpoint
     from dlrun.data.dataset import Dataset
+    from dlrun.data.tree import Arrays
 
 # What may differ from the run; all else decides what the arrays mean.
 CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics", "task.metrics")
@@ -164,6 +166,31 @@ def evaluate_split(
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
     names = dict.fromkeys([*logged(config.task), *metrics])  # Keras goes by the alphabet
     return {name: float(metrics[name]) for name in names if name in metrics}
+
+
+def predicted(model: Any, config: Config, data: Dataset, inputs: Arrays) -> Iterator[Arrays]:
+    """Predictions, with the task's activation, a batch at a time.
+
+    Args:
+        model: Its outputs are logits.
+        config: For the activation and the batch size.
+        data: For the inputs' shape and scale, and the outputs' names.
+        inputs: Samples as they are kept in memory, not scaled.
+    """
+    import numpy as np
+
+    from dlrun.build import with_activation
+    from dlrun.data.tree import leaves, tree_map
+
+    predictor, size = with_activation(model, config, data), config.batch_size
+    for first in range(0, len(leaves(inputs)[0]), size):
+        part = operator.itemgetter(slice(first, first + size))
+        batch = tree_map(np.asarray, tree_map(part, inputs))
+        outputs = predictor.predict_on_batch(data.prepare(batch))
+        if isinstance(named := data.num_classes, Mapping):
+            yield {name: np.asarray(outputs[name]) for name in named}  # Keras goes by the alphabet
+        else:
+            yield np.asarray(outputs)
 
 
 def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun import feeds, init_from, process, record
-from dlrun.checkpoint import Checkpoint, Position
-from dlrun.config.instantiate import partial
+from dlrun import init_from, process, record
+from dlrun.checkpoint import START, Checkpoint, Position
 from dlrun.config.schema import Config, metric_names
 from dlrun.errors import DlrunError
 from dlrun.run_dir import RunDir
@@ -74,7 +71,7 @@ def run(
         DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
-    from dlrun.build import build_callbacks, build_model, compile_model
+    from dlrun.build import build_callbacks, build_loop, build_model, compile_model
     from dlrun.callbacks.interruption import Interruption
     from dlrun.callbacks.restore import Restore
     from dlrun.callbacks.timing import Timing
@@ -90,7 +87,7 @@ def run(
     model = build_model(config, data)
     taken = init_from.assign(model, weights) if weights else None
     compile_model(model, config, training=True)
-    loop = _loop(config, started.feed, behind)
+    loop = build_loop(config, started.feed, behind.at if behind else START)
     callbacks = build_callbacks(config, path)
     timing, interruption = Timing(len(data.train)), Interruption()
 
@@ -169,31 +166,6 @@ def run(
             export_keras(model, config, data, directory.path / "model.keras")
         directory.update(status="completed")
     return result
-
-
-def _loop(config: Config, feed: feeds.Feed, behind: Behind | None) -> Callable[..., Any]:
-    """The loop, with what it takes beyond the rest: a feed, and where to begin.
-
-    One that takes no feed gathers the batches itself.
-
-    Raises:
-        DlrunError: If the run is resumed and the loop can't begin there.
-    """
-    loop = partial("loop", config.loop)
-    takes = signature(loop).parameters
-    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
-    given: dict[str, Any] = {"feed": feed} if every or "feed" in takes else {}
-    if behind and behind.at != Position(0):
-        where = {"initial_epoch": behind.at.epochs, "initial_step": behind.at.steps}
-        needed = {name: value for name, value in where.items() if value}
-        if not every and (lacks := [name for name in needed if name not in takes]):
-            raise DlrunError(
-                f"loop: {config.loop['_target_']} takes no {lacks[0]}, so it can't be resumed at"
-                f" {behind.at}",
-                hint="give it that argument, as dlrun.loops.fit.fit has it",
-            )
-        given |= needed
-    return functools.partial(loop, **given)
 
 
 def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind: Behind) -> Any:
