@@ -25,6 +25,7 @@ def predict(
     output: Path | None = None,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Predict in batches and write the predictions.
 
@@ -40,6 +41,7 @@ def predict(
             default ``predictions.npz`` in the run directory.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
+        trusted: Modules that the run may name besides those that the user's options name.
 
     Returns:
         The result, as ``dlrun predict --json`` prints it.
@@ -47,7 +49,9 @@ def predict(
     Raises:
         DlrunError: If the run, the input or the output is unusable.
     """
-    opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
+    opened, config = trained.open_run(
+        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+    )
     output = output or opened.path / "predictions.npz"
     check_output(output)
     if config.feed not in feeds.GATHERED:
