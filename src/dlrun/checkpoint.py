@@ -8,6 +8,7 @@ backend can read it.
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.arrays import check_npz
 from dlrun.errors import DlrunError
+from dlrun.files import read_json
 
 FORMAT = 1
 ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
@@ -120,7 +123,7 @@ def read(path: Path) -> Checkpoint:
         DlrunError: If anything in it is missing, damaged or of another format.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(path / MANIFEST)
         if manifest["format"] != FORMAT:
             raise DlrunError(
                 f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
@@ -137,8 +140,11 @@ def read(path: Path) -> Checkpoint:
                     f"checkpoint {path} is damaged: {name} does not match its hash in {MANIFEST}",
                     hint=other_checkpoints(path),
                 )
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state = read_json(path / STATE)
         parts: dict[str, list[Variable]] = {"model": [], "optimizer": []}
+        check_npz(path / ARRAYS, packed=False)
+        if len({entry["key"] for entry in manifest["arrays"]}) != len(manifest["arrays"]):
+            raise ValueError(f"{MANIFEST} names an array twice")
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             for entry in manifest["arrays"]:
                 value = _typed(arrays[entry["key"]], entry["dtype"])
@@ -155,7 +161,8 @@ def epochs_kept(directory: Path) -> list[int]:
     if not directory.is_dir():
         return []
     names = [entry.name for entry in directory.iterdir() if entry.name.startswith(_PREFIX)]
-    return sorted(int(number) for name in names if (number := name.removeprefix(_PREFIX)).isdigit())
+    numbers = [name.removeprefix(_PREFIX) for name in names]
+    return sorted(int(number) for number in numbers if re.fullmatch("[0-9]+", number))
 
 
 def path_of(directory: Path, epoch: int) -> Path:
@@ -181,8 +188,8 @@ def best_epoch(directory: Path) -> int | None:
         return None
     path = path_of(directory, kept[-1]) / STATE
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["best"]["epoch"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return int(read_json(path)["best"]["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DlrunError(
             f"checkpoint {path.parent} can't be read: {error}", hint=other_checkpoints(path.parent)
         ) from error
@@ -214,6 +221,8 @@ def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
         return value
     import ml_dtypes
 
+    if not re.fullmatch(r"(b?float|b?complex|u?int)[0-9]\w*", dtype):
+        raise ValueError(f"there is no dtype {dtype!a:.80}")
     return value.view(getattr(ml_dtypes, dtype))
 
 

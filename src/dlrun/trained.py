@@ -200,7 +200,7 @@ def epoch_of(run: run_dir.RunDir, which: str) -> int:
             hint=f"its status is '{run.record.get('status')}'; train it again, with the"
             " checkpoint callback",
         )
-    if which.isdigit():
+    if which.isdecimal():
         epoch: int | None = int(which)
     else:
         epoch = checkpoint.best_epoch(run.checkpoints) if which == "best" else kept[-1]

@@ -44,7 +44,7 @@ def evaluate(
       dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97
     """
     with reported(quiet) as out:
-        if not checkpoint.isdigit():
+        if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
         one_of("--split", split, ("train", "validation", "test"))
         from dlrun.evaluate import evaluate as run_evaluation

@@ -46,7 +46,7 @@ def predict(
       dlrun predict latest --input digits.npy --output digits.npz
     """
     with reported(quiet) as out:
-        if not checkpoint.isdigit():
+        if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.predict import predict as run_prediction
 
