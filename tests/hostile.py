@@ -93,6 +93,12 @@ TARGETS = {
             }
         },
     ),
+    "a private function": ("callbacks.mine", {"_target_": "dlrun.callbacks.checkpoint._improved"}),
+    # keys of Hydra's with values that are none
+    "_partial_": ("model", MLP | {"_partial_": 3}),
+    "_recursive_": ("model", MLP | {"units": {"_recursive_": "no"}}),
+    "_convert_": ("model", MLP | {"_convert_": {"_target_": "evil.run"}}),
+    "_args_": ("model", MLP | {"_args_": "evil.run"}),
     # spelt otherwise
     "_TARGET_": ("model", MLP | {"_TARGET_": "evil.run"}),
     "_Target_": ("model", MLP | {"units": {"_Target_": "evil.run"}}),

@@ -165,6 +165,12 @@ def test_a_link_that_leads_out_of_the_run_is_refused(cwd: Path, name: str) -> No
     assert "is a link that leads out of the run" in refused("predict", RUN)
 
 
+def test_a_pipe_is_not_waited_for(cwd: Path) -> None:
+    (cwd / RUN / "checkpoints" / "epoch-0001" / STATE).unlink()
+    os.mkfifo(cwd / RUN / "checkpoints" / "epoch-0001" / STATE)
+    assert "is no file" in refused("evaluate", RUN)
+
+
 def test_links_within_a_run_and_to_it_are_no_matter(cwd: Path) -> None:
     (cwd / RUN / "checkpoints" / "best").symlink_to("epoch-0001")
     (cwd / "run").symlink_to(RUN)
@@ -293,6 +299,16 @@ def test_not_even_the_user_calls_these_from_a_config(cwd: Path, name: str) -> No
     assert "is never called" in refused("evaluate", RUN)
 
 
+def test_an_escaped_interpolation_is_no_way_past_the_check(cwd: Path) -> None:
+    # Hydra would resolve it when it instantiates, into a target that nobody has judged.
+    text = r"\${oc.decode:'{_target_: evil.run}'}"
+    (cwd / "configs/model").mkdir(parents=True)
+    for units in (text, [[text]], {"a": text}):
+        option = {"_target_": "dlrun.models.mnist_mlp.mnist_mlp", "units": units}
+        (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(option))
+        assert "is an interpolation that is left open" in refused("train", "model=x")
+
+
 def test_an_option_of_his_own_trusts_its_module_and_of_a_library_one_thing(cwd: Path) -> None:
     option = cwd / "mine" / "model" / "net.yaml"
     option.parent.mkdir(parents=True)
@@ -372,16 +388,16 @@ def test_the_working_directory_is_searched_only_for_what_is_the_users(dlrun: Any
 SURVEY = """
 import inspect, json
 import keras
-from dlrun.config import trust
+from dlrun.config.components import SHIPPED, ships
 
 found = {}
-for part, modules in trust.SHIPPED.items():
+for part, modules in SHIPPED.items():
     for module in modules:
         if not module.startswith("keras."):
             continue
         home = eval(module)
         for name in dir(home):
-            if not trust._ships(part, module, name):
+            if not ships(part, module, name):
                 continue
             one = getattr(home, name)
             arguments = list(inspect.signature(one).parameters)

@@ -125,7 +125,7 @@ def _refuse_links(path: Path) -> None:
     """A link in a run that was copied could have us write, or read, anywhere.
 
     Raises:
-        DlrunError: If one leads out of the run.
+        DlrunError: If one leads out of the run, or something is neither file nor directory.
     """
     home = path.resolve()
     for entry in path.rglob("*"):
@@ -134,6 +134,8 @@ def _refuse_links(path: Path) -> None:
                 f"{entry} is a link that leads out of the run",
                 hint="copy the run with what it links to: cp -rL",
             )
+        if entry.exists() and not (entry.is_file() or entry.is_dir()):
+            raise DlrunError(f"{entry} is no file", hint="a run has nothing of this kind")
 
 
 def _age(config: Path) -> tuple[str, int]:

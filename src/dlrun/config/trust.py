@@ -17,32 +17,11 @@ from typing import Any
 
 import yaml
 
+from dlrun.config.components import SHIPPED, ships, source
 from dlrun.config.options import GROUPS, config_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 
-# The modules whose components may stand in a part of the config, whoever wrote it.
-SHIPPED = {
-    "data": ("dlrun.data",),
-    "task": ("dlrun.losses", "dlrun.metrics", "keras.losses", "keras.metrics"),
-    "model": (
-        *("dlrun.models", "keras.layers", "keras.initializers", "keras.regularizers"),
-        "keras.constraints",
-    ),
-    "optimizer": ("keras.optimizers", "keras.optimizers.schedules", "torch.optim", "optax"),
-    "loop": ("dlrun.loops", "dlrun.losses", "keras.losses"),
-    "callbacks": ("dlrun.callbacks", "keras.callbacks", "keras.optimizers.schedules"),
-}
-# Keras' other callbacks write wherever they are told to, or open connections.
-CALLBACKS = (
-    *("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights"),
-    "TerminateOnNaN",
-)
-# These layers read files, or run code that they are given.
-NO_LAYERS = (
-    *("FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer"),
-    *("TextVectorization", "TorchModuleWrapper"),
-)
 # Nobody's own: a user who names one thing of theirs has said nothing of the next.
 LIBRARIES = (
     *("dlrun", "flax", "jax", "joblib", "keras", "numpy", "optax", "pandas", "scipy", "sklearn"),
@@ -54,7 +33,14 @@ READERS = re.compile(
 )
 # Python's own library is no component: open, exec and system are part of it.
 TOOLS = sys.stdlib_module_names | {"__main__", "hydra", "omegaconf", "pip", "setuptools"}
-HYDRAS_KEYS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
+# Of Hydra's other keys, what each may hold.
+HYDRAS = {
+    "_target_": object,
+    "_args_": list,
+    "_partial_": bool,
+    "_convert_": str,
+    "_recursive_": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +116,7 @@ def check(config: Config, named: Named) -> list[Refusal]:
     refusals: list[Refusal] = []
     for part, spec in asdict(config).items():
         for key, mapping in _mappings(part, spec):
-            refusals += _odd_keys(key, mapping)
+            refusals += _odd(key, mapping)
             target = mapping.get("_target_")
             if target is not None:  # a part that needs one is told so elsewhere
                 refusals += _judge(part, f"{key}._target_", target, named)
@@ -182,11 +168,11 @@ def _judge(part: str, key: str, target: Any, named: Named) -> Iterator[Refusal]:
         return
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
-    if _ships(part, module, name):
+    if ships(part, module, name):
         _passed[target] = ""
-    elif top == "dlrun" and not any(_ships(one, module, name) for one in SHIPPED):
+    elif top == "dlrun" and not any(ships(one, module, name) for one in SHIPPED):
         missing = f"is not there: no module named '{module}'"
-        yield Refusal(key, "is no component" if _source(module).is_file() else missing, target)
+        yield Refusal(key, "is no component" if source(module).is_file() else missing, target)
     elif top in TOOLS or (top in LIBRARIES and READERS.fullmatch(name)):
         yield Refusal(key, "is never called from a config", target)
     else:
@@ -197,32 +183,11 @@ def _judge(part: str, key: str, target: Any, named: Named) -> Iterator[Refusal]:
             _passed[target] = None
         elif top not in LIBRARIES and (below or module in modules):
             _passed.setdefault(target, top)
+        elif top == "dlrun":
+            yield Refusal(key, f"has no place in '{part}'", target)
         else:
-            yield Refusal(
-                key, "is not trusted", target, allow=target if top in LIBRARIES else module
-            )
-
-
-def _ships(part: str, module: str, name: str) -> bool:
-    """Whether a target is a component of dlrun's or Keras', in its own part of the config."""
-    rooms = SHIPPED.get(part, ())
-    if any(module.startswith(f"{room}.") for room in rooms if room.startswith("dlrun.")):
-        # What the module defines, and not what it has imported.
-        source = _source(module)
-        return source.is_file() and bool(
-            re.search(rf"^(def|class) {name}\b", source.read_text(encoding="utf-8"), re.MULTILINE)
-        )
-    if module not in rooms:
-        return False
-    if module == "keras.callbacks":
-        return name in CALLBACKS
-    # optax has functions, the others have classes; among their functions are those that read.
-    return name[0].islower() if module == "optax" else name[0].isupper() and name not in NO_LAYERS
-
-
-def _source(module: str) -> Path:
-    path = "/".join(module.split(".")[1:])
-    return Path(__file__).parents[1] / f"{path}.py"
+            allow = target if top in LIBRARIES else module
+            yield Refusal(key, "is not trusted", target, allow=allow)
 
 
 def _in_options(module: str, directory: Path | None) -> Iterator[str]:
@@ -239,11 +204,18 @@ def _in_options(module: str, directory: Path | None) -> Iterator[str]:
             yield from (target for target in _targets(spec) if isinstance(target, str))
 
 
-def _odd_keys(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:
-    for name in mapping:
+def _odd(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:
+    """What nobody writes who means no harm."""
+    for name, value in mapping.items():
+        place = f"{key}.{_shown(str(name))}"
         plain = unicodedata.normalize("NFKC", str(name)).strip()
-        if name not in HYDRAS_KEYS and re.fullmatch(r"_.*_", plain, re.DOTALL):
-            yield Refusal(f"{key}.{_shown(str(name))}", f"is none of {', '.join(HYDRAS_KEYS)}")
+        if name not in HYDRAS and re.fullmatch(r"_.*_", plain, re.DOTALL):
+            yield Refusal(place, f"is none of {', '.join(HYDRAS)}")
+        elif not isinstance(value, HYDRAS.get(name, object)):
+            yield Refusal(place, f"is no {HYDRAS[name].__name__}")
+        # What was escaped would be resolved after this, into a target perhaps.
+        if any("${" in text for text in _texts(value)):
+            yield Refusal(place, f"is an interpolation that is left open, {ascii(value)[:80]}")
     if "class_name" in mapping and not mapping.keys().isdisjoint({"config", "module"}):
         yield Refusal(key, "is a serialised Keras object: name its class by _target_")
 
@@ -254,6 +226,13 @@ def _mappings(key: str, node: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
     if isinstance(node, dict | list):
         for name, value in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _mappings(f"{key}.{name}", value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list) else ():
+        yield from _texts(one)
+    if isinstance(value, str):
+        yield value
 
 
 def _targets(node: Any) -> Iterator[Any]:
