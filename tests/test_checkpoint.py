@@ -78,9 +78,8 @@ def test_an_array_comes_back_bit_for_bit(tmp_path: Path, value: np.ndarray) -> N
 def test_parts_order_paths_and_state_come_back(tmp_path: Path) -> None:
     values = [Variable(f"layer/{number}", np.float32(number)) for number in range(12)]
     state = {"epoch": 3, "text": "größer", "nested": {"list": [1, 2.5, None, True]}}
-    path = checkpoint.write(
-        tmp_path / "new", 3, {"model": values, "optimizer": values[:2]}, state, written_by={}
-    )
+    parts = {"model": values, "optimizer": values[:2]}
+    path = checkpoint.write(tmp_path / "new", Position(3), parts, state, written_by={})
     back = checkpoint.read(path)
     assert [(v.path, float(v.value)) for v in back.model] == [
         (f"layer/{number}", number) for number in range(12)
@@ -91,7 +90,7 @@ def test_parts_order_paths_and_state_come_back(tmp_path: Path) -> None:
 
 def test_the_manifest_tells_who_wrote_what(tmp_path: Path) -> None:
     manifest = json.loads((written(tmp_path) / MANIFEST).read_text())
-    assert (manifest["format"], manifest["epoch"]) == (1, 1)
+    assert (manifest["format"], manifest["epochs"]) == (1, 1)
     assert manifest["written_by"] == {"cores": 2}
     assert manifest["arrays"][0] | {"key": ""} == {
         "key": "",
@@ -194,7 +193,7 @@ def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
     path = checkpoint.write(
         tmp_path, Position(1), {"model": [Variable("v", value)]}, {}, written_by={}
     )
-    assert "allow_pickle=False" in refused(path).message
+    assert "only pickle could read" in refused(path).message
     assert not (tmp_path / "ran").exists()
 
 

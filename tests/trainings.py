@@ -112,7 +112,13 @@ def _train(*overrides):
 def _resume(run, overrides):
     from dlrun.resume import resume
 
-    return resume(run, overrides, runs_dir=Path("runs"), quiet=True)
+    return resume(
+        run,
+        overrides,
+        runs_dir=Path("runs"),
+        trusted=["my_net", "my_callbacks", "my_data"],
+        quiet=True,
+    )
 
 
 def _evaluate(run, overrides, options):

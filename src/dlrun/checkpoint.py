@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlrun.arrays import check_npz
 from dlrun.errors import DlrunError
+from dlrun.files import read_json
 
 FORMAT = 1
 ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
@@ -151,7 +153,7 @@ def read(path: Path) -> Checkpoint:
         DlrunError: If anything in it is missing, damaged or of another format.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(path / MANIFEST)
         if manifest["format"] != FORMAT:
             raise DlrunError(
                 f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
@@ -168,8 +170,11 @@ def read(path: Path) -> Checkpoint:
                     f"checkpoint {path} is damaged: {name} does not match its hash in {MANIFEST}",
                     hint=other_checkpoints(path),
                 )
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state = read_json(path / STATE)
         parts: dict[str, list[Variable]] = {part: [] for part in PARTS}
+        check_npz(path / ARRAYS, packed=False)
+        if len({entry["key"] for entry in manifest["arrays"]}) != len(manifest["arrays"]):
+            raise ValueError(f"{MANIFEST} names an array twice")
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             for entry in manifest["arrays"]:
                 value = _typed(arrays[entry["key"]], entry["dtype"])
@@ -187,7 +192,7 @@ def kept(directory: Path) -> list[Position]:
         return []
     found = []
     for entry in directory.iterdir():
-        if named := re.fullmatch(r"epoch-(\d{4,})(?:-step-(\d{6,}))?", entry.name):
+        if named := re.fullmatch(r"epoch-([0-9]{4,})(?:-step-([0-9]{6,}))?", entry.name):
             epoch, steps = int(named[1]), int(named[2] or 0)
             found.append(Position(epoch - 1, steps) if steps else Position(epoch))
     return sorted(found)
@@ -230,8 +235,8 @@ def best_epoch(directory: Path) -> int | None:
         return None
     path = path_of(directory, Position(epochs[-1])) / STATE
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["best"]["epoch"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return int(read_json(path)["best"]["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DlrunError(
             f"checkpoint {path.parent} can't be read: {error}", hint=other_checkpoints(path.parent)
         ) from error
@@ -264,6 +269,8 @@ def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
         return value
     import ml_dtypes
 
+    if not re.fullmatch(r"(b?float|b?complex|u?int)[0-9]\w*", dtype):
+        raise ValueError(f"there is no dtype {dtype!a:.80}")
     return value.view(getattr(ml_dtypes, dtype))
 
 

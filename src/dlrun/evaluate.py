@@ -20,6 +20,7 @@ def evaluate(
     fail_under: Sequence[str] = (),
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """Evaluate one checkpoint of a run.
 
@@ -31,6 +32,7 @@ def evaluate(
         fail_under: Gates, each ``metric=value``.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
+        trusted: Modules that the run may name besides those that the user's options name.
 
     Returns:
         The result, as ``dlrun evaluate --json`` prints it, and why gates did not hold.
@@ -38,7 +40,9 @@ def evaluate(
     Raises:
         DlrunError: If the run, an override, a gate or the checkpoint is unusable.
     """
-    opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
+    opened, config = trained.open_run(
+        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+    )
     gates = _gates(fail_under, list(logged(config.task)))
     loaded = trained.load(opened, config, which, compiled=True)
     metrics = trained.evaluate_split(loaded.model, config, loaded.data, split)

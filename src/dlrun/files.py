@@ -1,7 +1,26 @@
-"""Files written whole or not at all."""
+"""Text files: written whole or not at all, and read no further than makes sense."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 64 * 2**20  # the history of a hundred thousand epochs
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that may be anybody's.
+
+    Raises:
+        OSError: If it can't be read.
+        ValueError: If it is no JSON, too large or too deep.
+    """
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"it has {size:,} bytes, and {MAX_BYTES:,} are the most")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from dlrun.errors import DlrunError
+
 
 def compared(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, Any]:
     """Labels in the shape of the outputs, and the outputs as predictions.
@@ -29,3 +31,15 @@ def compared(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, An
         return keras.ops.cast(labels[..., None], outputs.dtype), predictions
     numbers = keras.ops.cast(labels, "int32")
     return keras.ops.one_hot(numbers, classes, dtype=outputs.dtype), predictions
+
+
+def class_of(module: Any, name: str) -> Any:
+    """A class of ``keras.losses`` or ``keras.metrics``, which have functions that read too.
+
+    Raises:
+        DlrunError: If there is none of that name.
+    """
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        raise DlrunError(f"{module.__name__} has no class {name!a}")
+    return found

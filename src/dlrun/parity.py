@@ -39,6 +39,7 @@ def parity(
     prediction_tolerance: float | None = None,
     random: bool = False,
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Take the first steps of a run in several processes, from the same weights, and compare.
 
@@ -53,6 +54,7 @@ def parity(
         prediction_tolerance: Of the predictions; None takes what was measured.
         random: Leave layers that draw random numbers as they are.
         config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
 
     Returns:
         The result, as ``dlrun parity --json`` prints it.
@@ -61,7 +63,10 @@ def parity(
         DlrunError: If the config is wrong, there is nothing to compare, or a process fails.
     """
     members = _members(overrides, chosen, loops)
-    configs = {name: compose(typed, config_dir=config_dir) for name, typed in members.items()}
+    configs = {
+        name: compose(typed, config_dir=config_dir, trusted=trusted)
+        for name, typed in members.items()
+    }
     trains = {name: _require(config, loops) for name, config in configs.items()}
     reference, config = next(iter(configs.items()))
     with _directory(Path(config.runs_dir)) as directory:
@@ -71,6 +76,7 @@ def parity(
                 job = {
                     "overrides": typed,
                     "config_dir": str(config_dir.resolve()) if config_dir else None,
+                    "trusted": list(trusted),
                     "steps": steps if trains[name] else 0,
                     "random": random,
                     "weights": f"{place}/weights",

@@ -36,6 +36,7 @@ class Job:
     Args:
         overrides: All of them, the backend and the loop among them.
         config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
         steps: How many to train; 0 on a backend that can't.
         random: Leave layers that draw random numbers as they are.
         weights: Directory for the checkpoint that all begin with.
@@ -45,6 +46,7 @@ class Job:
 
     overrides: list[str]
     config_dir: str | None
+    trusted: Sequence[str]
     steps: int
     random: bool
     weights: str
@@ -59,7 +61,8 @@ def measure(job: Job) -> dict[str, Any]:
         DlrunError: If the config can't be had here.
     """
     began = time.perf_counter()
-    config = compose(job.overrides, config_dir=Path(job.config_dir) if job.config_dir else None)
+    config_dir = Path(job.config_dir) if job.config_dir else None
+    config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
     backend, device, data, feed = start(config, config.feed)
 
     from dlrun.build import build_loop, build_model, compile_model

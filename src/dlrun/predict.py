@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from dlrun import feeds, trained
+from dlrun.arrays import check_npy, check_npz
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 from dlrun.report.predictions import check_output, write_predictions
+from dlrun.run_dir import RECORD, RunDir
 
 
 def predict(
@@ -25,6 +28,7 @@ def predict(
     output: Path | None = None,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Predict in batches and write the predictions.
 
@@ -40,6 +44,7 @@ def predict(
             default ``predictions.npz`` in the run directory.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
+        trusted: Modules that the run may name besides those that the user's options name.
 
     Returns:
         The result, as ``dlrun predict --json`` prints it.
@@ -47,14 +52,16 @@ def predict(
     Raises:
         DlrunError: If the run, the input or the output is unusable.
     """
-    opened, config = trained.open_run(run, overrides, runs_dir=runs_dir, config_dir=config_dir)
+    opened, config = trained.open_run(
+        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+    )
     output = output or opened.path / "predictions.npz"
     check_output(output)
     if config.feed not in feeds.GATHERED:
         raise DlrunError(
             f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
         )
-    shape = tree_map(tuple, opened.record.get("input_shape", ()))
+    shape = _input_shape(opened)
     inputs = None if source is None else _read_inputs(source, array, shape)
 
     loaded = trained.load(opened, config, which, compiled=False)
@@ -76,6 +83,15 @@ def predict(
     }
 
 
+def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
+    shape = run.record.get("input_shape", [])
+    if not all(
+        isinstance(one, list) and all(isinstance(n, int) for n in one) for one in leaves(shape)
+    ):
+        raise DlrunError(f"{run.path / RECORD} can't be read: input_shape is {shape!a:.80}")
+    return tree_map(tuple, shape)
+
+
 def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
     """The user's inputs, checked; a ``.npy`` stays on disk and is read by batches."""
     several = (
@@ -89,12 +105,17 @@ def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) 
     if not source.is_file():
         raise DlrunError(f"--input {source}: no such file")
     try:
+        if source.suffix == ".npy":
+            with source.open("rb") as file:
+                check_npy(file, source.stat().st_size)
+        else:
+            check_npz(source, packed=True)
         inputs: Arrays = (
             np.load(source, mmap_mode="r", allow_pickle=False)
             if source.suffix == ".npy"
             else _from_npz(source, array, shape)
         )
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DlrunError(
             f"--input {source} can't be read: {error}", hint="write it with numpy.save"
         ) from error

@@ -60,6 +60,7 @@ def reproduce(
     output: Path = Path("RESULTS.md"),
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run experiments in processes of their own, one after the other, and write the table.
 
@@ -72,6 +73,7 @@ def reproduce(
         output: Where to write the table, as Markdown.
         runs_dir: Where the runs go, in ``reproduce/``.
         config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
 
     Returns:
         The cells of the table, and how many did not reach their number.
@@ -79,13 +81,14 @@ def reproduce(
     Raises:
         DlrunError: If an experiment or a backend is not there, or the table can't be written.
     """
-    claims = _claims(experiments, slow, config_dir)
+    claims = _claims(experiments, slow, config_dir, trusted)
     usable = [name for name in backends.installed() if backends.module(name).TRAINS]
     for name in chosen:
         backends.require(name, training=True)
     cells = list(_cells(claims, chosen or usable))
     done = _Done(runs_dir / "reproduce")
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
+    options += [word for module in trusted for word in ("--trust", module)]
     for number, cell in enumerate(cells, 1):
         _run(cell, done, options)
         shown = cell.error or f"{cell.claim.metric} {cell.value:.4f}"
@@ -142,7 +145,9 @@ class _Done:
         return None
 
 
-def _claims(names: Sequence[str], slow: bool, config_dir: Path | None) -> dict[str, Reproduces]:
+def _claims(
+    names: Sequence[str], slow: bool, config_dir: Path | None, trusted: Sequence[str]
+) -> dict[str, Reproduces]:
     known = list(list_options(config_dir)["experiment"])
     for name in names:
         if name not in known:
@@ -153,7 +158,7 @@ def _claims(names: Sequence[str], slow: bool, config_dir: Path | None) -> dict[s
             )
     claims = {}
     for name in names or known:
-        claim = compose([f"experiment={name}"], config_dir=config_dir).reproduces
+        claim = compose([f"experiment={name}"], config_dir=config_dir, trusted=trusted).reproduces
         if claim is not None and (slow or names or not claim.slow):
             claims[name] = claim
         elif names:

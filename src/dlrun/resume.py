@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, feeds, init_from, run_dir
-from dlrun.config.compose import read_yaml, recompose, to_yaml
+from dlrun.config.compose import recompose, to_yaml
+from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.files import write_text
@@ -42,6 +43,7 @@ def resume(
     *,
     runs_dir: Path,
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Train a run to its end, as if it had never stopped.
@@ -51,6 +53,7 @@ def resume(
         overrides: What is to change, of ``CHANGEABLE``.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
+        trusted: Modules that the recorded config may name beside those.
         quiet: Leave out the progress.
 
     Returns:
@@ -64,7 +67,12 @@ def resume(
     with opened.locked():
         recorded = read_yaml(opened.path / run_dir.CONFIG)
         config = recompose(
-            recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir, training=True
+            recorded,
+            overrides,
+            changeable=CHANGEABLE,
+            config_dir=config_dir,
+            trusted=trusted,
+            training=True,
         )
         compile = str(config.loop.get("compile", "auto"))
         backends.require(config.backend.name, training=True, compile=compile)

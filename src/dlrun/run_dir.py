@@ -14,7 +14,7 @@ from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.files import write_text
+from dlrun.files import read_json, write_text
 
 RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG, LOCK = (
     "run.json",
@@ -143,13 +143,31 @@ def find(run: str, runs_dir: Path) -> RunDir:
                 f"{path} is not a run directory: it has no {name}",
                 hint=f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest",
             )
+    _refuse_links(path)
     try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        record = read_json(path / RECORD)
     except (OSError, ValueError) as error:
         raise DlrunError(f"{path / RECORD} can't be read: {error}") from error
     if not isinstance(record, dict):
         raise DlrunError(f"{path / RECORD} is not the record of a run")
     return RunDir(path, record)
+
+
+def _refuse_links(path: Path) -> None:
+    """A link in a run that was copied could have us write, or read, anywhere.
+
+    Raises:
+        DlrunError: If one leads out of the run, or something is neither file nor directory.
+    """
+    home = path.resolve()
+    for entry in path.rglob("*"):
+        if entry.is_symlink() and not Path(os.path.realpath(entry)).is_relative_to(home):
+            raise DlrunError(
+                f"{entry} is a link that leads out of the run",
+                hint="copy the run with what it links to: cp -rL",
+            )
+        if entry.exists() and not (entry.is_file() or entry.is_dir()):
+            raise DlrunError(f"{entry} is no file", hint="a run has nothing of this kind")
 
 
 def _age(config: Path) -> tuple[str, int]:

@@ -17,13 +17,18 @@ NARROWEST = 60  # Keras' table needs some width, whatever the terminal has
 
 
 def summary(
-    overrides: Sequence[str], *, config_dir: Path | None = None, plot: Path | None = None
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    plot: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Build a config's model on any backend, and train nothing.
 
     Args:
         overrides: As typed after ``dlrun summary``.
         config_dir: The user's own options.
+        trusted: Modules that may be instantiated besides those that they name.
         plot: Where to draw the model's graph; None not to.
 
     Returns:
@@ -32,7 +37,7 @@ def summary(
     Raises:
         DlrunError: If the config is wrong, or there is no graph or no place to draw.
     """
-    config = compose(overrides, config_dir=config_dir)
+    config = compose(overrides, config_dir=config_dir, trusted=trusted)
     backends.require(config.backend.name, training=False)
     if plot is not None:
         _check_plot(plot)

@@ -53,9 +53,9 @@ def reported(quiet: bool = False) -> Iterator[TextIO]:
         with redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(_printable(f"error: {error.message}"), file=sys.stderr)
         if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr)
+            print(_printable(f"\nhint: {error.hint}"), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
     except Interrupted as stop:
         raise typer.Exit(128 + stop.signum) from stop
@@ -64,3 +64,8 @@ def reported(quiet: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)
+
+
+def _printable(told: str) -> str:
+    """A message may quote a file of someone else's, and a terminal obeys control characters."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in told)

@@ -17,6 +17,7 @@ def train(
     overrides: Sequence[str],
     *,
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Train, keep the best epoch, and evaluate it on the test split.
@@ -24,6 +25,7 @@ def train(
     Args:
         overrides: As typed after ``dlrun train``.
         config_dir: The user's own options.
+        trusted: Modules that may be instantiated besides those that they name.
         quiet: Leave out the progress.
 
     Returns:
@@ -33,7 +35,7 @@ def train(
         DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
-    config = compose(overrides, config_dir=config_dir)
+    config = compose(overrides, config_dir=config_dir, trusted=trusted)
     backends.require(
         config.backend.name, training=True, compile=str(config.loop.get("compile", "auto"))
     )

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, feeds, run_dir
-from dlrun.config.compose import read_yaml, recompose
+from dlrun.config.compose import recompose
 from dlrun.config.outputs import logged
+from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.imports import hidden
@@ -42,18 +43,32 @@ class Trained:
 
 
 def open_run(
-    run: str, overrides: Sequence[str], *, runs_dir: Path, config_dir: Path | None
+    run: str,
+    overrides: Sequence[str],
+    *,
+    runs_dir: Path,
+    config_dir: Path | None,
+    trusted: Sequence[str] = (),
 ) -> tuple[run_dir.RunDir, Config]:
     """Find a run and its config, changed by what is typed; no framework is imported.
 
     Raises:
-        DlrunError: If there is no such run, or the overrides can't be applied to it.
+        DlrunError: If there is no such run, if it names what is not trusted, or if the overrides
+            can't be applied to it.
     """
     opened = run_dir.find(run, runs_dir)
+    own = Path("configs").resolve()
+    if config_dir is None and own.is_dir() and own.is_relative_to(opened.path.resolve()):
+        raise DlrunError(
+            f"{own} came with the run: its options are not taken for your own",
+            hint="work in another directory, or add --config-dir configs if they are",
+        )
     recorded = read_yaml(opened.path / run_dir.CONFIG)
     if isinstance(data := recorded.get("data"), dict):
         data.pop("feed", None)  # how samples came to a model is no part of what it has learnt
-    config = recompose(recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir)
+    config = recompose(
+        recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir, trusted=trusted
+    )
     backends.require(config.backend.name, training=False)
     feeds.require(config.feed)
     return opened, config
@@ -243,7 +258,7 @@ def epoch_of(run: run_dir.RunDir, which: str) -> int:
             hint=f"its status is '{run.record.get('status')}'; train it again, with the"
             " checkpoint callback",
         )
-    if which.isdigit():
+    if which.isdecimal():
         epoch: int | None = int(which)
     else:
         epoch = checkpoint.best_epoch(run.checkpoints) if which == "best" else kept[-1]

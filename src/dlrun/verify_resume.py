@@ -45,6 +45,7 @@ def verify_resume(
     kills: int = 2,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train straight, train with kills and resumptions, and compare.
 
@@ -53,6 +54,7 @@ def verify_resume(
         kills: How often to kill; every second time while a checkpoint is written.
         runs_dir: Where the two runs go, in ``verify-resume/``; they are kept if they differ.
         config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
 
     Returns:
         Whether the runs are equal, the kills, what was compared, and the differences.
@@ -60,10 +62,11 @@ def verify_resume(
     Raises:
         DlrunError: If a run fails, or ends before it could be killed.
     """
-    config = compose(overrides, config_dir=config_dir)
+    config = compose(overrides, config_dir=config_dir, trusted=trusted)
     backends.require(config.backend.name, training=True)
     place = runs_dir / "verify-resume" / f"{time.strftime(run_dir.NAME)}_{secrets.token_hex(2)}"
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
+    options += [word for module in trusted for word in ("--trust", module)]
 
     def command(verb: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "dlrun", verb, *arguments, *options, "--quiet", "--json"]

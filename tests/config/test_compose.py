@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dlrun.config.compose import compose, read_yaml, recompose, to_yaml
+from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.options import GROUPS, SEVERAL, shipped_configs
+from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.trained import CHANGEABLE

@@ -19,6 +19,13 @@ ConfigDir = Annotated[
     Path | None,
     typer.Option(help="Your own options, as DIR/model/my_model.yaml; by default ./configs."),
 ]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Also call what is in this module, which no option of your own names; repeatable.",
+    ),
+]
 RunsDir = Annotated[Path, typer.Option(help="Where 'latest' looks for runs.")]
 Which = Annotated[
     str, typer.Option("--checkpoint", help="The epoch to load: best, last or a number.")

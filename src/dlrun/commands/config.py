@@ -1,11 +1,14 @@
 """``dlrun config``."""
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.terminal import print_result, reported
 
 
 def config(
-    overrides: Overrides = None, config_dir: ConfigDir = None, as_json: Json = False
+    overrides: Overrides = None,
+    config_dir: ConfigDir = None,
+    trust: Trust = None,
+    as_json: Json = False,
 ) -> None:
     """Print the config that a run would have; nothing is trained or imported.
 
@@ -19,5 +22,5 @@ def config(
 
         from dlrun.config.compose import compose, to_yaml
 
-        composed = compose(overrides or [], config_dir=config_dir)
+        composed = compose(overrides or [], config_dir=config_dir, trusted=trust or ())
         print_result(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Which, one_of
+from dlrun.commands.arguments import (
+    ConfigDir,
+    Json,
+    Overrides,
+    Quiet,
+    Run,
+    RunsDir,
+    Trust,
+    Which,
+    one_of,
+)
 from dlrun.errors import DlrunError
 from dlrun.terminal import print_result, reported
 
@@ -20,6 +30,7 @@ def evaluate(
         typer.Option(metavar="METRIC=VALUE", help="Exit 1 if a metric is lower; repeatable."),
     ] = None,
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     as_json: Json = False,
@@ -33,7 +44,7 @@ def evaluate(
       dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97
     """
     with reported(quiet) as out:
-        if not checkpoint.isdigit():
+        if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
         one_of("--split", split, ("train", "validation", "test"))
         from dlrun.evaluate import evaluate as run_evaluation
@@ -47,6 +58,7 @@ def evaluate(
             fail_under=fail_under or [],
             runs_dir=runs_dir,
             config_dir=config_dir,
+            trusted=trust or (),
         )
         print_result(out, result, as_json, evaluate_table)
         if failures:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, one_of
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, one_of
 from dlrun.errors import DlrunError
 from dlrun.terminal import print_result, reported
 
@@ -32,6 +32,7 @@ def parity(
         bool, typer.Option("--random", help="Leave dropout and other random layers on.")
     ] = False,
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -65,6 +66,7 @@ def parity(
             prediction_tolerance=prediction_tolerance,
             random=random,
             config_dir=config_dir,
+            trusted=trust or [],
         )
         print_result(out, result, as_json, parity_table)
         logging.getLogger("dlrun").info("written to %s", result["directory"])

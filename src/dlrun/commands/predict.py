@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Which, one_of
+from dlrun.commands.arguments import (
+    ConfigDir,
+    Json,
+    Overrides,
+    Quiet,
+    Run,
+    RunsDir,
+    Trust,
+    Which,
+    one_of,
+)
 from dlrun.terminal import print_result, reported
 
 
@@ -23,6 +33,7 @@ def predict(
     ] = None,
     checkpoint: Which = "best",
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     as_json: Json = False,
@@ -35,7 +46,7 @@ def predict(
       dlrun predict latest --input digits.npy --output digits.npz
     """
     with reported(quiet) as out:
-        if not checkpoint.isdigit():
+        if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.predict import predict as run_prediction
 
@@ -48,6 +59,7 @@ def predict(
             output=output,
             runs_dir=runs_dir,
             config_dir=config_dir,
+            trusted=trust or (),
         )
         print_result(
             out, result, as_json, lambda r: f"{r['samples']:,} predictions written to {r['output']}"

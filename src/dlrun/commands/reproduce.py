@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, RunsDir
+from dlrun.commands.arguments import ConfigDir, Json, RunsDir, Trust
 from dlrun.terminal import print_result, reported
 
 
@@ -20,6 +20,7 @@ def reproduce(
     output: Annotated[Path, typer.Option(help="The table, as Markdown.")] = Path("RESULTS.md"),
     runs_dir: RunsDir = Path("runs"),
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Run the experiments of the source material, and write what they got into a table.
@@ -42,6 +43,7 @@ def reproduce(
             output=output,
             runs_dir=runs_dir,
             config_dir=config_dir,
+            trusted=trust or (),
         )
         print_result(out, result, as_json, reproduction_line)
     if result["not_reached"]:

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
 from dlrun.terminal import print_result, reported
 
 
@@ -11,6 +11,7 @@ def resume(
     run: Run,
     overrides: Overrides = None,
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     as_json: Json = False,
@@ -32,7 +33,12 @@ def resume(
         from dlrun.resume import resume as run_again
 
         result = run_again(
-            run, overrides or [], runs_dir=runs_dir, config_dir=config_dir, quiet=quiet
+            run,
+            overrides or [],
+            runs_dir=runs_dir,
+            config_dir=config_dir,
+            trusted=trust or [],
+            quiet=quiet,
         )
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

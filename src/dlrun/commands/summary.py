@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.terminal import print_result, reported
 
 
@@ -16,6 +16,7 @@ def summary(
         Path | None, typer.Option(help="Draw the model's graph, as .png, .svg or .pdf.")
     ] = None,
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Print a model's layers, their output shapes and parameters; nothing is trained.
@@ -28,7 +29,9 @@ def summary(
     with reported() as out:
         from dlrun.summary import summary as run_summary
 
-        result, layers = run_summary(overrides or [], config_dir=config_dir, plot=plot)
+        result, layers = run_summary(
+            overrides or [], config_dir=config_dir, trusted=trust or (), plot=plot
+        )
         print_result(out, result, as_json, lambda _: layers)
         if plot is not None:
             logging.getLogger("dlrun").info("plot   %s", plot)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.terminal import print_result, reported
 
 
@@ -15,6 +15,7 @@ def train(
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -32,6 +33,6 @@ def train(
         from dlrun.train import train as run
 
         typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
-        result = run(typed, config_dir=config_dir, quiet=quiet)
+        result = run(typed, config_dir=config_dir, trusted=trust or (), quiet=quiet)
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.terminal import print_result, reported
 
 
@@ -14,6 +14,7 @@ def verify_resume(
     kills: Annotated[int, typer.Option(min=1, help="How often to kill the second run.")] = 2,
     runs_dir: Annotated[Path, typer.Option(help="Where the two runs go.")] = Path("runs"),
     config_dir: ConfigDir = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Prove that a run that is killed and resumed ends with the bits of one that never stopped.
@@ -30,7 +31,13 @@ def verify_resume(
         from dlrun.report.tables import verify_resume_lines
         from dlrun.verify_resume import verify_resume as verify
 
-        result = verify(overrides or [], kills=kills, runs_dir=runs_dir, config_dir=config_dir)
+        result = verify(
+            overrides or [],
+            kills=kills,
+            runs_dir=runs_dir,
+            config_dir=config_dir,
+            trusted=trust or [],
+        )
         print_result(out, result, as_json, verify_resume_lines)
     if not result["equal"]:
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ So the choices of options are composed by Hydra, the values are laid over them o
 Hydra's own rule, and every mistake is told at once. Nothing here imports a framework.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dlrun.config import trust
 from dlrun.config.direction import resolve_modes
 from dlrun.config.explain import (
     Mistake,
@@ -28,6 +29,7 @@ from dlrun.config.explain import (
 from dlrun.config.grammar import adds, apply, choose, config_loader, is_choice, parse
 from dlrun.config.options import GROUPS, PACKAGES, SEVERAL
 from dlrun.config.outputs import wrong_outputs
+from dlrun.config.recorded import check_plain, outside, refused
 from dlrun.config.schema import Config, broken_limits
 from dlrun.config.signature import unfed, wrong_arguments
 from dlrun.errors import DlrunError, first_line
@@ -36,12 +38,15 @@ from dlrun.errors import DlrunError, first_line
 SMOKE = ("epochs=1", "data.limit=384")
 
 
-def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Config:
+def compose(
+    overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
+) -> Config:
     """Compose and check the config of one run.
 
     Args:
         overrides: In Hydra's grammar: ``key=value``, ``group=option``, ``+new=``, ``~delete``.
         config_dir: The user's own options; by default ``./configs``.
+        trusted: Modules that may be instantiated besides those that the user's options name.
 
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
@@ -63,7 +68,7 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
         runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
         OmegaConf.set_struct(base, False)
         del base["hydra"]
-        base.choices = {group: runtime[group] for group in GROUPS if _named(runtime, group)}
+        base.choices = {group: runtime[group] for group in GROUPS if _chosen(runtime, group)}
         for choice in later:
             choose(choice, base, loader)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -71,7 +76,7 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Conf
     values = [override for override in parsed if override not in choices]
     if _smokes(base, values):
         values = parse(SMOKE)[0] + values
-    return _finish(base, values, mistakes)
+    return _finish(base, values, mistakes, _named(trusted, parsed, config_dir))
 
 
 def recompose(
@@ -80,6 +85,7 @@ def recompose(
     *,
     changeable: Sequence[str],
     config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
     training: bool = False,
 ) -> Config:
     """Change the config of a run that has been.
@@ -89,14 +95,13 @@ def recompose(
         overrides: As for :func:`compose`; a group choice replaces that group's whole part.
         changeable: The keys that may change; a key covers what is below it.
         config_dir: The user's own options; by default ``./configs``.
-        training: Whether it is to go on training.
+        trusted: As for :func:`compose`.
+        training: Whether the run goes on, and its callbacks write.
 
     Raises:
         DlrunError: With every mistake, a key that may not change among them.
     """
-    if found := next(_interpolations(config), None):
-        # It was resolved when it was recorded; one that is there now could read the environment.
-        raise DlrunError(f"the recorded config holds an interpolation, {found}: it is not followed")
+    check_plain(config)
     loader = config_loader(config_dir)
     parsed, mistakes = parse(overrides)
     for override in parsed:
@@ -117,7 +122,8 @@ def recompose(
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
     values = [o for o in parsed if o not in choices and str(o.input_line) not in wrong]
-    return _finish(base, values, mistakes, training=training)
+    named = _named(trusted, parsed, config_dir)
+    return _finish(base, values, mistakes, named, recorded=True, training=training)
 
 
 def _recorded(config: dict[str, Any], key: str) -> str:
@@ -135,23 +141,14 @@ def to_yaml(config: Config) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a resolved config.
-
-    Raises:
-        DlrunError: If it is not a mapping in YAML.
-    """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DlrunError(f"{path} can't be read as a config: {first_line(error)}") from error
-    if not isinstance(config, dict):
-        raise DlrunError(f"{path} is not a config: expected a mapping")
-    return config
-
-
 def _finish(
-    base: DictConfig, values: list[Override], mistakes: list[Mistake], *, training: bool = True
+    base: DictConfig,
+    values: list[Override],
+    mistakes: list[Mistake],
+    named: trust.Named,
+    *,
+    recorded: bool = False,
+    training: bool = True,
 ) -> Config:
     OmegaConf.set_struct(base, True)
     for value in values:
@@ -170,11 +167,16 @@ def _finish(
     except OmegaConfBaseException as error:
         raise config_error([value_mistake(error.full_key or "", typed, error)]) from error
     assert isinstance(config, Config)
+    if refusals := trust.check(config, named):
+        raise _untrusted(refusals, typed, recorded)
     resolve_modes(config)
     for key, problem, options in (*broken_limits(config), *(unfed(config) if training else ())):
         if not training and key.endswith("monitor"):
             continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
+    for key, problem, _ in outside(config.callbacks) if recorded and training else ():
+        if key not in typed:
+            mistakes.append(Mistake(key, problem))
     for key, problem, options in (*wrong_arguments(config), *wrong_outputs(config.task)):
         mistakes.append(Mistake.of_argument(typed.get(key, key), key, problem, options))
     if mistakes:
@@ -229,12 +231,26 @@ def _value_at(config: DictConfig, key: str) -> Any:
     return OmegaConf.select(config, key, throw_on_missing=False)
 
 
-def _interpolations(node: Any) -> Iterator[str]:
-    if isinstance(node, dict | list):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from _interpolations(value)
-    elif isinstance(node, str) and "${" in node:
-        yield node
+def _named(
+    trusted: Sequence[str], typed: Sequence[Override], config_dir: Path | None
+) -> trust.Named:
+    values = [(str(one.key_or_group), one.value()) for one in typed]
+    return trust.named(trusted, values, config_dir)
+
+
+def _untrusted(refusals: list[trust.Refusal], typed: dict[str, str], recorded: bool) -> DlrunError:
+    if recorded and not any(refusal.key in typed for refusal in refusals):
+        return refused(refusals)
+    return config_error(
+        [
+            Mistake(
+                typed.get(refusal.key, refusal.key),
+                f"{refusal.target} {refusal.problem}".strip(),
+                hint=f"--trust {refusal.allow}" if refusal.allow else None,
+            )
+            for refusal in refusals
+        ]
+    )
 
 
 def _told_by_hydra(error: Exception) -> list[Mistake]:
@@ -254,5 +270,5 @@ def _told_by_hydra(error: Exception) -> list[Mistake]:
     return [Mistake("", head, hint=hint)]
 
 
-def _named(choices: Any, group: str) -> bool:
+def _chosen(choices: Any, group: str) -> bool:
     return group not in SEVERAL and isinstance(choices.get(group), str)

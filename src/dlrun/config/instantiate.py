@@ -10,6 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 
+from dlrun.config import trust
 from dlrun.errors import DlrunError, first_line
 
 
@@ -65,12 +66,14 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     """A component's target with its config bound, to be called later.
 
     Raises:
-        DlrunError: If the target can't be found.
+        DlrunError: If the target can't be found, or no check has let it pass.
     """
-    # A console script has no working directory on its path, and the user's own modules are there.
-    # Last, so that a file of theirs called keras.py hides nothing.
-    if (cwd := str(Path.cwd())) not in sys.path:
-        sys.path.append(cwd)
+    if trust.require(key, spec):
+        # A console script has no working directory on its path, and the user's own modules are
+        # there. Last, so that a file of theirs called keras.py hides nothing.
+        if (cwd := str(Path.cwd())) not in sys.path:
+            sys.path.append(cwd)
+        trust.require_origin(key, spec)
     try:
         bound = hydra_instantiate({**spec, "_partial_": True}, _convert_="all")
     except HydraException as error:

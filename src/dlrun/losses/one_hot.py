@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlrun.labels import compared
+from dlrun.labels import class_of, compared
 
 
 class OneHotLoss(keras.losses.Loss):
@@ -20,7 +20,7 @@ class OneHotLoss(keras.losses.Loss):
     """
 
     def __init__(self, loss: str, activation: str | None = None, **options: Any) -> None:
-        self.loss = getattr(keras.losses, loss)(**options)
+        self.loss = class_of(keras.losses, loss)(**options)
         self.activation = activation
         super().__init__(name=self.loss.name, reduction=self.loss.reduction)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlrun.labels import compared
+from dlrun.labels import class_of, compared
 
 
 class OneHotMetric(keras.metrics.Metric):
@@ -20,7 +20,7 @@ class OneHotMetric(keras.metrics.Metric):
     def __init__(
         self, metric: str, activation: str | None = None, name: str | None = None, **options: Any
     ) -> None:
-        made = getattr(keras.metrics, metric)(name=name, **options)
+        made = class_of(keras.metrics, metric)(name=name, **options)
         super().__init__(name=made.name)
         self.metric = made
         self.activation = activation

@@ -1,0 +1,51 @@
+"""The components that any config may name, whoever wrote it: dlrun's and Keras' own."""
+
+import re
+from pathlib import Path
+
+# The modules that they come from, by the part of the config where they may stand.
+SHIPPED = {
+    "data": ("dlrun.data",),
+    "task": ("dlrun.losses", "dlrun.metrics", "keras.losses", "keras.metrics"),
+    "model": (
+        *("dlrun.models", "keras.layers", "keras.initializers", "keras.regularizers"),
+        "keras.constraints",
+    ),
+    "optimizer": ("keras.optimizers", "keras.optimizers.schedules", "torch.optim", "optax"),
+    "loop": ("dlrun.loops", "dlrun.losses", "keras.losses"),
+    "callbacks": ("dlrun.callbacks", "keras.callbacks", "keras.optimizers.schedules"),
+}
+# Keras' other callbacks write wherever they are told to, or open connections.
+CALLBACKS = (
+    *("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights"),
+    "TerminateOnNaN",
+)
+# These layers read files, or run code that they are given.
+NO_LAYERS = (
+    *("FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer"),
+    *("TextVectorization", "TorchModuleWrapper"),
+)
+
+
+def ships(part: str, module: str, name: str) -> bool:
+    """Whether a target is a component of dlrun's or Keras', in its own part of the config."""
+    rooms = SHIPPED.get(part, ())
+    if name.startswith("_"):
+        return False
+    if any(module.startswith(f"{room}.") for room in rooms if room.startswith("dlrun.")):
+        # What the module defines, and not what it has imported.
+        file = source(module)
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        return re.search(rf"^(def|class) {name}\b", text, re.MULTILINE) is not None
+    if module not in rooms:
+        return False
+    if module == "keras.callbacks":
+        return name in CALLBACKS
+    # optax has functions, the others have classes; among their functions are those that read.
+    return name[0].islower() if module == "optax" else name[0].isupper() and name not in NO_LAYERS
+
+
+def source(module: str) -> Path:
+    """Where a module of dlrun's has its source, if it is there."""
+    path = "/".join(module.split(".")[1:])
+    return Path(__file__).parents[1] / f"{path}.py"
