@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import subprocess
 import sys
 import time
@@ -72,6 +71,7 @@ def train(
 
     # What needs Keras can be imported now.
     from dlrun.build import build_callbacks, build_model, compile_model
+    from dlrun.callbacks.finite import Finite
     from dlrun.callbacks.interruption import Interruption
     from dlrun.callbacks.timing import Timing
     from dlrun.data.batches import Batches
@@ -115,7 +115,7 @@ def train(
                 else None,
                 epochs=config.epochs,
                 seed=config.seed,
-                callbacks=[interruption, timing, *callbacks.values()],
+                callbacks=[interruption, timing, Finite(), *callbacks.values()],
                 backend=backend,
             )
         finally:
@@ -124,7 +124,6 @@ def train(
                     callback.close()
         seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
 
-        _refuse_nan(history)
         epochs = len(history["loss"])
         stopped_by = _stopped_by(config, history, callbacks)
         best = _best_epoch(callbacks) or epochs
@@ -274,18 +273,6 @@ def _stopped_by(
 def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
     bests = [getattr(callback, "best", None) for callback in callbacks.values()]
     return next((int(best["epoch"]) for best in bests if isinstance(best, dict)), None)
-
-
-def _refuse_nan(history: Mapping[str, Sequence[float]]) -> None:
-    """A loss that is no number fails the run; the epochs before it are kept."""
-    losses = history["loss"]
-    if not math.isfinite(losses[-1]):
-        epoch = next(i for i, loss in enumerate(losses, 1) if not math.isfinite(loss))
-        raise DlrunError(
-            f"the loss is {losses[epoch - 1]} in epoch {epoch}",
-            hint="lower optimizer.learning_rate, set optimizer.clipnorm, or check the data",
-            exit_code=1,
-        )
 
 
 def _git_state() -> dict[str, Any]:
