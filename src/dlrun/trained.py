@@ -101,8 +101,10 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
     """Give a model's variables their saved values, in order.
 
     Raises:
-        DlrunError: If their number or a shape differs.
+        DlrunError: If their number or a shape differs, or what the model does with them.
     """
+    from dlrun import architecture
+
     variables = model.variables
     ours = [tuple(v.shape) for v in variables]
     theirs = [v.value.shape for v in saved.model]
@@ -115,6 +117,13 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
             f"checkpoint {path} is of another model: at variable {first} the model has {has},"
             f" the checkpoint {got}",
             hint="evaluate with the data set and options that the run was trained with",
+        )
+    described = saved.state.get("architecture", ())  # which the first checkpoints did not have
+    if described and (found := architecture.differences(architecture.describe(model), described)):
+        more = f"; {len(found) - 3} more" if len(found) > 3 else ""
+        raise DlrunError(
+            f"checkpoint {path} is of another model: {'; '.join(found[:3])}{more}",
+            hint="the model's code is not what it was: bring that back, or train again",
         )
     for variable, value in zip(variables, saved.model, strict=True):
         variable.assign(value.value)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun import checkpoint
+from dlrun import architecture, checkpoint
 from dlrun.errors import DlrunError
 
 # The counters by which Keras' callbacks decide; each callback has some of them.
@@ -80,6 +80,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "epoch": number,
                 "best": self.best,
                 "history": self.history,
+                "architecture": architecture.describe(self.model, self.model.optimizer),
                 "callbacks": {n: _counters(c) for n, c in self.others.items() if _counters(c)},
             },
             written_by=self.written_by,
