@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,28 +106,29 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
     """
     from dlrun import architecture
 
-    variables = model.variables
-    ours = [tuple(v.shape) for v in variables]
-    theirs = [v.value.shape for v in saved.model]
-    if ours != theirs:
-        pairs = enumerate(zip(ours, theirs, strict=False))
-        first = next((i for i, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
-        has = f"{variables[first].path} {ours[first]}" if first < len(ours) else "no more variables"
-        got = f"{saved.model[first].path} {theirs[first]}" if first < len(theirs) else "no more"
-        raise DlrunError(
-            f"checkpoint {path} is of another model: at variable {first} the model has {has},"
-            f" the checkpoint {got}",
-            hint="evaluate with the data set and options that the run was trained with",
-        )
-    described = saved.state.get("architecture", ())  # which the first checkpoints did not have
-    if described and (found := architecture.differences(architecture.describe(model), described)):
+    found = _other_shapes(model.variables, saved.model)
+    if described := saved.state.get("architecture"):  # which the first checkpoints did not have
+        found += architecture.differences(architecture.describe(model), described)
+    if found:
         more = f"; {len(found) - 3} more" if len(found) > 3 else ""
         raise DlrunError(
             f"checkpoint {path} is of another model: {'; '.join(found[:3])}{more}",
-            hint="the model's code is not what it was: bring that back, or train again",
+            hint="it takes the code, the data set and the options that the run was trained with",
         )
-    for variable, value in zip(variables, saved.model, strict=True):
+    for variable, value in zip(model.variables, saved.model, strict=True):
         variable.assign(value.value)
+
+
+def _other_shapes(variables: Sequence[Any], saved: Sequence[checkpoint.Variable]) -> list[str]:
+    """The first variable that is of another shape, or is missing."""
+    ours = [f"{v.path} {tuple(v.shape)}" for v in variables]
+    theirs = [f"{v.path} {v.value.shape}" for v in saved]
+    shapes = zip_longest((tuple(v.shape) for v in variables), (v.value.shape for v in saved))
+    first = next((i for i, (one, other) in enumerate(shapes) if one != other), None)
+    if first is None:
+        return []
+    has, had = (told[first] if first < len(told) else "no more" for told in (ours, theirs))
+    return [f"at variable {first} the model has {has}, the checkpoint {had}"]
 
 
 def evaluate_split(
