@@ -1,6 +1,7 @@
 """A data set that no model should be trained on is refused before the first step."""
 
 import logging
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlrun.config.compose import compose
 from dlrun.data.dataset import Dataset, Split
 from dlrun.errors import DlrunError
 from dlrun.preflight import check
+from trainings import BACKENDS, Refused, worker
 
 CONFIG = compose([])
 NUMBER = compose(["task=least_squares"])  # mean squared error, one number
@@ -183,3 +185,47 @@ def test_pixels_that_nothing_scales_draw_a_warning(caplog, inputs, scale, warned
         check(dataset(train=split, validation=split, test=split, scale=scale), CONFIG)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
     assert all("train.inputs goes up to 255" in record.message for record in caplog.records)
+
+
+OWN = """
+import numpy as np
+from dlrun.data.dataset import Dataset, Split
+
+def mine(*, bad=None):
+    inputs, labels = np.random.default_rng(0).random((64, 4)), np.arange(64) % 3
+    if bad == "input":
+        inputs[5, 2] = np.inf
+    if bad == "label":
+        labels[7] = 3
+    split = Split(inputs, labels)
+    return Dataset(split, split, split, num_classes=3)
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A directory with a data set of the user's own."""
+    (tmp_path / "configs" / "data").mkdir(parents=True)
+    (tmp_path / "configs" / "data" / "mine.yaml").write_text(
+        "# Mine.\n_target_: my_data.mine\nbad: null\n"
+    )
+    (tmp_path / "my_data.py").write_text(OWN)
+    return tmp_path
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_users_own_data_set_is_refused_before_a_run_begins(own, backend):
+    for bad, told in (("input", "train.inputs[5, 2] is inf"), ("label", "train.labels[7] is 3")):
+        with pytest.raises(Refused, match=re.escape(f"data: my_data.mine: {told}")) as caught:
+            worker(backend).train(own, "data=mine", f"data.bad={bad}")
+        assert caught.value.exit_code == 2
+    for override in ("task.loss=mse", "+task.metrics.mae=mae"):
+        with pytest.raises(Refused, match="takes labels of shape"):
+            worker(backend).train(own, "data=mine", override)
+    assert not (own / "runs").exists()
+
+
+def test_evaluation_refuses_it_too(own):
+    run = worker("jax").train(own, "data=mine", "epochs=1", "batch_size=3")["path"]
+    with pytest.raises(Refused, match="is inf"):
+        worker("jax").evaluate(own, run, "data.bad=input")
