@@ -160,7 +160,11 @@ def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
     if isinstance(spec, Mapping):
         return instantiate(key, spec, name=name)
     try:
-        return keras.metrics.MeanMetricWrapper(keras.metrics.get(spec), name=name)
+        found = keras.metrics.get(spec)
+        # Keras has a class for most names, and the mean of a running mean is no metric.
+        if isinstance(found, keras.metrics.Metric):
+            return type(found)(name=name)
+        return keras.metrics.MeanMetricWrapper(found, name=name)
     except (ValueError, TypeError) as error:
         raise DlrunError(
             f"{key}={spec}: Keras has no such metric function",
