@@ -209,6 +209,9 @@ BAD = [
     ("task.metrics=3", "task.metrics=3: ", None),
     # limits
     ("epochs=0", "must be at least 1, got 0", None),
+    ("batch_size=0", "must be at least 1, got 0", None),
+    ("loop.steps_per_execution=0", "must be at least 1, got 0", None),
+    ("+loop.steps_per_epoch=1000", "takes no 'steps_per_epoch'", ""),
     ("batch_size=-1", "must be at least 1, got -1", None),
     ("seed=-1", "must be at least 0, got -1", None),
     ("seed=4294967296", "must be at most 4294967295", None),

@@ -102,6 +102,9 @@ def _write_bad_inputs(cwd, images):
     np.save(cwd / "one.npy", images[0])
     np.save(cwd / "none.npy", images[:0])
     np.save(cwd / "complex.npy", images.astype(np.complex64))
+    scaled = images / np.float32(255)
+    scaled[3, 2, 1] = np.nan
+    np.save(cwd / "nan.npy", scaled)
     np.save(cwd / "objects.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.save(cwd / "text.npy", np.array(["a"]))
     np.savez(cwd / "two.npz", old=images, new=images)
@@ -120,6 +123,7 @@ def _write_bad_inputs(cwd, images):
         ("--input one.npy", "expected shape (samples, 28, 28), got (28, 28)"),
         ("--input none.npy", "has no samples"),
         ("--input complex.npy", "expected numbers, got dtype complex64"),
+        ("--input nan.npy", "--input nan.npy: the value at [3, 2, 1] is nan"),
         ("--input objects.npy", "can't be read"),
         ("--input text.npy", "expected numbers, got dtype"),
         ("--input two.npz", "has several arrays: old, new"),

@@ -179,12 +179,14 @@ def test_loss_that_is_not_a_number_fails_the_run(dlrun, backend):
         *("optimizer.learning_rate=1e30", "+callbacks=terminate_on_nan"),
     )
     assert done.returncode == 1
-    assert "error: the loss is nan" in done.stderr
+    assert "error: the loss is nan in epoch 1, step 2 of 3" in done.stderr
     assert "learning_rate" in done.stderr
     record = dlrun.record(dlrun.only_run())
     assert record["status"] == "failed"
     assert "loss is nan" in record["error"]
-    assert len(rows(dlrun.only_run())) == 1  # terminated in the first of three epochs
+    # Nothing is left of the epoch that went wrong.
+    assert not (dlrun.only_run() / "metrics.csv").exists()
+    assert not (dlrun.only_run() / "checkpoints").exists()
     assert done.stdout == ""
 
 
@@ -313,7 +315,7 @@ def test_terminated_on_nan_keeps_stdout_to_the_one_json_object(dlrun):
         *("train", "smoke=true", "epochs=3", "--json"),
         *("+callbacks=[learning_rate_scheduler,terminate_on_nan]", f"{SCHEDULE}.decay_rate=1e20"),
     )
-    assert len(rows(dlrun.only_run())) == 2
+    assert len(rows(dlrun.only_run())) == 1
     # Keras prints "Batch 1: Invalid loss, terminating training".
     assert "Invalid loss" not in done.stdout
     for line in done.stdout.splitlines():
@@ -454,14 +456,25 @@ def test_own_model_with_a_syntax_error_is_told_in_one_line(dlrun):
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_own_model_that_does_not_fit_the_task_fails_with_the_traceback_in_the_record(dlrun):
-    write_model(dlrun.cwd, SEQUENTIAL.replace("keras.layers.Flatten(), ", ""))
+def test_own_model_that_raises_in_training_fails_with_the_traceback_in_the_record(dlrun):
+    raising = (
+        "        if training:\n            raise ValueError('not in training')\n        hidden ="
+    )
+    write_model(dlrun.cwd, SUBCLASSED.replace("        hidden =", raising))
     done = dlrun("train", "model=mine", "smoke=true")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("hint: the traceback is in runs/mine/")
     record = dlrun.record(dlrun.only_run())
     assert record["status"] == "failed"
     assert "Traceback" in record["traceback"]
+
+
+def test_own_model_whose_outputs_do_not_fit_the_labels_is_refused(dlrun):
+    write_model(dlrun.cwd, SEQUENTIAL.replace("keras.layers.Flatten(), ", ""))
+    done = dlrun("train", "model=mine", "smoke=true")
+    assert done.returncode == 2
+    assert "outputs, (samples, 28, 10); the data set's have (samples,)" in done.stderr
+    assert not (dlrun.cwd / "runs").exists()
 
 
 def test_own_model_that_prints_leaves_stdout_to_the_json_object(dlrun):

@@ -22,6 +22,7 @@ from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
+from dlrun.pairing import check_outputs
 
 
 def build_model(config: Config, data: Dataset) -> keras.Model:
@@ -29,7 +30,7 @@ def build_model(config: Config, data: Dataset) -> keras.Model:
 
     Raises:
         DlrunError: If the target returns no ``keras.Model``, or does not take these shapes, or if
-            model, labels and task are not of the same outputs.
+            model, labels and task do not fit together.
     """
     target = config.model["_target_"]
     given = {"input_shape": data.input_shape, "num_classes": data.num_classes}
@@ -43,7 +44,7 @@ def build_model(config: Config, data: Dataset) -> keras.Model:
         shapes = ", ".join(f"{name}={value}" for name, value in given.items())
         error.hint = error.hint or f"data={config.choices.get('data')} gives it {shapes}"
         raise
-    _check_outputs(config, data, outputs)
+    check_outputs(config, data, outputs)
     return model
 
 
@@ -54,57 +55,6 @@ def _outputs(model: keras.Model, data: Dataset) -> Any:
             tree_map(lambda shape: keras.KerasTensor((None, *shape), "float32"), data.input_shape)
         )
     return model(tree_map(lambda shape: np.zeros((1, *shape), "float32"), data.input_shape))
-
-
-def _check_outputs(config: Config, data: Dataset, outputs: Any) -> None:
-    """Refuse outputs, labels and losses that Keras would pair by chance or compare in silence.
-
-    Args:
-        config: For its task.
-        data: For the names and the number of its classes.
-        outputs: What the model returns, anything with a shape.
-
-    Raises:
-        DlrunError: If they do not fit.
-    """
-    target, parts = config.model["_target_"], by_output(config.task)
-    if (labels := _names(data.num_classes)) != (returned := _names(outputs)):
-        raise DlrunError(
-            f"model: {target} returns {returned}, data={config.choices.get('data')} has {labels}",
-            hint="outputs go by the labels' names; a model's option brings its own data and task",
-        )
-    known = data.num_classes if isinstance(data.num_classes, Mapping) else {}
-    if len(known) == 1:
-        # Keras puts an output's name into the logs where there are several.
-        raise DlrunError("labels by name are for several outputs: give the only one as an array")
-    if (parts is None) == bool(known) or (parts and not set(parts) <= set(known)):
-        raise DlrunError(
-            f"task={config.choices.get('task')} is for {_names(parts)}, the data set has {labels}",
-            hint="choose a task that has a loss for each output",
-        )
-    if parts is None:
-        _check_width(config.task.loss, outputs, data.num_classes)
-    else:
-        for name, part in parts.items():
-            _check_width(part.loss, outputs[name], known[name])
-
-
-def _names(outputs: Any) -> str:
-    if isinstance(outputs, Mapping):
-        return f"outputs {', '.join(sorted(outputs))}"
-    return "a list" if isinstance(outputs, list | tuple) else "one output"
-
-
-def _check_width(loss: Any, output: Any, classes: Any) -> None:
-    # Keras compares a label with logits that it has no place in, and tells nothing.
-    name = str(loss.get("_target_") if isinstance(loss, Mapping) else loss)
-    sparse = name.rpartition(".")[2].replace("_", "").lower() == "sparsecategoricalcrossentropy"
-    if sparse and output.shape[-1] < classes:
-        raise DlrunError(
-            f"task.loss: {name} needs {classes} logits for {classes} classes, and the model"
-            f" returns {output.shape[-1]}",
-            hint="task=binary_classification" if classes == 2 else None,
-        )
 
 
 def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
@@ -241,7 +191,11 @@ def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
     if isinstance(spec, Mapping):
         return instantiate(key, spec, name=name)
     try:
-        return keras.metrics.MeanMetricWrapper(keras.metrics.get(spec), name=name)
+        found = keras.metrics.get(spec)
+        # Keras has a class for most names, and the mean of a running mean is no metric.
+        if isinstance(found, keras.metrics.Metric):
+            return type(found)(name=name)
+        return keras.metrics.MeanMetricWrapper(found, name=name)
     except (ValueError, TypeError) as error:
         raise DlrunError(
             f"{key}={spec}: Keras has no such metric function",

@@ -14,6 +14,7 @@ from dlrun import feeds, trained
 from dlrun.arrays import check_npy, check_npz
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
+from dlrun.finite import first_not_finite
 from dlrun.report.predictions import check_output, write_predictions
 from dlrun.run_dir import RECORD, RunDir
 
@@ -140,6 +141,13 @@ def _check_input(told: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
         )
     if not len(inputs):
         raise DlrunError(f"{told}: has no samples")
+    if not np.issubdtype(inputs.dtype, np.integer) and (
+        bad := first_not_finite(inputs, np.float32)
+    ):
+        raise DlrunError(
+            f"{told}: the value at {list(bad)} is {inputs[bad]}",
+            hint="leave the sample out, or fill the value in",
+        )
 
 
 def _from_npz(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:

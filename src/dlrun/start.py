@@ -1,9 +1,9 @@
-"""Start a backend, and meanwhile read the data set."""
+"""Start a backend, and meanwhile read and check the data set."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends, feeds
 from dlrun.config.instantiate import instantiate
@@ -23,22 +23,22 @@ class Started(NamedTuple):
 
 
 def start(config: Config, feed: str = feeds.AUTO) -> Started:
-    """Import Keras on the config's backend while the data set is read.
+    """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
         config: For its backend, device and data set.
         feed: The feed to have ready, which may need another backend's framework.
 
     Raises:
-        DlrunError: If the backend, the device, the data set or the feed can't be had.
+        DlrunError: If the backend, the device, the data set or the feed can't be had, or the
+            data set is not one to train on.
     """
     import numpy  # noqa: F401 - two threads that import it at once break it
 
-    arguments = {key: value for key, value in config.data.items() if key != "feed"}
     package = feeds.PACKAGES.get(feed)
     beside = package if package != config.backend.name else None
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(instantiate, "data", arguments)
+        reading = pool.submit(_read, config)
         if beside == "torch":  # which TensorFlow must not come before
             backends.start_beside("torch")
         backend, device = backends.start(
@@ -53,3 +53,12 @@ def start(config: Config, feed: str = feeds.AUTO) -> Started:
             backends.start_beside("tensorflow")
         fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
         return Started(backend, device, reading.result(), fed)
+
+
+def _read(config: Config) -> Any:
+    from dlrun.preflight import check  # NumPy is not needed to tell that the config is wrong
+
+    arguments = {key: value for key, value in config.data.items() if key != "feed"}
+    data = instantiate("data", arguments)
+    check(data, config)
+    return data

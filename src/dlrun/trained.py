@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,54 +119,54 @@ def assign(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
     """Give a model's variables their saved values, in order.
 
     Raises:
-        DlrunError: If their number or a shape differs.
+        DlrunError: If their number or a shape differs, or what the model does with them.
     """
-    _assign(
-        "model",
-        model.variables,
-        saved.model,
-        path,
-        hint="evaluate with the data set and options that the run was trained with",
-    )
+    from dlrun import architecture
+
+    found = _other_shapes(model.variables, saved.model)
+    if described := saved.state.get("architecture"):  # which the first checkpoints did not have
+        found += architecture.differences(architecture.describe(model), described)
+    _refuse("model", found, path)
+    for variable, value in zip(model.variables, saved.model, strict=True):
+        variable.assign(value.value)
 
 
 def assign_optimizer(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
     """Give the variables of a model's optimizer their saved values, in order.
 
     Raises:
-        DlrunError: If their number or a shape differs.
+        DlrunError: If their number or a shape differs, or it is an optimizer of another kind.
     """
-    _assign(
-        "optimizer",
-        model.optimizer.variables,
-        saved.optimizer,
-        path,
-        hint="a run goes on with the optimizer that it began with",
-    )
+    from dlrun import architecture
 
-
-def _assign(
-    part: str,
-    variables: Sequence[Any],
-    saved: Sequence[checkpoint.Variable],
-    path: Path,
-    *,
-    hint: str,
-) -> None:
-    ours = [tuple(v.shape) for v in variables]
-    theirs = [v.value.shape for v in saved]
-    if ours != theirs:
-        pairs = enumerate(zip(ours, theirs, strict=False))
-        first = next((i for i, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
-        has = f"{variables[first].path} {ours[first]}" if first < len(ours) else "no more variables"
-        got = f"{saved[first].path} {theirs[first]}" if first < len(theirs) else "no more"
-        raise DlrunError(
-            f"checkpoint {path} is of another {part}: at variable {first} the {part} has {has},"
-            f" the checkpoint {got}",
-            hint=hint,
-        )
-    for variable, value in zip(variables, saved, strict=True):
+    optimizer = model.optimizer
+    found = _other_shapes(optimizer.variables, saved.optimizer)
+    if described := saved.state.get("architecture"):
+        found += architecture.differences(architecture.describe(model, optimizer), described)
+    _refuse("optimizer", found, path)
+    for variable, value in zip(optimizer.variables, saved.optimizer, strict=True):
         variable.assign(value.value)
+
+
+def _refuse(part: str, found: Sequence[str], path: Path) -> None:
+    if found:
+        more = f"; {len(found) - 3} more" if len(found) > 3 else ""
+        raise DlrunError(
+            f"checkpoint {path} is of another {part}: {'; '.join(found[:3])}{more}",
+            hint="it takes the code, the data set and the options that the run was trained with",
+        )
+
+
+def _other_shapes(variables: Sequence[Any], saved: Sequence[checkpoint.Variable]) -> list[str]:
+    """The first variable that is of another shape, or is missing."""
+    ours = [f"{v.path} {tuple(v.shape)}" for v in variables]
+    theirs = [f"{v.path} {v.value.shape}" for v in saved]
+    shapes = zip_longest((tuple(v.shape) for v in variables), (v.value.shape for v in saved))
+    first = next((i for i, (one, other) in enumerate(shapes) if one != other), None)
+    if first is None:
+        return []
+    has, had = (told[first] if first < len(told) else "no more" for told in (ours, theirs))
+    return [f"at variable {first} the model has {has}, the checkpoint {had}"]
 
 
 def evaluate_split(

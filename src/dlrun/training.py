@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +71,7 @@ def run(
         Interrupted: If a signal stopped the run; its record says so.
     """
     from dlrun.build import build_callbacks, build_loop, build_model, compile_model
+    from dlrun.callbacks.finite import Finite
     from dlrun.callbacks.interruption import Interruption
     from dlrun.callbacks.restore import Restore
     from dlrun.callbacks.timing import Timing
@@ -118,7 +118,7 @@ def run(
                     else None,
                     epochs=config.epochs,
                     seed=config.seed,
-                    callbacks=[interruption, timing, *_in_order(callbacks), resumed],
+                    callbacks=[interruption, timing, Finite(), *_in_order(callbacks), resumed],
                     backend=started.backend,
                 )
             else:
@@ -131,7 +131,6 @@ def run(
         seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
 
         rows = _rows(history, behind)
-        _refuse_nan(rows)
         stopped_by = _stopped_by(config, len(rows), callbacks)
         best = _best_epoch(callbacks) or len(rows)
         if stopped_by != "epochs":
@@ -257,14 +256,3 @@ def _stopped_by(config: Config, epochs: int, callbacks: Mapping[str, Any]) -> st
 def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:
     bests = [getattr(callback, "best", None) for callback in callbacks.values()]
     return next((int(best["epoch"]) for best in bests if isinstance(best, dict)), None)
-
-
-def _refuse_nan(rows: Sequence[Mapping[str, float]]) -> None:
-    """A loss that is no number fails the run; the epochs before it are kept."""
-    if not math.isfinite(rows[-1]["loss"]):
-        epoch = next(i for i, row in enumerate(rows, 1) if not math.isfinite(row["loss"]))
-        raise DlrunError(
-            f"the loss is {rows[epoch - 1]['loss']} in epoch {epoch}",
-            hint="lower optimizer.learning_rate, set optimizer.clipnorm, or check the data",
-            exit_code=1,
-        )

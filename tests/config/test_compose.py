@@ -33,6 +33,10 @@ def put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+# What an option can't do without.
+NEEDED = {"npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"]}
+
+
 def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
     with pytest.raises(DlrunError) as caught:
         compose(overrides, config_dir=config_dir)
@@ -46,7 +50,8 @@ def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_every_option_composes(option: Path) -> None:
     group, name = option.parts
-    config = compose([f"{group}=[{name}]" if group in SEVERAL else f"{group}={name}"])
+    choice = f"{group}=[{name}]" if group in SEVERAL else f"{group}={name}"
+    config = compose([choice, *NEEDED.get(name, ())])
     assert group in GROUPS
     if group not in SEVERAL:
         assert config.choices[group] == name

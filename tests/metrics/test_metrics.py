@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dlrun.data.mnist import mnist
+from trainings import BACKENDS, worker
 
 METRICS = (
     "accuracy",
@@ -62,3 +63,12 @@ def test_metrics_of_two_classes_take_one_logit_and_integer_labels(dlrun):
     for name in ("binary_accuracy", "auc", "precision", "recall"):
         assert told[name] > 0.98
     assert told["root_mean_squared_error"] < 0.15
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_metric_by_its_name_is_the_one_by_its_class(tmp_path, backend):
+    by_name = "+task.metrics.by_name=sparse_categorical_accuracy"
+    result = worker(backend).train(tmp_path, by_name, "data.limit=640", "epochs=2")
+    for row in result["rows"]:  # the second epoch begins anew
+        assert row["by_name"] == row["accuracy"]
+        assert row["val_by_name"] == row["val_accuracy"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from dlrun import checkpoint
+from dlrun import architecture, checkpoint
 from dlrun.callbacks.counters import state_of
 from dlrun.checkpoint import Position, Variable
 from dlrun.errors import DlrunError
@@ -113,6 +113,7 @@ class Checkpoint(keras.callbacks.Callback):
                 {
                     "best": self.best,
                     "history": self.history,
+                    "architecture": architecture.describe(self.model, self.model.optimizer),
                     "stopped": bool(getattr(self.model, "stop_training", False)),
                     "callbacks": {name: state for name, state in states.items() if state},
                 },

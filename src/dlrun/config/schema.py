@@ -136,6 +136,9 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         if too_low or (isinstance(value, int) and high is not None and value > high):
             limit = f"at least {low}" if too_low else f"at most {high}"
             yield key, f"must be {limit}, got {value}", ()
+    steps = config.loop.get("steps_per_execution")
+    if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
+        yield "loop.steps_per_execution", f"must be at least 1, got {steps}", ()
     for key, options in (
         ("precision", PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),

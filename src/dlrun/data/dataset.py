@@ -19,13 +19,20 @@ class Split:
             mapping where a model has several outputs.
 
     Raises:
-        DlrunError: If not all arrays have as many samples.
+        DlrunError: If one is no array, or not all have as many samples.
     """
 
     inputs: Arrays
     labels: Arrays
 
     def __post_init__(self) -> None:
+        for array in self._arrays():
+            if not getattr(array, "shape", ()):
+                kind = "a scalar" if hasattr(array, "shape") else type(array).__name__
+                raise DlrunError(
+                    f"inputs and labels are arrays, one sample after the other: got {kind}",
+                    hint="make it an array with numpy.asarray()",
+                )
         if len({len(array) for array in self._arrays()}) > 1:
             raise DlrunError(
                 "inputs and labels differ in their number of samples: shapes "

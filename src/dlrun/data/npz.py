@@ -1,0 +1,71 @@
+"""Arrays of the user's own, from one ``.npz`` file."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlrun.data.dataset import Dataset, Split, split_off
+from dlrun.errors import DlrunError
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
+
+
+def npz(
+    *,
+    path: str,
+    num_classes: int,
+    validation_samples: int = 0,
+    scale: float = 1.0,
+    limit: int | None = None,
+) -> Dataset:
+    """The arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
+
+    Args:
+        path: The file, as ``numpy.savez`` writes it.
+        num_classes: Classes that the labels name, from 0; 1 for labels that are a number.
+        validation_samples: How many of the training samples validate, from the first.
+        scale: What integer inputs are divided by, as 255 for pixels.
+        limit: Keep the first so many samples of each split.
+
+    Raises:
+        DlrunError: If the file or an array in it is missing or damaged.
+    """
+    x_train, y_train, x_test, y_test = read(path, NAMES)
+    return split_off(
+        x_train,
+        y_train,
+        Split(x_test, y_test),
+        validation_samples=validation_samples,
+        limit=limit,
+        num_classes=num_classes,
+        scale=scale,
+    )
+
+
+def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Some arrays of a ``.npz``, in the order of their names; nothing pickled is loaded.
+
+    Raises:
+        DlrunError: If the file or an array in it is missing or damaged.
+    """
+    if not Path(path).is_file():
+        raise DlrunError(f"data: {path}: no such file")
+    try:
+        with Path(path).open("rb") as file:  # which NumPy leaves open where it fails
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise DlrunError(f"data: {path} is one array", hint="write it with numpy.savez")
+            if missing := [name for name in names if name not in arrays]:
+                there = ", ".join(arrays) or "none"
+                raise DlrunError(
+                    f"data: {path}: has no array '{missing[0]}'; there are {there}",
+                    hint=f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
+                )
+            return [arrays[name] for name in names]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DlrunError(
+            f"data: {path} can't be read: {error}", hint="write it again with numpy.savez"
+        ) from error

@@ -1,0 +1,63 @@
+"""A loss or weights that are no finite numbers end the run, and leave what was good."""
+
+import pytest
+
+from trainings import BACKENDS, Refused, worker
+
+LOOPS = ("fit", "train_step", "raw")
+SMALL = ("data.limit=640", "epochs=3")  # five batches of 128
+SCHEDULE = ("+callbacks=learning_rate_scheduler", "callbacks.learning_rate_scheduler.schedule")
+
+
+def refused(cwd, backend, *overrides) -> tuple[str, list[str]]:
+    """What the run was ended with, and the checkpoints that it left."""
+    with pytest.raises(Refused) as caught:
+        worker(backend).train(cwd, *SMALL, *overrides)
+    assert caught.value.exit_code == 1
+    assert "optimizer.learning_rate" in caught.value.hint
+    [record] = cwd.glob("runs/*/*/run.json")
+    assert '"status": "failed"' in record.read_text()
+    kept = sorted(path.name for path in record.parent.glob("checkpoints/*"))
+    return caught.value.message, kept
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_loss_that_is_not_finite_ends_the_run_at_its_step(tmp_path, backend, loop):
+    # Adam's first step of 1e30 makes the second batch's logits infinite.
+    overrides = ("optimizer.learning_rate=1e30", "loop.steps_per_execution=1")
+    message, kept = refused(tmp_path, backend, f"loop={loop}", *overrides)
+    assert message == "the loss is nan in epoch 1, step 2 of 5"
+    assert kept == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_several_steps_in_one_call_are_told_together(tmp_path, backend):
+    overrides = ("optimizer.learning_rate=1e30", "loop.steps_per_execution=5")
+    message, _ = refused(tmp_path, backend, "loop=raw", *overrides)
+    assert message == "the loss is nan in epoch 1, steps 1 to 5 of 5"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_epochs_before_it_keep_their_checkpoints(tmp_path, backend):
+    # Past float32 in the second epoch's first step, after whose loss nothing is finite.
+    (where, schedule) = SCHEDULE
+    message, kept = refused(tmp_path, backend, where, f"{schedule}.decay_rate=1e33")
+    assert message == "the loss is nan in epoch 2, step 2 of 5"
+    assert kept == ["epoch-0001"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_weights_are_looked_at_where_the_loss_is_finite(tmp_path, backend, loop):
+    # The one step of the epoch has a loss, and then weights that are past float32.
+    overrides = ("data.limit=128", "optimizer=sgd", "optimizer.learning_rate=1e39")
+    message, kept = refused(tmp_path, backend, f"loop={loop}", *overrides)
+    assert message.startswith("the weights are not finite after epoch 1, step 1 of 1: mnist_mlp/")
+    assert kept == []
+
+
+def test_keras_own_callback_may_still_be_asked_for(tmp_path):
+    overrides = ("+callbacks=terminate_on_nan", "optimizer.learning_rate=1e30")
+    message, _ = refused(tmp_path, "jax", *overrides)
+    assert message == "the loss is nan in epoch 1, step 2 of 5"

@@ -1,0 +1,72 @@
+"""Arrays of the user's own, in one file."""
+
+import numpy as np
+import pytest
+
+from dlrun.data.npz import NAMES, npz, read
+from dlrun.errors import DlrunError
+
+ARRAYS = {
+    "x_train": np.arange(40, dtype=np.uint8).reshape(10, 4),
+    "y_train": np.arange(10) % 3,
+    "x_test": np.zeros((5, 4), np.uint8),
+    "y_test": np.zeros(5, int),
+}
+
+
+def test_the_arrays_become_the_splits(tmp_path):
+    np.savez(tmp_path / "mine.npz", **ARRAYS)
+    path = str(tmp_path / "mine.npz")
+    data = npz(path=path, num_classes=3, validation_samples=4, scale=255)
+    assert (len(data.train), len(data.validation), len(data.test)) == (6, 4, 5)
+    np.testing.assert_array_equal(data.train.inputs, ARRAYS["x_train"][4:])
+    np.testing.assert_array_equal(data.validation.labels, ARRAYS["y_train"][:4])
+    assert (data.input_shape, data.num_classes, data.scale) == ((4,), 3, 255)
+    assert len(npz(path=path, num_classes=3, limit=2).train) == 2
+
+
+def break_file(path, how):
+    content = path.read_bytes()
+    place = content.index(bytes(ARRAYS["x_train"]))
+    if how == "missing":
+        path.unlink()
+    elif how == "a folder":
+        path.unlink()
+        path.mkdir()
+    elif how == "no key":
+        np.savez(path, **{name: ARRAYS[name] for name in NAMES[:3]})
+    elif how == "one array":
+        with path.open("wb") as file:
+            np.save(file, ARRAYS["x_train"])
+    elif how == "pickled":
+        np.savez(path, **ARRAYS | {"y_test": np.array([{}], object)})
+    else:
+        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        broken = {"empty": b"", "cut": content[:-200], "text": b"1 2 3", "flipped": flipped}
+        path.write_bytes(broken[how])
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("missing", "no such file"),
+        ("a folder", "no such file"),
+        ("no key", "has no array 'y_test'; there are x_train, y_train, x_test"),
+        ("one array", "is one array"),
+        ("pickled", "can't be read: "),
+        ("empty", "can't be read: "),
+        ("cut", "can't be read: "),
+        ("text", "can't be read: "),
+        ("flipped", "can't be read: Bad CRC-32"),
+    ],
+)
+def test_a_broken_file_is_told_in_one_form_with_its_path(tmp_path, how, told):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **ARRAYS)
+    break_file(path, how)
+    with pytest.raises(DlrunError) as caught:
+        read(path, NAMES)
+    assert caught.value.message.startswith(f"data: {path}")
+    assert told in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.exit_code == 2
