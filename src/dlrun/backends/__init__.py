@@ -219,6 +219,7 @@ def start(
             hint="start another process for another backend",
             exit_code=1,
         )
+    keras.utils.clear_session()  # names and generators of a run before this one
     keras.config.set_dtype_policy(precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)

@@ -54,6 +54,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._written_by: Mapping[str, Any] = {}
         self._others: Mapping[str, keras.callbacks.Callback] = {}
         self._backend: BackendModule | None = None
+        self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
 
     def set_run(
@@ -71,6 +72,10 @@ class Checkpoint(keras.callbacks.Callback):
     def go_on(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
         """Take what a resumed run has behind it."""
         self.history, self.best = list(history), best
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Describe the model, which stays what it is."""
+        self._architecture = architecture.describe(self.model, self.model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch."""
@@ -113,7 +118,7 @@ class Checkpoint(keras.callbacks.Callback):
                 {
                     "best": self.best,
                     "history": self.history,
-                    "architecture": architecture.describe(self.model, self.model.optimizer),
+                    "architecture": self._architecture,
                     "stopped": bool(getattr(self.model, "stop_training", False)),
                     "callbacks": {name: state for name, state in states.items() if state},
                 },
