@@ -47,6 +47,7 @@ def fit(
     if jit_compile != "auto":  # which compile() has resolved for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
+    backend.track(model)
     feed = feed or backend.feed
     history = model.fit(
         feed(train),
