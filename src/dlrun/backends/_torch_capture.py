@@ -99,6 +99,10 @@ class _Trace:
 
         traced = make_fx(pure, tracing_mode="fake")([v.value for v in variables], trees)
         traced.graph.set_codegen(CodeGen())  # tensors in and out, and no trees to walk over
+        detach = torch.ops.aten.detach.default  # without gradients it is the same tensor
+        for node in traced.graph.find_nodes(op="call_function", target=detach):
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
         inputs = traced.graph.find_nodes(op="placeholder")[: len(variables)]
         self._read = [v for v, node in zip(variables, inputs, strict=True) if node.users]
         for node in inputs:
@@ -125,15 +129,15 @@ class _Trace:
             results = self._compute(*self._inputs, *tensors)
         returned = function(*trees)
         expected = [*_leaves(returned), *self._targets]
-        self.was_proven, self.proven = (
-            self.proven,
-            len(results) == len(expected)
-            and all(
-                ours is theirs if ours is None or theirs is None else torch.equal(ours, theirs)
-                for ours, theirs in zip(results, expected, strict=True)
-            ),
-        )
+        self.was_proven, self.proven = self.proven, _same(results, expected)
         return returned
+
+
+def _same(results: Sequence[Any], expected: Sequence[Any]) -> bool:
+    return len(results) == len(expected) and all(
+        ours is theirs if ours is None or theirs is None else torch.equal(ours, theirs)
+        for ours, theirs in zip(results, expected, strict=True)
+    )
 
 
 # Keras' own walk over trees costs a twentieth of a step.

@@ -123,7 +123,7 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
         steps.compile()
     elif compile == "trace":
         steps.capture()
-    return _Stepper(steps, scale)
+    return _Stepper(steps, scale, model.variables[0].value.device)
 
 
 class _Steps:
@@ -207,9 +207,10 @@ class _Steps:
 class _Stepper:
     """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
 
-    def __init__(self, steps: _Steps, scale: float) -> None:
+    def __init__(self, steps: _Steps, scale: float, device: Any) -> None:
         self._steps = steps
         self._scale = scale
+        self._device = device
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
@@ -227,15 +228,17 @@ class _Stepper:
         return self._each(self._steps.test, inputs, targets)
 
     def _each(self, step: Callable[..., Any], inputs: Any, targets: Any) -> dict[str, Any]:
-        import keras
+        import torch
+
+        def tensor(array: Any) -> Any:
+            return torch.as_tensor(array, device=self._device)
 
         def prepared(array: Any) -> Any:
-            tensor = keras.ops.convert_to_tensor(array)
+            made = tensor(array)
             # In place, on the copy that float() makes.
-            return tensor if tensor.is_floating_point() else tensor.float().div_(self._scale)
+            return made if made.is_floating_point() else made.float().div_(self._scale)
 
-        inputs = _mapped(prepared, inputs)
-        targets = _mapped(keras.ops.convert_to_tensor, targets)
+        inputs, targets = _mapped(prepared, inputs), _mapped(tensor, targets)
         logs: dict[str, Any] = {}
         for index in range(len(next(iter(targets.values())) if _named(targets) else targets)):
             chosen = operator.itemgetter(index)
