@@ -4,7 +4,9 @@ It does what ``dlrun train`` does by default: 50,000 training images, validation
 each epoch, the best weights kept, early stopping, a CSV log, a test at the end. Prints its own
 measurements as JSON.
 
-    KERAS_BACKEND=jax python benchmarks/plain.py MNIST.npz OUT_DIR EPOCHS
+    KERAS_BACKEND=jax python benchmarks/plain.py MNIST.npz OUT_DIR EPOCHS [SAMPLES LEARNING_RATE]
+
+SAMPLES limits each split, as data.limit does.
 """
 
 import sys
@@ -36,6 +38,7 @@ class Clock(keras.callbacks.Callback):
 
 def main():
     data, out, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    samples, rate = (int(sys.argv[4]), float(sys.argv[5])) if len(sys.argv) > 4 else (50000, 0.001)
     with np.load(data) as arrays:
         images, labels = arrays["x_train"], arrays["y_train"]
         test_images, test_labels = arrays["x_test"], arrays["y_test"]
@@ -49,15 +52,16 @@ def main():
             keras.layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    optimizer = keras.optimizers.Adam(rate)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     clock = Clock()
     began = time.perf_counter()
     model.fit(
-        images[10000:],
-        labels[10000:],
+        images[10000:][:samples],
+        labels[10000:][:samples],
         epochs=epochs,
         batch_size=128,
-        validation_data=(images[:10000], labels[:10000]),
+        validation_data=(images[:10000][:samples], labels[:10000][:samples]),
         callbacks=[
             keras.callbacks.ModelCheckpoint(
                 f"{out}/best.weights.h5", save_best_only=True, save_weights_only=True
@@ -70,7 +74,8 @@ def main():
     )
     fit_seconds = time.perf_counter() - began
     model.load_weights(f"{out}/best.weights.h5")
-    _, accuracy = model.evaluate(test_images, test_labels, batch_size=128, verbose=0)
+    test = test_images[:samples], test_labels[:samples]
+    _, accuracy = model.evaluate(*test, batch_size=128, verbose=0)
 
     import json
 
