@@ -16,7 +16,10 @@ from dlrun.cli import app
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
 
-COMMANDS = ("train", "evaluate", "predict", "summary", "config", "list", "parity", "doctor")
+COMMANDS = (
+    *("train", "evaluate", "predict", "runs", "compare", "summary", "config", "list", "parity"),
+    "doctor",
+)
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 CONFIG = {"hydra", "omegaconf"}
 # Runs a command and tells, after all that it printed, what it has imported.

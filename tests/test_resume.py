@@ -340,3 +340,4 @@ def test_the_record_tells_of_each_resumption(tmp_path):
     assert resumed["overrides"] == ["backend=jax", "epochs=2"]
     assert (record["status"], record["epochs"]) == ("completed", 2)
     assert "epochs: 2" in (run / "config.yaml").read_text()
+    assert record["config"]["epochs"] == 2

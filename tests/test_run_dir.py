@@ -103,11 +103,38 @@ def test_without_runs_there_is_no_latest() -> None:
     assert "dlrun train" in str(caught.value.hint)
 
 
-def test_a_run_named_without_its_directory_is_proposed() -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2026-11-21_10-04-31_aaaa",
+        "aaaa",
+        "a/aaaa",
+        "a/2026-11-21_10-04-31_aaaa",
+        "sweeps/a/aaaa",
+    ],
+)
+def test_a_run_is_found_by_its_name_or_id(name: str) -> None:
+    made("runs/sweeps/a/2026-11-21_10-04-31_aaaa")
+    made("runs/b/2026-11-21_10-04-31_bbbb")
+    path = Path("runs/sweeps/a/2026-11-21_10-04-31_aaaa")
+    assert run_dir.find(name, Path("runs")).path == path
+
+
+def test_a_name_that_two_runs_have_is_refused() -> None:
     made("runs/a/2026-11-21_10-04-31_aaaa")
-    with pytest.raises(DlrunError, match="no run directory at 2026") as caught:
-        run_dir.find("2026-11-21_10-04-31_aaaa", Path("runs"))
-    assert caught.value.hint == "did you mean runs/a/2026-11-21_10-04-31_aaaa?"
+    made("runs/b/2026-11-21_10-04-31_aaaa")
+    with pytest.raises(DlrunError, match="2 runs are called aaaa") as caught:
+        run_dir.find("aaaa", Path("runs"))
+    assert caught.value.hint == "the first is runs/a/2026-11-21_10-04-31_aaaa"
+    assert run_dir.find("b/aaaa", Path("runs")).path.parent.name == "b"
+
+
+def test_part_of_a_name_is_no_name() -> None:
+    made("runs/a/2026-11-21_10-04-31_aaaa")
+    made("runs/a/loop=train_step")
+    for name in ("aaa", "step", "2026-11-21", "."):
+        with pytest.raises(DlrunError, match=r"no run directory|not a run directory"):
+            run_dir.find(name, Path("runs"))
 
 
 @pytest.mark.parametrize("missing", ["run.json", "config.yaml"])

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from platform import node, python_version
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def begun(
         "input_shape": tree_map(list, data.input_shape),
         "data_fingerprint": fingerprint(data),
         "parameters": model.count_params(),
+        "config": asdict(config),  # also in config.yaml; thousands are searched sooner as JSON
     }
 
 

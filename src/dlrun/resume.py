@@ -196,5 +196,6 @@ def _renew(opened: run_dir.RunDir, told: dict[str, Any], behind: training.Behind
     opened.update(
         status="running",
         resumed=[*opened.record.get("resumed", []), entry],
+        config=told["config"],
         **{key: told[key] for key in RENEWED},
     )

@@ -15,11 +15,13 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.files import read_json, write_text
+from dlrun.run_names import is_called
 
-RECORD, CONFIG, OVERRIDES, CHECKPOINTS, LOG, LOCK = (
+RECORD, CONFIG, OVERRIDES, METRICS, CHECKPOINTS, LOG, LOCK = (
     "run.json",
     "config.yaml",
     "overrides.yaml",
+    "metrics.csv",
     "checkpoints",
     "dlrun.log",
     ".lock",
@@ -79,6 +81,31 @@ class RunDir:
         write_text(self.path / RECORD, json.dumps(self.record, indent=2) + "\n")
 
 
+def below(folder: Path) -> Iterator[Path]:
+    """Yield each run directory in a folder, at any depth; what lies in a run is not searched.
+
+    Raises:
+        DlrunError: If the folder itself can't be read; one below it that can't is passed by.
+    """
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            with os.scandir(here) as entries:
+                found = {entry.name: entry for entry in entries}
+        except OSError as error:
+            if here == folder:
+                raise DlrunError(f"can't read {folder}: {error.strerror}") from error
+            continue
+        # No link is followed, here or below: it could lead in a circle, and a pipe has no end.
+        if RECORD in found and found[RECORD].is_file(follow_symlinks=False):
+            yield here
+            continue
+        for name, entry in found.items():
+            if not name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                waiting.append(here / name)
+
+
 def planned(runs_dir: Path, name: str) -> Path:
     """A path for a new run that no other run has; nothing is created."""
     now = time.strftime(NAME)
@@ -116,11 +143,11 @@ def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
 
 
 def find(run: str, runs_dir: Path) -> RunDir:
-    """Open a run by its path, or the newest with ``latest``.
+    """Open a run by its path, by its name or id, or the newest with ``latest``.
 
     Args:
-        run: A path, or ``latest``.
-        runs_dir: Where ``latest`` looks.
+        run: A path, ``latest``, or what ``dlrun runs`` calls it.
+        runs_dir: Where to look for ``latest`` and for names.
 
     Raises:
         DlrunError: If there is no such run, or the path is no run directory.
@@ -134,9 +161,7 @@ def find(run: str, runs_dir: Path) -> RunDir:
             )
         path = runs[-1].parent
     if not path.is_dir():
-        near = sorted(p.parent for p in runs_dir.glob(f"*/*/{CONFIG}") if p.parent.name == run)
-        hint = f"did you mean {near[0]}?" if near else "'latest' names the newest run"
-        raise DlrunError(f"no run directory at {run}", hint=hint)
+        path = _called(run, runs_dir)
     for name in (RECORD, CONFIG):
         if not (path / name).is_file():
             raise DlrunError(
@@ -151,6 +176,21 @@ def find(run: str, runs_dir: Path) -> RunDir:
     if not isinstance(record, dict):
         raise DlrunError(f"{path / RECORD} is not the record of a run")
     return RunDir(path, record)
+
+
+def _called(run: str, runs_dir: Path) -> Path:
+    """The one run that is called so.
+
+    Raises:
+        DlrunError: If there is none, or more than one.
+    """
+    called = sorted(p for p in below(runs_dir) if is_called(p, run)) if runs_dir.is_dir() else []
+    if not called:
+        hint = "'latest' names the newest run, and 'dlrun runs' lists them"
+        raise DlrunError(f"no run directory at {run}", hint=hint)
+    if len(called) > 1:
+        raise DlrunError(f"{len(called)} runs are called {run}", hint=f"the first is {called[0]}")
+    return called[0]
 
 
 def _refuse_links(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends, feeds
@@ -11,6 +12,10 @@ from dlrun.config.instantiate import instantiate
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
+
+
+# The data set read last, for the next run of a process that stays.
+_LAST: dict[str, Any] = {}
 
 
 class Started(NamedTuple):
@@ -59,6 +64,9 @@ def _read(config: Config) -> Any:
     from dlrun.preflight import check  # NumPy is not needed to tell that the config is wrong
 
     arguments = {key: value for key, value in config.data.items() if key != "feed"}
-    data = instantiate("data", arguments)
-    check(data, config)
-    return data
+    same = repr((arguments, Path.cwd()))
+    if same not in _LAST:
+        _LAST.clear()
+        _LAST[same] = instantiate("data", arguments)
+    check(_LAST[same], config)
+    return _LAST[same]

@@ -12,7 +12,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[OVERRIDES]...", help="Hydra overrides: key=value, group=option."),
 ]
-Run = Annotated[str, typer.Argument(help="A run directory, or 'latest'.", show_default=False)]
+Run = Annotated[
+    str, typer.Argument(help="A run directory, its id, or 'latest'.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 ConfigDir = Annotated[

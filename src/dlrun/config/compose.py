@@ -12,7 +12,6 @@ from typing import Any, cast
 import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,8 +25,16 @@ from dlrun.config.explain import (
     other_kind,
     value_mistake,
 )
-from dlrun.config.grammar import adds, apply, choose, config_loader, is_choice, parse
-from dlrun.config.options import GROUPS, PACKAGES, SEVERAL
+from dlrun.config.grammar import (
+    adds,
+    apply,
+    choose,
+    config_loader,
+    is_choice,
+    of_choices,
+    parse,
+)
+from dlrun.config.options import PACKAGES
 from dlrun.config.outputs import wrong_outputs
 from dlrun.config.recorded import check_plain, outside, refused
 from dlrun.config.schema import Config, broken_limits
@@ -60,15 +67,8 @@ def compose(
     # Hydra adds to a group once only, and would merge a loss with what the task itself has there.
     later = [c for c in sound if adds(c) or c.key_or_group in PACKAGES]
     try:
-        base = loader.load_configuration(
-            "dlrun",
-            [str(choice.input_line) for choice in sound if choice not in later],
-            run_mode=RunMode.RUN,
-        )
-        runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
-        OmegaConf.set_struct(base, False)
-        del base["hydra"]
-        base.choices = {group: runtime[group] for group in GROUPS if _chosen(runtime, group)}
+        lines = [str(choice.input_line) for choice in sound if choice not in later]
+        base = of_choices(lines, config_dir)
         for choice in later:
             choose(choice, base, loader)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -268,7 +268,3 @@ def _told_by_hydra(error: Exception) -> list[Mistake]:
     places = [p for group, p in PACKAGES.items() if f"Key '{group}' not in 'Config'" in head]
     hint = f"begin the file with '# @package {places[0]}'" if places else None
     return [Mistake("", head, hint=hint)]
-
-
-def _chosen(choices: Any, group: str) -> bool:
-    return group not in SEVERAL and isinstance(choices.get(group), str)

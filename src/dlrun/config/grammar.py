@@ -1,8 +1,11 @@
 """The parts of Hydra that a run is composed with, the private ones among them."""
 
+import copy
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -32,6 +35,29 @@ def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:
     search_path.append("dlrun", "pkg://dlrun.configs")
     search_path.append("schema", "structured://")
     return ConfigLoaderImpl(search_path)
+
+
+def of_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:
+    """The config that choices of options make, open to values.
+
+    Hydra takes most of the time that composing takes, and the runs of a sweep make the same
+    choices: what they make is kept as long as no file of the user's own options changes.
+    """
+    own = config_dirs(config_dir)[:-1]
+    files = [path for directory in own for path in (directory, *directory.rglob("*.yaml"))]
+    stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
+    return copy.deepcopy(_of_choices(tuple(lines), config_dir, stamp))
+
+
+@lru_cache(maxsize=16)
+def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> DictConfig:
+    base = config_loader(config_dir).load_configuration("dlrun", list(lines), RunMode.RUN)
+    runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
+    OmegaConf.set_struct(base, False)
+    del base["hydra"]
+    single = (group for group in GROUPS if group not in SEVERAL)
+    base.choices = {g: runtime[g] for g in single if isinstance(runtime.get(g), str)}
+    return base
 
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:

@@ -1,0 +1,34 @@
+"""Single values as a table shows them, whoever wrote them."""
+
+import math
+from typing import Any
+
+from dlrun.query import text
+
+
+def figure(value: Any, digits: int = 4) -> str:
+    """A number with so many digits behind the point, anything else as it is; nothing for None.
+
+    A whole number has no point, and one that would be shown as 0 or fill the column an exponent.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return plain(text(value))
+    if value and not 10**-digits <= abs(value) < 1e6:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits}f}"
+
+
+def plain(told: str) -> str:
+    """Without what a terminal would obey, or can't show."""
+    return told if told.isprintable() else ascii(told)[1:-1]
+
+
+def strict(value: Any) -> Any:
+    """The same for JSON, which has no infinity and nothing that is not a number: null for these."""
+    if isinstance(value, dict):
+        return {key: strict(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [strict(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

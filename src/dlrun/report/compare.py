@@ -1,0 +1,159 @@
+"""Runs beside each other: as a table, and their curves in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dlrun.query import text
+from dlrun.report.cells import figure, plain
+from dlrun.report.tables import table
+
+PARTS = ("config", "result", "environment")
+SPLITS = ("train.", "validation.", "test.")
+BEST = " *"
+NARROWEST = 16
+LONGEST_KEY = 44
+PALETTES = {"tab10": 10, "tab20": 20}  # the fewer the colours, the more they differ
+PANELS = 6
+MARKED = 30  # more epochs would be a line of dots
+
+
+def compare_table(result: Mapping[str, Any], *, width: int = 80) -> str:
+    """A row for each key, a column for each run; what has no room beside the others stands below.
+
+    Args:
+        result: Of ``dlrun compare``.
+        width: How many characters there are to a line.
+    """
+    runs = [plain(run["run"]) for run in result["runs"]]
+    rows = [["", *runs]]
+    for part in PARTS:
+        if result[part]:
+            rows.append([part, *[""] * len(runs)])
+            rows += [_row(result, part, key) for key in result[part]]
+    if len(rows) == 1:
+        return f"nothing differs between {' and '.join(runs) if len(runs) == 2 else 'the runs'}"
+    rows = [[_cut(row[0], LONGEST_KEY), *row[1:]] for row in rows]
+    room = width - max(len(row[0]) for row in rows) - 2
+    longest = max(room // len(runs) - 2, NARROWEST)
+    columns = [[_cut(row[number + 1], longest) for row in rows] for number in range(len(runs))]
+    blocks = [
+        table([list(row) for row in zip([row[0] for row in rows], *block, strict=True)])
+        for block in _blocks(columns, room)
+    ]
+    return "\n\n".join([*blocks, *(["* the best"] if result["best"] else [])])
+
+
+def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
+    """A panel for the loss and for each metric, with the curves of all runs.
+
+    Args:
+        labels: What to call each run.
+        curves: For each run, points ``(epoch, value)`` by the name of a metric.
+
+    Returns:
+        A ``matplotlib.figure.Figure``.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    many = len(labels)
+    palette = matplotlib.colormaps[
+        next((p for p, most in PALETTES.items() if many <= most), "turbo")
+    ]
+    shades = [palette(n if many <= palette.N else n / (many - 1)) for n in range(many)]
+    every = dict.fromkeys(name.removeprefix("val_") for own in curves for name in own)
+    names = sorted(every, key=lambda name: name != "loss")[:PANELS]
+    across = min(len(names), 3)
+    down, width = -(-len(names) // across), max(5 * across, 8)
+    short = [_literal(_cut(label, 10 * width)) for label in labels]
+    beside = 2 if many > 3 and max(map(len, short)) <= 5 * width else 1
+    height = 3.4 * down + 0.22 * (-(-many // beside) + 1)
+    picture: Any = Figure(figsize=(width, height), layout="constrained")
+    panels = picture.subplots(down, across, squeeze=False).flat
+    for axes in panels:
+        axes.set_visible(False)
+    for axes, name in zip(picture.axes, names, strict=False):
+        axes.set_visible(True)
+        for color, own in zip(shades, curves, strict=True):
+            for prefix, style in (("", "-"), ("val_", "--")):
+                if points := own.get(prefix + name):
+                    marker = "." if len(points) <= MARKED else ""
+                    axes.plot(*zip(*points, strict=True), style, color=color, marker=marker)
+        axes.set_title(_literal(name))
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    handles = [Line2D([], [], color=color, linewidth=3) for color in shades]
+    below = {"loc": "outside lower center", "frameon": False}
+    picture.legend(handles, [f" {label}" for label in short], ncols=beside, **below)
+    kinds = [Line2D([], [], color="0.3", linestyle=style) for style in ("-", "--")]
+    picture.legend(
+        kinds, ["train", "validation"], ncols=2, loc="outside upper right", frameon=False
+    )
+    return picture
+
+
+def _row(result: Mapping[str, Any], part: str, key: str) -> list[str]:
+    values, best = result[part][key], result["best"].get(key, ())
+    if key.startswith(SPLITS):
+        cells = _metric(values)
+    elif key.endswith("_target_"):
+        cells = _target(values)
+    else:
+        cells = ["-" if value is None else _shown(part, key, value) for value in values]
+    return [f"  {plain(key)}", *(cell + BEST * (n in best) for n, cell in enumerate(cells))]
+
+
+def _shown(part: str, key: str, value: Any) -> str:
+    if key == "git.commit":
+        return plain(str(value)[:12])
+    if part == "result" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}" if isinstance(value, int) else figure(value, 2)
+    return plain(text(value))
+
+
+def _metric(values: Sequence[Any]) -> list[str]:
+    """With as many digits as it takes to tell apart what differs."""
+    shown = [""]
+    for digits in (4, 6, 9, 12, 17):
+        shown = ["-" if value is None else figure(value, digits) for value in values]
+        if len(set(shown)) == len({str(value) for value in values}):
+            break
+    return shown
+
+
+def _target(values: Sequence[Any]) -> list[str]:
+    """By the last part of the name, where that tells them apart."""
+    names = ["-" if value is None else plain(str(value)) for value in values]
+    short = [name.rpartition(".")[2] for name in names]
+    return short if len(set(short)) == len(set(names)) else names
+
+
+def _blocks(columns: Sequence[list[str]], room: int) -> Iterator[list[list[str]]]:
+    """The columns that have room beside each other."""
+    block: list[list[str]] = []
+    left = room
+    for column in columns:
+        needed = max(map(len, column)) + 2
+        if block and needed > left:
+            yield block
+            block, left = [], room
+        block.append(column)
+        left -= needed
+    yield block
+
+
+def _literal(told: str) -> str:
+    """As matplotlib writes it, which takes what is between two $ for a formula."""
+    return plain(told).replace("$", r"\$")
+
+
+def _cut(told: str, length: int) -> str:
+    """Without its middle if it is too long: names differ at their ends."""
+    if len(told) <= length:
+        return told
+    head = (length - 3) // 3
+    return f"{told[:head]}...{told[head + 3 - length :]}"

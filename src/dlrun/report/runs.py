@@ -1,0 +1,152 @@
+"""Many runs in a table: as wide as the terminal, and 80 columns where there is none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dlrun import query, run_state
+from dlrun.report.cells import figure, plain
+from dlrun.report.tables import table
+
+# A record's keys in the order of a table's columns.
+HEAD = ("run", "age", "status", "model", "backend", "loop", "epoch")
+# What goes first where there is no room.
+DISPENSABLE = ("model", "seconds", "epoch", "age", "loop", "backend")
+ALIKE = ("status", "model", "backend", "loop")
+
+
+@dataclass
+class _Column:
+    key: str
+    head: tuple[str, str]
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        return max(map(len, (*self.head, *self.cells)))
+
+
+def runs_table(result: Mapping[str, Any], asked: Sequence[str] = (), *, width: int = 80) -> str:
+    """A line for each run; below it what they have in common, and what there was no room for.
+
+    Args:
+        result: Of ``dlrun runs``.
+        asked: Keys to show besides.
+        width: How many characters there are to a line.
+    """
+    records = result["runs"]
+    if not records:
+        if result["found"]:
+            return f"none of the {result['found']} runs in {result['runs_dir']} fits"
+        return f"no runs in {result['runs_dir']}; 'dlrun train' makes one"
+    columns = [column for column in _columns(records, asked) if any(column.cells)]
+    told = []
+    if len(records) > 1:
+        alike = [c for c in columns if c.key in (*ALIKE, *asked) and len(set(c.cells)) == 1]
+        columns = [column for column in columns if column not in alike]
+        told = [f"{plain(column.key)} {column.cells[0]}" for column in alike]
+    left_out = []
+    for key in DISPENSABLE:
+        if sum(column.width + 2 for column in columns) - 2 > width:
+            left_out += [column.head[1] for column in columns if column.key == key]
+            columns = [column for column in columns if column.key != key]
+    heads = [h for h in zip(*(c.head for c in columns), strict=True) if any(h)]
+    rows = zip(*(column.cells for column in columns), strict=True)
+    below = [f"all: {', '.join(told)}"] if told else []
+    if left_out:
+        below.append(f"no room for {', '.join(left_out)}: see --csv, or widen the terminal")
+    below = [line for one in below for line in textwrap.wrap(one, width)]
+    return "\n".join([table([*heads, *rows]), *([""] if below else []), *below])
+
+
+def runs_csv(result: Mapping[str, Any]) -> str:
+    """A row for each run, a column for each value that is no list, in the order of ``run.json``."""
+    rows = [
+        {
+            plain(key): plain(query.text(value))
+            for key, value in query.flat(record)
+            if value is not None and not isinstance(value, Mapping | list) and key != "traceback"
+        }
+        for record in result["runs"]
+    ]
+    written = io.StringIO()
+    columns = dict.fromkeys(("run", "run_dir", *(key for row in rows for key in row)))
+    writer = csv.DictWriter(written, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue().rstrip("\n")
+
+
+def _columns(records: Sequence[query.Record], asked: Sequence[str]) -> list[_Column]:
+    def column(key: str, of: Callable[[query.Record], str], over: str = "", head: str = "") -> None:
+        cells = [plain(of(record)) for record in records]
+        columns.append(_Column(key, (over, plain(head or key)), cells))
+
+    columns: list[_Column] = []
+    own: dict[str, Callable[[query.Record], str]] = {
+        "age": partial(_age, time.time()),
+        "epoch": _epoch,
+    }
+    for key in HEAD:
+        column(key, own.get(key, _shown(key)))
+    if all(record["run"].startswith(f"{record.get('model')}/") for record in records):
+        columns.pop(HEAD.index("model"))
+    there = {*HEAD, "started", "epochs", "best_epoch", "seconds", "seconds.total"}
+    for split, over in (("validation", "val"), ("test", "test")):
+        logged = [m for record in records if isinstance(m := record.get(split), Mapping)]
+        for number, name in enumerate(_metrics(logged)):
+            key = f"{split}.{name}"
+            there |= {key, query.SPLITS[split] + name}
+            column("metric", _shown(key, figure), over if not number else "", name)
+    column("seconds", _seconds)
+    for key in dict.fromkeys(asked):
+        if key not in there:
+            metric = key.startswith(tuple(f"{split}." for split in query.SPLITS))
+            over, _, name = key.rpartition(".")
+            column(key, _shown(key, figure if metric else query.text), over, name)
+    return columns
+
+
+def _shown(key: str, show: Callable[[Any], str] = query.text) -> Callable[[query.Record], str]:
+    def of(record: query.Record) -> str:
+        value = query.value_of(record, key)
+        return "" if value is None else show(value)
+
+    return of
+
+
+def _metrics(logged: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The loss, and the metric that most runs have."""
+    names = Counter(name for one in logged for name in one)
+    others = [name for name, _ in names.most_common() if "loss" not in name]
+    return [*(["loss"] if names["loss"] else []), *others[:1]]
+
+
+def _epoch(record: query.Record) -> str:
+    """The best epoch, of how many that were done."""
+    counts = [record.get("best_epoch"), record.get("epochs")]
+    return "/".join(query.text(count) for count in counts if count is not None)
+
+
+def _seconds(record: query.Record) -> str:
+    seconds = query.number(query.value_of(record, "seconds"))
+    return "" if seconds is None else f"{seconds:.1f}"
+
+
+def _age(now: float, record: query.Record) -> str:
+    seconds = max(now - run_state.began(record), 0)
+    if math.isinf(seconds):
+        return ""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

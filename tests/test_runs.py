@@ -1,0 +1,247 @@
+"""dlrun runs: which runs there are, in order, in a table, as JSON and as CSV."""
+
+import csv
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"keras", "jax", "tensorflow", "torch", "hydra", "omegaconf", "yaml", "numpy", "matplotlib"}
+
+
+def make(path, *, minute=0, accuracy=None, config=None, **record):
+    """A run directory with the record that a run of dlrun's leaves behind."""
+    path = Path(path)
+    path.mkdir(parents=True)
+    told = {
+        "status": "completed",
+        "overrides": [],
+        "started": f"2026-11-21T10:{minute:02}:00+0000",
+        "backend": "jax",
+        "model": "mnist_mlp",
+        "loop": "fit",
+        "config": {
+            "choices": {"optimizer": "adam"},
+            "epochs": 9,
+            "optimizer": {"learning_rate": 0.001, "nesterov": False},
+            **(config or {}),
+        },
+    }
+    if accuracy is not None:
+        metrics = {"loss": 1 - accuracy, "accuracy": accuracy}
+        told |= dict.fromkeys(("train", "validation", "test"), metrics)
+        told |= {"epochs": 4, "best_epoch": 3, "seconds": {"train": 5.0, "total": 10 - minute}}
+    (path / "run.json").write_text(json.dumps(told | record))
+    (path / "config.yaml").write_text("{}\n")
+    return path
+
+
+@pytest.fixture
+def home(dlrun):
+    """Three finished runs of three backends, and one in a sweep."""
+    runs = dlrun.cwd / "runs"
+    make(runs / "mnist_mlp/2026-11-21_10-01-00_aaaa", minute=1, accuracy=0.9)
+    make(
+        runs / "mnist_mlp/2026-11-21_10-03-00_cccc",
+        minute=3,
+        accuracy=0.8,
+        backend="torch",
+        config={"optimizer": {"learning_rate": 0.1}, "choices": {"optimizer": "sgd"}},
+    )
+    make(runs / "mnist_mlp/2026-11-21_10-02-00_bbbb", minute=2, accuracy=0.95, backend="tensorflow")
+    make(runs / "sweeps/rates/2026-11-21_10-04-00_dddd", minute=4, status="failed", error="nan")
+    return runs
+
+
+def listed(dlrun, *words, **options):
+    return [run["run"].rpartition("/")[2] for run in dlrun.json("runs", *words, **options)["runs"]]
+
+
+def refused(dlrun, *words):
+    done = dlrun("runs", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def test_the_newest_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home):
+    done = dlrun("runs")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = [line.split()[0] for line in lines[2:6]]
+    assert first == ["rates/dddd", "mnist_mlp/cccc", "mnist_mlp/bbbb", "mnist_mlp/aaaa"]
+    assert "torch" in lines[3]
+    assert "0.2000  0.8000    0.2000  0.8000" in lines[3]
+    assert "model mnist_mlp, loop fit" in done.stdout  # what all have in common, once
+    wide = dlrun("runs", env={"COLUMNS": "200"}).stdout
+    assert "3/4" in wide
+    assert "no room" in done.stdout
+    assert "no room" not in wide
+
+
+def test_what_a_run_is_called_names_it_for_other_commands(dlrun, home):
+    [newest] = dlrun.json("runs", "--limit", "1")["runs"]
+    done = dlrun("evaluate", newest["run"])
+    assert "no run directory" not in done.stderr
+    assert newest["run_dir"] == "runs/sweeps/rates/2026-11-21_10-04-00_dddd"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--sort", "val_accuracy"], ["bbbb", "aaaa", "cccc", "dddd"]),
+        (["--sort", "test.accuracy", "--limit", "1"], ["bbbb"]),
+        (["--sort", "loss"], ["bbbb", "aaaa", "cccc", "dddd"]),
+        (["--sort", "seconds"], ["cccc", "bbbb", "aaaa", "dddd"]),
+        (["--sort", "seconds", "--reverse"], ["aaaa", "bbbb", "cccc", "dddd"]),
+        (["--sort", "backend"], ["dddd", "aaaa", "bbbb", "cccc"]),  # of equals the newest first
+        (["--sort", "optimizer.learning_rate", "--reverse", "-n", "1"], ["cccc"]),
+        (["--reverse"], ["aaaa", "bbbb", "cccc", "dddd"]),
+    ],
+    ids=" ".join,
+)
+def test_sorted_by_a_key_the_better_come_first_and_what_lacks_it_last(dlrun, home, words, expected):
+    assert listed(dlrun, *words) == expected
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["backend=jax"], ["dddd", "aaaa"]),
+        (["backend!=jax"], ["cccc", "bbbb"]),
+        (["val_accuracy>0.85", "backend=jax"], ["aaaa"]),
+        (["val_loss<=0.2"], ["cccc", "bbbb", "aaaa"]),
+        (["optimizer.learning_rate=1e-3"], ["dddd", "bbbb", "aaaa"]),  # by value, not as typed
+        (["optimizer=sgd"], ["cccc"]),
+        (["optimizer.nesterov=false"], ["dddd", "bbbb", "aaaa"]),
+        (["epochs=4"], ["cccc", "bbbb", "aaaa"]),  # that were done, not that were asked for
+        (["started>=2026-11-21T10:03"], ["dddd", "cccc"]),
+        (["backend=numpy"], []),
+    ],
+    ids=" ".join,
+)
+def test_conditions_are_of_the_record_the_config_or_a_metric(dlrun, home, conditions, expected):
+    options = [word for condition in conditions for word in ("--where", condition)]
+    assert listed(dlrun, *options) == expected
+
+
+def test_what_was_typed_stands_for_the_config_where_a_record_has_none(dlrun):
+    typed = ["optimizer.learning_rate=1e-3", "+loop.compile=true", "smoke=true"]
+    make(dlrun.cwd / "runs/a/one", config=None, overrides=typed)
+    path = dlrun.cwd / "runs/a/one/run.json"
+    record = json.loads(path.read_text())
+    del record["config"]
+    path.write_text(json.dumps(record))
+    assert listed(dlrun, "--where", "optimizer.learning_rate=0.001") == ["one"]
+    assert listed(dlrun, "--where", "loop.compile=false") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--where", "bakend=jax"], "did you mean backend?"),
+        (["--where", "learning_rate=0.1"], "did you mean optimizer.learning_rate?"),
+        (["--sort", "val_acuracy"], "did you mean val_accuracy?"),
+        (["--where", "backend"], "expected a key, one of ="),
+        (["--where", "val_loss<low"], "expected a number"),
+        (["nosuch"], "can't read nosuch"),
+        (["--json", "--csv"], "choose one"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_can_not_be_asked_is_refused_with_what_may_be_meant(dlrun, home, words, told):
+    assert told in refused(dlrun, *words)
+
+
+def test_a_folder_without_runs_is_no_error(dlrun):
+    done = dlrun("runs")
+    assert (done.returncode, done.stdout) == (0, "no runs in runs; 'dlrun train' makes one\n")
+    assert dlrun.json("runs")["runs"] == []
+    make(dlrun.cwd / "runs/a/one")
+    done = dlrun("runs", "--where", "backend=torch")
+    assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs fits\n")
+
+
+def test_as_csv_each_value_is_a_column(dlrun, home):
+    rows = list(csv.DictReader(dlrun("runs", "--csv").stdout.splitlines()))
+    assert rows[0]["run"] == "rates/dddd"
+    assert rows[1]["config.optimizer.learning_rate"] == "0.1"
+    assert [row["validation.accuracy"] for row in rows] == ["", "0.8", "0.95", "0.9"]
+    assert all(Path(dlrun.cwd, row["run_dir"], "run.json").is_file() for row in rows)
+
+
+def test_a_run_that_nobody_writes_to_any_more_was_killed(dlrun):
+    living = make(dlrun.cwd / "runs/a/living", status="running")
+    make(dlrun.cwd / "runs/a/copied", status="running")  # without its lock
+    dead = make(dlrun.cwd / "runs/a/dead", status="running")
+    (dead / ".lock").write_text("1 on nowhere\n")
+    (dead / "metrics.csv").write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    with (living / ".lock").open("a+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)  # of this process; dlrun is another
+        for _ in range(2):  # to be looked at does not take it away
+            runs = {run["run"]: run for run in dlrun.json("runs")["runs"]}
+    statuses = {name: run["status"] for name, run in runs.items()}
+    assert statuses == {"a/living": "running", "a/copied": "killed", "a/dead": "killed"}
+    assert runs["a/dead"]["epochs"] == 2
+    assert json.loads((dead / "run.json").read_text())["status"] == "running"  # nothing is written
+
+
+def test_what_is_not_the_record_of_a_run_is_passed_by_and_counted_once(dlrun, home):
+    for number, text in enumerate(
+        [b"", b"[1]", b'{"scripts": {}}', b"\xff", b'{"status":' + b"[" * 5000, b'{"status": 3}',
+         b'{"status": "completed", "x": ' + b"[" * 200 + b"]" * 200 + b"}"]
+    ):  # fmt: skip
+        (home / f"foreign/{number}").mkdir(parents=True)
+        (home / f"foreign/{number}/run.json").write_bytes(text)
+    os.mkfifo(home / "pipe")
+    for name in ("a_pipe", "linked", "empty"):
+        (home / name).mkdir()
+    os.mkfifo(home / "a_pipe/run.json")
+    (home / "linked/run.json").symlink_to(home / "mnist_mlp/2026-11-21_10-01-00_aaaa/run.json")
+    (home / "circle").symlink_to(home)
+    # In a run's own directory lies no other run.
+    make(home / "mnist_mlp/2026-11-21_10-01-00_aaaa/checkpoints/epoch-0001")
+    done = dlrun("runs", "--json")
+    assert len(json.loads(done.stdout)["runs"]) == 4
+    assert done.stderr == "left out: 7 with a run.json that tells of no run\n"
+
+
+def test_a_record_of_strangers_prints_no_control_characters_and_strict_json(dlrun):
+    hostile = {"backend": "\x1b[2J\ud800", "seconds": [], "train": 3, "test": {"\x07": "x"}}
+    make(dlrun.cwd / "runs/a/b", **hostile, started=7, validation={"loss": float("nan")})
+    for words in ([], ["--csv"], ["--sort", "val_loss"], ["--where", "backend!=jax"]):
+        done = dlrun("runs", *words)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.replace("\n", "").isprintable()
+    [run] = dlrun.json("runs")["runs"]
+    assert run["validation"] == {"loss": None}
+
+
+def test_only_what_it_needs_is_imported(dlrun, home):
+    for words in ([], ["--sort", "val_loss", "--where", "optimizer.learning_rate<1"], ["--csv"]):
+        done, imported = dlrun.traced("runs", *words)
+        assert done.returncode == 0, done.stderr
+        assert not imported & HEAVY
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback(dlrun):
+    for number in range(500):  # more than a pipe holds
+        make(dlrun.cwd / f"runs/a/{'long' * 50}{number}")
+    code = textwrap.dedent("""
+        import subprocess, sys
+        asked = subprocess.Popen([sys.argv[1], "runs"], stdout=subprocess.PIPE)
+        asked.stdout.readline()
+        asked.stdout.close()
+        sys.exit(asked.wait())
+    """)
+    dlrun_command = str(Path(sys.executable).with_name("dlrun"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, dlrun_command],
+        cwd=dlrun.cwd, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
