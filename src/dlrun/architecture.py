@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from dlrun.imports import hidden
+
 # How a layer begins or is stored, and not what it computes; names are numbered by what a process
 # made before.
 LEFT_OUT = ("name", "trainable", "dtype", "seed", "quantization_config")
@@ -31,10 +33,11 @@ def describe(model: Any, optimizer: Any = None) -> list[dict[str, Any]]:
     Returns:
         Each layer's name, class and its config; the optimizer's class last.
     """
-    found = [
-        {"name": _name(layer), "class": type(layer).__name__, "config": _config(layer)}
-        for layer in _layers(model, set())
-    ]
+    with hidden(["tensorflow"]):  # which Keras imports, in seconds, to write a layer's dtype down
+        found = [
+            {"name": _name(layer), "class": type(layer).__name__, "config": _config(layer)}
+            for layer in _layers(model, set())
+        ]
     return found if optimizer is None else [*found, {"optimizer": _optimizer_class(optimizer)}]
 
 

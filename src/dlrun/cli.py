@@ -11,7 +11,7 @@ from dlrun.terminal import open_standard_streams
 
 # By panel of the help; a command's file and function have its name, with a _ for each -.
 COMMANDS = {
-    "Runs": ("train", "resume", "evaluate", "predict"),
+    "Runs": ("train", "resume", "sweep", "evaluate", "predict"),
     "Configs": ("summary", "config", "list"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
 }

@@ -4,8 +4,6 @@ from typing import Any
 
 import keras
 
-from dlrun.errors import DlrunError
-
 
 def compared(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, Any]:
     """Labels in the shape of the outputs, and the outputs as predictions.
@@ -37,9 +35,9 @@ def class_of(module: Any, name: str) -> Any:
     """A class of ``keras.losses`` or ``keras.metrics``, which have functions that read too.
 
     Raises:
-        DlrunError: If there is none of that name.
+        ValueError: If there is none of that name.
     """
     found = getattr(module, name, None)
     if not isinstance(found, type):
-        raise DlrunError(f"{module.__name__} has no class {name!a}")
+        raise ValueError(f"{module.__name__} has no class {name!a}")
     return found

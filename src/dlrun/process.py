@@ -4,16 +4,27 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _IMPORTED = time.time()
+_BEGUN: list[float] = []
+
+
+def begin() -> None:
+    """Count time and memory from now on, as if the process had just begun."""
+    _BEGUN[:] = [time.time()]
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is today's size
 
 
 def started_at() -> float:
-    """When this process began, in seconds since the epoch.
+    """When this process began, or the run that :func:`begin` told of, in seconds since the epoch.
 
     Linux keeps it to a hundredth of a second; elsewhere it is when this module was imported.
     """
+    if _BEGUN:
+        return _BEGUN[0]
     try:
         stat = Path("/proc/self/stat").read_text(encoding="ascii")
         uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
@@ -22,6 +33,15 @@ def started_at() -> float:
     # The command's name may hold spaces; the fields are counted from the parenthesis that ends it.
     ticks = int(stat.rpartition(")")[2].split()[19])
     return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes() -> int:
+    """The memory that this process holds now, in bytes; the most it has held, where that is all."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return peak_memory_bytes()
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_memory_bytes() -> int:
@@ -35,6 +55,11 @@ def peak_memory_bytes() -> int:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def total_memory_bytes() -> int:
+    """The memory of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def cores() -> int:

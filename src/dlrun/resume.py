@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ def resume(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     quiet: bool = False,
+    watch: Callable[[dict[str, Any]], bool] | None = None,
 ) -> dict[str, Any]:
     """Train a run to its end, as if it had never stopped.
 
@@ -55,6 +56,7 @@ def resume(
         config_dir: The user's own options.
         trusted: Modules that the recorded config may name beside those.
         quiet: Leave out the progress.
+        watch: As for :func:`dlrun.training.run`.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -96,7 +98,14 @@ def resume(
             return opened
 
         return training.run(
-            config, overrides, started, opened.path, begin, weights=weights, behind=behind
+            config,
+            overrides,
+            started,
+            opened.path,
+            begin,
+            weights=weights,
+            behind=behind,
+            watch=watch,
         )
 
 

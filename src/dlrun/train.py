@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +19,8 @@ def train(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     quiet: bool = False,
+    path: Path | None = None,
+    watch: Callable[[dict[str, Any]], bool] | None = None,
 ) -> dict[str, Any]:
     """Train, keep the best epoch, and evaluate it on the test split.
 
@@ -27,6 +29,8 @@ def train(
         config_dir: The user's own options.
         trusted: Modules that may be instantiated besides those that they name.
         quiet: Leave out the progress.
+        path: Of the run's directory; None for a new one in ``runs_dir``.
+        watch: As for :func:`dlrun.training.run`.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -53,7 +57,7 @@ def train(
         asking = pool.submit(record.git_state)
         started = start(config, config.feed)
         git = asking.result()
-    path = run_dir.planned(Path(config.runs_dir), str(config.name))
+    path = path or run_dir.planned(Path(config.runs_dir), str(config.name))
 
     with ExitStack() as stack:
 
@@ -62,7 +66,7 @@ def train(
             stack.enter_context(run.locked())
             return run
 
-        return training.run(config, overrides, started, path, begin, weights=weights)
+        return training.run(config, overrides, started, path, begin, weights=weights, watch=watch)
 
 
 def _quoted(override: str) -> str:

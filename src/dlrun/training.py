@@ -50,6 +50,7 @@ def run(
     *,
     weights: init_from.Weights | None = None,
     behind: Behind | None = None,
+    watch: Callable[[dict[str, Any]], bool] | None = None,
 ) -> dict[str, Any]:
     """Train from where a run is to its end, and evaluate its best epoch on the test split.
 
@@ -62,6 +63,7 @@ def run(
             parts are built, when nothing that was typed is left to be wrong.
         weights: What the model's variables begin with; None for what it draws.
         behind: None for a new run.
+        watch: Told of each epoch, as :class:`dlrun.callbacks.watch.Watch` does; may end the run.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -75,6 +77,7 @@ def run(
     from dlrun.callbacks.interruption import Interruption
     from dlrun.callbacks.restore import Restore
     from dlrun.callbacks.timing import Timing
+    from dlrun.callbacks.watch import Watch
     from dlrun.data.batches import Batches
     from dlrun.trained import evaluate_split, export_keras, restore
 
@@ -89,6 +92,7 @@ def run(
     compile_model(model, config, training=True)
     loop = build_loop(config, started.feed, behind.at if behind else START)
     callbacks = build_callbacks(config, path)
+    watching = {"pruning": Watch(watch)} if watch else {}
     timing, interruption = Timing(len(data.train)), Interruption()
 
     told = record.begun(config, overrides, model, data, started.device)
@@ -118,7 +122,10 @@ def run(
                     else None,
                     epochs=config.epochs,
                     seed=config.seed,
-                    callbacks=[interruption, timing, Finite(), *_in_order(callbacks), resumed],
+                    callbacks=[
+                        *(interruption, timing, Finite(), *watching.values()),
+                        *(*_in_order(callbacks), resumed),
+                    ],
                     backend=started.backend,
                 )
             else:
@@ -130,7 +137,7 @@ def run(
         seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
 
         rows = _rows(history, behind)
-        stopped_by = _stopped_by(config, len(rows), callbacks)
+        stopped_by = _stopped_by(config, len(rows), {**callbacks, **watching})
         best = _best_epoch(callbacks) or len(rows)
         if stopped_by != "epochs":
             log.info("stopped after epoch %d by %s", len(rows), stopped_by)
@@ -158,6 +165,7 @@ def run(
             "test": test,
             "seconds": {phase: round(value, 4) for phase, value in seconds.items()},
             "examples_per_second": round(timing.examples_per_second, 1),
+            "step_seconds": round(timing.step_seconds, 7),
             "peak_memory_bytes": process.peak_memory_bytes(),
         }
         # Recorded before the export, which a model of the user's own may not support.

@@ -174,8 +174,7 @@ class TestCallbacks:
                 *SMALL,
             )
         assert told.value.exit_code == 1
-        [table] = place.glob("runs/*/*/metrics.csv")
-        assert len(table.read_text().splitlines()) == 2  # the heading, and no second epoch
+        assert not list(place.glob("runs/*/*/metrics.csv"))  # no epoch was done
 
 
 def test_an_interrupt_in_mid_epoch_leaves_the_last_epoch(dlrun, place):

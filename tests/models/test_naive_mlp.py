@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from trainings import worker
+
 
 # On torch too: its gradients add up unless the loop clears those of bare variables as well.
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -23,3 +25,13 @@ def test_it_is_the_first_network_with_other_layers(dlrun):
     assert result["test"]["accuracy"] > 0.8
     evaluated = dlrun.json("evaluate", "latest", "backend=numpy", "data.limit=5000")
     assert abs(evaluated["metrics"]["loss"] - result["test"]["loss"]) < 1e-5
+
+
+def test_fit_clears_the_gradients_of_its_bare_variables_on_torch(tmp_path):
+    def losses(loop):
+        rows = worker("torch").train(
+            tmp_path, "model=naive_mlp", f"loop={loop}", "epochs=2", "data.limit=2000"
+        )["rows"]
+        return [row[name] for row in rows for name in ("loss", "val_loss")]
+
+    assert losses("fit") == losses("raw")

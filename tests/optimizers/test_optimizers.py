@@ -79,3 +79,31 @@ def test_another_backend_refuses_it_in_one_line(dlrun, backend, optimizer):
     assert f"this is '{backend}'" in error
     assert "Traceback" not in done.stderr
     assert not (dlrun.cwd / "runs").exists()
+
+
+def test_the_fused_adam_is_keras_adam_however_the_tensors_lie_in_memory(tmp_path):
+    found = worker("torch").run(
+        tmp_path,
+        """
+import keras, torch
+from dlrun.optimizers.fused_adam import FusedAdam
+
+def trained(kind):
+    weight = keras.Variable(keras.initializers.Orthogonal(seed=1)((6, 4)))
+    optimizer = kind(0.01)
+    optimizer.build([weight])
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        optimizer.apply([torch.randn(shape, generator=generator).permute(order)], [weight])
+    return weight.value, [keras.ops.convert_to_numpy(v) for v in optimizer.variables]
+
+for name, shape, order in (("as it is", (6, 4), (0, 1)), ("transposed", (4, 6), (1, 0))):
+    (ours, our_slots), (theirs, their_slots) = trained(FusedAdam), trained(keras.optimizers.Adam)
+    found["transposed weights"] = not ours.is_contiguous()
+    found[name] = max(
+        float(abs(a - b).max()) for a, b in zip(our_slots, their_slots)
+    ) + float(abs(ours - theirs).max())
+""",
+    )
+    assert found.pop("transposed weights")
+    assert found == pytest.approx({"as it is": 0, "transposed": 0}, abs=1e-6)

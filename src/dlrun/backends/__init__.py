@@ -107,6 +107,9 @@ class BackendModule(Protocol):
 
     # For the loops, once Keras is imported:
 
+    def track(self, model: Any) -> None:
+        """Before ``fit()``: let the framework know every variable of the model."""
+
     def gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The derivative of a function of one tensor, itself such a function.
 
@@ -129,7 +132,8 @@ class BackendModule(Protocol):
 
 def names() -> list[str]:
     """Every backend, by file name."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")
+    files = Path(__file__).parent.glob("*.py")
+    return sorted(file.stem for file in files if not file.stem.startswith("_"))
 
 
 def module(name: str) -> BackendModule:
@@ -219,6 +223,7 @@ def start(
             hint="start another process for another backend",
             exit_code=1,
         )
+    keras.utils.clear_session()  # names and generators of a run before this one
     keras.config.set_dtype_policy(precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)

@@ -106,6 +106,10 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
 
 
+def track(model: Any) -> None:
+    """JAX is handed all variables in every step."""
+
+
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.BackendModule`."""
     train, test = _train_step(model, step), _test_step(model, step)

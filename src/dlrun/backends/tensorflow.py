@@ -117,6 +117,10 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return derivative
 
 
+def track(model: Any) -> None:
+    """A tape sees the variables that it meets."""
+
+
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.BackendModule`."""
     # Keras compiles; sample weights, which we have none of, come third.

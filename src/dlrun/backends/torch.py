@@ -20,8 +20,8 @@ EXTRA = "torch"
 TRAINS = True
 HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
 NOISE: tuple[str, ...] = ()
-COMPILES = {"auto": "eager", "eager": "eager", "graph": "graph"}
-STEPS_PER_EXECUTION = 1
+COMPILES = {"auto": "trace", "eager": "eager", "graph": "graph"}
+STEPS_PER_EXECUTION = 8  # callbacks after each step cost a small model a twentieth of it
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
@@ -118,91 +118,153 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return derivative
 
 
+def track(model: Any) -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    # Keras tells torch of a layer's variables by name, and so of one where bare ones share a name:
+    # zero_grad() would leave the gradients of the others to add up.
+    known = {id(parameter) for parameter in model.parameters()}
+    for number, variable in enumerate(model.trainable_variables):
+        if id(variable.value) not in known:
+            model.register_parameter(f"variable_{number}", variable.value)
+
+
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.BackendModule`."""
+    steps = _Steps(model, step)
     # Sample weights, which we have none of, come third.
-    model.train_step = lambda data: _train_step(model, step, _forward, *data[:2])
-    model.test_step = lambda data: _test_step(model, step, _forward, *data[:2])
-
-
-def _forward(
-    model: Any, step: Step, inputs: Any, targets: Any, *, training: bool
-) -> tuple[Any, Any]:
-    outputs = model(inputs, training=training)
-    return outputs, step.loss(model, inputs, targets, outputs, training=training)
-
-
-def _train_step(
-    model: Any, step: Step, forward: Callable[..., Any], inputs: Any, targets: Any
-) -> dict[str, Any]:
-    import torch
-
-    inputs, targets = step.prepared(model, inputs, targets)
-    weights = model.trainable_weights
-    for weight in weights:  # zero_grad() knows those of Keras' own layers only
-        weight.value.grad = None
-    outputs, loss = forward(model, step, inputs, targets, training=True)
-    model.optimizer.scale_loss(loss).backward()
-    with torch.no_grad():
-        gradients = step.changed(model.optimizer, [w.value.grad for w in weights])
-        model.optimizer.apply(gradients, weights)
-        return step.metrics(model, loss, inputs, targets, outputs)
-
-
-def _test_step(
-    model: Any, step: Step, forward: Callable[..., Any], inputs: Any, targets: Any
-) -> dict[str, Any]:
-    import torch
-
-    with torch.no_grad():
-        outputs, loss = forward(model, step, inputs, targets, training=False)
-        return step.metrics(model, loss, inputs, targets, outputs)
+    model.train_step = lambda data: steps.train(*data[:2])
+    model.test_step = lambda data: steps.test(*data[:2])
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.BackendModule`."""
-    import torch
+    steps = _Steps(model, step)
+    if compile == "graph":
+        steps.compile()
+    elif compile == "trace":
+        steps.capture()
+    return _Stepper(steps, scale, model.variables[0].value.device)
 
-    # The forward pass and, with it, its gradients; what Keras does around them is Python.
-    return _Stepper(model, step, torch.compile(_forward) if compile == "graph" else _forward, scale)
+
+class _Steps:
+    """A model's training and validation step."""
+
+    def __init__(self, model: Any, step: Step) -> None:
+        self._model = model
+        self._step = step
+        self._doubts: list[Callable[[], None]] = []
+
+    def compile(self) -> None:
+        """Let torch compile the forward pass; what Keras does around it is Python."""
+        import torch
+
+        self.forward = torch.compile(self.forward)  # type: ignore[method-assign]
+
+    def capture(self) -> None:
+        """Leave Keras' Python out, but for that of the hooks of a step of the user's own."""
+        from dlrun.backends._torch_capture import Captured
+
+        names = [] if self._step.overrides("loss") else ["gradients", "validated"]
+        names += [] if self._step.overrides("metrics") else ["metrics"]
+        for name in names:
+            captured = Captured(getattr(self, name), self.variables)
+            setattr(self, name, captured)
+            self._doubts.append(captured.doubt)
+
+    def doubt(self) -> None:
+        """Other Python may have run since the last step."""
+        for doubt in self._doubts:
+            doubt()
+
+    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Train on a batch."""
+        import torch
+
+        model, step = self._model, self._step
+        inputs, targets = step.prepared(model, inputs, targets)
+        outputs, loss, gradients = self.gradients(inputs, targets)
+        with torch.no_grad():
+            changed = step.changed(model.optimizer, gradients)
+            model.optimizer.apply(changed, model.trainable_weights)
+            return self.metrics(loss, inputs, targets, outputs)
+
+    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+        """Measure on a batch."""
+        import torch
+
+        with torch.no_grad():
+            outputs, loss = self.validated(inputs, targets)
+            return self.metrics(loss, inputs, targets, outputs)
+
+    def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any]:
+        """Outputs and loss."""
+        outputs = self._model(inputs, training=training)
+        return outputs, self._step.loss(self._model, inputs, targets, outputs, training=training)
+
+    def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, list[Any]]:
+        """Outputs, loss, and the loss's gradients; None for a variable that it does not use."""
+        import torch
+
+        outputs, loss = self.forward(inputs, targets, training=True)
+        weights = [weight.value for weight in self._model.trainable_weights]
+        scaled = self._model.optimizer.scale_loss(loss)
+        return outputs, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True))
+
+    def validated(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        """Outputs and loss, as of validation."""
+        return self.forward(inputs, targets, training=False)
+
+    def metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> dict[str, Any]:
+        """Update the metrics; what is logged."""
+        return self._step.metrics(self._model, loss, inputs, targets, outputs)
+
+    def variables(self) -> list[Any]:
+        """All that a step may read or change."""
+        model = self._model
+        return [*model.variables, *model.metrics_variables, *model.optimizer.variables]
 
 
 class _Stepper:
     """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
 
-    def __init__(self, model: Any, step: Step, forward: Callable[..., Any], scale: float) -> None:
-        self._arguments = (model, step, forward)
+    def __init__(self, steps: _Steps, scale: float, device: Any) -> None:
+        self._steps = steps
         self._scale = scale
+        self._device = device
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
+        self._steps.doubt()
 
     def store(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(_train_step, inputs, targets)
+        return self._each(self._steps.train, inputs, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(_test_step, inputs, targets)
+        return self._each(self._steps.test, inputs, targets)
 
     def _each(self, step: Callable[..., Any], inputs: Any, targets: Any) -> dict[str, Any]:
-        import keras
+        import torch
 
-        def prepared(array: Any) -> Any:
-            tensor = keras.ops.convert_to_tensor(array)
-            # In place, on the copy that float() makes.
-            return tensor if tensor.is_floating_point() else tensor.float().div_(self._scale)
+        def tensor(array: Any) -> Any:
+            return torch.as_tensor(array, device=self._device)
 
-        inputs = _mapped(prepared, inputs)
-        targets = _mapped(keras.ops.convert_to_tensor, targets)
+        inputs, targets = _mapped(tensor, inputs), _mapped(tensor, targets)
         logs: dict[str, Any] = {}
         for index in range(len(next(iter(targets.values())) if _named(targets) else targets)):
             chosen = operator.itemgetter(index)
-            logs = step(*self._arguments, _mapped(chosen, inputs), _mapped(chosen, targets))
+            # Scaled one by one: a batch is still in the cache when the model takes it.
+            batch = _mapped(self._scaled, _mapped(chosen, inputs))
+            logs = step(batch, _mapped(chosen, targets))
         return logs
+
+    def _scaled(self, tensor: Any) -> Any:
+        # In place, on the copy that float() makes.
+        return tensor if tensor.is_floating_point() else tensor.float().div_(self._scale)
 
 
 def _mapped(function: Callable[[Any], Any], arrays: Any) -> Any:

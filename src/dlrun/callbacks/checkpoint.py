@@ -57,6 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._written_by: Mapping[str, Any] = {}
         self._others: Mapping[str, keras.callbacks.Callback] = {}
         self._backend: BackendModule | None = None
+        self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
 
     def set_run(
@@ -83,7 +84,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.history, self.best = list(history), best
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Make the directory, once: if it is gone later, so is what it held."""
+        """Describe the model, which stays what it is, and make the directory, once."""
+        self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         averaged = getattr(optimizer, "use_ema", False) and not optimizer.ema_overwrite_frequency
@@ -134,7 +136,7 @@ class Checkpoint(keras.callbacks.Callback):
             {
                 "best": self.best,
                 "history": self.history,
-                "architecture": architecture.describe(self.model, self.model.optimizer),
+                "architecture": self._architecture,
                 "stopped": bool(getattr(self.model, "stop_training", False)),
                 "callbacks": {name: state for name, state in states.items() if state},
             },

@@ -36,6 +36,12 @@ class Timing(keras.callbacks.Callback):
         return samples / self._training_seconds if self._training_seconds else 0.0
 
     @property
+    def step_seconds(self) -> float:
+        """Seconds of one step, at that rate."""
+        rate = self.examples_per_second
+        return self._samples / self._steps / rate if rate else 0.0
+
+    @property
     def _steps(self) -> int:
         return int((self.params or {}).get("steps") or 1)
 

@@ -76,7 +76,8 @@ class Reproduces:
 class Config:
     """One run. ``choices`` holds the option chosen in each group.
 
-    ``data.feed`` is the runner's own key beside the data set's arguments.
+    ``data.feed`` is the runner's own key beside the data set's arguments. ``sweep`` holds, by key,
+    the values that ``dlrun sweep`` gives it; a single run does without.
     """
 
     choices: dict[str, str] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Config:
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
+    sweep: dict[str, Any] | None = None
 
     @property
     def feed(self) -> str:

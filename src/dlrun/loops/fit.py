@@ -51,6 +51,7 @@ def fit(
     if jit_compile != "auto":  # which compile() has resolved for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
+    backend.track(model)
     feed = feed or backend.feed
     hooks: Any = [StartEpoch(train, seed, backend), *callbacks]
     if initial_step:

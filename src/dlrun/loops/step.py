@@ -71,9 +71,13 @@ class Step:
 
     # What follows is called by the backends' modules.
 
+    def overrides(self, hook: str) -> bool:
+        """Whether a hook, by its name, is not that of the usual step."""
+        return getattr(type(self), hook) is not getattr(Step, hook)
+
     def prepared(self, model: keras.Model, inputs: Any, targets: Any) -> tuple[Any, Any]:
         """The batch as :meth:`batch` leaves it."""
-        if type(self).batch is Step.batch:
+        if not self.overrides("batch"):
             return inputs, targets
         seed = StepSeed(self._words, model.optimizer.iterations, self._seed_dtype)
         return self.batch(inputs, targets, seed)
@@ -85,7 +89,7 @@ class Step:
         applies them: the hook sees them as they are. Variables that the loss does not depend on
         have no gradient, and it does not see those.
         """
-        if type(self).gradients is Step.gradients:
+        if not self.overrides("gradients"):
             return gradients
         scale = optimizer.scale_loss(1.0)
         there = [g / scale for g in gradients if g is not None]

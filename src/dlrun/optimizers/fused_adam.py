@@ -32,10 +32,13 @@ class FusedAdam(keras.optimizers.Adam):
         as_keras = bias1 / keras1 * math.sqrt(keras2 / bias2)
         slots = [self._get_variable_index(v) for v in trainable_variables]
         with torch.no_grad():
-            weights = [v.value.data for v in trainable_variables]
+            values = [v.value for v in trainable_variables]
+            # The kernel takes elements as they lie in memory. Transposed are an orthogonal
+            # initializer's weights, and a convolution's gradients unless backward() wrote them.
+            weights = [value.contiguous() for value in values]
             adam(
                 weights,
-                list(grads),
+                [gradient.contiguous() for gradient in grads],
                 [self._momentums[slot].value for slot in slots],
                 [self._velocities[slot].value for slot in slots],
                 [],
@@ -51,3 +54,6 @@ class FusedAdam(keras.optimizers.Adam):
                 eps=self.epsilon / math.sqrt(bias2),
                 maximize=False,
             )
+            for value, weight in zip(values, weights, strict=True):
+                if weight is not value:
+                    value.copy_(weight)

@@ -1,0 +1,158 @@
+"""A sweep while it runs, and its leaderboard."""
+
+import csv
+import io
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from dlrun.report.tables import table
+
+log = logging.getLogger("dlrun")
+
+ROWS = 12  # of the live table: those that run, and those that have ended last
+
+
+class Board:
+    """What is shown of a sweep: a live table on a terminal, a line for each run in a pipe.
+
+    Args:
+        runs: How many there are.
+        monitor: The metric to show.
+        shown: Whether to show anything.
+    """
+
+    def __init__(self, runs: int, monitor: str, *, shown: bool = True) -> None:
+        self._runs = runs
+        self._monitor = monitor
+        self._shown = shown
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._began = time.monotonic()
+        self._done_before = 0
+        self._live: Any = None
+
+    def __enter__(self) -> "Board":
+        if self._shown and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def add(self, number: int, label: str, epochs: int, state: str) -> None:
+        """Take a run in."""
+        self._rows[number] = {"label": label, "epochs": epochs, "state": state, "logs": {}}
+        self._done_before += state == "completed"
+
+    def show(
+        self, number: int, state: str, logs: Mapping[str, float], told: Mapping[str, Any]
+    ) -> None:
+        """Show what has changed of a run."""
+        row = self._rows[number]
+        row |= {"state": state, "logs": logs, "at": time.monotonic()}
+        if self._live is not None:
+            self._live.update(self._picture())
+        if self._shown and state in ("completed", "failed", "interrupted"):
+            done = sum(row["state"] not in ("pending", "running") for row in self._rows.values())
+            log.info("%d/%d  %s  %s", done, self._runs, row["label"], _outcome(told))
+
+    def _picture(self) -> Any:
+        from rich.table import Table
+
+        rows = sorted(self._rows.values(), key=lambda row: row.get("at", 0.0), reverse=True)
+        active = [row for row in rows if row["state"] == "running"]
+        ended = [row for row in rows if row["state"] not in ("running", "pending")]
+        picture = Table(box=None, title=self._headline(len(ended)), title_justify="left")
+        for column in ("run", "epoch", self._monitor, "state"):
+            picture.add_column(column)
+        for row in [*active, *ended][:ROWS]:
+            value = row["logs"].get(self._monitor)
+            picture.add_row(
+                row["label"],
+                f"{int(row['logs'].get('epoch', 0))}/{row['epochs']}",
+                "" if value is None else f"{value:.4f}",
+                row["state"],
+            )
+        return picture
+
+    def _headline(self, done: int) -> str:
+        here = done - self._done_before
+        left = self._runs - done
+        seconds = (time.monotonic() - self._began) / here * left if here else None
+        about = "" if seconds is None else f", about {_time(seconds)} left"
+        return f"{done} of {self._runs} runs{about}"
+
+
+def leaderboard(result: Mapping[str, Any]) -> str:
+    """The runs, the best first, and how many there are of each state."""
+    rows = _rows(result)
+    lines = [table(rows)] if len(rows) > 1 else []
+    failed = [run for run in result["runs"] if run.get("error")]
+    lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
+    counts = f"{result['completed']} completed, {result['failed']} failed"
+    return "\n".join([*lines, "", f"{counts}; {result['sweep_dir']}"])
+
+
+def leaderboard_csv(result: Mapping[str, Any]) -> str:
+    """The same rows as a table for other programs."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(_rows(result))
+    return text.getvalue()
+
+
+def _rows(result: Mapping[str, Any]) -> list[list[str]]:
+    ranked = result["ranking"]
+    tests = list(dict.fromkeys(name for run in ranked for name in run["test"]))
+    head = ["run", *result["keys"], "epochs", result["monitor"], *(f"test {n}" for n in tests)]
+    rows = [[*head, "first step s", "step ms", "MB"]]
+    for run in ranked:
+        rows.append(
+            [
+                run["run_dir"].rpartition("/")[2],
+                *(run["differs"].get(key, "") for key in result["keys"]),
+                f"{run['best_epoch']}/{run['epochs']}",
+                _figure(run["value"]),
+                *(_figure(run["test"].get(name)) for name in tests),
+                f"{run['seconds']['first_step']:.2f}",
+                f"{run['step_seconds'] * 1e3:.2f}",
+                f"{run['peak_memory_bytes'] / 1e6:.0f}",
+            ]
+        )
+    return rows
+
+
+def dry_run(result: Mapping[str, Any]) -> str:
+    """What would run, a line each."""
+    runs: Sequence[Mapping[str, Any]] = result["runs"]
+    lines = [" ".join(run["overrides"]) for run in runs]
+    return "\n".join([*lines, "", f"{len(runs)} runs; nothing was started"])
+
+
+def _outcome(told: Mapping[str, Any]) -> str:
+    if told["status"] != "completed":
+        return f"{told['status']}: {told.get('error')}"
+    test = "  ".join(f"test {name} {value:.4f}" for name, value in told["test"].items())
+    return f"{test}  {told['seconds']['total']:.1f} s"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _time(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes}:{seconds:02}"

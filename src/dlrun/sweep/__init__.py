@@ -1,0 +1,1 @@
+"""Many runs: planned, given to warm workers, none lost."""

@@ -1,0 +1,232 @@
+"""Give jobs to workers until all have ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrun import checkpoint, run_dir
+from dlrun.files import read_json, write_text
+from dlrun.sweep.plan import ENDED, Job
+from dlrun.sweep.workers import Worker
+
+TICK_SECONDS = 0.2  # how soon a timeout, or a signal, is seen
+GRACE_SECONDS = 30.0  # for the batch at hand
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a pool deals with its jobs.
+
+    Args:
+        slots: How many run at once.
+        timeout_seconds: For one run; None for no limit.
+        retries: How often a job that failed is tried again.
+        fail_fast: Stop all when one fails.
+        memory_bytes: A worker that holds more when its run has ended is replaced.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
+    """
+
+    slots: int
+    timeout_seconds: float | None = None
+    retries: int = 0
+    fail_fast: bool = False
+    memory_bytes: float = float("inf")
+    config_dir: Path | None = None
+    trusted: Sequence[str] = ()
+
+
+class Pool:
+    """Runs jobs in workers that stay, one framework start for all jobs of a key.
+
+    Args:
+        rules: How.
+        directory: For what the workers print.
+        changed: Called with a job after each change of it.
+        pruned: Called with a job after each of its epochs; True ends the run. None asks nobody.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        directory: Path,
+        changed: Callable[[Job], None],
+        pruned: Callable[[Job], bool] | None = None,
+    ) -> None:
+        self._rules = rules
+        self._directory = directory
+        self._changed = changed
+        self._pruned = pruned
+        self._workers: list[Worker] = []
+        self._pending: list[Job] = []
+        self._selector = selectors.DefaultSelector()
+        self._overrun: set[int] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End every run at the end of its batch, and start no other."""
+        self._stopping = True
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run jobs until each has ended, or the pool was stopped; no process is left then."""
+        self._pending += jobs
+        try:
+            while self._busy() or (self._pending and not self._stopping):
+                self._place()
+                self._hurry()
+                for ready, _ in self._selector.select(TICK_SECONDS):
+                    self._hear(ready.fileobj)  # type: ignore[arg-type]  # only workers are waited for
+        except BaseException:
+            self._stopping = True
+            for worker in self._workers:
+                worker.stop(0)
+                worker.stop(0)
+            raise
+        finally:
+            for worker in list(self._workers):
+                self._end(worker)
+
+    def close(self) -> None:
+        """Forget the workers that wait for more jobs."""
+        self._selector.close()
+
+    def _busy(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.job is not None]
+
+    def _place(self) -> None:
+        """Give each free worker a job of its key, and start workers where there is room."""
+        if self._stopping:
+            return
+        for worker in [w for w in self._workers if w.job is None]:
+            job = next((job for job in self._pending if job.key == worker.key), None)
+            if job is not None:
+                self._give(worker, job)
+            elif self._pending:
+                self._end(worker)  # its place is for another key
+        while self._pending and len(self._workers) < self._rules.slots:
+            job = self._worth_a_start()
+            if job is None:
+                return
+            taken = {worker.slot for worker in self._workers}
+            slot = next(n for n in range(self._rules.slots) if n not in taken)
+            errors = self._directory / f"worker-{slot}.log"
+            worker = Worker(job.key, slot, self._rules.slots, errors)
+            self._workers.append(worker)
+            self._selector.register(worker, selectors.EVENT_READ)
+            self._give(worker, job)
+
+    def _worth_a_start(self) -> Job | None:
+        """A job whose key has no worker; else one whose workers have more to do than a start."""
+        served = {worker.key for worker in self._workers}
+        for job in self._pending:
+            if job.key not in served:
+                return job
+        for job in self._pending:
+            mates = [worker for worker in self._workers if worker.key == job.key]
+            left = sum(other.key == job.key for other in self._pending)
+            known = [w for w in mates if w.runs]
+            if not known:  # none has shown how long a run takes
+                return job if left >= len(mates) + 1 and left > 3 else None
+            seconds = sum(w.run_seconds for w in known) / sum(w.runs for w in known)
+            if left * seconds / len(mates) > max(w.start_seconds for w in known):
+                return job
+        return None
+
+    def _give(self, worker: Worker, job: Job) -> None:
+        self._pending.remove(job)
+        job.state, job.error, job.attempts = "running", None, job.attempts + 1
+        resumes = _can_resume(job.path)
+        if not resumes and job.path.exists():
+            shutil.rmtree(job.path)  # of an attempt that has saved nothing
+        worker.give(
+            job,
+            {
+                "overrides": job.overrides,
+                "path": str(job.path),
+                "resumes": resumes,
+                "config_dir": str(self._rules.config_dir) if self._rules.config_dir else None,
+                "trusted": list(self._rules.trusted),
+                "asks": self._pruned is not None,
+            },
+        )
+        self._changed(job)
+
+    def _hurry(self) -> None:
+        limit = self._rules.timeout_seconds
+        for worker in self._busy():
+            late = limit is not None and time.monotonic() - worker.began > limit
+            if late and worker.job is not None:
+                self._overrun.add(worker.job.number)
+            if self._stopping or late:
+                worker.stop(GRACE_SECONDS)
+
+    def _hear(self, worker: Worker) -> None:
+        answers, ended = worker.read()
+        for answer in answers:
+            job, event = worker.job, answer["event"]
+            if job is None:
+                continue
+            if event == "epoch":
+                job.logs = {"epoch": answer["epoch"], **answer["logs"]}
+                if self._pruned is not None:
+                    worker.answer({"stop": self._pruned(job)})
+                self._changed(job)
+            else:
+                worker.free(answer.get("result"))
+                self._finish(job, event, answer)
+                ended = ended or answer.get("memory_bytes", 0) > self._rules.memory_bytes
+        if ended:
+            self._end(worker)
+
+    def _finish(self, job: Job, event: str, answer: dict[str, Any]) -> None:
+        job.state, job.error = event, answer.get("error")
+        job.result = answer.get("result") or {}
+        if job.number in self._overrun and event != "completed":
+            self._overrun.discard(job.number)
+            limit = self._rules.timeout_seconds
+            job.state, job.error = "failed", f"took longer than --timeout {limit:g} s"
+            note(job)
+        if job.state == "failed" and not self._stopping:
+            if job.attempts <= self._rules.retries:
+                job.state = "pending"
+                self._pending.append(job)
+            elif self._rules.fail_fast:
+                self.stop()
+        if job.state in ENDED or job.state == "pending":
+            self._changed(job)
+
+    def _end(self, worker: Worker) -> None:
+        """Let a worker go, and tell of the job that it had."""
+        self._workers.remove(worker)
+        self._selector.unregister(worker)
+        how = worker.close()
+        if (job := worker.job) is not None:
+            if self._stopping and job.number not in self._overrun:
+                self._finish(job, "interrupted", {"error": how})
+            else:
+                self._finish(job, "failed", {"error": how})
+            note(job)
+
+
+def note(job: Job) -> None:
+    """Write how a job ended into its ``run.json``, which its own process could not do."""
+    path = job.path / run_dir.RECORD
+    try:
+        told = read_json(path)
+    except (OSError, ValueError):
+        told = {"overrides": job.overrides}
+    job.path.mkdir(parents=True, exist_ok=True)
+    status = {"status": "interrupted" if job.state == "interrupted" else "failed"}
+    write_text(path, json.dumps({**told, **status, "error": job.error}, indent=2) + os.linesep)
+
+
+def _can_resume(path: Path) -> bool:
+    return (path / run_dir.CONFIG).is_file() and bool(checkpoint.kept(path / run_dir.CHECKPOINTS))

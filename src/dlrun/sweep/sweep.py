@@ -1,0 +1,218 @@
+"""``dlrun sweep``: the runs of several values, each on its own, and none lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dlrun import __version__, process, run_dir
+from dlrun.errors import DlrunError, Interrupted
+from dlrun.files import read_json, write_text
+from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.sweep.plan import Job, Plan, plan, recorded
+from dlrun.sweep.pool import Pool, Rules
+
+log = logging.getLogger("dlrun")
+
+RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
+
+
+def sweep(
+    overrides: Sequence[str],
+    *,
+    jobs: int | None = None,
+    timeout_seconds: float | None = None,
+    retries: int = 0,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+    resume: Path | None = None,
+    runs_dir: Path = Path("runs"),
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Run every combination of the values that are typed.
+
+    Args:
+        overrides: In Hydra's grammar, several values included.
+        jobs: How many run at once; None for as many as there are cores, or GPUs where they are
+            asked for.
+        timeout_seconds: For one run.
+        retries: How often a run that fails is tried again.
+        fail_fast: Stop all when one fails.
+        dry_run: Only tell what would run.
+        resume: An earlier sweep's directory: what it has not completed is run, or goes on.
+        runs_dir: The sweep goes to ``sweeps/`` in it.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
+        quiet: Tell nothing of each run.
+
+    Returns:
+        The result, as ``dlrun sweep --json`` prints it.
+
+    Raises:
+        DlrunError: If a run's config is wrong, or the directory can't be written.
+        Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
+    """
+    if resume is None:
+        directory = run_dir.planned(runs_dir, "sweeps")
+        planned = plan(overrides, directory, config_dir=config_dir, trusted=trusted)
+    else:
+        if overrides:
+            raise DlrunError("--resume takes no overrides: the sweep has its own")
+        directory = resume
+        planned = _recorded(directory)
+    if dry_run:
+        return _told(directory, planned)
+    slots = jobs or _slots(planned)
+    rules = Rules(
+        min(slots, len(planned.jobs)),
+        timeout_seconds,
+        retries,
+        fail_fast,
+        process.total_memory_bytes() * 0.6 / slots,
+        config_dir.resolve() if config_dir else None,
+        trusted,
+    )
+    with _locked(directory, planned, overrides, new=resume is None) as record:
+        left = [job for job in planned.jobs if job.state != "completed"]
+        with Board(len(planned.jobs), planned.monitor, shown=not quiet) as board:
+            for job in planned.jobs:
+                board.add(job.number, job.label, job.epochs, job.state)
+
+            def changed(job: Job) -> None:
+                board.show(job.number, job.state, job.logs, job.told())
+                if job.state not in ("pending", "running"):
+                    record()
+
+            pool = Pool(rules, directory / WORKERS, changed)
+            with _listening(pool) as stopped:
+                pool.run(left)
+        record()
+        write_text(directory / LEADERBOARD, leaderboard_csv(_told(directory, planned)))
+    if stopped:
+        log.warning("interrupted; go on with  dlrun sweep --resume %s", directory)
+        raise Interrupted(stopped[0])
+    return _told(directory, planned)
+
+
+def _slots(planned: Plan) -> int:
+    """As many as there are cores; on GPUs, as many as there are of these."""
+    from dlrun.sweep.workers import visible_gpus
+
+    gpus = len(visible_gpus())
+    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in planned.jobs)
+    return gpus if gpus and on_gpus else process.cores()
+
+
+def _recorded(directory: Path) -> Plan:
+    path = directory / RECORD
+    try:
+        record = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DlrunError(
+            f"{path} can't be read: {error}", hint="--resume takes the directory of a sweep"
+        ) from error
+    planned = recorded(record, directory)
+    for job in planned.jobs:
+        try:
+            told = read_json(job.path / run_dir.RECORD)
+        except (OSError, ValueError):
+            continue
+        if told.get("status") == "completed":
+            job.state, job.result = "completed", told
+    return planned
+
+
+def _told(directory: Path, planned: Plan) -> dict[str, Any]:
+    runs = [job.told() for job in planned.jobs]
+    done = [job for job in planned.jobs if job.state == "completed"]
+    best = planned.ranked()
+    return {
+        "sweep_dir": str(directory),
+        "completed": len(done),
+        "failed": sum(job.state == "failed" for job in planned.jobs),
+        "keys": list(planned.keys),
+        "monitor": planned.monitor,
+        "runs": runs,
+        "ranking": [{**job.told(), "value": job.value(planned.monitor)} for job in best],
+        "best": best[0].told() if best else None,
+    }
+
+
+@contextmanager
+def _locked(
+    directory: Path, planned: Plan, overrides: Sequence[str], *, new: bool
+) -> Iterator[Any]:
+    """Write ``sweep.json``, and again at each change; one process at a time may."""
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    if not new:
+        before = read_json(directory / RECORD)
+        overrides, started = before["overrides"], before["started"]
+
+    def record() -> None:
+        told = _told(directory, planned)
+        runs = [
+            {
+                "number": job.number,
+                "key": list(job.key),
+                "epochs_planned": job.epochs,
+                **run,
+            }
+            for job, run in zip(planned.jobs, told["runs"], strict=True)
+        ]
+        text = json.dumps(
+            {
+                "overrides": list(overrides),
+                "started": started,
+                "dlrun": __version__,
+                "keys": list(planned.keys),
+                "monitor": planned.monitor,
+                "mode": planned.mode,
+                "runs": runs,
+                "best": told["best"],
+            },
+            indent=1,
+        )
+        write_text(directory / RECORD, text + "\n")
+
+    try:
+        (directory / WORKERS).mkdir(parents=True, exist_ok=not new)
+        with run_dir.RunDir(directory, {}).locked():
+            record()
+            log.info("sweep  %s, %d runs", directory, len(planned.jobs))
+            yield record
+    except OSError as error:
+        raise DlrunError(
+            f"can't write to {directory}: {error.strerror or error}",
+            hint="choose another place with --runs-dir PATH",
+            exit_code=1,
+        ) from error
+
+
+@contextmanager
+def _listening(pool: Pool) -> Iterator[list[int]]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process."""
+    heard: list[int] = []
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        if heard:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        heard.append(signum)
+        pool.stop()
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield heard
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

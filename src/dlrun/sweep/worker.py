@@ -1,0 +1,119 @@
+"""The process that runs jobs: it starts its framework once and stays for the next job.
+
+It reads a job from each line of stdin and answers with lines on stdout, all of them JSON. When
+stdin ends, because the sweep did or was killed, it ends its run at the end of the batch, and then
+itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from dlrun import process
+from dlrun.errors import DlrunError, Interrupted, first_line
+
+GRACE_SECONDS = 20.0  # for the batch at hand, when the sweep is gone
+
+log = logging.getLogger("dlrun")
+
+
+class _Line:
+    """The two pipes to the sweep."""
+
+    def __init__(self) -> None:
+        self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)  # what a library prints is no answer
+        self._asked: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._busy = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Answer with one line."""
+        print(json.dumps({"event": event, **fields}), file=self._answers, flush=True)
+
+    def take(self) -> dict[str, Any] | None:
+        """The next line; None at the end."""
+        self._busy = False
+        taken = self._asked.get()
+        self._busy = True
+        return taken
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self._asked.put(json.loads(line))
+        self._asked.put(None)
+        if self._busy:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(GRACE_SECONDS)
+            os._exit(1)
+
+
+def main() -> None:
+    """Run one job after the other."""
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    line = _Line()
+    while (job := line.take()) is not None:
+        process.begin()
+        answer: dict[str, Any]
+        try:
+            event, answer = "completed", {"result": _run(job, line)}
+        except Interrupted:
+            line.tell("interrupted")
+            break
+        except DlrunError as error:
+            event, answer = "failed", {"error": error.message}
+        except BaseException as error:  # a job may call sys.exit: it fails, and the next one runs
+            event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
+            traceback.print_exc()
+        gc.collect()
+        line.tell(event, memory_bytes=process.memory_bytes(), **answer)
+
+
+def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
+    config_dir = Path(job["config_dir"]) if job["config_dir"] else None
+
+    def watch(logs: dict[str, Any]) -> bool:
+        line.tell("epoch", **logs)
+        if not job["asks"]:
+            return False
+        answer = line.take()
+        return answer is None or bool(answer["stop"])
+
+    if job["resumes"]:
+        from dlrun.resume import resume
+
+        return resume(
+            job["path"],
+            [],
+            runs_dir=Path(job["path"]).parent,
+            config_dir=config_dir,
+            trusted=job["trusted"],
+            quiet=True,
+            watch=watch,
+        )
+    from dlrun.train import train
+
+    return train(
+        job["overrides"],
+        config_dir=config_dir,
+        trusted=job["trusted"],
+        quiet=True,
+        path=Path(job["path"]),
+        watch=watch,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The processes of a sweep, as the sweep sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dlrun.sweep.plan import Job, Key
+
+# How many threads a library takes, where the system can't give a process some of the cores.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
+
+
+class Worker:
+    """A process that runs jobs of one key, one at a time.
+
+    Args:
+        key: What its jobs have in common.
+        slot: Its place among those that run at once, from 0.
+        slots: How many run at once.
+        errors: The file that its stderr goes to.
+    """
+
+    def __init__(self, key: Key, slot: int, slots: int, errors: Path) -> None:
+        self.key = key
+        self.slot = slot
+        self.job: Job | None = None
+        self.began = 0.0
+        self.start_seconds = 0.0
+        self.runs = 0
+        self.run_seconds = 0.0
+        self._text = b""
+        self._signalled: float | None = None
+        cores = _cores(slot, slots)
+        with errors.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dlrun.sweep.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env={**os.environ, **_environment(key, slot, len(cores))},
+                # Ctrl-C is for the sweep, which tells its workers.
+                start_new_session=True,
+            )
+        if hasattr(os, "sched_setaffinity"):
+            # Every library counts the cores that it may use, and takes as many threads.
+            os.sched_setaffinity(self._process.pid, cores)
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+
+    def fileno(self) -> int:
+        """Of its answers, to wait for them."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def give(self, job: Job, message: Mapping[str, Any]) -> None:
+        """Have it run a job; a worker that has died does not take it, and tells by its answers."""
+        self.job, self.began = job, time.monotonic()
+        self.answer(message)
+
+    def free(self, result: Mapping[str, Any] | None) -> None:
+        """Its job has ended."""
+        seconds = time.monotonic() - self.began
+        if self.runs == 0 and result:  # what the first run took beyond its training
+            self.start_seconds = max(0.0, seconds - result["seconds"]["train"])
+        self.runs, self.run_seconds = self.runs + 1, self.run_seconds + seconds
+        if self.runs == 1:
+            self.run_seconds -= self.start_seconds
+        self.job = None
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        """Write one line to it."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def read(self) -> tuple[list[dict[str, Any]], bool]:
+        """What it has answered by now, and whether that was the last."""
+        ended = False
+        while True:
+            try:
+                read = os.read(self.fileno(), 65536)
+            except BlockingIOError:
+                break
+            if not read:
+                ended = True
+                break
+            self._text += read
+        *lines, self._text = self._text.split(b"\n")
+        return [json.loads(line) for line in lines], ended
+
+    def stop(self, grace_seconds: float) -> None:
+        """Ask it to end its run at the end of the batch; after that time, end it."""
+        if self._signalled is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._signalled = time.monotonic()
+        elif time.monotonic() - self._signalled > grace_seconds:
+            self._process.kill()
+
+    def close(self) -> str:
+        """Wait for it to end; how it ended, in words."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"its process was killed by {name}" + (
+                ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+            )
+        return f"its process ended with exit code {code}"
+
+
+def _cores(slot: int, slots: int) -> Sequence[int]:
+    """This slot's share of the cores: each once, where there are enough."""
+    if not hasattr(os, "sched_getaffinity"):
+        return range(max(1, (os.cpu_count() or 1) // slots))
+    cores = sorted(os.sched_getaffinity(0))
+    share = max(1, len(cores) // slots)
+    first = slot * share % len(cores)
+    return cores[first : first + share]
+
+
+def _environment(key: Key, slot: int, threads: int) -> dict[str, str]:
+    variables = {} if hasattr(os, "sched_setaffinity") else dict.fromkeys(THREADS, str(threads))
+    if key.device.startswith(("gpu", "auto")) and (gpus := visible_gpus()):
+        variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+    return variables
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs of NVIDIA that a process would see, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in told.split(",") if name.strip()]
+    found = Path("/proc/driver/nvidia/gpus")
+    return [str(index) for index, _ in enumerate(found.iterdir())] if found.is_dir() else []

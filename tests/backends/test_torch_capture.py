@@ -1,0 +1,158 @@
+"""On torch the raw loop leaves Keras' Python out where it can, and never at the cost of a bit."""
+
+import json
+
+import pytest
+
+from trainings import worker
+
+SMALL = ("data.limit=1600", "batch_size=32", "epochs=2", "model=odd", "+callbacks=between")
+
+# Each kind does what a step that is recorded once and played back could get wrong.
+ODD = """
+import json
+import keras
+import torch
+
+class Odd(keras.layers.Layer):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.gain, self.calls = kind, 1.0, 0
+        self.noise = keras.layers.GaussianNoise(0.3, seed=1)
+        self.dropout = keras.layers.Dropout(0.3)
+        self.constant = torch.full((16,), 0.5)
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(16,), initializer="ones")
+        now, before = (
+            self.add_weight(shape=(16,), initializer="ones", trainable=False) for _ in range(2)
+        )
+        self.now, self.before = now, before
+
+    def call(self, x, training=False):
+        self.calls += 1
+        return getattr(self, self.kind)(x * self.scale, training)
+
+    def plain(self, x, training):
+        return x
+
+    def changed_between_epochs(self, x, training):
+        return x * self.gain
+
+    def frozen_between_epochs(self, x, training):
+        return x
+
+    def native_dropout(self, x, training):
+        return self.dropout(x, training=training)
+
+    def seeded_noise(self, x, training):
+        return self.noise(x, training=training)
+
+    def python_counter(self, x, training):
+        return x * (1 + self.calls % 2)
+
+    def looks_at_values(self, x, training):
+        return x * 0.5 if float(keras.ops.mean(x)) > 0.3 else x
+
+    def looks_at_an_array(self, x, training):
+        return x * float(x.detach().numpy().max())
+
+    def a_tensor_that_is_no_variable(self, x, training):
+        return x * self.constant
+
+    def one_variable_to_the_next(self, x, training):
+        if training:
+            self.before.assign(self.now)
+            self.now.assign(keras.ops.mean(x, axis=0) + 0.5 * self.now)
+        return x + self.before
+
+    def variable_changed_in_place(self, x, training):
+        with torch.no_grad():
+            self.now.value.mul_(0.99)
+        return x * self.now
+
+    def penalty(self, x, training):
+        self.add_loss(0.01 * keras.ops.mean(keras.ops.square(x)))
+        return x
+
+def model(input_shape, num_classes, kind):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, activation="relu", kernel_regularizer="l2"),
+        Odd(kind),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(num_classes),
+    ])
+
+class Between(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        odd = self.model.layers[2]
+        if epoch == 1 and odd.kind == "changed_between_epochs":
+            odd.gain = 0.1
+        if epoch == 1 and odd.kind == "frozen_between_epochs":
+            self.model.layers[1].trainable = False
+
+    def on_train_end(self, logs=None):
+        with open("calls.json", "w") as file:
+            json.dump(self.model.layers[2].calls, file)
+"""
+CAPTURED = (
+    "plain",
+    "changed_between_epochs",
+    "frozen_between_epochs",
+    "native_dropout",
+    "one_variable_to_the_next",
+    "penalty",
+)
+CALLED = (
+    "seeded_noise",
+    "looks_at_values",
+    "looks_at_an_array",
+    "a_tensor_that_is_no_variable",
+    "variable_changed_in_place",
+)
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    """Every epoch's losses, and how often the odd layer was called."""
+    place = tmp_path_factory.mktemp("odd")
+    (place / "odd.py").write_text(ODD)
+    for group, name, text in (
+        ("model", "odd", "_target_: odd.model\nkind: plain\n"),
+        ("callbacks", "between", "between:\n  _target_: odd.Between\n"),
+    ):
+        (place / "configs" / group).mkdir(parents=True)
+        (place / "configs" / group / f"{name}.yaml").write_text(text)
+
+    def train(loop, kind, *overrides):
+        rows = worker("torch").train(
+            place, *SMALL, f"loop={loop}", f"model.kind={kind}", *overrides
+        )["rows"]
+        losses = [row[name] for row in rows for name in ("loss", "accuracy", "val_loss")]
+        return losses, json.loads((place / "calls.json").read_text())
+
+    return train
+
+
+@pytest.mark.parametrize("kind", CAPTURED + CALLED)
+def test_the_bits_are_those_of_eager(train, kind):
+    losses, calls = train("raw", kind)
+    expected, all_calls = train("raw", kind, "loop.compile=eager")
+    assert losses == expected
+    # One that can't be captured in training may be in validation.
+    assert (calls < 0.5 * all_calls) == (kind in CAPTURED)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_the_bits_are_those_of_fit(train, precision):
+    losses, calls = train("raw", "plain", f"precision={precision}")
+    expected, all_calls = train("fit", "plain", f"precision={precision}")
+    assert losses == expected
+    assert calls < 0.5 * all_calls
+
+
+def test_a_layer_that_counts_its_calls_is_called(train):
+    _, calls = train("raw", "python_counter")
+    assert calls > 100
