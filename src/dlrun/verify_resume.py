@@ -32,7 +32,7 @@ log = logging.getLogger("dlrun")
 
 POLL_SECONDS = 0.0005  # a checkpoint is written in some milliseconds
 # Of a result and of a table's row, what differs between any two runs.
-UNLIKE = ("run_dir", "seconds", "examples_per_second", "peak_memory_bytes")
+UNLIKE = ("run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes")
 
 
 @dataclass
