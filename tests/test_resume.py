@@ -156,7 +156,7 @@ def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, b
 def test_a_run_that_goes_on_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
     overrides = [*SHORT, f"loop={loop}"]
     if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for each size of a batch
-        overrides.append("data.limit=1280")
+        overrides.append("data.limit=1024")
     straight = worker(backend).train(tmp_path, *overrides)
     run = worker(backend).train(tmp_path, *overrides, "epochs=2")["path"]
     resumed = worker(backend).resume(tmp_path, run, "epochs=5")
