@@ -75,6 +75,18 @@ def test_an_update_that_fails_leaves_the_record_whole() -> None:
     assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "run.json"]
 
 
+def test_what_a_killed_process_had_begun_to_write_goes_and_nothing_else() -> None:
+    run = made("runs/a/b")
+    names = (".metrics.csv.partial-77", "plots/.loss.partial-77.png", ".partial-model.keras")
+    kept = ("metrics.csv", "plots/loss.png", "notes.partial-7", ".lock")
+    for name in (*names, *kept):
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("x")
+    run.clean()
+    assert not any((run.path / name).exists() for name in names)
+    assert all((run.path / name).exists() for name in (*kept, "run.json", "config.yaml"))
+
+
 def test_latest_is_the_newest_run_of_any_name() -> None:
     made("runs/b/2026-11-21_10-04-30_zzzz")
     made("runs/a/2026-11-21_10-04-31_aaaa")

@@ -116,7 +116,7 @@ def _resume(run, overrides):
         run,
         overrides,
         runs_dir=Path("runs"),
-        trusted=["my_net", "my_callbacks", "my_data"],
+        trusted=["my_net", "my_callbacks", "my_data", "my_harm"],
         quiet=True,
     )
 

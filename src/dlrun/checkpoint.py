@@ -89,7 +89,8 @@ def write(
     """Write one checkpoint, whole or not at all.
 
     Args:
-        directory: Where checkpoints are kept; made if it is not there.
+        directory: Where checkpoints are kept; made if it is not there, but not what holds it: that
+            would be a run's directory that somebody has removed.
         at: How far training has come.
         variables: By part, one of ``PARTS``, in the part's own order.
         state: What is not an array; anything that JSON holds.
@@ -99,14 +100,14 @@ def write(
         The checkpoint's directory.
 
     Raises:
-        OSError: If it can't be written; earlier checkpoints are as they were.
+        OSError: If it can't be written, with its path; earlier checkpoints are as they were.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     final = path_of(directory, at)
     partial = directory / f".{final.name}.partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     try:
+        directory.mkdir(exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         index, arrays = [], {}
         for part, listed in variables.items():
             for number, variable in enumerate(listed):
@@ -140,8 +141,10 @@ def write(
             _remove(final)
         partial.rename(final)
         _flush(directory)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(final)) from error
         raise
     return final
 
@@ -179,11 +182,12 @@ def read(path: Path) -> Checkpoint:
             for entry in manifest["arrays"]:
                 value = _typed(arrays[entry["key"]], entry["dtype"])
                 parts[entry["key"].partition("/")[0]].append(Variable(entry["path"], value))
+        written_by = dict(manifest["written_by"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DlrunError(
             f"checkpoint {path} can't be read: {error}", hint=other_checkpoints(path)
         ) from error
-    return Checkpoint(**parts, state=state, written_by=manifest["written_by"])
+    return Checkpoint(**parts, state=state, written_by=written_by)
 
 
 def kept(directory: Path) -> list[Position]:

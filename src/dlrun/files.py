@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # as where the directory is gone
+            partial.unlink()
+        if isinstance(error, OSError):  # a full disk names no file, and the other name tells nobody
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise

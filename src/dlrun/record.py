@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from platform import node, python_version
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
 
 log = logging.getLogger("dlrun")
+
+# Reasons that can only be of a write, even where the error names no file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (*FULL, errno.EROFS)
 
 
 def begun(
@@ -76,7 +82,7 @@ def ended(run: run_dir.RunDir) -> Iterator[None]:
         Interrupted: As it came.
         DlrunError: For all else that was raised, with exit code 1.
     """
-    file = logging.FileHandler(run.path / run_dir.LOG, encoding="utf-8")
+    file = logging.FileHandler(run.path / run_dir.LOG, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(file)
     try:
@@ -86,13 +92,21 @@ def ended(run: run_dir.RunDir) -> Iterator[None]:
         log.warning("interrupted; %s", _kept(run))
         log.warning("go on  dlrun resume %s", run.path)
         raise
-    except DlrunError as error:
-        _note(run, status="failed", error=error.message)
-        error.exit_code = 1
-        raise
     except Exception as error:
+        if not (run.path / run_dir.RECORD).is_file():
+            raise DlrunError(
+                f"{run.path} is gone: the run's directory was removed or renamed while it trained",
+                hint="train it again; where it was renamed, 'dlrun resume' goes on with it",
+                exit_code=1,
+            ) from error
+        if isinstance(error, DlrunError):
+            _note(run, status="failed", error=error.message)
+            error.exit_code = 1
+            raise
         told = f"{type(error).__name__}: {first_line(error)}"
         _note(run, status="failed", error=told, traceback=traceback.format_exc())
+        if isinstance(error, OSError) and _of_writing(run, error):
+            raise unwritten(run, error) from error
         raise DlrunError(
             f"the run failed: {told}",
             hint=f"the traceback is in {run.path / run_dir.RECORD}",
@@ -100,7 +114,24 @@ def ended(run: run_dir.RunDir) -> Iterator[None]:
         ) from error
     finally:
         log.removeHandler(file)
-        file.close()
+        with suppress(OSError):  # what a full disk has not taken yet
+            file.close()
+
+
+def unwritten(run: run_dir.RunDir, error: OSError) -> DlrunError:
+    """What the user is told where a file of a run can't be written."""
+    mend = "make room" if error.errno in FULL else "make it writable"
+    return DlrunError(
+        f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
+        hint=f"{_kept(run)}; {mend}, then 'dlrun resume {run.path}' goes on",
+        exit_code=1,
+    )
+
+
+def _of_writing(run: run_dir.RunDir, error: OSError) -> bool:
+    if isinstance(error.filename, str):
+        return Path(error.filename).is_relative_to(run.path)
+    return error.errno in UNWRITABLE
 
 
 def _kept(run: run_dir.RunDir) -> str:

@@ -79,7 +79,7 @@ def resume(
         compile = str(config.loop.get("compile", "auto"))
         backends.require(config.backend.name, training=True, compile=compile)
         feeds.require(config.feed)
-        from dlrun import training
+        from dlrun import record, training
 
         text = to_yaml(config)
         behind = _behind(opened, recorded, config)
@@ -90,8 +90,11 @@ def resume(
 
         def begin(told: dict[str, Any]) -> run_dir.RunDir:
             _refuse_other_data(opened.record, told)
-            write_text(opened.path / run_dir.CONFIG, text)
-            _renew(opened, told, behind)
+            try:
+                write_text(opened.path / run_dir.CONFIG, text)
+                _renew(opened, told, behind)
+            except OSError as error:
+                raise record.unwritten(opened, error) from error
             return opened
 
         return training.run(
@@ -117,7 +120,8 @@ def _behind(
     from dlrun import checkpoint, training
 
     checkpoint.clean(opened.checkpoints)
-    if (found := _newest(opened)) is None:
+    opened.clean()
+    if (found := _newest(opened, config)) is None:
         log.warning("%s has no checkpoint yet: it begins anew", opened.path)
         return None
     at, saved = found
@@ -134,6 +138,14 @@ def _behind(
             if stopped
             else f"epochs={2 * at.epochs} lets it go on",
         )
+    if config.epochs > at.epochs == recorded["epochs"]:
+        for name, spec in config.callbacks.items():
+            if spec.get("_target_") == "keras.callbacks.SwapEMAWeights":
+                raise DlrunError(
+                    f"epochs={config.epochs}: in the last epoch, {at.epochs}, callbacks.{name} has"
+                    " left nothing but the averages of the weights to go on from",
+                    hint=f"begin another run with init_from={opened.path}",
+                )
     before = recorded["optimizer"].get("learning_rate")
     rate = config.optimizer.get("learning_rate")
     return training.Behind(
@@ -145,20 +157,26 @@ def _behind(
     )
 
 
-def _newest(opened: run_dir.RunDir) -> tuple[Position, Checkpoint] | None:
+def _newest(opened: run_dir.RunDir, config: Config) -> tuple[Position, Checkpoint] | None:
     """The newest checkpoint that can be read.
 
     Raises:
         DlrunError: If there are some, and none can be.
     """
-    from dlrun import checkpoint
+    from dlrun import checkpoint, state
 
     kept = checkpoint.kept(opened.checkpoints)
+    targets = {name: str(spec.get("_target_")) for name, spec in config.callbacks.items()}
     for at in reversed(kept):
+        path = checkpoint.path_of(opened.checkpoints, at)
         try:
-            saved = checkpoint.read(checkpoint.path_of(opened.checkpoints, at))
+            saved = checkpoint.read(path)
+            state.check(saved.state, at, targets)
         except DlrunError as error:
             log.warning("%s", error.message)
+            continue
+        except ValueError as error:
+            log.warning("checkpoint %s can't be read: %s", path, error)
             continue
         if at != kept[-1]:
             log.warning("going back to %s", at)

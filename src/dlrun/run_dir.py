@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from platform import node
 from typing import Any
@@ -70,10 +70,19 @@ class RunDir:
                     f"{self.path} is being written by process {file.read().strip()}",
                     hint="wait for its end, or stop it",
                 ) from error
-            file.truncate(0)
-            file.write(f"{os.getpid()} on {node()}\n")
-            file.flush()
+            try:
+                file.truncate(0)
+                file.write(f"{os.getpid()} on {node()}\n")
+                file.flush()
+            except OSError as error:
+                raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
             yield
+
+    def clean(self) -> None:
+        """Remove the files that a process that was killed had begun to write; under the lock."""
+        for leftover in (*self.path.rglob(".*.partial-[0-9]*"), *self.path.glob(".partial-*")):
+            with suppress(OSError):  # of those in checkpoints, which are directories
+                leftover.unlink()
 
     def update(self, **fields: Any) -> None:
         """Change fields of the record and rewrite ``run.json``, whole or not at all."""

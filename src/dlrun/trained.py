@@ -148,6 +148,17 @@ def assign_optimizer(model: Any, saved: checkpoint.Checkpoint, path: Path) -> No
         variable.assign(value.value)
 
 
+def assign_metrics(model: Any, saved: checkpoint.Checkpoint, path: Path) -> None:
+    """Give the running metrics of a model their saved values, in order.
+
+    Raises:
+        DlrunError: If their number or a shape differs.
+    """
+    _refuse("metric", _other_shapes(model.metrics_variables, saved.metrics), path)
+    for variable, value in zip(model.metrics_variables, saved.metrics, strict=True):
+        variable.assign(value.value)
+
+
 def _refuse(part: str, found: Sequence[str], path: Path) -> None:
     if found:
         more = f"; {len(found) - 3} more" if len(found) > 3 else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import init_from, process, record
-from dlrun.checkpoint import START, Checkpoint, Position
+from dlrun.checkpoint import START, Checkpoint, Position, path_of, read
 from dlrun.config.schema import Config, metric_names
 from dlrun.errors import DlrunError
 from dlrun.run_dir import RunDir
@@ -102,7 +102,7 @@ def run(
             callback.set_run(
                 data=data, written_by=written_by, callbacks=callbacks, backend=started.backend
             )
-    resumed = _restored(model, callbacks, started, behind) if behind else Restore({}, {})
+    resumed = _restored(model, callbacks, started, behind) if behind else Restore({}, {}, {})
     directory = begin(told | {"init_from": taken})
 
     with record.ended(directory), interruption.listening():
@@ -129,8 +129,7 @@ def run(
                     backend=started.backend,
                 )
             else:
-                history = {}
-                resumed.on_train_begin()
+                history = _end_at_once(model, [*_in_order(callbacks), resumed])
         finally:
             for callback in callbacks.values():
                 if hasattr(callback, "close"):
@@ -143,9 +142,11 @@ def run(
         if stopped_by != "epochs":
             log.info("stopped after epoch %d by %s", len(rows), stopped_by)
         began = time.perf_counter()
-        if best != len(rows) or not history:
+        # Of the last epoch too: the end of fit() may leave other weights, as averages or those that
+        # a callback restores, and evaluation finds the checkpoint's.
+        if _best_epoch(callbacks) or not history:
             restore(model, directory.checkpoints, best)
-            log.info("restored epoch %d, the best by %s", best, config.task.monitor)
+            _tell_best(best, len(rows), config)
         test = evaluate_split(model, config, data, "test", [interruption])
         seconds["evaluate"] = time.perf_counter() - began
         seconds["total"] = time.time() - process.started_at()
@@ -178,8 +179,9 @@ def run(
 def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind: Behind) -> Any:
     """Give model and optimizer what they had; the callback that does the rest."""
     from dlrun.callbacks.checkpoint import Checkpoint
+    from dlrun.callbacks.counters import epochs_to_restore
     from dlrun.callbacks.restore import Restore, RestoreStep
-    from dlrun.trained import assign, assign_optimizer
+    from dlrun.trained import assign, assign_metrics, assign_optimizer
 
     saved, at = behind.saved, behind.at
 
@@ -191,17 +193,34 @@ def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind
 
     def within() -> None:
         variables()
-        for variable, value in zip(model.metrics_variables, saved.metrics, strict=True):
-            variable.assign(value.value)
+        assign_metrics(model, saved, behind.path)
         if saved.random and saved.written_by.get("backend") == started.backend.PACKAGE:
             started.backend.set_random_state([one.value for one in saved.random])
 
+    states = saved.state["callbacks"]
+    weights = {}
+    for name, epoch in epochs_to_restore(callbacks, states):
+        path = path_of(behind.path.parent, Position(epoch))
+        if path.is_dir():
+            assign(model, read(path), path)
+            weights[name] = model.get_weights()
     variables()
     for callback in callbacks.values():
         if isinstance(callback, Checkpoint):
             callback.go_on(saved.state["history"], saved.state["best"])
-    states = saved.state["callbacks"]
-    return RestoreStep(states, callbacks, within) if at.steps else Restore(states, callbacks)
+    if at.steps:
+        return RestoreStep(states, callbacks, weights, within)
+    return Restore(states, callbacks, weights)
+
+
+def _end_at_once(model: Any, callbacks: Sequence[Any]) -> dict[str, list[float]]:
+    """Let callbacks do what they do when training ends, as they draw; no epoch is left."""
+    import keras
+
+    hooks = keras.callbacks.CallbackList(callbacks, model=model)
+    hooks.on_train_begin()
+    hooks.on_train_end()
+    return {}
 
 
 def _in_order(callbacks: Mapping[str, Any]) -> list[Any]:
@@ -259,6 +278,11 @@ def _stopped_by(config: Config, epochs: int, callbacks: Mapping[str, Any]) -> st
         if getattr(callback, "stopped_epoch", 0):
             return name
     return "epochs" if epochs >= config.epochs else "callback"
+
+
+def _tell_best(best: int, last: int, config: Config) -> None:
+    if best != last:
+        log.info("restored epoch %d, the best by %s", best, config.task.monitor)
 
 
 def _best_epoch(callbacks: Mapping[str, Any]) -> int | None:

@@ -10,25 +10,29 @@ import csv
 import json
 import logging
 import random
+import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlrun import backends, run_dir
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, Interrupted
 
 log = logging.getLogger("dlrun")
 
 POLL_SECONDS = 0.0005  # a checkpoint is written in some milliseconds
 # Of a result and of a table's row, what differs between any two runs.
-UNLIKE = ("run_dir", "seconds", "examples_per_second", "peak_memory_bytes")
+UNLIKE = ("run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes")
 
 
 @dataclass
@@ -61,12 +65,15 @@ def verify_resume(
 
     Raises:
         DlrunError: If a run fails, or ends before it could be killed.
+        Interrupted: If a signal stopped it; neither run nor process stays behind.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
     backends.require(config.backend.name, training=True)
     place = runs_dir / "verify-resume" / f"{time.strftime(run_dir.NAME)}_{secrets.token_hex(2)}"
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
-    options += [word for module in trusted for word in ("--trust", module)]
+    # A resumed run is told only what it recorded, and not that these were typed.
+    typed = re.findall(r"_target_\s*[=:]\s*['\"]?((?!dlrun\.)\w+(?:\.\w+)+)", " ".join(overrides))
+    options += [word for module in (*trusted, *typed) for word in ("--trust", module)]
 
     def command(verb: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "dlrun", verb, *arguments, *options, "--quiet", "--json"]
@@ -74,25 +81,26 @@ def verify_resume(
     def train(name: str) -> list[str]:
         return command("train", *overrides, f"runs_dir={place / name}")
 
-    straight = _finished(train("straight"))
-    log.info("straight  %d epochs, %.1f s", straight["epochs"], straight["seconds"]["total"])
-    one = _the_run(place / "straight")
-    moments, landed = _moments(straight["epochs"], kills), []
-    going = train("killed")
-    for moment in moments:
-        where = _killed(going, place / "killed", moment, _epoch_seconds(one))
-        if where is None:
-            raise DlrunError(
-                f"the run ended before it could be killed in epoch {moment.epoch} or later",
-                hint="fewer kills, or more epochs or samples",
-                exit_code=1,
-            )
-        other = _the_run(place / "killed")
-        landed.append(where)
-        log.info("killed    %s", where)
-        going = command("resume", str(other))
-    resumed = _finished(going)
-    log.info("resumed   %d epochs", resumed["epochs"])
+    with _stoppable(place) as stopped:
+        straight = _finished(train("straight"), stopped)
+        log.info("straight  %d epochs, %.1f s", straight["epochs"], straight["seconds"]["total"])
+        one = _the_run(place / "straight")
+        moments, landed = _moments(straight["epochs"], kills), []
+        going = train("killed")
+        for moment in moments:
+            where = _killed(going, place / "killed", moment, _epoch_seconds(one), stopped)
+            if where is None:
+                raise DlrunError(
+                    f"the run ended before it could be killed in epoch {moment.epoch} or later",
+                    hint="fewer kills, or more epochs or samples",
+                    exit_code=1,
+                )
+            other = _the_run(place / "killed")
+            landed.append(where)
+            log.info("killed    %s", where)
+            going = command("resume", str(other))
+        resumed = _finished(going, stopped)
+        log.info("resumed   %d epochs", resumed["epochs"])
 
     arrays, differences = _compare(one, other)
     differences += [
@@ -101,7 +109,7 @@ def verify_resume(
         if key not in UNLIKE and straight[key] != resumed[key]
     ]
     if not differences:
-        shutil.rmtree(place)
+        _remove(place)
     return {
         "equal": not differences,
         "backend": straight["backend"],
@@ -114,47 +122,104 @@ def verify_resume(
     }
 
 
+@contextmanager
+def _stoppable(place: Path) -> Iterator[Callable[[], None]]:
+    """Take SIGINT and SIGTERM as requests; yields what raises if there was one.
+
+    Raised by the handler, it could lose a process that is just being started.
+    """
+    signals: list[int] = []
+
+    def note(signum: int, frame: Any) -> None:
+        signals.append(signum)
+
+    def stopped() -> None:
+        if signals:
+            raise Interrupted(signals[0])
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+        stopped()
+    except (DlrunError, Interrupted) as error:
+        if not signals:
+            raise
+        _remove(place)  # Ctrl-C ends the processes too, which must not pass for a failure
+        log.warning("interrupted; the runs are removed")
+        raise Interrupted(signals[0]) from error
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    with suppress(OSError):  # others are kept there
+        place.parent.rmdir()
+
+
+@contextmanager
+def _process(command: Sequence[str], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that does not outlive the block."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **streams)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _moments(epochs: int, kills: int) -> list[_Moment]:
     """Epochs in order, as each run goes on from where the one before was killed."""
     chosen = sorted(random.choices(range(1, max(epochs, 2)), k=kills))
     return [_Moment(epoch, saving=number % 2 == 1) for number, epoch in enumerate(chosen)]
 
 
-def _finished(command: Sequence[str]) -> dict[str, Any]:
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
-        raise DlrunError(
-            f"'dlrun {command[3]}' failed: "
-            + (told[-1].removeprefix("error: ") if told else f"exit {ran.returncode}"),
-            exit_code=1,
-        )
-    return dict(json.loads(ran.stdout))
+def _finished(command: Sequence[str], stopped: Callable[[], None]) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        with _process(command, stdout=out, stderr=errors) as process:
+            while process.poll() is None:
+                stopped()
+                time.sleep(0.01)
+        out.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            told = [line for line in errors.read().decode().splitlines() if line[:7] == "error: "]
+            raise DlrunError(
+                f"'dlrun {command[3]}' failed: "
+                + (told[-1].removeprefix("error: ") if told else f"exit {process.returncode}"),
+                exit_code=1,
+            )
+        return dict(json.loads(out.read()))
 
 
 def _killed(
-    command: Sequence[str], place: Path, moment: _Moment, epoch_seconds: float
+    command: Sequence[str],
+    place: Path,
+    moment: _Moment,
+    epoch_seconds: float,
+    stopped: Callable[[], None],
 ) -> str | None:
     """Run a command and kill it at its moment, or soon after; where, or None if it ended before."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # By its number, as one that was killed before may have left some of its own.
-    partial = f"*/*/checkpoints/.epoch-*.partial-{process.pid}"
+    with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        # By its number, as one that was killed before may have left some of its own.
+        partial = f"*/*/checkpoints/.epoch-*.partial-{process.pid}"
 
-    def come() -> bool:
-        if moment.saving:
-            return _epochs_done(place) >= moment.epoch - 1 and any(place.glob(partial))
-        return any(place.glob(f"*/*/{run_dir.RECORD}")) and _epochs_done(place) >= moment.epoch - 1
+        def come() -> bool:
+            if moment.saving:
+                return _epochs_done(place) >= moment.epoch - 1 and any(place.glob(partial))
+            begun = any(place.glob(f"*/*/{run_dir.RECORD}"))
+            return begun and _epochs_done(place) >= moment.epoch - 1
 
-    try:
         while process.poll() is None and not come():
+            stopped()
             time.sleep(POLL_SECONDS)
-        if not moment.saving:
-            time.sleep(random.uniform(0, epoch_seconds))
+        until = time.monotonic() + (0 if moment.saving else random.uniform(0, epoch_seconds))
+        while process.poll() is None and time.monotonic() < until:
+            stopped()
+            time.sleep(POLL_SECONDS)
         if process.poll() is not None:
             return None
-    finally:
-        process.kill()
-        process.wait()
     epoch = _epochs_done(place) + 1
     return f"while epoch {epoch} was saved" if any(place.glob(partial)) else f"in epoch {epoch}"
 

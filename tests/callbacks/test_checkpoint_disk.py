@@ -1,26 +1,125 @@
-"""A disk that takes no checkpoint: the run fails in one line, and what was saved stays good."""
+"""A run whose directory takes no more: it fails in one line, loses nothing, and goes on later."""
 
+import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from conftest import COMMAND
+from dlrun import checkpoint
+from trainings import Refused, worker
 
-
-@pytest.mark.skipif(
+needs_namespace = pytest.mark.skipif(
     subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0,
-    reason="no namespace of its own for a file system of 7 MB",
+    reason="no namespace of its own for a small file system",
 )
-def test_full_disk_fails_the_run_and_keeps_the_earlier_checkpoint(dlrun):
-    place = dlrun.cwd / "small"
-    place.mkdir()
-    script = (
-        f"mount -t tmpfs -o size=7M tmpfs {place};"
-        f" $0 train epochs=4 data.limit=1000 runs_dir={place}; echo trained $?;"
-        f" $0 evaluate latest --runs-dir {place} --quiet; echo evaluated $?"
+# What befalls a run's directory when an epoch begins.
+HARM = """
+import subprocess
+from pathlib import Path
+import keras
+
+class Harm(keras.callbacks.Callback):
+    def __init__(self, directory, epoch, how):
+        super().__init__()
+        self.run, self.epoch, self.how = Path(directory), epoch, how
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            getattr(self, self.how)()
+
+    def fill(self):
+        try:
+            with open("small/filler", "wb") as file:
+                while True:
+                    file.write(bytes(4096))
+                    file.flush()
+        except OSError:
+            pass
+
+    def lock(self):
+        subprocess.run(["mount", "--bind", self.run, self.run], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", self.run], check=True)
+
+    def rename(self):
+        self.run.rename(self.run.with_name("renamed"))
+"""
+SHORT = ("epochs=5", "data.limit=1000", "model=mnist_mlp_dropout", "~callbacks.early_stopping")
+
+
+def harm(epoch: int, how: str) -> list[str]:
+    return [
+        "+callbacks.harm._target_=my_harm.Harm",
+        "+callbacks.harm.directory='{run_dir}'",
+        f"+callbacks.harm.epoch={epoch}",
+        f"+callbacks.harm.how={how}",
+    ]
+
+
+@pytest.fixture(autouse=True)
+def modules(tmp_path):
+    (tmp_path / "my_harm.py").write_text(HARM)
+
+
+def last(run: Path) -> list[bytes]:
+    saved = checkpoint.read(run / "checkpoints" / "epoch-0005")
+    return [v.value.tobytes() for v in (*saved.model, *saved.optimizer)]
+
+
+@needs_namespace
+def test_a_run_that_meets_full_disks_goes_on_each_time_and_ends_as_one_that_did_not(dlrun):
+    """A disk with room for one checkpoint, one that fills up, a directory that is read-only."""
+    (dlrun.cwd / "small").mkdir()
+    resume = "$0 resume $run --trust my_harm --quiet"
+    script = f"""
+        mount -t tmpfs -o size=7M tmpfs small
+        $0 train runs_dir=small {" ".join(SHORT)}; echo checkpoint $?
+        run=$(echo small/*/*); ls -A $run/checkpoints $run
+        mount -o remount,size=64M small
+        {resume} {shlex.join(harm(3, "fill"))}; echo table $?; rm small/filler
+        {resume} callbacks.harm.epoch=4 callbacks.harm.how=lock; echo read-only $?
+        {resume} ~callbacks.harm; echo locked $?
+        umount $run
+        touch $run/.metrics.csv.partial-77 $run/checkpoints/.epoch-0004.partial-77
+        {resume} ~callbacks.harm; echo done $?; ls -A $run; cp -r small/*/* kept
+    """
+    done = dlrun(
+        command=["unshare", "-rm", "bash", "-c", script, COMMAND], env={"OMP_NUM_THREADS": "1"}
     )
-    done = dlrun(command=["unshare", "-rm", "bash", "-c", script, COMMAND])
-    assert "trained 1" in done.stdout
-    assert "error: the checkpoint of epoch 2 can't be written" in done.stderr
-    assert "No space left on device" in done.stderr
-    assert "evaluated 0" in done.stdout
+    codes = [line for line in done.stdout.splitlines() if line[-2:] in (" 0", " 1")]
+    assert codes == ["checkpoint 1", "table 1", "read-only 1", "locked 1", "done 0"], done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    hints = [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
+    for told, words in zip(
+        errors,
+        (
+            ("checkpoints/epoch-0002: ", "No space left on device"),
+            ("/metrics.csv: ", "No space left on device"),
+            ("/metrics.csv: ", "Read-only file system"),
+            ("/.lock: ", "Read-only file system"),
+        ),
+        strict=True,
+    ):
+        assert told.startswith("error: can't write ")
+        assert all(word in told for word in words), told
+    for hint, epoch in zip(hints, (1, 2, 3), strict=True):
+        assert hint.startswith(f"hint: the newest checkpoint is of epoch {epoch}; make ")
+        assert "dlrun resume small/" in hint
+    assert "Traceback" not in done.stderr
+    assert "partial" not in done.stdout  # neither of a write that failed nor of a process that died
+    straight = worker("jax").train(dlrun.cwd, *SHORT)
+    assert last(dlrun.cwd / "kept") == last(straight["path"])
+
+
+def test_a_directory_that_is_renamed_is_not_made_again_and_goes_on_by_its_new_name(tmp_path):
+    with pytest.raises(
+        Refused, match="is gone: the run's directory was removed or renamed"
+    ) as gone:
+        worker("jax").train(tmp_path, *SHORT, *harm(3, "rename"))
+    assert gone.value.exit_code == 1
+    [run] = tmp_path.glob("runs/*/*")
+    assert run.name == "renamed"
+    resumed = worker("jax").resume(tmp_path, run, "~callbacks.harm")
+    assert resumed["epochs"] == 5
+    assert last(run) == last(worker("jax").train(tmp_path, *SHORT)["path"])

@@ -31,9 +31,14 @@ class BatchLosses(keras.callbacks.Callback):
         self.directory = Path(directory)
         self.losses: dict[int, Any] = {}
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Forget the epoch before."""
-        self.losses = {}
+    def get_state(self) -> dict[str, Any]:
+        """The losses of an epoch that has not ended, for a checkpoint."""
+        losses = [[batch, float(loss)] for batch, loss in self.losses.items()]
+        return {"losses": losses} if losses else {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the losses of a checkpoint."""
+        self.losses = dict(state["losses"])
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keep what the batch logged."""
@@ -55,3 +60,4 @@ class BatchLosses(keras.callbacks.Callback):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         save(figure, self.directory / f"loss_epoch_{epoch + 1}.png")
+        self.losses = {}

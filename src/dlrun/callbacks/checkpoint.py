@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,12 +12,14 @@ import keras
 import numpy as np
 
 from dlrun import architecture, checkpoint
-from dlrun.callbacks.counters import state_of
+from dlrun.callbacks.counters import epochs_to_restore, state_of
 from dlrun.checkpoint import Position, Variable
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     from dlrun.backends import BackendModule
+
+log = logging.getLogger("dlrun")
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -68,14 +71,30 @@ class Checkpoint(keras.callbacks.Callback):
         """Take the versions for the manifest, and the callbacks whose counters to save."""
         self._written_by, self._backend = written_by, backend
         self._others = {name: c for name, c in callbacks.items() if c is not self}
+        for name, one in self._others.items():
+            if isinstance(one, keras.callbacks.SwapEMAWeights) and not one.swap_on_epoch:
+                raise DlrunError(
+                    f"callbacks.{name}: a checkpoint would hold other weights than those that are"
+                    " validated, the averages",
+                    hint=f"callbacks.{name}.swap_on_epoch=true",
+                )
 
     def go_on(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
         """Take what a resumed run has behind it."""
         self.history, self.best = list(history), best
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Describe the model, which stays what it is."""
+        """Describe the model, which stays what it is, and make the directory, once."""
         self._architecture = architecture.describe(self.model, self.model.optimizer)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        averaged = getattr(optimizer, "use_ema", False) and not optimizer.ema_overwrite_frequency
+        swapped = keras.callbacks.SwapEMAWeights
+        if averaged and not any(isinstance(one, swapped) for one in self._others.values()):
+            log.warning(
+                "optimizer.use_ema: nothing uses the averages; +callbacks=swap_ema_weights makes"
+                " them what is validated and kept"
+            )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch."""
@@ -106,31 +125,24 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
         states = {name: state_of(callback) for name, callback in self._others.items()}
-        try:
-            checkpoint.write(
-                self.directory,
-                at,
-                {
-                    "model": _values(self.model.variables),
-                    "optimizer": _values(self.model.optimizer.variables),
-                    **within,
-                },
-                {
-                    "best": self.best,
-                    "history": self.history,
-                    "architecture": self._architecture,
-                    "stopped": bool(getattr(self.model, "stop_training", False)),
-                    "callbacks": {name: state for name, state in states.items() if state},
-                },
-                written_by=self._written_by,
-            )
-            self._prune(at)
-        except OSError as error:
-            raise DlrunError(
-                f"the checkpoint of {at} can't be written to {self.directory}: {error.strerror}",
-                hint="earlier checkpoints are as they were; make room, or choose runs_dir=PATH",
-                exit_code=1,
-            ) from error
+        checkpoint.write(
+            self.directory,
+            at,
+            {
+                "model": _values(self.model.variables),
+                "optimizer": _values(self.model.optimizer.variables),
+                **within,
+            },
+            {
+                "best": self.best,
+                "history": self.history,
+                "architecture": self._architecture,
+                "stopped": bool(getattr(self.model, "stop_training", False)),
+                "callbacks": {name: state for name, state in states.items() if state},
+            },
+            written_by=self._written_by,
+        )
+        self._prune(at)
 
     def _prune(self, at: Position) -> None:
         kept = checkpoint.kept(self.directory)
@@ -139,6 +151,8 @@ class Checkpoint(keras.callbacks.Callback):
             keep += [one for one in kept if one.steps][-2:]
         if self.best:
             keep.append(Position(int(self.best["epoch"])))
+        states = {name: state_of(callback) for name, callback in self._others.items()}
+        keep += [Position(epoch) for _, epoch in epochs_to_restore(self._others, states)]
         checkpoint.prune(self.directory, keep)
 
     def _random(self) -> list[Variable]:

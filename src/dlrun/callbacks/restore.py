@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from dlrun.callbacks.counters import put_back
+from dlrun.errors import DlrunError, first_line
 
 
 class Restore(keras.callbacks.Callback):
@@ -16,20 +17,38 @@ class Restore(keras.callbacks.Callback):
     Args:
         states: By the callbacks' names, as the checkpoint has them.
         callbacks: By name; one that the checkpoint does not know stays as it is.
+        weights: Of those that restore their best epoch's, these weights.
     """
 
     def __init__(
         self,
         states: Mapping[str, Mapping[str, Any]],
         callbacks: Mapping[str, keras.callbacks.Callback],
+        weights: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self._pairs = [(callbacks[name], states[name]) for name in states if name in callbacks]
+        self._states, self._callbacks, self._weights = states, callbacks, weights
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Put the counters back; also called where nothing is left to train."""
-        for callback, state in self._pairs:
-            put_back(callback, state)
+        """Put the counters back; also called where nothing is left to train.
+
+        Raises:
+            DlrunError: If a callback does not take what it is given.
+        """
+        for name, state in self._states.items():
+            if (callback := self._callbacks.get(name)) is None:
+                continue
+            try:
+                put_back(callback, state)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise DlrunError(
+                    f"callbacks.{name} can't go on from what the checkpoint has of it:"
+                    f" {type(error).__name__}: {first_line(error)}",
+                    hint=f"~callbacks.{name} goes on without it",
+                    exit_code=1,
+                ) from error
+            if name in self._weights:
+                callback.best_weights = self._weights[name]
 
 
 class RestoreStep(Restore):
@@ -38,6 +57,7 @@ class RestoreStep(Restore):
     Args:
         states: As for :class:`Restore`.
         callbacks: As for :class:`Restore`.
+        weights: As for :class:`Restore`.
         assign: Gives variables and generators what they had.
     """
 
@@ -45,9 +65,10 @@ class RestoreStep(Restore):
         self,
         states: Mapping[str, Mapping[str, Any]],
         callbacks: Mapping[str, keras.callbacks.Callback],
+        weights: Mapping[str, Any],
         assign: Callable[[], None],
     ) -> None:
-        super().__init__(states, callbacks)
+        super().__init__(states, callbacks, weights)
         self._assign: Callable[[], None] | None = assign
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -57,3 +78,4 @@ class RestoreStep(Restore):
             getattr(self.model, "jax_state_sync", lambda: None)()
             self._assign()
             self._assign = None
+            self.on_train_begin()  # what counts within an epoch has begun with it

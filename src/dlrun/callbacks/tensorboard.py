@@ -28,6 +28,15 @@ class TensorBoard(keras.callbacks.Callback):
         super().__init__()
         self.log_dir = log_dir
         self._writers: dict[str, SummaryWriter] = {}
+        self._epochs = 0
+
+    def get_state(self) -> dict[str, Any]:
+        """How many epochs have been written, for a checkpoint."""
+        return {"epochs": self._epochs}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Hide the points of epochs that a resumed run has to do again."""
+        self._epochs = int(state["epochs"])
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write one point of each curve at step ``epoch``, from 0."""
@@ -39,6 +48,7 @@ class TensorBoard(keras.callbacks.Callback):
         self._writer("train").add_scalar("epoch_learning_rate", learning_rate, epoch)
         for writer in self._writers.values():
             writer.flush()
+        self._epochs = epoch + 1
 
     def close(self) -> None:
         """Close the event files; also called when training ends by an error."""
@@ -48,7 +58,8 @@ class TensorBoard(keras.callbacks.Callback):
 
     def _writer(self, split: str) -> SummaryWriter:
         if split not in self._writers:
-            self._writers[split] = _summary_writer()(f"{self.log_dir}/{split}")
+            place, begun = f"{self.log_dir}/{split}", self._epochs or None
+            self._writers[split] = _summary_writer()(place, purge_step=begun)
         return self._writers[split]
 
 
