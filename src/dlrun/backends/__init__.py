@@ -13,6 +13,7 @@ import importlib.util
 import os
 import platform
 import random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -209,6 +210,7 @@ def start(
     cache_dir = _cache_dir(name) if cache else None
     _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
     os.environ["KERAS_BACKEND"] = name
+    again = "keras" in sys.modules
     try:
         with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
             device = _choose_device(name, backend, kind, index)
@@ -223,7 +225,8 @@ def start(
             hint="start another process for another backend",
             exit_code=1,
         )
-    keras.utils.clear_session()  # names and generators of a run before this one
+    if again:
+        keras.utils.clear_session()  # names and generators of the run before this one
     keras.config.set_dtype_policy(precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)
