@@ -48,7 +48,7 @@ def refused(*overrides, tmp_path, **options):
 
 
 def test_two_processes_share_a_study_and_its_trials_are_those_of_the_seed(dlrun, tmp_path):
-    command = [COMMAND, "sweep", *SMALL, *SPACE, "--search", "optuna", "--sampler", "random"]
+    command = [COMMAND, "sweep", *SMALL, *SPACE, *SEARCH, "--sampler", "random"]
     command += ["--storage", "sqlite:///shared.db", "--study", "digits", "--trials", "3", "-j", "1"]
     both = [
         subprocess.Popen(
@@ -94,7 +94,7 @@ def test_two_processes_share_a_study_and_its_trials_are_those_of_the_seed(dlrun,
     assert recorded["search"] == {
         "trials": 3,
         "sampler": "random",
-        "pruner": "median",
+        "pruner": "none",
         "study": "digits",
         "storage": f"sqlite:///{tmp_path / 'shared.db'}",
     }

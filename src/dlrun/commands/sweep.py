@@ -65,7 +65,7 @@ def sweep(
     Examples:
       dlrun sweep backend=jax,tensorflow,torch loop=fit,train_step,raw
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
-      dlrun sweep 'optimizer.learning_rate=tag(log, interval(1e-5, 1e-1))' --search optuna
+      dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
     """
     with reported(quiet) as out:

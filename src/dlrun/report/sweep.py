@@ -55,7 +55,7 @@ class Board:
     def add(self, number: int, label: str, epochs: int, state: str) -> None:
         """Take a run in."""
         self._rows[number] = {"label": label, "epochs": epochs, "state": state, "logs": {}}
-        self._done_before += state == "completed"
+        self._done_before += state in ("completed", "failed")
 
     def show(
         self, number: int, state: str, logs: Mapping[str, float], told: Mapping[str, Any]

@@ -157,7 +157,7 @@ def _recorded(
             continue
         if told.get("status") == "completed":
             job.state, job.result = "completed", told
-        elif told.get("status") == "failed":
+        elif told.get("status") == "failed" and "search" in record:
             job.state, job.error = "failed", told.get("error")
     if (had := record.get("search")) is None:
         if search:
