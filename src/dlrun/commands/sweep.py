@@ -2,11 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, one_of
 from dlrun.errors import DlrunError
 from dlrun.terminal import print_result, reported
 
@@ -29,6 +29,28 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Run what an earlier sweep has not completed."),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="optuna: search in ranges, rather than run every combination."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Runs of a search; 20 by default.")
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="tpe, random, cmaes, grid ...; with arguments, as in tpe,group=true."),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option(help="median, hyperband, none ...; what ends runs that are hopeless."),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Its name: processes that give the same share it.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="sqlite:///PATH of the study; by default study.db in the sweep."),
+    ] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where the sweep goes, in sweeps/.")] = Path(
         "runs"
     ),
@@ -37,12 +59,13 @@ def sweep(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train every combination of several values, in warm processes, and rank the runs.
+    """Train every combination of several values, or search, in warm processes; rank the runs.
 
     \b
     Examples:
       dlrun sweep backend=jax,tensorflow,torch loop=fit,train_step,raw
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
+      dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
     """
     with reported(quiet) as out:
@@ -50,6 +73,15 @@ def sweep(
         from dlrun.report.sweep import leaderboard
         from dlrun.sweep.sweep import sweep as run
 
+        asked = _search(
+            search,
+            resume is not None,
+            trials=trials,
+            sampler=sampler,
+            pruner=pruner,
+            study=study,
+            storage=storage,
+        )
         result = run(
             overrides or [],
             jobs=jobs,
@@ -58,6 +90,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
+            search=asked,
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or (),
@@ -67,8 +100,25 @@ def sweep(
         if result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
         if result["failed"]:
+            # A trial that failed has told the study so, and stays what it is.
+            again = (
+                f"; dlrun sweep --resume {result['sweep_dir']}" if "search" not in result else ""
+            )
             raise DlrunError(
                 f"{result['failed']} of {len(result['runs'])} runs failed",
-                hint=f"their run.json tells why; dlrun sweep --resume {result['sweep_dir']}",
+                hint=f"their run.json tells why{again}",
                 exit_code=1,
             )
+
+
+def _search(search: str | None, resumes: bool, **options: Any) -> dict[str, Any] | None:
+    """What is asked of a search; None where none is."""
+    given = {key: value for key, value in options.items() if value is not None}
+    if search is not None:
+        one_of("--search", search, ("optuna",))
+    for key in given:
+        if resumes and key != "trials":
+            raise DlrunError(f"--resume takes no --{key}: the search has its own")
+        if search is None and not resumes:
+            raise DlrunError(f"--{key} needs --search optuna")
+    return given if search or given else None

@@ -1,17 +1,58 @@
-"""From overrides with several values to the overrides of each run."""
+"""From overrides with several values to the overrides of each run, or to a space to search in."""
 
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from dlrun.config.compose import compose
 from dlrun.config.explain import Mistake, config_error, unparsed
 from dlrun.config.grammar import config_loader
+from dlrun.config.space import Interval, Space, unsearchable, within
 from dlrun.errors import DlrunError
+
+
+def search_space(
+    overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
+) -> tuple[list[str], Space]:
+    """What is the same in each run, and by key what to search among.
+
+    Ranges are those of Hydra's grammar, with ``tag(log, ...)`` for a logarithmic one. An interval
+    between integers holds integers, but for a key that has a float. A key has its ``+`` before it,
+    where it was typed with one.
+
+    Args:
+        overrides: In Hydra's grammar, ranges included.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.config.compose.compose`.
+
+    Raises:
+        DlrunError: If an override can't be parsed or there is nothing to search among.
+    """
+    parsed = _with_own(overrides, config_dir, trusted, searching=True)
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    ranges = [override for override in parsed if override.is_sweep_override()]
+    if not ranges:
+        raise DlrunError(
+            "there is nothing to search among",
+            hint="give a key a range: 'optimizer.learning_rate=tag(log, interval(1e-5, 1e-1))'",
+        )
+    config = OmegaConf.structured(
+        compose([_values(o)[0] for o in parsed], config_dir=config_dir, trusted=trusted)
+    )
+    space: Space = {}
+    for override in ranges:
+        values = within(override)
+        had = OmegaConf.select(config, override.key_or_group)
+        continuous = isinstance(override.value(), IntervalSweep) and isinstance(had, float)
+        if continuous and isinstance(values, Interval):
+            values = values.continuous()
+        space[override.get_key_element()] = values
+    return fixed, space
 
 
 def expand(
@@ -33,17 +74,28 @@ def expand(
     Raises:
         DlrunError: If an override can't be parsed, has no value, or is of another kind.
     """
-    parsed = _parsed(overrides, config_dir)
-    [first, *_] = itertools.product(*(_values(override)[:1] for override in parsed))
-    typed = {override.key_or_group for override in parsed}
-    own = compose(first, config_dir=config_dir, trusted=trusted).sweep or {}
-    more = [f"{key}={_listed(values)}" for key, values in own.items() if key not in typed]
-    parsed = _parsed([*overrides, *more], config_dir)
+    parsed = _with_own(overrides, config_dir, trusted)
     swept = [str(override.key_or_group) for override in parsed if override.is_sweep_override()]
     return swept, [list(run) for run in itertools.product(*map(_values, parsed))]
 
 
-def _parsed(overrides: Sequence[str], config_dir: Path | None) -> list[Override]:
+def _with_own(
+    overrides: Sequence[str],
+    config_dir: Path | None,
+    trusted: Sequence[str],
+    *,
+    searching: bool = False,
+) -> list[Override]:
+    """What is typed, and after it what an experiment's own ``sweep`` has for other keys."""
+    parsed = _parsed(overrides, config_dir, searching)
+    first = [_values(override)[0] for override in parsed]
+    typed = {override.key_or_group for override in parsed}
+    own = compose(first, config_dir=config_dir, trusted=trusted).sweep or {}
+    more = [f"{key}={_listed(values)}" for key, values in own.items() if key not in typed]
+    return _parsed([*overrides, *more], config_dir, searching)
+
+
+def _parsed(overrides: Sequence[str], config_dir: Path | None, searching: bool) -> list[Override]:
     parser = OverridesParser.create(config_loader=config_loader(config_dir))
     parsed, mistakes = [], []
     for line in overrides:
@@ -52,11 +104,14 @@ def _parsed(overrides: Sequence[str], config_dir: Path | None) -> list[Override]
         except HydraException:
             mistakes.append(unparsed(line))
             continue
-        if override.is_sweep_override() and not override.is_discrete_sweep():
+        continuous = override.is_sweep_override() and not override.is_discrete_sweep()
+        if continuous and not searching:
             hint = "choose values, as in key=1,2,3, or search with --search optuna"
             mistakes.append(Mistake(line, "is a range to search in, with no values", hint=hint))
         elif not _values(override):
             mistakes.append(Mistake(line, "has no values"))
+        elif searching and (problem := unsearchable(override)):
+            mistakes.append(Mistake(line, problem))
         parsed.append(override)
     if mistakes:
         raise config_error(mistakes)
@@ -67,8 +122,10 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():
-        return []
-    return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+        values = within(override).tried
+    else:
+        values = list(override.sweep_string_iterator())
+    return [f"{override.get_key_element()}={v}" for v in values]
 
 
 def _listed(values: object) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from dlrun.report.tables import table
+from dlrun.report.tables import brief, table
 
 log = logging.getLogger("dlrun")
 
@@ -55,7 +55,7 @@ class Board:
     def add(self, number: int, label: str, epochs: int, state: str) -> None:
         """Take a run in."""
         self._rows[number] = {"label": label, "epochs": epochs, "state": state, "logs": {}}
-        self._done_before += state == "completed"
+        self._done_before += state in ("completed", "failed")
 
     def show(
         self, number: int, state: str, logs: Mapping[str, float], told: Mapping[str, Any]
@@ -99,10 +99,13 @@ class Board:
 def leaderboard(result: Mapping[str, Any]) -> str:
     """The runs, the best first, and how many there are of each state."""
     rows = _rows(result)
-    lines = [table(rows)] if len(rows) > 1 else []
+    shown = [[brief(cell) for cell in row] for row in rows]
+    lines = [table(shown)] if len(rows) > 1 else []
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
-    counts = f"{result['completed']} completed, {result['failed']} failed"
+    counts = f"{result['completed']} completed, "
+    counts += f"{result['pruned']} pruned, " if result["pruned"] else ""
+    counts += f"{result['failed']} failed"
     return "\n".join([*lines, "", f"{counts}; {result['sweep_dir']}"])
 
 
@@ -123,7 +126,7 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
             [
                 run["run_dir"].rpartition("/")[2],
                 *(run["differs"].get(key, "") for key in result["keys"]),
-                f"{run['best_epoch']}/{run['epochs']}",
+                f"{run['best_epoch']}/{run['epochs']}" + _pruned(run),
                 _figure(run["value"]),
                 *(_figure(run["test"].get(name)) for name in tests),
                 f"{run['seconds']['first_step']:.2f}",
@@ -137,6 +140,10 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
 def dry_run(result: Mapping[str, Any]) -> str:
     """What would run, a line each."""
     runs: Sequence[Mapping[str, Any]] = result["runs"]
+    if search := result.get("search"):
+        among = ", ".join(result["keys"])
+        settings = f"--sampler {search['sampler']} --pruner {search['pruner']}"
+        return f"{search['trials']} trials of {among}, {settings}; nothing was started"
     lines = [" ".join(run["overrides"]) for run in runs]
     return "\n".join([*lines, "", f"{len(runs)} runs; nothing was started"])
 
@@ -145,7 +152,11 @@ def _outcome(told: Mapping[str, Any]) -> str:
     if told["status"] != "completed":
         return f"{told['status']}: {told.get('error')}"
     test = "  ".join(f"test {name} {value:.4f}" for name, value in told["test"].items())
-    return f"{test}  {told['seconds']['total']:.1f} s"
+    return f"{test}  {told['seconds']['total']:.1f} s{_pruned(told)}"
+
+
+def _pruned(run: Mapping[str, Any]) -> str:
+    return " pruned" if run.get("stopped_by") == "pruning" else ""
 
 
 def _figure(value: float | None) -> str:

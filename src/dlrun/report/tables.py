@@ -82,5 +82,15 @@ def reproduction_line(result: Mapping[str, Any]) -> str:
     return f"{runs} {'runs' if runs > 1 else 'run'}, {reached}: {result['output']}"
 
 
+def brief(value: str) -> str:
+    """A value as typed, with four digits of a number that has more."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    short = f"{number:.4g}"
+    return short if len(short) < len(value) and not value.isdecimal() else value
+
+
 def _figure(value: Any) -> str:
     return "" if value is None else f"{value:.4f}"

@@ -11,6 +11,7 @@ from dlrun import backends, feeds
 from dlrun.config.compose import compose
 from dlrun.config.sweeps import expand
 from dlrun.errors import DlrunError
+from dlrun.report.tables import brief
 
 # The states of a job that has ended.
 ENDED = ("completed", "failed", "interrupted")
@@ -37,6 +38,7 @@ class Job:
         key: What its process must be started with.
         path: Its run directory.
         epochs: How many it has.
+        trial: Its number in the study that asked for it, if one did.
     """
 
     number: int
@@ -50,11 +52,18 @@ class Job:
     error: str | None = None
     logs: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
+    trial: int | None = None
 
     @property
     def label(self) -> str:
         """What tells it from the others."""
-        return "  ".join(f"{k}={v}" for k, v in self.differs.items()) or f"run {self.number}"
+        shown = (f"{key}={brief(value)}" for key, value in self.differs.items())
+        return "  ".join(shown) or f"run {self.number}"
+
+    @property
+    def pruned(self) -> bool:
+        """Whether it was ended because it was worse than others at that epoch."""
+        return self.result.get("stopped_by") == "pruning"
 
     def value(self, monitor: str) -> float | None:
         """What its best epoch logged, as ``val_loss``."""
@@ -66,7 +75,8 @@ class Job:
         """What ``sweep.json`` and ``--json`` tell of it."""
         own = {"run_dir": str(self.path), "overrides": self.overrides, "status": self.state}
         why = {"error": self.error} if self.error else {}
-        return {**self.result, **own, "differs": self.differs, **why}
+        asked = {} if self.trial is None else {"trial": self.trial}
+        return {**self.result, **own, "differs": self.differs, **asked, **why}
 
 
 @dataclass(frozen=True)
@@ -79,12 +89,12 @@ class Plan:
     mode: str
 
     def ranked(self) -> list[Job]:
-        """The completed jobs, the best by the monitored metric first."""
+        """The completed jobs, the best by the monitored metric first, those pruned last."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
         ranks = {n: sign * value for n, value in values.items() if value is not None}
         done = [job for job in self.jobs if job.state == "completed" and job.number in ranks]
-        return sorted(done, key=lambda job: ranks[job.number])
+        return sorted(done, key=lambda job: (job.pruned, ranks[job.number]))
 
 
 def plan(
@@ -158,11 +168,20 @@ def recorded(record: Mapping[str, Any], directory: Path) -> Plan:
                 [str(line) for line in run["overrides"]],
                 {str(k): str(v) for k, v in run["differs"].items()},
                 Key(*run["key"]),
-                directory / f"{int(run['number']):0{len(str(len(record['runs']) - 1))}}",
+                directory / _name(run),
                 int(run["epochs_planned"]),
+                trial=run.get("trial"),
             )
             for run in record["runs"]
         ]
         return Plan(list(record["keys"]), jobs, str(record["monitor"]), str(record["mode"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DlrunError(f"{directory} holds no record of a sweep: {error!r}") from error
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    """Of a run's directory: its number, as wide as it was when the sweep began."""
+    name = str(run["run_dir"]).rpartition("/")[2]
+    if not name.isdecimal():
+        raise ValueError(f"run_dir {run['run_dir']}")
+    return name

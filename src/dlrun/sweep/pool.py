@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import selectors
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class Pool:
         self._pruned = pruned
         self._workers: list[Worker] = []
         self._pending: list[Job] = []
+        self._more: Iterator[Job] = iter(())
         self._selector = selectors.DefaultSelector()
         self._overrun: set[int] = set()
         self._stopping = False
@@ -75,15 +77,23 @@ class Pool:
         """End every run at the end of its batch, and start no other."""
         self._stopping = True
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Run jobs until each has ended, or the pool was stopped; no process is left then."""
+    def run(self, jobs: Sequence[Job], more: Iterator[Job] | None = None) -> None:
+        """Run jobs until each has ended, or the pool was stopped; no process is left then.
+
+        Args:
+            jobs: Those that are known.
+            more: Asked for the next when there is room for it; its length hint is how many it has.
+        """
         self._pending += jobs
+        self._more = iter(()) if more is None else more
+        self._draw()
         try:
             while self._busy() or (self._pending and not self._stopping):
                 self._place()
                 self._hurry()
                 for ready, _ in self._selector.select(TICK_SECONDS):
                     self._hear(ready.fileobj)  # type: ignore[arg-type]  # only workers are waited for
+                self._draw()
         except BaseException:
             self._stopping = True
             for worker in self._workers:
@@ -100,6 +110,14 @@ class Pool:
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.job is not None]
+
+    def _draw(self) -> None:
+        """Ask for as many more jobs as could begin now."""
+        while not self._stopping and len(self._pending) + len(self._busy()) < self._rules.slots:
+            job = next(self._more, None)
+            if job is None:
+                return
+            self._pending.append(job)
 
     def _place(self) -> None:
         """Give each free worker a job of its key, and start workers where there is room."""
@@ -132,6 +150,7 @@ class Pool:
         for job in self._pending:
             mates = [worker for worker in self._workers if worker.key == job.key]
             left = sum(other.key == job.key for other in self._pending)
+            left += operator.length_hint(self._more)  # most will be of this key too
             known = [w for w in mates if w.runs]
             if not known:  # none has shown how long a run takes
                 return job if left >= len(mates) + 1 and left > 3 else None

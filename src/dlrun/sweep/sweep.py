@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from dlrun.files import read_json, write_text
 from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.sweep.plan import Job, Plan, plan, recorded
 from dlrun.sweep.pool import Pool, Rules
+from dlrun.sweep.search import NAMES, Search, Settings
 
 log = logging.getLogger("dlrun")
 
@@ -34,12 +35,13 @@ def sweep(
     fail_fast: bool = False,
     dry_run: bool = False,
     resume: Path | None = None,
+    search: Mapping[str, Any] | None = None,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Run every combination of the values that are typed.
+    """Run every combination of the values that are typed, or search among them.
 
     Args:
         overrides: In Hydra's grammar, several values included.
@@ -50,6 +52,8 @@ def sweep(
         fail_fast: Stop all when one fails.
         dry_run: Only tell what would run.
         resume: An earlier sweep's directory: what it has not completed is run, or goes on.
+        search: What is asked of a search, by the names of :class:`dlrun.sweep.search.Settings`;
+            None for every combination.
         runs_dir: The sweep goes to ``sweeps/`` in it.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
@@ -62,19 +66,28 @@ def sweep(
         DlrunError: If a run's config is wrong, or the directory can't be written.
         Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
     """
-    if resume is None:
-        directory = run_dir.planned(runs_dir, "sweeps")
-        planned = plan(overrides, directory, config_dir=config_dir, trusted=trusted)
-    else:
+    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
+    searched: Search | None = None
+    if resume is not None:
         if overrides:
             raise DlrunError("--resume takes no overrides: the sweep has its own")
         directory = resume
-        planned = _recorded(directory)
+        planned, searched = _recorded(directory, search or {}, where)
+    elif search is None:
+        directory = run_dir.planned(runs_dir, "sweeps")
+        planned = plan(overrides, directory, **where)
+    else:
+        directory = run_dir.planned(runs_dir, "sweeps")
+        searched = Search(Settings.of(search), overrides, directory, **where)
+        planned = searched.plan
     if dry_run:
-        return _told(directory, planned)
-    slots = jobs or _slots(planned)
+        return _told(directory, planned, searched)
+    if searched and searched.settings.storage:
+        searched.open()  # before there is a directory: it may be a study of something else
+    runs = searched.settings.trials if searched else len(planned.jobs)
+    slots = jobs or _slots(searched.tried if searched else planned.jobs)
     rules = Rules(
-        min(slots, len(planned.jobs)),
+        min(slots, runs),
         timeout_seconds,
         retries,
         fail_fast,
@@ -82,38 +95,53 @@ def sweep(
         config_dir.resolve() if config_dir else None,
         trusted,
     )
-    with _locked(directory, planned, overrides, new=resume is None) as record:
-        left = [job for job in planned.jobs if job.state != "completed"]
-        with Board(len(planned.jobs), planned.monitor, shown=not quiet) as board:
+    with _locked(directory, planned, overrides, searched, new=resume is None) as record:
+        ended = ("completed", "failed") if searched else ("completed",)
+        left = [job for job in planned.jobs if job.state not in ended]
+        with Board(runs, planned.monitor, shown=not quiet) as board:
             for job in planned.jobs:
                 board.add(job.number, job.label, job.epochs, job.state)
 
             def changed(job: Job) -> None:
                 board.show(job.number, job.state, job.logs, job.told())
                 if job.state not in ("pending", "running"):
+                    if searched:
+                        searched.tell(job)
                     record()
 
-            pool = Pool(rules, directory / WORKERS, changed)
+            def asked(job: Job) -> None:
+                board.add(job.number, job.label, job.epochs, job.state)
+                changed(job)
+                record()
+
+            if searched:
+                searched.open()
+                searched.begin(asked)
+            pool = Pool(rules, directory / WORKERS, changed, searched.pruned if searched else None)
             with _listening(pool) as stopped:
-                pool.run(left)
+                pool.run(left, searched)
         record()
-        write_text(directory / LEADERBOARD, leaderboard_csv(_told(directory, planned)))
+        result = _told(directory, planned, searched, opened=True)
+        write_text(directory / LEADERBOARD, leaderboard_csv(result))
     if stopped:
         log.warning("interrupted; go on with  dlrun sweep --resume %s", directory)
         raise Interrupted(stopped[0])
-    return _told(directory, planned)
+    return result
 
 
-def _slots(planned: Plan) -> int:
+def _slots(planned: Sequence[Job]) -> int:
     """As many as there are cores; on GPUs, as many as there are of these."""
     from dlrun.sweep.workers import visible_gpus
 
     gpus = len(visible_gpus())
-    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in planned.jobs)
+    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in planned)
     return gpus if gpus and on_gpus else process.cores()
 
 
-def _recorded(directory: Path) -> Plan:
+def _recorded(
+    directory: Path, search: Mapping[str, Any], where: Mapping[str, Any]
+) -> tuple[Plan, Search | None]:
+    """A sweep that has been, with what has become of its runs, and its search if it was one."""
     path = directory / RECORD
     try:
         record = read_json(path)
@@ -129,28 +157,46 @@ def _recorded(directory: Path) -> Plan:
             continue
         if told.get("status") == "completed":
             job.state, job.result = "completed", told
-    return planned
+        elif told.get("status") == "failed" and "search" in record:
+            job.state, job.error = "failed", told.get("error")
+    if (had := record.get("search")) is None:
+        if search:
+            raise DlrunError(f"{directory} is no search: --trials has no meaning for it")
+        return planned, None
+    settings = Settings.of({**{key: had.get(key) for key in NAMES}, **search})
+    searched = Search(settings, record["overrides"], directory, planned.jobs, **where)
+    return searched.plan, searched
 
 
-def _told(directory: Path, planned: Plan) -> dict[str, Any]:
+def _told(
+    directory: Path, planned: Plan, searched: Search | None, *, opened: bool = False
+) -> dict[str, Any]:
     runs = [job.told() for job in planned.jobs]
     done = [job for job in planned.jobs if job.state == "completed"]
-    best = planned.ranked()
+    ranked = planned.ranked()
+    best = next((job for job in ranked if not job.pruned), None)
     return {
         "sweep_dir": str(directory),
-        "completed": len(done),
+        "completed": sum(not job.pruned for job in done),
+        "pruned": sum(job.pruned for job in done),
         "failed": sum(job.state == "failed" for job in planned.jobs),
         "keys": list(planned.keys),
         "monitor": planned.monitor,
         "runs": runs,
-        "ranking": [{**job.told(), "value": job.value(planned.monitor)} for job in best],
-        "best": best[0].told() if best else None,
+        "ranking": [{**job.told(), "value": job.value(planned.monitor)} for job in ranked],
+        "best": best.told() if best else None,
+        **({"search": searched.told(opened=opened)} if searched else {}),
     }
 
 
 @contextmanager
 def _locked(
-    directory: Path, planned: Plan, overrides: Sequence[str], *, new: bool
+    directory: Path,
+    planned: Plan,
+    overrides: Sequence[str],
+    searched: Search | None,
+    *,
+    new: bool,
 ) -> Iterator[Any]:
     """Write ``sweep.json``, and again at each change; one process at a time may."""
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -159,7 +205,7 @@ def _locked(
         overrides, started = before["overrides"], before["started"]
 
     def record() -> None:
-        told = _told(directory, planned)
+        told = _told(directory, planned, searched)
         runs = [
             {
                 "number": job.number,
@@ -177,6 +223,7 @@ def _locked(
                 "keys": list(planned.keys),
                 "monitor": planned.monitor,
                 "mode": planned.mode,
+                **({"search": searched.recorded()} if searched else {}),
                 "runs": runs,
                 "best": told["best"],
             },
@@ -188,7 +235,8 @@ def _locked(
         (directory / WORKERS).mkdir(parents=True, exist_ok=not new)
         with run_dir.RunDir(directory, {}).locked():
             record()
-            log.info("sweep  %s, %d runs", directory, len(planned.jobs))
+            runs = searched.settings.trials if searched else len(planned.jobs)
+            log.info("sweep  %s, %d runs", directory, runs)
             yield record
     except OSError as error:
         raise DlrunError(
