@@ -14,15 +14,15 @@ from types import FrameType
 from typing import Any
 
 from dlrun import __version__, process, run_dir
+from dlrun.config import launchers
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.files import read_json, write_text
 from dlrun.report.sweep import Board, leaderboard_csv
-from dlrun.sweep.plan import Job, Plan, plan, recorded
+from dlrun.sweep.launched import Launched
+from dlrun.sweep.plan import LEADERBOARD, RECORD, WORKERS, Job, Plan, plan, recorded
 from dlrun.sweep.pool import Pool, Rules
 
 log = logging.getLogger("dlrun")
-
-RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 
 
 def sweep(
@@ -34,6 +34,8 @@ def sweep(
     fail_fast: bool = False,
     dry_run: bool = False,
     resume: Path | None = None,
+    launcher: str | None = None,
+    launcher_options: Sequence[str] = (),
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
@@ -50,6 +52,9 @@ def sweep(
         fail_fast: Stop all when one fails.
         dry_run: Only tell what would run.
         resume: An earlier sweep's directory: what it has not completed is run, or goes on.
+        launcher: Of :data:`dlrun.config.launchers.LAUNCHERS`, one that runs the runs, each in a
+            process of its own; None for warm workers.
+        launcher_options: As ``key=value``.
         runs_dir: The sweep goes to ``sweeps/`` in it.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
@@ -62,6 +67,10 @@ def sweep(
         DlrunError: If a run's config is wrong, or the directory can't be written.
         Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
     """
+    if launcher is not None:
+        launchers.check(launcher, launcher_options)
+    elif launcher_options:
+        raise DlrunError("--launcher-option needs a --launcher")
     if resume is None:
         directory = run_dir.planned(runs_dir, "sweeps")
         planned = plan(overrides, directory, config_dir=config_dir, trusted=trusted)
@@ -93,7 +102,11 @@ def sweep(
                 if job.state not in ("pending", "running"):
                     record()
 
-            pool = Pool(rules, directory / WORKERS, changed)
+            pool = (
+                Pool(rules, directory / WORKERS, changed)
+                if launcher is None
+                else Launched(launcher, launcher_options, jobs, rules, directory, changed)
+            )
             with _listening(pool) as stopped:
                 pool.run(left)
         record()
@@ -199,7 +212,7 @@ def _locked(
 
 
 @contextmanager
-def _listening(pool: Pool) -> Iterator[list[int]]:
+def _listening(pool: Pool | Launched) -> Iterator[list[int]]:
     """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process."""
     heard: list[int] = []
 
