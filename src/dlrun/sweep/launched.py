@@ -52,8 +52,9 @@ class Launched:
         changed: Callable[[Job], None],
     ) -> None:
         self._rules = rules
-        self._directory = directory
-        self._workers = directory / WORKERS
+        # Of this launch alone: of one before, that was killed, runs may be about to end.
+        self._launch = run_dir.planned(directory / WORKERS, "launches")
+        self._launch.mkdir(parents=True)
         self._changed = changed
         self._stopping = False
         on_cluster = name == "submitit_slurm"  # each run has the cores that Slurm gives it
@@ -64,6 +65,7 @@ class Launched:
             "slots": 1 if on_cluster else rules.slots,
             "cwd": str(Path.cwd()),
             "sweep_dir": str(directory),
+            "launch_dir": str(self._launch),
             "timeout_seconds": rules.timeout_seconds,
             "retries": rules.retries,
             "config_dir": str(rules.config_dir) if rules.config_dir else None,
@@ -73,16 +75,12 @@ class Launched:
     def stop(self) -> None:
         """End every run at the end of its batch, and start no other."""
         self._stopping = True
-        (self._workers / STOP).touch()
+        (self._launch / STOP).touch()
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Run jobs until each has ended, or they were stopped."""
-        for path in (self._workers / STOP, self._workers / ENDINGS):
-            path.unlink(missing_ok=True)
-        for job in jobs:
-            progress(job, self._directory).unlink(missing_ok=True)
         request = {**self._request, "numbers": [job.number for job in jobs]}
-        with (self._workers / LOG).open("ab") as log:
+        with (self._launch / LOG).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dlrun.sweep.launched"],
                 stdin=subprocess.PIPE,
@@ -104,7 +102,7 @@ class Launched:
         for job in jobs:
             if job.state not in ENDED:
                 with suppress(OSError, ValueError):
-                    self._take(job, read_json(progress(job, self._directory)))
+                    self._take(job, read_json(progress(job, self._launch)))
 
     def _take(self, job: Job, told: Mapping[str, Any]) -> None:
         if all(getattr(job, name) == value for name, value in told.items()):
@@ -122,7 +120,7 @@ class Launched:
     def _end(self, jobs: Sequence[Job], exit_code: int) -> None:
         """Tell of each job how it ended, also of those that could not tell themselves."""
         try:
-            ended = read_json(self._workers / ENDINGS)
+            ended = read_json(self._launch / ENDINGS)
         except (OSError, ValueError):
             ended = {"errors": [f"its process ended with exit code {exit_code}"], "returned": {}}
         for job in jobs:
@@ -130,7 +128,7 @@ class Launched:
                 self._take(job, told)
         self._look(jobs)
         launcher = self._request["launcher"]
-        why = "; ".join([*ended["errors"], f"see {self._workers / LOG}"])
+        why = "; ".join([*ended["errors"], f"see {self._launch / LOG}"])
         for job in jobs:
             begun = job.state == "running"
             if job.state not in ENDED and (begun or not self._stopping):
@@ -143,11 +141,11 @@ class Launched:
 def main() -> None:
     """Start the launcher that a line of stdin asks for; stop its runs when stdin ends."""
     request = json.loads(sys.stdin.readline())
-    sweep_dir = Path(request["sweep_dir"])
+    launch_dir = Path(request["launch_dir"])
 
     def listen() -> None:
         os.read(sys.stdin.fileno(), 1)  # not of sys.stdin, whose lock Python needs to exit
-        (sweep_dir / WORKERS / STOP).touch()
+        (launch_dir / STOP).touch()
 
     threading.Thread(target=listen, daemon=True).start()
     returned, errors = launch(
@@ -155,14 +153,13 @@ def main() -> None:
         request["options"],
         functools.partial(run_one, request=request),
         request["numbers"],
-        directory=sweep_dir / WORKERS / time.strftime(run_dir.NAME),
+        directory=launch_dir,
         jobs=request["jobs"],
     )
     for error in errors:
         traceback.print_exception(error)
     told = [f"{type(error).__name__}: {first_line(error)}" for error in errors]
-    text = json.dumps({"returned": returned, "errors": told})
-    write_text(sweep_dir / WORKERS / ENDINGS, text)
+    write_text(launch_dir / ENDINGS, json.dumps({"returned": returned, "errors": told}))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dlrun.files import read_json, write_text
 from dlrun.sweep.plan import RECORD, WORKERS, Job, recorded
 from dlrun.sweep.pool import Pool, Rules
 
-STOP = "stop"  # where it stands among the workers, every run ends at the end of its batch
+STOP = "stop"  # where it is, every run ends at the end of its batch
 LOOK_SECONDS = 1.0
 
 
@@ -33,16 +33,16 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
         How it ended.
     """
     os.chdir(request["cwd"])
-    directory = Path(request["sweep_dir"])
+    directory, launch = Path(request["sweep_dir"]), Path(request["launch_dir"])
     jobs = recorded(read_json(directory / RECORD), directory).jobs
     [job] = [job for job in jobs if job.number == int(config.number)]
     own = directory / WORKERS / job.path.name
     own.mkdir(exist_ok=True)
 
     def changed(job: Job) -> None:
-        write_text(progress(job, directory), json.dumps(_told(job)))
+        write_text(progress(job, launch), json.dumps(_told(job)))
 
-    with _slot(directory / WORKERS, request["slots"]) as slot:
+    with _slot(launch, request["slots"]) as slot:
         rules = Rules(
             request["slots"],
             request["timeout_seconds"],
@@ -52,14 +52,14 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             slot=slot,
         )
         pool = Pool(rules, own, changed)
-        with _heeding(directory / WORKERS / STOP, pool):
+        with _heeding(launch / STOP, pool):
             pool.run([job])
     return _told(job)
 
 
-def progress(job: Job, directory: Path) -> Path:
+def progress(job: Job, launch: Path) -> Path:
     """Where a job's state is written while it runs."""
-    return directory / WORKERS / job.path.name / "job.json"
+    return launch / f"{job.path.name}.json"
 
 
 def _told(job: Job) -> dict[str, Any]:
