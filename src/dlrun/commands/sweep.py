@@ -51,6 +51,17 @@ def sweep(
         str | None,
         typer.Option(help="sqlite:///PATH of the study; by default study.db in the sweep."),
     ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Let one of Hydra's launchers run them: joblib, submitit_local, submitit_slurm.",
+        ),
+    ] = None,
+    launcher_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Of the launcher, as partition=gpu; repeatable."),
+    ] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where the sweep goes, in sweeps/.")] = Path(
         "runs"
     ),
@@ -67,6 +78,7 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
+      dlrun sweep 'seed=range(20)' --launcher submitit_slurm --launcher-option partition=gpu
     """
     with reported(quiet) as out:
         from dlrun.report.sweep import dry_run as listed
@@ -91,6 +103,8 @@ def sweep(
             dry_run=dry_run,
             resume=resume,
             search=asked,
+            launcher=launcher,
+            launcher_options=launcher_option or (),
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or (),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
+from dlrun.commands.sweep import sweep
 from dlrun.terminal import print_result, reported
 
 
@@ -13,6 +14,9 @@ def train(
     overrides: Overrides = None,
     export_keras: Annotated[
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
+    ] = False,
+    multirun: Annotated[
+        bool, typer.Option("--multirun", "-m", help="As dlrun sweep, which has more options.")
     ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,
@@ -28,11 +32,14 @@ def train(
       dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
       dlrun train smoke=true --json
     """
+    typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
+    if multirun:
+        sweep(typed, config_dir=config_dir, trust=trust, quiet=quiet, as_json=as_json)
+        return
     with reported(quiet) as out:
         from dlrun.report.tables import train_table
         from dlrun.train import train as run
 
-        typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
         result = run(typed, config_dir=config_dir, trusted=trust or (), quiet=quiet)
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

@@ -13,6 +13,8 @@ from dlrun.config.sweeps import expand
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
 
+# What a sweep's directory holds beside its runs.
+RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 # The states of a job that has ended.
 ENDED = ("completed", "failed", "interrupted")
 

@@ -34,6 +34,7 @@ class Rules:
         memory_bytes: A worker that holds more when its run has ended is replaced.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
+        slot: The first of the slots that are this pool's; those before it are another's.
     """
 
     slots: int
@@ -43,6 +44,7 @@ class Rules:
     memory_bytes: float = float("inf")
     config_dir: Path | None = None
     trusted: Sequence[str] = ()
+    slot: int = 0
 
 
 class Pool:
@@ -134,7 +136,7 @@ class Pool:
             if job is None:
                 return
             taken = {worker.slot for worker in self._workers}
-            slot = next(n for n in range(self._rules.slots) if n not in taken)
+            slot = next(n for n in range(self._rules.slot, self._rules.slots) if n not in taken)
             errors = self._directory / f"worker-{slot}.log"
             worker = Worker(job.key, slot, self._rules.slots, errors)
             self._workers.append(worker)

@@ -14,16 +14,16 @@ from types import FrameType
 from typing import Any
 
 from dlrun import __version__, process, run_dir
+from dlrun.config import launchers
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.files import read_json, write_text
 from dlrun.report.sweep import Board, leaderboard_csv
-from dlrun.sweep.plan import Job, Plan, plan, recorded
+from dlrun.sweep.launched import Launched
+from dlrun.sweep.plan import LEADERBOARD, RECORD, WORKERS, Job, Plan, plan, recorded
 from dlrun.sweep.pool import Pool, Rules
 from dlrun.sweep.search import NAMES, Search, Settings
 
 log = logging.getLogger("dlrun")
-
-RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 
 
 def sweep(
@@ -36,6 +36,8 @@ def sweep(
     dry_run: bool = False,
     resume: Path | None = None,
     search: Mapping[str, Any] | None = None,
+    launcher: str | None = None,
+    launcher_options: Sequence[str] = (),
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
@@ -54,6 +56,9 @@ def sweep(
         resume: An earlier sweep's directory: what it has not completed is run, or goes on.
         search: What is asked of a search, by the names of :class:`dlrun.sweep.search.Settings`;
             None for every combination.
+        launcher: Of :data:`dlrun.config.launchers.LAUNCHERS`, one that runs the runs, each in a
+            process of its own; None for warm workers.
+        launcher_options: As ``key=value``.
         runs_dir: The sweep goes to ``sweeps/`` in it.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
@@ -66,6 +71,10 @@ def sweep(
         DlrunError: If a run's config is wrong, or the directory can't be written.
         Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
     """
+    if launcher is not None:
+        launchers.check(launcher, launcher_options)
+    elif launcher_options:
+        raise DlrunError("--launcher-option needs a --launcher")
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     searched: Search | None = None
     if resume is not None:
@@ -80,6 +89,11 @@ def sweep(
         directory = run_dir.planned(runs_dir, "sweeps")
         searched = Search(Settings.of(search), overrides, directory, **where)
         planned = searched.plan
+    if searched and launcher:
+        raise DlrunError(
+            "a search asks what to run next, and a launcher is given all runs at once",
+            hint="leave out --launcher; processes may share a study, with --storage and --study",
+        )
     if dry_run:
         return _told(directory, planned, searched)
     if searched and searched.settings.storage:
@@ -117,9 +131,16 @@ def sweep(
             if searched:
                 searched.open()
                 searched.begin(asked)
-            pool = Pool(rules, directory / WORKERS, changed, searched.pruned if searched else None)
+            pool: Pool | Launched = (
+                Pool(rules, directory / WORKERS, changed, searched.pruned if searched else None)
+                if launcher is None
+                else Launched(launcher, launcher_options, jobs, rules, directory, changed)
+            )
             with _listening(pool) as stopped:
-                pool.run(left, searched)
+                if isinstance(pool, Launched):
+                    pool.run(left)
+                else:
+                    pool.run(left, searched)
         record()
         result = _told(directory, planned, searched, opened=True)
         write_text(directory / LEADERBOARD, leaderboard_csv(result))
@@ -247,7 +268,7 @@ def _locked(
 
 
 @contextmanager
-def _listening(pool: Pool) -> Iterator[list[int]]:
+def _listening(pool: Pool | Launched) -> Iterator[list[int]]:
     """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process."""
     heard: list[int] = []
 

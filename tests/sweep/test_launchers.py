@@ -1,0 +1,142 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+MODEL = """
+import os, pathlib, signal
+import keras
+
+def told(input_shape, num_classes):
+    if pathlib.Path("broken").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    ran = pathlib.Path("ran", str(os.getpid()))
+    ran.parent.mkdir(exist_ok=True)
+    ran.write_text(keras.backend.backend())
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Flatten()(inputs)))
+"""
+
+
+@pytest.fixture
+def own_model(dlrun):
+    (dlrun.cwd / "my_models.py").write_text(MODEL)
+    (dlrun.cwd / "configs/model").mkdir(parents=True)
+    (dlrun.cwd / "configs/model/told.yaml").write_text("_target_: my_models.told\n")
+
+
+def swept(dlrun, *arguments):
+    """The sweep, as --json tells it, and the backend that each process had really imported."""
+    ran = dlrun.cwd / "ran"
+    before = set(ran.glob("*"))
+    result = dlrun.json("sweep", "smoke=true", "model=told", *arguments)
+    return result, sorted(file.read_text() for file in set(ran.glob("*")) - before)
+
+
+def test_each_run_has_its_backend_and_the_numbers_of_a_warm_worker(dlrun, own_model):
+    # One at a time: joblib's one process runs both jobs, and a run must not take what it has.
+    overrides = ("backend=torch,jax", "--jobs", 1)
+    warm, _ = swept(dlrun, *overrides)
+    for launcher in ("joblib", "submitit_local"):
+        result, backends = swept(dlrun, *overrides, "--launcher", launcher)
+        assert backends == ["jax", "torch"], launcher
+        for run, expected in zip(result["runs"], warm["runs"], strict=True):
+            record = dlrun.record(dlrun.path(run))
+            assert record["status"] == "completed"
+            assert record["backend"] == run["differs"]["backend"]
+            for split in ("train", "validation", "test"):
+                assert record[split] == expected[split], (launcher, record["backend"])
+        assert [run["run_dir"][-1] for run in result["ranking"]] == [
+            run["run_dir"][-1] for run in warm["ranking"]
+        ]
+        assert (dlrun.cwd / result["sweep_dir"] / "leaderboard.csv").is_file()
+
+
+def test_a_run_that_is_killed_fails_alone_and_any_engine_resumes_it(dlrun, own_model):
+    (dlrun.cwd / "broken").touch()
+    done = dlrun(
+        *("sweep", "backend=jax", "smoke=true", "model=mnist_mlp,told", "--jobs", 2),
+        *("--launcher", "joblib", "--json"),
+    )
+    assert done.returncode == 1
+    result = dlrun.parse(done.stdout)
+    well, killed = result["runs"]
+    assert (well["status"], killed["status"]) == ("completed", "failed")
+    assert "killed by SIGKILL" in killed["error"]
+    assert dlrun.record(dlrun.path(killed))["status"] == "failed"
+
+    (dlrun.cwd / "broken").unlink()
+    before = dlrun.record(dlrun.path(well))
+    resumed = dlrun.json("sweep", "--resume", result["sweep_dir"], "--launcher", "submitit_local")
+    assert resumed["completed"] == 2
+    assert dlrun.record(dlrun.path(well)) == before  # it did not run again
+
+
+# A Slurm of one machine, whose node is lost while it runs the first of two jobs.
+SLURM = {
+    "sbatch": f"""#!{sys.executable}
+import os, re, subprocess, sys
+script = open(sys.argv[-1]).read()
+open("script", "w").write(script)
+assert re.search("--array=0-1%1", script)
+print("Submitted batch job 5", flush=True)
+lost = dict(SLURM_JOB_ID="5", SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="1", SLURM_NTASKS="1",
+            SLURM_JOB_NUM_NODES="1", SLURM_NODEID="0", SLURM_PROCID="0", SLURM_LOCALID="0",
+            SLURM_JOB_NODELIST="here")
+subprocess.Popen(["bash", sys.argv[-1]], env={{**os.environ, **lost}}, stdout=subprocess.DEVNULL,
+                 stderr=subprocess.DEVNULL)
+""",
+    "srun": """#!/bin/bash
+while [[ $1 == --* ]]; do [[ $1 == --unbuffered ]] && shift || shift 2; done
+exec "$@"
+""",
+    "sacct": """#!/bin/bash
+printf 'JobID|State|NodeList\\n5_0|NODE_FAIL|here\\n5_1|RUNNING|here\\n'
+""",
+}
+
+
+def test_slurm_is_asked_for_what_was_typed_and_a_lost_job_hides_no_other(dlrun):
+    places = dlrun.cwd / "bin"
+    places.mkdir()
+    for name, text in SLURM.items():
+        (places / name).write_text(text)
+        (places / name).chmod(0o755)
+    done = dlrun(
+        *("sweep", "backend=jax", "smoke=true", "seed=1,2", "--jobs", 1, "--json"),
+        *("--launcher", "submitit_slurm", "--launcher-option", "partition=gpu"),
+        *("--launcher-option", "timeout_min=90", "--launcher-option", "gres=gpu:1"),
+        env={"PATH": f"{places}{os.pathsep}{os.environ['PATH']}"},
+    )
+    asked = (dlrun.cwd / "script").read_text()
+    for line in ("--partition=gpu", "--time=90", "--gres=gpu:1", "--job-name=dlrun"):
+        assert f"#SBATCH {line}\n" in asked
+    assert done.returncode == 1, done.stderr
+    lost, well = dlrun.parse(done.stdout)["runs"]
+    assert (lost["status"], well["status"]) == ("failed", "completed")
+    assert "submitit_slurm lost it" in lost["error"]
+    assert "NODE_FAIL" in Path(dlrun.cwd, lost["error"].rpartition("see ")[2]).read_text()
+
+
+def test_what_a_launcher_cannot_do_is_told_before_anything_starts(dlrun):
+    def told(*arguments, **options):
+        done = dlrun("sweep", "backend=jax", "seed=1,2", *arguments, **options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert not (dlrun.cwd / "runs").exists()
+        return done.stderr
+
+    assert "did you mean joblib?" in told("--launcher", "jobllib")
+    mistyped = told("--launcher", "submitit_local", "--launcher-option", "timeout_mins=3")
+    assert "did you mean timeout_min?" in mistyped
+    assert "--jobs" in told("--launcher", "joblib", "--launcher-option", "n_jobs=3")
+    without = "import sys; sys.modules['joblib'] = None; from dlrun.cli import main; main()"
+    missing = told("--launcher", "joblib", command=[sys.executable, "-c", without])
+    assert "--launcher joblib is not installed" in missing
+    assert "pip install 'dlrun[joblib]'" in missing
+
+
+def test_train_m_is_sweep(dlrun):
+    result = dlrun.json("train", "-m", "backend=jax", "seed=1,2", "smoke=true")
+    assert result["completed"] == 2
+    assert result["keys"] == ["seed"]
