@@ -20,6 +20,12 @@ def sweep(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds for one run; it fails alone.")
     ] = None,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB", min=0, help="A process that holds more after a run is replaced."
+        ),
+    ] = None,
     retries: Annotated[int, typer.Option(min=0, help="Try a run that fails again.")] = 0,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop all when one run fails.")
@@ -29,9 +35,10 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Run what an earlier sweep has not completed."),
     ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where the sweep goes, in sweeps/.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the sweep goes, in sweeps/; by default the runs' runs_dir."),
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     quiet: Quiet = False,
@@ -54,6 +61,7 @@ def sweep(
             overrides or [],
             jobs=jobs,
             timeout_seconds=timeout,
+            memory_limit=memory_limit,
             retries=retries,
             fail_fast=fail_fast,
             dry_run=dry_run,
@@ -67,8 +75,10 @@ def sweep(
         if result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
         if result["failed"]:
+            left = len(result["runs"]) - result["completed"] - result["failed"]
             raise DlrunError(
-                f"{result['failed']} of {len(result['runs'])} runs failed",
-                hint=f"their run.json tells why; dlrun sweep --resume {result['sweep_dir']}",
+                f"{result['failed']} of {len(result['runs'])} runs failed"
+                + (f", and {left} were not run to their end" if left else ""),
+                hint=f"what is left: dlrun sweep --resume {result['sweep_dir']}",
                 exit_code=1,
             )
