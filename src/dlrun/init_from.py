@@ -40,14 +40,26 @@ def read(config: Config) -> Weights | None:
         return None
     from dlrun import checkpoint
 
+    run = found(config)
     try:
-        run = run_dir.find(config.init_from, Path(config.runs_dir))
         epoch = trained.epoch_of(run, "best")
         saved = checkpoint.read(checkpoint.path_of(run.checkpoints, checkpoint.Position(epoch)))
     except DlrunError as error:
         raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
     config.init_from = str(run.path)
     return Weights(run.path, epoch, saved.model)
+
+
+def found(config: Config) -> run_dir.RunDir:
+    """The run that a config starts from.
+
+    Raises:
+        DlrunError: If there is none.
+    """
+    try:
+        return run_dir.find(str(config.init_from), Path(config.runs_dir))
+    except DlrunError as error:
+        raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
 
 
 def assign(model: Any, weights: Weights) -> dict[str, Any]:

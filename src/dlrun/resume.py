@@ -44,6 +44,7 @@ def resume(
     runs_dir: Path,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
+    typed: Sequence[str] = (),
     quiet: bool = False,
     watch: Callable[[dict[str, Any]], bool] | None = None,
 ) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def resume(
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
         trusted: Modules that the recorded config may name beside those.
+        typed: What the user has typed for this very run, where it began just now.
         quiet: Leave out the progress.
         watch: As for :func:`dlrun.training.run`.
 
@@ -74,6 +76,7 @@ def resume(
             changeable=CHANGEABLE,
             config_dir=config_dir,
             trusted=trusted,
+            typed=typed,
             training=True,
         )
         compile = str(config.loop.get("compile", "auto"))

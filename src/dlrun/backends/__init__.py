@@ -7,6 +7,7 @@ them; a process can start one backend only.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import importlib.util
@@ -96,6 +97,9 @@ class BackendModule(Protocol):
 
     def seed_epoch(self, seed: int) -> None:
         """Seed again at an epoch's start, as far as that costs no time."""
+
+    def forget(self) -> None:
+        """Let go of what the framework keeps of a run that has been, beyond what Keras clears."""
 
     def random_state(self) -> list[np.ndarray]:
         """The state of the generators that :meth:`seed_epoch` seeds, to go on within an epoch."""
@@ -232,6 +236,16 @@ def start(
     _seed_numpy(seed)
     backend.seed(seed)
     return backend, device
+
+
+def forget() -> None:
+    """Give back the memory of a run that has been, in a process that stays for another."""
+    import keras
+
+    module(keras.backend.backend()).forget()
+    keras.utils.clear_session()
+    gc.unfreeze()  # what the run made before the framework's import ended is garbage too
+    gc.collect()
 
 
 def start_beside(name: str) -> None:

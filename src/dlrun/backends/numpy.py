@@ -52,6 +52,10 @@ def seed_epoch(seed: int) -> None:
     """See :func:`seed`."""
 
 
+def forget() -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+
+
 def random_state() -> list[np.ndarray]:
     """See :func:`seed`."""
     return []

@@ -76,6 +76,16 @@ def seed_epoch(seed: int) -> None:
     tensorflow.random.get_global_generator().reset_from_seed(seed)
 
 
+def forget() -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import tensorflow
+
+    # Every Python function that feeds tf.data, and the data set with it, for as long as a graph
+    # lives; the gradients that Keras registers keep that for good: 60 MB for each run on MNIST.
+    graph = tensorflow.compat.v1.get_default_graph()
+    getattr(graph, "_py_funcs_used_in_graph", []).clear()
+
+
 def random_state() -> list[np.ndarray]:
     """See :class:`dlrun.backends.BackendModule`."""
     import tensorflow

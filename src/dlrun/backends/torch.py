@@ -78,6 +78,10 @@ def seed_epoch(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def forget() -> None:
+    """See :class:`dlrun.backends.BackendModule`."""
+
+
 def random_state() -> list[np.ndarray]:
     """See :class:`dlrun.backends.BackendModule`."""
     import torch

@@ -20,6 +20,12 @@ def sweep(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds for one run; it fails alone.")
     ] = None,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB", min=0, help="A process that holds more after a run is replaced."
+        ),
+    ] = None,
     retries: Annotated[int, typer.Option(min=0, help="Try a run that fails again.")] = 0,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop all when one run fails.")
@@ -62,9 +68,10 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Of the launcher, as partition=gpu; repeatable."),
     ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where the sweep goes, in sweeps/.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the sweep goes, in sweeps/; by default the runs' runs_dir."),
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     quiet: Quiet = False,
@@ -98,6 +105,7 @@ def sweep(
             overrides or [],
             jobs=jobs,
             timeout_seconds=timeout,
+            memory_limit=memory_limit,
             retries=retries,
             fail_fast=fail_fast,
             dry_run=dry_run,
@@ -114,13 +122,13 @@ def sweep(
         if result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
         if result["failed"]:
+            left = len(result["runs"]) - sum(result[n] for n in ("completed", "pruned", "failed"))
             # A trial that failed has told the study so, and stays what it is.
-            again = (
-                f"; dlrun sweep --resume {result['sweep_dir']}" if "search" not in result else ""
-            )
+            again = f"dlrun sweep --resume {result['sweep_dir']}"
             raise DlrunError(
-                f"{result['failed']} of {len(result['runs'])} runs failed",
-                hint=f"their run.json tells why{again}",
+                f"{result['failed']} of {len(result['runs'])} runs failed"
+                + (f", and {left} were not run to their end" if left else ""),
+                hint="their run.json tells why" if "search" in result else f"what is left: {again}",
                 exit_code=1,
             )
 

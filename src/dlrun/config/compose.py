@@ -46,7 +46,11 @@ SMOKE = ("epochs=1", "data.limit=384")
 
 
 def compose(
-    overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    recorded: bool = False,
 ) -> Config:
     """Compose and check the config of one run.
 
@@ -54,6 +58,8 @@ def compose(
         overrides: In Hydra's grammar: ``key=value``, ``group=option``, ``+new=``, ``~delete``.
         config_dir: The user's own options; by default ``./configs``.
         trusted: Modules that may be instantiated besides those that the user's options name.
+        recorded: The overrides were not typed now but read, from a sweep that may have been
+            copied: what they name is not trusted for that.
 
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
@@ -76,6 +82,14 @@ def compose(
     values = [override for override in parsed if override not in choices]
     if _smokes(base, values):
         values = parse(SMOKE)[0] + values
+    if recorded:
+        mistakes += [
+            Mistake(str(value.input_line), "is an interpolation, and in a record none is followed")
+            for value in values
+            if "${" in str(value.input_line)
+        ]
+        named = _named(trusted, (), config_dir)
+        return _finish(base, values, mistakes, named, recorded=True)
     return _finish(base, values, mistakes, _named(trusted, parsed, config_dir))
 
 
@@ -86,6 +100,7 @@ def recompose(
     changeable: Sequence[str],
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
+    typed: Sequence[str] = (),
     training: bool = False,
 ) -> Config:
     """Change the config of a run that has been.
@@ -96,6 +111,7 @@ def recompose(
         changeable: The keys that may change; a key covers what is below it.
         config_dir: The user's own options; by default ``./configs``.
         trusted: As for :func:`compose`.
+        typed: What the user has typed for this very run before, which is trusted as it was then.
         training: Whether the run goes on, and its callbacks write.
 
     Raises:
@@ -122,8 +138,10 @@ def recompose(
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise config_error([*mistakes, *_told_by_hydra(error)]) from error
     values = [o for o in parsed if o not in choices and str(o.input_line) not in wrong]
-    named = _named(trusted, parsed, config_dir)
-    return _finish(base, values, mistakes, named, recorded=True, training=training)
+    before, _ = parse(typed)
+    named = _named(trusted, [*parsed, *before], config_dir)
+    known = [str(override.key_or_group) for override in [*parsed, *before]]
+    return _finish(base, values, mistakes, named, recorded=True, training=training, known=known)
 
 
 def _recorded(config: dict[str, Any], key: str) -> str:
@@ -149,6 +167,7 @@ def _finish(
     *,
     recorded: bool = False,
     training: bool = True,
+    known: Sequence[str] = (),
 ) -> Config:
     OmegaConf.set_struct(base, True)
     for value in values:
@@ -175,7 +194,7 @@ def _finish(
             continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
     for key, problem, _ in outside(config.callbacks) if recorded and training else ():
-        if key not in typed:
+        if key not in known:
             mistakes.append(Mistake(key, problem))
     for key, problem, options in (*wrong_arguments(config), *wrong_outputs(config.task)):
         mistakes.append(Mistake.of_argument(typed.get(key, key), key, problem, options))

@@ -75,7 +75,7 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
         return Mistake(
             line,
             "has several values, and one run takes one",
-            hint=f"choose one; for a list write '{key}=[{typed}]'",
+            hint=f"'dlrun sweep' trains one run for each; for a list write '{key}=[{typed}]'",
         )
     if parsed._value == "" and not parsed.is_delete():
         return Mistake(line, "has no value after '='")

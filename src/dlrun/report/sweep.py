@@ -3,13 +3,14 @@
 import csv
 import io
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from dlrun.report.tables import brief, table
+from dlrun.report.tables import table
 
 log = logging.getLogger("dlrun")
 
@@ -67,14 +68,19 @@ class Board:
             self._live.update(self._picture())
         if self._shown and state in ("completed", "failed", "interrupted"):
             done = sum(row["state"] not in ("pending", "running") for row in self._rows.values())
-            log.info("%d/%d  %s  %s", done, self._runs, row["label"], _outcome(told))
+            line = f"{done}/{self._runs}  {row['label']}  {_outcome(told)}"
+            if self._live is None:
+                log.info("%s", line)
+            else:  # above the table, which a line from elsewhere would cut in two
+                self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self) -> Any:
         from rich.table import Table
 
-        rows = sorted(self._rows.values(), key=lambda row: row.get("at", 0.0), reverse=True)
+        rows = self._rows.values()
         active = [row for row in rows if row["state"] == "running"]
         ended = [row for row in rows if row["state"] not in ("running", "pending")]
+        ended.sort(key=lambda row: row.get("at", 0.0), reverse=True)
         picture = Table(box=None, title=self._headline(len(ended)), title_justify="left")
         for column in ("run", "epoch", self._monitor, "state"):
             picture.add_column(column)
@@ -98,14 +104,13 @@ class Board:
 
 def leaderboard(result: Mapping[str, Any]) -> str:
     """The runs, the best first, and how many there are of each state."""
-    rows = _rows(result)
-    shown = [[brief(cell) for cell in row] for row in rows]
-    lines = [table(shown)] if len(rows) > 1 else []
+    lines = [_narrow(_rows(result))] if result["ranking"] else []
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
-    counts = f"{result['completed']} completed, "
-    counts += f"{result['pruned']} pruned, " if result["pruned"] else ""
-    counts += f"{result['failed']} failed"
+    ended = [(name, result[name]) for name in ("completed", "pruned", "failed")]
+    counts = ", ".join(f"{number} {name}" for name, number in ended if number or name != "pruned")
+    left = len(result["runs"]) - sum(number for _, number in ended)
+    counts += f", {left} not run to the end" if left else ""
     return "\n".join([*lines, "", f"{counts}; {result['sweep_dir']}"])
 
 
@@ -119,7 +124,7 @@ def leaderboard_csv(result: Mapping[str, Any]) -> str:
 def _rows(result: Mapping[str, Any]) -> list[list[str]]:
     ranked = result["ranking"]
     tests = list(dict.fromkeys(name for run in ranked for name in run["test"]))
-    head = ["run", *result["keys"], "epochs", result["monitor"], *(f"test {n}" for n in tests)]
+    head = ["run", *result["keys"], "best epoch", result["monitor"], *(f"test {n}" for n in tests)]
     rows = [[*head, "first step s", "step ms", "MB"]]
     for run in ranked:
         rows.append(
@@ -137,15 +142,26 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _narrow(rows: Sequence[Sequence[str]]) -> str:
+    """For 80 columns: keys by their last part, heads of two lines, nothing that is always equal."""
+    heads, *body = rows
+    keep = [n for n, h in enumerate(heads) if h != "best epoch" or len({r[n] for r in body}) > 1]
+    lasts = [head.rpartition(".")[2] for head in heads]
+    short = [last if lasts.count(last) == 1 else h for h, last in zip(heads, lasts, strict=True)]
+    upper = [short[n].partition(" ")[0] if " " in short[n] else "" for n in keep]
+    lower = [short[n].partition(" ")[2] or short[n] for n in keep]
+    return table([upper, lower, *([row[n] for n in keep] for row in body)])
+
+
 def dry_run(result: Mapping[str, Any]) -> str:
     """What would run, a line each."""
-    runs: Sequence[Mapping[str, Any]] = result["runs"]
     if search := result.get("search"):
         among = ", ".join(result["keys"])
         settings = f"--sampler {search['sampler']} --pruner {search['pruner']}"
         return f"{search['trials']} trials of {among}, {settings}; nothing was started"
-    lines = [" ".join(run["overrides"]) for run in runs]
-    return "\n".join([*lines, "", f"{len(runs)} runs; nothing was started"])
+    left = [run for run in result["runs"] if run["status"] != "completed"]
+    lines = [" ".join(map(shlex.quote, run["overrides"])) for run in left]
+    return "\n".join([*lines, "", f"{len(left)} runs; nothing was started"])
 
 
 def _outcome(told: Mapping[str, Any]) -> str:

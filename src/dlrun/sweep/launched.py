@@ -70,6 +70,7 @@ class Launched:
             "retries": rules.retries,
             "config_dir": str(rules.config_dir) if rules.config_dir else None,
             "trusted": list(rules.trusted),
+            "typed": rules.typed,
         }
 
     def stop(self) -> None:

@@ -49,6 +49,7 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             request["retries"],
             config_dir=Path(request["config_dir"]) if request["config_dir"] else None,
             trusted=request["trusted"],
+            typed=request["typed"],
             slot=slot,
         )
         pool = Pool(rules, own, changed)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlrun import backends, feeds
+from dlrun import backends, feeds, init_from, run_dir
 from dlrun.config.compose import compose
+from dlrun.config.schema import Config
 from dlrun.config.sweeps import expand
 from dlrun.errors import DlrunError
+from dlrun.files import read_json
 from dlrun.report.tables import brief
 
 # What a sweep's directory holds beside its runs.
 RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 # The states of a job that has ended.
 ENDED = ("completed", "failed", "interrupted")
+# What ``dlrun train --json`` tells of a run, and what more its ``run.json`` holds is left out.
+RESULT = (
+    *("run_dir", "status", "backend", "model", "loop", "epochs", "best_epoch", "stopped_by"),
+    *("parameters", "train", "validation", "test", "seconds", "examples_per_second"),
+    *("step_seconds", "peak_memory_bytes"),
+)
 
 
 class Key(NamedTuple):
@@ -27,6 +36,13 @@ class Key(NamedTuple):
     precision: str
     compilation_cache: bool
     feed: str
+
+    @classmethod
+    def of(cls, config: Config) -> Key:
+        """What a config asks for."""
+        backend = config.backend
+        device = str(config.device)
+        return cls(backend.name, device, config.precision, backend.compilation_cache, config.feed)
 
 
 @dataclass
@@ -59,7 +75,8 @@ class Job:
     @property
     def label(self) -> str:
         """What tells it from the others."""
-        shown = (f"{key}={brief(value)}" for key, value in self.differs.items())
+        short = shortened(list(self.differs))
+        shown = (f"{short[key]}={brief(value)}" for key, value in self.differs.items())
         return "  ".join(shown) or f"run {self.number}"
 
     @property
@@ -85,6 +102,7 @@ class Job:
 class Plan:
     """A sweep's jobs, and how they are compared."""
 
+    directory: Path
     keys: Sequence[str]
     jobs: list[Job]
     monitor: str
@@ -94,62 +112,111 @@ class Plan:
         """The completed jobs, the best by the monitored metric first, those pruned last."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
-        ranks = {n: sign * value for n, value in values.items() if value is not None}
-        done = [job for job in self.jobs if job.state == "completed" and job.number in ranks]
+        ranks = {n: (v is None, sign * (v or 0)) for n, v in values.items()}
+        done = [job for job in self.jobs if job.state == "completed"]
         return sorted(done, key=lambda job: (job.pruned, ranks[job.number]))
+
+
+def shortened(keys: Sequence[str]) -> dict[str, str]:
+    """For each key its last part, where that is no other's."""
+    lasts = [key.rpartition(".")[2] for key in keys]
+    return {
+        key: last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)
+    }
 
 
 def plan(
     overrides: Sequence[str],
-    directory: Path,
     *,
+    runs_dir: Path | None = None,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> Plan:
     """Compose every run, so that nothing starts where one of them is wrong.
 
+    Args:
+        overrides: In Hydra's grammar, several values included.
+        runs_dir: The sweep goes to ``sweeps/`` in it; None for the runs' own ``runs_dir``.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
+
     Raises:
         DlrunError: With the mistakes of the first run that has some.
     """
     keys, runs = expand(overrides, config_dir=config_dir, trusted=trusted)
-    width = len(str(len(runs) - 1))
+    configs = [checked(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
+    first = configs[0]
+    directory = run_dir.planned(runs_dir or Path(first.runs_dir), "sweeps")
+    latest: str | None = None  # one for all runs, whatever else is trained meanwhile
     jobs = []
-    for number, typed in enumerate(runs):
-        job, config = job_of(
-            number, typed, keys, directory / f"{number:0{width}}", config_dir, trusted
-        )
-        jobs.append(job)
-        if number == 0:
-            monitor, mode = config.task.monitor, config.task.mode
-    return Plan(keys, jobs, monitor, mode)
+    for number, (typed, config) in enumerate(zip(runs, configs, strict=True)):
+        if config.init_from == "latest":
+            latest = latest or str(run_dir.find("latest", Path(config.runs_dir)).path)
+            typed.append(f"init_from={json.dumps(latest)}")
+        path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
+        jobs.append(Job(number, typed, differs, Key.of(config), path, config.epochs))
+    return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
 
 
 def job_of(
-    number: int,
-    typed: Sequence[str],
-    keys: Sequence[str],
-    path: Path,
-    config_dir: Path | None,
-    trusted: Sequence[str],
-) -> tuple[Job, Any]:
+    number: int, typed: Sequence[str], keys: Sequence[str], path: Path, **where: Any
+) -> tuple[Job, Config]:
     """One run's job and config.
 
+    Args:
+        number: The job's.
+        typed: Its overrides.
+        keys: Those that differ from run to run.
+        path: Its directory.
+        **where: As for :func:`checked`.
+
     Raises:
-        DlrunError: If its config is wrong, or its backend is not there.
+        DlrunError: As :func:`checked`.
     """
-    config = compose(typed, config_dir=config_dir, trusted=trusted)
+    config = checked(typed, **where)
+    job = Job(number, list(typed), _differs(typed, keys), Key.of(config), path, config.epochs)
+    return job, config
+
+
+def checked(
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    recorded: bool = False,
+) -> Config:
+    """One run's config.
+
+    Args:
+        overrides: Its own.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.train.train`.
+        recorded: As for :func:`dlrun.config.compose.compose`.
+
+    Raises:
+        DlrunError: If it is wrong, or its backend is not there, or the run that it begins from.
+    """
+    config = compose(overrides, config_dir=config_dir, trusted=trusted, recorded=recorded)
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=True, compile=compile)
     feeds.require(config.feed)
-    key = Key(
-        config.backend.name,
-        str(config.device),
-        config.precision,
-        config.backend.compilation_cache,
-        config.feed,
-    )
-    job = Job(number, list(typed), _differs(typed, keys), key, path, config.epochs)
-    return job, config
+    if config.init_from is not None:
+        init_from.found(config)
+    return config
+
+
+def completed(path: Path) -> dict[str, Any] | None:
+    """The result of a run that is there already, if it has completed."""
+    try:
+        told = read_json(path / run_dir.RECORD)
+    except (OSError, ValueError):
+        return None
+    done = isinstance(told, dict) and told.get("status") == "completed"
+    return {key: told[key] for key in RESULT if key in told} if done else None
+
+
+def _folder(number: int, runs: int) -> str:
+    return f"{number:0{len(str(runs - 1))}}"
 
 
 def _differs(typed: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
@@ -176,7 +243,8 @@ def recorded(record: Mapping[str, Any], directory: Path) -> Plan:
             )
             for run in record["runs"]
         ]
-        return Plan(list(record["keys"]), jobs, str(record["monitor"]), str(record["mode"]))
+        keys = [str(key) for key in record["keys"]]
+        return Plan(directory, keys, jobs, str(record["monitor"]), str(record["mode"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DlrunError(f"{directory} holds no record of a sweep: {error!r}") from error
 

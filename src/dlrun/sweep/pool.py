@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import operator
-import os
 import selectors
 import shutil
 import time
@@ -15,11 +14,13 @@ from typing import Any
 
 from dlrun import checkpoint, run_dir
 from dlrun.files import read_json, write_text
-from dlrun.sweep.plan import ENDED, Job
+from dlrun.sweep.plan import Job, completed
 from dlrun.sweep.workers import Worker
 
 TICK_SECONDS = 0.2  # how soon a timeout, or a signal, is seen
 GRACE_SECONDS = 30.0  # for the batch at hand
+LATE_SECONDS = 5.0  # for that of a run that has overrun its time
+START_SECONDS = 10.0  # more than a framework takes: what lasts longer is worth another start
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Rules:
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
         slot: The first of the slots that are this pool's; those before it are another's.
+        typed: Whether the user has typed the overrides, rather than a record held them.
     """
 
     slots: int
@@ -45,6 +47,7 @@ class Rules:
     config_dir: Path | None = None
     trusted: Sequence[str] = ()
     slot: int = 0
+    typed: bool = True
 
 
 class Pool:
@@ -155,7 +158,10 @@ class Pool:
             left += operator.length_hint(self._more)  # most will be of this key too
             known = [w for w in mates if w.runs]
             if not known:  # none has shown how long a run takes
-                return job if left >= len(mates) + 1 and left > 3 else None
+                long = all(time.monotonic() - w.began > START_SECONDS for w in mates)
+                if long or left > max(3, len(mates)):
+                    return job
+                continue
             seconds = sum(w.run_seconds for w in known) / sum(w.runs for w in known)
             if left * seconds / len(mates) > max(w.start_seconds for w in known):
                 return job
@@ -175,6 +181,7 @@ class Pool:
                 "resumes": resumes,
                 "config_dir": str(self._rules.config_dir) if self._rules.config_dir else None,
                 "trusted": list(self._rules.trusted),
+                "typed": self._rules.typed,
                 "asks": self._pruned is not None,
             },
         )
@@ -187,9 +194,13 @@ class Pool:
             if late and worker.job is not None:
                 self._overrun.add(worker.job.number)
             if self._stopping or late:
-                worker.stop(GRACE_SECONDS)
+                worker.stop(LATE_SECONDS if late else GRACE_SECONDS)
+            if worker.gone():
+                self._hear(worker)
 
     def _hear(self, worker: Worker) -> None:
+        if worker not in self._workers:
+            return
         answers, ended = worker.read()
         for answer in answers:
             job, event = worker.job, answer["event"]
@@ -203,7 +214,8 @@ class Pool:
             else:
                 worker.free(answer.get("result"))
                 self._finish(job, event, answer)
-                ended = ended or answer.get("memory_bytes", 0) > self._rules.memory_bytes
+                ended |= event == "interrupted"  # then it ends
+                ended |= answer.get("memory_bytes", 0) > self._rules.memory_bytes
         if ended:
             self._end(worker)
 
@@ -211,9 +223,12 @@ class Pool:
         job.state, job.error = event, answer.get("error")
         job.result = answer.get("result") or {}
         if job.number in self._overrun and event != "completed":
-            self._overrun.discard(job.number)
             limit = self._rules.timeout_seconds
             job.state, job.error = "failed", f"took longer than --timeout {limit:g} s"
+        elif event == "interrupted" and not self._stopping:
+            job.state, job.error = "failed", "its process was sent SIGTERM, and not by the sweep"
+        self._overrun.discard(job.number)
+        if job.state != "completed":
             note(job)
         if job.state == "failed" and not self._stopping:
             if job.attempts <= self._rules.retries:
@@ -221,32 +236,35 @@ class Pool:
                 self._pending.append(job)
             elif self._rules.fail_fast:
                 self.stop()
-        if job.state in ENDED or job.state == "pending":
-            self._changed(job)
+        self._changed(job)
 
     def _end(self, worker: Worker) -> None:
         """Let a worker go, and tell of the job that it had."""
         self._workers.remove(worker)
         self._selector.unregister(worker)
         how = worker.close()
-        if (job := worker.job) is not None:
-            if self._stopping and job.number not in self._overrun:
-                self._finish(job, "interrupted", {"error": how})
-            else:
-                self._finish(job, "failed", {"error": how})
-            note(job)
+        if (job := worker.job) is None:
+            return
+        worker.job = None
+        if done := completed(job.path):  # and it had no time left to tell so
+            self._finish(job, "completed", {"result": done})
+        else:
+            event = "interrupted" if self._stopping else "failed"
+            self._finish(job, event, {"error": how})
 
 
 def note(job: Job) -> None:
-    """Write how a job ended into its ``run.json``, which its own process could not do."""
+    """Let a job's ``run.json`` tell how it ended, where its own process could not."""
     path = job.path / run_dir.RECORD
     try:
         told = read_json(path)
     except (OSError, ValueError):
         told = {"overrides": job.overrides}
+    if told.get("status") == job.state and (told.get("error") or not job.error):
+        return
+    ended = {"status": job.state} | ({"error": job.error} if job.error else {})
     job.path.mkdir(parents=True, exist_ok=True)
-    status = {"status": "interrupted" if job.state == "interrupted" else "failed"}
-    write_text(path, json.dumps({**told, **status, "error": job.error}, indent=2) + os.linesep)
+    write_text(path, json.dumps({**told, **ended}, indent=2) + "\n")
 
 
 def _can_resume(path: Path) -> bool:

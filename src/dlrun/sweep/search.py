@@ -73,6 +73,7 @@ class Search:
         jobs: Those that it has already.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.train.train`.
+        recorded: Whether a record holds the overrides, rather than the user having typed them.
 
     Raises:
         DlrunError: If Optuna is not installed, or something typed is wrong; nothing is started.
@@ -87,17 +88,23 @@ class Search:
         *,
         config_dir: Path | None = None,
         trusted: Sequence[str] = (),
+        recorded: bool = False,
     ) -> None:
         _require()
         from dlrun.sweep.samplers import size
         from dlrun.sweep.study import Study
 
         self._directory = directory
-        self._where = (config_dir, trusted)
-        self._fixed, self._space = search_space(overrides, config_dir=config_dir, trusted=trusted)
+        self._where: dict[str, Any] = {
+            "config_dir": config_dir,
+            "trusted": trusted,
+            "recorded": recorded,
+        }
+        self._fixed, self._space = search_space(overrides, **self._where)
         self._names = {key.lstrip("+"): key for key in self._space}
         self.tried, config = self._try()
-        self.plan = Plan(list(self._names), list(jobs), config.task.monitor, config.task.mode)
+        names, task = list(self._names), config.task
+        self.plan = Plan(directory, names, list(jobs), task.monitor, task.mode)
         named = {name: self._space[key] for name, key in self._names.items()}
         most = size(settings.sampler, named)
         if most is not None and most < settings.trials:
@@ -191,7 +198,7 @@ class Search:
             for value in within.tried[1:]
         ]
         composed = [
-            job_of(0, self._lines(values), (), self._directory, *self._where)
+            job_of(0, self._lines(values), (), self._directory, **self._where)
             for values in (first, *others)
         ]
         return [job for job, _ in composed], composed[0][1]
@@ -199,7 +206,7 @@ class Search:
     def _job(self, number: int, path: Path, values: Mapping[str, Any]) -> Job:
         typed = self._lines({self._names[name]: _typed(v) for name, v in values.items()})
         try:
-            return job_of(number, typed, self.plan.keys, path, *self._where)[0]
+            return job_of(number, typed, self.plan.keys, path, **self._where)[0]
         except DlrunError as error:  # values that each go, and do not go together
             differs = {name: _typed(value) for name, value in values.items()}
             job = Job(number, typed, differs, self.tried[0].key, path, 0, "failed")

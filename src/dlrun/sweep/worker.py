@@ -1,13 +1,12 @@
 """The process that runs jobs: it starts its framework once and stays for the next job.
 
-It reads a job from each line of stdin and answers with lines on stdout, all of them JSON. When
-stdin ends, because the sweep did or was killed, it ends its run at the end of the batch, and then
-itself.
+``python -m dlrun.sweep.worker CORES`` reads a job from each line of stdin and answers with lines on
+stdout, all of them JSON. When stdin ends, because the sweep did or was killed, it ends its run at
+the end of the batch, and then itself.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from dlrun import process
+from dlrun import backends, process
 from dlrun.errors import DlrunError, Interrupted, first_line
 
 GRACE_SECONDS = 20.0  # for the batch at hand, when the sweep is gone
@@ -42,12 +41,18 @@ class _Line:
         """Answer with one line."""
         print(json.dumps({"event": event, **fields}), file=self._answers, flush=True)
 
-    def take(self) -> dict[str, Any] | None:
-        """The next line; None at the end."""
+    def job(self) -> dict[str, Any] | None:
+        """The next job; None at the end."""
         self._busy = False
         taken = self._asked.get()
         self._busy = True
         return taken
+
+    def stops(self) -> bool:
+        """What the sweep has decided of the run."""
+        if (answer := self._asked.get()) is None:
+            raise Interrupted(signal.SIGTERM)
+        return bool(answer["stop"])
 
     def _listen(self) -> None:
         for line in sys.stdin:
@@ -61,10 +66,13 @@ class _Line:
 
 def main() -> None:
     """Run one job after the other."""
+    if hasattr(os, "sched_setaffinity"):
+        # Every library counts the cores that it may use, and takes as many threads.
+        os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
     log.setLevel(logging.INFO)
     log.propagate = False
     line = _Line()
-    while (job := line.take()) is not None:
+    while (job := line.job()) is not None:
         process.begin()
         answer: dict[str, Any]
         try:
@@ -77,7 +85,8 @@ def main() -> None:
         except BaseException as error:  # a job may call sys.exit: it fails, and the next one runs
             event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
             traceback.print_exc()
-        gc.collect()
+        if "keras" in sys.modules:
+            backends.forget()
         line.tell(event, memory_bytes=process.memory_bytes(), **answer)
 
 
@@ -86,30 +95,28 @@ def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
 
     def watch(logs: dict[str, Any]) -> bool:
         line.tell("epoch", **logs)
-        if not job["asks"]:
-            return False
-        answer = line.take()
-        return answer is None or bool(answer["stop"])
+        return bool(job["asks"]) and line.stops()
 
     if job["resumes"]:
         from dlrun.resume import resume
 
+        sys.argv[1:] = ["resume", job["path"]]  # for the record, which tells the command
         return resume(
             job["path"],
             [],
             runs_dir=Path(job["path"]).parent,
             config_dir=config_dir,
             trusted=job["trusted"],
-            quiet=True,
+            typed=job["overrides"] if job["typed"] else (),
             watch=watch,
         )
     from dlrun.train import train
 
+    sys.argv[1:] = ["train", *job["overrides"]]
     return train(
         job["overrides"],
         config_dir=config_dir,
         trusted=job["trusted"],
-        quiet=True,
         path=Path(job["path"]),
         watch=watch,
     )

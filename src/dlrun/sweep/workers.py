@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 from dlrun.sweep.plan import Job, Key
 
+CLOSE_SECONDS = 5.0  # for a worker to end by itself
 # How many threads a library takes, where the system can't give a process some of the cores.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
 
@@ -42,17 +44,15 @@ class Worker:
         cores = _cores(slot, slots)
         with errors.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dlrun.sweep.worker"],
+                # -P: a file of the user's called queue.py must not hide Python's.
+                [sys.executable, "-P", "-m", "dlrun.sweep.worker", ",".join(map(str, cores))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env={**os.environ, **_environment(key, slot, len(cores))},
+                env={**os.environ, **_environment(key, slot, slots, len(cores))},
                 # Ctrl-C is for the sweep, which tells its workers.
                 start_new_session=True,
             )
-        if hasattr(os, "sched_setaffinity"):
-            # Every library counts the cores that it may use, and takes as many threads.
-            os.sched_setaffinity(self._process.pid, cores)
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
@@ -85,7 +85,7 @@ class Worker:
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
         """What it has answered by now, and whether that was the last."""
-        ended = False
+        ended = self.gone()  # a process that it has started may keep its pipes open
         while True:
             try:
                 read = os.read(self.fileno(), 65536)
@@ -96,7 +96,14 @@ class Worker:
                 break
             self._text += read
         *lines, self._text = self._text.split(b"\n")
-        return [json.loads(line) for line in lines], ended
+        return [answer for line in lines if (answer := _answer(line))], ended
+
+    def gone(self) -> bool:
+        """Whether it has ended."""
+        if not hasattr(os, "waitid"):
+            return self._process.poll() is not None
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT  # its number stays its own until close()
+        return os.waitid(os.P_PID, self._process.pid, how) is not None
 
     def stop(self, grace_seconds: float) -> None:
         """Ask it to end its run at the end of the batch; after that time, end it."""
@@ -104,7 +111,12 @@ class Worker:
             self._process.send_signal(signal.SIGTERM)
             self._signalled = time.monotonic()
         elif time.monotonic() - self._signalled > grace_seconds:
-            self._process.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        """End it, and what it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> str:
         """Wait for it to end; how it ended, in words."""
@@ -112,17 +124,26 @@ class Worker:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+        until = time.monotonic() + CLOSE_SECONDS
+        while not self.gone() and time.monotonic() < until:
+            time.sleep(0.01)
+        self._kill()  # before the number of its process is anybody else's
+        code = self._process.wait()
         if code < 0:
             name = signal.Signals(-code).name
             return f"its process was killed by {name}" + (
                 ", perhaps for want of memory" if code == -signal.SIGKILL else ""
             )
         return f"its process ended with exit code {code}"
+
+
+def _answer(line: bytes) -> dict[str, Any] | None:
+    # Before it has taken its stdout away from them, others may write there as well.
+    with suppress(ValueError):
+        answer = json.loads(line)
+        if isinstance(answer, dict) and "event" in answer:
+            return answer
+    return None
 
 
 def _cores(slot: int, slots: int) -> Sequence[int]:
@@ -135,16 +156,21 @@ def _cores(slot: int, slots: int) -> Sequence[int]:
     return cores[first : first + share]
 
 
-def _environment(key: Key, slot: int, threads: int) -> dict[str, str]:
+def _environment(key: Key, slot: int, slots: int, threads: int) -> dict[str, str]:
     variables = {} if hasattr(os, "sched_setaffinity") else dict.fromkeys(THREADS, str(threads))
-    if key.device.startswith(("gpu", "auto")) and (gpus := visible_gpus()):
+    if key.device in ("gpu", "auto") and (gpus := visible_gpus()):  # gpu:1 is counted among all
         variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+        if (sharing := -(-slots // len(gpus))) > 1:  # else the first takes nearly all
+            shares = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.2f}"}
+            shares["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+            variables |= {name: v for name, v in shares.items() if name not in os.environ}
     return variables
 
 
 def visible_gpus() -> list[str]:
     """The GPUs of NVIDIA that a process would see, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in told.split(",") if name.strip()]
+        names = [name.strip() for name in told.split(",")]
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
     found = Path("/proc/driver/nvidia/gpus")
     return [str(index) for index, _ in enumerate(found.iterdir())] if found.is_dir() else []
