@@ -119,7 +119,7 @@ def test_the_newest_run_is_the_same_for_all_that_begin_from_it(here):
 
 def test_a_record_is_read_back_and_anything_else_is_refused(here):
     run = {"number": 0, "overrides": ["seed=1"], "differs": {"seed": "1"}, "epochs_planned": 3}
-    run["key"] = ["jax", "auto", "float32", True, "auto"]
+    run |= {"key": ["jax", "auto", "float32", True, "auto"], "run_dir": "elsewhere/0"}
     record = {"keys": ["seed"], "monitor": "val_loss", "mode": "min", "runs": [run]}
     planned = recorded(json.loads(json.dumps(record)), here)
     assert (planned.jobs[0].path, planned.jobs[0].epochs) == (here / "0", 3)

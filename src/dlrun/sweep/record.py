@@ -38,7 +38,6 @@ class Sweep:
         self.search = search
         self.kept = kept
         self._new = new
-        self._opened = False
 
     @property
     def directory(self) -> Path:
@@ -60,8 +59,8 @@ class Sweep:
         ended = ("completed", "failed") if self.search else ("completed",)
         return [job for job in self.plan.jobs if job.state not in ended]
 
-    def told(self) -> dict[str, Any]:
-        """What ``dlrun sweep --json`` prints."""
+    def told(self, *, ended: bool = False) -> dict[str, Any]:
+        """What ``dlrun sweep --json`` prints; at its end, of its whole study too."""
         jobs, monitor = self.plan.jobs, self.plan.monitor
         done = [job for job in jobs if job.state == "completed"]
         ranked = self.plan.ranked()
@@ -76,7 +75,7 @@ class Sweep:
             "runs": [job.told() for job in jobs],
             "ranking": [{**job.told(), "value": job.value(monitor)} for job in ranked],
             "best": best.told() if best else None,
-            **({"search": self.search.told(opened=self._opened)} if self.search else {}),
+            **({"search": self.search.told(opened=ended)} if self.search else {}),
         }
 
     def write(self) -> None:
@@ -112,7 +111,6 @@ class Sweep:
                 if not self._new:
                     _wait(self.plan)
                     _settle(self.plan)
-                self._opened = True
                 self.write()
                 log.info("sweep  %s, %d runs", self.directory, self.runs)
                 yield

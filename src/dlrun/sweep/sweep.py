@@ -106,11 +106,11 @@ def sweep(
     with swept.locked(), Board(swept.runs, swept.plan.monitor, shown=not quiet) as board:
         stopped = _run(swept, board, rules, launcher, launcher_options)
         swept.write()
-        write_text(swept.directory / LEADERBOARD, leaderboard_csv(swept.told()))
+        write_text(swept.directory / LEADERBOARD, leaderboard_csv(swept.told(ended=True)))
     if stopped:
         log.warning("interrupted; go on with  dlrun sweep --resume %s", swept.directory)
         raise Interrupted(stopped[0])
-    return swept.told()
+    return swept.told(ended=True)
 
 
 def _run(
