@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
 
 
-# The data set read last, for the next run of a process that stays.
-_LAST: dict[str, Any] = {}
+# The data set read last, in a process whose runs take it from each other.
+_KEPT: dict[str, Any] = {}
+
+
+def keep_data() -> None:
+    """Read a data set once for as many runs as follow one another with it."""
+    _KEPT[""] = None
 
 
 class Started(NamedTuple):
@@ -65,8 +70,9 @@ def _read(config: Config) -> Any:
 
     arguments = {key: value for key, value in config.data.items() if key != "feed"}
     same = repr((arguments, Path.cwd()))
-    if same not in _LAST:
-        _LAST.clear()
-        _LAST[same] = instantiate("data", arguments)
-    check(_LAST[same], config)
-    return _LAST[same]
+    data = _KEPT.get(same) or instantiate("data", arguments)
+    check(data, config)
+    if _KEPT:
+        _KEPT.clear()
+        _KEPT[same] = data
+    return data

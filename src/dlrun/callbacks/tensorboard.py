@@ -58,8 +58,13 @@ class TensorBoard(keras.callbacks.Callback):
 
     def _writer(self, split: str) -> SummaryWriter:
         if split not in self._writers:
-            place, begun = f"{self.log_dir}/{split}", self._epochs or None
-            self._writers[split] = _summary_writer()(place, purge_step=begun)
+            begun = self._epochs
+            # A file is named by its second: one of a resumed run must not take another's name.
+            self._writers[split] = _summary_writer()(
+                f"{self.log_dir}/{split}",
+                purge_step=begun or None,
+                filename_suffix=f".from-{begun}" if begun else "",
+            )
         return self._writers[split]
 
 

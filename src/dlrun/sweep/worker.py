@@ -21,6 +21,7 @@ from typing import Any
 
 from dlrun import backends, process
 from dlrun.errors import DlrunError, Interrupted, first_line
+from dlrun.start import keep_data
 
 GRACE_SECONDS = 20.0  # for the batch at hand, when the sweep is gone
 
@@ -72,6 +73,7 @@ def main() -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     line = _Line()
+    keep_data()
     while (job := line.job()) is not None:
         process.begin()
         answer: dict[str, Any]
