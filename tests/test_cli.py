@@ -241,10 +241,26 @@ BAD = [
     ("epochs", "epochs: is not an override: expected key=value", None),
     ("=3", "=3: ", None),
     ("", "is not an override", None),
-    ("epochs=1,2", "has several values, and one run takes one", "choose one"),
-    ("model=mnist_mlp,other", "has several values, and one run takes one", "choose one"),
-    ("epochs=range(1,3)", "has several values, and one run takes one", "choose one"),
-    ("epochs=choice(1,2)", "has several values, and one run takes one", "choose one"),
+    (
+        "epochs=1,2",
+        "has several values, and one run takes one",
+        "'dlrun sweep' trains one run for each",
+    ),
+    (
+        "model=mnist_mlp,other",
+        "has several values, and one run takes one",
+        "'dlrun sweep' trains one run for each",
+    ),
+    (
+        "epochs=range(1,3)",
+        "has several values, and one run takes one",
+        "'dlrun sweep' trains one run for each",
+    ),
+    (
+        "epochs=choice(1,2)",
+        "has several values, and one run takes one",
+        "'dlrun sweep' trains one run for each",
+    ),
     # left open
     ("epochs=???", "epochs: needs a value: epochs=...", None),
     ("name=${foo}", "name=${foo}: Interpolation key 'foo' not found", None),
