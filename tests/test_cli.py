@@ -244,22 +244,22 @@ BAD = [
     (
         "epochs=1,2",
         "has several values, and one run takes one",
-        "'dlrun sweep' trains one run for each",
+        "'dlrun sweep' trains",
     ),
     (
         "model=mnist_mlp,other",
         "has several values, and one run takes one",
-        "'dlrun sweep' trains one run for each",
+        "'dlrun sweep' trains",
     ),
     (
         "epochs=range(1,3)",
         "has several values, and one run takes one",
-        "'dlrun sweep' trains one run for each",
+        "'dlrun sweep' trains",
     ),
     (
         "epochs=choice(1,2)",
         "has several values, and one run takes one",
-        "'dlrun sweep' trains one run for each",
+        "'dlrun sweep' trains",
     ),
     # left open
     ("epochs=???", "epochs: needs a value: epochs=...", None),
