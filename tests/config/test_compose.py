@@ -14,6 +14,7 @@ from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.options import GROUPS, SEVERAL, shipped_configs
 from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
+from dlrun.config.sweeps import expand
 from dlrun.errors import DlrunError
 from dlrun.trained import CHANGEABLE
 
@@ -67,6 +68,9 @@ def test_every_yaml_opens_with_a_description_and_a_command_that_works(file: str)
     verb, *words = re.fullmatch(r"#   dlrun (\w+) (.*)", head[1]).expand(r"\1 \2").split()
     if verb == "train":
         compose(words)
+    elif verb == "sweep":
+        _, runs = expand(words)
+        assert [compose(run) for run in runs][1:]
     else:
         assert (verb, words[0]) == ("evaluate", "latest")
         recompose(asdict(compose([])), words[1:], changeable=CHANGEABLE)
