@@ -160,7 +160,7 @@ def _answer(cwd, verb, arguments):
 def _serve():
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
-    os.chdir(tempfile.gettempdir())
+    os.chdir(tempfile.mkdtemp())  # of no module: the checkout may lie in the usual place
     logging.getLogger("dlrun").setLevel(logging.INFO)  # as the command does
     for line in sys.stdin:
         print(json.dumps(_answer(*json.loads(line))), file=answers, flush=True)
