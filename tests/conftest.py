@@ -96,6 +96,8 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("NO_COLOR", "1")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same devices on every machine
         patch.setenv("TERM", "xterm-256color")
+        # Two torch processes of two threads each on two cores are four times slower.
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

@@ -1,7 +1,6 @@
 """Runs that were stopped, killed or ended go on, and come to what they would have come to."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -120,7 +119,6 @@ def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
     done = subprocess.run(
         [COMMAND, *arguments, "--quiet"],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

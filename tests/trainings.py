@@ -36,8 +36,6 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             [sys.executable, __file__, backend],
-            # Two torch processes of two threads each on two cores are four times slower.
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -68,6 +66,10 @@ class Worker:
         """``dlrun evaluate``: the result."""
         overrides = (f"backend={self.backend}", *overrides)
         return self._ask(cwd, "evaluate", [str(run), list(overrides), options])
+
+    def predict(self, cwd: Path, run: Path, output: Path) -> dict:
+        """``dlrun predict``: the result."""
+        return self._ask(cwd, "predict", [str(run), [f"backend={self.backend}"], str(cwd / output)])
 
     def run(self, cwd: Path, script: str) -> dict:
         """What a script has put into the mapping ``found``, once the backend is started."""
@@ -127,6 +129,12 @@ def _evaluate(run, overrides, options):
     return evaluate(run, overrides, **options)[0]
 
 
+def _predict(run, overrides, output):
+    from dlrun.predict import predict
+
+    return predict(run, overrides, output=Path(output))
+
+
 def _run(backend, script):
     from dlrun import backends
 
@@ -148,8 +156,7 @@ def _answer(cwd, verb, arguments):
                 del sys.modules[name]
         os.chdir(cwd)
     try:
-        verbs = {"train": _train, "resume": _resume, "evaluate": _evaluate, "run": _run}
-        return "done", verbs[verb](*arguments)
+        return "done", globals()[f"_{verb}"](*arguments)
     except DlrunError as error:
         fields = {name: getattr(error, name) for name in ("message", "hint", "exit_code")}
         return "refused", fields

@@ -84,9 +84,7 @@ def test_a_run_that_meets_full_disks_goes_on_each_time_and_ends_as_one_that_did_
         touch $run/.metrics.csv.partial-77 $run/checkpoints/.epoch-0004.partial-77
         {resume} ~callbacks.harm; echo done $?; ls -A $run; cp -r small/*/* kept
     """
-    done = dlrun(
-        command=["unshare", "-rm", "bash", "-c", script, COMMAND], env={"OMP_NUM_THREADS": "1"}
-    )
+    done = dlrun(command=["unshare", "-rm", "bash", "-c", script, COMMAND])
     codes = [line for line in done.stdout.splitlines() if line[-2:] in (" 0", " 1")]
     assert codes == ["checkpoint 1", "table 1", "read-only 1", "locked 1", "done 0"], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

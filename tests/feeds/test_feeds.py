@@ -1,17 +1,15 @@
 """What ``fit()`` reads from: every kind of source, on every backend, with the same curves."""
 
-import csv
 import json
 import sys
 
 import pytest
 
-from conftest import Dlrun
 from dlrun import feeds
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
+from trainings import BACKENDS, worker
 
-BACKENDS = ("jax", "tensorflow", "torch")
 PACKAGES = {feed: package for feed, package in feeds.PACKAGES.items() if package}
 
 # Dropout tells whether a feed draws from the run's generators; 300 samples leave a smaller batch.
@@ -72,17 +70,13 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory):
     """From a backend and a feed to what its run logged, run when a test first asks for it."""
-    dlrun = Dlrun(tmp_path_factory.mktemp("feeds"))
+    place = tmp_path_factory.mktemp("feeds")
     seen = {}
 
     def curve(backend, feed):
         if (backend, feed) not in seen:
-            choice = (f"backend={backend}", f"data.feed={feed}")
-            done = dlrun("train", *choice, *SETTINGS, "--json", "--quiet")
-            assert (done.returncode, done.stderr) == (0, "")
-            result = json.loads(done.stdout)
-            with (dlrun.path(result) / "metrics.csv").open(encoding="utf-8") as rows:
-                logged = [[float(row[c]) for c in COLUMNS] for row in csv.DictReader(rows)]
+            result = worker(backend).train(place, f"data.feed={feed}", *SETTINGS)
+            logged = [[row[c] for c in COLUMNS] for row in result["rows"]]
             seen[backend, feed] = [*logged, list(result["test"].values())]
         return seen[backend, feed]
 
@@ -109,18 +103,20 @@ def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
 
 
 @pytest.mark.parametrize("feed", PACKAGES)
-def test_several_inputs_and_outputs_are_fed(dlrun, feed):
+def test_several_inputs_and_outputs_are_fed(tmp_path, feed):
     settings = ("model=ticket_classifier", "data.vocabulary_size=100", "epochs=1")
     losses = [
-        dlrun.json("train", *settings, f"data.feed={name}")["train"] for name in (feeds.AUTO, feed)
+        worker("jax").train(tmp_path, *settings, f"data.feed={name}")["train"]
+        for name in (feeds.AUTO, feed)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_own_train_step_is_fed(dlrun):
+def test_own_train_step_is_fed(tmp_path):
     settings = ("loop=train_step", "smoke=true")
     losses = [
-        dlrun.json("train", *settings, f"data.feed={name}")["train"] for name in ("auto", "pandas")
+        worker("jax").train(tmp_path, *settings, f"data.feed={name}")["train"]
+        for name in ("auto", "pandas")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -251,7 +247,7 @@ def test_broken_package_is_told_before_a_run_begins(dlrun, feed, package, told):
 def test_evaluation_is_fed_by_any_source_too(trained, dlrun):
     run = trained.run("jax")
     losses = [
-        dlrun.json("evaluate", run, "backend=numpy", "data.limit=300", f"data.feed={feed}")
+        worker("numpy").evaluate(dlrun.cwd, run, "data.limit=300", f"data.feed={feed}")
         for feed in (feeds.AUTO, *PACKAGES)
     ]
     assert len({evaluated["metrics"]["loss"] for evaluated in losses}) == 1

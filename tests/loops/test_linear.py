@@ -1,8 +1,8 @@
 """The linear classifier: the same figures by Keras' loops and in each framework's own terms."""
 
-import csv
-
 import pytest
+
+from trainings import worker
 
 NATIVE = (
     ("jax", "linear_value_and_grad"),
@@ -12,16 +12,15 @@ NATIVE = (
 )
 
 
-def curve(dlrun, *overrides):
-    result = dlrun.json("train", "experiment=linear_classifier", *overrides)
-    with (dlrun.path(result) / "metrics.csv").open(encoding="utf-8") as file:
-        return result, [float(row["loss"]) for row in csv.DictReader(file)]
+def curve(cwd, backend, *overrides):
+    result = worker(backend).train(cwd, "experiment=linear_classifier", *overrides)
+    return result, [row["loss"] for row in result["rows"]]
 
 
 @pytest.mark.parametrize(("backend", "loop"), NATIVE)
-def test_the_native_loop_and_keras_take_the_same_steps(dlrun, backend, loop):
-    result, native = curve(dlrun, f"backend={backend}", f"loop={loop}")
-    _, keras = curve(dlrun, f"backend={backend}", "loop=fit")
+def test_the_native_loop_and_keras_take_the_same_steps(tmp_path, backend, loop):
+    result, native = curve(tmp_path, backend, f"loop={loop}")
+    _, keras = curve(tmp_path, backend, "loop=fit")
     assert native == pytest.approx(keras, rel=1e-5)
     # The book prints 0.0289 and 0.0280 after 40 steps.
     assert native[0] > 1
@@ -29,9 +28,9 @@ def test_the_native_loop_and_keras_take_the_same_steps(dlrun, backend, loop):
     assert result["test"]["accuracy"] > 0.99
 
 
-def test_the_plot_is_drawn(dlrun):
-    result, _ = curve(dlrun, "backend=jax", "epochs=2")
-    drawn = dlrun.path(result) / "plots" / "decision_line.png"
+def test_the_plot_is_drawn(tmp_path):
+    result, _ = curve(tmp_path, "jax", "epochs=2")
+    drawn = result["path"] / "plots" / "decision_line.png"
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-BACKENDS = ("jax", "tensorflow", "torch")
+from trainings import BACKENDS, worker
+
 # The number of parameters that the books print, or that their layers add up to.
 PARAMETERS = {
     "mnist_mlp": 407_050,
@@ -16,18 +17,18 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("model", PARAMETERS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_each_model_trains_on_each_backend_and_is_read_back(dlrun, backend, model):
-    result = dlrun.json("train", f"backend={backend}", f"model={model}", "smoke=true")
+def test_each_model_trains_on_each_backend_and_is_read_back(tmp_path, backend, model):
+    result = worker(backend).train(tmp_path, f"model={model}", "smoke=true")
     assert result["parameters"] == PARAMETERS[model]
-    evaluated = dlrun.json("evaluate", "latest", f"backend={backend}")
+    evaluated = worker(backend).evaluate(tmp_path, result["path"])
     assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
 
 
 @pytest.mark.parametrize("model", ["mnist_convnet", "mnist_subclassed"])
-def test_convolutions_agree_on_every_backend(dlrun, model):
-    dlrun.json("train", "backend=jax", f"model={model}", "smoke=true")
+def test_convolutions_agree_on_every_backend(tmp_path, model):
+    run = worker("jax").train(tmp_path, f"model={model}", "smoke=true")["path"]
     losses = [
-        dlrun.json("evaluate", "latest", f"backend={backend}", "data.limit=64")["metrics"]["loss"]
+        worker(backend).evaluate(tmp_path, run, "data.limit=64")["metrics"]["loss"]
         for backend in (*BACKENDS, "numpy")
     ]
     assert max(losses) - min(losses) < 1e-5

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dlrun.data.tickets import tickets
+from trainings import BACKENDS, worker
 
-BACKENDS = ("jax", "tensorflow", "torch")
 PARAMETERS = {
     "ticket_classifier": 1_286_789,
     "ticket_classifier_subclassed": 1_286_789,
@@ -30,12 +30,13 @@ def predictions(dlrun, run, *arguments):
 @pytest.mark.parametrize("model", PARAMETERS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_each_model_trains_on_each_backend_and_is_read_back(dlrun, backend, model):
-    result = dlrun.json("train", f"backend={backend}", f"model={model}", "epochs=2")
+    result = worker(backend).train(dlrun.cwd, f"model={model}", "epochs=2")
     assert result["parameters"] == PARAMETERS[model]
     assert result["test"]["department_accuracy"] > 0.85
-    record = dlrun.record(dlrun.path(result))
+    record = dlrun.record(result["path"])
     assert record["input_shape"] == {"title": [10_000], "text_body": [10_000], "tags": [100]}
-    arrays = predictions(dlrun, "latest", f"backend={backend}")
+    worker(backend).predict(dlrun.cwd, result["path"], "predictions.npz")
+    arrays = np.load(dlrun.cwd / "predictions.npz")
     test = tickets(difficulty=True).test.labels
     right = arrays["department_label"] == test["department"]
     assert right.mean() == pytest.approx(result["test"]["department_accuracy"], abs=1e-6)
@@ -59,7 +60,7 @@ def run(tmp_path_factory):
 def test_every_backend_logs_the_same_for_each_output(run, dlrun, backend):
     path, result = run
     for batch_size in (100, 320):
-        evaluated = dlrun.json("evaluate", path, f"backend={backend}", f"batch_size={batch_size}")
+        evaluated = worker(backend).evaluate(dlrun.cwd, path, f"batch_size={batch_size}")
         assert list(evaluated["metrics"]) == METRICS
         assert evaluated["metrics"] == pytest.approx(result["test"], abs=1e-5)
 
@@ -77,7 +78,7 @@ def test_what_each_epoch_logs_is_the_sum_of_its_outputs(run):
 
 def test_lists_in_order_and_names_are_the_same_run(dlrun):
     by_name, by_list = (
-        dlrun.json("train", "model=ticket_classifier", f"task={task}", *SMALL)
+        worker("jax").train(dlrun.cwd, "model=ticket_classifier", f"task={task}", *SMALL)
         for task in ("tickets", "tickets_by_list")
     )
     for split in ("train", "validation", "test"):
@@ -87,7 +88,7 @@ def test_lists_in_order_and_names_are_the_same_run(dlrun):
 
 def test_the_subclassed_model_is_the_functional_one(dlrun):
     functional, subclassed = (
-        dlrun.json("train", f"model={model}", *SMALL)
+        worker("jax").train(dlrun.cwd, f"model={model}", *SMALL)
         for model in ("ticket_classifier", "ticket_classifier_subclassed")
     )
     assert subclassed["test"] == pytest.approx(functional["test"], abs=1e-6)
