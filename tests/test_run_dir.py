@@ -95,6 +95,17 @@ def test_latest_is_the_newest_run_of_any_name() -> None:
     assert found.path == Path("runs/a/2026-11-21_10-04-31_aaaa")
 
 
+def test_latest_may_be_a_run_of_a_sweep() -> None:
+    made("runs/a/2020-01-01_10-04-31_aaaa")
+    begun = made("runs/sweeps/2020-01-01_10-04-30_yyyy/0").path
+    made("runs/sweeps/2020-01-01_10-04-30_yyyy/1")
+    os.utime("runs/sweeps/2020-01-01_10-04-30_yyyy/1/config.yaml", (0, 0))
+    not_begun = Path("runs/sweeps/2020-01-01_10-04-30_yyyy/2")
+    not_begun.mkdir()
+    (not_begun / "run.json").write_text("{}")
+    assert run_dir.find("latest", Path("runs")).path == begun
+
+
 def test_runs_of_one_second_are_told_apart() -> None:
     for number, unique in enumerate(("mmmm", "zzzz", "aaaa")):
         run = made(f"runs/a/2026-11-21_10-04-31_{unique}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,19 @@ def found(config: Config) -> run_dir.RunDir:
         return run_dir.find(str(config.init_from), Path(config.runs_dir))
     except DlrunError as error:
         raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
+
+
+def pinned(config: Config) -> list[str]:
+    """The override that says which run ``init_from=latest`` is, where a config has that.
+
+    For what trains several runs: they begin from the latest before them all.
+
+    Raises:
+        DlrunError: If there is none.
+    """
+    if config.init_from != "latest":
+        return []
+    return [f"init_from={json.dumps(str(found(config).path))}"]
 
 
 def assign(model: Any, weights: Weights) -> dict[str, Any]:

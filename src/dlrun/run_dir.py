@@ -152,7 +152,7 @@ def create(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
 
 
 def find(run: str, runs_dir: Path) -> RunDir:
-    """Open a run by its path, by its name or id, or the newest with ``latest``.
+    """Open a run by its path, by its name or id, or the newest at any depth with ``latest``.
 
     Args:
         run: A path, ``latest``, or what ``dlrun runs`` calls it.
@@ -163,12 +163,13 @@ def find(run: str, runs_dir: Path) -> RunDir:
     """
     path = Path(run)
     if run == "latest" and not path.exists():
-        runs = sorted(runs_dir.glob(f"*/*/{CONFIG}"), key=_age)
-        if not runs:
+        configs = [run / CONFIG for run in below(runs_dir)] if runs_dir.is_dir() else []
+        newest = max(filter(Path.is_file, configs), key=_age, default=None)
+        if newest is None:
             raise DlrunError(
                 f"no runs in {runs_dir}", hint="train one with 'dlrun train', or give a path"
             )
-        path = runs[-1].parent
+        path = newest.parent
     if not path.is_dir():
         path = _called(run, runs_dir)
     for name in (RECORD, CONFIG):

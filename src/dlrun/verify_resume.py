@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun import backends, run_dir
+from dlrun import backends, init_from, run_dir
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
 
@@ -69,6 +69,7 @@ def verify_resume(
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
     backends.require(config.backend.name, training=True)
+    overrides = [*overrides, *init_from.pinned(config)]
     place = runs_dir / "verify-resume" / f"{time.strftime(run_dir.NAME)}_{secrets.token_hex(2)}"
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
     # A resumed run is told only what it recorded, and not that these were typed.

@@ -208,6 +208,21 @@ def test_any_sampler_of_optuna_by_its_name(tmp_path):
     assert set(drawn) == every
 
 
+def test_the_newest_run_is_the_same_for_all_trials(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("2026-11-21_10-00-00_aaaa", "2026-11-21_11-00-00_bbbb"):
+        run = tmp_path / "runs" / "mine" / name
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text("")
+        (run / "run.json").write_text("{}")
+    (tmp_path / "sweep").mkdir()
+    search = Search(Settings(), ["seed=interval(0, 99)", "init_from=latest"], tmp_path / "sweep")
+    pin = 'init_from="runs/mine/2026-11-21_11-00-00_bbbb"'
+    assert search.overrides[-1] == pin  # what is recorded, for --resume
+    search.open()
+    assert pin in next(search).overrides
+
+
 def test_integers_are_drawn_where_integers_were_typed_and_the_option_is_no_float(tmp_path):
     values = asked(
         tmp_path / "search",

@@ -9,7 +9,8 @@ import keras
 class Timing(keras.callbacks.Callback):
     """Measures the first step, and the steady rate of the steps after it.
 
-    Validation is left out of the rate, and so is the first step, which compiles.
+    Validation is left out of the rate, and so is what compiles: the first epoch, whose last batch
+    may be a smaller one; where it is the only one, its first step.
 
     Args:
         samples: Training samples in an epoch.
@@ -23,17 +24,18 @@ class Timing(keras.callbacks.Callback):
         self.epochs = 0
         self._samples = samples
         self._began = self._epoch_began = time.perf_counter()
-        self._training_seconds = 0.0
+        self._seconds = self._first_epoch_seconds = 0.0
         self._in_training = False
 
     @property
     def examples_per_second(self) -> float:
-        """Training samples per second after the first step; of all steps where there are few."""
-        steps, samples = self._steps * self.epochs, self._samples * self.epochs
-        seconds = self._training_seconds - self.first_step_seconds
-        if steps > 1 and seconds > 0:
-            return samples * (1 - 1 / steps) / seconds
-        return samples / self._training_seconds if self._training_seconds else 0.0
+        """Training samples per second at the steady rate; of all steps where there are few."""
+        if self.epochs > 1:
+            return self._samples * (self.epochs - 1) / (self._seconds - self._first_epoch_seconds)
+        seconds = self._seconds - self.first_step_seconds
+        if self._steps > 1 and seconds > 0:
+            return self._samples * (1 - 1 / self._steps) / seconds
+        return self._samples / self._seconds if self._seconds else 0.0
 
     @property
     def step_seconds(self) -> float:
@@ -65,9 +67,10 @@ class Timing(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stop an epoch's clock where there is no validation."""
         self._stop()
+        self._first_epoch_seconds = self._first_epoch_seconds or self._seconds
         self.epochs += 1
 
     def _stop(self) -> None:
         if self._in_training:
-            self._training_seconds += time.perf_counter() - self._epoch_began
+            self._seconds += time.perf_counter() - self._epoch_began
             self._in_training = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,12 +146,9 @@ def plan(
     configs = [checked(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
     first = configs[0]
     directory = run_dir.planned(runs_dir or Path(first.runs_dir), "sweeps")
-    latest: str | None = None  # one for all runs, whatever else is trained meanwhile
     jobs = []
     for number, (typed, config) in enumerate(zip(runs, configs, strict=True)):
-        if config.init_from == "latest":
-            latest = latest or str(run_dir.find("latest", Path(config.runs_dir)).path)
-            typed.append(f"init_from={json.dumps(latest)}")
+        typed.extend(init_from.pinned(config))
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
         jobs.append(Job(number, typed, differs, Key.of(config), path, config.epochs))
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)

@@ -138,7 +138,7 @@ def new(
         return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, kept, new=True)
     directory = run_dir.planned(runs_dir or Path("runs"), "sweeps")
     searched = Search(Settings.of(search), overrides, directory, **where)
-    return Sweep(searched.plan, searched, kept, new=True)
+    return Sweep(searched.plan, searched, {**kept, "overrides": searched.overrides}, new=True)
 
 
 def earlier(directory: Path, search: Mapping[str, Any], where: Mapping[str, Any]) -> Sweep:

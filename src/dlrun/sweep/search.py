@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrun import init_from
 from dlrun.config.sweeps import search_space
 from dlrun.errors import DlrunError
 from dlrun.sweep.plan import Job, Plan, job_of
@@ -103,6 +104,8 @@ class Search:
         self._fixed, self._space = search_space(overrides, **self._where)
         self._names = {key.lstrip("+"): key for key in self._space}
         self.tried, config = self._try()
+        self.overrides = [*overrides, *init_from.pinned(config)]
+        self._fixed = [*self._fixed, *init_from.pinned(config)]
         names, task = list(self._names), config.task
         self.plan = Plan(directory, names, list(jobs), task.monitor, task.mode)
         named = {name: self._space[key] for name, key in self._names.items()}
