@@ -1,8 +1,15 @@
 import os
+import socket
+import subprocess
 import sys
+import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from conftest import COMMAND
 
 MODEL = """
 import os, pathlib, signal
@@ -13,7 +20,9 @@ def told(input_shape, num_classes):
         os.kill(os.getpid(), signal.SIGKILL)
     ran = pathlib.Path("ran", str(os.getpid()))
     ran.parent.mkdir(exist_ok=True)
-    ran.write_text(keras.backend.backend())
+    names = ("OMP_NUM_THREADS", "NPROC", "CUDA_VISIBLE_DEVICES")
+    budget = {name: os.environ.get(name) for name in names}
+    ran.write_text(f"{keras.backend.backend()} {budget} {os.sched_getaffinity(0)}")
     inputs = keras.Input(input_shape)
     return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Flatten()(inputs)))
 """
@@ -27,20 +36,22 @@ def own_model(dlrun):
 
 
 def swept(dlrun, *arguments):
-    """The sweep, as --json tells it, and the backend that each process had really imported."""
+    """The sweep, as --json tells it, and what each process had really imported, and to use."""
     ran = dlrun.cwd / "ran"
     before = set(ran.glob("*"))
     result = dlrun.json("sweep", "smoke=true", "model=told", *arguments)
     return result, sorted(file.read_text() for file in set(ran.glob("*")) - before)
 
 
-def test_each_run_has_its_backend_and_the_numbers_of_a_warm_worker(dlrun, own_model):
+def test_each_run_has_its_backend_and_the_numbers_of_a_warm_worker(dlrun, own_model, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # which Ray would set for its workers
     # One at a time: joblib's one process runs both jobs, and a run must not take what it has.
     overrides = ("backend=torch,jax", "--jobs", 1)
-    warm, _ = swept(dlrun, *overrides)
-    for launcher in ("joblib", "submitit_local"):
-        result, backends = swept(dlrun, *overrides, "--launcher", launcher)
-        assert backends == ["jax", "torch"], launcher
+    warm, begun = swept(dlrun, *overrides)
+    assert [text.partition(" ")[0] for text in begun] == ["jax", "torch"]
+    for launcher in ("joblib", "ray", "submitit_local"):
+        result, processes = swept(dlrun, *overrides, "--launcher", launcher)
+        assert processes == begun, launcher
         for run, expected in zip(result["runs"], warm["runs"], strict=True):
             record = dlrun.record(dlrun.path(run))
             assert record["status"] == "completed"
@@ -57,7 +68,7 @@ def test_a_run_that_is_killed_fails_alone_and_any_engine_resumes_it(dlrun, own_m
     (dlrun.cwd / "broken").touch()
     done = dlrun(
         *("sweep", "backend=jax", "smoke=true", "model=mnist_mlp,told", "--jobs", 2),
-        *("--launcher", "joblib", "--json"),
+        *("--launcher", "ray", "--json"),
     )
     assert done.returncode == 1
     result = dlrun.parse(done.stdout)
@@ -68,9 +79,86 @@ def test_a_run_that_is_killed_fails_alone_and_any_engine_resumes_it(dlrun, own_m
 
     (dlrun.cwd / "broken").unlink()
     before = dlrun.record(dlrun.path(well))
-    resumed = dlrun.json("sweep", "--resume", result["sweep_dir"], "--launcher", "submitit_local")
+    resumed = dlrun.json("sweep", "--resume", result["sweep_dir"], "--launcher", "joblib")
     assert resumed["completed"] == 2
     assert dlrun.record(dlrun.path(well)) == before  # it did not run again
+
+
+def processes_of(directory: Path) -> list[str]:
+    """What runs in a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == directory:
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def eventually(holds, seconds=60):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.1)
+
+
+def test_a_sweep_that_is_killed_leaves_nothing_of_ray(dlrun, monkeypatch):
+    endless = ("epochs=100000", "callbacks.early_stopping.patience=100000")
+    arguments = ("sweep", "backend=jax", "smoke=true", *endless, "--launcher", "ray")
+    with tempfile.TemporaryDirectory() as place:  # its path is short, as those of sockets must be
+        monkeypatch.setenv("RAY_TMPDIR", place)
+        sweep = subprocess.Popen([COMMAND, *arguments], cwd=dlrun.cwd, stderr=subprocess.PIPE)
+        eventually(lambda: list(dlrun.cwd.glob("runs/sweeps/*/0/metrics.csv")))
+        assert any("raylet" in command for command in processes_of(dlrun.cwd))
+        sweep.kill()
+        sweep.communicate()
+        eventually(lambda: not processes_of(dlrun.cwd), 30)
+        assert not list(Path(place).iterdir())
+    [run] = dlrun.cwd.glob("runs/sweeps/*/0")
+    assert dlrun.record(run)["status"] == "interrupted"
+
+
+@contextmanager
+def ray_cluster(cwd: Path, place: str, patch):
+    """A cluster of one machine, as its owner starts it; gives the options that ask for cores."""
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    for name, value in {"MODE": "token", "TOKEN": "a" * 32}.items():
+        patch.setenv(f"RAY_AUTH_{name}", value)
+    patch.setenv("RAY_TMPDIR", place)
+    start = f"start --head --block --port={port} --num-cpus=3 --include-dashboard=false"
+    with (cwd / "ray.log").open("w+") as log:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("ray"), *start.split(), "--disable-usage-stats"],
+            cwd=cwd,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            eventually(lambda: "Ray runtime started" in (cwd / "ray.log").read_text())
+            yield lambda cores: (
+                *("--launcher", "ray", "--launcher-option", f"ray.init.address=127.0.0.1:{port}"),
+                *("--launcher-option", f"ray.remote.num_cpus={cores}"),
+            )
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_on_a_cluster_of_ray_a_run_takes_the_cores_that_are_kept_for_it(
+    dlrun, own_model, monkeypatch
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        ray_cluster(dlrun.cwd, place, monkeypatch) as asking_for,
+    ):
+        result, [process] = swept(dlrun, "backend=jax", *asking_for(3))
+        assert result["completed"] == 1
+        assert "'OMP_NUM_THREADS': '3', 'NPROC': '3'" in process
+    eventually(lambda: not processes_of(dlrun.cwd))
 
 
 # A Slurm of one machine, whose node is lost while it runs the first of two jobs.
@@ -130,6 +218,9 @@ def test_what_a_launcher_cannot_do_is_told_before_anything_starts(dlrun):
     mistyped = told("--launcher", "submitit_local", "--launcher-option", "timeout_mins=3")
     assert "did you mean timeout_min?" in mistyped
     assert "--jobs" in told("--launcher", "joblib", "--launcher-option", "n_jobs=3")
+    assert "--jobs" in told("--launcher", "ray", "--launcher-option", "ray.init.num_cpus=3")
+    alone = told("--launcher", "ray", "--launcher-option", "ray.remote.num_gpus=1")
+    assert "--launcher-option ray.init.address" in alone
     without = "import sys; sys.modules['joblib'] = None; from dlrun.cli import main; main()"
     missing = told("--launcher", "joblib", command=[sys.executable, "-c", without])
     assert "--launcher joblib is not installed" in missing

@@ -61,7 +61,8 @@ def sweep(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Let one of Hydra's launchers run them: joblib, submitit_local, submitit_slurm.",
+            help="Let one of Hydra's launchers run them: joblib, ray, submitit_local, "
+            "submitit_slurm.",
         ),
     ] = None,
     launcher_option: Annotated[

@@ -6,11 +6,11 @@ With ``grammar.py``, the one file that knows Hydra's private parts.
 import importlib.util
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
@@ -25,14 +25,23 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from dlrun.config import on_ray
 from dlrun.config.explain import nearest
 from dlrun.errors import DlrunError, first_line
 
 # By name, the extra that brings it: also the module that it stands on.
-LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit"}
+LAUNCHERS = {
+    "joblib": "joblib",
+    "ray": "ray",
+    "submitit_local": "submitit",
+    "submitit_slurm": "submitit",
+}
 
 _APP = "dlrun_launcher"
 _SLURM = ("sbatch", "srun", "sacct")
+# Given one job after the other: all at once, the first that is lost would hide the others, and
+# submitit's would all start.
+_ONE_BY_ONE = ("ray", "submitit_local")
 # A run is one process on one machine, and what these say is said by options of the sweep.
 _NOT_FOR_USERS = {
     "_target_": "the launcher is chosen by --launcher",
@@ -42,6 +51,8 @@ _NOT_FOR_USERS = {
     "n_jobs": "--jobs says how many run at once",
     "nodes": "a run is one process",
     "prefer": "joblib's own backend is always loky",
+    "ray.init.num_cpus": "--jobs says how many run at once",
+    "ray.remote.max_retries": "--retries says how often a run is tried again",
     "require": "joblib's own backend is always loky",
     "submitit_folder": "it is in the sweep's directory",
     "tasks_per_node": "a run is one process",
@@ -76,6 +87,39 @@ def check(name: str, options: Sequence[str]) -> None:
         )
     for option in options:
         _check_option(name, option)
+    if name == "ray" and not place(name, options).on_cluster:
+        for option in options:
+            if _is_under(_key(option), "ray.remote"):
+                raise DlrunError(
+                    f"--launcher-option {option} is for a cluster",
+                    hint="add --launcher-option ray.init.address=auto, or =HOST:PORT; "
+                    "on this machine --jobs says how many run at once",
+                )
+
+
+class Place(NamedTuple):
+    """Where the runs are.
+
+    Args:
+        on_cluster: Whether a cluster says which cores and GPUs a run has.
+        threads: How many a run may have, where the cluster does not see to that.
+    """
+
+    on_cluster: bool
+    threads: int | None = None
+
+
+def place(name: str, options: Sequence[str]) -> Place:
+    """Where a launcher runs its jobs.
+
+    Args:
+        name: As for :func:`check`.
+        options: Likewise; each of them is right.
+    """
+    if name == "ray":
+        chosen = _chosen(name, options)
+        return Place(True, on_ray.threads(chosen)) if on_ray.cluster(chosen) else Place(False)
+    return Place(name == "submitit_slurm")
 
 
 def launch(
@@ -118,12 +162,15 @@ def launch(
         except Exception as error:  # whatever a launcher raises, other jobs may go on
             errors.append(error)
 
-    if name == "submitit_local":
-        # It would start all at once, and one that runs out of time would hide the others.
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            list(pool.map(some, [[number] for number in numbers]))
-    else:
-        some(numbers)
+    try:
+        with on_ray.started(config.hydra.launcher, jobs) if name == "ray" else nullcontext():
+            if name in _ONE_BY_ONE:
+                with ThreadPoolExecutor(max_workers=jobs) as pool:
+                    list(pool.map(some, [[number] for number in numbers]))
+            else:
+                some(numbers)
+    except Exception as error:  # of Ray, which does not start, or is not there
+        errors.append(error)
     if errors and name == "submitit_slurm":
         _wait_for_slurm(directory)
     return returned, errors
@@ -141,9 +188,10 @@ def _is_there(module: str) -> bool:
 
 
 def _check_option(name: str, option: str) -> None:
-    key = option.partition("=")[0].lstrip("+~").partition(".")[0]
-    if key in _NOT_FOR_USERS:
-        raise DlrunError(f"--launcher-option {option}: {_NOT_FOR_USERS[key]}")
+    key = _key(option)
+    for said, why in _NOT_FOR_USERS.items():
+        if _is_under(key, said):
+            raise DlrunError(f"--launcher-option {option}: {why}")
     try:
         parsed = OverridesParser.create().parse_override(_under_launcher(option))
     except HydraException as error:
@@ -156,18 +204,34 @@ def _check_option(name: str, option: str) -> None:
         raise DlrunError(
             f"--launcher-option {option}: one value is expected", hint=f"'{quoted}\"' for a text"
         )
-    loader = _loader(name, Path())
-    known = [k for k in _composed(loader, name, []).hydra.launcher if k not in _NOT_FOR_USERS]
-    if key not in known:
+    known = [k for k in _keys(_chosen(name, [])) if k not in _NOT_FOR_USERS]
+    if not any(_is_under(key, k) for k in known):
         raise DlrunError(
-            f"--launcher-option {option}: {name} has {', '.join(map(str, known))}",
+            f"--launcher-option {option}: {name} has {', '.join(known)}",
             hint=_meant(key, known),
         )
     try:
-        _composed(loader, name, [option])
+        _chosen(name, [option])
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         raise DlrunError(f"--launcher-option {option}: {first_line(cause)}") from error
+
+
+def _key(option: str) -> str:
+    return option.partition("=")[0].lstrip("+~")
+
+
+def _is_under(key: str, parent: str) -> bool:
+    return key == parent or key.startswith(f"{parent}.")
+
+
+def _keys(config: DictConfig) -> Iterator[str]:
+    for key, value in config.items():
+        name = str(key)
+        if isinstance(value, DictConfig) and value:
+            yield from (f"{name}.{deeper}" for deeper in _keys(value))
+        else:
+            yield name
 
 
 def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
@@ -187,6 +251,7 @@ def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
         "number": 0,
         "hydra": {
             "job": {"chdir": False},
+            "launcher": on_ray.KEYS if name == "ray" else {},
             "output_subdir": None,
             "sweep": {"dir": str(directory.resolve()).replace("${", "\\${"), "subdir": "."},
         },
@@ -201,6 +266,12 @@ def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
 def _composed(loader: ConfigLoaderImpl, name: str, options: Sequence[str]) -> DictConfig:
     overrides = [_under_launcher(option) for option in options]
     return loader.load_configuration(_APP, overrides, run_mode=RunMode.MULTIRUN)
+
+
+def _chosen(name: str, options: Sequence[str]) -> DictConfig:
+    """A launcher's own config."""
+    chosen: DictConfig = _composed(_loader(name, Path()), name, options).hydra.launcher
+    return chosen
 
 
 def _under_launcher(option: str) -> str:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import run_dir
-from dlrun.config.launchers import launch
+from dlrun.config.launchers import Place, launch, place
 from dlrun.errors import first_line
 from dlrun.files import read_json, write_text
 from dlrun.sweep.one import STOP, progress, run_one
 from dlrun.sweep.plan import ENDED, WORKERS, Job
 from dlrun.sweep.pool import Rules, note
+from dlrun.sweep.workers import THREADS
 
 LOOK_SECONDS = 0.5
 ENDINGS, LOG = "ended.json", "launcher.log"
@@ -57,12 +58,14 @@ class Launched:
         self._launch.mkdir(parents=True)
         self._changed = changed
         self._stopping = False
-        on_cluster = name == "submitit_slurm"  # each run has the cores that Slurm gives it
+        where = place(name, options)
+        away = where.on_cluster  # each run has the cores that the cluster gives it
         self._request: dict[str, Any] = {
             "launcher": name,
             "options": list(options),
-            "jobs": jobs if on_cluster else rules.slots,
-            "slots": 1 if on_cluster else rules.slots,
+            "jobs": jobs if away else rules.slots,
+            "slots": 1 if away else rules.slots,
+            "environment": _environment(where),
             "cwd": str(Path.cwd()),
             "sweep_dir": str(directory),
             "launch_dir": str(self._launch),
@@ -137,6 +140,13 @@ class Launched:
                 job.error = f"{launcher} lost it: {why}"
                 note(job)
                 self._changed(job)
+
+
+def _environment(where: Place) -> dict[str, str | None]:
+    """What a run's process must have, whatever its launcher has made of the sweep's."""
+    if not where.on_cluster:  # and the slots say what is whose
+        return {name: os.environ.get(name) for name in (*THREADS, "CUDA_VISIBLE_DEVICES")}
+    return dict.fromkeys(THREADS, str(where.threads)) if where.threads else {}
 
 
 def main() -> None:

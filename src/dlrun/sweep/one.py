@@ -33,6 +33,11 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
         How it ended.
     """
     os.chdir(request["cwd"])
+    for name, value in request["environment"].items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     directory, launch = Path(request["sweep_dir"]), Path(request["launch_dir"])
     jobs = recorded(read_json(directory / RECORD), directory).jobs
     [job] = [job for job in jobs if job.number == int(config.number)]
