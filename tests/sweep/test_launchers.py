@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -158,6 +159,20 @@ def test_on_a_cluster_of_ray_a_run_takes_the_cores_that_are_kept_for_it(
         result, [process] = swept(dlrun, "backend=jax", *asking_for(3))
         assert result["completed"] == 1
         assert "'OMP_NUM_THREADS': '3', 'NPROC': '3'" in process
+
+        waiting = subprocess.Popen(
+            [COMMAND, "sweep", "backend=jax", "smoke=true", *asking_for(4)],
+            cwd=dlrun.cwd,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        logs = "runs/sweeps/*/workers/launches/*/launcher.log"
+        connected = "Connected to Ray cluster"
+        eventually(lambda: sum(connected in log.read_text() for log in dlrun.cwd.glob(logs)) == 2)
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=60)
+        assert waiting.returncode == 130
+        assert "go on with  dlrun sweep --resume" in told
     eventually(lambda: not processes_of(dlrun.cwd))
 
 

@@ -28,6 +28,7 @@ from dlrun.sweep.pool import Rules, note
 from dlrun.sweep.workers import THREADS
 
 LOOK_SECONDS = 0.5
+LEAVE_SECONDS = 10.0  # for a launcher to end by itself, once it has been stopped and no run runs
 ENDINGS, LOG = "ended.json", "launcher.log"
 
 
@@ -100,6 +101,8 @@ class Launched:
             while process.poll() is None:
                 time.sleep(LOOK_SECONDS)
                 self._look(jobs)
+                if self._stopping:
+                    line.close()
         self._end(jobs, process.returncode)
 
     def _look(self, jobs: Iterable[Job]) -> None:
@@ -149,14 +152,30 @@ def _environment(where: Place) -> dict[str, str | None]:
     return dict.fromkeys(THREADS, str(where.threads)) if where.threads else {}
 
 
+def _running(launch_dir: Path) -> bool:
+    for file in launch_dir.glob("[0-9]*.json"):
+        with suppress(OSError, ValueError):
+            if read_json(file)["state"] == "running":
+                return True
+    return False
+
+
 def main() -> None:
-    """Start the launcher that a line of stdin asks for; stop its runs when stdin ends."""
+    """Start the launcher that a line of stdin asks for; stop its runs when stdin ends.
+
+    Those that wait for a place, in a queue or on a cluster, are not waited for.
+    """
     request = json.loads(sys.stdin.readline())
     launch_dir = Path(request["launch_dir"])
 
     def listen() -> None:
         os.read(sys.stdin.fileno(), 1)  # not of sys.stdin, whose lock Python needs to exit
         (launch_dir / STOP).touch()
+        idle = 0.0
+        while idle < LEAVE_SECONDS:
+            time.sleep(LOOK_SECONDS)
+            idle = 0.0 if _running(launch_dir) else idle + LOOK_SECONDS
+        os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
     returned, errors = launch(
