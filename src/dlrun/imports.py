@@ -36,12 +36,14 @@ def uncollected() -> Iterator[None]:
     Imports make objects by the hundred thousand and no garbage. Looking for it costs a fifth of the
     import of TensorFlow or torch, and a tenth of that of jax.
     """
+    before = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
-        gc.freeze()
+        if len(sys.modules) > before:
+            gc.freeze()
 
 
 @contextmanager
