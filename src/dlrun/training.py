@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,11 +83,7 @@ def run(
     from dlrun.trained import evaluate_split, export_keras, restore
 
     data = started.data
-    if config.task.monitor.startswith("val_") and not len(data.validation):
-        raise DlrunError(
-            f"task.monitor={config.task.monitor}: the data set has no validation split",
-            hint=f"task.monitor={config.task.monitor.removeprefix('val_')}",
-        )
+    _require_monitored(config, data)
     model = build_model(config, data)
     taken = init_from.assign(model, weights) if weights else None
     compile_model(model, config, training=True)
@@ -109,11 +106,12 @@ def run(
         _announce(directory, data, behind)
         if behind and (why := record.inexact(behind.saved.written_by, written_by)):
             log.warning("not to the bit what it would have been: %s", why)
-        seconds = {"startup": time.time() - process.started_at()}
-        began = time.perf_counter()
-        done = behind.at.epochs if behind else 0
-        try:
-            if done < config.epochs and not (behind and behind.stopped):
+        seconds = {"startup": time.time() - process.started_at(), "first_step": 0.0}
+        hooks = [*_in_order(callbacks), resumed]
+        with _timed(seconds, "train"), _closed(callbacks.values()):
+            if behind and (behind.stopped or behind.at.epochs >= config.epochs):
+                history = _end_at_once(model, hooks)
+            else:
                 history = loop(
                     model=model,
                     train=Batches(data, data.train, config.batch_size, seed=config.seed),
@@ -122,33 +120,23 @@ def run(
                     else None,
                     epochs=config.epochs,
                     seed=config.seed,
-                    callbacks=[
-                        *(interruption, timing, Finite(), *watching.values()),
-                        *(*_in_order(callbacks), resumed),
-                    ],
+                    callbacks=[interruption, timing, Finite(), *watching.values(), *hooks],
                     backend=started.backend,
                 )
-            else:
-                history = _end_at_once(model, [*_in_order(callbacks), resumed])
-        finally:
-            for callback in callbacks.values():
-                if hasattr(callback, "close"):
-                    callback.close()
-        seconds |= {"first_step": timing.first_step_seconds, "train": time.perf_counter() - began}
+        seconds["first_step"] = timing.first_step_seconds
 
         rows = _rows(history, behind)
         stopped_by = _stopped_by(config, len(rows), {**callbacks, **watching})
         best = _best_epoch(callbacks) or len(rows)
         if stopped_by != "epochs":
             log.info("stopped after epoch %d by %s", len(rows), stopped_by)
-        began = time.perf_counter()
-        # Of the last epoch too: the end of fit() may leave other weights, as averages or those that
-        # a callback restores, and evaluation finds the checkpoint's.
-        if _best_epoch(callbacks) or not history:
-            restore(model, directory.checkpoints, best)
-            _tell_best(best, len(rows), config)
-        test = evaluate_split(model, config, data, "test", [interruption])
-        seconds["evaluate"] = time.perf_counter() - began
+        with _timed(seconds, "evaluate"):
+            # Of the last epoch too: the end of fit() may leave other weights, as averages or those
+            # that a callback restores, and evaluation finds the checkpoint's.
+            if _best_epoch(callbacks) or not history:
+                restore(model, directory.checkpoints, best)
+                _tell_best(best, len(rows), config)
+            test = evaluate_split(model, config, data, "test", [interruption])
         seconds["total"] = time.time() - process.started_at()
 
         result = {
@@ -174,6 +162,33 @@ def run(
             export_keras(model, config, data, directory.path / "model.keras")
         directory.update(status="completed")
     return result
+
+
+def _require_monitored(config: Config, data: Dataset) -> None:
+    monitor = config.task.monitor
+    if monitor.startswith("val_") and not len(data.validation):
+        raise DlrunError(
+            f"task.monitor={monitor}: the data set has no validation split",
+            hint=f"task.monitor={monitor.removeprefix('val_')}",
+        )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - began
+
+
+@contextmanager
+def _closed(callbacks: Iterable[Any]) -> Iterator[None]:
+    """Let callbacks close their files, however training ends."""
+    try:
+        yield
+    finally:
+        for callback in callbacks:
+            if hasattr(callback, "close"):
+                callback.close()
 
 
 def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind: Behind) -> Any:
