@@ -24,6 +24,13 @@ def test_a_process_began_when_it_was_started_not_when_it_asked() -> None:
     assert before - 0.1 <= began <= before + 0.3
 
 
+def test_what_a_shell_did_before_it_became_this_process_does_not_count() -> None:
+    code = "import time; from dlrun.process import started_at; print(time.time() - started_at())"
+    script = f"sleep 3.5; exec {sys.executable} -c '{code}'"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert 0 < float(done.stdout) < 3
+
+
 def test_the_peak_is_the_most_memory_held_at_once() -> None:
     used = told(
         "held = b'x' * 200_000_000; del held\n"

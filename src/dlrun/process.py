@@ -7,7 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_IMPORTED = time.time()
+_IMPORTED, _USED = time.time(), time.process_time()
+_START_SECONDS = 3.0  # more than the interpreter takes to come here
 _BEGUN: list[float] = []
 
 
@@ -21,7 +22,9 @@ def begin() -> None:
 def started_at() -> float:
     """When this process began, or the run that :func:`begin` told of, in seconds since the epoch.
 
-    Linux keeps it to a hundredth of a second; elsewhere it is when this module was imported.
+    Linux keeps it to a hundredth of a second; elsewhere it is when this module was imported, less
+    the processor's time until then. So it is where a shell has become this process, as
+    ``bash -c 'pip install ...; dlrun train'`` does: that had begun long before.
     """
     if _BEGUN:
         return _BEGUN[0]
@@ -29,10 +32,11 @@ def started_at() -> float:
         stat = Path("/proc/self/stat").read_text(encoding="ascii")
         uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
     except OSError:
-        return _IMPORTED
+        return _IMPORTED - _USED
     # The command's name may hold spaces; the fields are counted from the parenthesis that ends it.
     ticks = int(stat.rpartition(")")[2].split()[19])
-    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    began = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    return began if _IMPORTED - began < _START_SECONDS else _IMPORTED - _USED
 
 
 def memory_bytes() -> int:
