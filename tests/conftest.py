@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,14 @@ class Dlrun:
         )
         done = self(*arguments, command=[sys.executable, "-c", code], **options)
         return done, set(names.read_text().split())
+
+
+def eventually(holds, seconds=60):
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.1)
 
 
 def strict_json(text: str) -> dict:

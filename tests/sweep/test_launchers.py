@@ -4,13 +4,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, eventually
 
 MODEL = """
 import os, pathlib, signal
@@ -95,13 +94,6 @@ def processes_of(directory: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def eventually(holds, seconds=60):
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.1)
 
 
 def test_a_sweep_that_is_killed_leaves_nothing_of_ray(dlrun, monkeypatch):

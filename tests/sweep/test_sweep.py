@@ -7,13 +7,12 @@ import pty
 import re
 import select
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, eventually
 from dlrun import checkpoint
 
 MODULE = """
@@ -92,13 +91,6 @@ def workers_of(sweep: Path) -> list[int]:
         if target.startswith(str(sweep / "workers")):
             found.append(int(process.name))
     return found
-
-
-def eventually(holds, seconds=60):
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.1)
 
 
 def the_sweep(dlrun) -> Path:
