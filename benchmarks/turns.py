@@ -1,0 +1,56 @@
+"""Programs that take turns, an epoch each: what slows the machine for a while slows all of them.
+
+A program is given one end of a socket, by its number in ``TURN``. It says when its first epoch,
+in which it compiles, is over, and after each epoch that it is told to run.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REST = 0.3  # seconds for the threads of the program before to go to sleep
+
+
+def turn():
+    """The program's end; ``next(turn)`` says that an epoch is over and waits for the next one."""
+    with socket.socket(fileno=int(os.environ["TURN"])) as end:
+        while True:
+            end.sendall(b".")
+            end.recv(1)
+            yield
+
+
+def take_turns(commands, epochs, cwd):
+    """Run programs, an epoch of each in turn; the seconds of each, by its name."""
+    running, ends, seconds = {}, {}, {name: [] for name in commands}
+    with tempfile.TemporaryFile() as told:
+        for name, command in commands.items():
+            ends[name], theirs = socket.socketpair()
+            env = {**os.environ, "KERAS_HOME": str(cwd), "TURN": str(theirs.fileno())}
+            env["PYTHONPATH"] = str(Path(__file__).parent)
+            running[name] = subprocess.Popen(
+                command, cwd=cwd, env=env, pass_fds=[theirs.fileno()], stdout=told, stderr=told
+            )
+            theirs.close()
+            wait(ends[name], told)
+        for _ in range(epochs):
+            for name, end in ends.items():
+                time.sleep(REST)
+                began = time.perf_counter()
+                end.sendall(b".")
+                wait(end, told)
+                seconds[name].append(time.perf_counter() - began)
+    for program in running.values():
+        program.kill()
+        program.wait()
+    return seconds
+
+
+def wait(end, told):
+    if not end.recv(1):
+        told.seek(0)
+        sys.exit(told.read().decode())
