@@ -71,14 +71,35 @@ class Odd(keras.layers.Layer):
             self.now.value.mul_(0.99)
         return x * self.now
 
+    def part_of_a_variable_changed_in_place(self, x, training):
+        with torch.no_grad():
+            self.now.value[:8].add_(0.01)
+        return x * self.now
+
+    def constant_changed_in_place(self, x, training):
+        halves = torch.ones(16)
+        halves.mul_(0.5)
+        return x * halves
+
+    def input_changed_in_place(self, x, training):
+        return x  # see Spoil
+
+    def constants(self, x, training):
+        return x * torch.ones(16).sum().sqrt() / keras.ops.sum(keras.ops.arange(4.0))
+
     def penalty(self, x, training):
         self.add_loss(0.01 * keras.ops.mean(keras.ops.square(x)))
         return x
 
+class Spoil(keras.layers.Flatten):
+    def call(self, inputs):
+        return super().call(inputs.mul_(0.9))
+
 def model(input_shape, num_classes, kind):
+    flatten = Spoil if kind == "input_changed_in_place" else keras.layers.Flatten
     return keras.Sequential([
         keras.Input(input_shape),
-        keras.layers.Flatten(),
+        flatten(),
         keras.layers.Dense(16, activation="relu", kernel_regularizer="l2"),
         Odd(kind),
         keras.layers.BatchNormalization(),
@@ -86,6 +107,15 @@ def model(input_shape, num_classes, kind):
     ])
 
 class Between(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.updates, apply = 0, self.model.optimizer.apply
+
+        def counted(*gradients_and_weights):
+            self.updates += 1
+            apply(*gradients_and_weights)
+
+        self.model.optimizer.apply = counted
+
     def on_epoch_begin(self, epoch, logs=None):
         odd = self.model.layers[2]
         if epoch == 1 and odd.kind == "changed_between_epochs":
@@ -95,7 +125,7 @@ class Between(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         with open("calls.json", "w") as file:
-            json.dump(self.model.layers[2].calls, file)
+            json.dump([self.model.layers[2].calls, self.updates], file)
 """
 CAPTURED = (
     "plain",
@@ -104,19 +134,23 @@ CAPTURED = (
     "native_dropout",
     "one_variable_to_the_next",
     "penalty",
+    "constants",
+    "input_changed_in_place",
+    "variable_changed_in_place",
+    "part_of_a_variable_changed_in_place",
 )
 CALLED = (
     "seeded_noise",
     "looks_at_values",
     "looks_at_an_array",
     "a_tensor_that_is_no_variable",
-    "variable_changed_in_place",
+    "constant_changed_in_place",
 )
 
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
-    """Every epoch's losses, and how often the odd layer was called."""
+    """Every epoch's losses, and how often the odd layer, and the optimizer, was called."""
     place = tmp_path_factory.mktemp("odd")
     (place / "odd.py").write_text(ODD)
     for group, name, text in (
@@ -131,15 +165,15 @@ def train(tmp_path_factory):
             place, *SMALL, f"loop={loop}", f"model.kind={kind}", *overrides
         )["rows"]
         losses = [row[name] for row in rows for name in ("loss", "accuracy", "val_loss")]
-        return losses, json.loads((place / "calls.json").read_text())
+        return losses, *json.loads((place / "calls.json").read_text())
 
     return train
 
 
 @pytest.mark.parametrize("kind", CAPTURED + CALLED)
 def test_the_bits_are_those_of_eager(train, kind):
-    losses, calls = train("raw", kind)
-    expected, all_calls = train("raw", kind, "loop.compile=eager")
+    losses, calls, _ = train("raw", kind)
+    expected, all_calls, _ = train("raw", kind, "loop.compile=eager")
     assert losses == expected
     # One that can't be captured in training may be in validation.
     assert (calls < 0.5 * all_calls) == (kind in CAPTURED)
@@ -147,12 +181,40 @@ def test_the_bits_are_those_of_eager(train, kind):
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
 def test_the_bits_are_those_of_fit(train, precision):
-    losses, calls = train("raw", "plain", f"precision={precision}")
-    expected, all_calls = train("fit", "plain", f"precision={precision}")
+    losses, calls, _ = train("raw", "plain", f"precision={precision}")
+    expected, all_calls, _ = train("fit", "plain", f"precision={precision}")
     assert losses == expected
     assert calls < 0.5 * all_calls
 
 
 def test_a_layer_that_counts_its_calls_is_called(train):
-    _, calls = train("raw", "python_counter")
+    _, calls, _ = train("raw", "python_counter")
     assert calls > 100
+
+
+RATE = "keras.optimizers.schedules.ExponentialDecay"
+OPTIMIZERS = {
+    "adam": (),
+    "amsgrad": ("optimizer=adam", "+optimizer.amsgrad=true"),
+    "momentum": ("optimizer=sgd", "optimizer.momentum=0.9"),
+    "rmsprop": ("optimizer=rmsprop",),
+    "clipped": ("+optimizer.global_clipnorm=0.5", "+optimizer.weight_decay=0.01"),
+    "scheduled": (
+        f"optimizer.learning_rate={{_target_:{RATE},initial_learning_rate:0.01,"
+        "decay_steps:10,decay_rate:0.9}",
+    ),
+}
+BY_ITSELF = {
+    "averaged": ("+optimizer.use_ema=true", "+optimizer.ema_overwrite_frequency=10"),
+    "accumulated": ("+optimizer.gradient_accumulation_steps=3",),
+    "of torch": ("optimizer=torch_sgd",),
+}
+
+
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, *BY_ITSELF])
+def test_the_optimizer_is_recorded_where_it_does_not_look_at_values(train, optimizer):
+    overrides = (OPTIMIZERS | BY_ITSELF)[optimizer]
+    losses, _, updates = train("raw", "plain", *overrides)
+    expected, _, all_updates = train("raw", "plain", *overrides, "loop.compile=eager")
+    assert losses == expected
+    assert (updates < 0.5 * all_updates) == (optimizer in OPTIMIZERS)

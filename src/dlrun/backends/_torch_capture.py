@@ -8,8 +8,10 @@ from typing import Any
 
 import keras
 import torch
+from torch.fx import Graph, GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import CodeGen
+from torch.fx.node import map_arg
 
 CALLS = 8  # before a trace, which costs what it saves in some 50: a short run goes without
 
@@ -48,7 +50,7 @@ class Captured:
     def __call__(self, *trees: Any) -> Any:
         """What the function returns."""
         tensors = list(_leaves(trees))
-        shapes = tuple([(tensor.shape, tensor.dtype) for tensor in tensors])
+        shapes = tuple([(tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors])
         if (trace := self._trusted.get(shapes)) is not None:
             return trace.run(tensors)
         self._calls[shapes] += 1
@@ -85,12 +87,9 @@ class _Trace:
             raise TypeError("what is no tensor would be a constant")
 
         def pure(values: Sequence[Any], trees: Sequence[Any]) -> list[Any]:
-            versions = [value._version for value in values]
             given = list(zip(variables, values, strict=True))
             with keras.StatelessScope(given, collect_losses=True) as scope:
                 self._returned = function(*trees)
-            if versions != [value._version for value in values]:
-                raise ValueError("a variable was changed in place, out of Keras' sight")
             now = [(v, scope.get_current_value(v), old) for v, old in given]
             self._assigned = [variable for variable, new, old in now if new is not old]
             # Copies: one may be the tensor of another variable, which is assigned before it.
@@ -99,13 +98,14 @@ class _Trace:
 
         traced = make_fx(pure, tracing_mode="fake")([v.value for v in variables], trees)
         traced.graph.set_codegen(CodeGen())  # tensors in and out, and no trees to walk over
-        detach = torch.ops.aten.detach.default  # without gradients it is the same tensor
-        for node in traced.graph.find_nodes(op="call_function", target=detach):
-            node.replace_all_uses_with(node.args[0])
-            traced.graph.erase_node(node)
-        inputs = traced.graph.find_nodes(op="placeholder")[: len(variables)]
-        self._read = [v for v, node in zip(variables, inputs, strict=True) if node.users]
-        for node in inputs:
+        inputs = traced.graph.find_nodes(op="placeholder")
+        self._constants = _simplify(traced)
+        read = [node for node in inputs[: len(variables)] if node.users]
+        self._read = [v for v, node in zip(variables, inputs, strict=False) if node.users]
+        # Keras' optimizers on torch change their variables where they lie.
+        written = set(_written(traced.graph))
+        self._written = [node in written for node in (*read, *inputs[len(variables) :])]
+        for node in inputs[: len(variables)]:
             if not node.users:
                 traced.graph.erase_node(node)
         traced.recompile()
@@ -114,23 +114,83 @@ class _Trace:
     def run(self, tensors: Sequence[Any]) -> Any:
         """Make the operations; what the function would have returned."""
         with torch.no_grad():
-            results = iter(self._compute(*self._inputs, *tensors))
-            returned = _like(self._returned, results)
-            for target, value in zip(self._targets, results, strict=True):
-                target.copy_(value)
-        return returned
+            results = self._compute(*self._inputs, *tensors)
+            assigned = len(results) - len(self._targets)
+            if self._targets:
+                torch._foreach_copy_(self._targets, results[assigned:])
+        return _like(self._returned, iter(results[:assigned]))
 
     def prove(self, function: Callable[..., Any], trees: Any, tensors: Sequence[Any]) -> Any:
         """What the function returns; see whether the operations do the same, to the bit."""
-        self._inputs = [variable.value for variable in self._read]
+        self._inputs = [*self._constants, *(variable.value for variable in self._read)]
         self._targets = [variable.value for variable in self._assigned]
+        given = [*self._inputs[len(self._constants) :], *tensors]
+        written = zip(given, self._written, strict=True)
+        tried = [tensor.clone() if changes else tensor for tensor, changes in written]
         # What they draw from torch's own generators, the function draws again.
         with torch.no_grad(), torch.random.fork_rng(range(torch.cuda.device_count())):
-            results = self._compute(*self._inputs, *tensors)
+            results = self._compute(*self._constants, *tried)
         returned = function(*trees)
-        expected = [*_leaves(returned), *self._targets]
-        self.was_proven, self.proven = self.proven, _same(results, expected)
+        expected = [*_leaves(returned), *self._targets, *given]
+        self.was_proven, self.proven = self.proven, _same([*results, *tried], expected)
         return returned
+
+
+def _simplify(traced: GraphModule) -> list[Any]:
+    """Take out of a graph what does not change its results; values for its new first inputs."""
+    graph, aten = traced.graph, torch.ops.aten
+    for node in graph.find_nodes(op="call_function", target=aten.detach.default):
+        node.replace_all_uses_with(node.args[0])  # without gradients it is the same tensor
+    for node in graph.output_node().all_input_nodes:
+        if node.target is aten.clone.default and not _may_alias(node.args[0]):
+            node.replace_all_uses_with(node.args[0])  # nothing comes after, to change it
+    graph.eliminate_dead_code()
+    # A loss's and a mean's divisions are mostly of constants, each a call as long as a small layer.
+    known: dict[Node, Any] = {}
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            known[node] = getattr(traced, node.target)
+        elif (
+            node.op == "call_function"
+            and not node.is_impure()
+            and all(before in known for before in node.all_input_nodes)
+        ):
+            args, kwargs = map_arg((node.args, node.kwargs), known.__getitem__)
+            known[node] = node.target(*args, **kwargs)
+    if any(node in known for node in _written(graph)):
+        raise ValueError("a constant is changed")
+    needed = [node for node in known if any(user not in known for user in node.users)]
+    first = next(iter(graph.nodes))
+    for number, node in enumerate(needed):
+        with graph.inserting_before(first):
+            node.replace_all_uses_with(graph.placeholder(f"constant_{number}"))
+    graph.eliminate_dead_code()
+    return [known[node] for node in needed]
+
+
+def _written(graph: Graph) -> Iterator[Node]:
+    """What the operations of a graph change where it lies."""
+    for node in graph.nodes:
+        if (schema := getattr(node.target, "_schema", None)) is not None and schema.is_mutable:
+            given = {a.name: g for a, g in zip(schema.arguments, node.args, strict=False)}
+            given |= node.kwargs
+            for argument in schema.arguments:
+                if argument.is_write:
+                    leaves = _leaves(given.get(argument.name))
+                    yield from (_owner(leaf) for leaf in leaves if isinstance(leaf, Node))
+
+
+def _owner(node: Node) -> Node:
+    """Whose memory a node's value is."""
+    while node.op == "call_function" and _may_alias(node):
+        node = node.args[0]
+    return node
+
+
+def _may_alias(node: Node) -> bool:
+    """Whether a node's value may be the memory of another."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is None or any(returned.alias_info for returned in schema.returns)
 
 
 def _same(results: Sequence[Any], expected: Sequence[Any]) -> bool:

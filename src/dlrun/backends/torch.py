@@ -168,8 +168,9 @@ class _Steps:
         """Leave Keras' Python out, but for that of the hooks of a step of the user's own."""
         from dlrun.backends._torch_capture import Captured
 
-        names = [] if self._step.overrides("loss") else ["gradients", "validated"]
-        names += [] if self._step.overrides("metrics") else ["metrics"]
+        names = ["apply"]
+        names += [] if self._step.overrides("loss") else ["gradients", "validated"]
+        names += [] if self._step.overrides("metrics") else ["metrics", "update_metrics"]
         for name in names:
             captured = Captured(getattr(self, name), self.variables)
             setattr(self, name, captured)
@@ -180,25 +181,29 @@ class _Steps:
         for doubt in self._doubts:
             doubt()
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Train on a batch."""
+    def train(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
+        """Train on a batch; what is logged, where it is wanted."""
         import torch
 
-        model, step = self._model, self._step
-        inputs, targets = step.prepared(model, inputs, targets)
+        inputs, targets = self._step.prepared(self._model, inputs, targets)
         outputs, loss, gradients = self.gradients(inputs, targets)
         with torch.no_grad():
-            changed = step.changed(model.optimizer, gradients)
-            model.optimizer.apply(changed, model.trainable_weights)
-            return self.metrics(loss, inputs, targets, outputs)
+            self.apply(self._step.changed(self._model.optimizer, gradients))
+            return self._measured(loss, inputs, targets, outputs, logged=logged)
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure on a batch."""
+    def test(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
+        """Measure on a batch; what is logged, where it is wanted."""
         import torch
 
         with torch.no_grad():
             outputs, loss = self.validated(inputs, targets)
-            return self.metrics(loss, inputs, targets, outputs)
+            return self._measured(loss, inputs, targets, outputs, logged=logged)
+
+    def _measured(self, *measured: Any, logged: bool) -> dict[str, Any]:
+        if logged:
+            return self.metrics(*measured)
+        self.update_metrics(*measured)
+        return {}
 
     def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any]:
         """Outputs and loss."""
@@ -214,6 +219,10 @@ class _Steps:
         scaled = self._model.optimizer.scale_loss(loss)
         return outputs, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True))
 
+    def apply(self, gradients: Sequence[Any]) -> None:
+        """Update the weights."""
+        self._model.optimizer.apply(gradients, self._model.trainable_weights)
+
     def validated(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
         """Outputs and loss, as of validation."""
         return self.forward(inputs, targets, training=False)
@@ -221,6 +230,10 @@ class _Steps:
     def metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> dict[str, Any]:
         """Update the metrics; what is logged."""
         return self._step.metrics(self._model, loss, inputs, targets, outputs)
+
+    def update_metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> None:
+        """Update the metrics: of this, their results are no part when it is captured."""
+        self._step.metrics(self._model, loss, inputs, targets, outputs)
 
     def variables(self) -> list[Any]:
         """All that a step may read or change."""
@@ -259,11 +272,12 @@ class _Stepper:
 
         inputs, targets = _mapped(tensor, inputs), _mapped(tensor, targets)
         logs: dict[str, Any] = {}
-        for index in range(len(next(iter(targets.values())) if _named(targets) else targets)):
+        steps = len(next(iter(targets.values())) if _named(targets) else targets)
+        for index in range(steps):
             chosen = operator.itemgetter(index)
             # Scaled one by one: a batch is still in the cache when the model takes it.
             batch = _mapped(self._scaled, _mapped(chosen, inputs))
-            logs = step(batch, _mapped(chosen, targets))
+            logs = step(batch, _mapped(chosen, targets), logged=index == steps - 1)
         return logs
 
     def _scaled(self, tensor: Any) -> Any:

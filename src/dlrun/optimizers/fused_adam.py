@@ -1,13 +1,10 @@
 """Keras' Adam on torch, its whole update in one kernel."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import torch
-from torch.optim.adam import adam
 
 
 class FusedAdam(keras.optimizers.Adam):
@@ -22,38 +19,40 @@ class FusedAdam(keras.optimizers.Adam):
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         # Where Keras' own torch optimizers update all variables together.
-        step = int(self.iterations.value) + 1
-        bias1, bias2 = (1 - beta**step for beta in (self.beta_1, self.beta_2))
-        # Keras corrects the bias in float32, where 1 - 0.999 is too small by 1e-5 of it, torch in
-        # float64: unless that is made up for, losses differ by 1e-4 after fifty steps.
-        keras1, keras2 = (
-            1 - float(np.float32(beta) ** np.float32(step)) for beta in (self.beta_1, self.beta_2)
-        )
-        as_keras = bias1 / keras1 * math.sqrt(keras2 / bias2)
         slots = [self._get_variable_index(v) for v in trainable_variables]
         with torch.no_grad():
             values = [v.value for v in trainable_variables]
             # The kernel takes elements as they lie in memory. Transposed are an orthogonal
             # initializer's weights, and a convolution's gradients unless backward() wrote them.
             weights = [value.contiguous() for value in values]
-            adam(
+            # Torch adds epsilon after the bias is corrected, Keras before it: so Keras corrects it
+            # in the learning rate, and torch, in a step where beta**step is 0, not at all.
+            late = torch.full((), 1e9, device=values[0].device)
+            torch._fused_adam_(
                 weights,
                 [gradient.contiguous() for gradient in grads],
                 [self._momentums[slot].value for slot in slots],
                 [self._velocities[slot].value for slot in slots],
                 [],
-                # Torch counts the step itself, and each variable has a count of its own.
-                [torch.full((), step - 1.0, device=w.device) for w in weights],
-                fused=True,
+                [late] * len(slots),
                 amsgrad=False,
+                lr=self._corrected(learning_rate),
                 beta1=self.beta_1,
                 beta2=self.beta_2,
-                lr=float(learning_rate) * as_keras,
                 weight_decay=0.0,  # Keras decays before the update
-                # Keras adds epsilon before the bias is corrected, torch after it.
-                eps=self.epsilon / math.sqrt(bias2),
+                eps=self.epsilon,
                 maximize=False,
             )
             for value, weight in zip(values, weights, strict=True):
                 if weight is not value:
                     value.copy_(weight)
+
+    def _corrected(self, learning_rate: Any) -> Any:
+        """A step's rate, float32 of shape ``()``, in which Keras corrects the bias."""
+        # Where gradients are accumulated it is no variable.
+        step = (keras.ops.convert_to_tensor(self.iterations) + 1).float()
+        bias1, bias2 = (
+            1 - torch.full((), beta, device=step.device) ** step
+            for beta in (self.beta_1, self.beta_2)
+        )
+        return keras.ops.convert_to_tensor(learning_rate) * bias2.sqrt() / bias1
