@@ -41,8 +41,8 @@ class BackendModule(Protocol):
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
     lines that its libraries write to stderr when they start and that no user of a run needs.
     A backend that trains also has ``COMPILES``, from the names of ``loop.compile`` that it takes
-    to ``eager``, ``graph`` or ``xla``, and ``STEPS_PER_EXECUTION``, how many steps it does best in
-    one call.
+    to ``eager``, ``graph`` or ``xla``, ``STEPS_PER_EXECUTION``, how many steps it does best in one
+    call, and ``START_SECONDS``, about how long it takes until its first step.
     """
 
     PACKAGE: str
@@ -52,6 +52,7 @@ class BackendModule(Protocol):
     NOISE: Sequence[str]
     COMPILES: Mapping[str, str]
     STEPS_PER_EXECUTION: int
+    START_SECONDS: float
 
     def environment(
         self, kind: str, *, precision: str, cache_dir: Path | None

@@ -20,6 +20,7 @@ HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
 COMPILES = {"auto": "xla", "xla": "xla", "eager": "eager"}
 STEPS_PER_EXECUTION = 32  # scanned over in one call: a tenth less time than a call for each
+START_SECONDS = 2.0
 
 State = tuple[list[Any], ...]
 

@@ -20,6 +20,7 @@ HIDDEN = ("matplotlib", "pandas", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
 COMPILES = {"auto": "xla", "xla": "xla", "graph": "graph", "eager": "eager"}
 STEPS_PER_EXECUTION = 16  # a loop in one call: a tenth less time than a call for each
+START_SECONDS = 3.0
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:

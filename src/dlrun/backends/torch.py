@@ -22,6 +22,7 @@ HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking
 NOISE: tuple[str, ...] = ()
 COMPILES = {"auto": "trace", "eager": "eager", "graph": "graph"}
 STEPS_PER_EXECUTION = 8  # callbacks after each step cost a small model a twentieth of it
+START_SECONDS = 3.5
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import BooleanNode, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlrun.config import trust
@@ -67,7 +67,7 @@ def compose(
     loader = config_loader(config_dir)
     parsed, mistakes = parse(overrides)
     choices = [override for override in parsed if is_choice(loader, override)]
-    mistakes += option_mistakes(choices, loader.get_group_options)
+    mistakes += option_mistakes(choices, loader.repository.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
     sound = [choice for choice in choices if str(choice.input_line) not in wrong]
     # Hydra adds to a group once only, and would merge a loss with what the task itself has there.
@@ -127,7 +127,7 @@ def recompose(
             line, had = str(override.input_line), _recorded(config, key)
             mistakes.append(Mistake(line, f"can't change here: the run has {had}", hint=near))
     choices = [override for override in parsed if is_choice(loader, override)]
-    mistakes += option_mistakes(choices, loader.get_group_options)
+    mistakes += option_mistakes(choices, loader.repository.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
     recorded = OmegaConf.create(config)
     try:
@@ -208,10 +208,10 @@ def _finish(
 
 def _smokes(base: DictConfig, values: list[Override]) -> bool:
     typed = [value.value() for value in values if value.key_or_group == "smoke"]
-    try:
-        return bool(OmegaConf.merge(OmegaConf.structured(Config), {"smoke": typed[-1]}).smoke)
-    except IndexError:
+    if not typed:
         return bool(base.smoke)
+    try:
+        return bool(BooleanNode().validate_and_convert(typed[-1]))
     except OmegaConfBaseException:  # told when it is applied
         return False
 

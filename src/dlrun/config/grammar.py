@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,7 @@ from dlrun.config.schema import Config
 
 def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:
     """Hydra's loader, over the user's own options, those that ship, and the schema."""
-    version.setbase("1.3")
-    Plugins.instance()  # registers the file:// and pkg:// sources
-    ConfigStore.instance().store(name="dlrun_schema", node=Config)
+    _register()
     search_path = ConfigSearchPathImpl()
     search_path.append("hydra", "pkg://hydra.conf")
     for directory in config_dirs(config_dir)[:-1]:
@@ -35,6 +33,13 @@ def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:
     search_path.append("dlrun", "pkg://dlrun.configs")
     search_path.append("schema", "structured://")
     return ConfigLoaderImpl(search_path)
+
+
+@cache
+def _register() -> None:
+    version.setbase("1.3")
+    Plugins.instance()  # the file:// and pkg:// sources
+    ConfigStore.instance().store(name="dlrun_schema", node=Config)
 
 
 def of_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:

@@ -35,4 +35,8 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     )
     chosen = order.unbatch().batch(batches.batch_size)
     fed = chosen.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    return fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    fed = fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    # A tuner at work is waited for when the epoch is over, 0.2 s and more.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return fed.with_options(options)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun import checkpoint, run_dir
+from dlrun import backends, checkpoint, run_dir
 from dlrun.files import read_json, write_text
 from dlrun.sweep.plan import Job, completed
 from dlrun.sweep.workers import Worker
@@ -106,6 +106,8 @@ class Pool:
                 worker.stop(0)
             raise
         finally:
+            for worker in self._workers:
+                worker.dismiss()  # all at once: an interpreter takes a while to end
             for worker in list(self._workers):
                 self._end(worker)
 
@@ -149,9 +151,9 @@ class Pool:
     def _worth_a_start(self) -> Job | None:
         """A job whose key has no worker; else one whose workers have more to do than a start."""
         served = {worker.key for worker in self._workers}
-        for job in self._pending:
-            if job.key not in served:
-                return job
+        unserved = [job for job in self._pending if job.key not in served]
+        if unserved:  # the longest start first: at the end, the short ones fill what is left
+            return max(unserved, key=lambda job: backends.module(job.key.backend).START_SECONDS)
         for job in self._pending:
             mates = [worker for worker in self._workers if worker.key == job.key]
             left = sum(other.key == job.key for other in self._pending)

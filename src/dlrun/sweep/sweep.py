@@ -9,17 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun import process
-from dlrun.config import launchers
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.files import write_text
 from dlrun.report.sweep import Board, leaderboard_csv
-from dlrun.sweep.launched import Launched
 from dlrun.sweep.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweep.pool import Pool, Rules
 from dlrun.sweep.record import Sweep, earlier, new
+
+if TYPE_CHECKING:  # a tenth of a second, for those who name a launcher
+    from dlrun.sweep.launched import Launched
 
 log = logging.getLogger("dlrun")
 
@@ -73,6 +74,8 @@ def sweep(
         Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
     """
     if launcher is not None:
+        from dlrun.config import launchers
+
         launchers.check(launcher, launcher_options)
     elif launcher_options:
         raise DlrunError("--launcher-option needs a --launcher")
@@ -142,6 +145,8 @@ def _run(
         with _listening(pool) as stopped:
             pool.run(swept.left(), search)
     else:
+        from dlrun.sweep.launched import Launched
+
         launched = Launched(launcher, options, rules.slots, rules, place, changed)
         with _listening(launched) as stopped:
             launched.run(swept.left())

@@ -118,12 +118,17 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    def dismiss(self) -> None:
+        """Let it end: there are no more jobs for it."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
     def close(self) -> str:
         """Wait for it to end; how it ended, in words."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        self.dismiss()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         until = time.monotonic() + CLOSE_SECONDS
         while not self.gone() and time.monotonic() < until:
             time.sleep(0.01)
