@@ -1,6 +1,8 @@
 """What the operating system tells of a process, asked in processes of their own."""
 
+import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -55,3 +57,40 @@ def test_only_cores_that_may_be_used_are_counted() -> None:
     assert told(count) == len(os.sched_getaffinity(0))
     first = min(os.sched_getaffinity(0))
     assert told(f"import os; os.sched_setaffinity(0, {{{first}}}); {count}") == 1
+
+
+KEEPING = """
+import json, resource, sys, threading
+from dlrun import backends, process
+backends.prepare(sys.argv[1])
+import numpy as np
+
+def step():
+    np.ones(50_000_000, "uint8")
+
+def cleared():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    thread = threading.Thread(target=lambda: [step() for _ in range(20)])
+    thread.start()
+    thread.join()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * 4096
+
+told = {"cleared": cleared(), "held": process.memory_bytes()}
+process.give_back_memory()
+print(json.dumps(told | {"left": process.memory_bytes()}))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of other libraries we know nothing")
+@pytest.mark.parametrize(
+    ("backend", "variable", "kept"),
+    [("jax", "", True), ("jax", "MALLOC_ARENA_MAX", False), ("torch", "", False)],
+)
+def test_the_buffers_of_a_step_are_cleared_once_for_xla(backend, variable, kept):
+    env = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}  # for pages that can be counted
+    env |= {variable: "4"} if variable else {}
+    words = [sys.executable, "-c", KEEPING, backend]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert (told["cleared"] < 200e6) == kept  # of a billion bytes
+    assert told["left"] < told["held"] - 40e6 or not kept

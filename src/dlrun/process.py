@@ -1,15 +1,18 @@
 """What the operating system knows of this process: when it began, what it has used."""
 
 import os
+import platform
 import resource
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _IMPORTED, _USED = time.time(), time.process_time()
 _START_SECONDS = 3.0  # more than the interpreter takes to come here
 _BEGUN: list[float] = []
+_KEEPS: list[bool] = []
 
 
 def begin() -> None:
@@ -71,3 +74,36 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+# Of <malloc.h>
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed for what is asked for next, unless the user has set that up.
+
+    XLA asks for the buffers of a step anew in each step. glibc gives large ones back to the system
+    at once, and the system clears every page again, which was half of a convolution's step. The
+    arenas of threads are too small for such buffers: so there is one arena for all, which must be
+    said before there are threads.
+    """
+    if (libc := _glibc()) is not None:
+        for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
+            libc.mallopt(option, value)
+        _KEEPS[:] = [True]
+
+
+def give_back_memory() -> None:
+    """Let the system have what :func:`keep_freed_memory` has kept until now."""
+    if _KEEPS and (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> Any:
+    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in _ALLOCATOR):
+        return None
+    import ctypes
+
+    return ctypes.CDLL(None)

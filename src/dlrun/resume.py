@@ -82,6 +82,7 @@ def resume(
         compile = str(config.loop.get("compile", "auto"))
         backends.require(config.backend.name, training=True, compile=compile)
         feeds.require(config.feed)
+        backends.prepare(config.backend.name)
         from dlrun import record, training
 
         text = to_yaml(config)

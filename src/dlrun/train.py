@@ -44,6 +44,7 @@ def train(
         config.backend.name, training=True, compile=str(config.loop.get("compile", "auto"))
     )
     feeds.require(config.feed)
+    backends.prepare(config.backend.name)
     weights = init_from.read(config)
     files = {
         run_dir.CONFIG: to_yaml(config),

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from dlrun import process
 from dlrun.backends._protocols import BackendModule, Stepper
 from dlrun.errors import DlrunError
 from dlrun.imports import hidden, uncollected, without_lines
@@ -82,6 +83,12 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
         )
 
 
+def prepare(name: str) -> None:
+    """What must come before NumPy is imported, and with it the first threads."""
+    if module(name).KEEPS_MEMORY:
+        process.keep_freed_memory()
+
+
 def start(
     name: str, *, kind: str, index: int | None, precision: str, seed: int, cache: bool = False
 ) -> tuple[BackendModule, str]:
@@ -138,6 +145,7 @@ def forget() -> None:
     keras.utils.clear_session(free_memory=False)
     _settle()
     gc.collect()
+    process.give_back_memory()
 
 
 @functools.cache

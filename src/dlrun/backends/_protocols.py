@@ -39,7 +39,8 @@ class BackendModule(Protocol):
 
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
-    lines that its libraries write to stderr when they start and that no user of a run needs.
+    lines that its libraries write to stderr when they start and that no user of a run needs,
+    ``KEEPS_MEMORY`` whether it asks for large buffers anew in each step.
     A backend that trains also has ``COMPILES``, from the names of ``loop.compile`` that it takes
     to ``eager``, ``graph`` or ``xla``, ``STEPS_PER_EXECUTION``, how many steps it does best in one
     call, and ``START_SECONDS``, about how long it takes until its first step.
@@ -50,6 +51,7 @@ class BackendModule(Protocol):
     TRAINS: bool
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
+    KEEPS_MEMORY: bool
     COMPILES: Mapping[str, str]
     STEPS_PER_EXECUTION: int
     START_SECONDS: float

@@ -18,6 +18,7 @@ EXTRA = "jax"
 TRAINS = True
 HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
+KEEPS_MEMORY = True
 COMPILES = {"auto": "xla", "xla": "xla", "eager": "eager"}
 STEPS_PER_EXECUTION = 32  # scanned over in one call: a tenth less time than a call for each
 START_SECONDS = 2.0

@@ -16,6 +16,7 @@ EXTRA = "jax"
 TRAINS = False
 HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
+KEEPS_MEMORY = False
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ EXTRA = "tensorflow"
 TRAINS = True
 HIDDEN = ("matplotlib", "pandas", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
+KEEPS_MEMORY = False
 COMPILES = {"auto": "xla", "xla": "xla", "graph": "graph", "eager": "eager"}
 STEPS_PER_EXECUTION = 16  # a loop in one call: a tenth less time than a call for each
 START_SECONDS = 3.0

@@ -20,6 +20,7 @@ EXTRA = "torch"
 TRAINS = True
 HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
 NOISE: tuple[str, ...] = ()
+KEEPS_MEMORY = False
 COMPILES = {"auto": "trace", "eager": "eager", "graph": "graph"}
 STEPS_PER_EXECUTION = 8  # callbacks after each step cost a small model a twentieth of it
 START_SECONDS = 3.5
