@@ -17,7 +17,7 @@ from dlrun.files import write_text
 from dlrun.start import start
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
-    from dlrun import training
+    from dlrun.behind import Behind
     from dlrun.checkpoint import Checkpoint, Position
 
 log = logging.getLogger("dlrun")
@@ -113,15 +113,14 @@ def resume(
         )
 
 
-def _behind(
-    opened: run_dir.RunDir, recorded: dict[str, Any], config: Config
-) -> training.Behind | None:
+def _behind(opened: run_dir.RunDir, recorded: dict[str, Any], config: Config) -> Behind | None:
     """What the run has done; None if it has no checkpoint and begins anew.
 
     Raises:
         DlrunError: If it has nothing left to do, or no checkpoint of it can be read.
     """
-    from dlrun import checkpoint, training
+    from dlrun import checkpoint
+    from dlrun.behind import Behind
 
     checkpoint.clean(opened.checkpoints)
     opened.clean()
@@ -152,7 +151,7 @@ def _behind(
                 )
     before = recorded["optimizer"].get("learning_rate")
     rate = config.optimizer.get("learning_rate")
-    return training.Behind(
+    return Behind(
         at,
         checkpoint.path_of(opened.checkpoints, at),
         saved,
@@ -205,7 +204,7 @@ def _refuse_other_data(before: dict[str, Any], now: dict[str, Any]) -> None:
             )
 
 
-def _renew(opened: run_dir.RunDir, told: dict[str, Any], behind: training.Behind | None) -> None:
+def _renew(opened: run_dir.RunDir, told: dict[str, Any], behind: Behind | None) -> None:
     """Record the resumption, and take back what the end before it had recorded."""
     changed = [key for key in RENEWED if opened.record.get(key) != told[key]]
     entry = {

@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import init_from, process, record
-from dlrun.checkpoint import START, Checkpoint, Position, path_of, read
+from dlrun.behind import Behind, restored
+from dlrun.checkpoint import START
 from dlrun.config.schema import Config, metric_names
 from dlrun.errors import DlrunError
 from dlrun.run_dir import RunDir
@@ -21,25 +21,6 @@ if TYPE_CHECKING:  # Keras is not imported before the backend is started
     from dlrun.data.dataset import Dataset
 
 log = logging.getLogger("dlrun")
-
-
-@dataclass(frozen=True)
-class Behind:
-    """What a resumed run has behind it.
-
-    Args:
-        at: How far it had come.
-        path: Its checkpoint.
-        saved: What that holds.
-        learning_rate: What it goes on with; None for what it had.
-        stopped: Whether a callback had ended it already.
-    """
-
-    at: Position
-    path: Path
-    saved: Checkpoint
-    learning_rate: float | None = None
-    stopped: bool = False
 
 
 def run(
@@ -99,7 +80,7 @@ def run(
             callback.set_run(
                 data=data, written_by=written_by, callbacks=callbacks, backend=started.backend
             )
-    resumed = _restored(model, callbacks, started, behind) if behind else Restore({}, {}, {})
+    resumed = restored(model, callbacks, started.backend, behind) if behind else Restore({}, {}, {})
     directory = begin(told | {"init_from": taken})
 
     with record.ended(directory), interruption.listening():
@@ -189,43 +170,6 @@ def _closed(callbacks: Iterable[Any]) -> Iterator[None]:
         for callback in callbacks:
             if hasattr(callback, "close"):
                 callback.close()
-
-
-def _restored(model: Any, callbacks: Mapping[str, Any], started: Started, behind: Behind) -> Any:
-    """Give model and optimizer what they had; the callback that does the rest."""
-    from dlrun.callbacks.checkpoint import Checkpoint
-    from dlrun.callbacks.counters import epochs_to_restore
-    from dlrun.callbacks.restore import Restore, RestoreStep
-    from dlrun.trained import assign, assign_metrics, assign_optimizer
-
-    saved, at = behind.saved, behind.at
-
-    def variables() -> None:
-        assign(model, saved, behind.path)
-        assign_optimizer(model, saved, behind.path)
-        if behind.learning_rate is not None:
-            model.optimizer.learning_rate = behind.learning_rate
-
-    def within() -> None:
-        variables()
-        assign_metrics(model, saved, behind.path)
-        if saved.random and saved.written_by.get("backend") == started.backend.PACKAGE:
-            started.backend.set_random_state([one.value for one in saved.random])
-
-    states = saved.state["callbacks"]
-    weights = {}
-    for name, epoch in epochs_to_restore(callbacks, states):
-        path = path_of(behind.path.parent, Position(epoch))
-        if path.is_dir():
-            assign(model, read(path), path)
-            weights[name] = model.get_weights()
-    variables()
-    for callback in callbacks.values():
-        if isinstance(callback, Checkpoint):
-            callback.go_on(saved.state["history"], saved.state["best"])
-    if at.steps:
-        return RestoreStep(states, callbacks, weights, within)
-    return Restore(states, callbacks, weights)
 
 
 def _end_at_once(model: Any, callbacks: Sequence[Any]) -> dict[str, list[float]]:
