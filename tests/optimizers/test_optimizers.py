@@ -15,10 +15,10 @@ OPTIMIZERS = (
 FUSED = """
 import keras, numpy as np
 from dlrun.optimizers.fused_adam import FusedAdam
-gradients = np.random.default_rng(0).normal(size=(3, 1000)).astype("float32")
+gradients = np.random.default_rng(0).normal(size=(3, 1000)).astype("DTYPE")
 moved = []
 for optimizer in (keras.optimizers.Adam(), FusedAdam()):
-    weights = keras.Variable(np.zeros(1000, "float32"))
+    weights = keras.Variable(np.zeros(1000), dtype="DTYPE")
     for gradient in gradients[:STEPS]:
         optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weights])
     moved.append(keras.ops.convert_to_numpy(weights.value))
@@ -27,9 +27,10 @@ found["differs"] = float(np.max(np.abs(moved[1] - moved[0])) / np.max(np.abs(mov
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_adam_on_torch_steps_as_keras_does(tmp_path, steps):
-    found = worker("torch").run(tmp_path, FUSED.replace("STEPS", str(steps)))
-    assert found["differs"] < 1e-6  # 6e-6 where the bias is corrected in float64
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-6), ("float64", 1e-12)])
+def test_adam_on_torch_steps_as_keras_does(tmp_path, steps, dtype, near):
+    code = FUSED.replace("STEPS", str(steps)).replace("DTYPE", dtype)
+    assert worker("torch").run(tmp_path, code)["differs"] < near
 
 
 @pytest.mark.parametrize(("backend", "optimizer", "rate"), OPTIMIZERS)

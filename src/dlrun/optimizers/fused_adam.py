@@ -36,7 +36,7 @@ class FusedAdam(keras.optimizers.Adam):
                 [],
                 [late] * len(slots),
                 amsgrad=False,
-                lr=self._corrected(learning_rate),
+                lr=self._corrected(learning_rate, values[0].dtype),
                 beta1=self.beta_1,
                 beta2=self.beta_2,
                 weight_decay=0.0,  # Keras decays before the update
@@ -47,12 +47,13 @@ class FusedAdam(keras.optimizers.Adam):
                 if weight is not value:
                     value.copy_(weight)
 
-    def _corrected(self, learning_rate: Any) -> Any:
-        """A step's rate, float32 of shape ``()``, in which Keras corrects the bias."""
+    def _corrected(self, learning_rate: Any, dtype: torch.dtype) -> Any:
+        """A step's rate, of shape ``()``, in which Keras corrects the bias."""
+        dtype = torch.promote_types(dtype, torch.float32)
         # Where gradients are accumulated it is no variable.
-        step = (keras.ops.convert_to_tensor(self.iterations) + 1).float()
+        step = (keras.ops.convert_to_tensor(self.iterations) + 1).to(dtype)
         bias1, bias2 = (
-            1 - torch.full((), beta, device=step.device) ** step
+            1 - torch.full((), beta, dtype=dtype, device=step.device) ** step
             for beta in (self.beta_1, self.beta_2)
         )
-        return keras.ops.convert_to_tensor(learning_rate) * bias2.sqrt() / bias1
+        return keras.ops.convert_to_tensor(learning_rate).to(dtype) * bias2.sqrt() / bias1
