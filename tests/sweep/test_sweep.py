@@ -120,6 +120,9 @@ def test_runs_in_warm_workers_have_the_numbers_of_single_runs(dlrun):
         assert last(second) == last(fourth)
     lines = (dlrun.cwd / "pids").read_text().splitlines()
     assert len(set(lines[:12])) == 3, "a process for each backend"
+    began = {dlrun.record(dlrun.path(run))["started"]: run["backend"] for run in result["runs"]}
+    order = list(dict.fromkeys(began[time] for time in sorted(began)))
+    assert order == ["torch", "tensorflow", "jax"], "the longest start first"
 
     assert result["best"]["run_dir"] == result["ranking"][0]["run_dir"]
     values = [run["value"] for run in result["ranking"]]
