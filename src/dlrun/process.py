@@ -12,7 +12,7 @@ from typing import Any
 _IMPORTED, _USED = time.time(), time.process_time()
 _START_SECONDS = 3.0  # more than the interpreter takes to come here
 _BEGUN: list[float] = []
-_KEEPS: list[bool] = []
+_KEEPS: list[Any] = []  # the libc that does, which is asked for once
 
 
 def begin() -> None:
@@ -89,15 +89,15 @@ def keep_freed_memory() -> None:
     arenas of threads are too small for such buffers: so there is one arena for all, which must be
     said before there are threads.
     """
-    if (libc := _glibc()) is not None:
+    if not _KEEPS and (libc := _glibc()) is not None:
         for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
             libc.mallopt(option, value)
-        _KEEPS[:] = [True]
+        _KEEPS.append(libc)
 
 
 def give_back_memory() -> None:
     """Let the system have what :func:`keep_freed_memory` has kept until now."""
-    if _KEEPS and (libc := _glibc()) is not None:
+    for libc in _KEEPS:
         libc.malloc_trim(0)
 
 

@@ -72,5 +72,7 @@ class Timing(keras.callbacks.Callback):
 
     def _stop(self) -> None:
         if self._in_training:
+            # A backend may have been told of the last steps and be computing them still.
+            keras.ops.convert_to_numpy(self.model.optimizer.iterations)
             self._seconds += time.perf_counter() - self._epoch_began
             self._in_training = False
