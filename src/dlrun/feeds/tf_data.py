@@ -26,15 +26,17 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     def label(labels: Any) -> Any:
         return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
 
+    def chosen(_: Any) -> tf.data.Dataset:
+        order = tf.numpy_function(lambda: batches.order, [], tf.int64)
+        order.set_shape((None,))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batches.batch_size)
+
     def batch(chosen: Any) -> tuple[Any, Any]:
         inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
         return tf.nest.map_structure(scaled, inputs), tf.nest.map_structure(label, labels)
 
-    order = tf.data.Dataset.from_generator(
-        lambda: iter([batches.order]), output_signature=tf.TensorSpec((None,), tf.int64)
-    )
-    chosen = order.unbatch().batch(batches.batch_size)
-    fed = chosen.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batched = tf.data.Dataset.range(1).flat_map(chosen)
+    fed = batched.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     fed = fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
     # A tuner at work is waited for when the epoch is over, 0.2 s and more.
     options = tf.data.Options()
