@@ -83,6 +83,15 @@ def test_the_short_help_is_the_long_help(command: str) -> None:
     assert dlrun(command, "-h").stdout == dlrun(command, "--help").stdout
 
 
+def test_help_fills_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a paragraph that has several in the code."""
+    monkeypatch.setenv("COLUMNS", "80")
+    words = dlrun("verify-resume", "--help").stdout.split("Examples:")[0].splitlines()
+    [at] = [n for n, line in enumerate(words) if line.startswith(" Trains twice")]
+    assert [len(line.rstrip()) > 60 for line in words[at : at + 2]] == [True, True]
+    assert "[OVERRIDES]..." in words[1] and "[[" not in words[1]
+
+
 def test_the_examples_of_train_and_config_compose() -> None:
     told = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
     examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", told, re.MULTILINE)

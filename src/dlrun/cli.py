@@ -1,6 +1,7 @@
 """The command line: the commands and their order; each is a file of ``dlrun.commands``."""
 
 import importlib
+import inspect
 import sys
 from typing import Annotated
 
@@ -48,8 +49,14 @@ def _version(
         raise typer.Exit
 
 
+def _help(docstring: str) -> str:
+    """A docstring with each paragraph in one line, which Typer does for the first alone."""
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
+
+
 for _panel, _names in COMMANDS.items():
     for _name in _names:
         _file = _name.replace("-", "_")
         _command = getattr(importlib.import_module(f"dlrun.commands.{_file}"), _file)
-        app.command(_name, rich_help_panel=_panel)(_command)
+        app.command(_name, help=_help(_command.__doc__), rich_help_panel=_panel)(_command)

@@ -10,7 +10,7 @@ from dlrun.errors import DlrunError
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDES]...", help="Hydra overrides: key=value, group=option."),
+    typer.Argument(metavar="OVERRIDES", help="Hydra overrides: key=value, group=option."),
 ]
 Run = Annotated[
     str, typer.Argument(help="A run directory, its id, or 'latest'.", show_default=False)
