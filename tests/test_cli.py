@@ -76,6 +76,8 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.search(rf"Examples?: *\n +dlrun {words[0] if words else ''}", result.stdout)
     assert "\\b" not in result.stdout
+    [examples] = re.findall(r"Examples?:(.*?)\n *\n", result.stdout, re.DOTALL)
+    assert all(line.startswith("   dlrun ") for line in examples.splitlines()[1:])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -30,7 +30,7 @@ def compare(
     \b
     Examples:
       dlrun compare k3f9 69jz
-      dlrun compare latest runs/mnist_mlp/2026-11-21_10-04-31_k3f9 --plot curves.png
+      dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png
     """
     with reported() as out:
         from dlrun.compare import compare as run_comparison

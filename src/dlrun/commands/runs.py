@@ -41,7 +41,7 @@ def runs(
     Examples:
       dlrun runs
       dlrun runs --sort val_accuracy --limit 10
-      dlrun runs runs/mnist_mlp --where backend=jax --where 'test.accuracy>0.97' --json
+      dlrun runs --where backend=jax --where 'test.accuracy>0.97' --json
     """
     with reported() as out:
         if as_json and as_csv:

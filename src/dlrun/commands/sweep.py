@@ -86,7 +86,7 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
-      dlrun sweep 'seed=range(20)' --launcher submitit_slurm --launcher-option partition=gpu
+      dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
     with reported(quiet) as out:
         from dlrun.report.sweep import dry_run as listed

@@ -25,7 +25,7 @@ def verify_resume(
     \b
     Examples:
       dlrun verify-resume backend=torch epochs=4
-      dlrun verify-resume model=mnist_mlp_dropout loop=raw data.limit=5000 --kills 5
+      dlrun verify-resume loop=raw data.limit=5000 --kills 5
     """
     with reported() as out:
         from dlrun.report.tables import verify_resume_lines
