@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -70,6 +71,18 @@ def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, loop, si
     assert (run / "checkpoints" / f"epoch-{last:04d}").is_dir()
     result = worker("jax").evaluate(dlrun.cwd, run, which="last")
     assert result["epoch"] == last
+
+
+def test_a_signal_waits_for_no_steps_that_were_only_asked_for(start):
+    """On jax there are some 30, which take ten seconds and more."""
+    process = start("train", "backend=jax", "model=mnist_convnet", "data.limit=20000")
+    read_until(process, "data ")
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, "interrupted" in stderr) == (130, True)
+    assert time.monotonic() - began < 5
 
 
 SLEEPER = """

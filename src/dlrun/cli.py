@@ -2,7 +2,10 @@
 
 import importlib
 import inspect
+import os
+import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -38,6 +41,14 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as end:
+        if end.code not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            raise
+        # Python would wait for steps that are under way, of which jax has been told some 30.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(end.code)
 
 
 @app.callback(invoke_without_command=True)

@@ -41,9 +41,8 @@ class BackendModule(Protocol):
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
     lines that its libraries write to stderr when they start and that no user of a run needs,
     ``KEEPS_MEMORY`` whether it asks for large buffers anew in each step.
-    A backend that trains also has ``COMPILES``, from the names of ``loop.compile`` that it takes
-    to ``eager``, ``graph`` or ``xla``, ``STEPS_PER_EXECUTION``, how many steps it does best in one
-    call, and ``START_SECONDS``, about how long it takes until its first step.
+    A backend that trains also has ``COMPILES``, the values of ``loop.compile`` that it takes, and
+    ``START_SECONDS``, about how long it takes until its first step.
     """
 
     PACKAGE: str
@@ -52,8 +51,7 @@ class BackendModule(Protocol):
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
     KEEPS_MEMORY: bool
-    COMPILES: Mapping[str, str]
-    STEPS_PER_EXECUTION: int
+    COMPILES: Sequence[str]
     START_SECONDS: float
 
     def environment(
@@ -111,12 +109,24 @@ class BackendModule(Protocol):
     def bind(self, model: Any, step: Step) -> None:
         """Give a model the step as its ``train_step`` and ``test_step``, for ``fit()``."""
 
+    def plan_raw(self, model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+        """How a raw loop does best with a model.
+
+        Args:
+            model: Compiled.
+            inputs: One batch.
+            compile: Of ``COMPILES``.
+
+        Returns:
+            What :meth:`stepper` takes as ``compile``, and how many steps to make in one call.
+        """
+
     def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
         """Make the steps of a raw loop.
 
         Args:
             model: Compiled.
             step: What a step computes.
-            compile: A value of ``COMPILES``.
+            compile: As from :meth:`plan_raw`.
             scale: What inputs that are integers are divided by.
         """

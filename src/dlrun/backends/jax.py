@@ -20,8 +20,7 @@ TRAINS = True
 HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
 KEEPS_MEMORY = True
-COMPILES = {"auto": "xla", "xla": "xla", "eager": "eager"}
-STEPS_PER_EXECUTION = 32  # scanned over in one call: a tenth less time than a call for each
+COMPILES = ("auto", "xla", "eager")
 START_SECONDS = 2.0
 
 State = tuple[list[Any], ...]
@@ -193,6 +192,23 @@ def _measured(
     return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 
+def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+    """See :class:`dlrun.backends.BackendModule`."""
+    import jax
+    import keras
+
+    def forward(inputs: Any) -> Any:
+        with keras.StatelessScope():
+            return model(inputs, training=False)
+
+    if compile == "eager":
+        return "eager", 1
+    on_cpu = all(v.value.device.platform == "cpu" for v in model.variables[:1])
+    if on_cpu and _convolves(jax.make_jaxpr(forward)(inputs)):
+        return "step", 1
+    return "scan", 32  # a tenth less time than a call for each
+
+
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.BackendModule`."""
     return _Stepper(model, step, compile, scale)
@@ -244,7 +260,7 @@ class _Stepper:
 
     @staticmethod
     def _scanned(step: Callable[..., Any], scale: float, compile: str) -> Callable[..., Any]:
-        """Steps one after the other, in one compiled call; batches lie along the first axis."""
+        """Steps one after the other; batches lie along the first axis."""
         import jax
         import jax.numpy as jnp
         import numpy as np
@@ -266,26 +282,21 @@ class _Stepper:
             state, logs = jax.lax.scan(body, state, (inputs, targets))
             return jax.tree.map(lambda values: values[-1], logs), state
 
-        scan, single = (jax.jit(f, donate_argnums=0) for f in (steps, one))
+        compiled = jax.jit(one if compile == "step" else steps, donate_argnums=0)
         # An argument and no constant: XLA would multiply by a constant's inverse, which rounds
         # otherwise than the division by which every other loop scales.
         divisor = np.float32(scale)
-        scans: list[bool] = []  # the first call finds out
 
         def run(state: State, inputs: Any, targets: Any) -> Any:
-            if compile != "xla":
+            if compile == "scan":
+                return compiled(state, inputs, targets, divisor)
+            if compile == "eager":
                 with jax.disable_jit():
                     return steps(state, inputs, targets, divisor)
-            if not scans:
-                cpu = jax.tree.leaves(state)[0].device.platform == "cpu"
-                jaxpr = scan.trace(state, inputs, targets, divisor).jaxpr
-                scans.append(not (cpu and _convolves(jaxpr)))
-            if scans[0]:
-                return scan(state, inputs, targets, divisor)
             logs: Any = {}
             for index in range(len(jax.tree.leaves(targets)[0])):
                 batch = jax.tree.map(operator.itemgetter(index), (inputs, targets))
-                logs, state = single(state, *batch, divisor)
+                logs, state = compiled(state, *batch, divisor)
             return logs, state
 
         return run

@@ -76,10 +76,10 @@ def raw(
         verbose=0,
     )
     watched = any(_sees_batches(callback) for callback in callbacks)
+    planned, best = backend.plan_raw(model, train[len(train) - 1][0], compile)
     if steps_per_execution == "auto":
-        steps_per_execution = 1 if watched else backend.STEPS_PER_EXECUTION
-    make = stepper or backend.stepper
-    made = make(model, step, compile=backend.COMPILES[compile], scale=train.dataset.scale)
+        steps_per_execution = 1 if watched else best
+    made = (stepper or backend.stepper)(model, step, compile=planned, scale=train.dataset.scale)
     loop = _Epochs(model, hooks, made, int(steps_per_execution), watched)
     model.stop_training = False
     logs: dict[str, float] = {}

@@ -126,3 +126,4 @@ def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # its runs are closed: nobody waits for the steps that an interrupted one asked for

@@ -19,7 +19,7 @@ class ValueAndGrad:
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
         weights.check(model, "jax")
         self._model = model
-        self._step = jax.jit(_step) if compile == "xla" else _step
+        self._step = _step if compile == "eager" else jax.jit(_step)
         self.load()
 
     def load(self) -> None:

@@ -1,0 +1,106 @@
+"""Convolutions on a CPU: XLA computes them on one thread where they are in a loop."""
+
+import pytest
+
+from trainings import BACKENDS, worker
+
+SMALL = """
+import keras
+
+def small_convnet(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.Reshape((*input_shape, 1)),
+        keras.layers.Conv2D(16, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(num_classes),
+    ])
+"""
+
+PLANNED = """
+import keras
+import numpy as np
+
+class Hidden(keras.layers.Layer):
+    def call(self, inputs):
+        kernel = keras.ops.ones((3, 3, 1, 2))
+        outputs = keras.ops.conv(inputs, kernel)
+        return keras.ops.cond(keras.ops.sum(inputs) > 0, lambda: outputs, lambda: -outputs)
+
+images = np.ones((2, 8, 8, 1), "float32")
+models = {
+    "a layer": [keras.layers.Conv2D(2, 3)],
+    "an operation": [Hidden()],
+    "none": [keras.layers.Flatten(), keras.layers.Dense(2)],
+}
+for name, layers in models.items():
+    model = keras.Sequential(layers)
+    model(images)
+    for compile in backend.COMPILES:
+        found[f"{name}, {compile}"] = backend.plan_raw(model, images, compile)
+"""
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    place = tmp_path_factory.mktemp("convolutions")
+    (place / "my_models.py").write_text(SMALL)
+    (place / "configs" / "model").mkdir(parents=True)
+    (place / "configs" / "model" / "small.yaml").write_text("_target_: my_models.small_convnet\n")
+
+    def train(backend, *overrides):
+        return worker(backend).train(
+            place, "model=small", "data.limit=600", "batch_size=50", "epochs=1", *overrides
+        )
+
+    return train
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_raw_takes_the_steps_of_fit(train, backend):
+    expected = train(backend, "loop=fit")["rows"][0]
+    found = train(backend, "loop=raw")["rows"][0]
+    for name in ("loss", "val_loss"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-5)
+
+
+def test_several_steps_in_a_call_are_those_of_single_calls(train):
+    one, several = (
+        train("jax", "loop=raw", f"loop.steps_per_execution={number}")["rows"][0]
+        for number in (1, 5)
+    )
+    assert several["loss"] == one["loss"]
+
+
+def test_the_rate_is_that_of_steps_computed_and_not_of_steps_asked_for(train):
+    """XLA is told of some 30 steps before it has computed one."""
+    result = train("jax", "loop=fit", "data.feed=numpy")
+    steps = 600 // 50
+    in_steps = result["seconds"]["train"] - result["seconds"]["first_step"]
+    assert result["step_seconds"] * (steps - 1) > 0.2 * in_steps
+
+
+@pytest.mark.parametrize(
+    ("backend", "with_convolutions", "without"),
+    [
+        (
+            "jax",
+            {"auto": ["step", 1], "xla": ["step", 1], "eager": ["eager", 1]},
+            {"auto": ["scan", 32], "xla": ["scan", 32], "eager": ["eager", 1]},
+        ),
+        (
+            "tensorflow",
+            {"auto": ["graph", 16], "xla": ["xla", 1], "graph": ["graph", 16]},
+            {"auto": ["xla", 16], "xla": ["xla", 16], "graph": ["graph", 16]},
+        ),
+    ],
+)
+def test_on_a_cpu_xla_is_given_no_loop_over_convolutions(
+    tmp_path, backend, with_convolutions, without
+):
+    found = worker(backend).run(tmp_path, PLANNED)
+    for compile, plan in with_convolutions.items():
+        for model in ("a layer", "an operation"):
+            assert found[f"{model}, {compile}"] == plan
+    for compile, plan in without.items():
+        assert found[f"none, {compile}"] == plan
