@@ -73,9 +73,22 @@ def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, loop, si
     assert result["epoch"] == last
 
 
-def test_a_signal_waits_for_no_steps_that_were_only_asked_for(start):
+LAST = """
+import atexit
+import pathlib
+import keras
+
+class Last(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        atexit.register(pathlib.Path("last.txt").write_text, "done")
+"""
+
+
+def test_a_signal_waits_for_no_steps_that_were_only_asked_for(dlrun, start):
     """On jax there are some 30, which take ten seconds and more."""
-    process = start("train", "backend=jax", "model=mnist_convnet", "data.limit=20000")
+    (dlrun.cwd / "my_callbacks.py").write_text(LAST)
+    more = ("model=mnist_convnet", "data.limit=20000", "+callbacks.last._target_=my_callbacks.Last")
+    process = start("train", "backend=jax", *more)
     read_until(process, "data ")
     time.sleep(4)
     process.send_signal(signal.SIGINT)
@@ -83,6 +96,7 @@ def test_a_signal_waits_for_no_steps_that_were_only_asked_for(start):
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, "interrupted" in stderr) == (130, True)
     assert time.monotonic() - began < 5
+    assert (dlrun.cwd / "last.txt").read_text() == "done"  # what others do at the end is done
 
 
 SLEEPER = """

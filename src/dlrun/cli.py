@@ -1,5 +1,6 @@
 """The command line: the commands and their order; each is a file of ``dlrun.commands``."""
 
+import atexit
 import importlib
 import inspect
 import os
@@ -44,11 +45,19 @@ def main() -> None:
     except SystemExit as end:
         if end.code not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
             raise
-        # Python would wait for steps that are under way, of which jax has been told some 30.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):
-                stream.flush()
-        os._exit(end.code)
+        _exit_at_once(end.code)
+
+
+def _exit_at_once(code: int) -> None:
+    """Without the threads that Python waits for, and so without steps that nobody waits for.
+
+    Of these jax has been told some 30 before it has computed one.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 @app.callback(invoke_without_command=True)

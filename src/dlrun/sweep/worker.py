@@ -7,6 +7,7 @@ the end of the batch, and then itself.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -126,4 +127,6 @@ def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
 
 if __name__ == "__main__":
     main()
-    os._exit(0)  # its runs are closed: nobody waits for the steps that an interrupted one asked for
+    # Its runs are closed: nobody waits for the steps that an interrupted one has asked for.
+    atexit._run_exitfuncs()
+    os._exit(0)
