@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Stepper
+    from dlrun.backends._jax_stepper import State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -22,8 +22,6 @@ NOISE: tuple[str, ...] = ()
 KEEPS_MEMORY = True
 COMPILES = ("auto", "xla", "eager")
 START_SECONDS = 2.0
-
-State = tuple[list[Any], ...]
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
@@ -197,6 +195,8 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     import jax
     import keras
 
+    from dlrun.backends._jax_stepper import convolves
+
     def forward(inputs: Any) -> Any:
         with keras.StatelessScope():
             return model(inputs, training=False)
@@ -204,116 +204,13 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     if compile == "eager":
         return "eager", 1
     on_cpu = all(v.value.device.platform == "cpu" for v in model.variables[:1])
-    if on_cpu and _convolves(jax.make_jaxpr(forward)(inputs)):
+    if on_cpu and convolves(jax.make_jaxpr(forward)(inputs)):
         return "step", 1
     return "scan", 32  # a tenth less time than a call for each
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.BackendModule`."""
-    return _Stepper(model, step, compile, scale)
+    from dlrun.backends._jax_stepper import JaxStepper
 
-
-class _Stepper:
-    """See :class:`dlrun.backends.Stepper`.
-
-    The model's variables are read by :meth:`load` and written by :meth:`store`; between them the
-    state is this object's, and each call gives the arrays of the one before away.
-    """
-
-    def __init__(self, model: Any, step: Step, compile: str, scale: float) -> None:
-        self._model = model
-        train, test = _train_step(model, step), _test_step(model, step)
-        self._train, self._test = (self._scanned(s, scale, compile) for s in (train, test))
-        self._state: State = ()
-
-    def load(self) -> None:
-        """See :class:`dlrun.backends.Stepper`."""
-        self._state = tuple([v.value for v in part] for part in self._parts())
-
-    def store(self) -> None:
-        """See :class:`dlrun.backends.Stepper`."""
-        for part, values in zip(self._parts(), self._state, strict=True):
-            for variable, value in zip(part, values, strict=True):
-                variable.assign(value)
-
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """See :class:`dlrun.backends.Stepper`."""
-        logs, self._state = self._train(self._state, inputs, targets)
-        return logs  # type: ignore[no-any-return]
-
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """See :class:`dlrun.backends.Stepper`."""
-        trainable, non_trainable, slots, metrics = self._state
-        logs, state = self._test((trainable, non_trainable, metrics), inputs, targets)
-        self._state = (*state[:2], slots, state[2])
-        return logs  # type: ignore[no-any-return]
-
-    def _parts(self) -> tuple[list[Any], ...]:
-        model = self._model
-        return (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-
-    @staticmethod
-    def _scanned(step: Callable[..., Any], scale: float, compile: str) -> Callable[..., Any]:
-        """Steps one after the other; batches lie along the first axis."""
-        import jax
-        import jax.numpy as jnp
-        import numpy as np
-
-        def prepared(array: Any, scale: Any) -> Any:
-            integer = jnp.issubdtype(array.dtype, jnp.integer)
-            return array.astype("float32") / scale if integer else array
-
-        def one(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
-            inputs = jax.tree.map(lambda array: prepared(array, scale), inputs)
-            return step(state, jax.lax.optimization_barrier(inputs), targets)
-
-        def steps(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
-            def body(state: State, batch: Any) -> Any:
-                inputs, targets = batch
-                logs, state = one(state, inputs, targets, scale)
-                return state, logs
-
-            state, logs = jax.lax.scan(body, state, (inputs, targets))
-            return jax.tree.map(lambda values: values[-1], logs), state
-
-        compiled = jax.jit(one if compile == "step" else steps, donate_argnums=0)
-        # An argument and no constant: XLA would multiply by a constant's inverse, which rounds
-        # otherwise than the division by which every other loop scales.
-        divisor = np.float32(scale)
-
-        def run(state: State, inputs: Any, targets: Any) -> Any:
-            if compile == "scan":
-                return compiled(state, inputs, targets, divisor)
-            if compile == "eager":
-                with jax.disable_jit():
-                    return steps(state, inputs, targets, divisor)
-            logs: Any = {}
-            for index in range(len(jax.tree.leaves(targets)[0])):
-                batch = jax.tree.map(operator.itemgetter(index), (inputs, targets))
-                logs, state = compiled(state, *batch, divisor)
-            return logs, state
-
-        return run
-
-
-def _convolves(jaxpr: Any) -> bool:
-    """Whether there is a convolution in it, which XLA computes on one thread within a loop.
-
-    On a CPU a step of the guide's convnet takes more than ten times as long in a scan as alone.
-    """
-    import jax
-
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "conv_general_dilated":
-            return True
-        for value in jax.tree.leaves(list(equation.params.values())):
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns") and _convolves(inner):
-                return True
-    return False
+    return JaxStepper(model, _train_step(model, step), _test_step(model, step), compile, scale)
