@@ -79,4 +79,4 @@ for _panel, _names in COMMANDS.items():
     for _name in _names:
         _file = _name.replace("-", "_")
         _command = getattr(importlib.import_module(f"dlrun.commands.{_file}"), _file)
-        app.command(_name, help=_help(_command.__doc__), rich_help_panel=_panel)(_command)
+        app.command(_name, help=_help(_command.__doc__ or ""), rich_help_panel=_panel)(_command)
