@@ -36,7 +36,8 @@ def describe(model: Any, optimizer: Any = None) -> list[dict[str, Any]]:
     with hidden(["tensorflow"]):  # which Keras imports, in seconds, to write a layer's dtype down
         found = [
             {"name": _name(layer), "class": type(layer).__name__, "config": _config(layer)}
-            for layer in _layers(model, set())
+            for layer in parts(model)
+            if not isinstance(layer, keras.Model)
         ]
     return found if optimizer is None else [*found, {"optimizer": _optimizer_class(optimizer)}]
 
@@ -70,8 +71,15 @@ def differences(ours: Description, theirs: Description) -> list[str]:
     return found
 
 
-def _layers(part: Any, seen: set[int]) -> Iterator[Any]:
-    """All that computes inside a model or layer, in the order in which it was put there."""
+def parts(model: Any) -> Iterator[Any]:
+    """All that computes inside a model, each once, in the order in which it was put there.
+
+    Models inside of it, with their own layers, and operations such as ``keras.ops.add`` as well.
+    """
+    yield from _inside(model, set())
+
+
+def _inside(part: Any, seen: set[int]) -> Iterator[Any]:
     inside = getattr(part, "operations", None) if isinstance(part, keras.Model) else None
     if inside is None and isinstance(part, keras.Layer):
         inside = part._flatten_layers(include_self=False, recursive=False)
@@ -79,9 +87,8 @@ def _layers(part: Any, seen: set[int]) -> Iterator[Any]:
         if id(inner) in seen or isinstance(inner, keras.layers.InputLayer):
             continue
         seen.add(id(inner))
-        if not isinstance(inner, keras.Model):
-            yield inner
-        yield from _layers(inner, seen)
+        yield inner
+        yield from _inside(inner, seen)
 
 
 def _name(layer: Any) -> str:

@@ -19,6 +19,7 @@ from dlrun.start import start
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.behind import Behind
     from dlrun.checkpoint import Checkpoint, Position
+    from dlrun.warm import Warm
 
 log = logging.getLogger("dlrun")
 
@@ -47,6 +48,7 @@ def resume(
     typed: Sequence[str] = (),
     quiet: bool = False,
     watch: Callable[[dict[str, Any]], bool] | None = None,
+    warm: Warm | None = None,
 ) -> dict[str, Any]:
     """Train a run to its end, as if it had never stopped.
 
@@ -59,6 +61,7 @@ def resume(
         typed: What the user has typed for this very run, where it began just now.
         quiet: Leave out the progress.
         watch: As for :func:`dlrun.training.run`.
+        warm: Likewise.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -90,7 +93,7 @@ def resume(
         weights = init_from.read(config) if behind is None else None
         if quiet:
             config.callbacks.pop("progress", None)
-        started = start(config, config.feed)
+        started = start(config, config.feed, warm)
 
         def begin(told: dict[str, Any]) -> run_dir.RunDir:
             _refuse_other_data(opened.record, told)
@@ -110,6 +113,7 @@ def resume(
             weights=weights,
             behind=behind,
             watch=watch,
+            warm=warm,
         )
 
 

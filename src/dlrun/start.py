@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,15 +13,7 @@ from dlrun.config.instantiate import instantiate
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
-
-
-# The data set read last, in a process whose runs take it from each other.
-_KEPT: dict[str, Any] = {}
-
-
-def keep_data() -> None:
-    """Read a data set once for as many runs as follow one another with it."""
-    _KEPT[""] = None
+    from dlrun.warm import Warm
 
 
 class Started(NamedTuple):
@@ -32,12 +25,13 @@ class Started(NamedTuple):
     feed: feeds.Feed
 
 
-def start(config: Config, feed: str = feeds.AUTO) -> Started:
+def start(config: Config, feed: str = feeds.AUTO, warm: Warm | None = None) -> Started:
     """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
         config: For its backend, device and data set.
         feed: The feed to have ready, which may need another backend's framework.
+        warm: In a process that stays for other runs.
 
     Raises:
         DlrunError: If the backend, the device, the data set or the feed can't be had, or the
@@ -48,7 +42,7 @@ def start(config: Config, feed: str = feeds.AUTO) -> Started:
     package = feeds.PACKAGES.get(feed)
     beside = package if package != config.backend.name else None
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(_read, config)
+        reading = pool.submit(_read, config, warm)
         if beside == "torch":  # which TensorFlow must not come before
             backends.start_beside("torch")
         backend, device = backends.start(
@@ -65,14 +59,11 @@ def start(config: Config, feed: str = feeds.AUTO) -> Started:
         return Started(backend, device, reading.result(), fed)
 
 
-def _read(config: Config) -> Any:
+def _read(config: Config, warm: Warm | None) -> Any:
     from dlrun.preflight import check  # NumPy is not needed to tell that the config is wrong
 
     arguments = {key: value for key, value in config.data.items() if key != "feed"}
-    same = repr((arguments, Path.cwd()))
-    data = _KEPT.get(same) or instantiate("data", arguments)
+    read = functools.partial(instantiate, "data", arguments)
+    data = warm.data(repr((arguments, Path.cwd())), read) if warm else read()
     check(data, config)
-    if _KEPT:
-        _KEPT.clear()
-        _KEPT[same] = data
     return data

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, feeds, init_from, run_dir
 from dlrun.config.compose import compose, to_yaml
 from dlrun.start import start
+
+if TYPE_CHECKING:
+    from dlrun.warm import Warm
 
 
 def train(
@@ -21,6 +24,7 @@ def train(
     quiet: bool = False,
     path: Path | None = None,
     watch: Callable[[dict[str, Any]], bool] | None = None,
+    warm: Warm | None = None,
 ) -> dict[str, Any]:
     """Train, keep the best epoch, and evaluate it on the test split.
 
@@ -31,6 +35,7 @@ def train(
         quiet: Leave out the progress.
         path: Of the run's directory; None for a new one in ``runs_dir``.
         watch: As for :func:`dlrun.training.run`.
+        warm: Likewise.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -56,7 +61,7 @@ def train(
         config.callbacks.pop("progress", None)
     with ThreadPoolExecutor(max_workers=1) as pool:
         asking = pool.submit(record.git_state)
-        started = start(config, config.feed)
+        started = start(config, config.feed, warm)
         git = asking.result()
     path = path or run_dir.planned(Path(config.runs_dir), str(config.name))
 
@@ -67,7 +72,9 @@ def train(
             stack.enter_context(run.locked())
             return run
 
-        return training.run(config, overrides, started, path, begin, weights=weights, watch=watch)
+        return training.run(
+            config, overrides, started, path, begin, weights=weights, watch=watch, warm=warm
+        )
 
 
 def _quoted(override: str) -> str:

@@ -19,6 +19,7 @@ from dlrun.start import Started
 
 if TYPE_CHECKING:  # Keras is not imported before the backend is started
     from dlrun.data.dataset import Dataset
+    from dlrun.warm import Warm
 
 log = logging.getLogger("dlrun")
 
@@ -33,6 +34,7 @@ def run(
     weights: init_from.Weights | None = None,
     behind: Behind | None = None,
     watch: Callable[[dict[str, Any]], bool] | None = None,
+    warm: Warm | None = None,
 ) -> dict[str, Any]:
     """Train from where a run is to its end, and evaluate its best epoch on the test split.
 
@@ -46,6 +48,7 @@ def run(
         weights: What the model's variables begin with; None for what it draws.
         behind: None for a new run.
         watch: Told of each epoch, as :class:`dlrun.callbacks.watch.Watch` does; may end the run.
+        warm: In a process that stays for other runs.
 
     Returns:
         The result, as ``dlrun train --json`` prints it.
@@ -68,6 +71,8 @@ def run(
     model = build_model(config, data)
     taken = init_from.assign(model, weights) if weights else None
     compile_model(model, config, training=True)
+    reuses = warm if behind is None else None  # what is behind a run may not be in variables alone
+    model = reuses.renewed(model, config, data) if reuses else model
     loop = build_loop(config, started.feed, behind.at if behind else START)
     callbacks = build_callbacks(config, path)
     watching = {"pruning": Watch(watch)} if watch else {}
@@ -142,6 +147,8 @@ def run(
         if config.export_keras:
             export_keras(model, config, data, directory.path / "model.keras")
         directory.update(status="completed")
+    if reuses:
+        reuses.keep(model, config, data)
     return result
 
 

@@ -7,8 +7,6 @@ them; a process can start one backend only.
 
 from __future__ import annotations
 
-import functools
-import gc
 import hashlib
 import importlib
 import importlib.util
@@ -138,25 +136,11 @@ def start(
 
 
 def forget() -> None:
-    """Give back the memory of a run that has been, in a process that stays for another."""
+    """Let go of what Keras and its framework keep of a run that has been."""
     import keras
 
     module(keras.backend.backend()).forget()
     keras.utils.clear_session(free_memory=False)
-    _settle()
-    gc.collect()
-    process.give_back_memory()
-
-
-@functools.cache
-def _settle() -> None:
-    """Once, after the first run: what is left then is the framework's, and is not looked at again.
-
-    To look at it costs 0.1 s on jax and 0.15 s on torch, several times in each run.
-    """
-    gc.unfreeze()  # what the run made before the framework's import ended is garbage too
-    gc.collect()
-    gc.freeze()
 
 
 def start_beside(name: str) -> None:

@@ -41,8 +41,9 @@ class BackendModule(Protocol):
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
     lines that its libraries write to stderr when they start and that no user of a run needs,
     ``KEEPS_MEMORY`` whether it asks for large buffers anew in each step.
-    A backend that trains also has ``COMPILES``, the values of ``loop.compile`` that it takes, and
-    ``START_SECONDS``, about how long it takes until its first step.
+    A backend that trains also has ``COMPILES``, the values of ``loop.compile`` that it takes,
+    ``TRACES``, whether it traces and compiles a step before it makes the first, and
+    ``START_SECONDS``, about how long it takes until then.
     """
 
     PACKAGE: str
@@ -52,6 +53,7 @@ class BackendModule(Protocol):
     NOISE: Sequence[str]
     KEEPS_MEMORY: bool
     COMPILES: Sequence[str]
+    TRACES: bool
     START_SECONDS: float
 
     def environment(

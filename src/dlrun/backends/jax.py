@@ -21,6 +21,7 @@ HIDDEN = ("matplotlib", "pandas")
 NOISE: tuple[str, ...] = ()
 KEEPS_MEMORY = True
 COMPILES = ("auto", "xla", "eager")
+TRACES = True
 START_SECONDS = 2.0
 
 

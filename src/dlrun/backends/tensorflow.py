@@ -21,6 +21,7 @@ HIDDEN = ("matplotlib", "pandas", "jax")
 NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
 KEEPS_MEMORY = False
 COMPILES = ("auto", "xla", "graph", "eager")
+TRACES = True
 START_SECONDS = 3.0
 
 

@@ -22,6 +22,7 @@ HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking
 NOISE: tuple[str, ...] = ()
 KEEPS_MEMORY = False
 COMPILES = ("auto", "eager", "graph")
+TRACES = False
 START_SECONDS = 3.5
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -66,7 +67,7 @@ def raw(
     step = step or Step()
     _check(step, compile)
     step.begin(model, seed)
-    build_metrics(model, train)
+    made = _made(model, train, step, stepper, compile, backend)
     hooks = keras.callbacks.CallbackList(
         [StartEpoch(train, seed, backend), *callbacks],
         add_history=True,
@@ -76,11 +77,9 @@ def raw(
         verbose=0,
     )
     watched = any(_sees_batches(callback) for callback in callbacks)
-    planned, best = backend.plan_raw(model, train[len(train) - 1][0], compile)
     if steps_per_execution == "auto":
-        steps_per_execution = 1 if watched else best
-    made = (stepper or backend.stepper)(model, step, compile=planned, scale=train.dataset.scale)
-    loop = _Epochs(model, hooks, made, int(steps_per_execution), watched)
+        steps_per_execution = 1 if watched else made.best
+    loop = _Epochs(model, hooks, made.stepper, int(steps_per_execution), watched)
     model.stop_training = False
     logs: dict[str, float] = {}
     hooks.on_train_begin()
@@ -97,6 +96,36 @@ def raw(
     model.optimizer.finalize_variable_values(model.trainable_variables)
     hooks.on_train_end(logs)
     return dict(model.history.history)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A stepper, what it was made from, and how many steps it makes best in one call."""
+
+    asked: tuple[Any, ...]
+    stepper: Stepper
+    best: int
+
+
+def _made(
+    model: keras.Model,
+    train: Batches,
+    step: Any,
+    stepper: Callable[..., Stepper] | None,
+    compile: str,
+    backend: BackendModule,
+) -> _Made:
+    """The stepper: with what it compiles it stays on the model, as ``fit``'s functions do."""
+    scale = train.dataset.scale
+    asked = (stepper, compile, scale)
+    before: _Made | None = getattr(model, "raw_function", None)
+    if type(step) is Step and before is not None and before.asked == asked:
+        return before
+    build_metrics(model, train)
+    planned, best = backend.plan_raw(model, train[len(train) - 1][0], compile)
+    made = (stepper or backend.stepper)(model, step, compile=planned, scale=scale)
+    model.raw_function = now = _Made(asked, made, best)
+    return now
 
 
 class _Epochs:

@@ -20,9 +20,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from dlrun import backends, process
+from dlrun import process
 from dlrun.errors import DlrunError, Interrupted, first_line
-from dlrun.start import keep_data
+from dlrun.warm import Warm
 
 GRACE_SECONDS = 20.0  # for the batch at hand, when the sweep is gone
 
@@ -74,12 +74,12 @@ def main() -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     line = _Line()
-    keep_data()
+    warm = Warm()
     while (job := line.job()) is not None:
         process.begin()
         answer: dict[str, Any]
         try:
-            event, answer = "completed", {"result": _run(job, line)}
+            event, answer = "completed", {"result": _run(job, line, warm)}
         except Interrupted:
             line.tell("interrupted")
             break
@@ -89,11 +89,11 @@ def main() -> None:
             event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
             traceback.print_exc()
         if "keras" in sys.modules:
-            backends.forget()
+            warm.forget()
         line.tell(event, memory_bytes=process.memory_bytes(), **answer)
 
 
-def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
+def _run(job: dict[str, Any], line: _Line, warm: Warm) -> dict[str, Any]:
     config_dir = Path(job["config_dir"]) if job["config_dir"] else None
 
     def watch(logs: dict[str, Any]) -> bool:
@@ -112,6 +112,7 @@ def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
             trusted=job["trusted"],
             typed=job["overrides"] if job["typed"] else (),
             watch=watch,
+            warm=warm,
         )
     from dlrun.train import train
 
@@ -122,6 +123,7 @@ def _run(job: dict[str, Any], line: _Line) -> dict[str, Any]:
         trusted=job["trusted"],
         path=Path(job["path"]),
         watch=watch,
+        warm=warm,
     )
 
 

@@ -1,0 +1,129 @@
+"""What runs of one process hand on to each other changes no bit of what they compute."""
+
+import json
+import sys
+
+import pytest
+
+# To trace the model calls the function that a layer was given as its activation.
+MODULE = """
+import keras
+from keras import layers
+
+calls = []
+
+
+def net(input_shape, num_classes, *, slope):
+    def leaky(x):
+        calls.append(slope)
+        return keras.ops.leaky_relu(x, slope)
+
+    inputs = keras.Input(input_shape)
+    x = layers.Dense(16, activation=leaky)(layers.Flatten()(inputs))
+    x = layers.BatchNormalization()(x) + keras.ops.sin(x)
+    x = layers.Dropout(0.3, seed=7)(layers.Dropout(0.3)(x))
+    return keras.Model(inputs, layers.Dense(num_classes)(x))
+
+
+class Doubled(layers.Dense):
+    factor = 1.0
+
+    def call(self, inputs):
+        return super().call(inputs) * self.factor
+
+
+def with_own_layer(input_shape, num_classes):
+    Doubled.factor += 1.0  # no config tells
+    return keras.Sequential(
+        [keras.Input(input_shape), layers.Flatten(), Doubled(8), layers.Dense(num_classes)]
+    )
+
+
+class Freezes(keras.callbacks.Callback):
+    def on_train_end(self, logs=None):
+        self.model.layers[-1].trainable = False
+        self.model.optimizer.beta_1 = 0.0
+"""
+# Each run in a process that stays, then each again with nothing handed on.
+SCRIPT = """
+import json, sys, tempfile
+from pathlib import Path
+import my_parts
+from dlrun import backends, checkpoint
+from dlrun.errors import DlrunError
+from dlrun.train import train
+from dlrun.warm import Warm
+
+def left(path):
+    at = checkpoint.kept(path / "checkpoints")[-1]
+    saved = checkpoint.read(checkpoint.path_of(path / "checkpoints", at))
+    arrays = [v.value.tobytes() for part in checkpoint.PARTS for v in getattr(saved, part)]
+    return arrays, saved.state["history"]
+
+def run(typed, warm):
+    path = Path(tempfile.mkdtemp()) / "run"
+    before = len(my_parts.calls)
+    try:
+        result = train(typed, path=path, warm=warm, quiet=True)
+    except DlrunError as error:
+        return error.message, 0
+    told = [result[key] for key in ("train", "validation", "test", "best_epoch", "stopped_by")]
+    return (left(path), told), len(my_parts.calls) - before
+
+runs, warm = json.loads(sys.argv[1]), Warm()
+ours, theirs = [], []
+for typed in runs:
+    ours.append(run(typed, warm))
+    warm.forget()
+my_parts.Doubled.factor = 1.0
+alone = {}
+for typed in runs:
+    if str(typed) not in alone or "with_own_layer" in str(typed):
+        alone[str(typed)] = run(typed, None)
+        backends.forget()
+    theirs.append(alone[str(typed)])
+equal = [one[0] == other[0] for one, other in zip(ours, theirs)]
+failed = [one for one, _ in ours if isinstance(one, str)]
+calls = [n for _, n in ours]
+print(json.dumps({"equal": equal, "calls": calls, "failed": failed}))
+"""
+NET = ("model._target_=my_parts.net", "+model.slope=0.1")
+SMALL = ("data.limit=256", "batch_size=64", "epochs=1", "~model.units")
+OWN_LAYER = ("model._target_=my_parts.with_own_layer",)
+# Of each run, what it has, and whether it computes with what was compiled for the one before.
+RUNS = (
+    ((*NET, "seed=1"), False),
+    ((*NET, "seed=2"), True),
+    ((*NET, "optimizer.learning_rate=0.1", "epochs=3"), True),
+    ((*NET, "+optimizer.use_ema=true", "+callbacks=swap_ema_weights"), False),
+    ((*NET, "+optimizer.use_ema=true", "+callbacks=swap_ema_weights", "seed=3"), True),
+    ((NET[0], "+model.slope=0.3"), False),
+    ((*NET, "loop=raw"), False),
+    ((*NET, "loop=raw", "optimizer.learning_rate=1e30"), True),
+    ((*NET, "loop=raw"), False),  # of one that failed nothing is kept
+    ((*NET, "loop=train_step_own_loss"), False),
+    ((*NET, "loop=train_step_own_loss", "seed=2"), False),
+    ((*NET, "+callbacks.own._target_=my_parts.Freezes"), False),
+    (NET, False),  # of a run with a callback of one's own neither
+    (OWN_LAYER, None),  # its numbers tell
+    (OWN_LAYER, None),
+)
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_what_was_compiled_computes_the_next_run_where_only_values_differ(dlrun, backend):
+    (dlrun.cwd / "my_parts.py").write_text(MODULE)
+    runs = [[f"backend={backend}", *SMALL, *typed] for typed, _ in RUNS]
+    done = dlrun(
+        json.dumps(runs), command=[sys.executable, "-c", SCRIPT], env={"KERAS_BACKEND": backend}
+    )
+    assert done.returncode == 0, done.stderr
+    found = dlrun.parse(done.stdout.splitlines()[-1])
+    assert found["equal"] == [True] * len(RUNS)
+    [failed] = found["failed"]
+    assert failed.startswith("the loss is nan in epoch 1")
+    took = [
+        None if there is None else calls == 0
+        for calls, (_, there) in zip(found["calls"], RUNS, strict=True)
+    ]
+    assert took == [there for _, there in RUNS]
