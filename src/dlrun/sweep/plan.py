@@ -19,6 +19,8 @@ from dlrun.report.tables import brief
 RECORD, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 # The states of a job that has ended.
 ENDED = ("completed", "failed", "interrupted")
+# What is a value to a compiled program, or nothing to it.
+VALUES = ("seed", "optimizer.learning_rate", "epochs", "name")
 # What ``dlrun train --json`` tells of a run, and what more its ``run.json`` holds is left out.
 RESULT = (
     *("run_dir", "status", "backend", "model", "loop", "epochs", "best_epoch", "stopped_by"),
@@ -77,6 +79,11 @@ class Job:
         short = shortened(list(self.differs))
         shown = (f"{short[key]}={brief(value)}" for key, value in self.differs.items())
         return "  ".join(shown) or f"run {self.number}"
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What differs from the others in more than values: the like computes with one program."""
+        return tuple(f"{k}={v}" for k, v in self.differs.items() if k not in VALUES)
 
     @property
     def pruned(self) -> bool:

@@ -131,9 +131,10 @@ class Pool:
         if self._stopping:
             return
         for worker in [w for w in self._workers if w.job is None]:
-            job = next((job for job in self._pending if job.key == worker.key), None)
-            if job is not None:
-                self._give(worker, job)
+            if mates := [job for job in self._pending if job.key == worker.key]:
+                # One that has no need of being compiled, where there is one.
+                like = (job for job in mates if job.program == worker.program)
+                self._give(worker, next(like, mates[0]))
             elif self._pending:
                 self._end(worker)  # its place is for another key
         while self._pending and len(self._workers) < self._rules.slots:

@@ -35,6 +35,7 @@ class Worker:
         self.key = key
         self.slot = slot
         self.job: Job | None = None
+        self.program: tuple[str, ...] | None = None
         self.began = 0.0
         self.start_seconds = 0.0
         self.runs = 0
@@ -63,7 +64,7 @@ class Worker:
 
     def give(self, job: Job, message: Mapping[str, Any]) -> None:
         """Have it run a job; a worker that has died does not take it, and tells by its answers."""
-        self.job, self.began = job, time.monotonic()
+        self.job, self.program, self.began = job, job.program, time.monotonic()
         self.answer(message)
 
     def free(self, result: Mapping[str, Any] | None) -> None:
