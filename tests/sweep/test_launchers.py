@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import COMMAND, eventually
+from dlrun.process import cores
 
 MODEL = """
 import os, pathlib, signal
@@ -178,7 +179,7 @@ assert re.search("--array=0-1%1", script)
 print("Submitted batch job 5", flush=True)
 lost = dict(SLURM_JOB_ID="5", SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="1", SLURM_NTASKS="1",
             SLURM_JOB_NUM_NODES="1", SLURM_NODEID="0", SLURM_PROCID="0", SLURM_LOCALID="0",
-            SLURM_JOB_NODELIST="here")
+            SLURM_JOB_NODELIST="here", SLURM_CPUS_ON_NODE="1")
 subprocess.Popen(["bash", sys.argv[-1]], env={{**os.environ, **lost}}, stdout=subprocess.DEVNULL,
                  stderr=subprocess.DEVNULL)
 """,
@@ -192,14 +193,14 @@ printf 'JobID|State|NodeList\\n5_0|NODE_FAIL|here\\n5_1|RUNNING|here\\n'
 }
 
 
-def test_slurm_is_asked_for_what_was_typed_and_a_lost_job_hides_no_other(dlrun):
+def test_slurm_is_asked_for_what_was_typed_and_a_lost_job_hides_no_other(dlrun, own_model):
     places = dlrun.cwd / "bin"
     places.mkdir()
     for name, text in SLURM.items():
         (places / name).write_text(text)
         (places / name).chmod(0o755)
     done = dlrun(
-        *("sweep", "backend=jax", "smoke=true", "seed=1,2", "--jobs", 1, "--json"),
+        *("sweep", "backend=jax", "smoke=true", "seed=1,2", "model=told", "--jobs", 1, "--json"),
         *("--launcher", "submitit_slurm", "--launcher-option", "partition=gpu"),
         *("--launcher-option", "timeout_min=90", "--launcher-option", "gres=gpu:1"),
         env={"PATH": f"{places}{os.pathsep}{os.environ['PATH']}"},
@@ -212,6 +213,51 @@ def test_slurm_is_asked_for_what_was_typed_and_a_lost_job_hides_no_other(dlrun):
     assert (lost["status"], well["status"]) == ("failed", "completed")
     assert "submitit_slurm lost it" in lost["error"]
     assert "NODE_FAIL" in Path(dlrun.cwd, lost["error"].rpartition("see ")[2]).read_text()
+    [ran] = [file.read_text() for file in (dlrun.cwd / "ran").iterdir()]
+    assert "'NPROC': '1'" in ran or cores() == 1, "no more threads than it was given cores"
+
+
+def slurm_is_here() -> bool:
+    try:
+        return subprocess.run("sinfo", capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not slurm_is_here(), reason="needs a Slurm with two cores")
+def test_on_a_real_slurm(dlrun, own_model):
+    two = ("backend=jax,torch", "--jobs", 2)
+    warm, _ = swept(dlrun, *two)
+    result, processes = swept(dlrun, *two, "--launcher", "submitit_slurm")
+    assert [text.partition(" ")[0] for text in processes] == ["jax", "torch"]
+    for run, expected in zip(result["runs"], warm["runs"], strict=True):
+        assert run["test"] == expected["test"], "to the bit, with one thread each"
+
+    endless = ("epochs=100000", "callbacks.early_stopping.patience=100000", "seed=1,2,3")
+    endless += ("runs_dir=endless",)
+    arguments = ("sweep", "backend=jax", "smoke=true", *endless, "--jobs", "2")
+    sweep = subprocess.Popen(
+        [COMMAND, *arguments, "--launcher", "submitit_slurm"],
+        cwd=dlrun.cwd,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    runs = "endless/sweeps/*/{}/metrics.csv"
+    eventually(lambda: list(dlrun.cwd.glob(runs.format(0))))
+    jobs = subprocess.run(
+        ["squeue", "-r", "-h", "-o", "%i"], capture_output=True, text=True, check=True
+    )
+    first = next(job for job in jobs.stdout.split() if job.endswith("_0"))
+    subprocess.run(["scancel", first], check=True)
+    eventually(lambda: list(dlrun.cwd.glob(runs.format(2))))  # in the place of the one that is gone
+    sweep.send_signal(signal.SIGINT)
+    _, told = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "failed: its process was sent SIGTERM, and not by the sweep" in told
+    assert told.count("interrupted\n") == 2
+    [directory] = dlrun.cwd.glob("endless/sweeps/*/2")
+    assert dlrun.record(directory)["status"] == "interrupted"
+    eventually(lambda: not processes_of(dlrun.cwd))
 
 
 def test_what_a_launcher_cannot_do_is_told_before_anything_starts(dlrun):

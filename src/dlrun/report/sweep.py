@@ -166,7 +166,7 @@ def dry_run(result: Mapping[str, Any]) -> str:
 
 def _outcome(told: Mapping[str, Any]) -> str:
     if told["status"] != "completed":
-        return f"{told['status']}: {told.get('error')}"
+        return ": ".join(filter(None, [told["status"], told.get("error")]))
     test = "  ".join(f"test {name} {value:.4f}" for name, value in told["test"].items())
     return f"{test}  {told['seconds']['total']:.1f} s{_pruned(told)}"
 

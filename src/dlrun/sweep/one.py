@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dlrun import process
 from dlrun.files import read_json, write_text
 from dlrun.sweep.plan import RECORD, WORKERS, Job, recorded
 from dlrun.sweep.pool import Pool, Rules
+from dlrun.sweep.workers import THREADS
 
 STOP = "stop"  # where it is, every run ends at the end of its batch
 LOOK_SECONDS = 1.0
@@ -33,7 +35,8 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
         How it ended.
     """
     os.chdir(request["cwd"])
-    for name, value in request["environment"].items():
+    allotted = _allotted() if request["launcher"] == "submitit_slurm" else {}
+    for name, value in {**request["environment"], **allotted}.items():
         if value is None:
             os.environ.pop(name, None)
         else:
@@ -61,6 +64,12 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
         with _heeding(launch / STOP, pool):
             pool.run([job])
     return _told(job)
+
+
+def _allotted() -> dict[str, str]:
+    """A thread for each core that Slurm has given, where it keeps the process to none of them."""
+    given = int(os.environ.get("SLURM_CPUS_ON_NODE", "0"))
+    return dict.fromkeys(THREADS, str(given)) if 0 < given < process.cores() else {}
 
 
 def progress(job: Job, launch: Path) -> Path:
