@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from dlrun import __version__
 from dlrun.terminal import open_standard_streams
@@ -21,8 +22,20 @@ COMMANDS = {
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
 }
 
+
+class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """``dlrun train -m`` is ``dlrun sweep``, and takes its options."""
+        name, *rest = args
+        asked = [arg for arg in rest if arg in ("-m", "--multirun")]
+        if name == "train" and asked:
+            args = ["sweep", *(arg for arg in rest if arg not in asked)]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="dlrun",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

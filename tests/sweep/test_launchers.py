@@ -281,6 +281,12 @@ def test_what_a_launcher_cannot_do_is_told_before_anything_starts(dlrun):
 
 
 def test_train_m_is_sweep(dlrun):
-    result = dlrun.json("train", "-m", "backend=jax", "seed=1,2", "smoke=true")
+    typed = ("backend=jax", "seed=1,2", "smoke=true")
+    result = dlrun.json("train", "-m", *typed, "--jobs", "1", "--export-keras")
     assert result["completed"] == 2
     assert result["keys"] == ["seed"]
+    assert all((dlrun.path(run) / "model.keras").is_file() for run in result["runs"])
+    for flags in (["--multirun"], ["-qm"]):
+        dry = dlrun("train", *typed, *flags, *(["--dry-run"] if len(flags[0]) > 3 else []))
+        assert dry.returncode == 0, dry.stderr
+    assert len(list(dlrun.cwd.glob("runs/sweeps/*"))) == 2

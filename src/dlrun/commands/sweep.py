@@ -69,6 +69,9 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Of the launcher, as partition=gpu; repeatable."),
     ] = None,
+    export_keras: Annotated[
+        bool, typer.Option("--export-keras", help="Also write a standard model.keras of each run.")
+    ] = False,
     runs_dir: Annotated[
         Path | None,
         typer.Option(help="Where the sweep goes, in sweeps/; by default the runs' runs_dir."),
@@ -103,7 +106,7 @@ def sweep(
             storage=storage,
         )
         result = run(
-            overrides or [],
+            [*(overrides or []), *(["export_keras=true"] if export_keras else [])],
             jobs=jobs,
             timeout_seconds=timeout,
             memory_limit=memory_limit,

@@ -16,7 +16,8 @@ def train(
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
     multirun: Annotated[
-        bool, typer.Option("--multirun", "-m", help="As dlrun sweep, which has more options.")
+        bool,
+        typer.Option("--multirun", "-m", help="The same as dlrun sweep, and with its options."),
     ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,
