@@ -121,7 +121,8 @@ def program(model: Any, config: Config, data: Dataset) -> str | None:
 
 
 def _is_of_keras(part: Any) -> bool:
-    return type(part).__module__.startswith("keras.")
+    # What a layer was adapted to, as Normalization is, are constants to what is compiled.
+    return type(part).__module__.startswith("keras.") and not hasattr(part, "adapt")
 
 
 def _variables(model: Any) -> list[Any]:

@@ -224,6 +224,7 @@ def slurm_is_here() -> bool:
         return False
 
 
+@pytest.mark.slow  # Slurm waits for two minutes before a job that it has queued again
 @pytest.mark.skipif(not slurm_is_here(), reason="needs a Slurm with two cores")
 def test_on_a_real_slurm(dlrun, own_model):
     two = ("backend=jax,torch", "--jobs", 2)
@@ -250,6 +251,12 @@ def test_on_a_real_slurm(dlrun, own_model):
     first = next(job for job in jobs.stdout.split() if job.endswith("_0"))
     subprocess.run(["scancel", first], check=True)
     eventually(lambda: list(dlrun.cwd.glob(runs.format(2))))  # in the place of the one that is gone
+    # One that has to make room for another is queued again, and goes on from its checkpoint.
+    second = next(job for job in jobs.stdout.split() if job.endswith("_1"))
+    eventually(lambda: len(list(dlrun.cwd.glob("endless/sweeps/*/1/checkpoints/epoch-*"))) > 1)
+    subprocess.run(["scancel", "-s", "USR2", second], check=True)
+    [record] = dlrun.cwd.glob("endless/sweeps/*/1/run.json")
+    eventually(lambda: "resumed" in dlrun.record(record.parent), 240)
     sweep.send_signal(signal.SIGINT)
     _, told = sweep.communicate(timeout=60)
     assert sweep.returncode == 130

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from conftest import COMMAND, eventually
 from dlrun import checkpoint
+from dlrun.sweep.plan import Key
+from dlrun.sweep.workers import Worker
 
 MODULE = """
 import os, signal, sys, time
@@ -91,6 +94,17 @@ def workers_of(sweep: Path) -> list[int]:
         if target.startswith(str(sweep / "workers")):
             found.append(int(process.name))
     return found
+
+
+def test_a_process_that_has_died_can_still_be_stopped(tmp_path):
+    """As when Ctrl-C comes while a run is killed: what it died of is told."""
+    worker = Worker(Key("jax", "cpu", "float32", False, "auto"), 0, 1, tmp_path / "log")
+    os.kill(worker._process.pid, signal.SIGKILL)
+    eventually(worker.gone)
+    worker.stop(0)
+    worker.stop(0)
+    assert worker.gone()
+    assert "killed by SIGKILL" in worker.close()
 
 
 def the_sweep(dlrun) -> Path:

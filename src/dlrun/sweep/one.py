@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import process
+from dlrun.errors import first_line
 from dlrun.files import read_json, write_text
 from dlrun.sweep.plan import RECORD, WORKERS, Job, recorded
-from dlrun.sweep.pool import Pool, Rules
+from dlrun.sweep.pool import Pool, Rules, note
 from dlrun.sweep.workers import THREADS
 
 STOP = "stop"  # where it is, every run ends at the end of its batch
@@ -61,8 +62,20 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             slot=slot,
         )
         pool = Pool(rules, own, changed)
-        with _heeding(launch / STOP, pool):
-            pool.run([job])
+        try:
+            with _heeding(launch / STOP, pool):
+                pool.run([job])
+        except SystemExit:  # of submitit, which has given its place to another and is queued again
+            job.state, job.error = "pending", None
+            changed(job)
+            raise
+        except Exception as error:  # of submitit, when the time that Slurm has given is over
+            why = first_line(error)
+            if "timed-out" in why:
+                why = "its time was over; more is --launcher-option timeout_min=MINUTES"
+            job.state, job.error = "failed", f"{request['launcher']} ended it: {why}"
+            note(job)
+            changed(job)
     return _told(job)
 
 

@@ -71,6 +71,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         # Every library counts the cores that it may use, and takes as many threads.
         os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
+    # Slurm tells every process of a job that its time is over: the one that started this one acts.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     log.setLevel(logging.INFO)
     log.propagate = False
     line = _Line()

@@ -109,7 +109,8 @@ class Worker:
     def stop(self, grace_seconds: float) -> None:
         """Ask it to end its run at the end of the batch; after that time, end it."""
         if self._signalled is None:
-            self._process.send_signal(signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)  # Popen's would reap it first
             self._signalled = time.monotonic()
         elif time.monotonic() - self._signalled > grace_seconds:
             self._kill()
