@@ -114,10 +114,11 @@ def program(model: Any, config: Config, data: Dataset) -> str | None:
     if isinstance(optimizer.get("learning_rate"), float):
         del optimizer["learning_rate"]
     of_data = (data.input_shape, data.num_classes, data.scale)
+    shapes = [tuple(variable.shape) for variable in _variables(model)]
     # A function that a layer is given, as an activation, is told by its name alone: what else it
     # computes with can only be of the config.
     told = [config.model, layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
-    return json.dumps([*told, config.loop, config.precision], default=repr)
+    return json.dumps([*told, config.loop, config.precision, shapes], default=repr)
 
 
 def _is_of_keras(part: Any) -> bool:
