@@ -115,15 +115,18 @@ def program(model: Any, config: Config, data: Dataset) -> str | None:
         del optimizer["learning_rate"]
     of_data = (data.input_shape, data.num_classes, data.scale)
     shapes = [tuple(variable.shape) for variable in _variables(model)]
-    # A function that a layer is given, as an activation, is told by its name alone: what else it
-    # computes with can only be of the config.
-    told = [config.model, layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
+    told = [layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
     return json.dumps([*told, config.loop, config.precision, shapes], default=repr)
 
 
 def _is_of_keras(part: Any) -> bool:
-    # What a layer was adapted to, as Normalization is, are constants to what is compiled.
-    return type(part).__module__.startswith("keras.") and not hasattr(part, "adapt")
+    """Whether all that a part computes with is Keras', functions that it was given included."""
+    given = [value for value in vars(part).values() if callable(value)]
+    return (
+        type(part).__module__.startswith("keras.")
+        and all(str(one.__module__).startswith(("keras.", "dlrun.")) for one in given)
+        and not hasattr(part, "adapt")  # what it was adapted to is a constant to what is compiled
+    )
 
 
 def _variables(model: Any) -> list[Any]:
