@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dlrun.config.compose import compose, to_yaml
-from dlrun.process import cores
+from dlrun.system.process import cores
 
 DLRUN = str(Path(sys.executable).with_name("dlrun"))
 COMMANDS = (

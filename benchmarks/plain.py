@@ -15,7 +15,7 @@ import time
 import keras
 import numpy as np
 
-from dlrun import process  # its clock and its memory reading only: the same ruler for both
+from dlrun.system import process  # its clock and its memory reading only: the same ruler for both
 
 
 class Clock(keras.callbacks.Callback):

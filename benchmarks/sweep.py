@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from dlrun import process
 from dlrun.data.mnist import FILE
+from dlrun.system import process
 
 HERE = Path(__file__).parent
 DLRUN = Path(sys.executable).with_name("dlrun")

@@ -61,8 +61,8 @@ TARGETS = {
     "mro": ("model", {"_target_": "keras.layers.Dense.mro"}),
     "from_config": ("model", {"_target_": "keras.layers.Dense.from_config", "config": {}}),
     "private": ("model", {"_target_": "keras.src.saving.saving_api.load_model"}),
-    "files": ("model", {"_target_": "dlrun.files.write_text", "path": PATH, "text": "x"}),
-    "process": ("model", {"_target_": "dlrun.train.train", "overrides": []}),
+    "files": ("model", {"_target_": "dlrun.system.files.write_text", "path": PATH, "text": "x"}),
+    "process": ("model", {"_target_": "dlrun.api.train.train", "overrides": []}),
     "schedules": ("optimizer", {"_target_": "torch.optim.lr_scheduler.LambdaLR"}),
     # Keras' own, but not components
     "deserialize": ("task.loss", {"_target_": "keras.losses.deserialize", "name": "mse"}),

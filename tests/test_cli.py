@@ -11,17 +11,18 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from dlrun import __version__, run_dir
+from dlrun import __version__
 from dlrun.cli import app
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
+from dlrun.runs.directory import CONFIG, create_run
 
 COMMANDS = (
     *("train", "evaluate", "predict", "runs", "compare", "summary", "config", "list", "parity"),
     "doctor",
 )
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
-CONFIG = {"hydra", "omegaconf"}
+CONFIG_LIBRARIES = {"hydra", "omegaconf"}
 # Runs a command and tells, after all that it printed, what it has imported.
 TELLING = """
 import json, sys
@@ -353,7 +354,7 @@ def run(cwd: Path, config: str) -> str:
     """A run that has no checkpoint yet."""
     path = cwd / "runs/mnist_mlp/2026-11-21_10-04-31_k3f9"
     record = {"status": "running", "input_shape": [28, 28]}
-    run_dir.create(path, record, {run_dir.CONFIG: config})
+    create_run(path, record, {CONFIG: config})
     return str(path)
 
 
@@ -434,7 +435,7 @@ def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], tol
 
 
 def test_a_damaged_record_of_a_run_is_named(run: str) -> None:
-    Path(run, run_dir.CONFIG).write_text("- no\n- config\n", encoding="utf-8")
+    Path(run, CONFIG).write_text("- no\n- config\n", encoding="utf-8")
     assert "config.yaml is not a config" in refused("evaluate", run)
 
 

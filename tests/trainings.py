@@ -106,13 +106,13 @@ def worker(backend: str) -> Worker:
 
 
 def _train(*overrides):
-    from dlrun.train import train
+    from dlrun.api.train import train
 
     return train(overrides, quiet=True)
 
 
 def _resume(run, overrides):
-    from dlrun.resume import resume
+    from dlrun.api.resume import resume
 
     return resume(
         run,
@@ -124,13 +124,13 @@ def _resume(run, overrides):
 
 
 def _evaluate(run, overrides, options):
-    from dlrun.evaluate import evaluate
+    from dlrun.api.evaluate import evaluate
 
     return evaluate(run, overrides, **options)[0]
 
 
 def _predict(run, overrides, output):
-    from dlrun.predict import predict
+    from dlrun.api.predict import predict
 
     return predict(run, overrides, output=Path(output))
 

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlrun import __version__
-from dlrun.terminal import open_standard_streams
+from dlrun.commands.terminal import open_standard_streams
 
 # By panel of the help; a command's file and function have its name, with a _ for each -.
 COMMANDS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import COMMAND
-from dlrun import checkpoint
+from dlrun.checkpoints.format import read_checkpoint
 from trainings import Refused, worker
 
 needs_namespace = pytest.mark.skipif(
@@ -63,7 +63,7 @@ def modules(tmp_path):
 
 
 def last(run: Path) -> list[bytes]:
-    saved = checkpoint.read(run / "checkpoints" / "epoch-0005")
+    saved = read_checkpoint(run / "checkpoints" / "epoch-0005")
     return [v.value.tobytes() for v in (*saved.model, *saved.optimizer)]
 
 

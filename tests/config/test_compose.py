@@ -14,9 +14,9 @@ from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.options import GROUPS, SEVERAL, shipped_configs
 from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
-from dlrun.config.sweeps import expand
+from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
-from dlrun.trained import CHANGEABLE
+from dlrun.inference.loaded_run import CHANGEABLE
 
 CONFIGS = shipped_configs()
 OPTIONS = sorted(p.relative_to(CONFIGS).with_suffix("") for p in CONFIGS.glob("*/*.yaml"))

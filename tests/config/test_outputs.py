@@ -3,8 +3,9 @@
 import pytest
 
 from dlrun.config.compose import compose
+from dlrun.config.limits import metric_names
 from dlrun.config.outputs import Output, by_output, logged
-from dlrun.config.schema import Task, metric_names
+from dlrun.config.schema import Task
 from dlrun.errors import DlrunError
 
 MODEL = "model=ticket_classifier"

@@ -28,7 +28,7 @@ TELLING = """
 import json, os, sys
 os.environ["KERAS_BACKEND"] = "numpy"
 import numpy as np
-from dlrun.build import _loss
+from dlrun.assembly.compile import _loss
 from dlrun.config.compose import compose
 logits, labels = np.random.default_rng(0).normal(size=(7, 4)).astype("float32"), np.arange(7) % 4
 shapes = {"(7,)": labels, "(7, 1)": labels[:, None], "one-hot": np.eye(4, dtype="float32")[labels]}

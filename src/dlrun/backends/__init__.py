@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from dlrun import process
 from dlrun.backends._protocols import BackendModule, Stepper
 from dlrun.errors import DlrunError
-from dlrun.imports import hidden, uncollected, without_lines
+from dlrun.system import process
+from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
 __all__ = ["BackendModule", "Stepper"]
 
@@ -113,7 +113,7 @@ def start(
     os.environ["KERAS_BACKEND"] = name
     again = "keras" in sys.modules
     try:
-        with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
+        with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
             device = _choose_device(name, backend, kind, index)
             import keras
     except ImportError as error:
@@ -157,7 +157,7 @@ def start_beside(name: str) -> None:
     backend = module(name)
     _set_unless_set(backend.environment("cpu", precision="float32", cache_dir=None))
     try:
-        with uncollected(), hidden(backend.HIDDEN), without_lines(backend.NOISE):
+        with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
             backend.use_device("cpu:0")
     except ImportError as error:
         raise DlrunError(

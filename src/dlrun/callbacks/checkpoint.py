@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from dlrun import architecture, checkpoint
 from dlrun.callbacks.counters import epochs_to_restore, state_of
-from dlrun.checkpoint import Position, Variable
+from dlrun.checkpoints import architecture
+from dlrun.checkpoints.format import Variable, write_checkpoint
+from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
         states = {name: state_of(callback) for name, callback in self._others.items()}
-        checkpoint.write(
+        write_checkpoint(
             self.directory,
             at,
             {
@@ -145,7 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._prune(at)
 
     def _prune(self, at: Position) -> None:
-        kept = checkpoint.kept(self.directory)
+        kept = list_positions(self.directory)
         keep = [one for one in kept if not one.steps][-self.keep :]
         if at.steps:
             keep += [one for one in kept if one.steps][-2:]
@@ -153,7 +154,7 @@ class Checkpoint(keras.callbacks.Callback):
             keep.append(Position(int(self.best["epoch"])))
         states = {name: state_of(callback) for name, callback in self._others.items()}
         keep += [Position(epoch) for _, epoch in epochs_to_restore(self._others, states)]
-        checkpoint.prune(self.directory, keep)
+        prune_checkpoints(self.directory, keep)
 
     def _random(self) -> list[Variable]:
         states = self._backend.random_state() if self._backend else []

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun.state import COUNTERS
+from dlrun.checkpoints.resumable import COUNTERS
 
 
 def state_of(callback: keras.callbacks.Callback) -> dict[str, Any]:

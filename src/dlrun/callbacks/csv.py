@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from dlrun.files import write_text
+from dlrun.system.files import write_text
 
 
 class CSV(keras.callbacks.Callback):

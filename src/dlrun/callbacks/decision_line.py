@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from dlrun.errors import DlrunError
-from dlrun.pictures import require_matplotlib, save
+from dlrun.system.pictures import require_matplotlib, save
 
 
 class DecisionLine(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from dlrun.pictures import require_matplotlib, save
+from dlrun.system.pictures import require_matplotlib, save
 
 
 class Plots(keras.callbacks.Callback):

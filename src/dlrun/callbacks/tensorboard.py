@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from dlrun.imports import hidden
+from dlrun.system.imports import without_packages
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -70,6 +70,6 @@ class TensorBoard(keras.callbacks.Callback):
 
 def _summary_writer() -> type[SummaryWriter]:
     """Import tensorboardX, which imports torch to take its tensors, but does without it."""
-    with hidden(["torch"]):
+    with without_packages(["torch"]):
         from tensorboardX import SummaryWriter
     return SummaryWriter  # type: ignore[no-any-return]

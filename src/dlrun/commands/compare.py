@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import Json, RunsDir
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def compare(
@@ -33,7 +33,7 @@ def compare(
       dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png
     """
     with reported() as out:
-        from dlrun.compare import compare as run_comparison
+        from dlrun.api.compare import compare as run_comparison
         from dlrun.report.cells import strict
         from dlrun.report.compare import compare_table
 

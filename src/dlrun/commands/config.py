@@ -1,7 +1,7 @@
 """``dlrun config``."""
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def config(

@@ -1,7 +1,7 @@
 """``dlrun doctor``."""
 
 from dlrun.commands.arguments import Json
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def doctor(as_json: Json = False) -> None:
@@ -12,7 +12,7 @@ def doctor(as_json: Json = False) -> None:
       dlrun doctor --json
     """
     with reported() as out:
-        from dlrun.doctor import doctor as examine
+        from dlrun.api.doctor import doctor as examine
         from dlrun.report.tables import doctor_table
 
         print_result(out, examine(), as_json, doctor_table)

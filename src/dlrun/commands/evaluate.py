@@ -16,8 +16,8 @@ from dlrun.commands.arguments import (
     Which,
     one_of,
 )
+from dlrun.commands.terminal import print_result, reported
 from dlrun.errors import DlrunError
-from dlrun.terminal import print_result, reported
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
         if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
         one_of("--split", split, ("train", "validation", "test"))
-        from dlrun.evaluate import evaluate as run_evaluation
+        from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.tables import evaluate_table
 
         result, failures = run_evaluation(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, one_of
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def list(

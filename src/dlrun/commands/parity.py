@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, one_of
+from dlrun.commands.terminal import print_result, reported
 from dlrun.errors import DlrunError
-from dlrun.terminal import print_result, reported
 
 
 def parity(
@@ -48,7 +48,7 @@ def parity(
     """
     with reported(quiet) as out:
         from dlrun import backends
-        from dlrun.parity import parity as run
+        from dlrun.proofs.parity import parity as run
         from dlrun.report.parity import parity_table
 
         chosen = [name.strip() for name in (names or "").split(",") if name.strip()]

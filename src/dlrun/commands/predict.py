@@ -16,7 +16,7 @@ from dlrun.commands.arguments import (
     Which,
     one_of,
 )
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def predict(
@@ -48,7 +48,7 @@ def predict(
     with reported(quiet) as out:
         if not checkpoint.isdecimal():
             one_of("--checkpoint", checkpoint, ("best", "last"))
-        from dlrun.predict import predict as run_prediction
+        from dlrun.api.predict import predict as run_prediction
 
         result = run_prediction(
             run,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, RunsDir, Trust
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def reproduce(
@@ -33,8 +33,8 @@ def reproduce(
       dlrun reproduce first_network linear_classifier --backend jax
     """
     with reported() as out:
+        from dlrun.proofs.reproduce import reproduce as run
         from dlrun.report.tables import reproduction_line
-        from dlrun.reproduce import reproduce as run
 
         result = run(
             experiments or (),

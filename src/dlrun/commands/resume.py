@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def resume(
@@ -29,8 +29,8 @@ def resume(
       dlrun resume runs/mnist_mlp/2026-11-21_10-04-31_k3f9 backend=torch
     """
     with reported(quiet) as out:
+        from dlrun.api.resume import resume as run_again
         from dlrun.report.tables import train_table
-        from dlrun.resume import resume as run_again
 
         result = run_again(
             run,

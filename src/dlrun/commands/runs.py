@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import Json
+from dlrun.commands.terminal import print_result, reported
 from dlrun.errors import DlrunError
-from dlrun.terminal import print_result, reported
 
 
 def runs(
@@ -46,10 +46,10 @@ def runs(
     with reported() as out:
         if as_json and as_csv:
             raise DlrunError("--json and --csv: choose one")
-        from dlrun.query import parse
+        from dlrun.api.list_runs import list_runs as find
         from dlrun.report.cells import strict
         from dlrun.report.runs import runs_csv, runs_table
-        from dlrun.runs import runs as find
+        from dlrun.runs.query import parse
 
         result = find(runs_dir, where=where or (), sort=sort, reverse=reverse, limit=limit)
         asked = [sort, *(parse(one).key for one in where or ())]

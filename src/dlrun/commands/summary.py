@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def summary(
@@ -27,7 +27,7 @@ def summary(
       dlrun summary model.units=64 --plot model.png
     """
     with reported() as out:
-        from dlrun.summary import summary as run_summary
+        from dlrun.api.summary import summary as run_summary
 
         result, layers = run_summary(
             overrides or [], config_dir=config_dir, trusted=trust or (), plot=plot

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, one_of
+from dlrun.commands.terminal import print_result, reported
 from dlrun.errors import DlrunError
-from dlrun.terminal import print_result, reported
 
 
 def sweep(
@@ -94,7 +94,7 @@ def sweep(
     with reported(quiet) as out:
         from dlrun.report.sweep import dry_run as listed
         from dlrun.report.sweep import leaderboard
-        from dlrun.sweep.sweep import sweep as run
+        from dlrun.sweeps.run import sweep as run
 
         asked = _search(
             search,

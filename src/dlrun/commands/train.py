@@ -7,7 +7,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.sweep import sweep
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def train(
@@ -38,8 +38,8 @@ def train(
         sweep(typed, config_dir=config_dir, trust=trust, quiet=quiet, as_json=as_json)
         return
     with reported(quiet) as out:
+        from dlrun.api.train import train as run
         from dlrun.report.tables import train_table
-        from dlrun.train import train as run
 
         result = run(typed, config_dir=config_dir, trusted=trust or (), quiet=quiet)
         print_result(out, result, as_json, train_table)

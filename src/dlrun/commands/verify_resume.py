@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, reported
 
 
 def verify_resume(
@@ -28,8 +28,8 @@ def verify_resume(
       dlrun verify-resume loop=raw data.limit=5000 --kills 5
     """
     with reported() as out:
+        from dlrun.proofs.verify_resume import verify_resume as verify
         from dlrun.report.tables import verify_resume_lines
-        from dlrun.verify_resume import verify_resume as verify
 
         result = verify(
             overrides or [],

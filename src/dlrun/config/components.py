@@ -27,7 +27,7 @@ NO_LAYERS = (
 )
 
 
-def ships(part: str, module: str, name: str) -> bool:
+def is_shipped(part: str, module: str, name: str) -> bool:
     """Whether a target is a component of dlrun's or Keras', in its own part of the config."""
     rooms = SHIPPED.get(part, ())
     if name.startswith("_"):

@@ -16,29 +16,22 @@ from omegaconf import BooleanNode, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlrun.config import trust
-from dlrun.config.direction import resolve_modes
 from dlrun.config.explain import (
     Mistake,
     config_error,
     key_mistake,
     option_mistakes,
-    other_kind,
     value_mistake,
+    wrong_type,
 )
-from dlrun.config.grammar import (
-    adds,
-    apply,
-    choose,
-    config_loader,
-    is_choice,
-    of_choices,
-    parse,
-)
+from dlrun.config.grammar import adds, apply, choose, config_loader, is_choice, of_choices, parse
+from dlrun.config.limits import broken_limits
+from dlrun.config.modes import resolve_modes
 from dlrun.config.options import PACKAGES
 from dlrun.config.outputs import wrong_outputs
 from dlrun.config.recorded import check_plain, outside, refused
-from dlrun.config.schema import Config, broken_limits
-from dlrun.config.signature import unfed, wrong_arguments
+from dlrun.config.schema import Config
+from dlrun.config.signature import feed_not_accepted, wrong_arguments
 from dlrun.errors import DlrunError, first_line
 
 # What smoke=true types before the user does: three batches of the usual size, once.
@@ -189,7 +182,10 @@ def _finish(
     if refusals := trust.check(config, named):
         raise _untrusted(refusals, typed, recorded)
     resolve_modes(config)
-    for key, problem, options in (*broken_limits(config), *(unfed(config) if training else ())):
+    for key, problem, options in (
+        *broken_limits(config),
+        *(feed_not_accepted(config) if training else ()),
+    ):
         if not training and key.endswith("monitor"):
             continue  # nothing is monitored
         mistakes.append(Mistake.of(typed.get(key, key), problem, options))
@@ -235,7 +231,7 @@ def _apply(config: DictConfig, value: Override) -> list[Mistake]:
         if isinstance(before, float) and type(after) is int:
             # 1 where the option has 0.001: Keras takes no integer for a learning rate.
             OmegaConf.update(config, key, float(after))
-        problem = other_kind(before, after)
+        problem = wrong_type(before, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem and not value.is_delete():

@@ -158,7 +158,7 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
     return Mistake(typed.get(key, key), told)
 
 
-def other_kind(before: Any, after: Any) -> str | None:
+def wrong_type(before: Any, after: Any) -> str | None:
     """What is wrong with replacing ``before`` by ``after``, judged by the kind of the value.
 
     The value in the option's YAML file tells the kind: null takes anything, a number any number

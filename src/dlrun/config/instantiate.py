@@ -26,12 +26,12 @@ def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
         DlrunError: If the target can't be found, or raises.
     """
     component = partial(key, spec)
-    with blamed_on(key, spec["_target_"]):
+    with component_errors(key, spec["_target_"]):
         return component(**given)
 
 
 @contextmanager
-def blamed_on(key: str, target: str) -> Iterator[None]:
+def component_errors(key: str, target: str) -> Iterator[None]:
     """Turn what a component raises into the one error that users see.
 
     Raises:

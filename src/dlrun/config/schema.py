@@ -4,17 +4,10 @@ The parts that name their own class or function (``_target_``) stay mappings: th
 function's arguments.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from dlrun import feeds
-from dlrun.config.outputs import logged, wrong_outputs
-
-# Keras' dtype policies; quantised ones are for inference and are applied by other means.
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
-MAX_SEED = 2**32 - 1  # NumPy's legacy seeding takes no more
 
 
 @dataclass
@@ -105,79 +98,3 @@ class Config:
     def feed(self) -> str:
         """The name of the kind of source that ``fit()`` is given."""
         return str(self.data.get("feed", feeds.AUTO))
-
-
-def metric_names(config: Config) -> list[str]:
-    """The names that an epoch logs, and so the values that ``monitor`` may take."""
-    names = list(logged(config.task))
-    if config.data.get("validation_samples") != 0:
-        names += [f"val_{name}" for name in names]
-    return names
-
-
-def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield ``(key, problem, valid values)`` for each value outside its limits."""
-    for key, low, high in (
-        ("epochs", 1, None),
-        ("batch_size", 1, None),
-        ("seed", 0, MAX_SEED),
-        ("device.index", 0, None),
-        ("data.limit", 1, None),
-        ("data.validation_samples", 0, None),
-        ("data.train_samples", 1, None),
-        ("data.test_samples", 1, None),
-    ):
-        value = _get(config, key)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        group, _, name = key.partition(".")
-        given = group != "data" or name in config.data
-        if not whole and given and (value is not None or key == "data.validation_samples"):
-            yield key, f"expected an integer, got {value!r}", ()
-            continue
-        too_low = isinstance(value, int) and value < low
-        if too_low or (isinstance(value, int) and high is not None and value > high):
-            limit = f"at least {low}" if too_low else f"at most {high}"
-            yield key, f"must be {limit}, got {value}", ()
-    steps = config.loop.get("steps_per_execution")
-    if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
-        yield "loop.steps_per_execution", f"must be at least 1, got {steps}", ()
-    for key, options in (
-        ("precision", PRECISIONS),
-        ("device.kind", ("auto", "cpu", "gpu", "tpu")),
-        ("task.mode", ("min", "max", "auto")),
-        ("data.feed", feeds.NAMES),
-    ):
-        if (value := _get(config, key)) not in options:
-            yield key, f"must be one of {', '.join(options)}, got {value!r}", options
-    if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
-        yield "name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}", ()
-    if any(wrong_outputs(config.task)):
-        return  # what is logged can't be told
-    if config.task.mode == "auto" and config.task.monitor in metric_names(config):
-        yield "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which", ()
-    yield from _unlogged_monitors(config)
-
-
-def _unlogged_monitors(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    names = metric_names(config)
-    monitors = {"task.monitor": config.task.monitor}
-    for name, callback in config.callbacks.items():
-        # One that follows task.monitor has the same mistake, and it is told once.
-        if isinstance(callback, dict) and callback.get("monitor") not in (
-            None,
-            config.task.monitor,
-        ):
-            monitors[f"callbacks.{name}.monitor"] = callback["monitor"]
-    for key, monitor in monitors.items():
-        if monitor not in names:
-            why = ""
-            if str(monitor).removeprefix("val_") in names:
-                why = " without a validation split"
-            yield key, f"nothing logs {monitor!r}{why}; there are {', '.join(names)}", tuple(names)
-
-
-def _get(config: Config, key: str) -> Any:
-    node: Any = config
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else getattr(node, part)
-    return node

@@ -53,16 +53,16 @@ def wrong_arguments(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]
                 yield f"{key}.{name}", f"{target} takes no '{name}'; it takes {_and(takes)}", takes
 
 
-def unfed(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def feed_not_accepted(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the same of ``data.feed``, where a loop takes no feed and one is chosen."""
-    if config.feed in feeds.GATHERED or config.feed not in feeds.NAMES:
+    if config.feed in feeds.NEEDS_NO_FEED or config.feed not in feeds.NAMES:
         return
     try:
         arguments = _arguments(str(config.loop.get("_target_")))
     except LookupError:  # told as the loop's own mistake
         return
     if arguments is not None and "feed" not in arguments:
-        loop, of = config.choices.get("loop"), " or ".join(feeds.GATHERED)
+        loop, of = config.choices.get("loop"), " or ".join(feeds.NEEDS_NO_FEED)
         yield "data.feed", f"loop={loop} gathers its batches itself and takes only {of}", ()
 
 

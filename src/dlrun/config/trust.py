@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from dlrun.config.components import SHIPPED, ships, source
+from dlrun.config.components import SHIPPED, is_shipped, source
 from dlrun.config.options import GROUPS, config_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
@@ -116,10 +116,10 @@ def check(config: Config, named: Named) -> list[Refusal]:
     refusals: list[Refusal] = []
     for part, spec in asdict(config).items():
         for key, mapping in _mappings(part, spec):
-            refusals += _odd(key, mapping)
+            refusals += _suspicious_keys(key, mapping)
             target = mapping.get("_target_")
             if target is not None:  # a part that needs one is told so elsewhere
-                refusals += _judge(part, f"{key}._target_", target, named)
+                refusals += _check_target(part, f"{key}._target_", target, named)
     return refusals
 
 
@@ -162,15 +162,15 @@ def require_origin(key: str, spec: Any) -> None:
             )
 
 
-def _judge(part: str, key: str, target: Any, named: Named) -> Iterator[Refusal]:
+def _check_target(part: str, key: str, target: Any, named: Named) -> Iterator[Refusal]:
     if _shown(target) != target or "." not in target:
         yield Refusal(key, "is not of the form module.name", repr(_shown(target)))
         return
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
-    if ships(part, module, name):
+    if is_shipped(part, module, name):
         _passed[target] = ""
-    elif top == "dlrun" and not any(ships(one, module, name) for one in SHIPPED):
+    elif top == "dlrun" and not any(is_shipped(one, module, name) for one in SHIPPED):
         missing = f"is not there: no module named '{module}'"
         yield Refusal(key, "is no component" if source(module).is_file() else missing, target)
     elif top in TOOLS or (top in LIBRARIES and READERS.fullmatch(name)):
@@ -204,7 +204,7 @@ def _in_options(module: str, directory: Path | None) -> Iterator[str]:
             yield from (target for target in _targets(spec) if isinstance(target, str))
 
 
-def _odd(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:
+def _suspicious_keys(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:
     """What nobody writes who means no harm."""
     for name, value in mapping.items():
         place = f"{key}.{_shown(str(name))}"

@@ -29,7 +29,10 @@ PACKAGES = {
 }
 AUTO = "auto"  # the backend's choice
 NAMES = (AUTO, *PACKAGES)
-GATHERED = (AUTO, "numpy")  # what a loop does that takes no feed and gathers the batches itself
+NEEDS_NO_FEED = (
+    AUTO,
+    "numpy",
+)  # what a loop does that takes no feed and gathers the batches itself
 
 
 def named(name: str) -> Feed:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
+
+from dlrun.loops.epoch import StartEpoch, build_metrics
 
 if TYPE_CHECKING:  # a loop meets its data and its backend as objects
     from dlrun.backends import BackendModule
@@ -71,15 +72,6 @@ def fit(
     return dict(history.history)
 
 
-def build_metrics(model: keras.Model, train: Batches) -> None:
-    """Make the metrics' variables, which Keras makes when it first sees outputs."""
-    inputs, targets = train[len(train) - 1]
-    outputs = model(inputs, training=False)
-    model.compute_loss(inputs, targets, outputs, training=False)
-    model.compute_metrics(inputs, targets, outputs)
-    model.reset_metrics()
-
-
 def _pass_over(model: keras.Model, steps: int, steps_per_execution: int) -> None:
     """Let the first steps take their batches from the source, and do nothing with them."""
     model.make_train_function()
@@ -123,29 +115,3 @@ class _SilentSteps(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._left = 0
         super().on_epoch_end(epoch, logs)
-
-
-class StartEpoch(keras.callbacks.Callback):
-    """Makes all that is random in an epoch a function of seed and epoch."""
-
-    def __init__(self, train: Batches, seed: int, backend: BackendModule) -> None:
-        super().__init__()
-        self._train = train
-        self._seed = seed
-        self._backend = backend
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Draw the order of the batches, and set every generator that layers draw from."""
-        self._epoch = epoch
-        self._train.start_epoch(epoch)
-        states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
-        for number, state in enumerate(states):
-            sequence = np.random.SeedSequence([self._seed, epoch, number])
-            state.assign(sequence.generate_state(2).astype(state.dtype))
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Set the framework's own generator; not sooner, as torch's data loader draws from it."""
-        if batch == 0:
-            [native] = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1)
-            self._backend.seed_epoch(int(native))

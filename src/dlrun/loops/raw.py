@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.loops.fit import StartEpoch, build_metrics
+from dlrun.loops.epoch import StartEpoch, build_metrics
 from dlrun.loops.step import Step
 
 if TYPE_CHECKING:

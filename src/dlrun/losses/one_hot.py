@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlrun.labels import class_of, compared
+from dlrun.losses.labels import class_of, compared
 
 
 class OneHotLoss(keras.losses.Loss):

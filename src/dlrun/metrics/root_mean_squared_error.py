@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from dlrun.labels import compared
+from dlrun.losses.labels import compared
 
 
 class SparseRootMeanSquaredError(keras.metrics.Metric):

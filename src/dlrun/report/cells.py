@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from dlrun.query import text
+from dlrun.runs.query import text
 
 
 def figure(value: Any, digits: int = 4) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dlrun.query import text
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
+from dlrun.runs.query import text
 
 PARTS = ("config", "result", "environment")
 SPLITS = ("train.", "validation.", "test.")

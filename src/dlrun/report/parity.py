@@ -1,11 +1,15 @@
 """How far backends or loops differ: as a table, and as curves."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlrun import agreement
 from dlrun.report.tables import table
+
+if TYPE_CHECKING:
+    import numpy as np
 
 WIDTH = 80
 
@@ -34,12 +38,17 @@ def parity_table(result: Mapping[str, Any]) -> str:
     return "\n".join([head, "", table(rows), "", *below])
 
 
-def draw(result: Mapping[str, Any], losses: Mapping[str, Sequence[float]]) -> Any:
+def draw(
+    result: Mapping[str, Any],
+    losses: Mapping[str, Sequence[float]],
+    distances: Mapping[str, np.ndarray],
+) -> Any:
     """The curves of all in one panel, and in another how far they are from the reference.
 
     Args:
         result: Of ``dlrun parity``.
         losses: Of each step, by backend or loop.
+        distances: Relative differences from the reference, ``(steps,)``, of the others by name.
 
     Returns:
         A ``matplotlib.figure.Figure``.
@@ -62,10 +71,9 @@ def draw(result: Mapping[str, Any], losses: Mapping[str, Sequence[float]]) -> An
     ]
     for number, (name, own) in enumerate(losses.items()):
         curves.plot(numbers, own, label=name, **styles[min(number, 2)])
-    far = agreement.relative(losses, reference)
-    for number, (name, distances) in enumerate(far.items(), 1):
-        label = name if distances.any() else f"{name}: none"
-        there = [value if value > 0 else float("nan") for value in distances]  # no logarithm
+    for number, (name, far) in enumerate(distances.items(), 1):
+        label = name if far.any() else f"{name}: none"
+        there = [value if value > 0 else float("nan") for value in far]  # no logarithm
         differences.plot(numbers, there, "o-", markersize=3, color=f"C{number}", label=label)
     span = (0.5, gated + 0.5)
     differences.plot(span, (tolerance, tolerance), color="black", label=f"tolerance {tolerance:g}")

@@ -4,7 +4,8 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dlrun import __version__, process
+from dlrun import __version__
+from dlrun.system import process
 
 HEAD = """# Results
 
@@ -20,7 +21,7 @@ def markdown(cells: Sequence[Any]) -> str:
     """One section for each experiment, a row for each backend, a column for each loop.
 
     Args:
-        cells: Of ``dlrun.reproduce``.
+        cells: Of ``dlrun.proofs.reproduce``.
     """
     lines = [
         HEAD.format(

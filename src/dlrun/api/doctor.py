@@ -1,0 +1,87 @@
+"""``dlrun doctor``: what is installed, what works, and how to mend the rest.
+
+Each backend is tried in a process of its own, all at once: one that is broken, or that kills its
+process, is reported like any other.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from typing import Any
+
+from dlrun import __version__, backends
+from dlrun.system import process
+
+TIMEOUT_SECONDS = 120
+
+
+def doctor() -> dict[str, Any]:
+    """The report, as ``dlrun doctor --json`` prints it."""
+    # The numpy backend comes with every other.
+    trying = {n: _try(n) for n in backends.names() if importlib.util.find_spec(_package(n))}
+    report = {}
+    for name in backends.names():
+        backend = backends.module(name)
+        if name in trying:
+            report[name] = _result(name, trying[name])
+        else:
+            report[name] = {
+                "status": "missing",
+                "install": f"pip install 'dlrun[{backend.EXTRA}]'",
+            }
+        report[name]["trains"] = backend.TRAINS
+    return {
+        "dlrun": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": process.cores(),
+        "backends": report,
+    }
+
+
+def probe(name: str) -> None:
+    """Start a backend in this process, compute on it, and print what it is as JSON."""
+    backend, device = backends.start(
+        name, kind="auto", index=None, precision="float32", seed=0, cache=False
+    )
+    import keras
+
+    total = float(keras.ops.convert_to_numpy(keras.ops.sum(keras.ops.ones((2, 2)))))
+    versions = backends.keras_versions(name)
+    found = {"version": versions[name], "keras": versions["keras"], "devices": backend.devices()}
+    print(json.dumps({**found, "default_device": device, "computes": total == 4.0}))
+
+
+def _package(name: str) -> str:
+    return backends.module(name).PACKAGE
+
+
+def _try(name: str) -> subprocess.Popen[str]:
+    code = f"from dlrun.api.doctor import probe; probe({name!r})"
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def _result(name: str, trying: subprocess.Popen[str]) -> dict[str, Any]:
+    reinstall = f"pip install --force-reinstall 'dlrun[{backends.module(name).EXTRA}]'"
+    try:
+        printed, errors = trying.communicate(timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        trying.kill()
+        trying.communicate()
+        return {"status": "broken", "error": f"no answer in {TIMEOUT_SECONDS} s"}
+    try:
+        found = json.loads(printed.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        last = errors.strip().splitlines()[-1:] or [f"exit code {trying.returncode}"]
+        return {"status": "broken", "error": last[0], "install": reinstall}
+    return {"status": "ok" if found.pop("computes") else "broken", **found}

@@ -1,0 +1,174 @@
+"""``dlrun predict``: a run's predictions, for its test split or for the user's own arrays."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun import feeds
+from dlrun.data.tree import Arrays, Tree, leaves, tree_map
+from dlrun.errors import DlrunError
+from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.inference.prediction import predict_batches
+from dlrun.inference.prediction_files import check_output, write_predictions
+from dlrun.runs.directory import RECORD, RunDir
+from dlrun.system.arrays import check_npy, check_npz
+from dlrun.system.finite import first_not_finite
+
+
+def predict(
+    run: str,
+    overrides: Sequence[str] = (),
+    *,
+    which: str = "best",
+    source: Path | None = None,
+    array: str | None = None,
+    output: Path | None = None,
+    runs_dir: Path = Path("runs"),
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Predict in batches and write the predictions.
+
+    Args:
+        run: A run directory, or ``latest``.
+        overrides: Changes to the run's config: backend, device, batch size.
+        which: ``best``, ``last`` or the number of an epoch.
+        source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
+            as the training data were, floats are taken as scaled. Of a model with several inputs
+            a ``.npz`` with an array for each, by name. None takes the test split.
+        array: Which array of a ``.npz``; needed where it has several and the model takes one.
+        output: A ``.npz`` or ``.csv``; by default ``predictions.npz`` in the run directory. See
+            :func:`dlrun.inference.prediction_files.write_predictions`.
+        runs_dir: Where ``latest`` looks.
+        config_dir: The user's own options.
+        trusted: Modules that the run may name besides those that the user's options name.
+
+    Returns:
+        The result, as ``dlrun predict --json`` prints it.
+
+    Raises:
+        DlrunError: If the run, the input or the output is unusable.
+    """
+    opened, config = open_run(
+        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+    )
+    output = output or opened.path / "predictions.npz"
+    check_output(output)
+    if config.feed not in feeds.NEEDS_NO_FEED:
+        raise DlrunError(
+            f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
+        )
+    shape = _input_shape(opened)
+    inputs = None if source is None else _read_inputs(source, array, shape)
+
+    loaded = load_run(opened, config, which, compiled=False)
+    samples = loaded.data.split("test").inputs if inputs is None else inputs
+    predictions = predict_batches(loaded.model, config, loaded.data, samples)
+
+    try:
+        write_predictions(output, predictions)
+    except OSError as error:
+        raise DlrunError(f"can't write {output}: {error.strerror}", exit_code=1) from error
+    return {
+        "run_dir": str(opened.path),
+        "checkpoint": which,
+        "epoch": loaded.epoch,
+        "backend": config.backend.name,
+        "input": str(source) if source else "test",
+        "samples": len(leaves(samples)[0]),
+        "output": str(output),
+    }
+
+
+def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
+    shape = run.record.get("input_shape", [])
+    if not all(
+        isinstance(one, list) and all(isinstance(n, int) for n in one) for one in leaves(shape)
+    ):
+        raise DlrunError(f"{run.path / RECORD} can't be read: input_shape is {shape!a:.80}")
+    return tree_map(tuple, shape)
+
+
+def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
+    """The user's inputs, checked; a ``.npy`` stays on disk and is read by batches."""
+    several = (
+        f"the run takes inputs by name: {', '.join(shape)}" if isinstance(shape, Mapping) else None
+    )
+    if source.suffix != ".npz" and (several or source.suffix != ".npy"):
+        kinds = "a .npz file" if several else "a .npy or .npz file"
+        raise DlrunError(f"--input {source}: expected {kinds}", hint=several)
+    if several and array is not None:
+        raise DlrunError(f"--array {array}: {several}", hint="leave it out")
+    if not source.is_file():
+        raise DlrunError(f"--input {source}: no such file")
+    try:
+        if source.suffix == ".npy":
+            with source.open("rb") as file:
+                check_npy(file, source.stat().st_size)
+        else:
+            check_npz(source, packed=True)
+        inputs: Arrays = (
+            np.load(source, mmap_mode="r", allow_pickle=False)
+            if source.suffix == ".npy"
+            else _from_npz(source, array, shape)
+        )
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise DlrunError(
+            f"--input {source} can't be read: {error}", hint="write it with numpy.save"
+        ) from error
+    names = list(inputs) if isinstance(inputs, Mapping) else []
+    told = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
+    for place, one, expected in zip(told, leaves(inputs), leaves(shape), strict=True):
+        _check_input(place, one, expected)
+    if len({len(one) for one in leaves(inputs)}) > 1:
+        shapes = ", ".join(f"{n} {one.shape}" for n, one in zip(names, leaves(inputs), strict=True))
+        raise DlrunError(f"--input {source}: the arrays differ in samples: {shapes}")
+    return inputs
+
+
+def _check_input(told: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
+        raise DlrunError(f"{told}: expected numbers, got dtype {inputs.dtype}")
+    if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
+        expected = ", ".join(["samples", *map(str, shape)])
+        raise DlrunError(
+            f"{told}: expected shape ({expected}), got {inputs.shape}",
+            hint="one sample needs a leading axis too: x[None]" if inputs.shape == shape else None,
+        )
+    if not len(inputs):
+        raise DlrunError(f"{told}: has no samples")
+    if not np.issubdtype(inputs.dtype, np.integer) and (
+        bad := first_not_finite(inputs, np.float32)
+    ):
+        raise DlrunError(
+            f"{told}: the value at {list(bad)} is {inputs[bad]}",
+            hint="leave the sample out, or fill the value in",
+        )
+
+
+def _from_npz(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
+    with np.load(source, allow_pickle=False) as arrays:
+        names = list(arrays)
+        if isinstance(shape, Mapping):
+            if missing := [name for name in shape if name not in names]:
+                raise DlrunError(
+                    f"--input {source}: has no array '{missing[0]}': {', '.join(names)}",
+                    hint=f"one for each input: {', '.join(shape)}",
+                )
+            return {name: arrays[name] for name in shape}
+        if array is None and len(names) == 1:
+            [array] = names
+        if array not in names:
+            told = "has several arrays" if array is None else f"has no array '{array}'"
+            raise DlrunError(
+                f"--input {source}: {told}: {', '.join(names)}",
+                hint=f"--array {names[0]}" if names else None,
+            )
+        read: np.ndarray = arrays[array]
+        return read

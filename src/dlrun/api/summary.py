@@ -1,0 +1,142 @@
+"""``dlrun summary``: a model's layers as a table, and its graph as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlrun import backends
+from dlrun.assembly.start import start
+from dlrun.config.compose import compose
+from dlrun.errors import DlrunError
+from dlrun.system import pictures
+
+SUFFIXES = (".png", ".svg", ".pdf")
+NARROWEST = 60  # Keras' table needs some width, whatever the terminal has
+
+
+def summary(
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    plot: Path | None = None,
+) -> tuple[dict[str, Any], str]:
+    """Build a config's model on any backend, and train nothing.
+
+    Args:
+        overrides: As typed after ``dlrun summary``.
+        config_dir: The user's own options.
+        trusted: Modules that may be instantiated besides those that they name.
+        plot: Where to draw the model's graph; None not to.
+
+    Returns:
+        The result, as ``dlrun summary --json`` prints it, and Keras' table of the layers.
+
+    Raises:
+        DlrunError: If the config is wrong, or there is no graph or no place to draw.
+    """
+    config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    backends.require(config.backend.name, training=False)
+    if plot is not None:
+        _check_plot(plot)
+    data = start(config).data
+
+    from dlrun.assembly.model import build_model
+
+    model = build_model(config, data)
+    counts = {"": model.weights, "trainable_": model.trainable_weights}
+    counts |= {"non_trainable_": model.non_trainable_weights}
+    result = {
+        "model": config.choices.get("model"),
+        "backend": config.backend.name,
+        "layers": [_layer(layer) for layer in model.layers],
+        **{f"{kind}parameters": _size(weights) for kind, weights in counts.items()},
+    }
+    if plot is not None:
+        _draw(model, plot)
+        result["plot"] = str(plot)
+    return result, _table(model)
+
+
+def _layer(layer: Any) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": type(layer).__name__,
+        "output_shape": _output_shape(layer),
+        "parameters": _size(layer.weights),
+        "trainable": layer.trainable,
+    }
+
+
+def _size(weights: Sequence[Any]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+def _output_shape(layer: Any) -> Any:
+    """A shape, or shapes in the structure of several outputs; None where nobody can tell."""
+    try:
+        return _shapes(layer.output)
+    except AttributeError:  # a layer of a subclassed model, which was called in code
+        pass
+    built = layer.get_build_config() or {}
+    try:
+        shapes = built.get("shapes_dict") or {"input_shape": built["input_shape"]}
+        return _shapes(layer.compute_output_shape(**shapes))
+    except (KeyError, TypeError, ValueError, NotImplementedError):
+        return None
+
+
+def _shapes(outputs: Any) -> Any:
+    if isinstance(outputs, Mapping):
+        return {name: _shapes(output) for name, output in outputs.items()}
+    if hasattr(outputs, "shape"):
+        return list(outputs.shape)
+    if all(isinstance(size, int | None) for size in outputs):
+        return list(outputs)
+    return [_shapes(output) for output in outputs]
+
+
+def _table(model: Any) -> str:
+    printed: list[str] = []
+    try:
+        model.summary(print_fn=printed.append)
+    except ValueError:  # the terminal is too narrow
+        printed.clear()
+        model.summary(print_fn=printed.append, line_length=NARROWEST)
+    return "\n".join(printed).rstrip()
+
+
+def _check_plot(plot: Path) -> None:
+    pictures.require_matplotlib("--plot")
+    if plot.is_dir():
+        raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'model.png'}")
+    if plot.suffix not in SUFFIXES:
+        raise DlrunError(
+            f"--plot {plot}: expected a name in {', '.join(SUFFIXES)}",
+            hint=f"--plot {plot.with_suffix('.png')}",
+        )
+    if not plot.parent.is_dir():
+        raise DlrunError(
+            f"--plot {plot}: there is no directory {plot.parent}", hint=f"mkdir -p {plot.parent}"
+        )
+
+
+def _draw(model: Any, plot: Path) -> None:
+    from dlrun.report.model_graph.graph import graph_of
+    from dlrun.report.model_graph.picture import draw
+
+    graph = graph_of(model)
+    if graph is None:
+        raise DlrunError(
+            f"--plot {plot}: {model.name} is a subclassed model, whose layers are connected in"
+            " code: there is no graph to draw",
+            hint="leave out --plot for the table of its layers",
+        )
+    figure, dpi = draw(graph, model.name)
+    try:
+        pictures.save(figure, plot, dpi=dpi)
+    except OSError as error:
+        raise DlrunError(f"can't write {plot}: {error.strerror}", exit_code=1) from error

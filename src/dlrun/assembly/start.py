@@ -1,0 +1,71 @@
+"""Start a backend, and meanwhile read and check the data set."""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dlrun import backends, feeds
+from dlrun.config.instantiate import instantiate
+
+if TYPE_CHECKING:
+    from dlrun.config.schema import Config
+    from dlrun.data.dataset import Dataset
+    from dlrun.training.reuse import ProcessCache
+
+
+class Session(NamedTuple):
+    """What a config's backend, device, data set and feed have become."""
+
+    backend: backends.BackendModule
+    device: str
+    data: Dataset
+    feed: feeds.Feed
+
+
+def start(config: Config, feed: str = feeds.AUTO, warm: ProcessCache | None = None) -> Session:
+    """Import Keras on the config's backend while the data set is read and checked.
+
+    Args:
+        config: For its backend, device and data set.
+        feed: The feed to have ready, which may need another backend's framework.
+        warm: In a process that stays for other runs.
+
+    Raises:
+        DlrunError: If the backend, the device, the data set or the feed can't be had, or the
+            data set is not one to train on.
+    """
+    import numpy  # noqa: F401 - two threads that import it at once break it
+
+    package = feeds.PACKAGES.get(feed)
+    beside = package if package != config.backend.name else None
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading = pool.submit(_read, config, warm)
+        if beside == "torch":  # which TensorFlow must not come before
+            backends.start_beside("torch")
+        backend, device = backends.start(
+            config.backend.name,
+            kind=config.device.kind,
+            index=config.device.index,
+            precision=config.precision,
+            seed=config.seed,
+            cache=config.backend.compilation_cache,
+        )
+        if beside == "tensorflow":
+            backends.start_beside("tensorflow")
+        fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
+        return Session(backend, device, reading.result(), fed)
+
+
+def _read(config: Config, warm: ProcessCache | None) -> Any:
+    from dlrun.assembly.check_data import (
+        check_data,  # NumPy is not needed to tell that the config is wrong
+    )
+
+    arguments = {key: value for key, value in config.data.items() if key != "feed"}
+    read = functools.partial(instantiate, "data", arguments)
+    data = warm.data(repr((arguments, Path.cwd())), read) if warm else read()
+    check_data(data, config)
+    return data

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: format, store, and loading them into a model."""

@@ -1,0 +1,208 @@
+"""The form of a checkpoint on disk: arrays, state, and a manifest of hashes.
+
+A checkpoint is a directory. It is written under another name, flushed to the disk and renamed, so
+that under its own name it is whole or not there, whatever dies when. It names no framework: any
+backend can read it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.checkpoints.store import (
+    ARRAYS,
+    MANIFEST,
+    STATE,
+    Position,
+    checkpoint_path,
+    remove_checkpoint,
+    suggest_other_checkpoints,
+)
+from dlrun.errors import DlrunError
+from dlrun.system.arrays import check_npz
+from dlrun.system.files import read_json
+
+FORMAT = 1
+PARTS = ("model", "optimizer", "metrics", "random")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the model or of the optimizer.
+
+    Args:
+        path: Keras' name for it, as in ``mnist_mlp/dense/kernel``; to read, not to match.
+        value: Its value; the dtype is the variable's own.
+    """
+
+    path: str
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class CheckpointData:
+    """All that a run needs to go on, as it was at the end of an epoch or between two steps.
+
+    ``metrics`` and ``random``, the running metrics and the state of the framework's own generator,
+    are empty at the end of an epoch, as the next one sets them anew.
+    """
+
+    model: list[Variable]
+    optimizer: list[Variable]
+    metrics: list[Variable]
+    random: list[Variable]
+    state: dict[str, Any]
+    written_by: dict[str, Any]
+
+
+def write_checkpoint(
+    directory: Path,
+    at: Position,
+    variables: Mapping[str, Sequence[Variable]],
+    state: Mapping[str, Any],
+    *,
+    written_by: Mapping[str, Any],
+) -> Path:
+    """Write one checkpoint, whole or not at all.
+
+    Args:
+        directory: Where checkpoints are kept; made if it is not there, but not what holds it: that
+            would be a run's directory that somebody has removed.
+        at: How far training has come.
+        variables: By part, one of ``PARTS``, in the part's own order.
+        state: What is not an array; anything that JSON holds.
+        written_by: Versions and cores, recorded in the manifest.
+
+    Returns:
+        The checkpoint's directory.
+
+    Raises:
+        OSError: If it can't be written, with its path; earlier checkpoints are as they were.
+    """
+    final = checkpoint_path(directory, at)
+    partial = directory / f".{final.name}.partial-{os.getpid()}"
+    try:
+        directory.mkdir(exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        index, arrays = [], {}
+        for part, listed in variables.items():
+            for number, variable in enumerate(listed):
+                key, value = f"{part}/{number:04d}", np.asarray(variable.value)
+                index.append(
+                    {
+                        "key": key,
+                        "path": variable.path,
+                        "shape": list(value.shape),
+                        "dtype": value.dtype.name,
+                    }
+                )
+                arrays[key] = _plain(value)
+        with (partial / ARRAYS).open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
+        (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        manifest = {
+            "format": FORMAT,
+            "epochs": at.epochs,
+            "steps": at.steps,
+            "written_by": dict(written_by),
+            "files": {name: _sha256(partial / name) for name in (ARRAYS, STATE)},
+            "arrays": index,
+        }
+        manifest["sha256"] = _digest(manifest)
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        for name in (ARRAYS, STATE, MANIFEST):
+            _flush(partial / name)
+        _flush(partial)
+        if final.exists():
+            remove_checkpoint(final)
+        partial.rename(final)
+        _flush(directory)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(final)) from error
+        raise
+    return final
+
+
+def read_checkpoint(path: Path) -> CheckpointData:
+    """Read a checkpoint, every byte of it checked against the manifest.
+
+    Raises:
+        DlrunError: If anything in it is missing, damaged or of another format.
+    """
+    try:
+        manifest = read_json(path / MANIFEST)
+        if manifest["format"] != FORMAT:
+            raise DlrunError(
+                f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
+                hint="use the version of dlrun that wrote it",
+            )
+        if manifest.pop("sha256") != _digest(manifest):
+            raise DlrunError(
+                f"checkpoint {path} is damaged: {MANIFEST} does not match its own hash",
+                hint=suggest_other_checkpoints(path),
+            )
+        for name, expected in manifest["files"].items():
+            if name not in (ARRAYS, STATE) or _sha256(path / name) != expected:
+                raise DlrunError(
+                    f"checkpoint {path} is damaged: {name} does not match its hash in {MANIFEST}",
+                    hint=suggest_other_checkpoints(path),
+                )
+        state = read_json(path / STATE)
+        parts: dict[str, list[Variable]] = {part: [] for part in PARTS}
+        check_npz(path / ARRAYS, packed=False)
+        if len({entry["key"] for entry in manifest["arrays"]}) != len(manifest["arrays"]):
+            raise ValueError(f"{MANIFEST} names an array twice")
+        with np.load(path / ARRAYS, allow_pickle=False) as arrays:
+            for entry in manifest["arrays"]:
+                value = _typed(arrays[entry["key"]], entry["dtype"])
+                parts[entry["key"].partition("/")[0]].append(Variable(entry["path"], value))
+        written_by = dict(manifest["written_by"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise DlrunError(
+            f"checkpoint {path} can't be read: {error}", hint=suggest_other_checkpoints(path)
+        ) from error
+    return CheckpointData(**parts, state=state, written_by=written_by)
+
+
+def _plain(value: np.ndarray) -> np.ndarray:
+    # NumPy's format has no name for bfloat16 and the float8 types: keep their bits.
+    return value if value.dtype.isbuiltin == 1 else value.view(f"u{value.dtype.itemsize}")
+
+
+def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
+    if value.dtype.name == dtype:
+        return value
+    import ml_dtypes
+
+    if not re.fullmatch(r"(b?float|b?complex|u?int)[0-9]\w*", dtype):
+        raise ValueError(f"there is no dtype {dtype!a:.80}")
+    return value.view(getattr(ml_dtypes, dtype))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

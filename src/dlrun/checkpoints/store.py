@@ -1,0 +1,109 @@
+"""The checkpoints of a run: their names, their order, and which of them are kept."""
+
+import re
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from dlrun.errors import DlrunError
+from dlrun.system.files import read_json
+
+ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
+
+
+class Position(NamedTuple):
+    """How far training has come.
+
+    Args:
+        epochs: Whole epochs.
+        steps: Steps of the epoch after them.
+    """
+
+    epochs: int
+    steps: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"step {self.steps} of epoch {self.epochs + 1}"
+            if self.steps
+            else f"epoch {self.epochs}"
+        )
+
+
+START = Position(0)
+
+
+def list_positions(directory: Path) -> list[Position]:
+    """Where training had come to when each checkpoint was written, in order."""
+    if not directory.is_dir():
+        return []
+    found = []
+    for entry in directory.iterdir():
+        if named := re.fullmatch(r"epoch-([0-9]{4,})(?:-step-([0-9]{6,}))?", entry.name):
+            epoch, steps = int(named[1]), int(named[2] or 0)
+            found.append(Position(epoch - 1, steps) if steps else Position(epoch))
+    return sorted(found)
+
+
+def list_epochs(directory: Path) -> list[int]:
+    """The whole epochs that have a checkpoint, in order."""
+    return [at.epochs for at in list_positions(directory) if not at.steps]
+
+
+def checkpoint_path(directory: Path, at: Position) -> Path:
+    """Where a checkpoint lies: ``epoch-0003``, or ``epoch-0003-step-000150`` within an epoch."""
+    if at.steps:
+        return directory / f"epoch-{at.epochs + 1:04d}-step-{at.steps:06d}"
+    return directory / f"epoch-{at.epochs:04d}"
+
+
+def prune_checkpoints(directory: Path, keep: Collection[Position]) -> None:
+    """Remove every checkpoint but those to keep."""
+    for at in list_positions(directory):
+        if at not in keep:
+            remove_checkpoint(checkpoint_path(directory, at))
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a process that was killed had begun to write or to remove."""
+    for pattern in (".*.partial-*", ".removed-*"):
+        for leftover in directory.glob(pattern):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read_best_epoch(directory: Path) -> int | None:
+    """The best epoch so far, as the newest checkpoint tells it; None where there is none.
+
+    Raises:
+        DlrunError: If the newest checkpoint's state can't be read.
+    """
+    epochs = list_epochs(directory)
+    if not epochs:
+        return None
+    path = checkpoint_path(directory, Position(epochs[-1])) / STATE
+    try:
+        return int(read_json(path)["best"]["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DlrunError(
+            f"checkpoint {path.parent} can't be read: {error}",
+            hint=suggest_other_checkpoints(path.parent),
+        ) from error
+
+
+def suggest_other_checkpoints(path: Path) -> str:
+    """A hint that names the run's other checkpoints."""
+    epochs = list_epochs(path.parent)
+    others = [epoch for epoch in epochs if checkpoint_path(path.parent, Position(epoch)) != path]
+    if not others:
+        return "the run has no other checkpoint: train it again"
+    return f"the run has other checkpoints, as --checkpoint {' or '.join(map(str, others))}"
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove one checkpoint, whole or not at all."""
+    # Renamed first: a removal that is cut short must not leave half a checkpoint.
+    doomed = path.with_name(f".removed-{path.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""Write a standard ``.keras`` file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.system.imports import without_packages
+
+if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+    from dlrun.data.dataset import Dataset
+
+
+def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
+    """Write a standard ``.keras`` file, whole or not at all; its outputs are predictions."""
+    from dlrun.assembly.model import with_activation
+
+    partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
+    try:
+        with without_packages(["tensorflow"]), _uncompiled(model):
+            with_activation(model, config, data).save(partial)
+        partial.replace(path)
+    except NotImplementedError as error:
+        raise DlrunError(
+            f"{path.name} can't be written: {config.model['_target_']} has no get_config(),"
+            " which Keras saves a model by",
+            hint="the run is whole without it: evaluate and predict need none",
+            exit_code=1,
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _uncompiled(model: Any) -> Iterator[None]:
+    """Hide what a model was compiled with.
+
+    In a file it would be losses that only dlrun can load, and the optimizer's slots: with Adam two
+    thirds of the file.
+    """
+    before = model.compiled, getattr(model, "optimizer", None)
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = before

@@ -1,0 +1,1 @@
+"""Evaluate and predict with the model of an existing run."""

@@ -1,0 +1,128 @@
+"""What evaluation and prediction share: a trained model, rebuilt from its run directory.
+
+The model is built by code, from the recorded config, and its arrays are loaded into it. No model's
+config is deserialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun import backends, feeds
+from dlrun.assembly.start import start
+from dlrun.checkpoints.weights import assign_weights
+from dlrun.config.compose import recompose
+from dlrun.config.recorded import read_yaml
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.runs.directory import CONFIG, RunDir
+from dlrun.runs.locate import find_run
+
+if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+    from dlrun.data.dataset import Dataset
+
+# What may differ from the run; all else decides what the arrays mean.
+CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics", "task.metrics")
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A model with the weights of one epoch, on a backend, with its data set."""
+
+    run: RunDir
+    config: Config
+    data: Dataset
+    model: Any
+    epoch: int
+
+
+def open_run(
+    run: str,
+    overrides: Sequence[str],
+    *,
+    runs_dir: Path,
+    config_dir: Path | None,
+    trusted: Sequence[str] = (),
+) -> tuple[RunDir, Config]:
+    """Find a run and its config, changed by what is typed; no framework is imported.
+
+    Raises:
+        DlrunError: If there is no such run, if it names what is not trusted, or if the overrides
+            can't be applied to it.
+    """
+    opened = find_run(run, runs_dir)
+    own = Path("configs").resolve()
+    if config_dir is None and own.is_dir() and own.is_relative_to(opened.path.resolve()):
+        raise DlrunError(
+            f"{own} came with the run: its options are not taken for your own",
+            hint="work in another directory, or add --config-dir configs if they are",
+        )
+    recorded = read_yaml(opened.path / CONFIG)
+    if isinstance(data := recorded.get("data"), dict):
+        data.pop("feed", None)  # how samples came to a model is no part of what it has learnt
+    config = recompose(
+        recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir, trusted=trusted
+    )
+    backends.require(config.backend.name, training=False)
+    feeds.require(config.feed)
+    return opened, config
+
+
+def load_run(run: RunDir, config: Config, which: str, *, compiled: bool) -> LoadedRun:
+    """Start the backend, build the model, and load one checkpoint into it.
+
+    Args:
+        run: From :func:`open_run`.
+        config: From :func:`open_run`.
+        which: ``best``, ``last`` or the number of an epoch.
+        compiled: Whether to give the model its loss and metrics.
+
+    Raises:
+        DlrunError: If there is no such checkpoint, or it is damaged or of another model.
+    """
+    from dlrun.checkpoints.format import read_checkpoint
+    from dlrun.checkpoints.store import Position, checkpoint_path
+
+    epoch = resolve_epoch(run, which)
+    path = checkpoint_path(run.checkpoints, Position(epoch))
+    saved = read_checkpoint(path)  # before the import, which takes seconds
+    data = start(config, config.feed).data
+
+    from dlrun.assembly.compile import compile_model
+    from dlrun.assembly.model import build_model
+
+    model = build_model(config, data)
+    if compiled:
+        compile_model(model, config, training=False)
+    assign_weights(model, saved, path)
+    return LoadedRun(run, config, data, model, epoch)
+
+
+def resolve_epoch(run: RunDir, which: str) -> int:
+    """The epoch that ``best``, ``last`` or a number names among a run's checkpoints.
+
+    Raises:
+        DlrunError: If the run has no such checkpoint.
+    """
+    from dlrun.checkpoints.store import list_epochs, read_best_epoch
+
+    kept = list_epochs(run.checkpoints)
+    if not kept:
+        raise DlrunError(
+            f"{run.path} has no checkpoint",
+            hint=f"its status is '{run.record.get('status')}'; train it again, with the"
+            " checkpoint callback",
+        )
+    if which.isdecimal():
+        epoch: int | None = int(which)
+    else:
+        epoch = read_best_epoch(run.checkpoints) if which == "best" else kept[-1]
+    if epoch not in kept:
+        raise DlrunError(
+            f"{run.path} has no checkpoint of epoch {epoch}",
+            hint=f"it has those of {', '.join(map(str, kept))}: --checkpoint {kept[-1]}",
+        )
+    return epoch

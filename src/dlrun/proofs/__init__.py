@@ -1,0 +1,1 @@
+"""Commands that prove a property: equal backends, exact resume, the books' numbers."""

@@ -1,0 +1,201 @@
+"""``dlrun reproduce``: run the experiments of the source material, and tabulate their numbers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrun import __version__, backends
+from dlrun.config.compose import compose
+from dlrun.config.explain import nearest
+from dlrun.config.options import list_options
+from dlrun.config.schema import Reproduces
+from dlrun.errors import DlrunError
+from dlrun.report.reproduction import markdown
+from dlrun.system.files import write_text
+
+log = logging.getLogger("dlrun")
+
+
+@dataclass
+class Cell:
+    """One run: an experiment on a backend, in a training mode."""
+
+    experiment: str
+    claim: Reproduces
+    backend: str
+    loop: str
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The number to compare with the one that is printed; None where the run failed."""
+        if self.result is None:
+            return None
+        split, _, metric = self.claim.metric.partition(".")
+        value: float | None = self.result[split].get(metric)
+        return value
+
+    @property
+    def reached(self) -> bool:
+        """Whether the number is on the right side of the limit."""
+        value, least, most = self.value, self.claim.least, self.claim.most
+        if value is None:
+            return False
+        return (least is None or value >= least) and (most is None or value <= most)
+
+
+def reproduce(
+    experiments: Sequence[str] = (),
+    *,
+    chosen: Sequence[str] = (),
+    slow: bool = False,
+    output: Path = Path("RESULTS.md"),
+    runs_dir: Path = Path("runs"),
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Run experiments in processes of their own, one after the other, and write the table.
+
+    What has been run by this version of dlrun is found in ``runs_dir`` and not run again.
+
+    Args:
+        experiments: By name; none runs all that are not slow.
+        chosen: Backends; none takes all that are installed and can train.
+        slow: Also run those that take more than a few minutes on a CPU.
+        output: Where to write the table, as Markdown.
+        runs_dir: Where the runs go, in ``reproduce/``.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.api.train.train`.
+
+    Returns:
+        The cells of the table, and how many did not reach their number.
+
+    Raises:
+        DlrunError: If an experiment or a backend is not there, or the table can't be written.
+    """
+    claims = _claims(experiments, slow, config_dir, trusted)
+    usable = [name for name in backends.installed() if backends.module(name).TRAINS]
+    for name in chosen:
+        backends.require(name, training=True)
+    cells = list(_cells(claims, chosen or usable))
+    done = _Done(runs_dir / "reproduce")
+    options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
+    options += [word for module in trusted for word in ("--trust", module)]
+    for number, cell in enumerate(cells, 1):
+        _run(cell, done, options)
+        shown = cell.error or f"{cell.claim.metric} {cell.value:.4f}"
+        log.info(
+            "%d/%d  %s  %s  %s  %s", number, len(cells), cell.experiment, cell.backend, cell.loop,
+            shown,
+        )  # fmt: skip
+    try:
+        write_text(output, markdown(cells))
+    except OSError as error:
+        raise DlrunError(f"can't write {output}: {error.strerror}", exit_code=1) from error
+    return {
+        "output": str(output),
+        "runs": [
+            {
+                "experiment": cell.experiment,
+                "backend": cell.backend,
+                "loop": cell.loop,
+                "metric": cell.claim.metric,
+                "value": cell.value,
+                "reached": cell.reached,
+                "error": cell.error,
+                "run_dir": cell.result["run_dir"] if cell.result else None,
+            }
+            for cell in cells
+        ],
+        "not_reached": sum(not cell.reached for cell in cells),
+    }
+
+
+class _Done:
+    """The runs that there are, by experiment, backend and loop."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._runs: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for path in sorted(directory.glob("*/*/run.json")):
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            current = record.get("versions", {}).get("dlrun") == __version__
+            if current and record.get("status") == "completed":
+                self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
+
+    def add(self, experiment: str, result: dict[str, Any]) -> None:
+        self._runs[experiment, result["backend"], result["loop"]] = result
+
+    def get(self, experiment: str, backend: str, loop: str | None) -> dict[str, Any] | None:
+        """A run; with no loop, one of any."""
+        for (name, where, how), result in self._runs.items():
+            if (name, where) == (experiment, backend) and loop in (None, how):
+                return result
+        return None
+
+
+def _claims(
+    names: Sequence[str], slow: bool, config_dir: Path | None, trusted: Sequence[str]
+) -> dict[str, Reproduces]:
+    known = list(list_options(config_dir)["experiment"])
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise DlrunError(
+                f"no experiment '{name}'; there are {', '.join(known)}",
+                hint=f"did you mean {near}?" if near else None,
+            )
+    claims = {}
+    for name in names or known:
+        claim = compose([f"experiment={name}"], config_dir=config_dir, trusted=trusted).reproduces
+        if claim is not None and (slow or names or not claim.slow):
+            claims[name] = claim
+        elif names:
+            raise DlrunError(f"experiment '{name}' has no 'reproduces': it shows no number")
+    # One that starts from another's run comes after it.
+    return dict(sorted(claims.items(), key=lambda item: (item[1].needs is not None, item[0])))
+
+
+def _cells(claims: dict[str, Reproduces], chosen: Sequence[str]) -> Iterator[Cell]:
+    for experiment, claim in claims.items():
+        for backend in chosen:
+            for loop in [*claim.loops, *claim.native_loops.get(backend, [])]:
+                yield Cell(experiment, claim, backend, loop)
+
+
+def _run(cell: Cell, done: _Done, options: Sequence[str]) -> None:
+    cell.result = done.get(cell.experiment, cell.backend, cell.loop)
+    if cell.result is not None:
+        return
+    overrides = [
+        f"experiment={cell.experiment}",
+        f"backend={cell.backend}",
+        f"loop={cell.loop}",
+        f"runs_dir={done.directory}",
+    ]
+    if cell.claim.needs is not None:
+        start = done.get(cell.claim.needs, cell.backend, None)
+        if start is None:
+            cell.error = f"needs a run of {cell.claim.needs}"
+            return
+        overrides.append(f"init_from={start['run_dir']}")
+    # A backend can't be changed inside a process.
+    command = [sys.executable, "-m", "dlrun", "train", *overrides, *options, "--quiet", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+        cell.error = told[-1].removeprefix("error: ") if told else f"exit {ran.returncode}"
+        return
+    cell.result = json.loads(ran.stdout)
+    done.add(cell.experiment, cell.result)

@@ -1,0 +1,1 @@
+"""Run directories: names, records, status and queries. Standard library only."""

@@ -1,0 +1,124 @@
+"""Run directories: ``runs/<name>/<date>_<time>_<id>/``, and the record kept in ``run.json``."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from platform import node
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.system.files import write_text
+
+RECORD, CONFIG, OVERRIDES, METRICS, CHECKPOINTS, LOG, LOCK = (
+    "run.json",
+    "config.yaml",
+    "overrides.yaml",
+    "metrics.csv",
+    "checkpoints",
+    "dlrun.log",
+    ".lock",
+)
+TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
+# No letters and digits that look alike: people read these names to each other.
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class RunDir:
+    """One run's directory.
+
+    Args:
+        path: Where it is.
+        record: The content of its ``run.json``.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path = path
+        self.record = record
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the run's checkpoints lie."""
+        return self.path / CHECKPOINTS
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one process that writes here; a process that dies lets go of it.
+
+        Raises:
+            DlrunError: If another process is, or the lock can't be written.
+        """
+        path = self.path / LOCK
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
+        with file:
+            try:
+                # Of the process: a child that outlives it does not hold it, as flock() lets one.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise DlrunError(
+                    f"{self.path} is being written by process {file.read().strip()}",
+                    hint="wait for its end, or stop it",
+                ) from error
+            try:
+                file.truncate(0)
+                file.write(f"{os.getpid()} on {node()}\n")
+                file.flush()
+            except OSError as error:
+                raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
+            yield
+
+    def clean(self) -> None:
+        """Remove the files that a process that was killed had begun to write; under the lock."""
+        for leftover in (*self.path.rglob(".*.partial-[0-9]*"), *self.path.glob(".partial-*")):
+            with suppress(OSError):  # of those in checkpoints, which are directories
+                leftover.unlink()
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of the record and rewrite ``run.json``, whole or not at all."""
+        self.record |= fields
+        write_text(self.path / RECORD, json.dumps(self.record, indent=2) + "\n")
+
+
+def plan_run_path(runs_dir: Path, name: str) -> Path:
+    """A path for a new run that no other run has; nothing is created."""
+    now = time.strftime(TIME_FORMAT)
+    unique = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
+    return runs_dir / name / f"{now}_{unique}"
+
+
+def create_run(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:
+    """Create a run's directory with its first files.
+
+    Args:
+        path: From :func:`planned`.
+        record: The first content of ``run.json``.
+        files: Texts by file name.
+
+    Raises:
+        DlrunError: If it can't be written to, or is there already.
+    """
+    ours = False
+    try:
+        path.mkdir(parents=True, exist_ok=False)
+        ours = True
+        for name, text in files.items():
+            write_text(path / name, text)
+        run = RunDir(path, record)
+        run.update()
+    except OSError as error:
+        if ours:  # nothing stays of a run that could not begin
+            shutil.rmtree(path, ignore_errors=True)
+        raise DlrunError(
+            f"can't create the run directory {path}: {error.strerror or error}",
+            hint="choose another place with runs_dir=PATH",
+        ) from error
+    return run

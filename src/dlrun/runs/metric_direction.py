@@ -1,0 +1,26 @@
+"""Whether larger or smaller values of a metric are better."""
+
+import re
+from typing import Any
+
+LARGER = re.compile(r"acc|auc|precision|recall|sensitivity|specificity|f1|fbeta|iou|r2|cosine|dice")
+
+
+SMALLER = re.compile(
+    r"loss|error|entropy|divergence|poisson|hinge|log_?cosh|m[as]pe|mse|mae|rmse|msle"
+)
+
+
+def direction(monitor: str, metrics: dict[str, Any]) -> str | None:
+    """``min``, ``max``, or None where neither the metric's name nor its class tells."""
+    name = monitor.removeprefix("val_")
+    spec = metrics.get(name)
+    target = spec.get("_target_", "") if isinstance(spec, dict) else str(spec or "")
+    for words in (name, target.rpartition(".")[2]):
+        # Errors first: "mean absolute percentage error" has no larger-is-better in it, but a
+        # "loss of precision" would.
+        if SMALLER.search(words.lower()):
+            return "min"
+        if LARGER.search(words.lower()):
+            return "max"
+    return None

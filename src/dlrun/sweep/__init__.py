@@ -1,1 +1,0 @@
-"""Many runs: planned, given to warm workers, none lost."""

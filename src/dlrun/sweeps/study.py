@@ -1,0 +1,200 @@
+"""A study of Optuna's: the one file that knows it."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from dlrun.config.sweeps.space import Choice, Interval, Space
+from dlrun.errors import DlrunError, first_line
+from dlrun.sweeps.samplers import pruner, sampler
+
+BUSY_SECONDS = 60  # how long a process waits for another that writes to the same file
+MONITOR = "monitor"  # the study's own note of what its values are
+
+
+class Study:
+    """Says what to try next, and whether to go on with it, from what it has been told.
+
+    Args:
+        space: By name, what to search among.
+        sampler_name: As typed.
+        pruner_name: As typed.
+        seed: Of what is drawn.
+        monitor: The metric.
+        mode: ``min`` or ``max``.
+
+    Raises:
+        DlrunError: If there is no such sampler or pruner.
+    """
+
+    def __init__(
+        self, space: Space, sampler_name: str, pruner_name: str, seed: int, monitor: str, mode: str
+    ) -> None:
+        self._space = {name: _distribution(within) for name, within in space.items()}
+        self._sampler = sampler(sampler_name, space, seed)
+        self._pruner = pruner(pruner_name)
+        self._monitor = monitor
+        self._direction: Literal["maximize", "minimize"] = (
+            "maximize" if mode == "max" else "minimize"
+        )
+        self._study: optuna.Study | None = None
+        self._trials: dict[int, optuna.Trial] = {}
+
+    def open(self, storage: str, name: str) -> None:
+        """Create the study, or join the one that has this name; once.
+
+        Raises:
+            DlrunError: If it can't be, or is one of something else.
+        """
+        if self._study is not None:
+            return
+        _quieten()
+        with _told(storage):
+            self._study = optuna.create_study(
+                storage=_storage(storage),
+                sampler=self._sampler,
+                pruner=self._pruner,
+                study_name=name,
+                direction=self._direction,
+                load_if_exists=True,
+            )
+            self._url = storage
+            had = self._study.user_attrs.get(MONITOR)
+            if had is None:
+                self._study.set_user_attr(MONITOR, self._monitor)
+            if had not in (None, self._monitor) or (
+                self._study.direction.name.lower() != self._direction
+            ):
+                direction = self._study.direction.name.lower()
+                self._refuse(
+                    f"wants to {direction} {had}, not to {self._direction} {self._monitor}"
+                )
+            for trial in self._study.get_trials(deepcopy=False)[-1:]:
+                for key, within in self._space.items():
+                    if key in trial.distributions and _kind(trial.distributions[key]) != _kind(
+                        within
+                    ):
+                        self._refuse(f"has {key} within {trial.distributions[key]}, not {within}")
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a sampler that tries each value has no other left."""
+        with _told(self._url):
+            return self._sampler.exhausted(self._opened)
+
+    def ask(self, run_dir: str) -> tuple[int, dict[str, Any]]:
+        """A new trial's number, and its values."""
+        with _told(self._url):
+            trial = self._opened.ask(self._space)
+            trial.set_user_attr("run_dir", run_dir)
+            self._trials[trial.number] = trial
+            return trial.number, trial.params
+
+    def hopeless(self, number: int, epoch: int, value: float) -> bool:
+        """Take in what an epoch came to; whether the trial had better end."""
+        with _told(self._url), warnings.catch_warnings():
+            # A run that was resumed tells of an epoch again; the study keeps what it has.
+            warnings.simplefilter("ignore")
+            trial = self._trial(number)
+            trial.report(value, epoch)
+            return bool(trial.should_prune())  # Optuna returns NumPy's
+
+    def tell(self, number: int, value: float | None, *, pruned: bool) -> None:
+        """Take in what a trial came to, once; None for one that failed."""
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        if pruned:
+            value, state = None, TrialState.PRUNED
+        with _told(self._url):
+            self._opened.tell(number, value, state, skip_if_finished=True)
+            self._trials.pop(number, None)
+
+    def best(self) -> dict[str, Any] | None:
+        """The best of all trials that have completed."""
+        with _told(self._url):
+            if not self._opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+                return None
+            trial = self._opened.best_trial
+            return {"trial": trial.number, "value": trial.value, "params": trial.params}
+
+    @property
+    def _opened(self) -> optuna.Study:
+        assert self._study is not None
+        return self._study
+
+    def _trial(self, number: int) -> optuna.Trial:
+        """A trial that runs, or goes on, with what an earlier process had asked for."""
+        if number not in self._trials:
+            frozen = self._opened.get_trials(deepcopy=False)[number]
+            self._trials[number] = optuna.Trial(self._opened, frozen._trial_id)
+        return self._trials[number]
+
+    def _refuse(self, why: str) -> None:
+        raise DlrunError(
+            f"the study {self._opened.study_name} {why}", hint="another --study has its own trials"
+        )
+
+
+def _distribution(within: Interval | Choice) -> BaseDistribution:
+    if isinstance(within, Choice):
+        return CategoricalDistribution(within.values)
+    low, high, step, log = within.low, within.high, within.step, within.log
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
+        return IntDistribution(low, high, log=log, step=step)
+    return FloatDistribution(low, high, log=log, step=step)
+
+
+def _kind(within: BaseDistribution) -> tuple[Any, ...]:
+    """What has to stay the same of a parameter within a study; ends may move."""
+    return type(within), getattr(within, "log", None), getattr(within, "choices", None)
+
+
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    settings = {"connect_args": {"timeout": BUSY_SECONDS}}
+    for _ in range(9):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=settings)
+        except SQLAlchemyError as error:  # another process makes the same tables just now
+            if "already exists" not in str(error) and "UNIQUE" not in str(error):
+                raise
+            time.sleep(0.2)
+    return optuna.storages.RDBStorage(url, engine_kwargs=settings)
+
+
+@contextmanager
+def _told(storage: str) -> Iterator[None]:
+    """Tell of a study that can't be read or written as of anything else that goes wrong.
+
+    Raises:
+        DlrunError: In place of the database's own error.
+    """
+    try:
+        yield
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, IndexError, KeyError) as error:
+        cause = error.__cause__ or error
+        raise DlrunError(
+            f"the study in {storage} can't be used: {first_line(cause)}", exit_code=1
+        ) from error
+
+
+def _quieten() -> None:
+    """Let Optuna's warnings go where ours go, and all else nowhere."""
+    optuna.logging.disable_default_handler()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    library = logging.getLogger("optuna")
+    for handler in logging.getLogger("dlrun").handlers:
+        library.addHandler(handler)

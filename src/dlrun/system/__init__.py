@@ -1,0 +1,1 @@
+"""Files, arrays, imports, processes and signals: what everything else stands on."""

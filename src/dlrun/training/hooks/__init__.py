@@ -1,0 +1,1 @@
+"""The runner's own callbacks; no config names them."""

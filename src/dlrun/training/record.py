@@ -1,0 +1,165 @@
+"""What ``run.json`` tells of a run: how it was made when it starts, and how it ended."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from platform import node, python_version
+from typing import TYPE_CHECKING, Any
+
+from dlrun import __version__, backends
+from dlrun.checkpoints.store import list_positions
+from dlrun.config.schema import Config
+from dlrun.data.fingerprint import fingerprint
+from dlrun.data.tree import tree_map
+from dlrun.errors import DlrunError, Interrupted, first_line
+from dlrun.runs.directory import LOG, RECORD, RunDir
+from dlrun.system import process
+
+if TYPE_CHECKING:
+    from dlrun.data.dataset import Dataset
+
+log = logging.getLogger("dlrun")
+
+# Reasons that can only be of a write, even where the error names no file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (*FULL, errno.EROFS)
+
+
+def new_record(
+    config: Config, overrides: Sequence[str], model: Any, data: Dataset, device: str
+) -> dict[str, Any]:
+    """What is known of a run when it starts."""
+    versions = {"python": python_version(), "dlrun": __version__}
+    return {
+        "status": "running",
+        "command": ["dlrun", *sys.argv[1:]],
+        "overrides": list(overrides),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(process.started_at())),
+        "versions": versions | backends.keras_versions(config.backend.name),
+        "seed": config.seed,
+        "backend": config.backend.name,
+        "device": device,
+        "precision": config.precision,
+        "host": node(),
+        "cores": process.cores(),
+        **{group: config.choices.get(group) for group in ("model", "data", "task", "loop")},
+        "input_shape": tree_map(list, data.input_shape),
+        "data_fingerprint": fingerprint(data),
+        "parameters": model.count_params(),
+        "config": asdict(config),  # also in config.yaml; thousands are searched sooner as JSON
+    }
+
+
+def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Why a run can't go on to the bit; None if it can.
+
+    Args:
+        before: The ``written_by`` of its checkpoint.
+        now: The same of this process.
+    """
+    had, has = ({**by, **by.get("versions", {})} for by in (before, now))
+    why = [
+        f"{key} {had[key]} before, {has[key]} now"
+        for key in has
+        if key != "versions" and key in had and had[key] != has[key]
+    ]
+    if not str(now["device"]).startswith("cpu"):
+        why.append(f"{now['device']} may add up in another order each time")
+    return "; ".join(why) or None
+
+
+@contextmanager
+def recording(run: RunDir) -> Iterator[None]:
+    """Keep the log beside the run, and write how it ended into its record.
+
+    Raises:
+        Interrupted: As it came.
+        DlrunError: For all else that was raised, with exit code 1.
+    """
+    file = logging.FileHandler(run.path / LOG, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(file)
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stop:
+        _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
+        log.warning("interrupted; %s", _newest_checkpoint(run))
+        log.warning("go on  dlrun resume %s", run.path)
+        raise
+    except Exception as error:
+        if not (run.path / RECORD).is_file():
+            raise DlrunError(
+                f"{run.path} is gone: the run's directory was removed or renamed while it trained",
+                hint="train it again; where it was renamed, 'dlrun resume' goes on with it",
+                exit_code=1,
+            ) from error
+        if isinstance(error, DlrunError):
+            _record_end(run, status="failed", error=error.message)
+            error.exit_code = 1
+            raise
+        told = f"{type(error).__name__}: {first_line(error)}"
+        _record_end(run, status="failed", error=told, traceback=traceback.format_exc())
+        if isinstance(error, OSError) and _of_writing(run, error):
+            raise write_error(run, error) from error
+        raise DlrunError(
+            f"the run failed: {told}",
+            hint=f"the traceback is in {run.path / RECORD}",
+            exit_code=1,
+        ) from error
+    finally:
+        log.removeHandler(file)
+        with suppress(OSError):  # what a full disk has not taken yet
+            file.close()
+
+
+def write_error(run: RunDir, error: OSError) -> DlrunError:
+    """What the user is told where a file of a run can't be written."""
+    mend = "make room" if error.errno in FULL else "make it writable"
+    return DlrunError(
+        f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
+        hint=f"{_newest_checkpoint(run)}; {mend}, then 'dlrun resume {run.path}' goes on",
+        exit_code=1,
+    )
+
+
+def _of_writing(run: RunDir, error: OSError) -> bool:
+    if isinstance(error.filename, str):
+        return Path(error.filename).is_relative_to(run.path)
+    return error.errno in UNWRITABLE
+
+
+def _newest_checkpoint(run: RunDir) -> str:
+    kept = list_positions(run.checkpoints)
+    return f"the newest checkpoint is of {kept[-1]}" if kept else "no epoch was done yet"
+
+
+def _record_end(run: RunDir, **fields: Any) -> None:
+    """Record how a run ended; a disk that takes no record must not hide why."""
+    try:
+        run.update(**fields)
+    except OSError as error:
+        log.warning("%s can't be written: %s", run.path / RECORD, error.strerror)
+
+
+def git_state() -> dict[str, Any]:
+    """The commit of the working directory and whether files differ from it; nulls without git."""
+    state: dict[str, Any] = {"commit": None, "dirty": None}
+    try:
+        for key, command in (
+            ("commit", ["git", "rev-parse", "HEAD"]),
+            ("dirty", ["git", "status", "--porcelain", "--untracked-files=no"]),
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+            state[key] = done.stdout.strip() if key == "commit" else bool(done.stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return state

@@ -1,0 +1,1 @@
+"""Processes that stay for one run after another."""

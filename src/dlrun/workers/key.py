@@ -1,0 +1,24 @@
+"""What a process must be started with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dlrun.config.schema import Config
+
+
+class ProcessKey(NamedTuple):
+    """What is set before a framework is imported; runs of one key may share a process."""
+
+    backend: str
+    device: str
+    precision: str
+    compilation_cache: bool
+    feed: str
+
+    @classmethod
+    def of(cls, config: Config) -> ProcessKey:
+        """The key of a config."""
+        backend = config.backend
+        device = str(config.device)
+        return cls(backend.name, device, config.precision, backend.compilation_cache, config.feed)

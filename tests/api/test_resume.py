@@ -1,0 +1,492 @@
+"""Runs that were stopped, killed or ended go on, and come to what they would have come to."""
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import COMMAND
+from dlrun.checkpoints.format import PARTS, read_checkpoint, write_checkpoint
+from dlrun.checkpoints.store import Position, checkpoint_path, list_epochs, list_positions
+from trainings import BACKENDS, Refused, worker
+
+LOOPS = ("fit", "train_step", "raw")
+
+# All that is drawn or moves beside the weights: dropout with the framework's generator and with
+# Keras' own, noise, batch normalisation, and callbacks that count.
+NET = """
+import keras
+from keras import layers
+
+def noisy(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        layers.Flatten(),
+        layers.GaussianNoise(0.1),
+        layers.Dense(24, activation="relu"),
+        layers.BatchNormalization(),
+        layers.Dropout(0.3),
+        layers.Dense(24, activation="relu"),
+        layers.Dropout(0.3, seed=7),
+        layers.Dense(num_classes),
+    ])
+"""
+KILLER = """
+import os, signal
+import keras
+
+class Killer(keras.callbacks.Callback):
+    def __init__(self, epoch=0, step=0, by="SIGKILL"):
+        super().__init__()
+        self.at = epoch, step
+        self.by = getattr(signal, by)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            os.kill(os.getpid(), self.by)
+
+class Cut(Killer):
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == (self.at[0], 13):
+            raise RuntimeError("cut")
+"""
+SHORT = (
+    "model._target_=my_net.noisy",
+    "~model.units",
+    "data.limit=1300",
+    "batch_size=64",
+    "epochs=5",
+    "callbacks.early_stopping.patience=1",
+    "callbacks.early_stopping.min_delta=0.02",
+    "+callbacks=reduce_lr_on_plateau",
+    "callbacks.reduce_lr_on_plateau.patience=0",
+    "+callbacks.reduce_lr_on_plateau.min_delta=0.3",
+)
+UNLIKE = (
+    *("run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes"),
+    *("path", "rows", "log"),
+)
+
+
+@pytest.fixture(autouse=True)
+def modules(tmp_path):
+    (tmp_path / "my_net.py").write_text(NET)
+    (tmp_path / "my_callbacks.py").write_text(KILLER)
+
+
+def state(run: Path) -> dict:
+    """All that a run has left behind, but for what takes time."""
+    found = {}
+    for at in list_positions(run / "checkpoints"):
+        saved = read_checkpoint(checkpoint_path(run / "checkpoints", at))
+        for row in saved.state["callbacks"]["csv"]["rows"]:
+            del row["seconds"]
+        for part in saved.state["architecture"]:
+            part.pop("name", None)  # Keras counts its names on in a process that stays
+        arrays = [(part, v.path, v.value.tobytes()) for part in PARTS for v in getattr(saved, part)]
+        found[at] = arrays, saved.state
+    return found
+
+
+def same(one: dict, other: dict) -> None:
+    assert [{**row, "seconds": 0} for row in one["rows"]] == [
+        {**row, "seconds": 0} for row in other["rows"]
+    ]
+    ours, theirs = state(one["path"]), state(other["path"])
+    assert list(ours) == list(theirs)
+    for at in ours:
+        assert ours[at][1] == theirs[at][1]
+        for a, b in zip(ours[at][0], theirs[at][0], strict=True):
+            assert (a[0], a[2]) == (b[0], b[2]), f"{at}: {a[:2]} differs"
+    assert {k: v for k, v in one.items() if k not in UNLIKE} == {
+        k: v for k, v in other.items() if k not in UNLIKE
+    }
+
+
+def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
+    """A run that a signal has ended."""
+    before = set(cwd.glob("runs/*/*"))
+    done = subprocess.run(
+        [COMMAND, *arguments, "--quiet"],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    [run] = set(cwd.glob("runs/*/*")) - before
+    return run
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, backend, loop):
+    """From the step of a checkpoint within the epoch, and to the bit."""
+    overrides = [
+        *SHORT,
+        f"loop={loop}",
+        "callbacks.checkpoint.every_steps=5",
+        "+callbacks.killer._target_=my_callbacks.Killer",
+    ]
+    if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for seconds, in the test below
+        overrides.append("loop.compile=graph")
+    straight = worker(backend).train(tmp_path, *overrides)
+    kill = ["+callbacks.killer.epoch=3", "+callbacks.killer.step=13"]
+    run = killed(tmp_path, "train", f"backend={backend}", *overrides, *kill)
+    assert list_positions(run / "checkpoints")[-2:] == [(2, 5), (2, 10)]
+    resumed = worker(backend).resume(tmp_path, run, "callbacks.killer.epoch=0")
+    assert "resume after step 10 of epoch 3" in resumed["log"]
+    same(straight, resumed)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_that_goes_on_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
+    overrides = [*SHORT, f"loop={loop}"]
+    if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for each size of a batch
+        overrides.append("data.limit=1024")
+    straight = worker(backend).train(tmp_path, *overrides)
+    run = worker(backend).train(tmp_path, *overrides, "epochs=2")["path"]
+    resumed = worker(backend).resume(tmp_path, run, "epochs=5")
+    same(straight, resumed)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_run_that_sigterm_has_ended_within_an_epoch_goes_on_as_one_that_never_stopped(
+    tmp_path, loop
+):
+    overrides = [*SHORT, f"loop={loop}", "+callbacks.killer._target_=my_callbacks.Killer"]
+    straight = worker("jax").train(tmp_path, *overrides)
+    term = [f"+callbacks.killer.{word}" for word in ("epoch=3", "step=13", "by=SIGTERM")]
+    run = killed(tmp_path, "train", *overrides, *term, code=128 + signal.SIGTERM)
+    assert json.loads((run / "run.json").read_text())["stopped_by"] == "signal 15"
+    resumed = worker("jax").resume(tmp_path, run, "callbacks.killer.epoch=0")
+    assert "resume after epoch 2" in resumed["log"]
+    same(straight, resumed)
+
+
+# What callbacks hold beside the weights; each decides, or draws, something after the cut.
+HOLDING = {
+    "weights to restore": (
+        "callbacks.early_stopping.min_delta=9",
+        "callbacks.early_stopping.patience=4",
+        "+callbacks.early_stopping.restore_best_weights=true",
+    ),
+    "a baseline, a cooldown, pictures": (
+        "+callbacks.early_stopping.baseline=0.01",
+        "callbacks.early_stopping.patience=4",
+        "+callbacks=[reduce_lr_on_plateau,plots,batch_losses]",
+        "+callbacks.reduce_lr_on_plateau.min_delta=9",
+        "+callbacks.reduce_lr_on_plateau.cooldown=2",
+    ),
+    "a first epoch, a schedule": (
+        "+callbacks.early_stopping.start_from_epoch=1",
+        "callbacks.early_stopping.min_delta=9",
+        "callbacks.early_stopping.patience=2",
+        "+callbacks=learning_rate_scheduler",
+    ),
+    "averages": (
+        "+callbacks=swap_ema_weights",
+        "+optimizer.use_ema=true",
+        "+optimizer.ema_momentum=0.9",
+    ),
+}
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_what_callbacks_hold_is_held_on_to(tmp_path, backend):
+    """Cut by an error within an epoch, and resumed."""
+    plain = [word for word in SHORT if "early" not in word and "reduce" not in word]
+    plain += ["+callbacks.cut._target_=my_callbacks.Cut", "callbacks.checkpoint.every_steps=5"]
+    for name, added in HOLDING.items():
+        if backend != "jax" and name not in ("weights to restore", "averages"):
+            continue  # no array is held
+        straight = worker(backend).train(tmp_path, *plain, *added)
+        with pytest.raises(Refused, match="cut"):
+            worker(backend).train(tmp_path, *plain, *added, "+callbacks.cut.epoch=4")
+        run = max(tmp_path.glob("runs/*/*"), key=lambda path: path.stat().st_ctime_ns)
+        resumed = worker(backend).resume(tmp_path, run, "callbacks.cut.epoch=0")
+        assert "resume after step 10 of epoch 4" in resumed["log"], name
+        same(straight, resumed)
+        drawn = [
+            {path.name: path.read_bytes() for path in one["path"].glob("plots/*")}
+            for one in (straight, resumed)
+        ]
+        assert drawn[0] == drawn[1], name
+        assert bool(drawn[0]) == ("pictures" in name)
+    # And what is evaluated later, of the averages, is what the run has told.
+    trusted = ["my_net", "my_callbacks"]
+    assert worker(backend).evaluate(tmp_path, run, trusted=trusted)["metrics"] == resumed["test"]
+
+
+def test_a_resumed_run_hides_points_of_epochs_that_it_does_again(tmp_path):
+    overrides = [*SHORT, "+callbacks=tensorboard"]
+    run = worker("jax").train(tmp_path, *overrides, "epochs=2")["path"]
+    before = set(run.glob("tensorboard/train/*"))
+    worker("jax").resume(tmp_path, run, "epochs=3")
+    [after] = set(run.glob("tensorboard/train/*")) - before
+    # An event's step, 2, and its session_log, whose status is START.
+    assert b"\x10\x02\x3a\x02\x08\x01" in after.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("swap_on_epoch=false", "other weights than those that are validated"),
+        ("epochs=3", "nothing but the averages of the weights to go on from"),
+    ],
+)
+def test_averages_that_would_be_lost_are_refused(tmp_path, word, told):
+    averaged = [*SHORT, "epochs=1", *HOLDING["averages"]]
+    with pytest.raises(Refused, match=told) as caught:
+        if word.startswith("epochs"):
+            run = worker("jax").train(tmp_path, *averaged)["path"]
+            worker("jax").resume(tmp_path, run, word)
+        worker("jax").train(tmp_path, *averaged, f"callbacks.swap_ema_weights.{word}")
+    assert caught.value.exit_code == 2
+
+
+def test_early_stopping_decides_as_if_the_run_had_not_been_cut(tmp_path):
+    """Its counter stands at one of two epochs when the run is cut."""
+    stops = [*SHORT, "callbacks.early_stopping.min_delta=9", "callbacks.early_stopping.patience=2"]
+    straight = worker("jax").train(tmp_path, *stops)
+    assert (straight["epochs"], straight["stopped_by"]) == (3, "early_stopping")
+    run = worker("jax").train(tmp_path, *stops, "epochs=2")["path"]
+    same(straight, worker("jax").resume(tmp_path, run, "epochs=5"))
+
+
+def test_a_run_that_has_ended_tells_what_lets_it_go_on(tmp_path):
+    stops = [*SHORT, "callbacks.early_stopping.min_delta=9", "callbacks.early_stopping.patience=1"]
+    stopped = worker("jax").train(tmp_path, *stops)
+    with pytest.raises(Refused, match="early_stopping stopped it after epoch 2") as caught:
+        worker("jax").resume(tmp_path, stopped["path"], "epochs=9")
+    assert (caught.value.exit_code, "~callbacks.early_stopping" in caught.value.hint) == (2, True)
+    on = worker("jax").resume(tmp_path, stopped["path"], "epochs=4", "~callbacks.early_stopping")
+    assert (on["epochs"], on["stopped_by"]) == (4, "epochs")
+    with pytest.raises(Refused, match="it has its 4 epochs") as caught:
+        worker("jax").resume(tmp_path, stopped["path"])
+    assert "epochs=8" in caught.value.hint
+    more = worker("jax").resume(tmp_path, stopped["path"], "epochs=5")
+    assert [row["epoch"] for row in more["rows"]] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_killed_after_its_last_epoch_is_evaluated_and_nothing_more(tmp_path):
+    straight = worker("jax").train(tmp_path, *SHORT)
+    run = shutil.copytree(straight["path"], tmp_path / "runs" / "killed" / "copy")
+    record = json.loads((run / "run.json").read_text())
+    told = ("epochs", "best_epoch", "stopped_by", "train", "validation", "test", "seconds")
+    unfinished = {k: v for k, v in record.items() if k not in told} | {"status": "running"}
+    (run / "run.json").write_text(json.dumps(unfinished))
+    resumed = worker("jax").resume(tmp_path, run)
+    assert resumed["seconds"]["first_step"] == 0
+    same(straight, resumed)
+
+
+def test_a_run_killed_in_its_first_epoch_begins_anew(tmp_path):
+    overrides = [*SHORT, "+callbacks.killer._target_=my_callbacks.Killer"]
+    straight = worker("jax").train(tmp_path, *overrides)
+    kill = ["+callbacks.killer.epoch=1", "+callbacks.killer.step=13"]
+    run = killed(tmp_path, "train", *overrides, *kill)
+    resumed = worker("jax").resume(tmp_path, run, "callbacks.killer.epoch=0")
+    same(straight, resumed)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(tmp_path, damage):
+    straight = worker("jax").train(tmp_path, *SHORT)
+    run = worker("jax").train(tmp_path, *SHORT, "epochs=3")["path"]
+    arrays = run / "checkpoints" / "epoch-0003" / "arrays.npz"
+    if damage == "gone":
+        arrays.unlink()
+    else:
+        content = bytearray(arrays.read_bytes())
+        content[len(content) // 2] ^= 255
+        arrays.write_bytes(content[: len(content) // (2 if damage == "cut" else 1)])
+    resumed = worker("jax").resume(tmp_path, run, "epochs=5")
+    assert "resume after epoch 2" in resumed["log"]
+    same(straight, resumed)
+
+
+def test_with_no_good_checkpoint_nothing_is_touched(dlrun):
+    run = dlrun.path(dlrun.json("train", "smoke=true"))
+    arrays = run / "checkpoints" / "epoch-0001" / "arrays.npz"
+    arrays.write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    done = dlrun("resume", run, "epochs=2")
+    assert done.returncode == 2
+    assert "no checkpoint of" in done.stderr
+    after = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    assert {p for p in after if after[p] != before.get(p)} <= {run / ".lock"}
+
+
+# Of a checkpoint's state after two epochs: a place in it and what stands there.
+BROKEN = {
+    "no history": ("history", None),
+    "a history that is no list": ("history", {"epoch": 1}),
+    "a short history": ("history", [{"epoch": 1}]),
+    "a row that is no mapping": ("history", [{"epoch": 1}, 2]),
+    "a row of texts": ("history", [{"epoch": 1}, {"epoch": 2, "loss": "low"}]),
+    "a row of another epoch": ("history", [{"epoch": 1}, {"epoch": 7}]),
+    "a best that is none": ("best", "2"),
+    "a best without its epoch": ("best", {"value": 0.5}),
+    "a best of an epoch to come": ("best", {"epoch": 9, "value": 0.5}),
+    "a best without its value": ("best", {"epoch": 1, "value": None}),
+    "no word of a stop": ("stopped", None),
+    "callbacks that are a list": ("callbacks", []),
+    "a callback that is a number": ("callbacks", {"early_stopping": 3}),
+    "a counter that is a text": ("callbacks", {"early_stopping": {"wait": "1"}}),
+    "rows that are a text": ("callbacks", {"csv": {"rows": "abc"}}),
+    "rows that are numbers": ("callbacks", {"csv": {"rows": [1, 2]}}),
+    "no rows": ("callbacks", {"csv": {}}),
+    "layers that are a text": ("architecture", "Dense"),
+    "a layer without a config": ("architecture", [{"name": "a", "class": "Dense"}]),
+}
+
+
+def test_a_state_that_is_broken_is_told_and_nothing_is_touched(tmp_path):
+    """Whole by its hashes, as an edit or another program may leave it."""
+    run = worker("jax").train(tmp_path, *SHORT, "epochs=2")["path"]
+    for at in list_positions(run / "checkpoints")[:-1]:
+        shutil.rmtree(checkpoint_path(run / "checkpoints", at))
+    path = run / "checkpoints" / "epoch-0002"
+    saved = read_checkpoint(path)
+    parts = {part: getattr(saved, part) for part in PARTS}
+    record = (run / "run.json").read_text()
+    for name, (place, value) in BROKEN.items():
+        broken = {**saved.state, place: value}
+        write_checkpoint(path.parent, Position(2), parts, broken, written_by=saved.written_by)
+        with pytest.raises(Refused, match="no checkpoint of") as caught:
+            worker("jax").resume(tmp_path, run, "epochs=3")
+        assert (name, caught.value.exit_code) == (name, 2)
+        assert (run / "run.json").read_text() == record
+    write_checkpoint(path.parent, Position(2), parts, [], written_by=saved.written_by)
+    with pytest.raises(Refused, match="no checkpoint of"):
+        worker("jax").resume(tmp_path, run, "epochs=3")
+
+
+@pytest.mark.parametrize("to", BACKENDS)
+@pytest.mark.parametrize("by", BACKENDS)
+def test_a_run_goes_on_on_another_backend_with_its_optimizer(tmp_path, by, to):
+    """It comes to what the first would have, but for rounding; no layer draws here."""
+    if by == to:
+        pytest.skip("is another test")
+    plain = ["data.limit=2000", "epochs=4", "model.units=32", "optimizer.learning_rate=0.003"]
+    straight = worker(by).train(tmp_path, *plain)
+    run = worker(by).train(tmp_path, *plain, "epochs=2")["path"]
+    resumed = worker(to).resume(tmp_path, run, "epochs=4")
+    assert resumed["backend"] == to
+    assert "not to the bit" in resumed["log"]
+    for ours, theirs in zip(straight["rows"], resumed["rows"], strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    last = [
+        read_checkpoint(result["path"] / "checkpoints" / "epoch-0004").optimizer
+        for result in (straight, resumed)
+    ]
+    for a, b in zip(*last, strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-2, atol=1e-5, err_msg=a.path)
+
+
+def test_learning_rate_and_callbacks_may_change(tmp_path):
+    run = worker("jax").train(tmp_path, *SHORT, "epochs=1")["path"]
+    resumed = worker("jax").resume(
+        tmp_path,
+        run,
+        *("epochs=3", "optimizer.learning_rate=1e-5", "~callbacks.reduce_lr_on_plateau"),
+    )
+    assert [row["learning_rate"] for row in resumed["rows"]] == pytest.approx([1e-3, 1e-5, 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("model.units=64", "the run has 512"),
+        ("model=mnist_convnet", "the run has model=mnist_mlp"),
+        ("optimizer=sgd", "the run has optimizer=adam"),
+        ("data.limit=100", "the run has 384"),
+        ("batch_size=32", "the run has 128"),
+        ("seed=3", "the run has 0"),
+        ("task.monitor=loss", "the run has val_loss"),
+    ],
+)
+def test_what_would_break_a_run_is_refused_with_the_difference(smoked, dlrun, override, told):
+    done, imported = dlrun.traced("resume", smoked, override, "epochs=2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{override}: can't change here: {told}" in done.stderr
+    assert "what may change: epochs, backend" in done.stderr
+    assert not {"keras", "jax", "numpy"} & imported
+
+
+@pytest.fixture(scope="module")
+def smoked(tmp_path_factory):
+    from conftest import Dlrun
+
+    dlrun = Dlrun(tmp_path_factory.mktemp("smoked"))
+    return dlrun.path(dlrun.json("train", "smoke=true"))
+
+
+def test_other_data_under_the_same_name_is_refused(tmp_path):
+    (tmp_path / "configs" / "data").mkdir(parents=True)
+    (tmp_path / "configs" / "data" / "mine.yaml").write_text("_target_: my_data.mine\n")
+    source = (
+        "import numpy as np\n"
+        "from dlrun.data.dataset import Split, split_off\n"
+        "def mine():\n"
+        "    draw = np.random.default_rng(SEED)\n"
+        "    one = lambda n: Split(draw.random((n, 4), np.float32), draw.integers(0, 3, n))\n"
+        "    train = one(300)\n"
+        "    return split_off(train.inputs, train.labels, one(50),\n"
+        "                     validation_samples=50, limit=None, num_classes=3)\n"
+    )
+    dlrun_ = worker("jax")
+    (tmp_path / "my_data.py").write_text(source.replace("SEED", "0"))
+    run = dlrun_.train(tmp_path, "data=mine", "epochs=1")["path"]
+    before = (run / "run.json").read_text()
+    (tmp_path / "elsewhere").mkdir()
+    dlrun_.run(tmp_path / "elsewhere", "")  # where modules are read anew
+    (tmp_path / "my_data.py").write_text(source.replace("SEED", "1"))
+    with pytest.raises(Refused, match="not the one that the run began with: its train split"):
+        dlrun_.resume(tmp_path, run, "epochs=2")
+    assert (run / "run.json").read_text() == before
+
+
+def test_a_run_has_one_writer(dlrun):
+    arguments = ["train", "epochs=1000", "data.limit=2000", "~callbacks.early_stopping"]
+    with subprocess.Popen(
+        [COMMAND, *arguments], cwd=dlrun.cwd, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "epoch  1/1000" in line:
+                break
+        done = dlrun("resume", "latest")
+        assert done.returncode == 2
+        assert f"is being written by process {process.pid} on" in done.stderr
+        process.kill()
+    # The dead hold no lock, and what they left half done goes.
+    resumed = dlrun("resume", "latest", "epochs=1001", "callbacks.checkpoint.keep=1", "--help")
+    assert resumed.returncode == 0
+    run = dlrun.only_run()
+    (run / "checkpoints" / ".epoch-0099.partial-1").mkdir()
+    last = list_epochs(run / "checkpoints")[-1]
+    result = dlrun.json("resume", "latest", f"epochs={last + 1}")
+    assert result["epochs"] == last + 1
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+def test_the_record_tells_of_each_resumption(tmp_path):
+    run = worker("jax").train(tmp_path, *SHORT, "epochs=1")["path"]
+    worker("jax").resume(tmp_path, run, "epochs=2")
+    record = json.loads((run / "run.json").read_text())
+    [resumed] = record["resumed"]
+    assert resumed["after"] == {"epochs": 1, "steps": 0}
+    assert resumed["overrides"] == ["backend=jax", "epochs=2"]
+    assert (record["status"], record["epochs"]) == ("completed", 2)
+    assert "epochs: 2" in (run / "config.yaml").read_text()
+    assert record["config"]["epochs"] == 2

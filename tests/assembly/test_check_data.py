@@ -1,0 +1,233 @@
+"""A data set that no model should be trained on is refused before the first step."""
+
+import logging
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dlrun.assembly.check_data import check_data
+from dlrun.config.compose import compose
+from dlrun.data.dataset import Dataset, Split
+from dlrun.errors import DlrunError
+from trainings import BACKENDS, Refused, worker
+
+CONFIG = compose([])
+NUMBER = compose(["task=least_squares"])  # mean squared error, one number
+
+
+def dataset(**changes) -> Dataset:
+    """Twelve samples of three numbers and four classes; what is changed is in every split."""
+    split = Split(np.zeros((12, 3), np.float32), np.arange(12) % 4)
+    fields = {k: changes.pop(k) for k in ("train", "validation", "test") if k in changes}
+    whole = dict.fromkeys(("train", "validation", "test"), split) | fields
+    return Dataset(**whole, **{"num_classes": 4} | changes)
+
+
+def changed(array, place, value):
+    """A copy with another value in one place."""
+    array = np.array(array)
+    array[place] = value
+    return array
+
+
+def refused(data, config=CONFIG) -> str:
+    """What is told of it, error and hint."""
+    with pytest.raises(DlrunError) as caught:
+        check_data(data, config)
+    assert caught.value.exit_code == 2
+    assert caught.value.message.startswith(f"data: {config.data['_target_']}: ")
+    assert "\n" not in caught.value.message
+    return f"{caught.value.message}; {caught.value.hint}"
+
+
+SAMPLES, LABELS = dataset().train.inputs, dataset().train.labels
+
+
+def test_a_sound_data_set_passes_and_nothing_is_said(caplog):
+    check_data(dataset(), CONFIG)
+    check_data(dataset(validation=Split(np.zeros((0, 3)), np.zeros(0, int))), CONFIG)
+    check_data(dataset(train=Split(np.zeros((12, 3), np.uint8), LABELS.astype(np.int8))), CONFIG)
+    one_hot = Split(SAMPLES, np.eye(4, dtype=np.float32)[LABELS])
+    check_data(
+        dataset(train=one_hot, validation=one_hot, test=one_hot), compose(["loss=kl_divergence"])
+    )
+    number = Split(SAMPLES, np.linspace(-300, 900, 12)[:, None])
+    check_data(dataset(train=number, validation=number, test=number, num_classes=1), NUMBER)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(split, value):
+    bad = Split(changed(SAMPLES, (7, 1), value), LABELS)
+    assert f"{split}.inputs[7, 1] is {value}; leave the sample out" in refused(
+        dataset(**{split: bad})
+    )
+
+
+def test_a_double_that_is_infinite_in_float32():
+    bad = Split(changed(SAMPLES.astype(np.float64), (2, 0), 1e39), LABELS)
+    assert "train.inputs[2, 0] is 1e+39" in refused(dataset(train=bad))
+
+
+def test_labels_that_are_not_finite():
+    numbers = Split(SAMPLES, np.zeros((12, 1), np.float32))
+    bad = Split(SAMPLES, changed(numbers.labels, (3, 0), np.nan))
+    data = dataset(train=numbers, validation=bad, test=numbers, num_classes=1)
+    assert "validation.labels[3, 0] is nan" in refused(data, NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (changed(LABELS, 5, 4), "labels[5] is 4: expected a class number from 0 to 3; num_classes"),
+        (changed(LABELS, 5, -1), "labels[5] is -1: expected a class number from 0 to 3"),
+        (LABELS + 1, "labels[3] is 4: expected a class number from 0 to 3; classes count from 0"),
+        (changed(LABELS[:, None], (5, 0), 9), "labels[5, 0] is 9: expected a class number"),
+        (LABELS.astype(np.float32), "has dtype float32; num_classes=4 makes them class numbers"),
+        (LABELS / 2, "expected integers; num_classes=1 for a number to predict"),
+        (LABELS == 1, "labels has dtype bool: expected integers or floats; array.astype('uint8')"),
+        (LABELS.astype(str), "expected integers or floats; number the classes from 0"),
+        (LABELS.astype(object), "labels has dtype object: expected integers or floats"),
+    ],
+)
+def test_labels_that_name_no_class(labels, told):
+    split = Split(SAMPLES, labels)
+    assert told in refused(dataset(train=split, validation=split, test=split))
+    assert "test.labels" in refused(dataset(test=split))
+
+
+def test_labels_of_a_yes_or_no_and_of_a_number():
+    binary = compose(["task=binary_classification"])
+    split = Split(SAMPLES, changed(LABELS % 2, 4, -1))
+    data = dataset(train=split, validation=split, test=split, num_classes=1)
+    assert "train.labels[4] is -1; binary cross-entropy takes 0 to 1" in refused(data, binary)
+    large = Split(SAMPLES, changed(LABELS, 4, 2**40))
+    data = dataset(train=large, validation=large, test=large, num_classes=1)
+    assert f"train.labels[4] is {2**40}; labels are int32" in refused(data, NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (SAMPLES.astype(object), "train.inputs has dtype object: expected integers or floats"),
+        (SAMPLES.astype(str), "train.inputs has dtype <U32: expected integers or floats"),
+        (SAMPLES.astype(complex), "train.inputs has dtype complex128"),
+        (SAMPLES == 0, "train.inputs has dtype bool"),
+    ],
+)
+def test_inputs_that_are_no_numbers(inputs, told):
+    assert told in refused(dataset(train=Split(inputs, LABELS)))
+
+
+def test_splits_that_do_not_fit_together():
+    narrow = Split(SAMPLES[:, :2], LABELS)
+    assert "test.inputs has shape (12, 2), train.inputs (12, 3)" in refused(dataset(test=narrow))
+    column = Split(SAMPLES, LABELS[:, None])
+    assert "test.labels has shape (12, 1), train.labels (12,)" in refused(dataset(test=column))
+    floats = Split(SAMPLES, LABELS.astype(float))
+    assert "test.labels has dtype float64, train.labels int64" in refused(dataset(test=floats))
+    named = Split({"a": SAMPLES, "b": SAMPLES}, LABELS)
+    assert "test.inputs has a, b, train.inputs has one array" in refused(dataset(test=named))
+
+
+def test_an_array_among_several_is_named():
+    sound = Split({"a": SAMPLES, "b": SAMPLES}, LABELS)
+    bad = Split({"a": SAMPLES, "b": changed(SAMPLES, (1, 2), np.nan)}, LABELS)
+    data = dataset(train=sound, validation=sound, test=bad)
+    assert "test.inputs['b'][1, 2] is nan" in refused(data)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_an_empty_split(split):
+    assert f"the {split} split is empty" in refused(dataset(**{split: dataset().train[:0]}))
+
+
+def test_what_is_no_data_set():
+    assert "returned tuple; return a dlrun.data.dataset.Dataset" in refused((SAMPLES, LABELS))
+    assert "validation is NoneType" in refused(dataset(validation=None))
+    assert "num_classes is 0" in refused(dataset(num_classes=0))
+    assert "num_classes is for a, b, train.labels has one" in refused(
+        dataset(num_classes={"a": 1, "b": 2})
+    )
+    assert "scale is 0" in refused(replace(dataset(), scale=0))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "told"),
+    [
+        (SAMPLES, LABELS[:-1], r"shapes \(12, 3\), \(11,\)"),
+        (SAMPLES.tolist(), LABELS, "got list"),
+        (SAMPLES, np.int64(3), "got a scalar"),
+    ],
+)
+def test_a_split_is_arrays_of_one_length(inputs, labels, told):
+    with pytest.raises(DlrunError, match=told):
+        Split(inputs, labels)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "scale", "warned"),
+    [
+        (np.full((12, 4, 4), 255, np.uint8), 1, True),
+        (np.full((12, 4, 4), 255, np.uint8), 255, False),
+        (np.full((12, 4), 255.0, np.float32), 1, True),
+        (np.full((12, 4), 255.0, np.float32), 255, True),  # which scales integers alone
+        (np.full((12, 4), 1.0, np.float32), 1, False),
+        (np.full((12, 4), 200, np.int64), 1, False),  # as the numbers of words
+        (np.linspace(-255, 255, 48).reshape(12, 4), 1, False),
+        (np.full((12, 4), 4000.0), 1, False),
+    ],
+)
+def test_pixels_that_nothing_scales_draw_a_warning(caplog, inputs, scale, warned):
+    split = Split(inputs, LABELS)
+    with caplog.at_level(logging.WARNING, "dlrun"):
+        check_data(dataset(train=split, validation=split, test=split, scale=scale), CONFIG)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
+    assert all("train.inputs goes up to 255" in record.message for record in caplog.records)
+
+
+OWN = """
+import numpy as np
+from dlrun.data.dataset import Dataset, Split
+
+def mine(*, bad=None):
+    inputs, labels = np.random.default_rng(0).random((64, 4)), np.arange(64) % 3
+    if bad == "input":
+        inputs[5, 2] = np.inf
+    if bad == "label":
+        labels[7] = 3
+    split = Split(inputs, labels)
+    return Dataset(split, split, split, num_classes=3)
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A directory with a data set of the user's own."""
+    (tmp_path / "configs" / "data").mkdir(parents=True)
+    (tmp_path / "configs" / "data" / "mine.yaml").write_text(
+        "# Mine.\n_target_: my_data.mine\nbad: null\n"
+    )
+    (tmp_path / "my_data.py").write_text(OWN)
+    return tmp_path
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_users_own_data_set_is_refused_before_a_run_begins(own, backend):
+    for bad, told in (("input", "train.inputs[5, 2] is inf"), ("label", "train.labels[7] is 3")):
+        with pytest.raises(Refused, match=re.escape(f"data: my_data.mine: {told}")) as caught:
+            worker(backend).train(own, "data=mine", f"data.bad={bad}")
+        assert caught.value.exit_code == 2
+    for override in ("task.loss=mse", "+task.metrics.mae=mae"):
+        with pytest.raises(Refused, match="takes labels of shape"):
+            worker(backend).train(own, "data=mine", override)
+    assert not (own / "runs").exists()
+
+
+def test_evaluation_refuses_it_too(own):
+    run = worker("jax").train(own, "data=mine", "epochs=1", "batch_size=3")["path"]
+    with pytest.raises(Refused, match="is inf"):
+        worker("jax").evaluate(own, run, "data.bad=input")

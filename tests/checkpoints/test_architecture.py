@@ -1,0 +1,131 @@
+"""A checkpoint is of the model that it was made from: its code may have been edited since."""
+
+import pytest
+
+from trainings import BACKENDS, Refused, worker
+
+SEQUENTIAL = """
+import keras
+from keras import layers
+
+def mine(input_shape, num_classes):
+    return keras.Sequential([
+        layers.Reshape((*input_shape, 1)),
+        layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.2), layers.Dense(num_classes),
+    ])
+"""
+FUNCTIONAL = """
+import keras
+from keras import layers
+
+def mine(input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    x = layers.Reshape((*input_shape, 1))(inputs)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv")(x)
+    x = layers.Dropout(0.2)(layers.Flatten()(layers.MaxPooling2D(2)(x)))
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x))
+"""
+SUBCLASSED = """
+import keras
+from keras import layers
+
+class Block(layers.Layer):
+    def __init__(self, units, activation):
+        super().__init__()
+        self.dense = layers.Dense(units)
+        self.activation = keras.activations.get(activation)
+
+    def call(self, x):
+        return self.activation(self.dense(x))
+
+class mine(keras.Model):
+    def __init__(self, input_shape, num_classes):
+        super().__init__()
+        self.flatten = layers.Flatten()
+        self.blocks = [Block(8, keras.activations.relu), Block(num_classes, "linear")]
+
+    def call(self, x):
+        x = self.flatten(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+"""
+
+
+def write(cwd, source):
+    (cwd / "configs" / "model").mkdir(parents=True)
+    (cwd / "my_models.py").write_text(source)
+    (cwd / "configs" / "model" / "mine.yaml").write_text("# Mine.\n_target_: my_models.mine\n")
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The run of each source, on jax."""
+    found = {}
+    for source in (SEQUENTIAL, SUBCLASSED):
+        cwd = write(tmp_path_factory.mktemp("made"), source)
+        overrides = ("model=mine", "data.limit=256", "epochs=1")
+        found[source] = worker("jax").train(cwd, *overrides)["path"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new", "told"),
+    [
+        (SEQUENTIAL, '"relu"', '"tanh"', "activation=tanh, the checkpoint relu"),
+        (SEQUENTIAL, "strides=2", "strides=1, dilation_rate=2", "strides=[1, 1], the checkpoint"),
+        (SEQUENTIAL, "MaxPooling2D", "AveragePooling2D", "where the checkpoint has MaxPooling2D ("),
+        (SEQUENTIAL, "layers.Dropout(0.2), ", "", "has nothing where the checkpoint has Dropout ("),
+        (SUBCLASSED, "activations.relu", "activations.gelu", "activation=gelu, the checkpoint rel"),
+        (SUBCLASSED, "layers.Flatten()", "layers.Reshape((-1,))", "the model has Reshape ("),
+    ],
+)
+def test_an_edited_model_is_refused_and_the_difference_told(runs, tmp_path, source, old, new, told):
+    assert old in source
+    edited = source.replace(old, new)
+    if "strides=1" in new:  # another pooling, so that all shapes are as they were
+        edited = edited.replace("MaxPooling2D(2)", "MaxPooling2D(4)")
+    with pytest.raises(Refused) as caught:
+        worker("jax").evaluate(write(tmp_path, edited), runs[source])
+    assert f"{runs[source].parent.name}" in caught.value.message
+    assert "is of another model" in caught.value.message
+    assert told in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_names_and_nesting_and_the_backend_make_no_other_model(runs, tmp_path, backend):
+    place = write(tmp_path, FUNCTIONAL)
+    assert worker(backend).evaluate(place, runs[SEQUENTIAL])["samples"] == 256
+    (place / "again").mkdir()
+    again = write(place / "again", SUBCLASSED)
+    assert worker(backend).evaluate(again, runs[SUBCLASSED])["samples"] == 256
+
+
+OPTIMIZERS = """
+import keras
+from dlrun.checkpoints.architecture import describe, differences
+
+keras.config.set_dtype_policy("float32")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+
+def told(ours, theirs):
+    return differences(describe(model, ours), describe(model, theirs))
+
+adam, adamax = keras.optimizers.Adam(), keras.optimizers.Adamax()
+scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())
+found["other"] = told(adam, adamax)
+found["same"] = told(adam, keras.optimizers.Adam(0.1)) + told(adam, scaled) + told(None, adamax)
+if keras.backend.backend() == "torch":
+    from dlrun.optimizers.fused_adam import FusedAdam
+    found["same"] += told(FusedAdam(), adam)
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_optimizer_is_told_where_both_have_one(tmp_path, backend):
+    found = worker(backend).run(tmp_path, OPTIMIZERS)
+    assert found["other"] == ["the optimizer is Adam, the checkpoint's Adamax"]
+    assert found["same"] == []

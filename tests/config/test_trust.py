@@ -1,0 +1,437 @@
+"""What a run directory from elsewhere can do: nothing. What the user's own can do: all it could."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import hostile
+from dlrun.checkpoints.format import Variable, _digest, _sha256, write_checkpoint
+from dlrun.checkpoints.store import ARRAYS, MANIFEST, STATE, Position
+from dlrun.cli import app
+from dlrun.config.compose import compose, recompose, to_yaml
+from dlrun.config.recorded import read_yaml
+from dlrun.errors import DlrunError
+from dlrun.inference.loaded_run import CHANGEABLE
+from dlrun.system import arrays
+
+FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
+RUN = "runs/copied/2026-11-21_10-04-31_k3f9"
+
+
+@cache
+def recorded() -> str:
+    return to_yaml(compose(["reproduces={}"]))
+
+
+@pytest.fixture
+def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory in which there is an evil module, and a run to be changed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DLRUN_TEST_SECRET", "hunter2")
+    (tmp_path / "evil.py").write_text("open('canary', 'w')\n\ndef run(**_): ...\n")
+    run = tmp_path / RUN
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(recorded())
+    (run / "run.json").write_text(json.dumps({"status": "completed", "input_shape": [28, 28]}))
+    write_one_checkpoint(run)
+    return tmp_path
+
+
+def write_one_checkpoint(run: Path) -> Path:
+    values = [Variable("v", np.ones(3, np.float32))]
+    state = {"best": {"epoch": 1}}
+    parts = {"model": values, "optimizer": values}
+    return write_checkpoint(run / "checkpoints", Position(1), parts, state, written_by={})
+
+
+def change(run: Path, place: str, value: Any) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    *parents, last = place.split(".")
+    node = config
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def dlrun(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def refused(*words: object) -> str:
+    """The lines that tell the user, after which nothing has been run, imported or written."""
+    before = sorted(Path.cwd().rglob("*"))
+    done = dlrun(*words)
+    assert done.exit_code == 2, (done.output, done.exception)
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+    assert all(character == "\n" or character.isprintable() for character in done.stderr)
+    assert sorted(Path.cwd().rglob("*")) == before
+    assert not FRAMEWORKS & set(sys.modules)
+    assert "evil" not in sys.modules
+    return str(done.stderr)
+
+
+# A run from elsewhere
+
+
+@pytest.mark.parametrize("name", hostile.TARGETS)
+def test_a_hostile_target_is_refused_before_anything_is_imported(cwd: Path, name: str) -> None:
+    place, spec = hostile.TARGETS[name]
+    change(cwd / RUN, place, spec)
+    told = refused("evaluate", RUN)
+    assert "this run's config" in told or "the recorded config holds control characters" in told
+
+
+@pytest.mark.parametrize("name", hostile.VALUES)
+def test_a_value_that_leads_elsewhere_is_refused(cwd: Path, name: str) -> None:
+    change(cwd / RUN, "model.units", hostile.VALUES[name])
+    assert "the recorded config holds" in refused("evaluate", RUN)
+
+
+@pytest.mark.parametrize("name", hostile.TEXTS)
+def test_a_config_that_grows_or_makes_objects_is_refused(cwd: Path, name: str) -> None:
+    (cwd / RUN / "config.yaml").write_text(hostile.TEXTS[name])
+    refused("evaluate", RUN)
+
+
+@pytest.mark.parametrize("name", hostile.RECORDS)
+@pytest.mark.parametrize("file", ["run.json", f"checkpoints/epoch-0001/{STATE}"])
+def test_a_hostile_record_is_refused(cwd: Path, file: str, name: str) -> None:
+    (cwd / RUN / file).write_text(hostile.RECORDS[name])
+    refused("evaluate", RUN)
+
+
+@pytest.mark.parametrize("shape", [3, "ab", [[1]], ["a"], {"x": 3}, None])
+def test_a_recorded_shape_that_is_none_is_refused(cwd: Path, shape: object) -> None:
+    (cwd / RUN / "run.json").write_text(json.dumps({"input_shape": shape}))
+    assert "input_shape" in refused("predict", RUN)
+
+
+def test_a_run_that_names_another_module_is_refused_with_the_line_that_allows_it(cwd: Path) -> None:
+    change(cwd / RUN, "model._target_", "my_models.net")
+    assert refused("evaluate", RUN) == (
+        "error: this run's config names my_models.net, which is not trusted\n"
+        "\nhint: if you know the code, add --trust my_models\n"
+    )
+    change(cwd / RUN, "callbacks.mine", {"_target_": "my_lab.callbacks.Mine"})
+    change(cwd / RUN, "task.loss", {"_target_": "torch.nn.CrossEntropyLoss"})
+    told = refused("predict", RUN)
+    assert "--trust torch.nn.CrossEntropyLoss --trust my_models --trust my_lab.callbacks" in told
+
+
+def test_no_line_allows_what_nobody_needs(cwd: Path) -> None:
+    change(cwd / RUN, "model", hostile.OPEN)
+    assert "--trust" not in refused("evaluate", RUN)
+    for module in ("builtins", "os.path", "hydra.utils", "keras", "torch", "dlrun", "../evil", ""):
+        assert "--trust" in refused("evaluate", RUN, "--trust", module)
+
+
+def test_trust_in_one_module_is_none_in_another(cwd: Path) -> None:
+    change(cwd / RUN, "model._target_", "my_models.net")
+    for other in ("my_model", "my_models.net.more", "my", "my_modelsx", "keras.models"):
+        assert "not trusted" in refused("evaluate", RUN, "--trust", other)
+
+
+def test_options_that_came_with_the_run_are_not_the_users(
+    cwd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(cwd / RUN, "model._target_", "evil.run")
+    option = cwd / RUN / "configs" / "model" / "evil.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: evil.run\n")
+    monkeypatch.chdir(cwd / RUN)
+    assert "came with the run" in refused("evaluate", ".")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "predictions.npz", "checkpoints"])
+def test_a_link_that_leads_out_of_the_run_is_refused(cwd: Path, name: str) -> None:
+    place = cwd / RUN / name
+    if place.exists():
+        place.rename(cwd / "outside")
+    place.symlink_to(cwd / "outside")
+    assert "is a link that leads out of the run" in refused("predict", RUN)
+
+
+def test_a_pipe_is_not_waited_for(cwd: Path) -> None:
+    (cwd / RUN / "checkpoints" / "epoch-0001" / STATE).unlink()
+    os.mkfifo(cwd / RUN / "checkpoints" / "epoch-0001" / STATE)
+    assert "is no file" in refused("evaluate", RUN)
+
+
+def test_links_within_a_run_and_to_it_are_no_matter(cwd: Path) -> None:
+    (cwd / RUN / "checkpoints" / "best").symlink_to("epoch-0001")
+    (cwd / "run").symlink_to(RUN)
+    assert "no checkpoint of epoch 7" in refused("evaluate", "run", "--checkpoint", "7")
+
+
+@pytest.mark.parametrize("which", ["../../x", "/etc", "-1", "\u00b2", "1/../1", "best/"])
+def test_a_checkpoint_is_no_path(cwd: Path, which: str) -> None:
+    assert "--checkpoint" in refused("evaluate", RUN, f"--checkpoint={which}")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".x", "x\n"])
+def test_a_runs_name_is_no_path(cwd: Path, name: str) -> None:
+    change(cwd / RUN, "name", name)
+    assert "name" in refused("evaluate", RUN)
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "arrays.npz/../x"])
+def test_a_manifest_names_no_file_but_its_own(cwd: Path, name: str) -> None:
+    path = cwd / RUN / "checkpoints" / "epoch-0001" / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["files"][name] = "0"
+    forge(path, manifest)
+    assert "is damaged" in refused("evaluate", RUN)
+
+
+@pytest.mark.parametrize("dtype", ["finfo", "np", "__class__", "../x", 3, None, "object"])
+def test_a_manifest_names_no_dtype_but_numbers(cwd: Path, dtype: object) -> None:
+    path = cwd / RUN / "checkpoints" / "epoch-0001" / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["arrays"][0]["dtype"] = dtype
+    forge(path, manifest)
+    assert "can't be read" in refused("evaluate", RUN)
+
+
+def test_a_manifest_names_an_array_once(cwd: Path) -> None:
+    path = cwd / RUN / "checkpoints" / "epoch-0001" / MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["arrays"] *= 1000
+    forge(path, manifest)
+    assert "names an array twice" in refused("evaluate", RUN)
+
+
+def forge(path: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest whose hash is right: hashes tell of damage, not of who wrote."""
+    manifest.pop("sha256")
+    path.write_text(json.dumps(manifest | {"sha256": _digest(manifest)}))
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("name", hostile.ARCHIVES)
+def test_a_hostile_archive_is_refused_and_no_room_is_made_for_it(cwd: Path, name: str) -> None:
+    content = hostile.ARCHIVES[name]
+    (cwd / "x.npz").write_bytes(content)
+    path = cwd / RUN / "checkpoints" / "epoch-0001"
+    (path / ARRAYS).write_bytes(content)
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["files"][ARRAYS] = _sha256(path / ARRAYS)
+    manifest["arrays"] = manifest["arrays"][:1]
+    forge(path / MANIFEST, manifest)
+    tracemalloc.start()
+    assert "can't be read" in refused("evaluate", RUN)
+    assert "--input x.npz can't be read" in refused("predict", RUN, "--input", "x.npz")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+@pytest.mark.parametrize("name", hostile.HEADERS)
+def test_a_hostile_array_is_refused_and_no_room_is_made_for_it(cwd: Path, name: str) -> None:
+    (cwd / "x.npy").write_bytes(hostile.HEADERS[name])
+    assert "--input x.npy can't be read" in refused("predict", RUN, "--input", "x.npy")
+
+
+def test_a_checkpoint_is_not_packed_and_an_input_may_be(cwd: Path) -> None:
+    content = hostile.npz(hostile.npy((2,), data=b"\0" * 8), packed=True)
+    (cwd / "x.npz").write_bytes(content)
+    arrays.check_npz(cwd / "x.npz", packed=True)
+    with pytest.raises(ValueError, match="it is compressed"):
+        arrays.check_npz(cwd / "x.npz", packed=False)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6.0).reshape(2, 3), np.asarray(3), np.zeros((0, 28)), np.array(["a"]), np.eye(3).T],
+    ids=str,
+)
+def test_what_numpy_writes_is_let_pass(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "x.npy", array)
+    with (tmp_path / "x.npy").open("rb") as file:
+        arrays.check_npy(file, (tmp_path / "x.npy").stat().st_size)
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "x.npz", array, name=array)
+        arrays.check_npz(tmp_path / "x.npz", packed=True)
+
+
+# A run that goes on
+
+
+@pytest.mark.parametrize("place", hostile.PLACES)
+def test_a_run_that_goes_on_writes_into_its_own_directory(cwd: Path, place: str) -> None:
+    change(cwd / RUN, "callbacks.csv.filename", place)
+    config = read_yaml(cwd / RUN / "config.yaml")
+    with pytest.raises(DlrunError, match="lies outside the run"):
+        recompose(config, [], changeable=CHANGEABLE, training=True)
+    typed = [f"callbacks.csv.filename='{place or 'x'}'"]
+    assert recompose(config, typed, changeable=["callbacks"], training=True)
+    assert recompose(config, [], changeable=CHANGEABLE)  # it is not built to be evaluated
+
+
+# What the user names himself
+
+
+@pytest.mark.parametrize("name", ["open", "system", "get_method", "torch.load", "load_model"])
+def test_not_even_the_user_calls_these_from_a_config(cwd: Path, name: str) -> None:
+    spec = hostile.TARGETS[name][1]
+    assert "is never called" in refused("train", f"+model.x={{_target_:{spec['_target_']}}}")
+    told = refused("train", f"model._target_={spec['_target_']}")
+    assert f"model._target_={spec['_target_']}: {spec['_target_']} is never called" in told
+    (cwd / "configs/model").mkdir(parents=True)
+    (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(spec))
+    assert "is never called" in refused("train", "model=x")
+    change(cwd / RUN, "model", spec)
+    assert "is never called" in refused("evaluate", RUN)
+
+
+def test_an_escaped_interpolation_is_no_way_past_the_check(cwd: Path) -> None:
+    # Hydra would resolve it when it instantiates, into a target that nobody has judged.
+    text = r"\${oc.decode:'{_target_: evil.run}'}"
+    (cwd / "configs/model").mkdir(parents=True)
+    for units in (text, [[text]], {"a": text}):
+        option = {"_target_": "dlrun.models.mnist_mlp.mnist_mlp", "units": units}
+        (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(option))
+        assert "is an interpolation that is left open" in refused("train", "model=x")
+
+
+def test_an_option_of_his_own_trusts_its_module_and_of_a_library_one_thing(cwd: Path) -> None:
+    option = cwd / "mine" / "model" / "net.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text(
+        "defaults: [_self_]\n_target_: my_lab.models.net\nunits: 3\n"
+        "head: {_target_: torch.nn.Linear}\nnorm: {_target_: 'my_lab.norms.${model.units}'}\n"
+    )
+
+    def judged(target: str) -> str:
+        change(cwd / RUN, "model", {"_target_": target})
+        # What is let pass is looked for, and is not there.
+        return refused("evaluate", RUN, "--config-dir", "mine")
+
+    for target in ("my_lab.models.net", "my_lab.models.other", "my_lab.norms.layer"):
+        assert "no module named 'my_lab'" in judged(target)
+    for target in ("my_lab.data.x", "my_lab.models.os.system", "my_lab.x", "torch.nn.Bilinear"):
+        assert f"names {target}, which is not trusted" in judged(target)
+    assert "--trust torch.nn.Bilinear" in judged("torch.nn.Bilinear")
+
+
+MINE = """
+import functools
+import os
+from os import mkdir
+
+import keras
+from keras.saving import load_model
+
+
+def net(input_shape, num_classes, *, units=4):
+    inputs = keras.Input(input_shape)
+    flat = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Dense(units)(flat)))
+
+
+wide = functools.partial(net, units=8)
+"""
+
+
+def test_what_is_typed_or_trusted_trains_and_is_evaluated_and_predicts(dlrun: Any) -> None:
+    (dlrun.cwd / "mine.py").write_text(MINE)
+    result = dlrun.json("train", "model={_target_:mine.net,units:4}", "smoke=true")
+    refusal = dlrun("evaluate", "latest")
+    assert (refusal.returncode, refusal.stdout) == (2, "")
+    hint = refusal.stderr.strip().partition("hint: if you know the code, add ")[2]
+    assert hint == "--trust mine"
+    again = dlrun.json("evaluate", "latest", *hint.split())
+    assert again["metrics"] == pytest.approx(result["test"], abs=1e-6)
+    # Named by an option that the user has written since, it needs no word more.
+    (dlrun.cwd / "configs/model").mkdir(parents=True)
+    (dlrun.cwd / "configs/model/mine.yaml").write_text("_target_: mine.wide\n")
+    predicted = dlrun.json("predict", "latest", "backend=numpy", "--output", "p.npz")
+    assert predicted["samples"] == again["samples"]
+    # Another's function is not the module's own, however it is reached.
+    shutil.rmtree(dlrun.cwd / "configs")
+    run = dlrun.path(result)
+    for name in ("mkdir", "os.mkdir", "load_model", "keras.saving.load_model"):
+        spec = {"_target_": f"mine.{name}", "path": "canary", "filepath": "canary"}
+        change(run, "model", spec)
+        done = dlrun("evaluate", run, "--trust", "mine")
+        assert done.returncode == 2
+        assert "which is not trusted" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (dlrun.cwd / "canary").exists()
+
+
+def test_the_working_directory_is_searched_only_for_what_is_the_users(dlrun: Any) -> None:
+    # Keras tries to import these; a run that is evaluated where it lies would bring them along.
+    for package in ("tensorflow_text", "sklearn", "pygrain", "torch_xla", "triton"):
+        (dlrun.cwd / f"{package}.py").write_text("open('canary', 'w')\n")
+    dlrun.json("train", "smoke=true", "data.limit=100")
+    assert not (dlrun.cwd / "canary").exists()
+
+
+# Keras' own components, as they are installed here
+
+SURVEY = """
+import inspect, json
+import keras
+from dlrun.config.components import SHIPPED, is_shipped
+
+found = {}
+for part, modules in SHIPPED.items():
+    for module in modules:
+        if not module.startswith("keras."):
+            continue
+        home = eval(module)
+        for name in dir(home):
+            if not is_shipped(part, module, name):
+                continue
+            one = getattr(home, name)
+            arguments = list(inspect.signature(one).parameters)
+            found[f"{module}.{name}"] = [isinstance(one, type) or name == "Input", arguments]
+print(json.dumps(found))
+"""
+READING = ("path", "file", "dir", "vocabulary", "url", "root", "function", "module", "_fn")
+
+
+def test_of_keras_only_classes_ship_and_none_that_takes_a_path_or_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SURVEY],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    found = json.loads(done.stdout)
+    assert {"keras.optimizers.Adam", "keras.losses.Huber", "keras.metrics.AUC"} <= set(found)
+    assert len(found) > 250
+    for target, (is_class, arguments) in found.items():
+        assert is_class, target
+        assert not [a for a in arguments for word in READING if word in a], target
+
+
+def test_a_message_can_not_command_the_terminal(cwd: Path) -> None:
+    # Also checked of all messages above.
+    change(cwd / RUN, "model._target_", "evil\x1b]0;x\x07.run")
+    assert "\\x1b" in refused("evaluate", RUN) or "control characters" in refused("evaluate", RUN)
+
+
+def test_names_of_keras_losses_are_classes(dlrun: Any) -> None:
+    done = dlrun("train", "loss=mean_squared_error", "task.loss.loss=deserialize", "smoke=true")
+    assert done.returncode == 2
+    assert "keras.losses has no class 'deserialize'" in done.stderr

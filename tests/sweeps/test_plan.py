@@ -1,0 +1,133 @@
+"""Which runs a sweep has, told without starting one."""
+
+import json
+
+import pytest
+
+from dlrun.errors import DlrunError
+from dlrun.sweeps.plan import plan, recorded, short_keys
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(*overrides, **options):
+    return [job.overrides for job in plan(overrides, **options).jobs]
+
+
+@pytest.mark.parametrize(
+    ("override", "values"),
+    [
+        ("seed=1,2", ["seed=1", "seed=2"]),
+        ("seed=range(3)", ["seed=0", "seed=1", "seed=2"]),
+        ("seed=choice(4,7)", ["seed=4", "seed=7"]),
+        ("model=glob(mnist_mlp*)", ["model=mnist_mlp", "model=mnist_mlp_dropout"]),
+        ("metrics=[accuracy],[accuracy,auc]", ["metrics=[accuracy]", "metrics=[accuracy,auc]"]),
+        ("name='a b',c", None),
+        ("device=cpu,cpu:0", ["device=cpu", "device=cpu:0"]),
+    ],
+)
+def test_values_are_told_in_hydras_grammar(override, values):
+    if values is None:
+        with pytest.raises(DlrunError, match="must be letters"):
+            runs(override)
+    else:
+        assert runs(override) == [[value] for value in values]
+
+
+def test_every_combination_is_a_run_and_the_last_key_turns_fastest():
+    planned = plan(["seed=1,2", "backend=jax,torch", "epochs=3"])
+    assert [job.overrides for job in planned.jobs] == [
+        [f"seed={seed}", f"backend={backend}", "epochs=3"]
+        for seed in (1, 2)
+        for backend in ("jax", "torch")
+    ]
+    assert planned.keys == ["seed", "backend"]
+    assert [job.path.name for job in planned.jobs] == ["0", "1", "2", "3"]
+    assert planned.jobs[0].path.parent.parent.as_posix() == "runs/sweeps"
+    assert planned.jobs[3].label == "seed=2  backend=torch"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["seed=1,x"], "seed=x: expected an integer"),
+        (["model=mnist_mlp,mnist_mpl"], "no such option in group 'model'"),
+        (["seed=1,2", "seed=3"], "'seed' has its values already"),
+        (["seed=interval(1,2)"], "is a range to search in, with no values"),
+        (["model=glob(nothing*)"], "has no values"),
+        (["backend=jax,numpy"], "backend 'numpy' can't train"),
+        (["seed=1,2", "init_from=latest"], "init_from: no runs in runs"),
+        (["seed=(1"], "can't be parsed"),
+    ],
+)
+def test_one_mistake_in_one_run_and_nothing_is_started(here, overrides, told):
+    with pytest.raises(DlrunError) as caught:
+        plan(overrides)
+    assert told in caught.value.message
+    assert caught.value.exit_code == 2
+    assert not list(here.iterdir())
+
+
+def experiment(directory, name, sweep):
+    (directory / "experiment").mkdir(parents=True, exist_ok=True)
+    text = f"# @package _global_\n# {name}\nepochs: 2\nsweep:\n{sweep}\n"
+    (directory / "experiment" / f"{name}.yaml").write_text(text)
+
+
+def test_an_experiment_may_bring_a_sweep_and_what_is_typed_wins(here):
+    experiment(here / "mine", "rates", "  optimizer.learning_rate: [1e-3, 1e-2]\n  seed: range(2)")
+    typed, options = "experiment=rates", {"config_dir": here / "mine"}
+    found = runs(typed, **options)
+    assert found[0] == [typed, "optimizer.learning_rate=0.001", "seed=0"]
+    assert len(found) == 4
+    found = runs(typed, "seed=7", **options)
+    assert found[-1] == [typed, "seed=7", "optimizer.learning_rate=0.01"]
+    assert len(found) == 2
+    assert len(runs("experiment=learning_rates")) == 4
+
+
+def test_each_of_several_experiments_has_its_own_sweep(here):
+    experiment(here / "configs", "seeds", "  seed: 1,2")
+    experiment(here / "configs", "widths", "  model.units: 8,16")
+    assert runs("experiment=seeds,widths") == [
+        ["experiment=seeds", "seed=1"],
+        ["experiment=seeds", "seed=2"],
+        ["experiment=widths", "model.units=8"],
+        ["experiment=widths", "model.units=16"],
+    ]
+
+
+def test_a_sweep_of_no_values_is_told(here):
+    experiment(here / "configs", "empty", "  seed: {a: 1}")
+    with pytest.raises(DlrunError, match=r"sweep.seed: expected values such as '1,2,3' or a list"):
+        plan(["experiment=empty"])
+
+
+def test_the_newest_run_is_the_same_for_all_that_begin_from_it(here):
+    for name in ("2026-11-21_10-00-00_aaaa", "2026-11-21_11-00-00_bbbb"):
+        run = here / "runs" / "mine" / name
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text("")
+        (run / "run.json").write_text("{}")
+    [first, second] = runs("seed=1,2", "init_from=latest")
+    assert first[-1] == second[-1] == 'init_from="runs/mine/2026-11-21_11-00-00_bbbb"'
+
+
+def test_a_record_is_read_back_and_anything_else_is_refused(here):
+    run = {"number": 0, "overrides": ["seed=1"], "differs": {"seed": "1"}, "epochs_planned": 3}
+    run |= {"key": ["jax", "auto", "float32", True, "auto"], "run_dir": "elsewhere/0"}
+    record = {"keys": ["seed"], "monitor": "val_loss", "mode": "min", "runs": [run]}
+    planned = recorded(json.loads(json.dumps(record)), here)
+    assert (planned.jobs[0].path, planned.jobs[0].epochs) == (here / "0", 3)
+    for broken in ({}, [], {**record, "runs": [1]}, {**record, "runs": [{**run, "number": "x"}]}):
+        with pytest.raises(DlrunError, match="holds no record of a sweep"):
+            recorded(broken, here)
+
+
+def test_keys_are_told_by_their_last_part_where_that_is_no_others():
+    keys = ["optimizer.learning_rate", "model.units", "other.units"]
+    assert list(short_keys(keys).values()) == ["learning_rate", "model.units", "other.units"]

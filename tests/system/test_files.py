@@ -1,0 +1,54 @@
+"""Files are written whole or not at all."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dlrun.system.files import write_text
+
+
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond ``size`` bytes: a full disk, in small."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_text_is_written_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", "größer\n")
+    assert (tmp_path / "a.json").read_bytes() == "größer\n".encode()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_text_replaces_another(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "a long first text")
+    write_text(tmp_path / "a", "short")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "short"
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "first")
+    with disk_of(1000), pytest.raises(OSError, match="File too large"):
+        write_text(tmp_path / "a", "x" * 100_000)
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_text_that_can_not_be_encoded_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "first")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "a", "half \ud800")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_text(tmp_path / "nosuch" / "a", "text")
