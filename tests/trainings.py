@@ -108,7 +108,7 @@ def worker(backend: str) -> Worker:
 def _train(*overrides):
     from dlrun.api.train import train
 
-    return train(overrides, quiet=True)
+    return train(overrides, quiet=True).to_dict()
 
 
 def _resume(run, overrides):
@@ -120,7 +120,7 @@ def _resume(run, overrides):
         runs_dir=Path("runs"),
         trusted=["my_net", "my_callbacks", "my_data", "my_harm"],
         quiet=True,
-    )
+    ).to_dict()
 
 
 def _evaluate(run, overrides, options):

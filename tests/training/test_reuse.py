@@ -86,7 +86,7 @@ def run(typed, warm):
     path = Path(tempfile.mkdtemp()) / "run"
     before = len(my_parts.calls)
     try:
-        result = train(typed, path=path, warm=warm, quiet=True)
+        result = train(typed, path=path, cache=warm, quiet=True).to_dict()
     except DlrunError as error:
         return error.message, 0
     told = [result[key] for key in ("train", "validation", "test", "best_epoch", "stopped_by")]

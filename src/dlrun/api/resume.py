@@ -1,23 +1,24 @@
-"""``dlrun resume``: go on with a run from its newest good checkpoint."""
+"""Continue a run from its newest good checkpoint."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, feeds
-from dlrun.assembly.start import start
 from dlrun.config.compose import recompose, to_yaml
 from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RunDir
 from dlrun.runs.locate import find_run
-from dlrun.system.files import write_text
+from dlrun.runs.result import RunResult
 from dlrun.training.initial_weights import read_initial_weights
+from dlrun.training.request import OnEpoch, RunRequest
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.checkpoints.format import CheckpointData
@@ -38,8 +39,6 @@ CHANGEABLE = (
     "data.feed",
     "export_keras",
 )
-# What a resumed run's record tells of the process that went on.
-RENEWED = ("backend", "device", "host", "cores", "versions", "loop")
 
 
 def resume(
@@ -50,10 +49,12 @@ def resume(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     typed: Sequence[str] = (),
+    command: Sequence[str] | None = None,
+    started_at: float | None = None,
+    on_epoch: OnEpoch | None = None,
+    cache: ProcessCache | None = None,
     quiet: bool = False,
-    watch: Callable[[dict[str, Any]], bool] | None = None,
-    warm: ProcessCache | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Train a run to its end, as if it had never stopped.
 
     Args:
@@ -63,17 +64,17 @@ def resume(
         config_dir: The user's own options.
         trusted: Modules that the recorded config may name beside those.
         typed: What the user has typed for this very run, where it began just now.
+        command: The command line, for the record.
+        started_at: When the run went on for its user, in seconds since the epoch; by default now.
+        on_epoch: As in :class:`dlrun.training.request.RunRequest`.
+        cache: As in :class:`dlrun.training.request.RunRequest`.
         quiet: Leave out the progress.
-        watch: As for :func:`dlrun.training.run.train_run`.
-        warm: Likewise.
-
-    Returns:
-        The result, as ``dlrun train --json`` prints it.
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
+    started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
     with opened.locked():
         recorded = read_yaml(opened.path / CONFIG)
@@ -90,40 +91,29 @@ def resume(
         backends.require(config.backend.name, training=True, compile=compile)
         feeds.require(config.feed)
         backends.prepare(config.backend.name)
-        from dlrun.training import record
+        from dlrun.training.places import ResumedPlace
         from dlrun.training.run import train_run
 
-        text = to_yaml(config)
-        behind = _behind(opened, recorded, config)
-        weights = read_initial_weights(config) if behind is None else None
-        if quiet:
-            config.callbacks.pop("progress", None)
-        started = start(config, config.feed, warm)
-
-        def begin(told: dict[str, Any]) -> RunDir:
-            _refuse_other_data(opened.record, told)
-            try:
-                write_text(opened.path / CONFIG, text)
-                _renew(opened, told, behind)
-            except OSError as error:
-                raise record.write_error(opened, error) from error
-            return opened
-
+        resumption = _resumption(opened, recorded, config)
+        weights = read_initial_weights(config) if resumption is None else None
         return train_run(
-            config,
-            overrides,
-            started,
-            opened.path,
-            begin,
-            weights=weights,
-            behind=behind,
-            watch=watch,
-            warm=warm,
+            RunRequest(
+                config,
+                overrides,
+                command or ["dlrun", "resume", run, *overrides],
+                started_at,
+                ResumedPlace(opened, to_yaml(config), resumption),
+                initial_weights=weights,
+                resumption=resumption,
+                on_epoch=on_epoch,
+                cache=cache,
+                quiet=quiet,
+            )
         )
 
 
-def _behind(opened: RunDir, recorded: dict[str, Any], config: Config) -> Resumption | None:
-    """What the run has done; None if it has no checkpoint and begins anew.
+def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Resumption | None:
+    """Where the run continues; None if it has no checkpoint and starts again.
 
     Raises:
         DlrunError: If it has nothing left to do, or no checkpoint of it can be read.
@@ -202,32 +192,3 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
     if kept:
         raise DlrunError(f"no checkpoint of {opened.path} can be read", hint="train it again")
     return None
-
-
-def _refuse_other_data(before: dict[str, Any], now: dict[str, Any]) -> None:
-    had, has = before.get("data_fingerprint", {}), now["data_fingerprint"]
-    for split in had:
-        if had[split] != has.get(split):
-            raise DlrunError(
-                f"the data set is not the one that the run began with: its {split} split was"
-                f" {had[split]}, and is {has.get(split)}",
-                hint="bring the data back as it was, or begin another run with init_from=RUN",
-            )
-
-
-def _renew(opened: RunDir, told: dict[str, Any], behind: Resumption | None) -> None:
-    """Record the resumption, and take back what the end before it had recorded."""
-    changed = [key for key in RENEWED if opened.record.get(key) != told[key]]
-    entry = {
-        **{key: told[key] for key in ("command", "overrides", "started")},
-        "after": {"epochs": behind.at.epochs, "steps": behind.at.steps} if behind else None,
-        "before": {key: opened.record.get(key) for key in changed},
-    }
-    for key in ("error", "traceback", "stopped_by"):
-        opened.record.pop(key, None)
-    opened.update(
-        status="running",
-        resumed=[*opened.record.get("resumed", []), entry],
-        config=told["config"],
-        **{key: told[key] for key in RENEWED},
-    )

@@ -1,18 +1,20 @@
-"""``dlrun train``: one run, from what the user typed to the result."""
+"""Train one run, from what the user typed to its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlrun import backends, feeds
-from dlrun.assembly.start import start
 from dlrun.config.compose import compose, to_yaml
-from dlrun.runs.directory import CONFIG, OVERRIDES, RunDir, create_run, plan_run_path
+from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
+from dlrun.runs.result import RunResult
 from dlrun.training.initial_weights import read_initial_weights
+from dlrun.training.request import OnEpoch, RunRequest
 
 if TYPE_CHECKING:
     from dlrun.training.reuse import ProcessCache
@@ -23,60 +25,61 @@ def train(
     *,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
-    quiet: bool = False,
+    command: Sequence[str] | None = None,
+    started_at: float | None = None,
     path: Path | None = None,
-    watch: Callable[[dict[str, Any]], bool] | None = None,
-    warm: ProcessCache | None = None,
-) -> dict[str, Any]:
+    on_epoch: OnEpoch | None = None,
+    cache: ProcessCache | None = None,
+    quiet: bool = False,
+) -> RunResult:
     """Train, keep the best epoch, and evaluate it on the test split.
 
     Args:
         overrides: As typed after ``dlrun train``.
         config_dir: The user's own options.
         trusted: Modules that may be instantiated besides those that they name.
-        quiet: Leave out the progress.
+        command: The command line, for the record; by default that of the overrides.
+        started_at: When the run began for its user, in seconds since the epoch; by default now.
         path: Of the run's directory; None for a new one in ``runs_dir``.
-        watch: As for :func:`dlrun.training.run.train_run`.
-        warm: Likewise.
-
-    Returns:
-        The result, as ``dlrun train --json`` prints it.
+        on_epoch: As in :class:`dlrun.training.request.RunRequest`.
+        cache: As in :class:`dlrun.training.request.RunRequest`.
+        quiet: Leave out the progress.
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
+    started_at = time.time() if started_at is None else started_at
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    backends.require(
-        config.backend.name, training=True, compile=str(config.loop.get("compile", "auto"))
-    )
+    compile = str(config.loop.get("compile", "auto"))
+    backends.require(config.backend.name, training=True, compile=compile)
     feeds.require(config.feed)
     backends.prepare(config.backend.name)
-    weights = read_initial_weights(config)
+    if weights := read_initial_weights(config):
+        config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest', for good
+    from dlrun.training import record  # with NumPy, now that nothing typed is wrong
+    from dlrun.training.places import NewPlace
+    from dlrun.training.run import train_run
+
     files = {
         CONFIG: to_yaml(config),
         OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
     }
-    from dlrun.training import record
-    from dlrun.training.run import train_run  # with NumPy, now that nothing typed is wrong
-
-    if quiet:  # of how it is shown, a run that is resumed need not know
-        config.callbacks.pop("progress", None)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        asking = pool.submit(record.git_state)
-        started = start(config, config.feed, warm)
-        git = asking.result()
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
-
-    with ExitStack() as stack:
-
-        def begin(told: dict[str, Any]) -> RunDir:
-            run = create_run(path, told | {"git": git}, files)
-            stack.enter_context(run.locked())
-            return run
-
+    with ThreadPoolExecutor(max_workers=1) as pool:  # git answers while the backend starts
+        place = NewPlace(path, files, pool.submit(record.git_state).result)
         return train_run(
-            config, overrides, started, path, begin, weights=weights, watch=watch, warm=warm
+            RunRequest(
+                config,
+                overrides,
+                command or ["dlrun", "train", *overrides],
+                started_at,
+                place,
+                initial_weights=weights,
+                on_epoch=on_epoch,
+                cache=cache,
+                quiet=quiet,
+            )
         )
 
 

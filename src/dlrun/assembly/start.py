@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 class Session(NamedTuple):
     """What a config's backend, device, data set and feed have become."""
 
-    backend: backends.BackendModule
+    backend: backends.Backend
     device: str
     data: Dataset
     feed: feeds.Feed
 
 
-def start(config: Config, feed: str = feeds.AUTO, warm: ProcessCache | None = None) -> Session:
+def start(config: Config, feed: str = feeds.AUTO, cache: ProcessCache | None = None) -> Session:
     """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
         config: For its backend, device and data set.
         feed: The feed to have ready, which may need another backend's framework.
-        warm: In a process that stays for other runs.
+        cache: What the process keeps from run to run, where it stays for several.
 
     Raises:
         DlrunError: If the backend, the device, the data set or the feed can't be had, or the
@@ -42,7 +42,7 @@ def start(config: Config, feed: str = feeds.AUTO, warm: ProcessCache | None = No
     package = feeds.PACKAGES.get(feed)
     beside = package if package != config.backend.name else None
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(_read, config, warm)
+        reading = pool.submit(_read, config, cache)
         if beside == "torch":  # which TensorFlow must not come before
             backends.start_beside("torch")
         backend, device = backends.start(
@@ -59,13 +59,13 @@ def start(config: Config, feed: str = feeds.AUTO, warm: ProcessCache | None = No
         return Session(backend, device, reading.result(), fed)
 
 
-def _read(config: Config, warm: ProcessCache | None) -> Any:
+def _read(config: Config, cache: ProcessCache | None) -> Any:
     from dlrun.assembly.check_data import (
         check_data,  # NumPy is not needed to tell that the config is wrong
     )
 
     arguments = {key: value for key, value in config.data.items() if key != "feed"}
     read = functools.partial(instantiate, "data", arguments)
-    data = warm.data(repr((arguments, Path.cwd())), read) if warm else read()
+    data = cache.data(repr((arguments, Path.cwd())), read) if cache else read()
     check_data(data, config)
     return data

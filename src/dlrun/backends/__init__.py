@@ -16,14 +16,22 @@ import random
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from dlrun.backends._protocols import BackendModule, Stepper
+from dlrun.backends._protocols import Backend, Stepper, TrainingBackend
 from dlrun.errors import DlrunError
 from dlrun.system import process
 from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
-__all__ = ["BackendModule", "Stepper"]
+__all__ = ["Backend", "Stepper", "TrainingBackend"]
+
+if TYPE_CHECKING:  # so that a type checker holds each module against its protocol
+    from dlrun.backends import jax, numpy, tensorflow, torch
+
+    _jax: TrainingBackend = jax
+    _tensorflow: TrainingBackend = tensorflow
+    _torch: TrainingBackend = torch
+    _numpy: Backend = numpy
 
 
 def names() -> list[str]:
@@ -32,7 +40,7 @@ def names() -> list[str]:
     return sorted(file.stem for file in files if not file.stem.startswith("_"))
 
 
-def module(name: str) -> BackendModule:
+def module(name: str) -> Backend:
     """The module of a backend; its framework is not imported.
 
     Raises:
@@ -40,7 +48,29 @@ def module(name: str) -> BackendModule:
     """
     if name not in names():
         raise DlrunError(f"no backend '{name}'", hint=f"choose one of {', '.join(names())}")
-    return cast(BackendModule, importlib.import_module(f"dlrun.backends.{name}"))
+    found: Any = importlib.import_module(f"dlrun.backends.{name}")
+    backend: Backend = found
+    return backend
+
+
+def trains(backend: Backend) -> TypeGuard[TrainingBackend]:
+    """Whether a backend can train."""
+    return backend.TRAINS
+
+
+def training_module(name: str) -> TrainingBackend:
+    """The module of a backend that trains; its framework is not imported.
+
+    Raises:
+        DlrunError: If dlrun has no such backend, or it can't train.
+    """
+    backend = module(name)
+    if not trains(backend):
+        raise DlrunError(
+            f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
+            hint=f"choose one of {', '.join(n for n in names() if module(n).TRAINS)}",
+        )
+    return backend
 
 
 def installed() -> list[str]:
@@ -74,7 +104,7 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
             f"backend '{name}' is not installed{why}",
             hint=f"{install}, or {choice}" if choice else install,
         )
-    if training and compile not in wanted.COMPILES:
+    if training and trains(wanted) and compile not in wanted.COMPILES:
         raise DlrunError(
             f"loop.compile={compile}: backend '{name}' has {', '.join(wanted.COMPILES)}",
             hint="loop.compile=auto",
@@ -89,7 +119,7 @@ def prepare(name: str) -> None:
 
 def start(
     name: str, *, kind: str, index: int | None, precision: str, seed: int, cache: bool = False
-) -> tuple[BackendModule, str]:
+) -> tuple[Backend, str]:
     """Import Keras on a backend and a device, seeded.
 
     Args:
@@ -170,7 +200,7 @@ def _set_unless_set(variables: Mapping[str, str]) -> None:
         os.environ.setdefault(variable, value)
 
 
-def _choose_device(name: str, backend: BackendModule, kind: str, index: int | None) -> str:
+def _choose_device(name: str, backend: Backend, kind: str, index: int | None) -> str:
     devices = backend.devices()
     if kind == "auto":
         return backend.default_device()

@@ -34,16 +34,13 @@ class Stepper(Protocol):
         """Measure on some batches."""
 
 
-class BackendModule(Protocol):
+class Backend(Protocol):
     """What each module of this package offers.
 
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
     whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
     lines that its libraries write to stderr when they start and that no user of a run needs,
     ``KEEPS_MEMORY`` whether it asks for large buffers anew in each step.
-    A backend that trains also has ``COMPILES``, the values of ``loop.compile`` that it takes,
-    ``TRACES``, whether it traces and compiles a step before it makes the first, and
-    ``START_SECONDS``, about how long it takes until then.
     """
 
     PACKAGE: str
@@ -52,9 +49,6 @@ class BackendModule(Protocol):
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
     KEEPS_MEMORY: bool
-    COMPILES: Sequence[str]
-    TRACES: bool
-    START_SECONDS: float
 
     def environment(
         self, kind: str, *, precision: str, cache_dir: Path | None
@@ -97,7 +91,18 @@ class BackendModule(Protocol):
     def feed(self, batches: Batches) -> Any:
         """The batches in the form that ``fit()`` takes fastest here, one of :mod:`dlrun.feeds`."""
 
-    # For the loops, once Keras is imported:
+
+class TrainingBackend(Backend, Protocol):
+    """What the module of a backend that trains offers besides, for the loops.
+
+    ``COMPILES`` are the values of ``loop.compile`` that it takes, ``TRACES`` says whether it traces
+    and compiles a step before it makes the first, ``START_SECONDS`` about how long it takes until
+    then. The functions are called once Keras is imported.
+    """
+
+    COMPILES: Sequence[str]
+    TRACES: bool
+    START_SECONDS: float
 
     def track(self, model: Any) -> None:
         """Before ``fit()``: let the framework know every variable of the model."""

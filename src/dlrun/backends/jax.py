@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 PACKAGE = "jax"
 EXTRA = "jax"
 TRAINS = True
-HIDDEN = ("matplotlib", "pandas")
-NOISE: tuple[str, ...] = ()
+HIDDEN: Sequence[str] = ("matplotlib", "pandas")
+NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
-COMPILES = ("auto", "xla", "eager")
+COMPILES: Sequence[str] = ("auto", "xla", "eager")
 TRACES = True
 START_SECONDS = 2.0
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     variables = {}
     if kind == "cpu":
         variables["JAX_PLATFORMS"] = "cpu"  # else an accelerator would be started and held
@@ -43,14 +43,14 @@ def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping
 
 
 def version() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import jax
 
     return str(jax.__version__)
 
 
 def devices() -> list[str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import jax
 
     found = []
@@ -63,7 +63,7 @@ def devices() -> list[str]:
 
 
 def use_device(device: str) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import jax
 
     kind, _, index = device.partition(":")
@@ -72,7 +72,7 @@ def use_device(device: str) -> None:
 
 
 def default_device() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return devices()[0]
 
 
@@ -85,7 +85,7 @@ def seed_epoch(seed: int) -> None:
 
 
 def forget() -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
 
 
 def random_state() -> list[np.ndarray]:
@@ -98,14 +98,14 @@ def set_random_state(state: Sequence[np.ndarray]) -> None:
 
 
 def feed(batches: Batches) -> Any:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     from dlrun.feeds.pydataset import pydataset
 
     return pydataset(batches)
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     import jax
 
     return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
@@ -116,7 +116,7 @@ def track(model: Any) -> None:
 
 
 def bind(model: Any, step: Step) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     train, test = _train_step(model, step), _test_step(model, step)
     # Keras hands over the state, and compiles; sample weights, which we have none of, come third.
     model.train_step = lambda state, data: train(state, *data[:2])
@@ -192,7 +192,7 @@ def _measured(
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     import jax
     import keras
 
@@ -211,7 +211,7 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._jax_stepper import JaxStepper
 
     return JaxStepper(model, _train_step(model, step), _test_step(model, step), compile, scale)

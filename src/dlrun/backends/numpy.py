@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 PACKAGE = "jax"  # Keras computes this backend's convolutions with jax, and imports it at once
 EXTRA = "jax"
 TRAINS = False
-HIDDEN = ("matplotlib", "pandas")
-NOISE: tuple[str, ...] = ()
+HIDDEN: Sequence[str] = ("matplotlib", "pandas")
+NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return {"JAX_PLATFORMS": "cpu"}
 
 
 def version() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import numpy as np
 
     return np.__version__
 
 
 def devices() -> list[str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return ["cpu:0"]
 
 
@@ -41,7 +41,7 @@ def use_device(device: str) -> None:
 
 
 def default_device() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return "cpu:0"
 
 
@@ -54,7 +54,7 @@ def seed_epoch(seed: int) -> None:
 
 
 def forget() -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
 
 
 def random_state() -> list[np.ndarray]:
@@ -67,7 +67,7 @@ def set_random_state(state: Sequence[np.ndarray]) -> None:
 
 
 def feed(batches: Batches) -> Any:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     from dlrun.feeds.pydataset import pydataset
 
     return pydataset(batches)

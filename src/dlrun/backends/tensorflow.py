@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 PACKAGE = "tensorflow"
 EXTRA = "tensorflow"
 TRAINS = True
-HIDDEN = ("matplotlib", "pandas", "jax")
-NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
+HIDDEN: Sequence[str] = ("matplotlib", "pandas", "jax")
+NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are on")
 KEEPS_MEMORY = False
-COMPILES = ("auto", "xla", "graph", "eager")
+COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
 TRACES = True
 START_SECONDS = 3.0
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     # 2: errors only; its start-up notices on instruction sets are not for the user of a run.
     return {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def version() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     return str(tensorflow.__version__)
 
 
 def devices() -> list[str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return [
         f"{kind}:{index}"
         for kind in ("gpu", "tpu", "cpu")
@@ -48,7 +48,7 @@ def devices() -> list[str]:
 
 
 def use_device(device: str) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     kind, _, index = device.partition(":")
@@ -58,12 +58,12 @@ def use_device(device: str) -> None:
 
 
 def default_device() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return devices()[0]
 
 
 def seed(seed: int) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     tensorflow.random.set_seed(seed)
@@ -80,7 +80,7 @@ def seed_epoch(seed: int) -> None:
 
 
 def forget() -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     # Every Python function that feeds tf.data, and the data set with it, for as long as a graph
@@ -90,21 +90,21 @@ def forget() -> None:
 
 
 def random_state() -> list[np.ndarray]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     return [tensorflow.random.get_global_generator().state.numpy()]
 
 
 def set_random_state(state: Sequence[np.ndarray]) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
     tensorflow.random.get_global_generator().reset(state[0])
 
 
 def feed(batches: Batches) -> Any:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     from dlrun.feeds.tf_data import tf_data
 
     return tf_data(batches)
@@ -117,7 +117,7 @@ def _physical(kind: str) -> list[object]:
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     import tensorflow as tf
 
     def derivative(at: Any) -> Any:
@@ -135,7 +135,7 @@ def track(model: Any) -> None:
 
 
 def bind(model: Any, step: Step) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     # Keras compiles; sample weights, which we have none of, come third.
     model.train_step = lambda data: _train_step(model, step, *data[:2])
     model.test_step = lambda data: _test_step(model, step, *data[:2])
@@ -162,7 +162,7 @@ def _test_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, A
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     if compile == "eager":
         return "eager", 1
     if compile != "graph" and _convolves_on_a_cpu(model, inputs):
@@ -187,7 +187,7 @@ def _convolves_on_a_cpu(model: Any, inputs: Any) -> bool:
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     return _Stepper(model, step, compile, scale)
 
 

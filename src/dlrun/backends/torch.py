@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
-HIDDEN = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
-NOISE: tuple[str, ...] = ()
+HIDDEN: Sequence[str] = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
+NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
-COMPILES = ("auto", "eager", "graph")
+COMPILES: Sequence[str] = ("auto", "eager", "graph")
 TRACES = False
 START_SECONDS = 3.5
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return {}
 
 
 def version() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     return str(torch.__version__)
 
 
 def devices() -> list[str]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     gpus = torch.cuda.device_count() or int(torch.backends.mps.is_available())
@@ -46,7 +46,7 @@ def devices() -> list[str]:
 
 
 def use_device(device: str) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     kind, _, index = device.partition(":")
@@ -61,30 +61,30 @@ def use_device(device: str) -> None:
 
 
 def default_device() -> str:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     return devices()[0]
 
 
 def seed(seed: int) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     torch.manual_seed(seed)
 
 
 def seed_epoch(seed: int) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     torch.manual_seed(seed)
 
 
 def forget() -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
 
 
 def random_state() -> list[np.ndarray]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
@@ -92,7 +92,7 @@ def random_state() -> list[np.ndarray]:
 
 
 def set_random_state(state: Sequence[np.ndarray]) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     import torch
 
     cpu, *gpus = (torch.from_numpy(one) for one in state)
@@ -102,14 +102,14 @@ def set_random_state(state: Sequence[np.ndarray]) -> None:
 
 
 def feed(batches: Batches) -> Any:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.Backend`."""
     from dlrun.feeds.pydataset import pydataset
 
     return pydataset(batches)
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     import torch
 
     def derivative(at: Any) -> Any:
@@ -124,7 +124,7 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def track(model: Any) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     # Keras tells torch of a layer's variables by name, and so of one where bare ones share a name:
     # zero_grad() would leave the gradients of the others to add up.
     known = {id(parameter) for parameter in model.parameters()}
@@ -134,7 +134,7 @@ def track(model: Any) -> None:
 
 
 def bind(model: Any, step: Step) -> None:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._torch_stepper import Steps
 
     steps = Steps(model, step)
@@ -144,13 +144,13 @@ def bind(model: Any, step: Step) -> None:
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     # Callbacks after each step cost a small model a twentieth of it.
     return compile.replace("auto", "trace"), 1 if compile == "eager" else 8
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
-    """See :class:`dlrun.backends.BackendModule`."""
+    """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._torch_stepper import Steps, TorchStepper
 
     steps = Steps(model, step)

@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import keras
+from dlrun.callbacks.protocol import RunCallback
 
 log = logging.getLogger("dlrun")
 
 
-class BatchLog(keras.callbacks.Callback):
+class BatchLog(RunCallback):
     """Logs the loss of every so-manieth batch: that batch's own, not the epoch's running mean.
 
     Args:

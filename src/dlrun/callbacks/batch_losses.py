@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
+from dlrun.callbacks.protocol import RunCallback
 from dlrun.system.pictures import require_matplotlib, save
 
 
-class BatchLosses(keras.callbacks.Callback):
+class BatchLosses(RunCallback):
     """Draws ``loss_epoch_1.png``, ``loss_epoch_2.png``, ... when each epoch ends.
 
     What is drawn is what Keras logs after a batch: the mean loss of the epoch's batches so far.

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from dlrun.callbacks.counters import epochs_to_restore, state_of
+from dlrun.callbacks.protocol import RunCallback, run_callback
 from dlrun.checkpoints import architecture
 from dlrun.checkpoints.format import Variable, write_checkpoint
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
-    from dlrun.backends import BackendModule
+    from dlrun.backends import Backend
 
 log = logging.getLogger("dlrun")
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(RunCallback):
     """Saves at the end of each epoch; keeps the last two epochs and the best.
 
     The runner calls it after all other callbacks, so that it saves what they have decided.
@@ -57,7 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
         self._others: Mapping[str, keras.callbacks.Callback] = {}
-        self._backend: BackendModule | None = None
+        self._backend: Backend | None = None
         self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
 
@@ -66,7 +66,7 @@ class Checkpoint(keras.callbacks.Callback):
         *,
         written_by: Mapping[str, Any],
         callbacks: Mapping[str, keras.callbacks.Callback],
-        backend: BackendModule,
+        backend: Backend,
         **_: Any,
     ) -> None:
         """Take the versions for the manifest, and the callbacks whose counters to save."""
@@ -80,8 +80,8 @@ class Checkpoint(keras.callbacks.Callback):
                     hint=f"callbacks.{name}.swap_on_epoch=true",
                 )
 
-    def go_on(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
-        """Take what a resumed run has behind it."""
+    def continue_from(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
+        """Take what a resumed run has logged, and its best epoch so far."""
         self.history, self.best = list(history), best
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -125,7 +125,6 @@ class Checkpoint(keras.callbacks.Callback):
         self._save(Position(number), {})
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
-        states = {name: state_of(callback) for name, callback in self._others.items()}
         write_checkpoint(
             self.directory,
             at,
@@ -139,7 +138,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "history": self.history,
                 "architecture": self._architecture,
                 "stopped": bool(getattr(self.model, "stop_training", False)),
-                "callbacks": {name: state for name, state in states.items() if state},
+                "callbacks": {name: state for name, state in self._states().items() if state},
             },
             written_by=self._written_by,
         )
@@ -152,9 +151,17 @@ class Checkpoint(keras.callbacks.Callback):
             keep += [one for one in kept if one.steps][-2:]
         if self.best:
             keep.append(Position(int(self.best["epoch"])))
-        states = {name: state_of(callback) for name, callback in self._others.items()}
-        keep += [Position(epoch) for _, epoch in epochs_to_restore(self._others, states)]
+        for name, state in self._states().items():
+            epoch = run_callback(self._others[name]).get_epoch_to_restore(state)
+            keep += [] if epoch is None else [Position(epoch)]
         prune_checkpoints(self.directory, keep)
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        return {name: run_callback(one).get_state() for name, one in self._others.items()}
+
+    def get_best_epoch(self) -> int | None:
+        """The best epoch so far, from 1; None before the first."""
+        return int(self.best["epoch"]) if self.best else None
 
     def _random(self) -> list[Variable]:
         states = self._backend.random_state() if self._backend else []

@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 
+from dlrun.callbacks.protocol import RunCallback
 from dlrun.system.files import write_text
 
 
-class CSV(keras.callbacks.Callback):
+class CSV(RunCallback):
     """One row per epoch: ``epoch`` from 1, ``seconds``, ``learning_rate``, and all that is logged.
 
     The file is written whole each time, so that it never ends in half a row.

@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlrun.callbacks.protocol import RunCallback
 from dlrun.errors import DlrunError
 from dlrun.system.pictures import require_matplotlib, save
 
 
-class DecisionLine(keras.callbacks.Callback):
+class DecisionLine(RunCallback):
     """Draws ``decision_line.png`` when training ends.
 
     The training points stand in two panels, coloured by their labels and by the predicted classes,

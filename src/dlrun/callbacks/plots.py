@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
+from dlrun.callbacks.protocol import RunCallback
 from dlrun.system.pictures import require_matplotlib, save
 
 
-class Plots(keras.callbacks.Callback):
+class Plots(RunCallback):
     """Draws ``history.png`` when training ends: a panel for the loss and for each metric.
 
     Args:

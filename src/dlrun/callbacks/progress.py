@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import keras
+from dlrun.callbacks.protocol import RunCallback
 
 log = logging.getLogger("dlrun")
 
 REFRESH_SECONDS = 0.1  # reading the loss waits for the device: often enough for the eye, no more
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(RunCallback):
     """One line per epoch; on a terminal also a bar while the epoch runs.
 
     Args:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from dlrun.callbacks.protocol import RunCallback
 from dlrun.system.imports import without_packages
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
 
-class TensorBoard(keras.callbacks.Callback):
+class TensorBoard(RunCallback):
     """Writes each epoch's metrics and learning rate, under the names that Keras gives them.
 
     Args:

@@ -1,6 +1,7 @@
 """``dlrun resume``."""
 
 import logging
+import sys
 from pathlib import Path
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
@@ -31,6 +32,7 @@ def resume(
     with reported(quiet) as out:
         from dlrun.api.resume import resume as run_again
         from dlrun.report.tables import train_table
+        from dlrun.system import process
 
         result = run_again(
             run,
@@ -38,7 +40,9 @@ def resume(
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or [],
+            command=["dlrun", *sys.argv[1:]],
+            started_at=process.started_at(),
             quiet=quiet,
-        )
+        ).to_dict()
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

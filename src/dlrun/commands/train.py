@@ -1,6 +1,7 @@
 """``dlrun train``."""
 
 import logging
+import sys
 from typing import Annotated
 
 import typer
@@ -40,7 +41,15 @@ def train(
     with reported(quiet) as out:
         from dlrun.api.train import train as run
         from dlrun.report.tables import train_table
+        from dlrun.system import process
 
-        result = run(typed, config_dir=config_dir, trusted=trust or (), quiet=quiet)
+        result = run(
+            typed,
+            config_dir=config_dir,
+            trusted=trust or (),
+            command=["dlrun", *sys.argv[1:]],
+            started_at=process.started_at(),
+            quiet=quiet,
+        ).to_dict()
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

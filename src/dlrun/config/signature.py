@@ -19,7 +19,7 @@ GIVEN = {
     "model": {"input_shape", "num_classes"},
     "loop": {
         *("model", "train", "validation", "epochs", "seed", "callbacks", "backend"),
-        *("initial_epoch", "initial_step", "feed"),
+        *("initial_epoch", "initial_step", "feed", "training"),
     },
 }
 # Read by the runner itself, never given to the component.

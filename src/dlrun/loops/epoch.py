@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 if TYPE_CHECKING:  # a loop meets its data and its backend as objects
-    from dlrun.backends import BackendModule
+    from dlrun.backends import TrainingBackend
     from dlrun.data.batches import Batches
 
 
@@ -24,7 +24,7 @@ def build_metrics(model: keras.Model, train: Batches) -> None:
 class StartEpoch(keras.callbacks.Callback):
     """Makes all that is random in an epoch a function of seed and epoch."""
 
-    def __init__(self, train: Batches, seed: int, backend: BackendModule) -> None:
+    def __init__(self, train: Batches, seed: int, backend: TrainingBackend) -> None:
         super().__init__()
         self._train = train
         self._seed = seed

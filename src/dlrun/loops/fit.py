@@ -2,67 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from dlrun.loops.epoch import StartEpoch, build_metrics
-
-if TYPE_CHECKING:  # a loop meets its data and its backend as objects
-    from dlrun.backends import BackendModule
-    from dlrun.data.batches import Batches
+from dlrun.loops.training import History, Training, loop
 
 
+@loop
 def fit(
-    model: keras.Model,
-    train: Batches,
-    validation: Batches | None,
+    training: Training,
     *,
-    epochs: int,
-    seed: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-    backend: BackendModule,
-    initial_epoch: int = 0,
-    initial_step: int = 0,
-    feed: Callable[[Batches], Any] | None = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
-) -> dict[str, list[float]]:
+) -> History:
     """Train a compiled model with ``model.fit``.
 
     Args:
-        model: Compiled.
-        train: Batches, reordered each epoch.
-        validation: Evaluated after each epoch; None to do without.
-        epochs: How many there are in all.
-        seed: With the epoch, decides all that is random in it.
-        callbacks: In the order in which they are called.
-        backend: The backend in use.
-        initial_epoch: How many of them a resumed run has behind it.
-        initial_step: How many steps of the epoch after those.
-        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
-            backend's own.
+        training: The run.
         jit_compile: As in ``keras.Model.compile``.
         steps_per_execution: Batches per compiled call.
 
     Returns:
         What each epoch logged, by name.
     """
+    model, train, validation = training.model, training.train, training.validation
     if jit_compile != "auto":  # which compile() has resolved for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
-    backend.track(model)
-    feed = feed or backend.feed
-    hooks: Any = [StartEpoch(train, seed, backend), *callbacks]
-    if initial_step:
+    training.backend.track(model)
+    feed = training.feed or training.backend.feed
+    start_epoch = StartEpoch(train, training.seed, training.backend)
+    hooks: Any = [start_epoch, *training.callbacks]
+    if training.initial_step:
         build_metrics(model, train)  # to which a checkpoint's values are given
-        _pass_over(model, initial_step, steps_per_execution)
-        hooks = _SilentSteps(initial_step, hooks, model=model, epochs=epochs, steps=len(train))
+        _pass_over(model, training.initial_step, steps_per_execution)
+        hooks = _SilentSteps(
+            training.initial_step, hooks, model=model, epochs=training.epochs, steps=len(train)
+        )
     history = model.fit(
         feed(train),
-        epochs=epochs,
-        initial_epoch=initial_epoch,
+        epochs=training.epochs,
+        initial_epoch=training.initial_epoch,
         validation_data=None if validation is None else feed(validation),
         callbacks=hooks,
         # The order is ours, and so is the progress; Keras would reorder the batches.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,44 +13,30 @@ import keras
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import StartEpoch, build_metrics
 from dlrun.loops.step import Step
+from dlrun.loops.training import History, Training, loop
 
 if TYPE_CHECKING:
-    from dlrun.backends import BackendModule, Stepper
+    from dlrun.backends import Stepper, TrainingBackend
     from dlrun.data.batches import Batches
 
 log = logging.getLogger("dlrun")
 
 
+@loop
 def raw(
-    model: keras.Model,
-    train: Batches,
-    validation: Batches | None,
+    training: Training,
     *,
-    epochs: int,
-    seed: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-    backend: BackendModule,
-    initial_epoch: int = 0,
-    initial_step: int = 0,
     step: Any = None,
     stepper: Callable[..., Stepper] | None = None,
     compile: str = "auto",
     steps_per_execution: int | str = "auto",
-) -> dict[str, list[float]]:
+) -> History:
     """Train without ``model.fit``.
 
     Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 7, loops from scratch.
 
     Args:
-        model: Compiled.
-        train: Batches, reordered each epoch.
-        validation: Evaluated after each epoch; None to do without.
-        epochs: How many there are in all.
-        seed: With the epoch, decides all that is random in it.
-        callbacks: In the order in which they are called, with every hook that Keras has.
-        backend: The backend in use.
-        initial_epoch: How many of them a resumed run has behind it.
-        initial_step: How many steps of the epoch after those.
+        training: The run.
         step: A :class:`dlrun.loops.step.Step`.
         stepper: From model, step, compile and scale to a :class:`dlrun.backends.Stepper`: all of
             training in terms of one's own. None takes the backend's.
@@ -64,32 +50,34 @@ def raw(
     Raises:
         DlrunError: If the step is one for ``fit`` alone.
     """
+    model, train, validation = training.model, training.train, training.validation
     step = step or Step()
     _check(step, compile)
-    step.begin(model, seed)
-    made = _made(model, train, step, stepper, compile, backend)
+    step.begin(model, training.seed)
+    made = _made(model, train, step, stepper, compile, training.backend)
     hooks = keras.callbacks.CallbackList(
-        [StartEpoch(train, seed, backend), *callbacks],
+        [StartEpoch(train, training.seed, training.backend), *training.callbacks],
         add_history=True,
         model=model,
-        epochs=epochs,
+        epochs=training.epochs,
         steps=len(train),
         verbose=0,
     )
-    watched = any(_sees_batches(callback) for callback in callbacks)
+    watched = any(_sees_batches(callback) for callback in training.callbacks)
     if steps_per_execution == "auto":
         steps_per_execution = 1 if watched else made.best
-    loop = _Epochs(model, hooks, made.stepper, int(steps_per_execution), watched)
+    passes = _Passes(model, hooks, made.stepper, int(steps_per_execution), watched)
     model.stop_training = False
     logs: dict[str, float] = {}
+    initial_step = training.initial_step
     hooks.on_train_begin()
-    for epoch in range(initial_epoch, epochs):
+    for epoch in range(training.initial_epoch, training.epochs):
         model.reset_metrics()
         hooks.on_epoch_begin(epoch)
-        logs = loop.train(train, initial_step)
+        logs = passes.train(train, initial_step)
         initial_step = 0
         if validation is not None:
-            logs |= {f"val_{name}": value for name, value in loop.test(validation).items()}
+            logs |= {f"val_{name}": value for name, value in passes.test(validation).items()}
         hooks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -113,7 +101,7 @@ def _made(
     step: Any,
     stepper: Callable[..., Stepper] | None,
     compile: str,
-    backend: BackendModule,
+    backend: TrainingBackend,
 ) -> _Made:
     """The stepper: with what it compiles it stays on the model, as ``fit``'s functions do."""
     scale = train.dataset.scale
@@ -128,7 +116,7 @@ def _made(
     return now
 
 
-class _Epochs:
+class _Passes:
     """One pass over the batches, for training and for validation.
 
     Args:

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import keras
+from typing import Any
 
 from dlrun.loops.fit import fit
 from dlrun.loops.step import Step
-
-if TYPE_CHECKING:
-    from dlrun.backends import BackendModule
-    from dlrun.data.batches import Batches
+from dlrun.loops.training import History, Training, loop
 
 
+@loop
 def train_step(
-    model: keras.Model,
-    train: Batches,
-    validation: Batches | None,
+    training: Training,
     *,
-    epochs: int,
-    seed: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-    backend: BackendModule,
-    initial_epoch: int = 0,
-    initial_step: int = 0,
-    feed: Callable[[Batches], Any] | None = None,
     step: Any = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
-) -> dict[str, list[float]]:
+) -> History:
     """Train with ``model.fit``, the step written in the backend's own terms.
 
     Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 7, custom train_step.
 
     Args:
-        model: Compiled.
-        train: Batches, reordered each epoch.
-        validation: Evaluated after each epoch; None to do without.
-        epochs: How many there are in all.
-        seed: With the epoch, decides all that is random in it.
-        callbacks: In the order in which they are called.
-        backend: The backend in use.
-        initial_epoch: As for :func:`dlrun.loops.fit.fit`.
-        initial_step: Likewise.
-        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
-            backend's own.
+        training: The run.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
             form for this backend.
         jit_compile: As in ``keras.Model.compile``.
@@ -56,25 +32,12 @@ def train_step(
     Returns:
         What each epoch logged, by name.
     """
-    step = step or Step()
+    step, model = step or Step(), training.model
     if hasattr(step, "train_step"):
         for name in ("train_step", "test_step"):
             if hasattr(step, name):
                 setattr(model, name, partial(getattr(step, name), model))
     else:
-        step.begin(model, seed)
-        backend.bind(model, step)
-    return fit(
-        model,
-        train,
-        validation,
-        epochs=epochs,
-        seed=seed,
-        callbacks=callbacks,
-        backend=backend,
-        initial_epoch=initial_epoch,
-        initial_step=initial_step,
-        feed=feed,
-        jit_compile=jit_compile,
-        steps_per_execution=steps_per_execution,
-    )
+        step.begin(model, training.seed)
+        training.backend.bind(model, step)
+    return fit(training, jit_compile=jit_compile, steps_per_execution=steps_per_execution)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun import backends
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
@@ -27,6 +28,7 @@ from dlrun.training.initial_weights import assign_initial_weights, read_initial_
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
+    from dlrun.feeds import Feed
 
 SAMPLES = 1000  # of the test split, to predict
 # What makes a layer draw, by Keras' names for it and by those of users who name things as it does.
@@ -85,7 +87,7 @@ def measure(job: Job) -> dict[str, Any]:
     if job.steps:
         if "steps_per_execution" in config.loop:
             config.loop["steps_per_execution"] = 1  # the loss of each is asked for
-        losses = _train(build_loop(config, feed), model, config, data, backend, job.steps)
+        losses = _train(build_loop(config), model, config, data, feed, job.steps)
         final = evaluate_split(model, config, data, "test")
     return {
         "version": backend.version(),
@@ -135,22 +137,26 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
 
 
 def _train(
-    loop: Any, model: Any, config: Config, data: Dataset, backend: Any, steps: int
+    loop: Any, model: Any, config: Config, data: Dataset, feed: Feed, steps: int
 ) -> list[float]:
     """Train for so many steps, without the config's callbacks; the loss of each."""
     from dlrun.data.batches import Batches
+    from dlrun.loops.training import Training
     from dlrun.proofs.step_losses import StepLosses
 
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
     kept = StepLosses(steps)
     loop(
-        model=model,
-        train=batches,
-        validation=None,
-        epochs=math.ceil(steps / len(batches)),
-        seed=config.seed,
-        callbacks=[kept],
-        backend=backend,
+        Training(
+            model=model,
+            train=batches,
+            validation=None,
+            epochs=math.ceil(steps / len(batches)),
+            seed=config.seed,
+            callbacks=[kept],
+            backend=backends.training_module(config.backend.name),
+            feed=feed,
+        )
     )
     return kept.losses
 

@@ -14,6 +14,7 @@ from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, plan_run_path
+from dlrun.runs.result import FIELDS
 from dlrun.system.files import read_json
 from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
@@ -24,12 +25,6 @@ SWEEP_FILE, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
 ENDED = ("completed", "failed", "interrupted")
 # What is a value to a compiled program, or nothing to it.
 VALUES = ("seed", "optimizer.learning_rate", "epochs", "name")
-# What ``dlrun train --json`` tells of a run, and what more its ``run.json`` holds is left out.
-RESULT = (
-    *("run_dir", "status", "backend", "model", "loop", "epochs", "best_epoch", "stopped_by"),
-    *("parameters", "train", "validation", "test", "seconds", "examples_per_second"),
-    *("step_seconds", "peak_memory_bytes"),
-)
 
 
 @dataclass
@@ -203,7 +198,7 @@ def completed(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     done = isinstance(told, dict) and told.get("status") == "completed"
-    return {key: told[key] for key in RESULT if key in told} if done else None
+    return {key: told[key] for key in FIELDS if key in told} if done else None
 
 
 def _folder(number: int, runs: int) -> str:

@@ -156,7 +156,7 @@ class Pool:
         served = {worker.key for worker in self._workers}
         unserved = [job for job in self._pending if job.key not in served]
         if unserved:  # the longest start first: at the end, the short ones fill what is left
-            return max(unserved, key=lambda job: backends.module(job.key.backend).START_SECONDS)
+            return max(unserved, key=_start_seconds)
         for job in self._pending:
             mates = [worker for worker in self._workers if worker.key == job.key]
             left = sum(other.key == job.key for other in self._pending)
@@ -256,6 +256,10 @@ class Pool:
         else:
             event = "interrupted" if self._stopping else "failed"
             self._finish(job, event, {"error": how})
+
+
+def _start_seconds(job: Job) -> float:
+    return backends.training_module(job.key.backend).START_SECONDS
 
 
 def record_failure(job: Job) -> None:

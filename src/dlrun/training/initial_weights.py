@@ -34,7 +34,7 @@ class InitialWeights:
 def read_initial_weights(config: Config) -> InitialWeights | None:
     """Find the run that a config starts from, and read its best checkpoint.
 
-    The run's path takes the place of ``latest`` in the config. No framework is imported.
+    No framework is imported.
 
     Raises:
         DlrunError: If there is no such run, or its checkpoint can't be read.
@@ -50,7 +50,6 @@ def read_initial_weights(config: Config) -> InitialWeights | None:
         saved = read_checkpoint(checkpoint_path(run.checkpoints, Position(epoch)))
     except DlrunError as error:
         raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
-    config.init_from = str(run.path)
     return InitialWeights(run.path, epoch, saved.model)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import subprocess
-import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun import __version__, backends
 from dlrun.checkpoints.store import list_positions
-from dlrun.config.schema import Config
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, first_line
@@ -26,6 +24,7 @@ from dlrun.system import process
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
+    from dlrun.training.request import RunRequest
 
 log = logging.getLogger("dlrun")
 
@@ -34,16 +33,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (*FULL, errno.EROFS)
 
 
-def new_record(
-    config: Config, overrides: Sequence[str], model: Any, data: Dataset, device: str
-) -> dict[str, Any]:
-    """What is known of a run when it starts."""
+def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> dict[str, Any]:
+    """What is known of a run when it starts.
+
+    Args:
+        request: Of the run.
+        model: With its variables.
+        data: The data set.
+        device: The device in use, as ``kind:index``.
+    """
+    config = request.config
     versions = {"python": python_version(), "dlrun": __version__}
     return {
         "status": "running",
-        "command": ["dlrun", *sys.argv[1:]],
-        "overrides": list(overrides),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(process.started_at())),
+        "command": list(request.command),
+        "overrides": list(request.overrides),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
         "seed": config.seed,
         "backend": config.backend.name,
@@ -57,6 +62,11 @@ def new_record(
         "parameters": model.count_params(),
         "config": asdict(config),  # also in config.yaml; thousands are searched sooner as JSON
     }
+
+
+def written_by(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint's manifest says of the process that wrote it."""
+    return {key: record[key] for key in ("versions", "cores", "backend", "device")}
 
 
 def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

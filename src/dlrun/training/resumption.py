@@ -1,4 +1,4 @@
-"""What a resumed run has behind it, and how it is given that back."""
+"""Where a resumed run continues, and how its state is restored."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from dlrun.checkpoints.format import CheckpointData, read_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path
 
 if TYPE_CHECKING:  # Keras is not imported before the backend is started
-    import keras
-
-    from dlrun.backends import BackendModule
+    from dlrun.backends import Backend
+    from dlrun.training.hooks.restore import Restore
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """What a resumed run has behind it.
+    """The checkpoint that a resumed run continues from.
 
     Args:
-        at: How far it had come.
-        path: Its checkpoint.
-        saved: What that holds.
-        learning_rate: What it goes on with; None for what it had.
-        stopped: Whether a callback had ended it already.
+        at: How far training had come.
+        path: The checkpoint's directory.
+        saved: Its content.
+        learning_rate: A new learning rate; None keeps the one of the checkpoint.
+        stopped: Whether a callback had ended the run already.
     """
 
     at: Position
@@ -36,49 +35,50 @@ class Resumption:
 
 
 def restore_training_state(
-    model: Any, callbacks: Mapping[str, Any], backend: BackendModule, behind: Resumption
-) -> keras.callbacks.Callback:
-    """Give model and optimizer what they had.
+    model: Any, callbacks: Mapping[str, Any], backend: Backend, resumption: Resumption
+) -> Restore:
+    """Restore the variables of model and optimizer.
 
     Args:
         model: Compiled.
         callbacks: The run's own, by name.
         backend: The backend in use.
-        behind: What the run has behind it.
+        resumption: Where the run continues.
 
     Returns:
-        The callback that does the rest when training begins; to be called last.
+        The callback that restores the rest when training begins; it comes last.
     """
     from dlrun.callbacks.checkpoint import Checkpoint
-    from dlrun.callbacks.counters import epochs_to_restore
+    from dlrun.callbacks.protocol import run_callback
     from dlrun.checkpoints.weights import assign_metrics, assign_optimizer, assign_weights
     from dlrun.training.hooks.restore import Restore, RestoreStep
 
-    saved, at = behind.saved, behind.at
+    saved, at = resumption.saved, resumption.at
 
     def variables() -> None:
-        assign_weights(model, saved, behind.path)
-        assign_optimizer(model, saved, behind.path)
-        if behind.learning_rate is not None:
-            model.optimizer.learning_rate = behind.learning_rate
+        assign_weights(model, saved, resumption.path)
+        assign_optimizer(model, saved, resumption.path)
+        if resumption.learning_rate is not None:
+            model.optimizer.learning_rate = resumption.learning_rate
 
     def within() -> None:
         variables()
-        assign_metrics(model, saved, behind.path)
+        assign_metrics(model, saved, resumption.path)
         if saved.random and saved.written_by.get("backend") == backend.PACKAGE:
             backend.set_random_state([one.value for one in saved.random])
 
     states = saved.state["callbacks"]
     weights = {}
-    for name, epoch in epochs_to_restore(callbacks, states):
-        path = checkpoint_path(behind.path.parent, Position(epoch))
-        if path.is_dir():
+    for name, callback in callbacks.items():
+        epoch = run_callback(callback).get_epoch_to_restore(states.get(name, {}))
+        path = checkpoint_path(resumption.path.parent, Position(epoch or 0))
+        if epoch is not None and path.is_dir():
             assign_weights(model, read_checkpoint(path), path)
             weights[name] = model.get_weights()
     variables()
     for callback in callbacks.values():
         if isinstance(callback, Checkpoint):
-            callback.go_on(saved.state["history"], saved.state["best"])
+            callback.continue_from(saved.state["history"], saved.state["best"])
     if at.steps:
         return RestoreStep(states, callbacks, weights, within)
     return Restore(states, callbacks, weights)

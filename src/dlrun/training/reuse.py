@@ -98,7 +98,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     task = (config.task.loss, config.task.metrics, config.task.outputs)
     named = _targets([*task, config.callbacks, config.loop])
     if not (
-        backends.module(config.backend.name).TRACES
+        backends.training_module(config.backend.name).TRACES
         and config.loop["_target_"] in LOOPS
         and config.loop.get("stepper") is None
         and (config.loop.get("step") or {}).get("_target_", STEP) == STEP

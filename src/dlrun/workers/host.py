@@ -76,12 +76,12 @@ def main() -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     line = _Line()
-    warm = ProcessCache()
+    cache = ProcessCache()
     while (job := line.job()) is not None:
         process.begin()
         answer: dict[str, Any]
         try:
-            event, answer = "completed", {"result": _run(job, line, warm)}
+            event, answer = "completed", {"result": _run(job, line, cache)}
         except Interrupted:
             line.tell("interrupted")
             break
@@ -91,21 +91,20 @@ def main() -> None:
             event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
             traceback.print_exc()
         if "keras" in sys.modules:
-            warm.forget()
+            cache.forget()
         line.tell(event, memory_bytes=process.memory_bytes(), **answer)
 
 
-def _run(job: dict[str, Any], line: _Line, warm: ProcessCache) -> dict[str, Any]:
+def _run(job: dict[str, Any], line: _Line, cache: ProcessCache) -> dict[str, Any]:
     config_dir = Path(job["config_dir"]) if job["config_dir"] else None
 
-    def watch(logs: dict[str, Any]) -> bool:
+    def on_epoch(logs: dict[str, Any]) -> bool:
         line.tell("epoch", **logs)
         return bool(job["asks"]) and line.stops()
 
     if job["resumes"]:
         from dlrun.api.resume import resume
 
-        sys.argv[1:] = ["resume", job["path"]]  # for the record, which tells the command
         return resume(
             job["path"],
             [],
@@ -113,20 +112,21 @@ def _run(job: dict[str, Any], line: _Line, warm: ProcessCache) -> dict[str, Any]
             config_dir=config_dir,
             trusted=job["trusted"],
             typed=job["overrides"] if job["typed"] else (),
-            watch=watch,
-            warm=warm,
-        )
+            started_at=process.started_at(),
+            on_epoch=on_epoch,
+            cache=cache,
+        ).to_dict()
     from dlrun.api.train import train
 
-    sys.argv[1:] = ["train", *job["overrides"]]
     return train(
         job["overrides"],
         config_dir=config_dir,
         trusted=job["trusted"],
         path=Path(job["path"]),
-        watch=watch,
-        warm=warm,
-    )
+        started_at=process.started_at(),
+        on_epoch=on_epoch,
+        cache=cache,
+    ).to_dict()
 
 
 if __name__ == "__main__":

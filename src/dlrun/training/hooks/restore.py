@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlrun.callbacks.counters import put_back
+from dlrun.callbacks.protocol import run_callback
 from dlrun.errors import DlrunError, first_line
 
 
@@ -39,7 +39,7 @@ class Restore(keras.callbacks.Callback):
             if (callback := self._callbacks.get(name)) is None:
                 continue
             try:
-                put_back(callback, state)
+                run_callback(callback).set_state(state)
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise DlrunError(
                     f"callbacks.{name} can't go on from what the checkpoint has of it:"
@@ -48,7 +48,7 @@ class Restore(keras.callbacks.Callback):
                     exit_code=1,
                 ) from error
             if name in self._weights:
-                callback.best_weights = self._weights[name]
+                run_callback(callback).set_best_weights(self._weights[name])
 
 
 class RestoreStep(Restore):

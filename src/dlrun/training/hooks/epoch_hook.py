@@ -1,12 +1,12 @@
-"""Tell somebody of each epoch, who may end the run."""
+"""Call a function after each epoch, which may end the run."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
+from dlrun.callbacks.protocol import RunCallback
 
 
-class EpochHook(keras.callbacks.Callback):
+class EpochHook(RunCallback):
     """Calls a function after each epoch; where it returns True, training ends.
 
     Args:
@@ -16,11 +16,15 @@ class EpochHook(keras.callbacks.Callback):
     def __init__(self, function: Callable[[dict[str, Any]], bool]) -> None:
         super().__init__()
         self._function = function
-        self.stopped_epoch = 0
+        self._stopped_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Call."""
         told = {name: float(value) for name, value in (logs or {}).items()}
         if self._function({"epoch": epoch + 1, "logs": told}):
-            self.stopped_epoch = epoch + 1
+            self._stopped_epoch = epoch + 1
             self.model.stop_training = True
+
+    def get_stopped_epoch(self) -> int:
+        """The epoch after which the function ended training; 0 if it has not."""
+        return self._stopped_epoch

@@ -1,0 +1,186 @@
+"""The live objects of one run, built from its config; and the loop's call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dlrun.assembly.compile import compile_model
+from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
+from dlrun.assembly.model import build_model
+from dlrun.assembly.start import Session
+from dlrun.backends import TrainingBackend, training_module
+from dlrun.callbacks.checkpoint import Checkpoint
+from dlrun.callbacks.protocol import RunCallback, run_callback
+from dlrun.data.batches import Batches
+from dlrun.data.dataset import Dataset
+from dlrun.errors import DlrunError
+from dlrun.loops.training import History, Training
+from dlrun.training import record
+from dlrun.training.hooks.epoch_hook import EpochHook
+from dlrun.training.hooks.finite import StopOnNonFinite
+from dlrun.training.hooks.interruption import Interruption
+from dlrun.training.hooks.restore import Restore
+from dlrun.training.hooks.timing import Timing
+from dlrun.training.initial_weights import assign_initial_weights
+from dlrun.training.request import RunRequest
+from dlrun.training.resumption import restore_training_state
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run consists of.
+
+    Args:
+        data: The data set.
+        backend: The backend in use.
+        device: The device in use, as ``kind:index``.
+        model: Compiled, with the values that training begins with.
+        loop: Trains.
+        callbacks: Of the config, by name, in its order.
+        pruning: Calls the request's ``on_epoch``; None without one.
+        timing: Measures.
+        interruption: Ends the run when a signal asks for it.
+        initial_weights: What ``run.json`` says of ``init_from``; None without it.
+    """
+
+    data: Dataset
+    backend: TrainingBackend
+    device: str
+    model: Any
+    loop: LoopCall
+    callbacks: Mapping[str, Any]
+    pruning: EpochHook | None
+    timing: Timing
+    interruption: Interruption
+    initial_weights: Mapping[str, Any] | None
+
+    def stopping(self) -> Iterator[tuple[str, RunCallback]]:
+        """The callbacks that may end training, by name."""
+        for name, callback in self.callbacks.items():
+            yield name, run_callback(callback)
+        if self.pruning:
+            yield "pruning", self.pruning
+
+    def best_epoch(self) -> int | None:
+        """The best epoch so far; None where no callback decides it."""
+        found = (run_callback(one).get_best_epoch() for one in self.callbacks.values())
+        return next((epoch for epoch in found if epoch is not None), None)
+
+
+def assemble(request: RunRequest, session: Session) -> Parts:
+    """Build all parts of a run.
+
+    Raises:
+        DlrunError: If one can't be built, or they do not fit together.
+    """
+    config, data, resumption = request.config, session.data, request.resumption
+    _require_monitored(config.task.monitor, data)
+    model = build_model(config, data)
+    weights = request.initial_weights
+    assigned = assign_initial_weights(model, weights) if weights else None
+    compile_model(model, config, training=True)
+    if request.cache and resumption is None:  # a resumed run carries state outside its variables
+        model = request.cache.renewed(model, config, data)
+    at = resumption.at if resumption else None
+    return Parts(
+        data=data,
+        backend=training_module(config.backend.name),
+        device=session.device,
+        model=model,
+        loop=build_loop(config, at),
+        callbacks=build_callbacks(config, request.place.path, progress=not request.quiet),
+        pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
+        timing=Timing(len(data.train)),
+        interruption=Interruption(),
+        initial_weights=assigned,
+    )
+
+
+def connect(parts: Parts, request: RunRequest, new_record: Mapping[str, Any]) -> Restore:
+    """Tell the callbacks of their run, and give a resumed run its state back.
+
+    Args:
+        parts: From :func:`assemble`.
+        request: Of the run.
+        new_record: What ``run.json`` will say of it.
+
+    Returns:
+        The callback that restores the rest when training begins; it comes last.
+    """
+    written_by = record.written_by(new_record)
+    for callback in parts.callbacks.values():
+        run_callback(callback).set_run(
+            data=parts.data,
+            written_by=written_by,
+            callbacks=parts.callbacks,
+            backend=parts.backend,
+        )
+    if request.resumption is None:
+        return Restore({}, {}, {})
+    return restore_training_state(parts.model, parts.callbacks, parts.backend, request.resumption)
+
+
+def train(parts: Parts, request: RunRequest, session: Session, restore: Restore) -> History:
+    """Call the loop, or where no epoch is left only the hooks of the callbacks.
+
+    Returns:
+        What each epoch logged, by name, those before a resumption left out.
+    """
+    config, resumption, data = request.config, request.resumption, parts.data
+    hooks = [*_checkpoint_last(parts.callbacks), restore]
+    with _closed(parts.callbacks):
+        if resumption and (resumption.stopped or resumption.at.epochs >= config.epochs):
+            return _end_at_once(parts.model, hooks)
+        validation = Batches(data, data.validation, config.batch_size)
+        pruning = [parts.pruning] if parts.pruning else []
+        runner = [parts.interruption, parts.timing, StopOnNonFinite(), *pruning]
+        return parts.loop(
+            Training(
+                model=parts.model,
+                train=Batches(data, data.train, config.batch_size, seed=config.seed),
+                validation=validation if len(data.validation) else None,
+                epochs=config.epochs,
+                seed=config.seed,
+                callbacks=[*runner, *hooks],
+                backend=parts.backend,
+                initial_epoch=resumption.at.epochs if resumption else 0,
+                initial_step=resumption.at.steps if resumption else 0,
+                feed=session.feed,
+            )
+        )
+
+
+def _require_monitored(monitor: str, data: Dataset) -> None:
+    if monitor.startswith("val_") and not len(data.validation):
+        raise DlrunError(
+            f"task.monitor={monitor}: the data set has no validation split",
+            hint=f"task.monitor={monitor.removeprefix('val_')}",
+        )
+
+
+@contextmanager
+def _closed(callbacks: Mapping[str, Any]) -> Iterator[None]:
+    """Let callbacks close their files, however training ends."""
+    try:
+        yield
+    finally:
+        for callback in callbacks.values():
+            run_callback(callback).close()
+
+
+def _end_at_once(model: Any, callbacks: Sequence[Any]) -> History:
+    """Let callbacks do what they do when training ends, such as drawing."""
+    import keras
+
+    hooks = keras.callbacks.CallbackList(callbacks, model=model)
+    hooks.on_train_begin()
+    hooks.on_train_end()
+    return {}
+
+
+def _checkpoint_last(callbacks: Mapping[str, Any]) -> list[Any]:
+    """The callbacks in order, but the checkpoint last: it saves what the others have decided."""
+    return sorted(callbacks.values(), key=lambda callback: isinstance(callback, Checkpoint))
