@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+import json
+import math
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.system.files import write_text
+from dlrun.system.files import dump_json, read_json, write_json, write_text
 
 
 @contextmanager
@@ -52,3 +54,11 @@ def test_a_text_that_can_not_be_encoded_leaves_the_file_as_it_was(tmp_path: Path
 def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "nosuch" / "a", "text")
+
+
+def test_json_has_null_for_what_is_no_finite_number(tmp_path: Path) -> None:
+    value = {"loss": math.nan, "of": [math.inf, 1.5], "pair": (-math.inf, 2), "seed": 3}
+    expected = {"loss": None, "of": [None, 1.5], "pair": [None, 2], "seed": 3}
+    write_json(tmp_path / "a.json", value)
+    assert json.loads(dump_json(value)) == expected
+    assert read_json(tmp_path / "a.json") == expected

@@ -25,7 +25,7 @@ from dlrun.proofs import agreement
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
-from dlrun.system.files import write_text
+from dlrun.system.files import write_json, write_text
 
 log = logging.getLogger("dlrun")
 
@@ -273,4 +273,4 @@ def _write(directory: Path, result: dict[str, Any], losses: Mapping[str, Sequenc
         "losses": str(directory / "losses.csv"),
         "plot": str(plot) if plot.is_file() else None,
     }
-    write_text(directory / "parity.json", json.dumps(result, indent=2) + "\n")
+    write_json(directory / "parity.json", result)

@@ -17,6 +17,7 @@ from dlrun.config.explain import nearest
 from dlrun.config.options import list_options
 from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError
+from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
 from dlrun.system.files import write_text
 
@@ -36,7 +37,7 @@ class Cell:
 
     @property
     def value(self) -> float | None:
-        """The number to compare with the one that is printed; None where the run failed."""
+        """The number to compare with the one that is printed; None where there is none."""
         if self.result is None:
             return None
         split, _, metric = self.claim.metric.partition(".")
@@ -91,7 +92,7 @@ def reproduce(
     options += [word for module in trusted for word in ("--trust", module)]
     for number, cell in enumerate(cells, 1):
         _run(cell, done, options)
-        shown = cell.error or f"{cell.claim.metric} {cell.value:.4f}"
+        shown = cell.error or f"{cell.claim.metric} {figure(cell.value) or 'is no finite number'}"
         log.info(
             "%d/%d  %s  %s  %s  %s", number, len(cells), cell.experiment, cell.backend, cell.loop,
             shown,

@@ -24,7 +24,7 @@ from dlrun.runs.directory import plan_run_path
 from dlrun.sweeps.launched_run import STOP, progress, run_one
 from dlrun.sweeps.plan import ENDED, WORKERS, Job
 from dlrun.sweeps.pool import Rules, record_failure
-from dlrun.system.files import read_json, write_text
+from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import THREADS
 
 LOOK_SECONDS = 0.5
@@ -189,7 +189,7 @@ def main() -> None:
     for error in errors:
         traceback.print_exception(error)
     told = [f"{type(error).__name__}: {first_line(error)}" for error in errors]
-    write_text(launch_dir / ENDINGS, json.dumps({"returned": returned, "errors": told}))
+    write_json(launch_dir / ENDINGS, {"returned": returned, "errors": told}, indent=None)
 
 
 if __name__ == "__main__":

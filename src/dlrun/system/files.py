@@ -1,6 +1,7 @@
 """Text files: written whole or not at all, and read no further than makes sense."""
 
 import json
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,25 @@ def read_json(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def dump_json(value: Any, *, indent: int | None = None) -> str:
+    """Write a value as JSON that every reader takes: what is no finite number becomes null.
+
+    Raises:
+        TypeError: If it holds what JSON has no form for.
+    """
+    return json.dumps(_finite(value), indent=indent)
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write a JSON file as :func:`dump_json` puts it, whole or not at all.
+
+    Raises:
+        OSError: If it can't be written; what stood at ``path`` is as it was.
+        TypeError: If it holds what JSON has no form for.
+    """
+    write_text(path, dump_json(value, indent=indent) + "\n")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file under another name, flush it to the disk, then rename it.
 
@@ -43,3 +63,11 @@ def write_text(path: Path, text: str) -> None:
         if isinstance(error, OSError):  # a full disk names no file, and the other name tells nobody
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
