@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError
 from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
+from dlrun.system.child import python_command
 from dlrun.system.files import write_text
 
 log = logging.getLogger("dlrun")
@@ -192,7 +192,7 @@ def _run(cell: Cell, done: _Done, options: Sequence[str]) -> None:
             return
         overrides.append(f"init_from={start['run_dir']}")
     # A backend can't be changed inside a process.
-    command = [sys.executable, "-m", "dlrun", "train", *overrides, *options, "--quiet", "--json"]
+    command = python_command("dlrun", "train", *overrides, *options, "--quiet", "--json")
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]

@@ -15,7 +15,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from dlrun import backends
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
+from dlrun.system.child import python_command
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
@@ -79,7 +79,7 @@ def verify_resume(
     options += [word for module in (*trusted, *typed) for word in ("--trust", module)]
 
     def command(verb: str, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "dlrun", verb, *arguments, *options, "--quiet", "--json"]
+        return python_command("dlrun", verb, *arguments, *options, "--quiet", "--json")
 
     def train(name: str) -> list[str]:
         return command("train", *overrides, f"runs_dir={place / name}")
@@ -189,7 +189,7 @@ def _finished(command: Sequence[str], stopped: Callable[[], None]) -> dict[str, 
         if process.returncode:
             told = [line for line in errors.read().decode().splitlines() if line[:7] == "error: "]
             raise DlrunError(
-                f"'dlrun {command[3]}' failed: "
+                f"'dlrun {command[command.index('dlrun') + 1]}' failed: "
                 + (told[-1].removeprefix("error: ") if told else f"exit {process.returncode}"),
                 exit_code=1,
             )
