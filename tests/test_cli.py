@@ -413,6 +413,10 @@ def test_a_run_that_can_not_be_used_is_told(
         (["--fail-under", "accuracy=high"], "expected metric=number"),
         (["--fail-under", "accuracy=nan"], "nothing is under nan"),
         (["--fail-under", "acuracy=0.9"], "did you mean --fail-under accuracy=0.9?"),
+        (["--fail-under", "loss=0.3"], "hint: --fail-over loss=0.3"),
+        (["--fail-over", "accuracy=0.9"], "hint: --fail-under accuracy=0.9"),
+        (["--fail-over", "los=0.3"], "did you mean --fail-over loss=0.3?"),
+        (["--fail-over", "loss=nan"], "nothing is over nan"),
     ],
 )
 def test_evaluate_refuses_a_bad_option(run: str, words: list[str], told: str) -> None:
