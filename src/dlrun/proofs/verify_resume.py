@@ -13,7 +13,6 @@ import random
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,7 @@ from dlrun import backends
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
+from dlrun.system import signals
 from dlrun.system.child import python_command
 from dlrun.training.initial_weights import as_override
 
@@ -127,32 +127,23 @@ def verify_resume(
 
 @contextmanager
 def _stoppable(place: Path) -> Iterator[Callable[[], None]]:
-    """Take SIGINT and SIGTERM as requests; yields what raises if there was one.
+    """Take SIGINT and SIGTERM as requests; yields what raises if there was one."""
+    # However many: the processes that were started are to be ended.
+    with signals.noted(again=True) as heard:
 
-    Raised by the handler, it could lose a process that is just being started.
-    """
-    signals: list[int] = []
+        def stopped() -> None:
+            if heard:
+                raise Interrupted(heard[0])
 
-    def note(signum: int, frame: Any) -> None:
-        signals.append(signum)
-
-    def stopped() -> None:
-        if signals:
-            raise Interrupted(signals[0])
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-        stopped()
-    except (DlrunError, Interrupted) as error:
-        if not signals:
-            raise
-        _remove(place)  # Ctrl-C ends the processes too, which must not pass for a failure
-        log.warning("interrupted; the runs are removed")
-        raise Interrupted(signals[0]) from error
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        try:
+            yield stopped
+            stopped()
+        except (DlrunError, Interrupted) as error:
+            if not heard:
+                raise
+            _remove(place)  # Ctrl-C ends the processes too, which must not pass for a failure
+            log.warning("interrupted; the runs are removed")
+            raise Interrupted(heard[0]) from error
 
 
 def _remove(place: Path) -> None:
