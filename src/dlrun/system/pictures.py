@@ -1,11 +1,11 @@
 """Pictures, drawn by matplotlib where it is installed, written whole or not at all."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import replacing
 
 
 def require_matplotlib(asker: str) -> None:
@@ -24,7 +24,7 @@ def require_matplotlib(asker: str) -> None:
 
 
 def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
-    """Write a figure under another name, then rename it; the suffix tells the format.
+    """Write a figure, whole or not at all; the suffix tells the format.
 
     Args:
         figure: Made as a ``matplotlib.figure.Figure``: pyplot would keep it, and pick a window
@@ -36,10 +36,5 @@ def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
         OSError: If it can't be written; what stood at ``path`` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
-    try:
+    with replacing(path) as partial:
         figure.savefig(partial, dpi=dpi)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
