@@ -26,10 +26,10 @@ FORMATS = (".png", ".svg", ".pdf")
 MAX_EPOCHS = 100_000
 # What a record tells of the result; its other values tell how the run was made.
 RESULT = (
-    *("status", "error", "stopped_by", "epochs", "best_epoch", "parameters"),
-    *("train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes"),
-)
-ENVIRONMENT = (*("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from"),)
+    "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
+    "train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes",
+)  # fmt: skip
+ENVIRONMENT = ("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from")
 SPLITS = ("train", "validation", "test")
 
 Curves = dict[str, list[tuple[float, float]]]

@@ -18,8 +18,9 @@ from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError
 from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
+from dlrun.runs.directory import RECORD
 from dlrun.system.child import python_command
-from dlrun.system.files import write_text
+from dlrun.system.files import read_json, write_text
 
 log = logging.getLogger("dlrun")
 
@@ -126,14 +127,14 @@ class _Done:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._runs: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for path in sorted(directory.glob("*/*/run.json")):
+        for path in sorted(directory.glob(f"*/*/{RECORD}")):
             try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                record = read_json(path)
+                current = record["versions"]["dlrun"] == __version__
+                if current and record["status"] == "completed":
+                    self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
+            except (OSError, ValueError, LookupError, TypeError):  # it may be anybody's
                 continue
-            current = record.get("versions", {}).get("dlrun") == __version__
-            if current and record.get("status") == "completed":
-                self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
 
     def add(self, experiment: str, result: dict[str, Any]) -> None:
         self._runs[experiment, result["backend"], result["loop"]] = result

@@ -25,7 +25,7 @@ from typing import Any
 from dlrun import backends
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
-from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
+from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
 from dlrun.system import signals
 from dlrun.system.child import python_command
 from dlrun.training.initial_weights import as_override
@@ -237,7 +237,7 @@ def _epoch_seconds(run: Path) -> float:
 
 def _table(run: Path) -> list[dict[str, str]]:
     try:
-        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        with (run / METRICS).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
     except FileNotFoundError:  # ~callbacks.csv
         return []
@@ -269,7 +269,7 @@ def _compare(one: Path, other: Path) -> tuple[int, list[str]]:
         ]
     tables = [[{**row, "seconds": ""} for row in _table(run)] for run in (one, other)]
     if tables[0] != tables[1]:
-        differences.append("metrics.csv")
+        differences.append(METRICS)
     return arrays, differences
 
 

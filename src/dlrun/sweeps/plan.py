@@ -27,10 +27,10 @@ ENDED = ("completed", "failed", "interrupted")
 VALUES = ("seed", "optimizer.learning_rate", "epochs", "name")
 # What ``dlrun train --json`` tells of a run, and what more its ``run.json`` holds is left out.
 RESULT = (
-    *("run_dir", "status", "backend", "model", "loop", "epochs", "best_epoch", "stopped_by"),
-    *("parameters", "train", "validation", "test", "seconds", "examples_per_second"),
-    *("step_seconds", "peak_memory_bytes"),
-)
+    "run_dir", "status", "backend", "model", "loop", "epochs", "best_epoch", "stopped_by",
+    "parameters", "train", "validation", "test", "seconds", "examples_per_second",
+    "step_seconds", "peak_memory_bytes",
+)  # fmt: skip
 
 
 @dataclass

@@ -52,7 +52,7 @@ class Rules:
 
 
 class Pool:
-    """Runs jobs in workers that stay, one framework start for all jobs of a key.
+    """Runs jobs in workers that stay, one framework start for all jobs of a key; once.
 
     Args:
         rules: How.
@@ -111,10 +111,7 @@ class Pool:
                 worker.dismiss()  # all at once: an interpreter takes a while to end
             for worker in list(self._workers):
                 self._end(worker)
-
-    def close(self) -> None:
-        """Forget the workers that wait for more jobs."""
-        self._selector.close()
+            self._selector.close()
 
     def _busy(self) -> list[Worker[Job]]:
         return [worker for worker in self._workers if worker.job is not None]
