@@ -51,7 +51,7 @@ def evaluate(
     Examples:
       dlrun evaluate latest
       dlrun evaluate latest backend=numpy data.limit=1000 --json
-      dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97 --fail-over loss=0.3
+      dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
     """
     with reported(quiet) as out:
         if not checkpoint.isdecimal():
