@@ -7,6 +7,36 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.system.files import replacing
 
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_plot(plot: Path) -> None:
+    """Check what was typed after ``--plot``, before the work that it is for.
+
+    Raises:
+        DlrunError: If it is no name of a picture, or none can be drawn.
+    """
+    require_matplotlib("--plot")
+    if plot.is_dir():
+        raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'plot.png'}")
+    if plot.suffix.lower() not in SUFFIXES:
+        raise DlrunError(
+            f"--plot {plot}: expected a name in {', '.join(SUFFIXES)}",
+            hint=f"--plot {plot.with_suffix('.png')}",
+        )
+
+
+def save_plot(figure: Any, plot: Path, *, dpi: int = 120) -> None:
+    """Write the picture that ``--plot`` asks for, as :func:`save` does.
+
+    Raises:
+        DlrunError: If it can't be written.
+    """
+    try:
+        save(figure, plot, dpi=dpi)
+    except OSError as error:
+        raise DlrunError(f"can't write {plot}: {error.strerror or error}", exit_code=1) from error
+
 
 def require_matplotlib(asker: str) -> None:
     """Check that pictures can be drawn, without importing anything.
