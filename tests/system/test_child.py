@@ -30,7 +30,7 @@ reproduces:
 TINY = ("model=mine", "data.limit=256", "epochs=2")
 COMMANDS = [
     ("sweep", *TINY, "seed=1,2", "--jobs", "1"),
-    ("sweep", *TINY, "seed=1,2", "--jobs", "1", "--launcher", "joblib"),
+    ("sweep", *TINY, "seed=1,2", "--jobs", "2", "--launcher", "joblib"),
     ("verify-resume", *TINY, "batch_size=16", "--kills", "1"),
     ("reproduce", "claim", "--backend", "jax"),
     ("parity", *TINY, "--loops", "--steps", "2"),
