@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from dlrun import __version__
-from dlrun.cli import app
+from dlrun.cli import _without_multirun, app
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
 from dlrun.runs.directory import CONFIG, create_run
@@ -26,7 +26,7 @@ CONFIG_LIBRARIES = {"hydra", "omegaconf"}
 # Runs a command and tells, after all that it printed, what it has imported.
 TELLING = """
 import json, sys
-from dlrun.cli import app
+from dlrun.cli import _without_multirun, app
 try:
     code = app(sys.argv[1:])
 except SystemExit as stop:
@@ -413,6 +413,10 @@ def test_a_run_that_can_not_be_used_is_told(
         (["--fail-under", "accuracy=high"], "expected metric=number"),
         (["--fail-under", "accuracy=nan"], "nothing is under nan"),
         (["--fail-under", "acuracy=0.9"], "did you mean --fail-under accuracy=0.9?"),
+        (["--fail-under", "loss=0.3"], "hint: --fail-over loss=0.3"),
+        (["--fail-over", "accuracy=0.9"], "hint: --fail-under accuracy=0.9"),
+        (["--fail-over", "los=0.3"], "did you mean --fail-over loss=0.3?"),
+        (["--fail-over", "loss=nan"], "nothing is over nan"),
     ],
 )
 def test_evaluate_refuses_a_bad_option(run: str, words: list[str], told: str) -> None:
@@ -491,3 +495,44 @@ def test_the_module_and_the_script_are_the_same_program() -> None:
 
 def test_the_json_of_config_is_the_config() -> None:
     assert json.loads(dlrun("config", "--json").stdout) == asdict(compose([]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("-m seed=1,2", "seed=1,2"),
+        ("seed=1,2 --multirun --jobs 2", "seed=1,2 --jobs 2"),
+        ("-qm seed=1,2", "-q seed=1,2"),
+        ("-mq seed=1,2", "-q seed=1,2"),
+        ("-mj 2 seed=1,2", "-j 2 seed=1,2"),
+        ("-mj2 seed=1,2", "-j2 seed=1,2"),
+        ("-jm", "-jm"),
+        ("-", "-"),
+        ("-jj -m", "-jj"),
+        ("--trust -m seed=1", "--trust -m seed=1"),
+        ("--trust -m -m seed=1", "--trust -m seed=1"),
+        ("--trust=m --json model=m", "--trust=m --json model=m"),
+        ("seed=1 -- -m", "seed=1 -- -m"),
+    ],
+)
+def test_multirun_is_taken_out_where_it_is_an_option(typed: str, kept: str) -> None:
+    assert _without_multirun(typed.split(), {"--trust", "--jobs", "-j"}) == kept.split()
+
+
+def test_train_m_takes_the_options_of_sweep(cwd: Path) -> None:
+    for words in (["-m"], ["-qm"], ["--multirun"]):
+        result = dlrun("train", *words, "seed=1,2", "--dry-run", "--json")
+        assert result.exit_code == 0, result.stderr
+        assert [run["overrides"] for run in json.loads(result.stdout)["runs"]] == [
+            ["seed=1"],
+            ["seed=2"],
+        ]
+    assert "error: --trust '-m'" in refused("train", "--trust", "-m", "seed=1")
+
+
+@pytest.mark.parametrize("words", [["summary"], ["compare", "a", "b"]], ids=lambda words: words[0])
+def test_a_plot_of_no_known_kind_is_refused_alike(cwd: Path, words: list[str]) -> None:
+    assert refused(*words, "--plot", "a.jpg") == (
+        "error: --plot a.jpg: expected a name in .png, .svg, .pdf\n\nhint: --plot a.png\n"
+    )
+    assert "error: --plot . is a directory" in refused(*words, "--plot", ".")

@@ -3,9 +3,11 @@
 import atexit
 import importlib
 import inspect
+import itertools
 import os
 import signal
 import sys
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -27,10 +29,41 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """``dlrun train -m`` is ``dlrun sweep``, and takes its options."""
         name, *rest = args
-        asked = [arg for arg in rest if arg in ("-m", "--multirun")]
-        if name == "train" and asked:
-            args = ["sweep", *(arg for arg in rest if arg not in asked)]
+        if name == "train":
+            both = [self.get_command(ctx, command) for command in ("train", "sweep")]
+            options = [o for command in both for o in getattr(command, "params", ())]
+            valued = {word for o in options if not getattr(o, "is_flag", True) for word in o.opts}
+            kept = _without_multirun(rest, valued)
+            if kept != rest:
+                args = ["sweep", *kept]
         return super().resolve_command(ctx, args)
+
+
+def _without_multirun(words: Sequence[str], valued: Container[str]) -> list[str]:
+    """The words without ``-m`` and ``--multirun``, where these are options.
+
+    Args:
+        words: What follows ``train``.
+        valued: The options that take a value, which may look like another option.
+    """
+    kept: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":  # what follows is no option
+            return [*kept, word, *left]
+        if word == "--multirun":
+            continue
+        takes_next = word in valued
+        if word[:1] == "-" and word[1:2].isalpha():  # several may stand behind one dash, as in -qm
+            at = next((n for n, c in enumerate(word[1:], 1) if f"-{c}" in valued), len(word))
+            takes_next = at == len(word) - 1
+            word = word[:at].replace("m", "") + word[at:]  # noqa: PLW2901
+            if word == "-":
+                continue
+        kept.append(word)
+        if takes_next:
+            kept += itertools.islice(left, 1)
+    return kept
 
 
 app = typer.Typer(

@@ -181,3 +181,11 @@ def test_runs_that_were_trained_are_listed_and_compared(dlrun, trained):
     query = ["--where", "optimizer.learning_rate=1e-3", "--where", "backend=torch"]
     [found] = dlrun.json("runs", *query, "--sort", "val_loss")["runs"]
     assert found["run_dir"] == str(runs[1].relative_to(dlrun.cwd))
+
+
+def test_a_metric_that_is_null_is_compared_and_never_the_best(dlrun):
+    make(dlrun.cwd / "runs/a/one", loss=None)
+    make(dlrun.cwd / "runs/a/two", loss=0.4)
+    assert dlrun.json("compare", "one", "two")["result"]["test.loss"] == [None, 0.4]
+    done = dlrun("compare", "one", "two")
+    assert (done.returncode, done.stderr) == (0, "")

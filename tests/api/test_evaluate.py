@@ -6,6 +6,9 @@ import json
 import pytest
 import yaml
 
+from dlrun.api.evaluate import OVER, UNDER, _directions, _gate
+from dlrun.config.schema import Task
+
 # Each backend's run is evaluated elsewhere, and each backend evaluates a run from elsewhere.
 PAIRS = [
     *[("jax", backend) for backend in ("jax", "tensorflow", "torch", "numpy")],
@@ -70,11 +73,37 @@ def test_gate_that_holds_exits_0(trained, dlrun):
 
 def test_gate_that_does_not_hold_exits_1_says_why_and_still_prints_the_result(trained, dlrun):
     run = trained.run("jax")
-    gates = ("--fail-under", "accuracy=0.999", "--fail-under", "loss=0.0")
+    gates = ("--fail-under", "accuracy=0.999", "--fail-over", "loss=99")
     done = dlrun("evaluate", run, *gates, "--json")
     accuracy = json.loads(done.stdout)["metrics"]["accuracy"]
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == f"error: accuracy {accuracy:.6g} is under 0.999"
+
+
+def test_a_loss_fails_where_it_is_over_its_limit_and_not_where_it_is_good(trained, dlrun):
+    run = trained.run("jax")
+    held = dlrun("evaluate", run, "--fail-over", "loss=99")
+    assert (held.returncode, held.stderr) == (0, "")
+    done = dlrun("evaluate", run, "--fail-over", "loss=0.001", "--json")
+    loss = json.loads(done.stdout)["metrics"]["loss"]
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == f"error: loss {loss:.6g} is over 0.001"
+
+
+def test_an_outputs_name_does_not_tell_which_values_of_its_metrics_are_better():
+    loss, metrics = {"errors": "a", "b": "b"}, {"errors": {"accuracy": "keras.metrics.Accuracy"}}
+    better = _directions(Task(outputs=["errors", "b"], loss=loss, metrics=metrics))
+    assert (better["errors_loss"], better["errors_accuracy"]) == ("min", "max")
+
+
+def test_a_metric_of_no_known_direction_takes_either_gate_and_nan_passes_none():
+    better = {"odd": None}
+    for option in (UNDER, OVER):
+        gate = _gate(option, "odd=0.5", better)
+        assert gate.failure(0.5) is None
+        assert gate.failure(float("nan")) == "odd is no number"
+    assert _gate(UNDER, "odd=0.5", better).failure(0.6) is None
+    assert _gate(OVER, "odd=0.5", better).failure(0.6) == "odd 0.6 is over 0.5"
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,13 @@ def test_a_reader_that_has_seen_enough_is_no_traceback(dlrun):
         cwd=dlrun.cwd, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_metric_that_is_null_is_shown_as_nothing_fits_no_limit_and_comes_last(dlrun, home):
+    null = {"loss": None, "accuracy": None}
+    make(home / "a/null", minute=9, validation=null, test=null, epochs=4, best_epoch=4)
+    assert dlrun("runs").returncode == dlrun("runs", "--csv").returncode == 0
+    assert listed(dlrun, "--where", "val_loss<9") == ["cccc", "bbbb", "aaaa"]
+    assert listed(dlrun, "--where", "val_loss>=0") == ["cccc", "bbbb", "aaaa"]
+    for words in (["val_accuracy"], ["val_accuracy", "--reverse"], ["val_loss"], ["test.loss"]):
+        assert "null" in listed(dlrun, "--sort", *words)[3:]

@@ -1,6 +1,12 @@
 """``dlrun reproduce``: experiments run for real, their numbers in a table."""
 
+import json
+from pathlib import Path
+
 import pytest
+
+from dlrun import __version__
+from dlrun.proofs.reproduce import _Done
 
 CLAIM = """# @package _global_
 # A number that can't be reached.
@@ -92,3 +98,15 @@ def test_what_is_not_there_is_told_before_anything_runs(dlrun, arguments, told):
     assert done.returncode == 2
     assert told in done.stderr
     assert not (dlrun.cwd / "RESULTS.md").exists()
+
+
+def test_a_record_that_is_none_stands_for_no_run(tmp_path: Path) -> None:
+    mine = {"versions": {"dlrun": __version__}, "status": "completed"}
+    whole = mine | {"backend": "jax", "loop": "fit"}
+    texts = ["[]", "{", '{"versions": []}', '{"versions": null}', "[" * 9999, json.dumps(mine)]
+    for number, text in enumerate([*texts, json.dumps(whole)]):
+        path = tmp_path / "claim" / str(number) / "run.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    done = _Done(tmp_path).get("claim", "jax", "fit")
+    assert done == {**whole, "run_dir": str(tmp_path / "claim" / str(len(texts)))}

@@ -1,6 +1,7 @@
 """Run directories: one for each run, found again by path or as the latest."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -175,3 +176,11 @@ def test_a_damaged_record_is_refused_by_its_path(text: bytes) -> None:
     Path("runs/a/b/run.json").write_bytes(text)
     with pytest.raises(DlrunError, match=r"runs/a/b/run\.json"):
         find_run("runs/a/b", Path("runs"))
+
+
+def test_a_metric_that_is_no_number_is_null_in_the_record_and_stays_for_this_process() -> None:
+    run = made("runs/a/b")
+    run.update(test={"loss": float("nan"), "accuracy": 0.5})
+    assert find_run("runs/a/b", Path("runs")).record["test"] == {"loss": None, "accuracy": 0.5}
+    assert "NaN" not in Path("runs/a/b/run.json").read_text()
+    assert math.isnan(run.record["test"]["loss"])

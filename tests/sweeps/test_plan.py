@@ -131,3 +131,12 @@ def test_a_record_is_read_back_and_anything_else_is_refused(here):
 def test_keys_are_told_by_their_last_part_where_that_is_no_others():
     keys = ["optimizer.learning_rate", "model.units", "other.units"]
     assert list(short_keys(keys).values()) == ["learning_rate", "model.units", "other.units"]
+
+
+def test_a_run_whose_metric_is_no_number_is_ranked_last():
+    planned = plan(["seed=1,2,3"])
+    for job, loss in zip(planned.jobs, (float("nan"), 0.5, 0.1), strict=True):
+        job.state, job.result = "completed", {"validation": {"loss": loss}}
+    assert [job.number for job in planned.ranked()] == [2, 1, 0]
+    planned.jobs[0].result["validation"]["loss"] = None
+    assert [job.number for job in planned.ranked()] == [2, 1, 0]

@@ -16,6 +16,7 @@ import pytest
 from conftest import COMMAND, eventually
 from dlrun.checkpoints.format import PARTS, read_checkpoint
 from dlrun.checkpoints.store import checkpoint_path, list_positions
+from dlrun.sweeps.pool import Pool, Rules
 from dlrun.workers.client import Worker
 from dlrun.workers.key import ProcessKey
 
@@ -104,6 +105,13 @@ def test_a_process_that_has_died_can_still_be_stopped(tmp_path):
     worker.stop(0)
     assert worker.gone()
     assert "killed by SIGKILL" in worker.close()
+
+
+def test_a_pool_that_has_run_keeps_nothing_open(tmp_path):
+    pool = Pool(Rules(1), tmp_path, lambda job: None)
+    assert pool._selector.get_map() is not None
+    pool.run([])
+    assert pool._selector.get_map() is None  # closed
 
 
 def the_sweep(dlrun) -> Path:

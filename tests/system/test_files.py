@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+import json
+import math
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.system.files import write_text
+from dlrun.system.files import dump_json, partial_path, read_json, replacing, write_json, write_text
 
 
 @contextmanager
@@ -52,3 +54,46 @@ def test_a_text_that_can_not_be_encoded_leaves_the_file_as_it_was(tmp_path: Path
 def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "nosuch" / "a", "text")
+
+
+def test_json_has_null_for_what_is_no_finite_number(tmp_path: Path) -> None:
+    value = {"loss": math.nan, "of": [math.inf, 1.5], "pair": (-math.inf, 2), "seed": 3}
+    expected = {"loss": None, "of": [None, 1.5], "pair": [None, 2], "seed": 3}
+    write_json(tmp_path / "a.json", value)
+    assert json.loads(dump_json(value)) == expected
+    assert read_json(tmp_path / "a.json") == expected
+
+
+def test_the_other_name_keeps_the_suffix_and_goes_when_all_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with replacing(path) as partial:
+        assert (partial.suffix, partial.parent) == (".keras", tmp_path)
+        assert partial == partial_path(path)
+        partial.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert [one.name for one in tmp_path.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_ends_the_writing_leaves_the_file_as_it_was(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "preds.npz"
+    path.write_text("before")
+    with pytest.raises(error), replacing(path) as partial:
+        partial.write_text("half")
+        raise error
+    assert path.read_text() == "before"
+    assert [one.name for one in tmp_path.iterdir()] == ["preds.npz"]
+
+
+def test_an_error_names_the_file_that_was_meant_or_that_could_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "nosuch" / "a.csv"
+    with pytest.raises(FileNotFoundError) as caught, replacing(path) as partial:
+        partial.write_text("x")
+    assert caught.value.filename == str(path)
+    other = tmp_path / "input.npy"
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
+        other.read_bytes()
+    assert caught.value.filename == str(other)

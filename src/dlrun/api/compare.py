@@ -18,18 +18,17 @@ from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status, too_deep
 from dlrun.system.files import MAX_BYTES
-from dlrun.system.pictures import require_matplotlib, save
+from dlrun.system.pictures import check_plot, save_plot
 
 log = logging.getLogger("dlrun")
 
-FORMATS = (".png", ".svg", ".pdf")
 MAX_EPOCHS = 100_000
 # What a record tells of the result; its other values tell how the run was made.
 RESULT = (
-    *("status", "error", "stopped_by", "epochs", "best_epoch", "parameters"),
-    *("train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes"),
-)
-ENVIRONMENT = (*("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from"),)
+    "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
+    "train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes",
+)  # fmt: skip
+ENVIRONMENT = ("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from")
 SPLITS = ("train", "validation", "test")
 
 Curves = dict[str, list[tuple[float, float]]]
@@ -55,9 +54,7 @@ def compare(
         DlrunError: If there are no two different runs, one can't be read, or nothing can be drawn.
     """
     if plot is not None:
-        require_matplotlib("--plot")
-        if plot.suffix.lower() not in FORMATS:
-            raise DlrunError(f"--plot {plot}: expected a name in {', '.join(FORMATS)}")
+        check_plot(plot)
     opened = [find_run(name, runs_dir) for name in names]
     if len({run.path.resolve() for run in opened}) < max(len(opened), 2):
         raise DlrunError(
@@ -125,10 +122,7 @@ def _draw(
     if not any(curves):
         raise DlrunError("--plot: none of the runs has a curve", hint="the callback csv keeps them")
     labels = [f"{name}  {what}".rstrip() for name, what in zip(names, _typed(records), strict=True)]
-    try:
-        save(draw(labels, curves), plot)
-    except OSError as error:
-        raise DlrunError(f"can't write {plot}: {error.strerror or error}", exit_code=1) from error
+    save_plot(draw(labels, curves), plot)
 
 
 def _typed(records: Sequence[query.Record]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dlrun import __version__, backends
 from dlrun.system import process
+from dlrun.system.child import python_command
 
 TIMEOUT_SECONDS = 120
 
@@ -60,9 +61,8 @@ def _package(name: str) -> str:
 
 
 def _try(name: str) -> subprocess.Popen[str]:
-    code = f"from dlrun.api.doctor import probe; probe({name!r})"
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        python_command("dlrun.api.doctor", name),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -85,3 +85,7 @@ def _result(name: str, trying: subprocess.Popen[str]) -> dict[str, Any]:
         last = errors.strip().splitlines()[-1:] or [f"exit code {trying.returncode}"]
         return {"status": "broken", "error": last[0], "install": reinstall}
     return {"status": "ok" if found.pop("computes") else "broken", **found}
+
+
+if __name__ == "__main__":
+    probe(sys.argv[1])

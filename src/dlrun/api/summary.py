@@ -13,7 +13,6 @@ from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from dlrun.system import pictures
 
-SUFFIXES = (".png", ".svg", ".pdf")
 NARROWEST = 60  # Keras' table needs some width, whatever the terminal has
 
 
@@ -110,14 +109,7 @@ def _table(model: Any) -> str:
 
 
 def _check_plot(plot: Path) -> None:
-    pictures.require_matplotlib("--plot")
-    if plot.is_dir():
-        raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'model.png'}")
-    if plot.suffix not in SUFFIXES:
-        raise DlrunError(
-            f"--plot {plot}: expected a name in {', '.join(SUFFIXES)}",
-            hint=f"--plot {plot.with_suffix('.png')}",
-        )
+    pictures.check_plot(plot)
     if not plot.parent.is_dir():
         raise DlrunError(
             f"--plot {plot}: there is no directory {plot.parent}", hint=f"mkdir -p {plot.parent}"
@@ -136,7 +128,4 @@ def _draw(model: Any, plot: Path) -> None:
             hint="leave out --plot for the table of its layers",
         )
     figure, dpi = draw(graph, model.name)
-    try:
-        pictures.save(figure, plot, dpi=dpi)
-    except OSError as error:
-        raise DlrunError(f"can't write {plot}: {error.strerror}", exit_code=1) from error
+    pictures.save_plot(figure, plot, dpi=dpi)

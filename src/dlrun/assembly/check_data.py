@@ -42,7 +42,9 @@ def check_data(data: Any, config: Config) -> None:
         DlrunError: Naming the array, the index, the value and how to mend it.
     """
     target = config.data["_target_"]
-    for problem, hint in _problems(data, config):
+    first = next(_problems(data, config), None)
+    if first is not None:
+        problem, hint = first
         raise DlrunError(f"data: {target}: {problem}", hint=hint)
     for name, array in _named("train", data.train):
         if name.startswith("train.inputs") and _looks_unscaled(array, data.scale):

@@ -124,6 +124,14 @@ class Checkpoint(RunCallback):
             self.best = {"epoch": number, "value": value}
         self._save(Position(number), {})
 
+    def on_train_end(self, logs: Any = None) -> None:
+        """Tell of a monitored value that has decided nothing."""
+        if self.best and not math.isfinite(self.best["value"]):
+            log.warning(
+                "%s was a finite number in no epoch: none is the best, and epoch %d is kept",
+                self.monitor, self.best["epoch"],
+            )  # fmt: skip
+
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
         write_checkpoint(
             self.directory,
@@ -169,9 +177,10 @@ class Checkpoint(RunCallback):
 
 
 def _improved(value: float, best: float, mode: str) -> bool:
-    if math.isnan(value):
+    """Whether a value is better; what is no finite number is worse than each that is."""
+    if not math.isfinite(value):
         return False
-    return math.isnan(best) or (value < best if mode == "min" else value > best)
+    return not math.isfinite(best) or (value < best if mode == "min" else value > best)
 
 
 def _values(variables: Iterable[Any]) -> list[Variable]:

@@ -32,7 +32,8 @@ def check_resumable(state: Any, at: Position, targets: Mapping[str, str]) -> Non
     """
     if not isinstance(state, dict):
         raise ValueError("its state is no mapping")
-    for problem in _problems(state, at, targets):
+    problem = next(_problems(state, at, targets), None)
+    if problem is not None:
         raise ValueError(f"its {problem}")
 
 

@@ -34,12 +34,10 @@ def compare(
     """
     with reported() as out:
         from dlrun.api.compare import compare as run_comparison
-        from dlrun.report.cells import strict
         from dlrun.report.compare import compare_table
 
         result = run_comparison(runs, runs_dir=runs_dir, plot=plot, all_rows=every)
         width = shutil.get_terminal_size().columns
-        result = strict(result) if as_json else result
         print_result(out, result, as_json, lambda found: compare_table(found, width=width))
         if plot is not None:
             logging.getLogger("dlrun").info("plot   %s", plot)

@@ -27,7 +27,17 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     fail_under: Annotated[
         list[str] | None,
-        typer.Option(metavar="METRIC=VALUE", help="Exit 1 if a metric is lower; repeatable."),
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if a metric is lower, as an accuracy may be; repeatable.",
+        ),
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if a metric is higher, as a loss may be; repeatable.",
+        ),
     ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
@@ -41,7 +51,7 @@ def evaluate(
     Examples:
       dlrun evaluate latest
       dlrun evaluate latest backend=numpy data.limit=1000 --json
-      dlrun evaluate latest --checkpoint last --fail-under accuracy=0.97
+      dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
     """
     with reported(quiet) as out:
         if not checkpoint.isdecimal():
@@ -56,6 +66,7 @@ def evaluate(
             which=checkpoint,
             split=split,
             fail_under=fail_under or [],
+            fail_over=fail_over or [],
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or (),

@@ -47,7 +47,6 @@ def runs(
         if as_json and as_csv:
             raise DlrunError("--json and --csv: choose one")
         from dlrun.api.list_runs import list_runs as find
-        from dlrun.report.cells import strict
         from dlrun.report.runs import runs_csv, runs_table
         from dlrun.runs.query import parse
 
@@ -56,7 +55,7 @@ def runs(
         width = shutil.get_terminal_size().columns
         print_result(
             out,
-            strict(result) if as_json else result,
+            result,
             as_json,
             runs_csv if as_csv else lambda found: runs_table(found, asked, width=width),
         )

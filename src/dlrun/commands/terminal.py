@@ -1,6 +1,5 @@
 """A command's standard streams: the result on stdout, all else on stderr, and the exit code."""
 
-import json
 import logging
 import os
 import sys
@@ -11,12 +10,13 @@ from typing import Any, TextIO
 import typer
 
 from dlrun.errors import DlrunError, Interrupted
+from dlrun.system.files import dump_json
 
 
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
     """Print a result on stdout: the one place that does."""
     try:
-        print(json.dumps(result) if as_json else table(result), file=out, flush=True)
+        print(dump_json(result) if as_json else table(result), file=out, flush=True)
     except OSError as error:
         # What is still buffered would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
-from dlrun.commands.sweep import sweep
 from dlrun.commands.terminal import print_result, reported
 
 
@@ -16,7 +15,7 @@ def train(
     export_keras: Annotated[
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
-    multirun: Annotated[
+    multirun: Annotated[  # here for --help: dlrun.cli hands the line to sweep before it is parsed
         bool,
         typer.Option("--multirun", "-m", help="The same as dlrun sweep, and with its options."),
     ] = False,
@@ -35,9 +34,6 @@ def train(
       dlrun train smoke=true --json
     """
     typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
-    if multirun:
-        sweep(typed, config_dir=config_dir, trust=trust, quiet=quiet, as_json=as_json)
-        return
     with reported(quiet) as out:
         from dlrun.api.train import train as run
         from dlrun.report.tables import train_table

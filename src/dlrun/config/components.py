@@ -8,7 +8,10 @@ SHIPPED = {
     "data": ("dlrun.data",),
     "task": ("dlrun.losses", "dlrun.metrics", "keras.losses", "keras.metrics"),
     "model": (
-        *("dlrun.models", "keras.layers", "keras.initializers", "keras.regularizers"),
+        "dlrun.models",
+        "keras.layers",
+        "keras.initializers",
+        "keras.regularizers",
         "keras.constraints",
     ),
     "optimizer": ("keras.optimizers", "keras.optimizers.schedules", "torch.optim", "optax"),
@@ -17,14 +20,17 @@ SHIPPED = {
 }
 # Keras' other callbacks write wherever they are told to, or open connections.
 CALLBACKS = (
-    *("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights"),
+    "EarlyStopping",
+    "LearningRateScheduler",
+    "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 )
 # These layers read files, or run code that they are given.
 NO_LAYERS = (
-    *("FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer"),
-    *("TextVectorization", "TorchModuleWrapper"),
-)
+    "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer",
+    "TextVectorization", "TorchModuleWrapper",
+)  # fmt: skip
 
 
 def is_shipped(part: str, module: str, name: str) -> bool:

@@ -24,9 +24,9 @@ from dlrun.errors import DlrunError
 
 # Nobody's own: a user who names one thing of theirs has said nothing of the next.
 LIBRARIES = (
-    *("dlrun", "flax", "jax", "joblib", "keras", "numpy", "optax", "pandas", "scipy", "sklearn"),
-    *("tensorflow", "tf_keras", "torch", "torchvision", "yaml"),
-)
+    "dlrun", "flax", "jax", "joblib", "keras", "numpy", "optax", "pandas", "scipy", "sklearn",
+    "tensorflow", "tf_keras", "torch", "torchvision", "yaml",
+)  # fmt: skip
 # What these functions of a library read may hold code: pickles, lambdas, models with their classes.
 READERS = re.compile(
     r"(un)?(load|pickle|deserialize)s?(_\w+)?|read_pickle|(model_)?from_(config|json)|get_file"

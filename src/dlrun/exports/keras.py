@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.system.files import replacing
 from dlrun.system.imports import without_packages
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
@@ -19,11 +20,9 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
     """Write a standard ``.keras`` file, whole or not at all; its outputs are predictions."""
     from dlrun.assembly.model import with_activation
 
-    partial = path.with_name(f".partial-{path.name}")  # Keras insists on the suffix
     try:
-        with without_packages(["tensorflow"]), _uncompiled(model):
+        with replacing(path) as partial, without_packages(["tensorflow"]), _uncompiled(model):
             with_activation(model, config, data).save(partial)
-        partial.replace(path)
     except NotImplementedError as error:
         raise DlrunError(
             f"{path.name} can't be written: {config.model['_target_']} has no get_config(),"
@@ -31,8 +30,6 @@ def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
             hint="the run is whole without it: evaluate and predict need none",
             exit_code=1,
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Predictions as a file: arrays in a ``.npz``, or a row for each sample in a ``.csv``."""
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
+from dlrun.system.files import partial_path, replacing
 
 SUFFIXES = (".npz", ".csv")
 
@@ -32,7 +32,7 @@ def check_output(output: Path) -> None:
             f"--output {output}: there is no directory {output.parent}",
             hint=f"mkdir -p {output.parent}",
         )
-    probe = _partial(output)
+    probe = partial_path(output)
     try:
         probe.touch()
         probe.unlink()
@@ -43,7 +43,7 @@ def check_output(output: Path) -> None:
 
 
 def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:
-    """Write the predictions under another name and rename: whole or not at all.
+    """Write the predictions, whole or not at all.
 
     A ``.npz`` has the array ``predictions``, ``(samples, *output_shape)``, and ``labels``,
     ``(samples,)``, where there are classes. A ``.csv`` has the columns ``index``, ``label`` and
@@ -58,18 +58,13 @@ def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:
     Raises:
         OSError: If it can't be written; what was there before stays.
     """
-    partial = _partial(output)
-    try:
+    with replacing(output) as partial:
         if output.suffix == ".csv":
             with partial.open("w", newline="", encoding="utf-8") as file:
                 _write_csv(file, batches)
         else:
             with partial.open("wb") as file:
                 np.savez(file, **_arrays(list(batches)))  # type: ignore[arg-type]  # allow_pickle
-        partial.replace(output)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _arrays(batches: list[Arrays]) -> dict[str, np.ndarray]:
@@ -114,7 +109,3 @@ def _output(batch: Arrays, name: str) -> np.ndarray:
 def _labels(predictions: np.ndarray) -> np.ndarray | None:
     classes = predictions.ndim == 2 and predictions.shape[1] > 1
     return predictions.argmax(axis=1) if classes else None
-
-
-def _partial(output: Path) -> Path:
-    return output.with_name(f".{output.name}.partial-{os.getpid()}")

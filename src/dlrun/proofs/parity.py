@@ -25,7 +25,8 @@ from dlrun.proofs import agreement
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
-from dlrun.system.files import write_text
+from dlrun.system.child import python_command
+from dlrun.system.files import write_json, write_text
 
 log = logging.getLogger("dlrun")
 
@@ -169,7 +170,7 @@ def _directory(runs_dir: Path) -> Iterator[Path]:
 
 def _answer(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
     """Do a job in a process of its own, as a process can start one backend only."""
-    command = [sys.executable, "-P", "-m", "dlrun.proofs.parity_steps", json.dumps(job)]
+    command = python_command("dlrun.proofs.parity_steps", json.dumps(job))
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         answer: dict[str, Any] = json.loads(Path(job["answer"]).read_text(encoding="utf-8"))
@@ -273,4 +274,4 @@ def _write(directory: Path, result: dict[str, Any], losses: Mapping[str, Sequenc
         "losses": str(directory / "losses.csv"),
         "plot": str(plot) if plot.is_file() else None,
     }
-    write_text(directory / "parity.json", json.dumps(result, indent=2) + "\n")
+    write_json(directory / "parity.json", result)

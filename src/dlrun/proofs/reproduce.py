@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,11 @@ from dlrun.config.explain import nearest
 from dlrun.config.options import list_options
 from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError
+from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
-from dlrun.system.files import write_text
+from dlrun.runs.directory import RECORD
+from dlrun.system.child import python_command
+from dlrun.system.files import read_json, write_text
 
 log = logging.getLogger("dlrun")
 
@@ -36,7 +38,7 @@ class Cell:
 
     @property
     def value(self) -> float | None:
-        """The number to compare with the one that is printed; None where the run failed."""
+        """The number to compare with the one that is printed; None where there is none."""
         if self.result is None:
             return None
         split, _, metric = self.claim.metric.partition(".")
@@ -91,7 +93,7 @@ def reproduce(
     options += [word for module in trusted for word in ("--trust", module)]
     for number, cell in enumerate(cells, 1):
         _run(cell, done, options)
-        shown = cell.error or f"{cell.claim.metric} {cell.value:.4f}"
+        shown = cell.error or f"{cell.claim.metric} {figure(cell.value) or 'is no finite number'}"
         log.info(
             "%d/%d  %s  %s  %s  %s", number, len(cells), cell.experiment, cell.backend, cell.loop,
             shown,
@@ -125,14 +127,14 @@ class _Done:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._runs: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for path in sorted(directory.glob("*/*/run.json")):
+        for path in sorted(directory.glob(f"*/*/{RECORD}")):
             try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                record = read_json(path)
+                current = record["versions"]["dlrun"] == __version__
+                if current and record["status"] == "completed":
+                    self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
+            except (OSError, ValueError, LookupError, TypeError):  # it may be anybody's
                 continue
-            current = record.get("versions", {}).get("dlrun") == __version__
-            if current and record.get("status") == "completed":
-                self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
 
     def add(self, experiment: str, result: dict[str, Any]) -> None:
         self._runs[experiment, result["backend"], result["loop"]] = result
@@ -191,7 +193,7 @@ def _run(cell: Cell, done: _Done, options: Sequence[str]) -> None:
             return
         overrides.append(f"init_from={start['run_dir']}")
     # A backend can't be changed inside a process.
-    command = [sys.executable, "-m", "dlrun", "train", *overrides, *options, "--quiet", "--json"]
+    command = python_command("dlrun", "train", *overrides, *options, "--quiet", "--json")
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
         told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]

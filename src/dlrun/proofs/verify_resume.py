@@ -13,9 +13,7 @@ import random
 import re
 import secrets
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +25,9 @@ from typing import Any
 from dlrun import backends
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
-from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
+from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
+from dlrun.system import signals
+from dlrun.system.child import python_command
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
@@ -79,7 +79,7 @@ def verify_resume(
     options += [word for module in (*trusted, *typed) for word in ("--trust", module)]
 
     def command(verb: str, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "dlrun", verb, *arguments, *options, "--quiet", "--json"]
+        return python_command("dlrun", verb, *arguments, *options, "--quiet", "--json")
 
     def train(name: str) -> list[str]:
         return command("train", *overrides, f"runs_dir={place / name}")
@@ -127,32 +127,23 @@ def verify_resume(
 
 @contextmanager
 def _stoppable(place: Path) -> Iterator[Callable[[], None]]:
-    """Take SIGINT and SIGTERM as requests; yields what raises if there was one.
+    """Take SIGINT and SIGTERM as requests; yields what raises if there was one."""
+    # However many: the processes that were started are to be ended.
+    with signals.noted(again=True) as heard:
 
-    Raised by the handler, it could lose a process that is just being started.
-    """
-    signals: list[int] = []
+        def stopped() -> None:
+            if heard:
+                raise Interrupted(heard[0])
 
-    def note(signum: int, frame: Any) -> None:
-        signals.append(signum)
-
-    def stopped() -> None:
-        if signals:
-            raise Interrupted(signals[0])
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-        stopped()
-    except (DlrunError, Interrupted) as error:
-        if not signals:
-            raise
-        _remove(place)  # Ctrl-C ends the processes too, which must not pass for a failure
-        log.warning("interrupted; the runs are removed")
-        raise Interrupted(signals[0]) from error
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        try:
+            yield stopped
+            stopped()
+        except (DlrunError, Interrupted) as error:
+            if not heard:
+                raise
+            _remove(place)  # Ctrl-C ends the processes too, which must not pass for a failure
+            log.warning("interrupted; the runs are removed")
+            raise Interrupted(heard[0]) from error
 
 
 def _remove(place: Path) -> None:
@@ -189,7 +180,7 @@ def _finished(command: Sequence[str], stopped: Callable[[], None]) -> dict[str, 
         if process.returncode:
             told = [line for line in errors.read().decode().splitlines() if line[:7] == "error: "]
             raise DlrunError(
-                f"'dlrun {command[3]}' failed: "
+                f"'dlrun {command[command.index('dlrun') + 1]}' failed: "
                 + (told[-1].removeprefix("error: ") if told else f"exit {process.returncode}"),
                 exit_code=1,
             )
@@ -246,7 +237,7 @@ def _epoch_seconds(run: Path) -> float:
 
 def _table(run: Path) -> list[dict[str, str]]:
     try:
-        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        with (run / METRICS).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
     except FileNotFoundError:  # ~callbacks.csv
         return []
@@ -278,7 +269,7 @@ def _compare(one: Path, other: Path) -> tuple[int, list[str]]:
         ]
     tables = [[{**row, "seconds": ""} for row in _table(run)] for run in (one, other)]
     if tables[0] != tables[1]:
-        differences.append("metrics.csv")
+        differences.append(METRICS)
     return arrays, differences
 
 

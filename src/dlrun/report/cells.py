@@ -23,12 +23,3 @@ def figure(value: Any, digits: int = 4) -> str:
 def plain(told: str) -> str:
     """Without what a terminal would obey, or can't show."""
     return told if told.isprintable() else ascii(told)[1:-1]
-
-
-def strict(value: Any) -> Any:
-    """The same for JSON, which has no infinity and nothing that is not a number: null for these."""
-    if isinstance(value, dict):
-        return {key: strict(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [strict(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -57,6 +57,6 @@ def _shown(cell: Any) -> str:
     if cell is None:
         return ""
     if cell.value is None:
-        return f"failed: {cell.error}"
+        return f"failed: {cell.error or 'no finite number'}"
     number = f"{cell.value:.4f}" if cell.reached else f"**{cell.value:.4f}**"
     return f"{number} ({cell.result['seconds']['total']:.0f} s)"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from dlrun.report.cells import figure
 from dlrun.report.tables import table
 
 log = logging.getLogger("dlrun")
@@ -167,7 +168,7 @@ def dry_run(result: Mapping[str, Any]) -> str:
 def _outcome(told: Mapping[str, Any]) -> str:
     if told["status"] != "completed":
         return ": ".join(filter(None, [told["status"], told.get("error")]))
-    test = "  ".join(f"test {name} {value:.4f}" for name, value in told["test"].items())
+    test = "  ".join(f"test {name} {figure(value)}" for name, value in told["test"].items())
     return f"{test}  {told['seconds']['total']:.1f} s{_pruned(told)}"
 
 

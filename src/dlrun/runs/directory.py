@@ -1,7 +1,6 @@
 """Run directories: ``runs/<name>/<date>_<time>_<id>/``, and the record kept in ``run.json``."""
 
 import fcntl
-import json
 import os
 import secrets
 import shutil
@@ -13,7 +12,7 @@ from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import write_text
+from dlrun.system.files import write_json, write_text
 
 RECORD, CONFIG, OVERRIDES, METRICS, CHECKPOINTS, LOG, LOCK = (
     "run.json",
@@ -85,7 +84,7 @@ class RunDir:
     def update(self, **fields: Any) -> None:
         """Change fields of the record and rewrite ``run.json``, whole or not at all."""
         self.record |= fields
-        write_text(self.path / RECORD, json.dumps(self.record, indent=2) + "\n")
+        write_json(self.path / RECORD, self.record)
 
 
 def plan_run_path(runs_dir: Path, name: str) -> Path:

@@ -49,7 +49,7 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
     """
     path = Path(run)
     if run == "latest" and not path.exists():
-        configs = [run / CONFIG for run in iter_runs(runs_dir)] if runs_dir.is_dir() else []
+        configs = [found / CONFIG for found in iter_runs(runs_dir)] if runs_dir.is_dir() else []
         newest = max(filter(Path.is_file, configs), key=_recency, default=None)
         if newest is None:
             raise DlrunError(

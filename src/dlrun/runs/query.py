@@ -83,7 +83,8 @@ def ordered(records: Sequence[Record], key: str, *, reverse: bool = False) -> li
     Args:
         records: Sorted already by what decides between equals.
         key: As for :func:`lookup`.
-        reverse: The other way around. What lacks the key comes last all the same.
+        reverse: The other way around. What lacks the key, or a number for a metric, comes last all
+            the same.
 
     Raises:
         DlrunError: If no record has the key.
@@ -92,8 +93,12 @@ def ordered(records: Sequence[Record], key: str, *, reverse: bool = False) -> li
     name = key.rpartition(".")[2].removeprefix("val_")
     metric = any(name in _mapping(record, split) for record in records for split in SPLITS)
     largest = key in ("started", "examples_per_second") or (metric and direction(name, {}) == "max")
-    having = [record for record in records if lookup(record, key) is not _ABSENT]
-    lacking = [record for record in records if lookup(record, key) is _ABSENT]
+    having: list[Record] = []
+    lacking: list[Record] = []
+    for record in records:
+        value = lookup(record, key)
+        without = value is _ABSENT or (metric and number(value) is None)
+        (lacking if without else having).append(record)
     return sorted(having, key=lambda r: _rank(lookup(r, key)), reverse=largest != reverse) + lacking
 
 

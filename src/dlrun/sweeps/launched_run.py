@@ -6,7 +6,6 @@ Here, and not in the process that starts the launcher: it is pickled by this mod
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,7 @@ from dlrun.errors import first_line
 from dlrun.sweeps.plan import SWEEP_FILE, WORKERS, Job, recorded
 from dlrun.sweeps.pool import Pool, Rules, record_failure
 from dlrun.system import process
-from dlrun.system.files import read_json, write_text
+from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import THREADS
 
 STOP = "stop"  # where it is, every run ends at the end of its batch
@@ -49,7 +48,7 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
     own.mkdir(exist_ok=True)
 
     def changed(job: Job) -> None:
-        write_text(progress(job, launch), json.dumps(_told(job)))
+        write_json(progress(job, launch), _told(job), indent=None)
 
     with _slot(launch, request["slots"]) as slot:
         rules = Rules(

@@ -24,12 +24,14 @@ from dlrun.runs.directory import plan_run_path
 from dlrun.sweeps.launched_run import STOP, progress, run_one
 from dlrun.sweeps.plan import ENDED, WORKERS, Job
 from dlrun.sweeps.pool import Rules, record_failure
-from dlrun.system.files import read_json, write_text
+from dlrun.system.child import python_command
+from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import THREADS
 
 LOOK_SECONDS = 0.5
 LEAVE_SECONDS = 10.0  # for a launcher to end by itself, once it has been stopped and no run runs
 ENDINGS, LOG = "ended.json", "launcher.log"
+SAFE_PATH = "PYTHONSAFEPATH"  # in the environment, what -P is on the command line
 
 
 class Launched:
@@ -66,7 +68,8 @@ class Launched:
             "options": list(options),
             "jobs": jobs if away else rules.slots,
             "slots": 1 if away else rules.slots,
-            "environment": _environment(where),
+            # What a run starts has the environment that the sweep has.
+            "environment": {**_environment(where), SAFE_PATH: os.environ.get(SAFE_PATH)},
             "cwd": str(Path.cwd()),
             "sweep_dir": str(directory),
             "launch_dir": str(self._launch),
@@ -87,7 +90,9 @@ class Launched:
         request = {**self._request, "numbers": [job.number for job in jobs]}
         with (self._launch / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dlrun.sweeps.launcher_process"],
+                python_command("dlrun.sweeps.launcher_process"),
+                # Launchers start processes of their own, to which -P does not come down.
+                env={**os.environ, SAFE_PATH: "1"},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -189,7 +194,7 @@ def main() -> None:
     for error in errors:
         traceback.print_exception(error)
     told = [f"{type(error).__name__}: {first_line(error)}" for error in errors]
-    write_text(launch_dir / ENDINGS, json.dumps({"returned": returned, "errors": told}))
+    write_json(launch_dir / ENDINGS, {"returned": returned, "errors": told}, indent=None)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,8 @@ class Plan:
         """The completed jobs, the best by the monitored metric first, those pruned last."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
-        ranks = {n: (v is None, sign * (v or 0)) for n, v in values.items()}
+        numbers = {n: v for n, v in values.items() if v is not None and not math.isnan(v)}
+        ranks = {n: (n not in numbers, sign * numbers.get(n, 0)) for n in values}
         done = [job for job in self.jobs if job.state == "completed"]
         return sorted(done, key=lambda job: (job.pruned, ranks[job.number]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import selectors
 import shutil
@@ -16,7 +15,7 @@ from dlrun import backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
 from dlrun.sweeps.plan import Job, completed
-from dlrun.system.files import read_json, write_text
+from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import Worker
 
 TICK_SECONDS = 0.2  # how soon a timeout, or a signal, is seen
@@ -53,7 +52,7 @@ class Rules:
 
 
 class Pool:
-    """Runs jobs in workers that stay, one framework start for all jobs of a key.
+    """Runs jobs in workers that stay, one framework start for all jobs of a key; once.
 
     Args:
         rules: How.
@@ -112,10 +111,7 @@ class Pool:
                 worker.dismiss()  # all at once: an interpreter takes a while to end
             for worker in list(self._workers):
                 self._end(worker)
-
-    def close(self) -> None:
-        """Forget the workers that wait for more jobs."""
-        self._selector.close()
+            self._selector.close()
 
     def _busy(self) -> list[Worker[Job]]:
         return [worker for worker in self._workers if worker.job is not None]
@@ -273,7 +269,7 @@ def record_failure(job: Job) -> None:
         return
     ended = {"status": job.state} | ({"error": job.error} if job.error else {})
     job.path.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({**told, **ended}, indent=2) + "\n")
+    write_json(path, {**told, **ended})
 
 
 def _can_resume(path: Path) -> bool:

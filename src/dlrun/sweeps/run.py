@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, earlier, new
-from dlrun.system import process
+from dlrun.system import process, signals
 from dlrun.system.files import write_text
-
-if TYPE_CHECKING:  # a tenth of a second, for those who name a launcher
-    from dlrun.sweeps.launcher_process import Launched
 
 log = logging.getLogger("dlrun")
 
@@ -142,13 +135,13 @@ def _run(
     place = swept.directory
     if launcher is None:
         pool = Pool(rules, place / WORKERS, changed, search.pruned if search else None)
-        with _listening(pool) as stopped:
+        with signals.noted(pool.stop) as stopped:
             pool.run(swept.left(), search)
     else:
         from dlrun.sweeps.launcher_process import Launched
 
         launched = Launched(launcher, options, rules.slots, rules, place, changed)
-        with _listening(launched) as stopped:
+        with signals.noted(launched.stop) as stopped:
             launched.run(swept.left())
     return stopped
 
@@ -160,23 +153,3 @@ def _slots(expected: Sequence[Job]) -> int:
     gpus = len(visible_gpus())
     on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
     return gpus if gpus and on_gpus else process.cores()
-
-
-@contextmanager
-def _listening(pool: Pool | Launched) -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; a second one ends the process."""
-    heard: list[int] = []
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        if heard:
-            signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
-        heard.append(signum)
-        pool.stop()
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield heard
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from dlrun.sweeps.plan import (
     recorded,
 )
 from dlrun.sweeps.search import NAMES, Search, Settings
-from dlrun.system.files import read_json, write_text
+from dlrun.system.files import read_json, write_json
 from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
@@ -105,7 +104,7 @@ class Sweep:
             "runs": runs,
             "ranking": [run["run_dir"] for run in now["ranking"]],
         }
-        write_text(self.directory / SWEEP_FILE, json.dumps(text, indent=1) + "\n")
+        write_json(self.directory / SWEEP_FILE, text, indent=1)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,11 +1,41 @@
 """Pictures, drawn by matplotlib where it is installed, written whole or not at all."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import replacing
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_plot(plot: Path) -> None:
+    """Check what was typed after ``--plot``, before the work that it is for.
+
+    Raises:
+        DlrunError: If it is no name of a picture, or none can be drawn.
+    """
+    require_matplotlib("--plot")
+    if plot.is_dir():
+        raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'plot.png'}")
+    if plot.suffix.lower() not in SUFFIXES:
+        raise DlrunError(
+            f"--plot {plot}: expected a name in {', '.join(SUFFIXES)}",
+            hint=f"--plot {plot.with_suffix('.png')}",
+        )
+
+
+def save_plot(figure: Any, plot: Path, *, dpi: int = 120) -> None:
+    """Write the picture that ``--plot`` asks for, as :func:`save` does.
+
+    Raises:
+        DlrunError: If it can't be written.
+    """
+    try:
+        save(figure, plot, dpi=dpi)
+    except OSError as error:
+        raise DlrunError(f"can't write {plot}: {error.strerror or error}", exit_code=1) from error
 
 
 def require_matplotlib(asker: str) -> None:
@@ -24,7 +54,7 @@ def require_matplotlib(asker: str) -> None:
 
 
 def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
-    """Write a figure under another name, then rename it; the suffix tells the format.
+    """Write a figure, whole or not at all; the suffix tells the format.
 
     Args:
         figure: Made as a ``matplotlib.figure.Figure``: pyplot would keep it, and pick a window
@@ -36,10 +66,5 @@ def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
         OSError: If it can't be written; what stood at ``path`` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
-    try:
+    with replacing(path) as partial:
         figure.savefig(partial, dpi=dpi)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

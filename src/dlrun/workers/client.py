@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from dlrun.system.child import python_command
 from dlrun.workers.key import ProcessKey
 
 CLOSE_SECONDS = 5.0  # for a worker to end by itself
@@ -56,8 +56,7 @@ class Worker(Generic[Job]):
         cores = _cores(slot, slots)
         with errors.open("ab") as file:
             self._process = subprocess.Popen(
-                # -P: a file of the user's called queue.py must not hide Python's.
-                [sys.executable, "-P", "-m", "dlrun.workers.host", ",".join(map(str, cores))],
+                python_command("dlrun.workers.host", ",".join(map(str, cores))),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,

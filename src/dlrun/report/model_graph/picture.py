@@ -19,7 +19,7 @@ NAME, SMALL = 10.0, 8.5
 DPI = 150
 MAX_PIXELS = 60_000  # matplotlib draws no side of 65,536 or more
 
-INK, GREY, ARROW, EDGE = "#1f2933", "#7b8794", "#616e7c", "#cbd2d9"
+INK, GREY, ARROW = "#1f2933", "#7b8794", "#616e7c"
 FILLS = {"input": "#d9f0e3", "output": "#fde8cf", "model": "#e6dff5", "layer": "#dce8f8"}
 EDGES = {"input": "#4f9d76", "output": "#d08a34", "model": "#8365bd", "layer": "#5b8ac6"}
 

@@ -1,17 +1,13 @@
 """End a run at the end of the current batch when a signal asks for it."""
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import keras
 
 from dlrun.errors import Interrupted
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from dlrun.system import signals
 
 
 class Interruption(keras.callbacks.Callback):
@@ -25,27 +21,17 @@ class Interruption(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._signum: int | None = None
+        self._heard: list[int] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take SIGINT and SIGTERM as requests; a second one ends the process at once."""
-        before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
-        try:
+        with signals.noted() as self._heard:
             yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self._signum is not None:
-            signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
-        self._signum = signum
 
     def _raise_if_asked(self) -> None:
-        if self._signum is not None:
-            raise Interrupted(self._signum)
+        if self._heard:
+            raise Interrupted(self._heard[0])
 
     # The hooks before a batch, because those after one may run in another thread on jax.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

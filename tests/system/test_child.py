@@ -1,0 +1,60 @@
+"""Processes that dlrun starts: the working directory hides nothing of Python's."""
+
+import sys
+
+import pytest
+
+from dlrun.system.child import python_command
+
+MODEL = """
+import keras
+
+def mine(input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Flatten()(inputs)))
+"""
+EXPERIMENT = """# @package _global_
+# A model of one's own.
+#   dlrun train experiment=claim
+defaults:
+  - override /model: mine
+
+smoke: true
+reproduces:
+  system: S0
+  prints: accuracy 0
+  metric: test.accuracy
+  least: 0
+  loops: [fit]
+"""
+TINY = ("model=mine", "data.limit=256", "epochs=2")
+COMMANDS = [
+    ("sweep", *TINY, "seed=1,2", "--jobs", "1"),
+    ("sweep", *TINY, "seed=1,2", "--jobs", "2", "--launcher", "joblib"),
+    ("verify-resume", *TINY, "batch_size=16", "--kills", "1"),
+    ("reproduce", "claim", "--backend", "jax"),
+    ("parity", *TINY, "--loops", "--steps", "2"),
+    ("doctor",),
+]
+
+
+def test_the_command_keeps_the_working_directory_off_the_path():
+    command = [sys.executable, "-P", "-m", "dlrun.workers.host", "0,1"]
+    assert python_command("dlrun.workers.host", "0,1") == command
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: f"{words[0]} {words[-1]}")
+def test_a_file_of_the_users_hides_no_module_and_a_module_of_theirs_is_found(dlrun, words):
+    for name in ("csv", "queue"):
+        (dlrun.cwd / f"{name}.py").write_text("raise SystemExit('hidden')\n")
+    (dlrun.cwd / "my_models.py").write_text(MODEL)
+    options = {"model/mine": "_target_: my_models.mine\n", "experiment/claim": EXPERIMENT}
+    for name, text in options.items():
+        path = dlrun.cwd / "configs" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    result = dlrun.json(*words)
+    if words[0] == "sweep":
+        assert [run["status"] for run in result["runs"]] == ["completed"] * 2
+    if words[0] == "doctor":
+        assert {found["status"] for found in result["backends"].values()} == {"ok"}
