@@ -69,7 +69,7 @@ def predict(
 
     loaded = load_run(opened, config, which, compiled=False)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
-    predictions = predict_batches(loaded.model, config, loaded.data, samples)
+    predictions = predict_batches(loaded.model, config, loaded.data.spec, samples)
 
     try:
         write_predictions(output, predictions)

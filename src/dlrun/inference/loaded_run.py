@@ -94,7 +94,7 @@ def load_run(run: RunDir, config: Config, which: str, *, compiled: bool) -> Load
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
 
-    model = build_model(config, data)
+    model = build_model(config, data.spec)
     if compiled:
         compile_model(model, config, training=False)
     assign_weights(model, saved, path)

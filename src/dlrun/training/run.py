@@ -75,7 +75,7 @@ def train_run(
 
     data = started.data
     _require_monitored(config, data)
-    model = build_model(config, data)
+    model = build_model(config, data.spec)
     taken = assign_initial_weights(model, weights) if weights else None
     compile_model(model, config, training=True)
     reuses = warm if behind is None else None  # what is behind a run may not be in variables alone
@@ -156,7 +156,7 @@ def train_run(
         # Recorded before the export, which a model of the user's own may not support.
         directory.update(**{**result, "status": "running"})
         if config.export_keras:
-            export_keras(model, config, data, directory.path / "model.keras")
+            export_keras(model, config, data.spec, directory.path / "model.keras")
         directory.update(status="completed")
     if reuses:
         reuses.keep(model, config, data)
