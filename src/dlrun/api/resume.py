@@ -14,7 +14,7 @@ from dlrun.config.compose import recompose, to_yaml
 from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir
+from dlrun.runs.directory import CONFIG, INPUTS, RunDir
 from dlrun.runs.locate import find_run
 from dlrun.system.files import write_text
 from dlrun.training.initial_weights import read_initial_weights
@@ -104,6 +104,7 @@ def resume(
             _refuse_other_data(opened.record, told)
             try:
                 write_text(opened.path / CONFIG, text)
+                write_text(opened.path / INPUTS, started.data.spec.to_json())
                 _renew(opened, told, behind)
             except OSError as error:
                 raise record.write_error(opened, error) from error

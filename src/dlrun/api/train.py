@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun import backends, feeds
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose, to_yaml
-from dlrun.runs.directory import CONFIG, OVERRIDES, RunDir, create_run, plan_run_path
+from dlrun.runs.directory import CONFIG, INPUTS, OVERRIDES, RunDir, create_run, plan_run_path
 from dlrun.training.initial_weights import read_initial_weights
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def train(
         asking = pool.submit(record.git_state)
         started = start(config, config.feed, warm)
         git = asking.result()
+    files[INPUTS] = started.data.spec.to_json()
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
 
     with ExitStack() as stack:
