@@ -71,11 +71,9 @@ def predict(
         raise DlrunError(
             f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
         )
-    spec = inputs = None
-    if source is not None:
-        spec = read_input_spec(opened, overrides)
-        shape = spec.input_shape if spec else _input_shape(opened)
-        inputs = _read_inputs(source, array, shape)
+    spec = None if source is None else read_input_spec(opened, overrides)
+    shape = spec.input_shape if spec else _input_shape(opened)
+    inputs = None if source is None else _read_inputs(source, array, shape)
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
