@@ -93,6 +93,7 @@ def test_run_directory_is_complete(trained, backend):
     assert {path.name for path in run.iterdir()} == {
         *("config.yaml", "overrides.yaml", "run.json", "metrics.csv", "checkpoints", "dlrun.log"),
         ".lock",
+        "inputs.json",
         "model.keras",
     }
     assert yaml.safe_load((run / "overrides.yaml").read_text()) == [

@@ -17,7 +17,7 @@ MAPS = np.zeros((12, 5, 5), int)
 def check(labels, output, *overrides, num_classes=4):
     split = Split(np.zeros((12, 3), np.float32), labels)
     data = Dataset(split, split, split, num_classes)
-    check_outputs(compose(overrides), data, np.zeros((1, *output)))
+    check_outputs(compose(overrides), data.spec, np.zeros((1, *output)))
 
 
 @pytest.mark.parametrize("labels", [NUMBERS, COLUMN])

@@ -13,7 +13,7 @@ import numpy as np
 from dlrun import feeds
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.inference.loaded_run import load_run, open_run, read_input_spec
 from dlrun.inference.prediction import predict_batches
 from dlrun.inference.prediction_files import check_output, write_predictions
 from dlrun.runs.directory import RECORD, RunDir
@@ -34,6 +34,8 @@ def predict(
     trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Predict in batches and write the predictions.
+
+    With ``source`` the training data are not read: the run has saved what the model takes.
 
     Args:
         run: A run directory, or ``latest``.
@@ -56,7 +58,12 @@ def predict(
         DlrunError: If the run, the input or the output is unusable.
     """
     opened, config = open_run(
-        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+        run,
+        overrides,
+        runs_dir=runs_dir,
+        config_dir=config_dir,
+        trusted=trusted,
+        needs_data=source is None,
     )
     output = output or opened.path / "predictions.npz"
     check_output(output)
@@ -64,12 +71,13 @@ def predict(
         raise DlrunError(
             f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
         )
-    shape = _input_shape(opened)
+    spec = None if source is None else read_input_spec(opened, overrides)
+    shape = spec.input_shape if spec else _input_shape(opened)
     inputs = None if source is None else _read_inputs(source, array, shape)
 
-    loaded = load_run(opened, config, which, compiled=False)
+    loaded = load_run(opened, config, which, compiled=False, spec=spec)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
-    predictions = predict_batches(loaded.model, config, loaded.data, samples)
+    predictions = predict_batches(loaded.model, config, loaded.spec, samples)
 
     try:
         write_predictions(output, predictions)

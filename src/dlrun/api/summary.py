@@ -45,7 +45,7 @@ def summary(
 
     from dlrun.assembly.model import build_model
 
-    model = build_model(config, data)
+    model = build_model(config, data.spec)
     counts = {"": model.weights, "trainable_": model.trainable_weights}
     counts |= {"non_trainable_": model.non_trainable_weights}
     result = {

@@ -15,7 +15,7 @@ from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
-    from dlrun.data.dataset import Dataset
+    from dlrun.data.input_spec import InputSpec
 
 # By their names without case and underscores. Losses and metrics that are in no list are let be.
 SPARSE = "sparsecategoricalcrossentropy sparsecategoricalaccuracy sparsetopkcategoricalaccuracy"
@@ -62,24 +62,24 @@ def parts(config: Config) -> Mapping[Any, Output]:
     return dict(named) if named else {None: Output(task.loss, dict(task.metrics or {}))}
 
 
-def check_outputs(config: Config, data: Dataset, outputs: Any) -> None:
+def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
     """Refuse outputs, labels, losses and metrics that do not fit together.
 
     Args:
         config: For its task.
-        data: For its labels.
+        spec: For the labels.
         outputs: What the model returns, anything with a shape.
 
     Raises:
         DlrunError: If they do not fit.
     """
     target, named = config.model["_target_"], by_output(config.task)
-    if (labels := _names(data.num_classes)) != (returned := _names(outputs)):
+    if (labels := _names(spec.num_classes)) != (returned := _names(outputs)):
         raise DlrunError(
             f"model: {target} returns {returned}, data={config.choices.get('data')} has {labels}",
             hint="outputs go by the labels' names; a model's option brings its own data and task",
         )
-    known = data.num_classes if isinstance(data.num_classes, Mapping) else {}
+    known = spec.num_classes if isinstance(spec.num_classes, Mapping) else {}
     if len(known) == 1:
         # Keras puts an output's name into the logs where there are several.
         raise DlrunError("labels by name are for several outputs: give the only one as an array")
@@ -90,12 +90,12 @@ def check_outputs(config: Config, data: Dataset, outputs: Any) -> None:
         )
     if _labels_change(config):
         return
-    shapes = tree_map(lambda array: array.shape[1:], data.train.labels)
+    shapes = spec.label_shape
     returns = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, part in parts(config).items():
-        told = (_one(shapes, name), _one(returns, name), _one(data.num_classes, name))
-        for key, spec in _compared(name, part):
-            _check_pair(key, spec, *told)
+        told = (_one(shapes, name), _one(returns, name), _one(spec.num_classes, name))
+        for key, compared in _compared(name, part):
+            _check_pair(key, compared, *told)
 
 
 def _labels_change(config: Config) -> bool:

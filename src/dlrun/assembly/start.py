@@ -1,4 +1,4 @@
-"""Start a backend, and meanwhile read and check the data set."""
+"""Start a backend, and where there is need of it read and check the data set meanwhile."""
 
 from __future__ import annotations
 
@@ -39,24 +39,43 @@ def start(config: Config, feed: str = feeds.AUTO, cache: ProcessCache | None = N
     """
     import numpy  # noqa: F401 - two threads that import it at once break it
 
-    package = feeds.PACKAGES.get(feed)
-    beside = package if package != config.backend.name else None
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading = pool.submit(_read, config, cache)
-        if beside == "torch":  # which TensorFlow must not come before
-            backends.start_beside("torch")
-        backend, device = backends.start(
-            config.backend.name,
-            kind=config.device.kind,
-            index=config.device.index,
-            precision=config.precision,
-            seed=config.seed,
-            cache=config.backend.compilation_cache,
-        )
-        if beside == "tensorflow":
-            backends.start_beside("tensorflow")
-        fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
+        backend, device, fed = start_backend(config, feed)
         return Session(backend, device, reading.result(), fed)
+
+
+def start_backend(
+    config: Config, feed: str = feeds.AUTO
+) -> tuple[backends.Backend, str, feeds.Feed]:
+    """Import Keras on the config's backend; no data set is read.
+
+    Args:
+        config: For its backend and device.
+        feed: As for :func:`start`.
+
+    Returns:
+        The backend's module, the device in use as ``kind:index``, and the feed.
+
+    Raises:
+        DlrunError: If the backend, the device or the feed can't be had.
+    """
+    package = feeds.PACKAGES.get(feed)
+    beside = package if package != config.backend.name else None
+    if beside == "torch":  # which TensorFlow must not come before
+        backends.start_beside("torch")
+    backend, device = backends.start(
+        config.backend.name,
+        kind=config.device.kind,
+        index=config.device.index,
+        precision=config.precision,
+        seed=config.seed,
+        cache=config.backend.compilation_cache,
+    )
+    if beside == "tensorflow":
+        backends.start_beside("tensorflow")
+    fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
+    return backend, device, fed
 
 
 def _read(config: Config, cache: ProcessCache | None) -> Any:

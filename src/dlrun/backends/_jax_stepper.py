@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dlrun.data.input_spec import scaled
+
 # Trainable variables, others, the optimizer's, the metrics'.
 State = tuple[list[Any], ...]
 
@@ -76,9 +78,12 @@ class JaxStepper:
 def _several(step: Callable[..., Any], compile: str, scale: float) -> Callable[..., Any]:
     """Steps one after the other; batches lie along the first axis."""
 
+    def float32(array: Any) -> Any:
+        return array.astype("float32")
+
     def prepared(array: Any, scale: Any) -> Any:
         integer = jnp.issubdtype(array.dtype, jnp.integer)
-        return array.astype("float32") / scale if integer else array
+        return scaled(array, scale, is_integer=integer, cast=float32)
 
     def one(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
         inputs = jax.tree.map(lambda array: prepared(array, scale), inputs)

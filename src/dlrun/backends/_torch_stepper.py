@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlrun.backends._torch_capture import Captured
+from dlrun.data.input_spec import scaled
 
 if TYPE_CHECKING:
     from dlrun.loops.step import Step
@@ -133,8 +134,15 @@ class TorchStepper:
         return logs
 
     def _scaled(self, tensor: Any) -> Any:
+        integer = not tensor.is_floating_point()
         # In place, on the copy that float() makes.
-        return tensor if tensor.is_floating_point() else tensor.float().div_(self._scale)
+        return scaled(
+            tensor,
+            self._scale,
+            is_integer=integer,
+            cast=torch.Tensor.float,
+            divide=torch.Tensor.div_,
+        )
 
 
 def _mapped(function: Callable[[Any], Any], arrays: Any) -> Any:

@@ -210,9 +210,14 @@ class _Stepper:
     ) -> Callable[[Any, Any], dict[str, Any]]:
         import tensorflow as tf
 
+        from dlrun.data.input_spec import scaled
+
+        def float32(array: Any) -> Any:
+            return tf.cast(array, tf.float32)
+
         def one(inputs: Any, targets: Any, index: Any, scale: Any) -> dict[str, Any]:
             def prepared(array: Any) -> Any:
-                return tf.cast(array, tf.float32) / scale if array.dtype.is_integer else array
+                return scaled(array, scale, is_integer=array.dtype.is_integer, cast=float32)
 
             inputs, targets = tf.nest.map_structure(lambda a: a[index], (inputs, targets))
             inputs = tf.nest.map_structure(prepared, inputs)

@@ -95,6 +95,7 @@ def recompose(
     trusted: Sequence[str] = (),
     typed: Sequence[str] = (),
     training: bool = False,
+    unused: Sequence[str] = (),
 ) -> Config:
     """Change the config of a run that has been.
 
@@ -106,6 +107,7 @@ def recompose(
         trusted: As for :func:`compose`.
         typed: What the user has typed for this very run before, which is trusted as it was then.
         training: Whether the run goes on, and its callbacks write.
+        unused: Parts that nothing is made of, and whose modules may be gone.
 
     Raises:
         DlrunError: With every mistake, a key that may not change among them.
@@ -134,7 +136,22 @@ def recompose(
     before, _ = parse(typed)
     named = _named(trusted, [*parsed, *before], config_dir)
     known = [str(override.key_or_group) for override in [*parsed, *before]]
-    return _finish(base, values, mistakes, named, recorded=True, training=training, known=known)
+    return _finish(
+        base,
+        values,
+        mistakes,
+        named,
+        recorded=True,
+        training=training,
+        known=known,
+        unused=[part for part in unused if not overrides_part(overrides, part)],
+    )
+
+
+def overrides_part(overrides: Sequence[str], part: str) -> bool:
+    """Whether one of the overrides changes a part of the config, such as ``data``."""
+    keys = [str(override.key_or_group) for override in parse(overrides)[0]]
+    return any(key == part or key.startswith(f"{part}.") for key in keys)
 
 
 def _recorded(config: dict[str, Any], key: str) -> str:
@@ -161,6 +178,7 @@ def _finish(
     recorded: bool = False,
     training: bool = True,
     known: Sequence[str] = (),
+    unused: Sequence[str] = (),
 ) -> Config:
     OmegaConf.set_struct(base, True)
     for value in values:
@@ -193,6 +211,8 @@ def _finish(
         if key not in known:
             mistakes.append(Mistake(key, problem))
     for key, problem, options in (*wrong_arguments(config), *wrong_outputs(config.task)):
+        if key.partition(".")[0] in unused:
+            continue
         mistakes.append(Mistake.of_argument(typed.get(key, key), key, problem, options))
     if mistakes:
         raise config_error(mistakes)

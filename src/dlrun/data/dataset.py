@@ -1,9 +1,11 @@
 """What a data set is, and the batches that are drawn from it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 
@@ -69,20 +71,24 @@ class Dataset:
     num_classes: Tree[int]
     scale: float = 1.0
 
-    def prepare(self, inputs: Arrays) -> Arrays:
-        """A batch of inputs as the model takes them, float32: floats are taken as scaled."""
-        return tree_map(self._scaled, inputs)
+    @cached_property
+    def spec(self) -> InputSpec:
+        """What a model needs to know of the data set, as it is saved with a run."""
+        return InputSpec(
+            inputs=tree_map(ArraySpec.of, self.train.inputs),
+            labels=tree_map(ArraySpec.of, self.train.labels),
+            num_classes=tree_map(int, self.num_classes),
+            scale=float(self.scale),
+        )
 
-    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
-        scaled = inputs.astype(np.float32, copy=False)
-        if self.scale != 1 and np.issubdtype(inputs.dtype, np.integer):
-            scaled /= np.float32(self.scale)
-        return scaled
+    def prepare(self, inputs: Arrays) -> Arrays:
+        """A batch of inputs as the model takes them, see :meth:`InputSpec.prepare`."""
+        return self.spec.prepare(inputs)
 
     @property
     def input_shape(self) -> Tree[tuple[int, ...]]:
         """One sample's shape, by name where the inputs are."""
-        return tree_map(lambda array: array.shape[1:], self.train.inputs)
+        return self.spec.input_shape
 
     def split(self, name: str) -> Split:
         """The split ``train``, ``validation`` or ``test``.

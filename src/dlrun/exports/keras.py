@@ -13,16 +13,16 @@ from dlrun.system.files import replacing
 from dlrun.system.imports import without_packages
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
-    from dlrun.data.dataset import Dataset
+    from dlrun.data.input_spec import InputSpec
 
 
-def export_keras(model: Any, config: Config, data: Dataset, path: Path) -> None:
+def export_keras(model: Any, config: Config, spec: InputSpec, path: Path) -> None:
     """Write a standard ``.keras`` file, whole or not at all; its outputs are predictions."""
     from dlrun.assembly.model import with_activation
 
     try:
         with replacing(path) as partial, without_packages(["tensorflow"]), _uncompiled(model):
-            with_activation(model, config, data).save(partial)
+            with_activation(model, config, spec).save(partial)
     except NotImplementedError as error:
         raise DlrunError(
             f"{path.name} can't be written: {config.model['_target_']} has no get_config(),"

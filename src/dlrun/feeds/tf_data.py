@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from dlrun.data.input_spec import scaled
+
 if TYPE_CHECKING:
     from dlrun.data.batches import Batches
 
@@ -16,12 +18,14 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     A Python generator beside TensorFlow's threads made epochs on two cores 3.8 s or 5.8 s, as it
     fell out; so the order comes once an epoch, and not with each batch.
     """
-    split, scale = batches.split, batches.dataset.scale
+    split, scale = batches.split, batches.dataset.spec.scale
     arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
 
-    def scaled(inputs: Any) -> Any:
-        prepared = tf.cast(inputs, tf.float32)
-        return prepared / scale if inputs.dtype.is_integer and scale != 1 else prepared
+    def float32(array: Any) -> Any:
+        return tf.cast(array, tf.float32)
+
+    def prepared(inputs: Any) -> Any:
+        return float32(scaled(inputs, scale, is_integer=inputs.dtype.is_integer, cast=float32))
 
     def label(labels: Any) -> Any:
         return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
@@ -33,7 +37,7 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
 
     def batch(chosen: Any) -> tuple[Any, Any]:
         inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
-        return tf.nest.map_structure(scaled, inputs), tf.nest.map_structure(label, labels)
+        return tf.nest.map_structure(prepared, inputs), tf.nest.map_structure(label, labels)
 
     batched = tf.data.Dataset.range(1).flat_map(chosen)
     fed = batched.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

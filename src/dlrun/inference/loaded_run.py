@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends, feeds
-from dlrun.assembly.start import start
+from dlrun.assembly.start import start, start_backend
 from dlrun.checkpoints.weights import assign_weights
-from dlrun.config.compose import recompose
+from dlrun.config.compose import overrides_part, recompose
 from dlrun.config.recorded import read_yaml
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir
+from dlrun.runs.directory import CONFIG, INPUTS, RunDir
 from dlrun.runs.locate import find_run
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.data.dataset import Dataset
+    from dlrun.data.input_spec import InputSpec
 
 # What may differ from the run; all else decides what the arrays mean.
 CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics", "task.metrics")
@@ -30,13 +31,29 @@ CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics",
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A model with the weights of one epoch, on a backend, with its data set."""
+    """A model with the weights of one epoch, on a backend.
+
+    Args:
+        run: Where it was trained.
+        config: Of the run, changed by what was typed.
+        spec: What the model takes and returns.
+        model: With its weights.
+        epoch: Which they are of.
+        dataset: None where nothing but ``spec`` was needed of it.
+    """
 
     run: RunDir
     config: Config
-    data: Dataset
+    spec: InputSpec
     model: Any
     epoch: int
+    dataset: Dataset | None = None
+
+    @property
+    def data(self) -> Dataset:
+        """The data set; only of a run that was loaded with it."""
+        assert self.dataset is not None, "load the run without a spec"
+        return self.dataset
 
 
 def open_run(
@@ -46,8 +63,18 @@ def open_run(
     runs_dir: Path,
     config_dir: Path | None,
     trusted: Sequence[str] = (),
+    needs_data: bool = True,
 ) -> tuple[RunDir, Config]:
     """Find a run and its config, changed by what is typed; no framework is imported.
+
+    Args:
+        run: A run directory, or ``latest``.
+        overrides: Changes to the run's config, of ``CHANGEABLE``.
+        runs_dir: Where ``latest`` looks.
+        config_dir: The user's own options.
+        trusted: Modules that the run may name besides those that the user's options name.
+        needs_data: Whether samples are wanted. If not, the code of the data set may be gone,
+            where :func:`read_input_spec` has what the model needs.
 
     Raises:
         DlrunError: If there is no such run, if it names what is not trusted, or if the overrides
@@ -64,14 +91,48 @@ def open_run(
     if isinstance(data := recorded.get("data"), dict):
         data.pop("feed", None)  # how samples came to a model is no part of what it has learnt
     config = recompose(
-        recorded, overrides, changeable=CHANGEABLE, config_dir=config_dir, trusted=trusted
+        recorded,
+        overrides,
+        changeable=CHANGEABLE,
+        config_dir=config_dir,
+        trusted=trusted,
+        unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
     )
     backends.require(config.backend.name, training=False)
     feeds.require(config.feed)
     return opened, config
 
 
-def load_run(run: RunDir, config: Config, which: str, *, compiled: bool) -> LoadedRun:
+def read_input_spec(run: RunDir, overrides: Sequence[str]) -> InputSpec | None:
+    """What a run's model takes and returns, as the run has saved it.
+
+    Args:
+        run: From :func:`open_run`.
+        overrides: As for :func:`open_run`.
+
+    Returns:
+        None where the data set must tell: for a run of a version that saved none, and where
+        another data set is typed.
+
+    Raises:
+        DlrunError: If the file can't be read, or is damaged.
+    """
+    path = run.path / INPUTS
+    if overrides_part(overrides, "data") or not path.is_file():
+        return None
+    from dlrun.data.input_spec import MAX_BYTES, InputSpec
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DlrunError(f"{path} can't be read: {error}") from error
+    return InputSpec.from_json(text, source=str(path))
+
+
+def load_run(
+    run: RunDir, config: Config, which: str, *, compiled: bool, spec: InputSpec | None = None
+) -> LoadedRun:
     """Start the backend, build the model, and load one checkpoint into it.
 
     Args:
@@ -79,6 +140,8 @@ def load_run(run: RunDir, config: Config, which: str, *, compiled: bool) -> Load
         config: From :func:`open_run`.
         which: ``best``, ``last`` or the number of an epoch.
         compiled: Whether to give the model its loss and metrics.
+        spec: What the model takes, from :func:`read_input_spec`: no data set is read. None reads
+            the data set, and goes by it.
 
     Raises:
         DlrunError: If there is no such checkpoint, or it is damaged or of another model.
@@ -89,16 +152,21 @@ def load_run(run: RunDir, config: Config, which: str, *, compiled: bool) -> Load
     epoch = resolve_epoch(run, which)
     path = checkpoint_path(run.checkpoints, Position(epoch))
     saved = read_checkpoint(path)  # before the import, which takes seconds
-    data = start(config, config.feed).data
+    data: Dataset | None = None
+    if spec is None:
+        data = start(config, config.feed).data
+        spec = data.spec
+    else:
+        start_backend(config)
 
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
 
-    model = build_model(config, data)
+    model = build_model(config, spec)
     if compiled:
         compile_model(model, config, training=False)
     assign_weights(model, saved, path)
-    return LoadedRun(run, config, data, model, epoch)
+    return LoadedRun(run, config, spec, model, epoch, data)
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

@@ -104,7 +104,7 @@ def _made(
     backend: TrainingBackend,
 ) -> _Made:
     """The stepper: with what it compiles it stays on the model, as ``fit``'s functions do."""
-    scale = train.dataset.scale
+    scale = train.dataset.spec.scale
     asked = (stepper, compile, scale)
     before: _Made | None = getattr(model, "raw_function", None)
     if type(step) is Step and before is not None and before.asked == asked:

@@ -75,7 +75,7 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.loop import build_loop
     from dlrun.assembly.model import build_model
 
-    model = build_model(config, data)
+    model = build_model(config, data.spec)
     layers = list(model._flatten_layers())
     silenced, left = _silence(layers) if not job.random else ([], _random(layers))
     _share_weights(model, config, Path(job.weights), make=job.first)
@@ -129,7 +129,7 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     from dlrun.data.tree import tree_map
 
     inputs = tree_map(lambda array: array[:SAMPLES], data.split("test").inputs)
-    parts = list(predict_batches(model, config, data, inputs))
+    parts = list(predict_batches(model, config, data.spec, inputs))
     named = [part if isinstance(part, Mapping) else {"predictions": part} for part in parts]
     arrays = {name: np.concatenate([part[name] for part in named]) for name in named[0]}
     np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle

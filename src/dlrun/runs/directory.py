@@ -14,10 +14,11 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.system.files import write_json, write_text
 
-RECORD, CONFIG, OVERRIDES, METRICS, CHECKPOINTS, LOG, LOCK = (
+RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
     "run.json",
     "config.yaml",
     "overrides.yaml",
+    "inputs.json",
     "metrics.csv",
     "checkpoints",
     "dlrun.log",

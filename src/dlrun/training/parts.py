@@ -78,7 +78,7 @@ def assemble(request: RunRequest, session: Session) -> Parts:
     """
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
-    model = build_model(config, data)
+    model = build_model(config, data.spec)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
     compile_model(model, config, training=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir, create_run
+from dlrun.runs.directory import CONFIG, INPUTS, RunDir, create_run
 from dlrun.system.files import write_text
 from dlrun.training.record import write_error
 
@@ -35,9 +35,10 @@ class NewPlace:
     git_state: Callable[[], Mapping[str, Any]]
 
     @contextmanager
-    def opened(self, record: dict[str, Any]) -> Iterator[RunDir]:
+    def opened(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
         """Create the directory, and be the one process that writes to it."""
-        directory = create_run(self.path, record | {"git": self.git_state()}, dict(self.files))
+        files = {**self.files, INPUTS: inputs}
+        directory = create_run(self.path, record | {"git": self.git_state()}, files)
         with directory.locked():
             yield directory
 
@@ -62,7 +63,7 @@ class ResumedPlace:
         return self.directory.path
 
     @contextmanager
-    def opened(self, record: dict[str, Any]) -> Iterator[RunDir]:
+    def opened(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
         """Record the resumption.
 
         Raises:
@@ -71,6 +72,7 @@ class ResumedPlace:
         _refuse_other_data(self.directory.record, record)
         try:
             write_text(self.path / CONFIG, self.config_text)
+            write_text(self.path / INPUTS, inputs)
             self._renew(record)
         except OSError as error:
             raise write_error(self.directory, error) from error

@@ -26,11 +26,12 @@ class Place(Protocol):
     def path(self) -> Path:
         """The run's directory, which may not be there yet."""
 
-    def opened(self, record: dict[str, Any]) -> AbstractContextManager[RunDir]:
+    def opened(self, record: dict[str, Any], inputs: str) -> AbstractContextManager[RunDir]:
         """Begin to write, when all parts are built and nothing that was typed can be wrong.
 
         Args:
             record: What ``run.json`` says of a run that starts.
+            inputs: The text of ``inputs.json``, see :class:`dlrun.data.input_spec.InputSpec`.
         """
 
 

@@ -44,7 +44,9 @@ def train_run(request: RunRequest) -> RunResult:
     restore = connect(parts, request, new_record)
     # Nothing that was typed can be wrong from here on.
     with (
-        request.place.opened(new_record | {"init_from": parts.initial_weights}) as directory,
+        request.place.opened(
+            new_record | {"init_from": parts.initial_weights}, parts.data.spec.to_json()
+        ) as directory,
         record.recording(directory),
         parts.interruption.listening(),
     ):
@@ -119,7 +121,7 @@ def _export(parts: Parts, config: Config, directory: RunDir) -> None:
     if config.export_keras:
         from dlrun.exports.keras import export_keras
 
-        export_keras(parts.model, config, parts.data, directory.path / "model.keras")
+        export_keras(parts.model, config, parts.data.spec, directory.path / "model.keras")
 
 
 def _result(

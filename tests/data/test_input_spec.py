@@ -1,0 +1,108 @@
+"""The input specification: scaling to the bit, JSON there and back, hostile files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.input_spec import MAX_BYTES, ArraySpec, InputSpec
+from dlrun.data.tickets import tickets
+from dlrun.errors import DlrunError
+
+ONE = InputSpec(ArraySpec((28, 28), "uint8"), ArraySpec((), "int64"), 10, 255.0)
+
+
+def test_data_set_tells_its_spec():
+    split = Split(np.zeros((5, 28, 28), np.uint8), np.arange(5))
+    data = Dataset(split, split, split, num_classes=np.int64(10), scale=255)
+    assert data.spec == ONE
+    assert (data.input_shape, data.spec.label_shape) == ((28, 28), ())
+
+
+def test_arrays_by_name_keep_their_order():
+    spec = tickets(train_samples=5, vocabulary_size=50).spec
+    read = InputSpec.from_json(spec.to_json(), source="inputs.json")
+    assert read == spec
+    assert list(read.input_shape) == ["title", "text_body", "tags"]
+    assert read.num_classes == {"priority": 1, "department": 4}
+    assert read.labels["priority"] == ArraySpec((1,), "float32")
+
+
+@pytest.mark.parametrize("scale", [255.0, 0.1, 1 / 3, 1.0])
+def test_only_array_is_the_same_after_json(scale):
+    spec = InputSpec(ArraySpec((3,), "float64"), ArraySpec((1,), "float32"), 1, scale)
+    assert InputSpec.from_json(spec.to_json(), source="inputs.json") == spec
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("scale", [1, 255, 7, 0.1])
+def test_integers_are_divided_by_scale_and_floats_are_not(dtype, scale):
+    values = np.arange(100).reshape(10, 10).astype(dtype)
+    before = values.copy()
+    spec = InputSpec(ArraySpec((10,), dtype), ArraySpec((), "int64"), 10, float(scale))
+    prepared = spec.prepare(values)
+    expected = values.astype(np.float32)
+    if np.issubdtype(dtype, np.integer):
+        expected = expected / np.float32(scale)
+    assert prepared.dtype == np.float32
+    np.testing.assert_array_equal(prepared, expected)
+    np.testing.assert_array_equal(values, before)
+
+
+def changed(**fields):
+    return json.dumps(json.loads(ONE.to_json()) | fields)
+
+
+def array(**fields):
+    return [{"name": None, "shape": [3], "dtype": "uint8"} | fields]
+
+
+DAMAGED = {
+    "empty": ("", "Expecting value"),
+    "cut": (ONE.to_json()[:80], ""),
+    "list": ("[]", "expected a mapping"),
+    "deep": ("[" * 200_000, "nested too deeply"),
+    "digits": ('{"scale": ' + "9" * 5_000 + "}", ""),
+    "large": (" " * (MAX_BYTES + 1), "are the most"),
+    "newer": (changed(version=2), "its version is 2"),
+    "an unknown key": (changed(run="evil.run"), "it has an unknown key, 'run'"),
+    "no outputs": ('{"version": 1}', "it has no inputs"),
+    "preprocessing": (changed(preprocessing=[{"_target_": "evil.run"}]), "newer dlrun"),
+    "scale 0": (changed(scale=0), "scale is 0"),
+    "scale nan": (changed(scale=float("nan")), "scale is nan"),
+    "scale infinite": (changed(scale=float("inf")), "scale is inf"),
+    "scale true": (changed(scale=True), "scale is True"),
+    "scale beyond floats": (changed(scale=10**400), "too large"),
+    "no inputs": (changed(inputs=[]), "inputs is no list of 1 to"),
+    "many inputs": (changed(inputs=array() * 1001), "inputs is no list of 1 to"),
+    "input of numbers": (changed(inputs=[3]), "inputs[0] is no mapping"),
+    "target": (changed(inputs=array(_target_="evil.run")), "unknown key, '_target_'"),
+    "two without names": (changed(inputs=array() * 2), "inputs[0].name is None"),
+    "two of one name": (changed(inputs=array(name="a") * 2), "two arrays called 'a'"),
+    "name of escapes": (changed(inputs=array(name="\x1b]0;x\x07")), "inputs[0].name is '\\x1b"),
+    "long name": (changed(inputs=array(name="x" * 1000)), "inputs[0].name is"),
+    "shape": (changed(inputs=array(shape="x")), "inputs[0].shape is 'x'"),
+    "negative": (changed(inputs=array(shape=[-1])), "inputs[0].shape is [-1]"),
+    "axis of none": (changed(inputs=array(shape=[None])), "inputs[0].shape is [None]"),
+    "axis of true": (changed(inputs=array(shape=[True])), "inputs[0].shape is [True]"),
+    "terabytes": (changed(inputs=array(shape=[2**20, 2**20])), "inputs[0].shape is"),
+    "many axes": (changed(inputs=array(shape=[1] * 33)), "inputs[0].shape is"),
+    "objects": (changed(inputs=array(dtype="object")), "inputs[0].dtype is 'object'"),
+    "text": (changed(inputs=array(dtype="<U9")), "inputs[0].dtype is '<U9'"),
+    "dtype of a list": (changed(inputs=array(dtype=[])), "inputs[0].dtype is []"),
+    "classes": (changed(outputs=array(num_classes=0)), "outputs[0].num_classes is 0"),
+    "many classes": (changed(outputs=array(num_classes=2**40)), "outputs[0].num_classes is"),
+    "no classes": (changed(outputs=array()), "outputs[0] has no num_classes"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_no_run_has_written_is_refused_in_one_line(name):
+    text, told = DAMAGED[name]
+    with pytest.raises(DlrunError) as caught:
+        InputSpec.from_json(text, source="inputs.json")
+    assert caught.value.exit_code == 2
+    assert caught.value.message.startswith("inputs.json can't be read as an input specification: ")
+    assert told in caught.value.message
+    assert "\n" not in caught.value.message and len(caught.value.message) < 250
