@@ -5,7 +5,7 @@
 
 The commands page comes from the Typer app. On the config page, the meaning of a key is the comment
 beside it in the YAML, else the docstring of its attribute in the schema, else what the docstring of
-the function or class that takes it says.
+the function or class that takes it says. A key without a meaning is an error.
 """
 
 import argparse
@@ -51,6 +51,9 @@ GROUPS = {
     "What you type on the command line wins.",
 }
 
+# Keys that neither a YAML file nor the code says anything of.
+_unexplained: list[str] = []
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the pages, or with ``--check`` compare them; the exit code."""
@@ -67,7 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
             path.write_text(text, encoding="utf-8")
     for path in stale:
         print(f"{path}: out of date; run python docs/generate.py" if check else f"wrote {path}")
-    return 1 if check and stale else 0
+    for key in _unexplained:
+        print(f"{key}: has no meaning; say it in a comment beside the key, or in a docstring")
+    return 1 if _unexplained or (check and stale) else 0
 
 
 # Commands
@@ -197,7 +202,7 @@ def config_page() -> str:
     """The keys, then the options of each group."""
     primary = _read(CONFIGS / "dlrun.yaml")
     groups = [next(iter(entry)) for entry in primary.values["defaults"] if isinstance(entry, dict)]
-    result = CliRunner().invoke(app, ["config", "--json"])
+    result = CliRunner().invoke(app, ["config", "--json", "--config-dir", str(CONFIGS)])
     if result.exit_code:
         raise SystemExit(result.stderr)
     lines = [
@@ -209,8 +214,8 @@ def config_page() -> str:
         "(`model=mnist_convnet`).",
         "**Groups**: " + ", ".join(f"[{group}](#{group})" for group in groups),
         "## Keys",
-        "The default is what `dlrun config` shows without overrides. Keys of an option's own "
-        "stand below, with the option.",
+        "The default is what `dlrun config` shows without overrides. "
+        "The keys of an option are listed with it, below.",
         _table(["Key", "Type", "Default", "Meaning"], list(_keys(json.loads(result.stdout)))),
     ]
     for group in groups:
@@ -219,55 +224,46 @@ def config_page() -> str:
 
 
 def _keys(composed: Mapping[str, Any]) -> Iterator[list[str]]:
+    """A row for each key of the schema, and for what the primary config has beside them."""
     primary = _read(CONFIGS / "dlrun.yaml")
+    for field, hint in _fields(schema.Config):
+        inner = next(
+            (t for t in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(t)), None
+        )
+        if inner is not None:
+            yield from _part(field.name, inner, composed)
+        elif (CONFIGS / field.name).is_dir():
+            what = "its own keys by name" if field.name == "callbacks" else "its own keys"
+            meaning = f"The chosen option: {what}, see [{field.name}](#{field.name})"
+            yield [f"`{field.name}`", "mapping", "", meaning]
+            for key, value in primary.flat.items():
+                if key.startswith(f"{field.name}."):
+                    told = _meaning(key, primary.comments.get(key))
+                    yield [f"`{key}`", _type_of(value), _value(value), told]
+        else:
+            told = primary.comments.get(field.name) or _attributes("Config").get(field.name)
+            default = primary.flat.get(field.name, composed[field.name])
+            shown = "" if field.name == "choices" else _value(default)
+            yield [f"`{field.name}`", _type(hint), shown, _meaning(field.name, told)]
 
-    def rows(part: Any, prefix: str, values: Any) -> Iterator[list[str]]:
-        hints = typing.get_type_hints(part)
-        for field in dataclasses.fields(part):
-            key, hint = f"{prefix}{field.name}", hints[field.name]
-            inner = next(
-                (t for t in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(t)), None
-            )
-            own = values.get(field.name) if isinstance(values, Mapping) else None
-            if inner is not None:
-                default = inner() if own is None else own
-                yield from rows(
-                    inner, f"{key}.", default if isinstance(default, Mapping) else vars(default)
-                )
-                continue
-            meaning = primary.comments.get(key) or _attributes(part.__name__).get(field.name, "")
-            shown = primary.values.get(key, own) if not prefix else own
-            if hint == dict[str, Any]:
-                if key in GROUPS:
-                    what = "its own keys by name" if key == "callbacks" else "its own keys"
-                    yield [
-                        f"`{key}`",
-                        "mapping",
-                        "",
-                        f"The chosen option: {what}, see [{key}](#{key}).",
-                    ]
-                    for name, comment in primary.comments.items():
-                        if name.startswith(f"{key}."):
-                            default = primary.flat[name]
-                            yield [
-                                f"`{name}`",
-                                _type_of(default),
-                                _value(default),
-                                _sentence(comment),
-                            ]
-                    continue
-                shown = None
-            typed = "any" if hint is Any else _type(hint)
-            if typed == "any" and isinstance(own, Mapping):
-                shown = None
-            default = (
-                ""
-                if shown == "" or isinstance(shown, Mapping) or field.name == "choices"
-                else _value(shown)
-            )
-            yield [f"`{key}`", typed, default, _sentence(_text(meaning))]
 
-    yield from rows(schema.Config, "", composed)
+def _part(name: str, part: Any, composed: Mapping[str, Any]) -> Iterator[list[str]]:
+    """A row for each key of a part that has a type of its own, as ``task``."""
+    chosen = composed["choices"].get(name)
+    # What the option has, as the composed config has resolved it already: mode=auto is min there.
+    values = _read(CONFIGS / name / f"{chosen}.yaml").flat if chosen else vars(part())
+    for field, hint in _fields(part):
+        default = values.get(field.name, (composed[name] or {}).get(field.name))
+        nothing = default in ("", None) and "None" not in str(hint)
+        shown = "" if nothing or isinstance(default, Mapping) else _value(default)
+        key = f"{name}.{field.name}"
+        told = _meaning(key, _attributes(part.__name__).get(field.name))
+        yield [f"`{key}`", "any" if hint is Any else _type(hint), shown, told]
+
+
+def _fields(part: Any) -> Iterator[tuple[Any, Any]]:
+    hints = typing.get_type_hints(part)
+    return ((field, hints[field.name]) for field in dataclasses.fields(part))
 
 
 @functools.cache
@@ -326,8 +322,8 @@ def _own_keys(name: str, option: "Option", package: str) -> Iterator[list[str]]:
         typed = types.get(argument) or ("" if value is None else _type_of(value))
         if value in (None, "???") and not types.get(argument):
             typed = "any"
-        meaning = option.comments.get(key) or told.get(argument, "")
-        yield [f"`{package}.{key}`", typed, _value(value), _sentence(_text(meaning))]
+        meaning = _meaning(f"{package}.{key}", option.comments.get(key) or told.get(argument))
+        yield [f"`{package}.{key}`", typed, _value(value), meaning]
 
 
 def _settings(option: "Option") -> str:
@@ -473,11 +469,17 @@ def _text(text: str) -> str:
     return " ".join(text.split())
 
 
+def _meaning(key: str, told: str | None) -> str:
+    if not told:
+        _unexplained.append(key)
+    return _sentence(_text(told or ""))
+
+
 def _sentence(text: str) -> str:
     """A cell: in upper case unless it begins with a value, and one sentence has no full stop."""
     literal = re.match(r"[a-z]\w*[:,] ", text)
     shown = text if literal else text[:1].upper() + text[1:]
-    return shown if ". " in shown else shown.removesuffix(".")
+    return shown if ". " in shown or shown.endswith("...") else shown.removesuffix(".")
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

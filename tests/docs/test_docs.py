@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import shlex
 import signal
@@ -124,17 +123,14 @@ def typed(line: str, output: str = "") -> Iterator[Command]:
         yield Command(tuple(words[1:]), output)
 
 
-def write_files(page: Path, place: Path) -> bool:
+def write_files(page: Path, place: Path) -> None:
     """Write the files that a page shows, each a block that begins with its path as a comment."""
-    wrote = False
     for _, text in blocks(page):
-        named = re.match(r"# ([\w./-]+\.(?:py|yaml))\n", text)
+        named = re.match(r"# ([\w./-]+\.(?:py|ya?ml|sh|toml|txt|csv|json))\n", text)
         if named:
             path = place / named[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.removeprefix(named[0]), encoding="utf-8")
-            wrote = True
-    return wrote
 
 
 def prose(page: Path) -> str:
@@ -155,11 +151,6 @@ def anchors(page: Path) -> set[str]:
 
 
 WITH_COMMANDS = [page for page in PAGES if any(commands(page))]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path
 
 
 def run(words: list[str], cwd: Path, **options) -> subprocess.CompletedProcess[str]:
@@ -187,12 +178,12 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
-def test_every_command_parses_and_its_overrides_compose(page: Path, place: Path) -> None:
-    write_files(page, place)
+def test_every_command_parses_and_its_overrides_compose(page: Path, tmp_path: Path) -> None:
+    write_files(page, tmp_path)
     shown = [c for c in commands(page) if not c.is_example and not c.fails]
     # In a process for each page: what it finds in a page's module it keeps.
     asked = json.dumps([COMPOSES, [command.words for command in shown]])
-    done = run([sys.executable, "-c", PARSING], place, input=asked)
+    done = run([sys.executable, "-c", PARSING], tmp_path, input=asked)
     assert done.returncode == 0, done.stderr
     problems = zip(shown, json.loads(done.stdout), strict=True)
     assert {" ".join(c.words): problem for c, problem in problems if problem} == {}
@@ -241,8 +232,8 @@ def interrupted(dlrun: Dlrun, words: list[str]) -> tuple[int, str]:
         lines = []
         for line in process.stderr:
             lines.append(line)
-            if line.startswith("epoch ") and len(lines) > 0:
-                os.kill(process.pid, signal.SIGINT)
+            if line.startswith("epoch "):
+                process.send_signal(signal.SIGINT)
                 break
         lines += process.stderr.readlines()
     return process.returncode, "".join(lines)
@@ -267,8 +258,16 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, dlrun: Dlrun
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs dlrun[docs]")
-def test_the_site_builds_without_a_warning(place: Path) -> None:
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(place / "site")]
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        str(tmp_path / "site"),
+    ]
     done = run(build, ROOT)
     assert done.returncode == 0, done.stderr
-    assert (place / "site/index.html").is_file()
+    assert (tmp_path / "site/index.html").is_file()
