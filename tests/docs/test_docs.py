@@ -82,6 +82,11 @@ class Command:
         return any(map(PLACEHOLDER.fullmatch, self.words[1:]))
 
     @property
+    def takes_latest(self) -> bool:
+        """Whether it takes the newest run."""
+        return any(re.fullmatch(r"(.*=)?latest", word) for word in self.words)
+
+    @property
     def fails(self) -> bool:
         """Whether the page shows an error."""
         return re.search(r"^error: ", self.output, re.MULTILINE) is not None
@@ -251,8 +256,9 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, dlrun: Dlrun
     write_files(page, dlrun.cwd)
     shown = [command for command in commands(page) if command.runs]
     failed = {}
-    if shown and shown[0].name in TAKES_RUN:  # the page begins with a run that the reader has
-        shown.insert(0, Command(("train",)))
+    first = next((c for c in shown if c.name in ("train", *TAKES_RUN) or c.takes_latest), None)
+    if first and (first.name != "train" or first.takes_latest):
+        shown.insert(0, Command(("train",)))  # the page begins with a run that the reader has
     for command in shown:
         inputs = [Path(word) for word in command.words if Path(word).suffix in (".npz", ".npy")]
         reads = "--input" in command.words or any("data.path=" in w for w in command.words)
