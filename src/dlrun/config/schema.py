@@ -15,7 +15,9 @@ class Backend:
     """Which framework computes; ``name`` is a module of ``dlrun.backends``."""
 
     name: str = "jax"
+    """A module of ``dlrun.backends``: jax, tensorflow, torch, or numpy to evaluate and predict."""
     compilation_cache: bool = False
+    """Keep compiled functions on disk, so that the next run starts sooner; jax only."""
 
 
 @dataclass
@@ -23,7 +25,9 @@ class Device:
     """Where it computes; ``kind`` is auto, cpu, gpu or tpu."""
 
     kind: str = "auto"
+    """auto, cpu, gpu or tpu; auto takes an accelerator where there is one."""
     index: int | None = None
+    """Which device of this kind, from 0; null takes the first. ``device=gpu:1`` sets both."""
 
     def __str__(self) -> str:
         return self.kind if self.index is None else f"{self.kind}:{self.index}"
@@ -38,11 +42,17 @@ class Task:
     """
 
     outputs: list[str] | None = None
+    """The order of the outputs' names, where loss, metrics and activation are lists."""
     loss: Any = None
+    """The loss, as a ``_target_`` with its arguments; by output where there are several."""
     metrics: Any = None  # no mapping: a list could not take its place
+    """The metrics by name, each a ``_target_`` with its arguments."""
     activation: Any = None
+    """The activation that ``predict`` and the exported model apply to the logits."""
     monitor: str = "val_loss"
+    """The logged value that decides the best epoch, early stopping and learning-rate cuts."""
     mode: str = "auto"
+    """Whether a small or a large value is better: min, max, or auto by the metric's name."""
 
 
 @dataclass
@@ -55,14 +65,23 @@ class Reproduces:
     """
 
     system: str = ""
+    """The systems of the source material that the experiment covers, such as S4, S5."""
     prints: str = ""
+    """What the source material prints, in words."""
     metric: str = "test.accuracy"
+    """The result to compare, as split and metric."""
     least: float | None = None
+    """The smallest value that counts as reached."""
     most: float | None = None
+    """The largest value that counts as reached."""
     loops: list[str] = field(default_factory=lambda: ["fit", "train_step", "raw"])
+    """The training modes to run, on every backend."""
     native_loops: dict[str, Any] = field(default_factory=dict)
+    """More training modes, by backend."""
     needs: str | None = None
+    """Another experiment, whose run this one starts from."""
     slow: bool = False
+    """Run only with ``dlrun reproduce --slow`` or by name."""
 
 
 @dataclass
@@ -74,6 +93,7 @@ class Config:
     """
 
     choices: dict[str, str] = field(default_factory=dict)
+    """The option chosen in each group; recorded by dlrun, not set by hand."""
     name: str | None = None
     seed: int = 0
     epochs: int = 10
@@ -92,7 +112,9 @@ class Config:
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
+    """For experiments: the number of the source material that ``dlrun reproduce`` compares."""
     sweep: dict[str, Any] | None = None
+    """Values by key, which ``dlrun sweep`` takes and a single run ignores."""
 
     @property
     def feed(self) -> str:

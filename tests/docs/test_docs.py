@@ -1,0 +1,285 @@
+"""The documentation: what it says of commands and keys, where its links lead, and its commands."""
+
+import importlib.util
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import Dlrun
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+# RUN, key=VALUE, ..., <name>: words that a reader replaces.
+PLACEHOLDER = re.compile(r"(.*=)?([A-Z][A-Z_]+(\.\.\.)?|<\w+>)|\.\.\.")
+# A run or a sweep of whoever wrote the page, by its path or its id.
+ANOTHERS_RUN = re.compile(r"(.*[/=])?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\w{4}(/.*)?")
+ANOTHERS_ID = re.compile(r"([\w-]+/)?(?!best|last|test)[a-z2-9]{4}(/\d+)?")
+COMPOSES = ("train", "sweep", "config", "summary", "parity", "verify-resume")
+TAKES_RUN = ("resume", "evaluate", "predict", "compare")
+# These need a cluster, another process, a GPU or hours; they are parsed and not run.
+NOT_RUN = re.compile(r"--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor")
+# Parses each command as it is typed, and composes its overrides; no framework is imported.
+PARSING = """
+import json, sys
+import typer
+from typer.testing import CliRunner
+from dlrun.cli import app
+
+def parsed(words):
+    root = typer.main.get_command(app)
+    with root.make_context("dlrun", list(words)) as context:
+        name, command, rest = root.resolve_command(context, list(words))
+        with command.make_context(name, list(rest), parent=context) as typed:
+            return name, typed.params
+
+def problem(words):
+    try:
+        name, params = parsed(words)
+    except typer.Exit:
+        return None  # --help
+    except Exception as error:
+        return str(getattr(error, "message", error))
+    overrides = params.get("overrides") or []
+    if name not in COMPOSES or params.get("resume"):
+        return None
+    told = [name, "--dry-run"] if name == "sweep" else ["config"]
+    told += ["--search", params["search"]] if params.get("search") else []
+    for option in ("config_dir", "trust"):
+        values = params.get(option) or ()
+        for value in values if isinstance(values, (list, tuple)) else [values]:
+            told += ["--" + option.replace("_", "-"), str(value)]
+    result = CliRunner().invoke(app, [*told, *overrides])
+    return result.stderr or repr(result.exception) if result.exit_code else None
+
+COMPOSES, commands = json.load(sys.stdin)
+print(json.dumps([problem(words) for words in commands]))
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a page: its words after ``dlrun``, and what the page shows below it."""
+
+    words: tuple[str, ...]
+    output: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.words[0]
+
+    @property
+    def is_example(self) -> bool:
+        """Whether a reader has to put something of his own in."""
+        return any(map(PLACEHOLDER.fullmatch, self.words[1:]))
+
+    @property
+    def takes_latest(self) -> bool:
+        """Whether it takes the newest run."""
+        return any(re.fullmatch(r"(.*=)?latest", word) for word in self.words)
+
+    @property
+    def fails(self) -> bool:
+        """Whether the page shows an error."""
+        return re.search(r"^error: ", self.output, re.MULTILINE) is not None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it can be run as it is, in a directory with nothing but what the page made."""
+        own = any(map(ANOTHERS_RUN.fullmatch, self.words[1:]))
+        own |= self.name in TAKES_RUN and any(map(ANOTHERS_ID.fullmatch, self.words[1:]))
+        return not (self.is_example or own or NOT_RUN.search(" ".join(self.words)))
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """The language and the text of each fenced block."""
+    for indent, language, text in FENCE.findall(page.read_text(encoding="utf-8")):
+        yield language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+
+
+def commands(page: Path) -> Iterator[Command]:
+    """The ``dlrun`` commands of a page, in order."""
+    for language, block in blocks(page):
+        text = block.replace("\\\n", " ")
+        if language == "bash":
+            for line in text.splitlines():
+                yield from typed(line)
+        elif language == "console":
+            for entry in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+                line, _, output = entry.partition("\n")
+                yield from typed(line, output)
+
+
+def typed(line: str, output: str = "") -> Iterator[Command]:
+    words = shlex.split(line, comments=True)
+    ends = [at for at, word in enumerate(words) if word in ("|", ">", "&&", ";", "&", "2>&1")]
+    words = words[: ends[0]] if ends else words
+    if words[:1] == ["dlrun"] and words[1:]:
+        yield Command(tuple(words[1:]), output)
+
+
+def write_files(page: Path, place: Path) -> None:
+    """Write the files that a page shows, each a block that begins with its path as a comment."""
+    for _, text in blocks(page):
+        named = re.match(r"# ([\w./-]+\.(?:py|ya?ml|sh|toml|txt|csv|json))\n", text)
+        if named:
+            path = place / named[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.removeprefix(named[0]), encoding="utf-8")
+
+
+def prose(page: Path) -> str:
+    """A page without its code."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("[", " "), text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that a page's headings can be linked by."""
+    found: set[str] = set()
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for heading in re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\s-]", "", plain).strip().lower()
+        found.add(re.sub(r"\s", "-", slug))
+    return found
+
+
+WITH_COMMANDS = [page for page in PAGES if any(commands(page))]
+# A generated page has an example for each option: they are parsed, and tested with the options.
+BY_HAND = [
+    page for page in WITH_COMMANDS if not page.read_text("utf-8").startswith("<!-- Generated")
+]
+
+
+def run(words: list[str], cwd: Path, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, timeout=240, check=False, **options
+    )
+
+
+def test_the_generated_pages_are_those_that_are_committed() -> None:
+    done = run([sys.executable, "docs/generate.py", "--check"], ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    lost = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if not linked.exists() or (anchor and anchor not in anchors(linked)):
+            lost.append(target)
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
+def test_every_command_parses_and_its_overrides_compose(page: Path, tmp_path: Path) -> None:
+    write_files(page, tmp_path)
+    shown = [c for c in commands(page) if not c.is_example and not c.fails]
+    # In a process for each page: what it finds in a page's module it keeps.
+    asked = json.dumps([COMPOSES, [command.words for command in shown]])
+    done = run([sys.executable, "-c", PARSING], tmp_path, input=asked)
+    assert done.returncode == 0, done.stderr
+    problems = zip(shown, json.loads(done.stdout), strict=True)
+    assert {" ".join(c.words): problem for c, problem in problems if problem} == {}
+
+
+def smoke_sized(command: Command) -> list[str]:
+    """A command's words, and those that make it short."""
+    words = list(command.words)
+    keys = {word.lstrip("+").partition("=")[0] for word in words}
+    wanted: dict[str, str] = {}
+    if command.name in ("train", "sweep", "parity", "verify-resume") and "--resume" not in keys:
+        wanted = {"data.limit": "200"}
+        if command.name in ("train", "sweep") and "^C" not in command.output:
+            wanted["epochs"] = "1" if command.name == "sweep" else "2"
+    if command.name == "verify-resume":
+        wanted = {"data.limit": "1000", "epochs": "2"}
+    for key, value in wanted.items():
+        several = command.name == "sweep" and key in keys
+        if not several:
+            words = [word for word in words if not word.startswith(f"{key}=")]
+            words.append(f"{key}={value}")
+    if command.name == "parity":
+        words += ["--steps", "2"]
+    if "--search" in keys:
+        words += ["--trials", "2"]
+    return words
+
+
+def run_as_shown(dlrun: Dlrun, command: Command) -> str:
+    """Run a command; what is wrong with how it ended."""
+    words = smoke_sized(command)
+    if "^C" in command.output:
+        code, told = interrupted(dlrun, words)
+        return "" if code == 130 else f"exit code {code}: {told}"
+    done = dlrun(*words)
+    gate = any(word.startswith(("--fail-under", "parity")) for word in words)
+    expected = {1, 2} if command.fails else {0, 1} if gate else {0}
+    return "" if done.returncode in expected else f"exit code {done.returncode}: {done.stderr}"
+
+
+def interrupted(dlrun: Dlrun, words: list[str]) -> tuple[int, str]:
+    """Run a command, and press Ctrl-C when it has trained an epoch."""
+    command = [str(Path(sys.executable).with_name("dlrun")), *words]
+    with subprocess.Popen(command, cwd=dlrun.cwd, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("epoch "):
+                process.send_signal(signal.SIGINT)
+                break
+        lines += process.stderr.readlines()
+    return process.returncode, "".join(lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", BY_HAND, ids=name_of)
+def test_the_commands_of_a_page_run_one_after_the_other(page: Path, dlrun: Dlrun) -> None:
+    write_files(page, dlrun.cwd)
+    shown = [command for command in commands(page) if command.runs]
+    failed = {}
+    first = next((c for c in shown if c.name in ("train", *TAKES_RUN) or c.takes_latest), None)
+    if first and (first.name != "train" or first.takes_latest):
+        shown.insert(0, Command(("train",)))  # the page begins with a run that the reader has
+    for command in shown:
+        inputs = [Path(word) for word in command.words if Path(word).suffix in (".npz", ".npy")]
+        reads = "--input" in command.words or any("data.path=" in w for w in command.words)
+        if reads and not all((dlrun.cwd / str(p).partition("=")[2]).exists() for p in inputs):
+            continue  # a file of the reader's own
+        if problem := run_as_shown(dlrun, command):
+            failed[" ".join(command.words)] = problem
+    assert failed == {}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs dlrun[docs]")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        str(tmp_path / "site"),
+    ]
+    done = run(build, ROOT)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/index.html").is_file()
