@@ -349,6 +349,7 @@ wide = functools.partial(net, units=8)
 """
 
 
+@pytest.mark.trains
 def test_what_is_typed_or_trusted_trains_and_is_evaluated_and_predicts(dlrun: Any) -> None:
     (dlrun.cwd / "mine.py").write_text(MINE)
     result = dlrun.json("train", "model={_target_:mine.net,units:4}", "smoke=true")

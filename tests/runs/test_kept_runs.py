@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.trains
+
 KEPT = Path(__file__).parent / "kept"
 NAME = "2026-11-27_11-11-10_wcrm"
 
