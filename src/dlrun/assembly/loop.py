@@ -15,13 +15,14 @@ from dlrun.checkpoints.store import Position
 from dlrun.config.instantiate import fill, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.feeds import Feed
 from dlrun.loops.training import FIELDS, History, Training
 
 log = logging.getLogger("dlrun")
 
 LoopCall = Callable[[Training], History]
 # What a loop that takes the fields of a Training one by one need not take.
-OPTIONAL = ("initial_epoch", "initial_step", "feed")
+OPTIONAL = ("initial_epoch", "initial_step")
 
 
 def build_callbacks(
@@ -41,13 +42,15 @@ def build_callbacks(
     }
 
 
-def build_loop(config: Config, at: Position | None = None) -> LoopCall:
+def build_loop(config: Config, feed: Feed, at: Position | None = None) -> LoopCall:
     """The loop, as a function of a :class:`dlrun.loops.training.Training`.
 
-    A loop of the user's own may still take the fields of one by name.
+    A loop of the user's own may still take the fields of one by name. One that takes no feed
+    gathers the batches itself.
 
     Args:
         config: For its loop.
+        feed: From batches to a source for ``fit()``.
         at: How far a resumed run has come; None for a new one.
 
     Raises:
@@ -55,9 +58,11 @@ def build_loop(config: Config, at: Position | None = None) -> LoopCall:
     """
     loop, target = partial("loop", config.loop), config.loop["_target_"]
     takes = signature(loop).parameters
+    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
+    if every or "feed" in takes:
+        loop = functools.partial(loop, feed=feed)
     if "training" in takes:
         return loop
-    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
     names = [name for name in FIELDS if every or name in takes or name not in OPTIONAL]
     begins = {"initial_epoch": at.epochs, "initial_step": at.steps} if at else {}
     for name, value in begins.items():

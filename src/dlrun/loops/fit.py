@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from dlrun.loops.epoch import StartEpoch, build_metrics
 from dlrun.loops.training import History, Training, loop
 
+if TYPE_CHECKING:  # a loop meets its data as objects
+    from dlrun.data.batches import Batches
+
 
 @loop
 def fit(
     training: Training,
     *,
+    feed: Callable[[Batches], Any] | None = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
 ) -> History:
@@ -22,6 +26,8 @@ def fit(
 
     Args:
         training: The run.
+        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
+            backend's own.
         jit_compile: As in ``keras.Model.compile``.
         steps_per_execution: Batches per compiled call.
 
@@ -33,7 +39,7 @@ def fit(
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
     training.backend.track(model)
-    feed = training.feed or training.backend.feed
+    feed = feed or training.backend.feed
     start_epoch = StartEpoch(train, training.seed, training.backend)
     hooks: Any = [start_epoch, *training.callbacks]
     if training.initial_step:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun.loops.fit import fit
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
+
+if TYPE_CHECKING:  # a loop meets its data as objects
+    from dlrun.data.batches import Batches
 
 
 @loop
 def train_step(
     training: Training,
     *,
+    feed: Callable[[Batches], Any] | None = None,
     step: Any = None,
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
@@ -24,6 +29,7 @@ def train_step(
 
     Args:
         training: The run.
+        feed: As for :func:`dlrun.loops.fit.fit`.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
             form for this backend.
         jit_compile: As in ``keras.Model.compile``.
@@ -40,4 +46,6 @@ def train_step(
     else:
         step.begin(model, training.seed)
         training.backend.bind(model, step)
-    return fit(training, jit_compile=jit_compile, steps_per_execution=steps_per_execution)
+    return fit(
+        training, feed=feed, jit_compile=jit_compile, steps_per_execution=steps_per_execution
+    )

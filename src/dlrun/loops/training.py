@@ -20,6 +20,9 @@ History = dict[str, list[float]]
 class Training:
     """All that a loop needs for one run.
 
+    A loop that can read from any feed also takes the keyword ``feed``, from batches to what
+    ``model.fit`` takes, one of :mod:`dlrun.feeds`; None is the backend's own.
+
     Args:
         model: Compiled.
         train: Batches, reordered each epoch.
@@ -30,8 +33,6 @@ class Training:
         backend: The backend in use.
         initial_epoch: How many epochs a resumed run has completed.
         initial_step: How many steps of the epoch after those it has completed.
-        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
-            backend's own.
     """
 
     model: keras.Model
@@ -43,7 +44,6 @@ class Training:
     backend: TrainingBackend
     initial_epoch: int = 0
     initial_step: int = 0
-    feed: Callable[[Batches], Any] | None = None
 
 
 FIELDS = tuple(field.name for field in fields(Training))

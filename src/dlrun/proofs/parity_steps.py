@@ -28,7 +28,6 @@ from dlrun.training.initial_weights import assign_initial_weights, read_initial_
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
-    from dlrun.feeds import Feed
 
 SAMPLES = 1000  # of the test split, to predict
 # What makes a layer draw, by Keras' names for it and by those of users who name things as it does.
@@ -87,7 +86,7 @@ def measure(job: Job) -> dict[str, Any]:
     if job.steps:
         if "steps_per_execution" in config.loop:
             config.loop["steps_per_execution"] = 1  # the loss of each is asked for
-        losses = _train(build_loop(config), model, config, data, feed, job.steps)
+        losses = _train(build_loop(config, feed), model, config, data, job.steps)
         final = evaluate_split(model, config, data, "test")
     return {
         "version": backend.version(),
@@ -136,9 +135,7 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     return min(SAMPLES, len(data.test))
 
 
-def _train(
-    loop: Any, model: Any, config: Config, data: Dataset, feed: Feed, steps: int
-) -> list[float]:
+def _train(loop: Any, model: Any, config: Config, data: Dataset, steps: int) -> list[float]:
     """Train for so many steps, without the config's callbacks; the loss of each."""
     from dlrun.data.batches import Batches
     from dlrun.loops.training import Training
@@ -155,7 +152,6 @@ def _train(
             seed=config.seed,
             callbacks=[kept],
             backend=backends.training_module(config.backend.name),
-            feed=feed,
         )
     )
     return kept.losses

@@ -90,7 +90,7 @@ def assemble(request: RunRequest, session: Session) -> Parts:
         backend=training_module(config.backend.name),
         device=session.device,
         model=model,
-        loop=build_loop(config, at),
+        loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.place.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
         timing=Timing(len(data.train)),
@@ -123,7 +123,7 @@ def connect(parts: Parts, request: RunRequest, new_record: Mapping[str, Any]) ->
     return restore_training_state(parts.model, parts.callbacks, parts.backend, request.resumption)
 
 
-def train(parts: Parts, request: RunRequest, session: Session, restore: Restore) -> History:
+def train(parts: Parts, request: RunRequest, restore: Restore) -> History:
     """Call the loop, or where no epoch is left only the hooks of the callbacks.
 
     Returns:
@@ -148,7 +148,6 @@ def train(parts: Parts, request: RunRequest, session: Session, restore: Restore)
                 backend=parts.backend,
                 initial_epoch=resumption.at.epochs if resumption else 0,
                 initial_step=resumption.at.steps if resumption else 0,
-                feed=session.feed,
             )
         )
 

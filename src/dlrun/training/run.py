@@ -35,7 +35,7 @@ def train_run(request: RunRequest) -> RunResult:
         DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
-    config, seconds = request.config, dict[str, float]()
+    config = request.config
     session = start(config, config.feed, request.cache)
     from dlrun.training.parts import assemble, connect, train  # with Keras, now on its backend
 
@@ -51,9 +51,9 @@ def train_run(request: RunRequest) -> RunResult:
         parts.interruption.listening(),
     ):
         _announce(directory, parts, request.resumption)
-        seconds["startup"] = time.time() - request.started_at
+        seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
         with _timed(seconds, "train"):
-            history = train(parts, request, session, restore)
+            history = train(parts, request, restore)
         seconds["first_step"] = parts.timing.first_step_seconds
         rows = _rows(history, request.resumption)
         with _timed(seconds, "evaluate"):
