@@ -1,4 +1,4 @@
-"""Steps of a user's own: those of the README, native ones, and a gradient penalty."""
+"""Steps of a user's own: those of the docs, native ones, and a gradient penalty."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from trainings import BACKENDS, Refused, worker
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/own-step.md"
 SMALL = ("model.units=256", "data.limit=2000", "epochs=2")
 
 NATIVE = {
@@ -94,8 +94,8 @@ class Penalised(Step):
 
 @pytest.fixture
 def place(tmp_path):
-    """A directory with the files that the README's code blocks name in their first lines."""
-    text = README.read_text(encoding="utf-8")
+    """A directory with the files that the code blocks of the how-to name in their first lines."""
+    text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert {"my_steps.py", "configs/loop/clipped.yaml"} <= {name for name, _ in blocks}
     for name, block in blocks:
@@ -105,7 +105,7 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_clipped_step_of_the_readme(place, backend):
+def test_the_clipped_step_of_the_docs(place, backend):
     def rows(*overrides):
         return worker(backend).train(
             place, *SMALL, "optimizer=sgd", "optimizer.learning_rate=0.1", *overrides
