@@ -98,7 +98,7 @@ def test_run_directory_is_complete(trained, backend):
     }
     assert yaml.safe_load((run / "overrides.yaml").read_text()) == [
         *(f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000"),
-        "export_keras=true",
+        "+export=keras",
     ]
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["backend"]["name"] == backend

@@ -75,7 +75,7 @@ def test_several_steps_in_a_call_are_those_of_single_calls(train):
 
 def test_the_rate_is_that_of_steps_computed_and_not_of_steps_asked_for(train):
     """XLA is told of some 30 steps before it has computed one."""
-    more = ("loop=fit", "data.feed=numpy", "data.validation_samples=50", "epochs=2")
+    more = ("loop=fit", "feed=numpy", "data.validation_samples=50", "epochs=2")
     result = train("jax", *more)
     # The second epoch compiles nothing, and is hardly more than its steps.
     assert result["step_seconds"] * 600 / 50 > 0.3 * result["rows"][1]["seconds"]

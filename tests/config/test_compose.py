@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from dlrun.config.compose import compose, recompose, to_yaml
-from dlrun.config.options import GROUPS, SEVERAL, shipped_configs
-from dlrun.config.recorded import read_yaml
+from dlrun.config.groups import EVALUABLE, GROUPS
+from dlrun.config.options import shipped_configs
+from dlrun.config.recorded import read_config
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import CHANGEABLE
 
 CONFIGS = shipped_configs()
 OPTIONS = sorted(p.relative_to(CONFIGS).with_suffix("") for p in CONFIGS.glob("*/*.yaml"))
@@ -45,19 +45,24 @@ def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
     return caught.value
 
 
+def several(config: Config, group: str) -> dict[str, Any]:
+    """What a run has of a group that takes several options, by name."""
+    return config.task.metrics if group == "metrics" else getattr(config, group)  # type: ignore[no-any-return]
+
+
 # Every YAML file
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_every_option_composes(option: Path) -> None:
     group, name = option.parts
-    choice = f"{group}=[{name}]" if group in SEVERAL else f"{group}={name}"
+    choice = f"{group}=[{name}]" if GROUPS[group].several else f"{group}={name}"
     config = compose([choice, *NEEDED.get(name, ())])
     assert group in GROUPS
-    if group not in SEVERAL:
+    if not GROUPS[group].several:
         assert config.choices[group] == name
     elif name != "default":
-        assert list(config.callbacks if group == "callbacks" else config.task.metrics) == [name]
+        assert list(several(config, group)) == [name]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -73,7 +78,7 @@ def test_every_yaml_opens_with_a_description_and_a_command_that_works(file: str)
         assert [compose(run) for run in runs][1:]
     else:
         assert (verb, words[0]) == ("evaluate", "latest")
-        recompose(asdict(compose([])), words[1:], changeable=CHANGEABLE)
+        recompose(asdict(compose([])), words[1:], changeable=EVALUABLE)
 
 
 # Choices
@@ -85,6 +90,7 @@ def test_nothing_typed_gives_the_first_network_on_jax() -> None:
         "backend": "jax",
         "device": "auto",
         "data": "mnist",
+        "feed": "auto",
         "task": "classification",
         "loss": "sparse_categorical_crossentropy",
         "model": "mnist_mlp",
@@ -155,15 +161,14 @@ def test_callbacks_are_chosen_as_a_list() -> None:
     assert compose(["callbacks=[]"]).callbacks == {}
 
 
-@pytest.mark.parametrize("group", SEVERAL)
+@pytest.mark.parametrize("group", ["callbacks", "metrics"])
 def test_options_are_added_one_at_a_time_and_in_lists(group: str) -> None:
     first, second, third = {
         "callbacks": ("tensorboard", "plots", "terminate_on_nan"),
         "metrics": ("auc", "recall", "precision"),
     }[group]
     config = compose([f"+{group}={first}", f"++{group}=[{second},{third}]"])
-    chosen = config.callbacks if group == "callbacks" else config.task.metrics
-    assert list(chosen)[-3:] == [first, second, third]
+    assert list(several(config, group))[-3:] == [first, second, third]
 
 
 # Losses and metrics
@@ -414,7 +419,7 @@ def _recorded(*overrides: str) -> str:
 def test_a_config_survives_its_yaml(cwd: Path) -> None:
     config = compose(["model.units=7", "+callbacks=tensorboard", "device=gpu:1"])
     put(cwd / "config.yaml", to_yaml(config))
-    again = recompose(read_yaml(cwd / "config.yaml"), [], changeable=CHANGEABLE)
+    again = recompose(read_config(cwd / "config.yaml"), [], changeable=EVALUABLE)
     assert again == config
 
 
@@ -426,12 +431,12 @@ def test_the_yaml_has_no_interpolation_left() -> None:
 def test_a_damaged_record_is_refused_by_its_path(cwd: Path, text: str) -> None:
     put(cwd / "config.yaml", text)
     with pytest.raises(DlrunError, match=r"config\.yaml"):
-        read_yaml(cwd / "config.yaml")
+        read_config(cwd / "config.yaml")
 
 
 def test_a_changed_choice_replaces_the_whole_part() -> None:
     record = recorded("data.limit=50", "backend=jax")
-    config = recompose(record, ["data=blobs", "backend=torch"], changeable=CHANGEABLE)
+    config = recompose(record, ["data=blobs", "backend=torch"], changeable=EVALUABLE)
     assert config.data == compose(["data=blobs"]).data
     assert config.backend == compose(["backend=torch"]).backend
     assert (config.choices["data"], config.choices["backend"]) == ("blobs", "torch")
@@ -439,7 +444,7 @@ def test_a_changed_choice_replaces_the_whole_part() -> None:
 
 def test_metrics_are_added_to_those_of_a_run_or_chosen_in_their_place() -> None:
     def metrics(*overrides: str) -> list[str]:
-        config = recompose(recorded("+metrics=auc"), overrides, changeable=CHANGEABLE)
+        config = recompose(recorded("+metrics=auc"), overrides, changeable=EVALUABLE)
         return list(config.task.metrics)
 
     assert metrics() == ["accuracy", "auc"]
@@ -452,14 +457,14 @@ def test_metrics_are_added_to_those_of_a_run_or_chosen_in_their_place() -> None:
 
 def test_what_is_not_changed_stays_as_recorded() -> None:
     record = recorded("model.units=7", "data.limit=50", "name=first")
-    config = recompose(record, ["batch_size=7", "device=gpu:1"], changeable=CHANGEABLE)
+    config = recompose(record, ["batch_size=7", "device=gpu:1"], changeable=EVALUABLE)
     assert (config.model["units"], config.data["limit"], config.name) == (7, 50, "first")
     assert (config.batch_size, str(config.device)) == (7, "gpu:1")
 
 
 def test_only_some_keys_can_change() -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), ["epochs=3", "batch_size=x", "backend=trch"], changeable=CHANGEABLE)
+        recompose(recorded(), ["epochs=3", "batch_size=x", "backend=trch"], changeable=EVALUABLE)
     told = caught.value.message.splitlines()
     assert told[0] == "3 mistakes in the config"
     assert [line.split()[0] for line in told[1:]] == ["epochs=3", "backend=trch", "batch_size=x"]
@@ -470,25 +475,25 @@ def test_only_some_keys_can_change() -> None:
 @pytest.mark.parametrize("override", ["model=mnist_mlp", "model.units=3", "task.monitor=loss"])
 def test_what_decides_the_meaning_of_the_arrays_can_not_change(override: str) -> None:
     with pytest.raises(DlrunError, match="can't change here"):
-        recompose(recorded(), [override], changeable=CHANGEABLE)
+        recompose(recorded(), [override], changeable=EVALUABLE)
 
 
 @pytest.mark.parametrize("override", ["batch_size=0", "precision=mixed_float", "data.limt=3"])
 def test_a_change_is_checked_like_a_new_config(override: str) -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), [override], changeable=CHANGEABLE)
+        recompose(recorded(), [override], changeable=EVALUABLE)
     assert override in caught.value.message
 
 
 @pytest.mark.parametrize("override", ["backend=null", "data=null", "~data", "data=[mnist,blobs]"])
 def test_a_part_can_be_replaced_but_not_removed(override: str) -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), [override], changeable=CHANGEABLE)
+        recompose(recorded(), [override], changeable=EVALUABLE)
     assert override in caught.value.message
 
 
 def test_evaluation_needs_no_validation_split() -> None:
-    config = recompose(recorded(), ["data.validation_samples=0"], changeable=CHANGEABLE)
+    config = recompose(recorded(), ["data.validation_samples=0"], changeable=EVALUABLE)
     assert config.data["validation_samples"] == 0
 
 
@@ -501,7 +506,7 @@ def test_a_recorded_config_can_not_read_the_environment(monkeypatch: pytest.Monk
         "units": "${oc.env:DLRUN_TEST_SECRET}",
     }
     try:
-        told = repr(recompose(record, [], changeable=CHANGEABLE))
+        told = repr(recompose(record, [], changeable=EVALUABLE))
     except DlrunError as error:
         told = f"{error.message} {error.hint}"
     assert "hunter2" not in told
@@ -512,4 +517,4 @@ def test_a_recorded_config_can_not_read_the_environment(monkeypatch: pytest.Monk
 )
 def test_a_record_that_is_no_config_is_refused_by_its_key(key: str, value: object) -> None:
     with pytest.raises(DlrunError, match=key):
-        recompose(recorded() | {key: value}, [], changeable=CHANGEABLE)
+        recompose(recorded() | {key: value}, [], changeable=EVALUABLE)

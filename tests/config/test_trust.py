@@ -20,9 +20,9 @@ from dlrun.checkpoints.format import Variable, _digest, _sha256, write_checkpoin
 from dlrun.checkpoints.store import ARRAYS, MANIFEST, STATE, Position
 from dlrun.cli import app
 from dlrun.config.compose import compose, recompose, to_yaml
-from dlrun.config.recorded import read_yaml
+from dlrun.config.groups import EVALUABLE
+from dlrun.config.recorded import read_config
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import CHANGEABLE
 from dlrun.system import arrays
 
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
@@ -276,12 +276,12 @@ def test_what_numpy_writes_is_let_pass(tmp_path: Path, array: np.ndarray) -> Non
 @pytest.mark.parametrize("place", hostile.PLACES)
 def test_a_run_that_goes_on_writes_into_its_own_directory(cwd: Path, place: str) -> None:
     change(cwd / RUN, "callbacks.csv.filename", place)
-    config = read_yaml(cwd / RUN / "config.yaml")
+    config = read_config(cwd / RUN / "config.yaml")
     with pytest.raises(DlrunError, match="lies outside the run"):
-        recompose(config, [], changeable=CHANGEABLE, training=True)
+        recompose(config, [], changeable=EVALUABLE, training=True)
     typed = [f"callbacks.csv.filename='{place or 'x'}'"]
     assert recompose(config, typed, changeable=["callbacks"], training=True)
-    assert recompose(config, [], changeable=CHANGEABLE)  # it is not built to be evaluated
+    assert recompose(config, [], changeable=EVALUABLE)  # it is not built to be evaluated
 
 
 # What the user names himself
@@ -390,11 +390,12 @@ def test_the_working_directory_is_searched_only_for_what_is_the_users(dlrun: Any
 SURVEY = """
 import inspect, json
 import keras
-from dlrun.config.components import SHIPPED, is_shipped
+from dlrun.config.components import is_shipped
+from dlrun.config.groups import component_modules, parts_with_components
 
 found = {}
-for part, modules in SHIPPED.items():
-    for module in modules:
+for part in parts_with_components():
+    for module in component_modules(part):
         if not module.startswith("keras."):
             continue
         home = eval(module)

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from dlrun import feeds
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from trainings import BACKENDS, worker
 
-PACKAGES = {feed: package for feed, package in feeds.PACKAGES.items() if package}
+FEEDS = ("numpy", "pandas", "pydataset", "tf_data", "torch_dataloader")
+PACKAGES = {"pandas": "pandas", "tf_data": "tensorflow", "torch_dataloader": "torch"}
 
 # Dropout tells whether a feed draws from the run's generators; 300 samples leave a smaller batch.
 SETTINGS = ("model=mnist_mlp_dropout", "epochs=2", "data.limit=300")
@@ -18,9 +18,9 @@ COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 # Every feed in one process, over two inputs and two labels, with what makes each one different.
 SCRIPT = """
-import json
+import importlib, json, sys
 import numpy as np
-from dlrun import backends, feeds
+from dlrun import backends
 
 backends.start_beside("torch")
 backends.start("jax", kind="cpu", index=None, precision="float32", seed=0)
@@ -51,9 +51,9 @@ def same(ours, theirs):
     return theirs.dtype == ours.dtype and np.array_equal(theirs, ours)
 
 found = {}
-for name in feeds.PACKAGES:
+for name in sys.argv[1:]:
     batches = Batches(data, split, 4, seed=1)
-    source = feeds.named(name)(batches)
+    source = getattr(importlib.import_module(f"dlrun.feeds.{name}"), name)(batches)
     found[name] = [isinstance(source, KINDS.get(name, keras.utils.PyDataset)), len(source)]
     for epoch in (0, 1):
         batches.start_epoch(epoch)
@@ -75,7 +75,7 @@ def curves(tmp_path_factory):
 
     def curve(backend, feed):
         if (backend, feed) not in seen:
-            result = worker(backend).train(place, f"data.feed={feed}", *SETTINGS)
+            result = worker(backend).train(place, f"feed={feed}", *SETTINGS)
             logged = [[row[c] for c in COLUMNS] for row in result["rows"]]
             seen[backend, feed] = [*logged, list(result["test"].values())]
         return seen[backend, feed]
@@ -84,19 +84,19 @@ def curves(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("feed", feeds.PACKAGES)
+@pytest.mark.parametrize("feed", FEEDS)
 def test_curves_are_the_same_from_every_source_on_every_backend(curves, backend, feed):
     curve = curves(backend, feed)
     assert curve[0] != curve[1]
-    for ours, auto in zip(curve, curves(backend, feeds.AUTO), strict=True):
+    for ours, auto in zip(curve, curves(backend, "auto"), strict=True):
         assert ours == pytest.approx(auto, rel=1e-6)
 
 
 def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
-    done = dlrun("-c", SCRIPT, command=[sys.executable])
+    done = dlrun("-c", SCRIPT, *FEEDS, command=[sys.executable])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert list(found) == list(feeds.PACKAGES)
+    assert tuple(found) == FEEDS
     epoch = [3, *[True] * 3 * 4]  # batches, and each one's two inputs and two labels
     for name, seen in found.items():
         assert seen == [True, 3, *epoch, *epoch], name
@@ -106,8 +106,7 @@ def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
 def test_several_inputs_and_outputs_are_fed(tmp_path, feed):
     settings = ("model=ticket_classifier", "data.vocabulary_size=100", "epochs=1")
     losses = [
-        worker("jax").train(tmp_path, *settings, f"data.feed={name}")["train"]
-        for name in (feeds.AUTO, feed)
+        worker("jax").train(tmp_path, *settings, f"feed={name}")["train"] for name in ("auto", feed)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -115,28 +114,58 @@ def test_several_inputs_and_outputs_are_fed(tmp_path, feed):
 def test_own_train_step_is_fed(tmp_path):
     settings = ("loop=train_step", "smoke=true")
     losses = [
-        worker("jax").train(tmp_path, *settings, f"data.feed={name}")["train"]
+        worker("jax").train(tmp_path, *settings, f"feed={name}")["train"]
         for name in ("auto", "pandas")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_feed_is_in_the_config_of_every_data_set():
-    assert compose([]).data["feed"] == "auto"
+def test_feed_is_a_group_beside_every_data_set():
+    assert compose([]).choices["feed"] == "auto"
     for data in ("mnist", "blobs", "tickets"):
-        config = compose([f"data={data}", "data.feed=tf_data"])
-        assert (config.feed, config.choices["data"]) == ("tf_data", data)
-    assert compose(["experiment=data_sources"]).feed == "tf_data"
+        config = compose([f"data={data}", "feed=tf_data"])
+        assert config.feed["_target_"] == "dlrun.feeds.tf_data.tf_data"
+        assert (config.choices["feed"], config.choices["data"]) == ("tf_data", data)
+    assert compose(["experiment=data_sources"]).choices["feed"] == "tf_data"
+
+
+def test_the_key_of_older_versions_chooses_a_feed_too():
+    assert compose(["data.feed=pandas"]) == compose(["feed=pandas"])
+
+
+def test_a_data_option_that_still_sets_a_feed_is_reported_with_the_new_way(dlrun):
+    (dlrun.cwd / "configs/data").mkdir(parents=True)
+    (dlrun.cwd / "configs/data/mine.yaml").write_text(
+        "_target_: dlrun.data.blobs.blobs\nfeed: pandas\n", encoding="utf-8"
+    )
+    done = dlrun("train", "data=mine")
+    assert done.returncode == 2
+    assert "data.feed: is the group 'feed' now: feed=NAME" in done.stderr
 
 
 def test_feed_that_there_is_not_is_told_with_the_nearest():
     with pytest.raises(DlrunError) as raised:
-        compose(["data.feed=panda"])
+        compose(["feed=panda"])
     assert raised.value.message == (
-        "data.feed=panda: must be one of auto, numpy, pandas, tf_data, torch_dataloader,"
-        " pydataset, got 'panda'"
+        "feed=panda: no such option in group 'feed'; there are auto, numpy, pandas, pydataset,"
+        " tf_data, torch_dataloader"
     )
-    assert raised.value.hint == "did you mean data.feed=pandas?"
+    assert raised.value.hint == "did you mean feed=pandas?"
+
+
+def test_a_feed_of_ones_own_is_a_function_of_batches(dlrun):
+    (dlrun.cwd / "my_feeds.py").write_text(
+        "from dlrun.feeds.pydataset import pydataset\n\n"
+        "def mine(batches, say):\n    print(say, len(batches))\n    return pydataset(batches)\n",
+        encoding="utf-8",
+    )
+    (dlrun.cwd / "configs/feed").mkdir(parents=True)
+    (dlrun.cwd / "configs/feed/mine.yaml").write_text(
+        "_target_: my_feeds.mine\nsay: batches\n", encoding="utf-8"
+    )
+    done = dlrun("train", "feed=mine", "smoke=true")
+    assert done.returncode == 0, done.stderr
+    assert "batches 3" in done.stderr.splitlines()
 
 
 def test_no_feed_costs_a_run_an_import_that_does_not_need_it(dlrun):
@@ -150,17 +179,18 @@ def test_no_feed_costs_a_run_an_import_that_does_not_need_it(dlrun):
 
 @pytest.mark.parametrize("feed", ["pandas", "tf_data", "torch_dataloader", "pydataset"])
 def test_raw_loop_refuses_what_it_would_not_read_from(dlrun, feed):
-    done, imported = dlrun.traced("train", "loop=raw", f"data.feed={feed}")
+    done, imported = dlrun.traced("train", "loop=raw", f"feed={feed}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"error: data.feed={feed}: loop=raw gathers its batches itself and takes only auto or numpy"
+        f"error: feed={feed}: loop=raw gathers its batches itself and takes only"
+        " feed=auto or feed=numpy"
     ]
     assert "keras" not in imported
     assert not (dlrun.cwd / "runs").exists()
 
 
 def test_raw_loop_takes_arrays(dlrun):
-    assert dlrun.json("train", "loop=raw", "data.feed=numpy", "smoke=true")["loop"] == "raw"
+    assert dlrun.json("train", "loop=raw", "feed=numpy", "smoke=true")["loop"] == "raw"
 
 
 OWN_LOOPS = """
@@ -171,7 +201,7 @@ def gathers(model, train, validation, *, epochs, seed, callbacks, backend):
                backend=backend)
 
 def passes_on(**given):
-    print("fed by", given["feed"].__name__)
+    print("fed by", type(given["feed"](given["train"])).__name__)
     return fit(**given)
 """
 
@@ -182,12 +212,12 @@ def test_loop_of_ones_own_is_fed_if_it_takes_a_feed(dlrun):
     for name in ("gathers", "passes_on"):
         (dlrun.cwd / f"configs/loop/{name}.yaml").write_text(f"_target_: own_loops.{name}\n")
     assert dlrun("train", "loop=gathers", "smoke=true").returncode == 0
-    refused = dlrun("train", "loop=gathers", "data.feed=pandas")
+    refused = dlrun("train", "loop=gathers", "feed=pandas")
     assert refused.returncode == 2
-    assert "data.feed=pandas: loop=gathers gathers its batches itself" in refused.stderr
-    passed = dlrun("train", "loop=passes_on", "data.feed=pandas", "smoke=true")
+    assert "feed=pandas: loop=gathers gathers its batches itself" in refused.stderr
+    passed = dlrun("train", "loop=passes_on", "feed=pandas", "smoke=true")
     assert passed.returncode == 0
-    assert "fed by pandas" in passed.stderr.splitlines()
+    assert "fed by BatchSequence" in passed.stderr.splitlines()
 
 
 # What an interpreter sees that has none of the packages that a feed may need.
@@ -212,12 +242,12 @@ def without(dlrun):
 
 @pytest.mark.parametrize(("feed", "package"), PACKAGES.items())
 def test_missing_package_is_told_before_anything_starts(dlrun, without, feed, package):
-    done, imported = dlrun.traced("train", f"data.feed={feed}", env=without)
+    done, imported = dlrun.traced("train", f"feed={feed}", env=without)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"error: data.feed={feed}: {package} is not installed",
+        f"error: feed={feed}: {package} is not installed",
         "",
-        f"hint: pip install 'dlrun[{package}]', or data.feed=auto",
+        f"hint: pip install 'dlrun[{package}]', or choose another option of 'feed'",
     ]
     assert not imported & {"keras", "jax"}
     assert not (dlrun.cwd / "runs").exists()
@@ -226,7 +256,7 @@ def test_missing_package_is_told_before_anything_starts(dlrun, without, feed, pa
 @pytest.mark.parametrize(
     ("feed", "package", "told"),
     [
-        ("pandas", "pandas", "data.feed=pandas can't be imported: no C extension"),
+        ("pandas", "pandas", "feed: dlrun.feeds.pandas.pandas can't be imported: no C extension"),
         ("tf_data", "tensorflow", "tensorflow can't be imported: no C extension"),
         ("torch_dataloader", "torch", "torch can't be imported: no C extension"),
     ],
@@ -235,7 +265,7 @@ def test_broken_package_is_told_before_a_run_begins(dlrun, feed, package, told):
     (dlrun.cwd / package).mkdir()
     (dlrun.cwd / package / "__init__.py").write_text("raise ImportError('no C extension')\n")
     environment = {"PYTHONPATH": str(dlrun.cwd)}
-    done = dlrun("train", f"data.feed={feed}", "smoke=true", env=environment)
+    done = dlrun("train", f"feed={feed}", "smoke=true", env=environment)
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == f"error: {told}"
     assert not (dlrun.cwd / "runs").exists()
@@ -247,21 +277,21 @@ def test_broken_package_is_told_before_a_run_begins(dlrun, feed, package, told):
 def test_evaluation_is_fed_by_any_source_too(trained, dlrun):
     run = trained.run("jax")
     losses = [
-        worker("numpy").evaluate(dlrun.cwd, run, "data.limit=300", f"data.feed={feed}")
-        for feed in (feeds.AUTO, *PACKAGES)
+        worker("numpy").evaluate(dlrun.cwd, run, "data.limit=300", f"feed={feed}")
+        for feed in ("auto", *PACKAGES)
     ]
     assert len({evaluated["metrics"]["loss"] for evaluated in losses}) == 1
 
 
 def test_evaluation_needs_no_package_that_training_was_fed_by(dlrun, without):
-    trained = dlrun.json("train", "smoke=true", "data.feed=pandas", env={"PYTHONPATH": ""})
+    trained = dlrun.json("train", "smoke=true", "feed=pandas", env={"PYTHONPATH": ""})
     evaluated = dlrun.json("evaluate", "latest", env=without)
     assert evaluated["metrics"] == pytest.approx(trained["test"])
 
 
 def test_prediction_refuses_a_feed(trained, dlrun):
-    done = dlrun("predict", trained.run("jax"), "data.feed=pandas", "--output", "p.npz")
+    done = dlrun("predict", trained.run("jax"), "feed=pandas", "--output", "p.npz")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
-        "error: data.feed=pandas: predict gathers its batches itself",
+        "error: feed=pandas: predict gathers its batches itself",
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.recorded import read_yaml
+from dlrun.config.recorded import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, METRICS, RECORD, RunDir
@@ -61,7 +61,7 @@ def compare(
             "expected two different runs, or more", hint="dlrun runs lists those that there are"
         )
     records = [_record(run) for run in opened]
-    configs = [read_yaml(run.path / CONFIG) for run in opened]
+    configs = [read_config(run.path / CONFIG) for run in opened]
     parts = {
         "config": [dict(query.flat(config)) for config in configs],
         "result": [_part(record, RESULT) for record in records],

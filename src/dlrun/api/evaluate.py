@@ -74,7 +74,7 @@ def evaluate(
     gates = [_gate(UNDER, typed, better) for typed in fail_under]
     gates += [_gate(OVER, typed, better) for typed in fail_over]
     loaded = load_run(opened, config, which, compiled=True)
-    metrics = evaluate_split(loaded.model, config, loaded.data, split)
+    metrics = evaluate_split(loaded.model, config, loaded.data, split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
         "checkpoint": which,

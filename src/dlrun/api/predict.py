@@ -67,9 +67,10 @@ def predict(
     )
     output = output or opened.path / "predictions.npz"
     check_output(output)
-    if config.feed not in feeds.NEEDS_NO_FEED:
+    if config.feed.get("_target_") not in feeds.GATHERED:
         raise DlrunError(
-            f"data.feed={config.feed}: predict gathers its batches itself", hint="leave it out"
+            f"feed={config.choices.get('feed')}: predict gathers its batches itself",
+            hint="leave it out",
         )
     spec = None if source is None else read_input_spec(opened, overrides)
     shape = spec.input_shape if spec else _input_shape(opened)

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun import backends, feeds
+from dlrun import backends
+from dlrun.assembly.require import require
 from dlrun.config.compose import recompose, to_yaml
-from dlrun.config.recorded import read_yaml
+from dlrun.config.groups import RESUMABLE
+from dlrun.config.recorded import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RunDir
@@ -27,18 +29,6 @@ if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.training.reuse import ProcessCache
 
 log = logging.getLogger("dlrun")
-
-# What may differ from the run as it was; all else decides what the arrays mean, or their order.
-CHANGEABLE = (
-    "epochs",
-    "backend",
-    "device",
-    "loop",
-    "callbacks",
-    "optimizer.learning_rate",
-    "data.feed",
-    "export_keras",
-)
 
 
 def resume(
@@ -59,7 +49,7 @@ def resume(
 
     Args:
         run: A run directory, or ``latest``.
-        overrides: What is to change, of ``CHANGEABLE``.
+        overrides: What is to change, of :data:`dlrun.config.groups.RESUMABLE`.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
         trusted: Modules that the recorded config may name beside those.
@@ -77,19 +67,17 @@ def resume(
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
     with opened.locked():
-        recorded = read_yaml(opened.path / CONFIG)
+        recorded = read_config(opened.path / CONFIG)
         config = recompose(
             recorded,
             overrides,
-            changeable=CHANGEABLE,
+            changeable=RESUMABLE,
             config_dir=config_dir,
             trusted=trusted,
-            typed=typed,
+            typed_before=typed,
             training=True,
         )
-        compile = str(config.loop.get("compile", "auto"))
-        backends.require(config.backend.name, training=True, compile=compile)
-        feeds.require(config.feed)
+        require(config, training=True)
         backends.prepare(config.backend.name)
         from dlrun.training.places import ResumedPlace
         from dlrun.training.run import train_run

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun import backends
+from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
@@ -38,7 +38,7 @@ def summary(
         DlrunError: If the config is wrong, or there is no graph or no place to draw.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    backends.require(config.backend.name, training=False)
+    require(config, training=False)
     if plot is not None:
         _check_plot(plot)
     data = start(config).data

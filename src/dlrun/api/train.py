@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun import backends, feeds
+from dlrun import backends
+from dlrun.assembly.require import require
 from dlrun.config.compose import compose, to_yaml
 from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
 from dlrun.runs.result import RunResult
@@ -51,9 +52,7 @@ def train(
     """
     started_at = time.time() if started_at is None else started_at
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    compile = str(config.loop.get("compile", "auto"))
-    backends.require(config.backend.name, training=True, compile=compile)
-    feeds.require(config.feed)
+    require(config, training=True)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
         config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest', for good

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlrun import backends, feeds
-from dlrun.config.instantiate import instantiate
+from dlrun import backends
+from dlrun.assembly.require import without_kept
+from dlrun.config.instantiate import instantiate, partial
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
+    from dlrun.feeds import Feed
     from dlrun.training.reuse import ProcessCache
 
 
@@ -22,15 +24,14 @@ class Session(NamedTuple):
     backend: backends.Backend
     device: str
     data: Dataset
-    feed: feeds.Feed
+    feed: Feed
 
 
-def start(config: Config, feed: str = feeds.AUTO, cache: ProcessCache | None = None) -> Session:
+def start(config: Config, cache: ProcessCache | None = None) -> Session:
     """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
-        config: For its backend, device and data set.
-        feed: The feed to have ready, which may need another backend's framework.
+        config: For its backend, device, data set and feed, which may need another framework.
         cache: What the process keeps from run to run, where it stays for several.
 
     Raises:
@@ -41,18 +42,15 @@ def start(config: Config, feed: str = feeds.AUTO, cache: ProcessCache | None = N
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading = pool.submit(_read, config, cache)
-        backend, device, fed = start_backend(config, feed)
+        backend, device, fed = start_backend(config)
         return Session(backend, device, reading.result(), fed)
 
 
-def start_backend(
-    config: Config, feed: str = feeds.AUTO
-) -> tuple[backends.Backend, str, feeds.Feed]:
+def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
     """Import Keras on the config's backend; no data set is read.
 
     Args:
-        config: For its backend and device.
-        feed: As for :func:`start`.
+        config: For its backend, device and feed.
 
     Returns:
         The backend's module, the device in use as ``kind:index``, and the feed.
@@ -60,7 +58,7 @@ def start_backend(
     Raises:
         DlrunError: If the backend, the device or the feed can't be had.
     """
-    package = feeds.PACKAGES.get(feed)
+    package = config.feed.get("package")
     beside = package if package != config.backend.name else None
     if beside == "torch":  # which TensorFlow must not come before
         backends.start_beside("torch")
@@ -74,8 +72,13 @@ def start_backend(
     )
     if beside == "tensorflow":
         backends.start_beside("tensorflow")
-    fed = backend.feed if feed == feeds.AUTO else feeds.named(feed)
-    return backend, device, fed
+    return backend, device, _feed(config, backend)
+
+
+def _feed(config: Config, backend: backends.Backend) -> Feed:
+    if config.feed.get("_target_") is None:
+        return backend.feed
+    return partial("feed", without_kept("feed", config.feed))
 
 
 def _read(config: Config, cache: ProcessCache | None) -> Any:
@@ -83,8 +86,7 @@ def _read(config: Config, cache: ProcessCache | None) -> Any:
         check_data,  # NumPy is not needed to tell that the config is wrong
     )
 
-    arguments = {key: value for key, value in config.data.items() if key != "feed"}
-    read = functools.partial(instantiate, "data", arguments)
-    data = cache.data(repr((arguments, Path.cwd())), read) if cache else read()
+    read = functools.partial(instantiate, "data", config.data)
+    data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)
     return data

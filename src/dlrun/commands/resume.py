@@ -21,7 +21,7 @@ def resume(
 
     It ends with the numbers of a run that never stopped, to the bit on the same backend, versions
     and cores. What may change: epochs, backend, device, loop, callbacks, optimizer.learning_rate,
-    data.feed, export_keras.
+    feed, export.
 
     \b
     Examples:

@@ -106,7 +106,7 @@ def sweep(
             storage=storage,
         )
         result = run(
-            [*(overrides or []), *(["export_keras=true"] if export_keras else [])],
+            [*(overrides or []), *(["+export=keras"] if export_keras else [])],
             jobs=jobs,
             timeout_seconds=timeout,
             memory_limit=memory_limit,

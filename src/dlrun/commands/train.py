@@ -33,7 +33,7 @@ def train(
       dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
       dlrun train smoke=true --json
     """
-    typed = [*(overrides or []), *(["export_keras=true"] if export_keras else [])]
+    typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
     with reported(quiet) as out:
         from dlrun.api.train import train as run
         from dlrun.report.tables import train_table

@@ -3,21 +3,8 @@
 import re
 from pathlib import Path
 
-# The modules that they come from, by the part of the config where they may stand.
-SHIPPED = {
-    "data": ("dlrun.data",),
-    "task": ("dlrun.losses", "dlrun.metrics", "keras.losses", "keras.metrics"),
-    "model": (
-        "dlrun.models",
-        "keras.layers",
-        "keras.initializers",
-        "keras.regularizers",
-        "keras.constraints",
-    ),
-    "optimizer": ("keras.optimizers", "keras.optimizers.schedules", "torch.optim", "optax"),
-    "loop": ("dlrun.loops", "dlrun.losses", "keras.losses"),
-    "callbacks": ("dlrun.callbacks", "keras.callbacks", "keras.optimizers.schedules"),
-}
+from dlrun.config.groups import component_modules
+
 # Keras' other callbacks write wherever they are told to, or open connections.
 CALLBACKS = (
     "EarlyStopping",
@@ -35,15 +22,15 @@ NO_LAYERS = (
 
 def is_shipped(part: str, module: str, name: str) -> bool:
     """Whether a target is a component of dlrun's or Keras', in its own part of the config."""
-    rooms = SHIPPED.get(part, ())
+    modules = component_modules(part)
     if name.startswith("_"):
         return False
-    if any(module.startswith(f"{room}.") for room in rooms if room.startswith("dlrun.")):
+    if any(module.startswith(f"{own}.") for own in modules if own.startswith("dlrun.")):
         # What the module defines, and not what it has imported.
         file = source(module)
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
         return re.search(rf"^(def|class) {name}\b", text, re.MULTILINE) is not None
-    if module not in rooms:
+    if module not in modules:
         return False
     if module == "keras.callbacks":
         return name in CALLBACKS

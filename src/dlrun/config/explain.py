@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
-from dlrun.config.options import SEVERAL
+from dlrun.config.groups import GROUPS
 from dlrun.errors import DlrunError
 
 
@@ -77,7 +77,7 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
             "has several values, and one run takes one",
             hint=f"'dlrun sweep' trains one run for each; for a list write '{key}=[{typed}]'",
         )
-    if parsed._value == "" and not parsed.is_delete():
+    if not typed.strip() and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
     return None
 
@@ -91,7 +91,7 @@ def option_mistakes(
         group = choice.key_or_group
         options = options_of(group)
         value, line = choice.value(), str(choice.input_line)
-        single = group not in SEVERAL
+        single = not GROUPS[group].several
         if choice.is_delete() and group != "experiment":
             hint = "choose another option" if single else f"{group}=[] leaves out all"
             mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))
@@ -125,7 +125,11 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     # What the user forced or added on purpose is told the same way: a typo looks no different.
     value = rest if operator in ("", "+", "++") else ""
     operator = "~" if operator == "~" else ""
-    keys = [known for known in _keys(config) if not known.rpartition(".")[2].startswith("_")]
+    keys = [
+        known
+        for known in _keys(OmegaConf.to_container(config))
+        if not known.rpartition(".")[2].startswith("_")
+    ]
     near = nearest(key, keys)
     parent, _, last = key.rpartition(".")
     if parent in keys and (
@@ -189,10 +193,10 @@ def wrong_type(before: Any, after: Any) -> str | None:
     return f"expected {words}, got {shown!r}"
 
 
-def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
-    for name, node in config.items_ex(resolve=False):
-        key = prefix + str(name)
+def _keys(config: Any, prefix: str = "") -> Iterable[str]:
+    for name, value in config.items():
+        key = f"{prefix}{name}"
         if key != "choices":
             yield key
-            if isinstance(node, DictConfig) and not node._is_none():
-                yield from _keys(node, f"{key}.")
+            if isinstance(value, dict):
+                yield from _keys(value, f"{key}.")

@@ -19,7 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlrun.config.explain import Mistake, grammar_mistake, unparsed
-from dlrun.config.options import GROUPS, PACKAGES, SEVERAL, config_dirs
+from dlrun.config.groups import GROUPS
+from dlrun.config.options import config_dirs
 from dlrun.config.schema import Config
 
 
@@ -62,8 +63,8 @@ def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) ->
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
     del base["hydra"]
-    single = (group for group in GROUPS if group not in SEVERAL)
-    base.choices = {g: runtime[g] for g in single if isinstance(runtime.get(g), str)}
+    single = (name for name, group in GROUPS.items() if not group.several)
+    base.choices = {name: runtime[name] for name in single if isinstance(runtime.get(name), str)}
     return pickle.dumps(base)
 
 
@@ -108,24 +109,28 @@ def adds(choice: Override) -> bool:
 
 def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> None:
     """Put what a choice stands for in the place of what its part of a config was, or add it."""
-    group = choice.key_or_group
-    place = PACKAGES.get(group, group)
-    option = f"+{group}@{place}={choice.get_value_element_as_str()}"
+    group = GROUPS[choice.key_or_group]
+    place = group.key
+    option = f"+{group.name}@{place}={choice.get_value_element_as_str()}"
     composed = loader.load_configuration(None, [option], run_mode=RunMode.RUN)
     part = OmegaConf.select(composed, place, default={})
     # Open interpolations are closed by the config that they come to.
     plain = OmegaConf.to_container(part, resolve=False) if part else {}
     OmegaConf.update(config, place, plain, merge=adds(choice), force_add=True)
-    if group not in SEVERAL:
-        config.choices[group] = choice.value()
+    if not group.several:
+        config.choices[group.name] = choice.value()
 
 
 def _spelt_out(overrides: Sequence[str]) -> list[str]:
-    """Write ``device=gpu:1`` as the two overrides that it stands for."""
+    """Write ``device=gpu:1`` as two overrides, and the spellings of older versions as today's."""
     spelt: list[str] = []
     for override in overrides:
-        numbered = re.fullmatch(r"device=(\w+):(\d+)", override)
-        spelt += (
-            [f"device={numbered[1]}", f"device.index={numbered[2]}"] if numbered else [override]
-        )
+        if device := re.fullmatch(r"device=(\w+):(\d+)", override):
+            spelt += [f"device={device[1]}", f"device.index={device[2]}"]
+        elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
+            spelt.append(f"feed={feed[1]}")
+        elif export := re.fullmatch(r"export_keras=(true|false)", override, re.IGNORECASE):
+            spelt += ["+export=keras"] if export[1].lower() == "true" else []
+        else:
+            spelt.append(override)
     return spelt

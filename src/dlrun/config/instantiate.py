@@ -77,10 +77,21 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     try:
         bound = hydra_instantiate({**spec, "_partial_": True}, _convert_="all")
     except HydraException as error:
-        # A target that raised inside is told by its own words, a missing one by Hydra's.
-        cause = error.__cause__ or error
+        cause = _root(error)
         if isinstance(cause, DlrunError):
             raise cause from error
+        if isinstance(error.__cause__, ImportError):  # nothing was called yet
+            why = first_line(cause)
+            if not isinstance(cause, ImportError):
+                why = f"{type(cause).__name__}: {why}"
+            raise DlrunError(f"{key}: {spec['_target_']} can't be imported: {why}") from error
         raise DlrunError(f"{key}: {first_line(cause)}") from error
     assert callable(bound)
     return bound  # type: ignore[no-any-return]
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that the others were raised from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

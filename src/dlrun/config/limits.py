@@ -1,11 +1,10 @@
 """What a valid config may hold beyond its types: ranges, and names that must be logged."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from dlrun import feeds
 from dlrun.config.outputs import logged, wrong_outputs
+from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 
 # Keras' dtype policies; quantised ones are for inference and are applied by other means.
@@ -23,8 +22,8 @@ def metric_names(config: Config) -> list[str]:
     return names
 
 
-def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield ``(key, problem, valid values)`` for each value outside its limits."""
+def broken_limits(config: Config) -> Problems:
+    """Yield each value outside its limits."""
     for key, low, high in (
         ("epochs", 1, None),
         ("batch_size", 1, None),
@@ -40,33 +39,34 @@ def broken_limits(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         group, _, name = key.partition(".")
         given = group != "data" or name in config.data
         if not whole and given and (value is not None or key == "data.validation_samples"):
-            yield key, f"expected an integer, got {value!r}", ()
+            yield Problem(key, f"expected an integer, got {value!r}")
             continue
         too_low = isinstance(value, int) and value < low
         if too_low or (isinstance(value, int) and high is not None and value > high):
             limit = f"at least {low}" if too_low else f"at most {high}"
-            yield key, f"must be {limit}, got {value}", ()
+            yield Problem(key, f"must be {limit}, got {value}")
     steps = config.loop.get("steps_per_execution")
     if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
-        yield "loop.steps_per_execution", f"must be at least 1, got {steps}", ()
+        yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
     for key, options in (
         ("precision", PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
         ("task.mode", ("min", "max", "auto")),
-        ("data.feed", feeds.NAMES),
     ):
         if (value := _get(config, key)) not in options:
-            yield key, f"must be one of {', '.join(options)}, got {value!r}", options
+            yield Problem(key, f"must be one of {', '.join(options)}, got {value!r}", options)
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
-        yield "name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}", ()
+        yield Problem("name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}")
     if any(wrong_outputs(config.task)):
         return  # what is logged can't be told
     if config.task.mode == "auto" and config.task.monitor in metric_names(config):
-        yield "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which", ()
+        yield Problem(
+            "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which"
+        )
     yield from _unlogged_monitors(config)
 
 
-def _unlogged_monitors(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _unlogged_monitors(config: Config) -> Problems:
     names = metric_names(config)
     monitors = {"task.monitor": config.task.monitor}
     for name, callback in config.callbacks.items():
@@ -81,7 +81,9 @@ def _unlogged_monitors(config: Config) -> Iterator[tuple[str, str, tuple[str, ..
             why = ""
             if str(monitor).removeprefix("val_") in names:
                 why = " without a validation split"
-            yield key, f"nothing logs {monitor!r}{why}; there are {', '.join(names)}", tuple(names)
+            yield Problem(
+                key, f"nothing logs {monitor!r}{why}; there are {', '.join(names)}", tuple(names)
+            )
 
 
 def _get(config: Config, key: str) -> Any:

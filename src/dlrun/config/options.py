@@ -3,26 +3,8 @@
 from pathlib import Path
 
 import dlrun
+from dlrun.config.groups import GROUPS
 from dlrun.errors import DlrunError
-
-GROUPS = (
-    "backend",
-    "device",
-    "data",
-    "task",
-    "loss",
-    "metrics",
-    "model",
-    "optimizer",
-    "loop",
-    "callbacks",
-    "experiment",
-)
-# A run takes several options of these, and one of each other.
-SEVERAL = ("callbacks", "metrics")
-# Where a group's options stand in the config, if not under the group's name; their first line
-# tells Hydra the same.
-PACKAGES = {"loss": "task.loss", "metrics": "task.metrics"}
 
 
 def shipped_configs() -> Path:

@@ -6,9 +6,10 @@ A mapping without ``_target_`` goes by the outputs' names. A list goes by their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from dlrun.config.problem import Problem, Problems
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Task
@@ -57,23 +58,23 @@ def logged(task: Task) -> dict[str, Any]:
     return names
 
 
-def wrong_outputs(task: Task) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield ``(key, problem, valid names)`` for each part that does not fit the others."""
+def wrong_outputs(task: Task) -> Problems:
+    """Yield each part that does not fit the others."""
     for part in PARTS:
         value = getattr(task, part)
         if not isinstance(value, list):
             continue
         if not task.outputs:
-            yield f"task.{part}", "a list needs task.outputs, the outputs' names in order", ()
+            yield Problem(f"task.{part}", "a list needs task.outputs, the outputs' names in order")
             return
         if len(value) != len(task.outputs):
             expected = f"expected {len(task.outputs)}, one for each of task.outputs"
-            yield f"task.{part}", f"{expected}, got {len(value)}", ()
+            yield Problem(f"task.{part}", f"{expected}, got {len(value)}")
             return
     several = [part for part in PARTS if _is_by_output(task, part)]
     for part in PARTS:
         if several and part not in several and (part == "loss" or getattr(task, part)):
-            yield f"task.{part}", f"is for one output, and task.{several[0]} for several", ()
+            yield Problem(f"task.{part}", f"is for one output, and task.{several[0]} for several")
     if "loss" not in several:
         return
     names = tuple(_named(task, "loss"))
@@ -81,9 +82,9 @@ def wrong_outputs(task: Task) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         for name, value in _named(task, part).items():
             if name not in names:
                 told = f"no output '{name}' in task.loss; there are {', '.join(names)}"
-                yield f"task.{part}.{name}", told, names
+                yield Problem(f"task.{part}.{name}", told, names)
             elif part == "metrics" and not isinstance(value, dict | None):
-                yield f"task.metrics.{name}", f"expected metrics by name, got {value!r}", ()
+                yield Problem(f"task.metrics.{name}", f"expected metrics by name, got {value!r}")
 
 
 def _is_by_output(task: Task, part: str) -> bool:

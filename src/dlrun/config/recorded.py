@@ -4,12 +4,12 @@ It was resolved when it was written: it holds plain values and nothing that lead
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 
+from dlrun.config.problem import Problem, Problems
 from dlrun.config.trust import Refusal
 from dlrun.errors import DlrunError, first_line
 
@@ -20,8 +20,8 @@ MAX_DEPTH = 32
 PLACES = re.compile(r"(.+_)?(dir|directory|file|filename|filepath|path)")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a resolved config.
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a resolved config, with the keys of this version.
 
     Raises:
         DlrunError: If it is not a mapping in YAML, or grows when it is read.
@@ -34,6 +34,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise DlrunError(f"{path} can't be read as a config: {first_line(error)}") from error
     if not isinstance(config, dict):
         raise DlrunError(f"{path} is not a config: expected a mapping")
+    return _upgraded(config)
+
+
+def _upgraded(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with the keys of this version in place of older ones.
+
+    ``feed`` was a key of ``data``, and ``export.keras`` was ``export_keras``.
+    """
+    data, choices = config.get("data"), config.get("choices")
+    if isinstance(data, dict) and "feed" in data and isinstance(choices, dict):
+        feed = data.pop("feed")
+        choices.setdefault("feed", feed)
+        target = None if feed == "auto" else f"dlrun.feeds.{feed}.{feed}"
+        config.setdefault("feed", {"_target_": target})
+    if config.pop("export_keras", False) is True:
+        config.setdefault("export", {"keras": {"_target_": "dlrun.exports.keras.export_keras"}})
     return config
 
 
@@ -78,15 +94,15 @@ def refused(refusals: list[Refusal]) -> DlrunError:
     )
 
 
-def outside(callbacks: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield ``(key, problem, ())`` for each place outside the run where a callback would write."""
+def outside(callbacks: dict[str, Any]) -> Problems:
+    """Yield each place outside the run where a callback would write."""
     for name, spec in callbacks.items():
         for argument, value in spec.items() if isinstance(spec, dict) else ():
             if not isinstance(value, str) or not PLACES.fullmatch(str(argument)):
                 continue
             home, *rest = PurePath(value).parts or ("",)
             if home != "{run_dir}" or ".." in rest:
-                yield f"callbacks.{name}.{argument}", f"{value!a:.80} lies outside the run", ()
+                yield Problem(f"callbacks.{name}.{argument}", f"{value!a:.80} lies outside the run")
 
 
 class _PlainLoader(yaml.SafeLoader):

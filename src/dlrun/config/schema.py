@@ -7,7 +7,7 @@ function's arguments.
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlrun import feeds
+from dlrun.loops import LOOPS
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Reproduces:
     """The smallest value that counts as reached."""
     most: float | None = None
     """The largest value that counts as reached."""
-    loops: list[str] = field(default_factory=lambda: ["fit", "train_step", "raw"])
+    loops: list[str] = field(default_factory=lambda: list(LOOPS))
     """The training modes to run, on every backend."""
     native_loops: dict[str, Any] = field(default_factory=dict)
     """More training modes, by backend."""
@@ -88,8 +88,7 @@ class Reproduces:
 class Config:
     """One run. ``choices`` holds the option chosen in each group.
 
-    ``data.feed`` is the runner's own key beside the data set's arguments. ``sweep`` holds, by key,
-    the values that ``dlrun sweep`` gives it; a single run does without.
+    ``sweep`` holds, by key, the values that ``dlrun sweep`` gives it; a single run does without.
     """
 
     choices: dict[str, str] = field(default_factory=dict)
@@ -100,23 +99,19 @@ class Config:
     batch_size: int = 128
     precision: str = "float32"
     smoke: bool = False
-    export_keras: bool = False
     init_from: str | None = None
     runs_dir: str = "runs"
     backend: Backend = field(default_factory=Backend)
     device: Device = field(default_factory=Device)
-    data: dict[str, Any] = field(default_factory=lambda: {"feed": feeds.AUTO})
+    data: dict[str, Any] = field(default_factory=dict)
+    feed: dict[str, Any] = field(default_factory=dict)
     task: Task = field(default_factory=Task)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
     """For experiments: the number of the source material that ``dlrun reproduce`` compares."""
     sweep: dict[str, Any] | None = None
     """Values by key, which ``dlrun sweep`` takes and a single run ignores."""
-
-    @property
-    def feed(self) -> str:
-        """The name of the kind of source that ``fit()`` is given."""
-        return str(self.data.get("feed", feeds.AUTO))

@@ -12,58 +12,64 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import feeds
+from dlrun.config.groups import GROUPS, Group
+from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 
-# Given by the runner, never by a YAML file.
-GIVEN = {
-    "model": {"input_shape", "num_classes"},
-    "loop": {
-        *("model", "train", "validation", "epochs", "seed", "callbacks", "backend"),
-        *("initial_epoch", "initial_step", "feed", "training"),
-    },
+# Keys of older versions, and what took their place.
+MOVED = {
+    "data.feed": "is the group 'feed' now: feed=NAME, or '- override /feed: NAME' in an experiment"
 }
-# Read by the runner itself, never given to the component.
-KEPT = {"data": {"feed"}}
 
 
-def wrong_arguments(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield ``(key, problem, valid names)`` for each argument that a component does not take."""
-    parts: dict[str, Any] = {
-        "data": config.data,
-        "model": config.model,
-        "optimizer": config.optimizer,
-        "loop": config.loop,
-    }
-    parts |= {f"callbacks.{name}": part for name, part in config.callbacks.items()}
-    for key, part in parts.items():
-        if not isinstance(part, dict) or not isinstance(part.get("_target_"), str):
-            yield key, "has no _target_: choose an option of this group", ()
+def wrong_arguments(config: Config) -> Problems:
+    """Yield each argument that a component does not take."""
+    for group, key, spec in _components(config):
+        target = spec.get("_target_") if isinstance(spec, dict) else None
+        if target is None and group.optional:
             continue
-        target = part["_target_"]
+        if not isinstance(target, str):
+            yield Problem(key, "has no _target_: choose an option of this group")
+            continue
         try:
             arguments = _arguments(target)
         except LookupError as error:
-            yield f"{key}._target_", str(error), ()
+            yield Problem(f"{key}._target_", str(error))
             continue
         if arguments is None:
             continue
-        takes = tuple(sorted(arguments - GIVEN.get(key, set()) | KEPT.get(key, set())))
-        for name in part:
-            if name not in takes and not (name.startswith("_") and name.endswith("_")):
-                yield f"{key}.{name}", f"{target} takes no '{name}'; it takes {_and(takes)}", takes
+        takes = tuple(sorted(arguments - group.given | group.kept))
+        for name in spec:
+            if name in takes or (name.startswith("_") and name.endswith("_")):
+                continue
+            told = f"{target} takes no '{name}'; it takes {_and(takes)}"
+            yield Problem(f"{key}.{name}", MOVED.get(f"{key}.{name}", told), takes)
 
 
-def feed_not_accepted(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield the same of ``data.feed``, where a loop takes no feed and one is chosen."""
-    if config.feed in feeds.NEEDS_NO_FEED or config.feed not in feeds.NAMES:
+def feed_not_accepted(config: Config) -> Problems:
+    """Yield a problem where a feed is chosen and the loop takes none."""
+    if (feed := config.feed.get("_target_")) in feeds.GATHERED:
         return
     try:
         arguments = _arguments(str(config.loop.get("_target_")))
-    except LookupError:  # told as the loop's own mistake
+    except LookupError:  # reported as the loop's own mistake
         return
     if arguments is not None and "feed" not in arguments:
-        loop, of = config.choices.get("loop"), " or ".join(feeds.NEEDS_NO_FEED)
-        yield "data.feed", f"loop={loop} gathers its batches itself and takes only {of}", ()
+        loop = config.choices.get("loop")
+        told = f"loop={loop} gathers its batches itself and takes only feed=auto or feed=numpy"
+        yield Problem("feed", told if config.choices.get("feed") else f"{feed}: {told}")
+
+
+def _components(config: Config) -> Iterator[tuple[Group, str, Any]]:
+    """Each part that names a component: its group, its key, and what the config has there."""
+    for name, group in GROUPS.items():
+        if not group.names_components:
+            continue
+        part = getattr(config, name)
+        if group.several:
+            yield from ((group, f"{name}.{option}", spec) for option, spec in part.items())
+        else:
+            yield group, name, part
 
 
 @lru_cache

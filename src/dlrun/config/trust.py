@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
-from dlrun.config.components import SHIPPED, is_shipped, source
-from dlrun.config.options import GROUPS, config_dirs
+from dlrun.config.components import is_shipped, source
+from dlrun.config.groups import GROUPS, parts_with_components
+from dlrun.config.options import config_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 
@@ -170,7 +171,9 @@ def _check_target(part: str, key: str, target: Any, named: Named) -> Iterator[Re
     top = target.partition(".")[0]
     if is_shipped(part, module, name):
         _passed[target] = ""
-    elif top == "dlrun" and not any(is_shipped(one, module, name) for one in SHIPPED):
+    elif top == "dlrun" and not any(
+        is_shipped(other, module, name) for other in parts_with_components()
+    ):
         missing = f"is not there: no module named '{module}'"
         yield Refusal(key, "is no component" if source(module).is_file() else missing, target)
     elif top in TOOLS or (top in LIBRARIES and READERS.fullmatch(name)):

@@ -1,1 +1,6 @@
-"""One file for each format that a trained model is written in."""
+"""Exports: the formats that a trained model is written in, one file each.
+
+Each module has a function ``export_NAME(model, *, spec, directory, ...)`` that writes a
+``keras.Model``, whose outputs are predictions, into a run directory, and returns the path.
+``spec`` is the :class:`dlrun.data.input_spec.InputSpec` that says what the model takes.
+"""

@@ -1,64 +1,19 @@
 """Feeds: the kinds of source that ``fit()`` takes its batches from, on any backend.
 
 Each module has a function of its own name, from :class:`dlrun.data.batches.Batches` to the object
-that Keras is given. What differs is who holds the samples and who gathers them; the batches and
+that Keras is given. They differ in who holds the samples and who gathers them; the batches and
 their order are the same.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:  # a feed meets its batches as objects
     from dlrun.data.batches import Batches
 
 Feed: TypeAlias = "Callable[[Batches], Any]"
 
-# The package that a feed needs, which is also the extra of dlrun that installs it.
-PACKAGES = {
-    "numpy": None,
-    "pandas": "pandas",
-    "tf_data": "tensorflow",
-    "torch_dataloader": "torch",
-    "pydataset": None,
-}
-AUTO = "auto"  # the backend's choice
-NAMES = (AUTO, *PACKAGES)
-NEEDS_NO_FEED = (
-    AUTO,
-    "numpy",
-)  # what a loop does that takes no feed and gathers the batches itself
-
-
-def named(name: str) -> Feed:
-    """A feed by its name; imported once the backend is started.
-
-    Raises:
-        DlrunError: If its package can't be imported.
-    """
-    try:
-        feed: Feed = getattr(importlib.import_module(f"dlrun.feeds.{name}"), name)
-    except ImportError as error:
-        raise DlrunError(
-            f"data.feed={name} can't be imported: {error}", hint=f"data.feed={AUTO}"
-        ) from error
-    return feed
-
-
-def require(name: str) -> None:
-    """Check that a feed's package is installed, without importing anything.
-
-    Raises:
-        DlrunError: If it is not.
-    """
-    package = PACKAGES.get(name)
-    if package and importlib.util.find_spec(package) is None:
-        raise DlrunError(
-            f"data.feed={name}: {package} is not installed",
-            hint=f"pip install 'dlrun[{package}]', or data.feed={AUTO}",
-        )
+# The targets of feed=auto and feed=numpy: the same as what a loop does that takes no feed.
+GATHERED = (None, "dlrun.feeds.numpy.numpy")

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlrun import backends, feeds
 from dlrun.config.outputs import logged
 from dlrun.config.schema import Config
 
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.data.dataset import Dataset
+    from dlrun.feeds import Feed
 
 
 def evaluate_split(
-    model: Any, config: Config, data: Dataset, split: str, callbacks: Sequence[Any] = ()
+    model: Any,
+    config: Config,
+    data: Dataset,
+    split: str,
+    feed: Feed,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, float]:
     """Loss and metrics over one split, in batches, in the config's order."""
     from dlrun.data.batches import Batches
 
-    own = backends.module(config.backend.name).feed
-    feed = own if config.feed == feeds.AUTO else feeds.named(config.feed)
     source = feed(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
     names = dict.fromkeys([*logged(config.task), *metrics])  # Keras goes by the alphabet

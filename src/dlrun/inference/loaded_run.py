@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun import backends, feeds
+from dlrun.assembly.require import require
 from dlrun.assembly.start import start, start_backend
 from dlrun.checkpoints.weights import assign_weights
 from dlrun.config.compose import overrides_part, recompose
-from dlrun.config.recorded import read_yaml
+from dlrun.config.groups import EVALUABLE
+from dlrun.config.recorded import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, INPUTS, RunDir
@@ -24,9 +25,7 @@ from dlrun.runs.locate import find_run
 if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
     from dlrun.data.dataset import Dataset
     from dlrun.data.input_spec import InputSpec
-
-# What may differ from the run; all else decides what the arrays mean.
-CHANGEABLE = ("backend", "device", "data", "batch_size", "precision", "metrics", "task.metrics")
+    from dlrun.feeds import Feed
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class LoadedRun:
         spec: What the model takes and returns.
         model: With its weights.
         epoch: Which they are of.
+        feed: From batches to what ``model.evaluate`` takes.
         dataset: None where nothing but ``spec`` was needed of it.
     """
 
@@ -47,6 +47,7 @@ class LoadedRun:
     spec: InputSpec
     model: Any
     epoch: int
+    feed: Feed
     dataset: Dataset | None = None
 
     @property
@@ -69,7 +70,7 @@ def open_run(
 
     Args:
         run: A run directory, or ``latest``.
-        overrides: Changes to the run's config, of ``CHANGEABLE``.
+        overrides: Changes to the run's config, of :data:`dlrun.config.groups.EVALUABLE`.
         runs_dir: Where ``latest`` looks.
         config_dir: The user's own options.
         trusted: Modules that the run may name besides those that the user's options name.
@@ -87,19 +88,19 @@ def open_run(
             f"{own} came with the run: its options are not taken for your own",
             hint="work in another directory, or add --config-dir configs if they are",
         )
-    recorded = read_yaml(opened.path / CONFIG)
-    if isinstance(data := recorded.get("data"), dict):
-        data.pop("feed", None)  # how samples came to a model is no part of what it has learnt
+    recorded = read_config(opened.path / CONFIG)
+    recorded.pop("feed", None)  # how samples reached the model is no part of what it has learnt
+    if isinstance(choices := recorded.get("choices"), dict):
+        choices.pop("feed", None)
     config = recompose(
         recorded,
         overrides,
-        changeable=CHANGEABLE,
+        changeable=EVALUABLE,
         config_dir=config_dir,
         trusted=trusted,
         unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
     )
-    backends.require(config.backend.name, training=False)
-    feeds.require(config.feed)
+    require(config, training=False)
     return opened, config
 
 
@@ -154,10 +155,10 @@ def load_run(
     saved = read_checkpoint(path)  # before the import, which takes seconds
     data: Dataset | None = None
     if spec is None:
-        data = start(config, config.feed).data
+        _, _, data, feed = start(config)
         spec = data.spec
     else:
-        start_backend(config)
+        _, _, feed = start_backend(config)
 
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
@@ -166,7 +167,7 @@ def load_run(
     if compiled:
         compile_model(model, config, training=False)
     assign_weights(model, saved, path)
-    return LoadedRun(run, config, spec, model, epoch, data)
+    return LoadedRun(run, config, spec, model, epoch, feed, data)
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

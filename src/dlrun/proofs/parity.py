@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from dlrun import __version__, backends, feeds
+from dlrun import __version__, backends
+from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.outputs import logged
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.loops import LOOPS
 from dlrun.proofs import agreement
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
@@ -29,8 +31,6 @@ from dlrun.system.child import python_command
 from dlrun.system.files import write_json, write_text
 
 log = logging.getLogger("dlrun")
-
-LOOPS = ("fit", "train_step", "raw")
 
 
 def parity(
@@ -145,9 +145,7 @@ def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> di
 def _require(config: Config, training: bool) -> bool:
     """Check that a backend is there; whether it trains, as it must for ``training``."""
     trains = training or backends.module(config.backend.name).TRAINS
-    how = str(config.loop.get("compile", "auto"))
-    backends.require(config.backend.name, training=trains, compile=how)
-    feeds.require(config.feed)
+    require(config, training=trains)
     return trains
 
 

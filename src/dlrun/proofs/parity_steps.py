@@ -68,7 +68,7 @@ def measure(job: Job) -> dict[str, Any]:
     began = time.perf_counter()
     config_dir = Path(job.config_dir) if job.config_dir else None
     config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
-    backend, device, data, feed = start(config, config.feed)
+    backend, device, data, feed = start(config)
 
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.loop import build_loop
@@ -81,13 +81,13 @@ def measure(job: Job) -> dict[str, Any]:
     compile_model(model, config, training=bool(job.steps))
 
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
-    initial, final = evaluate_split(model, config, data, "test"), None
+    initial, final = evaluate_split(model, config, data, "test", feed), None
     losses: list[float] = []
     if job.steps:
         if "steps_per_execution" in config.loop:
             config.loop["steps_per_execution"] = 1  # the loss of each is asked for
         losses = _train(build_loop(config, feed), model, config, data, job.steps)
-        final = evaluate_split(model, config, data, "test")
+        final = evaluate_split(model, config, data, "test", feed)
     return {
         "version": backend.version(),
         "device": device,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun import backends
+from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
@@ -70,7 +70,7 @@ def verify_resume(
         Interrupted: If a signal stopped it; neither run nor process stays behind.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    backends.require(config.backend.name, training=True)
+    require(config, training=True)
     overrides = [*overrides, *as_override(config)]
     place = runs_dir / "verify-resume" / f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlrun import backends, feeds
+from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
@@ -185,9 +185,7 @@ def checked(
         DlrunError: If it is wrong, or its backend is not there, or the run that it begins from.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted, recorded=recorded)
-    compile = str(config.loop.get("compile", "auto"))
-    backends.require(config.backend.name, training=True, compile=compile)
-    feeds.require(config.feed)
+    require(config, training=True)
     if config.init_from is not None:
         find_initial_run(config)
     return config

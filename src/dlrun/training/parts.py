@@ -17,6 +17,7 @@ from dlrun.callbacks.protocol import RunCallback, run_callback
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
+from dlrun.feeds import Feed
 from dlrun.loops.training import History, Training
 from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
@@ -38,6 +39,7 @@ class Parts:
         backend: The backend in use.
         device: The device in use, as ``kind:index``.
         model: Compiled, with the values that training begins with.
+        feed: From batches to what ``fit()`` takes.
         loop: Trains.
         callbacks: Of the config, by name, in its order.
         pruning: Calls the request's ``on_epoch``; None without one.
@@ -50,6 +52,7 @@ class Parts:
     backend: TrainingBackend
     device: str
     model: Any
+    feed: Feed
     loop: LoopCall
     callbacks: Mapping[str, Any]
     pruning: EpochHook | None
@@ -90,6 +93,7 @@ def assemble(request: RunRequest, session: Session) -> Parts:
         backend=training_module(config.backend.name),
         device=session.device,
         model=model,
+        feed=session.feed,
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.place.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
+from dlrun.loops import LOOPS
 from dlrun.system import process
 from dlrun.system.imports import without_packages
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # Two of a larger model should not be in memory at once, and it trains for longer than it compiles.
 MOST_VALUES = 64e6
 # These keep what they compile on the model, and read nothing else that a run brings.
-LOOPS = ("dlrun.loops.fit.fit", "dlrun.loops.train_step.train_step", "dlrun.loops.raw.raw")
+TARGETS = tuple(f"dlrun.loops.{name}.{name}" for name in LOOPS)
 STEP = "dlrun.loops.step.Step"
 
 
@@ -99,7 +100,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     named = _targets([*task, config.callbacks, config.loop])
     if not (
         backends.training_module(config.backend.name).TRACES
-        and config.loop["_target_"] in LOOPS
+        and config.loop["_target_"] in TARGETS
         and config.loop.get("stepper") is None
         and (config.loop.get("step") or {}).get("_target_", STEP) == STEP
         and all(target.startswith(("keras.", "dlrun.")) for target in named)

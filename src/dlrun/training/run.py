@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
+from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.limits import metric_names
 from dlrun.config.schema import Config
 from dlrun.runs.directory import RunDir
@@ -36,7 +38,7 @@ def train_run(request: RunRequest) -> RunResult:
         Interrupted: If a signal stopped the run; its record says so.
     """
     config = request.config
-    session = start(config, config.feed, request.cache)
+    session = start(config, request.cache)
     from dlrun.training.parts import assemble, connect, train  # with Keras, now on its backend
 
     parts = assemble(request, session)
@@ -113,15 +115,22 @@ def _evaluate(parts: Parts, config: Config) -> dict[str, float]:
     """Loss and metrics on the test split."""
     from dlrun.inference.evaluation import evaluate_split
 
-    return evaluate_split(parts.model, config, parts.data, "test", [parts.interruption])
+    return evaluate_split(parts.model, config, parts.data, "test", parts.feed, [parts.interruption])
 
 
 def _export(parts: Parts, config: Config, directory: RunDir) -> None:
-    """Write the model in the format that the config asks for, if it does."""
-    if config.export_keras:
-        from dlrun.exports.keras import export_keras
+    """Write the model in each format that the config asks for.
 
-        export_keras(parts.model, config, parts.data.spec, directory.path / "model.keras")
+    Raises:
+        DlrunError: With exit code 1 if a format can't be written.
+    """
+    from dlrun.assembly.model import with_activation
+
+    for name, spec in config.export.items():
+        export = partial(f"export.{name}", without_kept("export", spec))
+        predictor = with_activation(parts.model, config, parts.data.spec)
+        with component_errors(f"export.{name}", spec["_target_"]):
+            export(predictor, spec=parts.data.spec, directory=directory.path)
 
 
 def _result(

@@ -21,4 +21,5 @@ class ProcessKey(NamedTuple):
         """The key of a config."""
         backend = config.backend
         device = str(config.device)
-        return cls(backend.name, device, config.precision, backend.compilation_cache, config.feed)
+        feed = str(config.feed.get("package") or "")
+        return cls(backend.name, device, config.precision, backend.compilation_cache, feed)

@@ -1,0 +1,39 @@
+"""Check that a config can run here, without importing a framework."""
+
+import importlib.util
+
+from dlrun import backends
+from dlrun.config.groups import GROUPS
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+
+
+def require(config: Config, *, training: bool) -> None:
+    """Check that the backend and the packages of its components are installed.
+
+    Args:
+        config: Of the run.
+        training: Whether it trains, and writes exports.
+
+    Raises:
+        DlrunError: If one is not, or if the backend can't train or compile as the config asks.
+    """
+    compile = str(config.loop.get("compile", "auto"))
+    backends.require(config.backend.name, training=training, compile=compile)
+    _require_package("feed", config.choices.get("feed"), config.feed.get("package"))
+    if training:
+        for name, spec in config.export.items():
+            _require_package("export", name, spec.get("package"))
+
+
+def without_kept(group: str, spec: dict[str, object]) -> dict[str, object]:
+    """A component's config without the keys that dlrun reads itself."""
+    return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
+
+
+def _require_package(group: str, option: str | None, package: str | None) -> None:
+    if package and importlib.util.find_spec(package) is None:
+        raise DlrunError(
+            f"{group}={option}: {package} is not installed",
+            hint=f"pip install 'dlrun[{package}]', or choose another option of '{group}'",
+        )

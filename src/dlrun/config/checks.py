@@ -1,0 +1,81 @@
+"""Check a whole config: trust, limits, arguments, outputs, and where its callbacks write."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dlrun.config import trust
+from dlrun.config.explain import Mistake, config_error
+from dlrun.config.limits import broken_limits
+from dlrun.config.modes import resolve_modes
+from dlrun.config.outputs import wrong_outputs
+from dlrun.config.recorded import outside, refused
+from dlrun.config.schema import Config
+from dlrun.config.signature import feed_not_accepted, wrong_arguments
+from dlrun.errors import DlrunError
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the checks of a config go by.
+
+    Args:
+        named: What the user has named, and so may be instantiated.
+        recorded: The config was read from a record that may have been copied.
+        training: Whether the run trains, and its callbacks write.
+        typed_keys: In a recorded config, the keys that the user typed.
+        unused: Parts that no object is built from.
+    """
+
+    named: trust.Named
+    recorded: bool = False
+    training: bool = True
+    typed_keys: Sequence[str] = ()
+    unused: Sequence[str] = ()
+
+
+def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iterator[Mistake]:
+    """Resolve ``auto`` modes, then yield every mistake in a config.
+
+    Args:
+        config: Whole, each value of its type.
+        typed: What was typed, by key.
+        rules: What is checked.
+
+    Raises:
+        DlrunError: If it names a component that is not trusted: no other check is worth its time.
+    """
+    if refusals := trust.check(config, rules.named):
+        raise _untrusted(refusals, typed, rules.recorded)
+    resolve_modes(config)
+    for problem in broken_limits(config):
+        if not rules.training and problem.key.endswith("monitor"):
+            continue  # nothing is monitored
+        yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
+    if rules.training:
+        for problem in feed_not_accepted(config):
+            yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
+    if rules.recorded and rules.training:
+        for problem in outside(config.callbacks):
+            if problem.key not in rules.typed_keys:
+                yield Mistake(problem.key, problem.text)
+    for problem in (*wrong_arguments(config), *wrong_outputs(config.task)):
+        if problem.key.partition(".")[0] not in rules.unused:
+            line = typed.get(problem.key, problem.key)
+            yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
+
+
+def _untrusted(
+    refusals: list[trust.Refusal], typed: Mapping[str, str], recorded: bool
+) -> DlrunError:
+    if recorded and not any(refusal.key in typed for refusal in refusals):
+        return refused(refusals)
+    return config_error(
+        [
+            Mistake(
+                typed.get(refusal.key, refusal.key),
+                f"{refusal.target} {refusal.problem}".strip(),
+                hint=f"--trust {refusal.allow}" if refusal.allow else None,
+            )
+            for refusal in refusals
+        ]
+    )

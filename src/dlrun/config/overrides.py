@@ -1,0 +1,135 @@
+"""Overrides: read one at a time, and laid over a config one at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlrun.config.explain import (
+    Mistake,
+    config_error,
+    key_mistake,
+    option_mistakes,
+    value_mistake,
+    wrong_type,
+)
+from dlrun.config.grammar import apply, is_choice, parse
+from dlrun.config.schema import Config
+from dlrun.errors import first_line
+
+
+@dataclass
+class Overrides:
+    """Overrides in Hydra's grammar, sorted.
+
+    Args:
+        parsed: All that could be parsed, mistakes among them.
+        choices: Those that choose an option of a group.
+        values: The others; each sets a value.
+        mistakes: What is wrong so far.
+    """
+
+    parsed: list[Override]
+    choices: list[Override]
+    values: list[Override]
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """What was typed, by key."""
+        return {str(o.key_or_group): str(o.input_line) for o in (*self.choices, *self.values)}
+
+
+def read_overrides(
+    overrides: Sequence[str],
+    loader: ConfigLoaderImpl,
+    refuse: Callable[[Override], Mistake | None] = lambda override: None,
+) -> Overrides:
+    """Parse overrides, and check the choices among them.
+
+    Args:
+        overrides: As overrides.
+        loader: Knows the groups and their options.
+        refuse: What is wrong with an override beyond its form, if anything is.
+    """
+    parsed, mistakes = parse(overrides)
+    mistakes += [mistake for override in parsed if (mistake := refuse(override))]
+    choices = [override for override in parsed if is_choice(loader, override)]
+    mistakes += option_mistakes(choices, loader.repository.get_group_options)
+    wrong = {mistake.override for mistake in mistakes}
+    sound = [override for override in parsed if str(override.input_line) not in wrong]
+    return Overrides(
+        parsed,
+        [override for override in sound if override in choices],
+        [override for override in sound if override not in choices],
+        mistakes,
+    )
+
+
+def apply_values(config: DictConfig, overrides: Overrides) -> None:
+    """Lay the values over a config, in the order typed; mistakes are added to ``overrides``."""
+    OmegaConf.set_struct(config, True)
+    for value in overrides.values:
+        if mistake := _apply(config, value):
+            overrides.mistakes.append(mistake)
+
+
+def to_config(composed: DictConfig, overrides: Overrides) -> Config:
+    """The typed config, once nothing is missing in it and every value is of its type.
+
+    Raises:
+        DlrunError: With every mistake so far.
+    """
+    try:
+        missing = OmegaConf.missing_keys(composed)
+        mistakes = [
+            *overrides.mistakes,
+            *(Mistake(key, f"needs a value: {key}=...") for key in sorted(missing)),
+        ]
+        if mistakes:
+            raise config_error(mistakes)
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        mistake = value_mistake(error.full_key or "", overrides.lines, error)
+        raise config_error([*overrides.mistakes, mistake]) from error
+    assert isinstance(config, Config)
+    return config
+
+
+def _apply(config: DictConfig, value: Override) -> Mistake | None:
+    line, key = str(value.input_line), value.key_or_group
+    if key.split(".")[0] not in config or key.split(".")[0] == "choices":
+        return key_mistake(line, key, config)
+    before = _value_at(config, key)
+    try:
+        apply(value, config)
+    except (HydraException, OmegaConfBaseException) as error:
+        if before is None and not value.is_add() and not value.is_force_add():
+            parent, _, last = key.rpartition(".")
+            node = OmegaConf.select(config, parent) if parent else config
+            if not (isinstance(node, DictConfig) and last in node):
+                return key_mistake(line, key, config)
+        return value_mistake(key, {key: line}, error)
+    try:
+        after = _value_at(config, key)
+        if isinstance(before, float) and type(after) is int:
+            # 1 where the option has 0.001: Keras takes no integer for a learning rate.
+            OmegaConf.update(config, key, float(after))
+        problem = wrong_type(before, after)
+    except OmegaConfBaseException as error:
+        problem = first_line(error)
+    if problem is None or value.is_delete():
+        return None
+    # Put the old value back, so that one mistake is not reported twice.
+    OmegaConf.update(config, key, before, merge=False)
+    return Mistake(line, problem)
+
+
+def _value_at(config: DictConfig, key: str) -> Any:
+    # A deleted key, a missing value and one that never was all count as nothing to compare with.
+    return OmegaConf.select(config, key, throw_on_missing=False)

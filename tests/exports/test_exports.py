@@ -1,0 +1,85 @@
+"""Formats that a trained model is written in: those that ship, and one of your own."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dlrun.config.compose import compose
+from dlrun.config.recorded import read_config
+
+OWN = """
+import numpy as np
+
+
+def export_npz(model, *, spec, directory, filename="weights.npz"):
+    path = directory / filename
+    np.savez(path, *[np.asarray(v) for v in model.get_weights()], shape=spec.input_shape)
+    return path
+
+
+def broken(model, *, spec, directory):
+    raise RuntimeError("no disk")
+"""
+
+
+@pytest.fixture
+def own(dlrun):
+    """A user's module with two formats, and an option for each."""
+    (dlrun.cwd / "my_formats.py").write_text(OWN, encoding="utf-8")
+    (dlrun.cwd / "configs/export").mkdir(parents=True)
+    for name, function in (("npz", "export_npz"), ("broken", "broken")):
+        text = f"{name}:\n  _target_: my_formats.{function}\n"
+        (dlrun.cwd / f"configs/export/{name}.yaml").write_text(text, encoding="utf-8")
+    return dlrun
+
+
+def test_a_format_of_ones_own_is_a_function_and_a_yaml(own):
+    result = own.json("train", "export=[keras,npz]", "+export.npz.filename=mine.npz", "smoke=true")
+    run = own.path(result)
+    assert (run / "model.keras").is_file()
+    with np.load(run / "mine.npz") as arrays:
+        assert tuple(arrays["shape"]) == (28, 28)
+        assert sum(arrays[name].size for name in arrays.files if name != "shape") == 407_050
+
+
+def test_a_resumed_run_may_be_written_in_another_format(own):
+    result = own.json("train", "smoke=true")
+    own.json("resume", result["run_dir"], "epochs=2", "+export=npz")
+    assert (own.path(result) / "weights.npz").is_file()
+
+
+def test_a_format_that_fails_leaves_a_run_that_evaluates(own):
+    done = own("train", "+export=broken", "smoke=true")
+    assert done.returncode == 1
+    assert "export.broken: my_formats.broken raised RuntimeError: no disk" in done.stderr
+    assert own.json("evaluate", "latest")["samples"] == 384
+
+
+def test_a_wrong_argument_is_reported_before_anything_starts(own):
+    done, imported = own.traced("train", "+export=npz", "+export.npz.file=x", "smoke=true")
+    assert done.returncode == 2
+    assert "my_formats.export_npz takes no 'file'; it takes filename" in done.stderr
+    assert "keras" not in imported
+
+
+def test_a_missing_package_is_reported_before_anything_starts(own):
+    option = own.cwd / "configs/export/npz.yaml"
+    option.write_text(option.read_text() + "  package: not_there\n", encoding="utf-8")
+    done, imported = own.traced("train", "+export=npz", "smoke=true")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: export=npz: not_there is not installed")
+    assert "keras" not in imported
+
+
+def test_the_key_of_older_versions_writes_a_keras_file(tmp_path):
+    assert compose(["export_keras=true"]) == compose(["+export=keras"])
+    assert compose(["export_keras=false"]) == compose([])
+    old = {"choices": {}, "data": {"_target_": "x", "feed": "pandas"}, "export_keras": True}
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(old), encoding="utf-8")
+    config = read_config(path)
+    assert config["feed"] == {"_target_": "dlrun.feeds.pandas.pandas"}
+    assert config["choices"] == {"feed": "pandas"}
+    assert list(config["export"]) == ["keras"]
+    assert config["data"] == {"_target_": "x"}
