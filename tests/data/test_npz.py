@@ -1,5 +1,8 @@
 """Arrays of the user's own, in one file."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,15 @@ def break_file(path, how):
             np.save(file, ARRAYS["x_train"])
     elif how == "pickled":
         np.savez(path, **ARRAYS | {"y_test": np.array([{}], object)})
+    elif how == "a header that lies":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in NAMES:
+                file = io.BytesIO()
+                np.save(file, ARRAYS[name])
+                lies = (
+                    file.getvalue().replace(b"(", b"(1", 1) if name == "y_test" else file.getvalue()
+                )
+                archive.writestr(f"{name}.npy", lies)
     else:
         flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         broken = {"empty": b"", "cut": content[:-200], "text": b"1 2 3", "flipped": flipped}
@@ -57,6 +69,7 @@ def break_file(path, how):
         ("empty", "can't be read: "),
         ("cut", "can't be read: "),
         ("text", "can't be read: "),
+        ("a header that lies", "can't be read: array 'y_test.npy': its header tells of"),
         ("flipped", "can't be read: Bad CRC-32"),
     ],
 )

@@ -16,7 +16,7 @@ from dlrun.config.groups import RESUMABLE
 from dlrun.config.recorded import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir
+from dlrun.runs.directory import CONFIG, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import RunResult
 from dlrun.training.initial_weights import read_initial_weights
@@ -66,7 +66,7 @@ def resume(
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
-    with opened.locked():
+    with lock(opened.path):
         recorded = read_config(opened.path / CONFIG)
         config = recompose(
             recorded,

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.errors import DlrunError
+from dlrun.system.arrays import check_npz
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
 
@@ -54,6 +55,8 @@ def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
     if not Path(path).is_file():
         raise DlrunError(f"data: {path}: no such file")
     try:
+        if zipfile.is_zipfile(path):  # recorded configs name files that may be anybody's
+            check_npz(Path(path), packed=True)
         with Path(path).open("rb") as file:  # which NumPy leaves open where it fails
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):

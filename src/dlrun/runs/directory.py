@@ -29,6 +29,40 @@ TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Be the one process that writes a run or a sweep; a process that dies releases the lock.
+
+    Args:
+        directory: Of the run or the sweep.
+
+    Raises:
+        DlrunError: If another process is, or the lock can't be written.
+    """
+    path = directory / LOCK
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
+    with file:
+        try:
+            # Of the process: a child that outlives it does not hold it, as flock() lets one.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise DlrunError(
+                f"{directory} is being written by process {file.read().strip()}",
+                hint="wait for its end, or stop it",
+            ) from error
+        try:
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {node()}\n")
+            file.flush()
+        except OSError as error:
+            raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
+        yield
+
+
 class RunDir:
     """One run's directory.
 
@@ -45,36 +79,6 @@ class RunDir:
     def checkpoints(self) -> Path:
         """Where the run's checkpoints lie."""
         return self.path / CHECKPOINTS
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the one process that writes here; a process that dies lets go of it.
-
-        Raises:
-            DlrunError: If another process is, or the lock can't be written.
-        """
-        path = self.path / LOCK
-        try:
-            file = path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
-        with file:
-            try:
-                # Of the process: a child that outlives it does not hold it, as flock() lets one.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                raise DlrunError(
-                    f"{self.path} is being written by process {file.read().strip()}",
-                    hint="wait for its end, or stop it",
-                ) from error
-            try:
-                file.truncate(0)
-                file.write(f"{os.getpid()} on {node()}\n")
-                file.flush()
-            except OSError as error:
-                raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
-            yield
 
     def clean(self) -> None:
         """Remove the files that a process that was killed had begun to write; under the lock."""

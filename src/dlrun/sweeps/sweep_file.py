@@ -11,7 +11,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import LOCK, RunDir, plan_run_path
+from dlrun.runs.directory import LOCK, lock, plan_run_path
 from dlrun.sweeps.plan import (
     SWEEP_FILE,
     WORKERS,
@@ -117,7 +117,7 @@ class Sweep:
             self.search.open()  # before there is a directory: it may be a study of something else
         try:
             (self.directory / WORKERS).mkdir(parents=True, exist_ok=not self._new)
-            with RunDir(self.directory, {}).locked():
+            with lock(self.directory):
                 if not self._new:
                     _wait(self.plan)
                     _settle(self.plan)
@@ -201,7 +201,7 @@ def _wait(planned: Plan) -> None:
     for job in planned.jobs:
         while (job.path / LOCK).exists():
             try:
-                with RunDir(job.path, {}).locked():
+                with lock(job.path):
                     break
             except DlrunError:
                 if time.monotonic() > until:

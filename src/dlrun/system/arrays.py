@@ -36,7 +36,7 @@ def check_npy(file: IO[bytes], size: int) -> None:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):  # which say more
         raise
     except Exception as error:  # whatever Python's parser makes of it
         raise ValueError("its header can't be read") from error

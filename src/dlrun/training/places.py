@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, INPUTS, RunDir, create_run
+from dlrun.runs.directory import CONFIG, INPUTS, RunDir, create_run, lock
 from dlrun.system.files import write_text
 from dlrun.training.record import write_error
 
@@ -39,7 +39,7 @@ class NewPlace:
         """Create the directory, and be the one process that writes to it."""
         files = {**self.files, INPUTS: inputs}
         directory = create_run(self.path, record | {"git": self.git_state()}, files)
-        with directory.locked():
+        with lock(directory.path):
             yield directory
 
 
