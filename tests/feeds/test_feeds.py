@@ -53,7 +53,7 @@ def same(ours, theirs):
 found = {}
 for name in feeds.PACKAGES:
     batches = Batches(data, split, 4, seed=1)
-    source = feeds.named(name)(batches)
+    source = feeds.load(name)(batches)
     found[name] = [isinstance(source, KINDS.get(name, keras.utils.PyDataset)), len(source)]
     for epoch in (0, 1):
         batches.start_epoch(epoch)

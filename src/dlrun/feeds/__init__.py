@@ -35,8 +35,8 @@ NEEDS_NO_FEED = (
 )  # what a loop does that takes no feed and gathers the batches itself
 
 
-def named(name: str) -> Feed:
-    """A feed by its name; imported once the backend is started.
+def load(name: str) -> Feed:
+    """Import a feed by name, after the backend has started.
 
     Raises:
         DlrunError: If its package can't be imported.

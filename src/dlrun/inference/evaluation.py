@@ -20,7 +20,7 @@ def evaluate_split(
     from dlrun.data.batches import Batches
 
     own = backends.module(config.backend.name).feed
-    feed = own if config.feed == feeds.AUTO else feeds.named(config.feed)
+    feed = own if config.feed == feeds.AUTO else feeds.load(config.feed)
     source = feed(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
     names = dict.fromkeys([*logged(config.task), *metrics])  # Keras goes by the alphabet
