@@ -1,1 +1,1 @@
-"""Loops: the training modes, one file each."""
+"""Loops: the training modes, one module each."""
