@@ -1,8 +1,8 @@
-"""Feeds: the kinds of source that ``fit()`` takes its batches from, on any backend.
+"""Feeds: the kinds of data source for ``fit()``, on any backend.
 
-Each module has a function of its own name, from :class:`dlrun.data.batches.Batches` to the object
-that Keras is given. What differs is who holds the samples and who gathers them; the batches and
-their order are the same.
+Each module has a function of the same name that turns :class:`dlrun.data.batches.Batches` into a
+source for Keras. Feeds differ in who holds and gathers the samples; the batches and their order are
+the same.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlrun.errors import DlrunError
 
-if TYPE_CHECKING:  # a feed meets its batches as objects
+if TYPE_CHECKING:  # importing a feed does not import data
     from dlrun.data.batches import Batches
 
 Feed: TypeAlias = "Callable[[Batches], Any]"
 
-# The package that a feed needs, which is also the extra of dlrun that installs it.
+# The package that a feed needs, and the extra of dlrun that installs it.
 PACKAGES = {
     "numpy": None,
     "pandas": "pandas",
@@ -29,10 +29,7 @@ PACKAGES = {
 }
 AUTO = "auto"  # the backend's choice
 NAMES = (AUTO, *PACKAGES)
-NEEDS_NO_FEED = (
-    AUTO,
-    "numpy",
-)  # what a loop does that takes no feed and gathers the batches itself
+NEEDS_NO_FEED = (AUTO, "numpy")  # options for a loop that gathers the batches itself
 
 
 def load(name: str) -> Feed:
