@@ -160,7 +160,7 @@ def test_files_of_strangers_are_read_with_care(dlrun, home):
     assert dlrun.json("compare", "aaaa", "hostile")["result"]["test.loss"] == [0.5, None]
     (home / "mlp/hostile/metrics.csv").unlink()
     os.mkfifo(home / "mlp/hostile/metrics.csv")
-    assert "is no file" in dlrun("compare", "aaaa", "hostile").stderr
+    assert "is neither a file nor a directory" in dlrun("compare", "aaaa", "hostile").stderr
 
 
 def test_runs_that_were_trained_are_listed_and_compared(dlrun, trained):

@@ -16,7 +16,7 @@ from typing import Any
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.runs import query
-from dlrun.runs.status import began
+from dlrun.runs.status import start_time
 
 # A record's keys in the order of a table's columns.
 HEAD = ("run", "age", "status", "model", "backend", "loop", "epoch")
@@ -144,7 +144,7 @@ def _seconds(record: query.Record) -> str:
 
 
 def _age(now: float, record: query.Record) -> str:
-    seconds = max(now - began(record), 0)
+    seconds = max(now - start_time(record), 0)
     if math.isinf(seconds):
         return ""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
