@@ -115,7 +115,7 @@ def test_a_killed_run_may_be_compared(dlrun, home):
         (["aaaa"], "expected two different runs"),
         (["aaaa", "mlp/aaaa"], "expected two different runs"),
         (["aaaa", "cccc"], "no run directory at cccc"),
-        (["aaaa", "bbbb", "--plot", "curves.txt"], "expected a name in .png, .svg, .pdf"),
+        (["aaaa", "bbbb", "--plot", "curves.txt"], "expected a name that ends in .png, .svg, .pdf"),
     ],
     ids=" ".join,
 )
