@@ -131,20 +131,20 @@ class InputSpec:
                 for name, spec in _named(self.labels)
             ],
             "scale": self.scale,
-            "preprocessing": [],  # where fitted steps will stand; a file with some is refused
+            "preprocessing": [],  # reserved for fitted steps; a file with any is refused
         }
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> InputSpec:
-        """Read a spec that may be anybody's.
+        """Read a spec from an untrusted source.
 
         Args:
-            text: From :meth:`to_json`.
-            source: Where it was read, for errors.
+            text: The JSON from :meth:`to_json`.
+            source: The path of the file, for error messages.
 
         Raises:
-            DlrunError: If it is damaged, of a newer version, or larger than a model's can be.
+            DlrunError: If it is damaged, of another version, or too large.
         """
         try:
             if len(text) > MAX_BYTES:

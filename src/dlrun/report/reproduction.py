@@ -9,7 +9,7 @@ from dlrun.system import process
 
 HEAD = """# Results
 
-Written by `dlrun reproduce`; every number is from a run. What the books print stands beside what
+Written by `dlrun reproduce`; every number is from a run. It compares what the books print with what
 dlrun got on each backend and in each training mode, with the seconds of the whole run, from the
 start of the process to the test. A number in **bold** did not reach its limit.
 
