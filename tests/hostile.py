@@ -162,7 +162,7 @@ RECORDS = {
     "digits": '{"seed": ' + "9" * 5_000 + "}",
 }
 
-# The arguments of a callback of a run that goes on.
+# The arguments of a callback of a resumed run.
 PLACES = [
     "/etc/cron.d/canary",
     "../../canary",
@@ -175,7 +175,7 @@ PLACES = [
 
 
 def npy(shape: object, descr: str = "<f4", data: bytes = b"", version: int = 1) -> bytes:
-    """A ``.npy`` file whose header tells of any shape."""
+    """A ``.npy`` file whose header declares any shape."""
     header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}}}".encode()
     size = len(header).to_bytes(2 if version == 1 else 4, "little")
     return b"\x93NUMPY" + bytes([version, 0]) + size + header + data

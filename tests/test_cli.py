@@ -533,6 +533,6 @@ def test_train_m_takes_the_options_of_sweep(cwd: Path) -> None:
 @pytest.mark.parametrize("words", [["summary"], ["compare", "a", "b"]], ids=lambda words: words[0])
 def test_a_plot_of_no_known_kind_is_refused_alike(cwd: Path, words: list[str]) -> None:
     assert refused(*words, "--plot", "a.jpg") == (
-        "error: --plot a.jpg: expected a name in .png, .svg, .pdf\n\nhint: --plot a.png\n"
+        "error: --plot a.jpg: expected a name that ends in .png, .svg, .pdf\n\nhint: --plot a.png\n"
     )
     assert "error: --plot . is a directory" in refused(*words, "--plot", ".")

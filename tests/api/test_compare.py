@@ -115,7 +115,7 @@ def test_a_killed_run_may_be_compared(dlrun, home):
         (["aaaa"], "expected two different runs"),
         (["aaaa", "mlp/aaaa"], "expected two different runs"),
         (["aaaa", "cccc"], "no run directory at cccc"),
-        (["aaaa", "bbbb", "--plot", "curves.txt"], "expected a name in .png, .svg, .pdf"),
+        (["aaaa", "bbbb", "--plot", "curves.txt"], "expected a name that ends in .png, .svg, .pdf"),
     ],
     ids=" ".join,
 )
@@ -160,7 +160,7 @@ def test_files_of_strangers_are_read_with_care(dlrun, home):
     assert dlrun.json("compare", "aaaa", "hostile")["result"]["test.loss"] == [0.5, None]
     (home / "mlp/hostile/metrics.csv").unlink()
     os.mkfifo(home / "mlp/hostile/metrics.csv")
-    assert "is no file" in dlrun("compare", "aaaa", "hostile").stderr
+    assert "is neither a file nor a directory" in dlrun("compare", "aaaa", "hostile").stderr
 
 
 def test_runs_that_were_trained_are_listed_and_compared(dlrun, trained):

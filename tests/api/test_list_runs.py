@@ -164,7 +164,7 @@ def test_a_folder_without_runs_is_no_error(dlrun):
     assert dlrun.json("runs")["runs"] == []
     make(dlrun.cwd / "runs/a/one")
     done = dlrun("runs", "--where", "backend=torch")
-    assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs fits\n")
+    assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs matches\n")
 
 
 def test_as_csv_each_value_is_a_column(dlrun, home):

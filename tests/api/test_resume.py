@@ -239,7 +239,7 @@ def test_a_resumed_run_hides_points_of_epochs_that_it_does_again(tmp_path):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("swap_on_epoch=false", "other weights than those that are validated"),
+        ("swap_on_epoch=false", "validation would use the averaged weights"),
         ("epochs=3", "nothing but the averages of the weights to go on from"),
     ],
 )

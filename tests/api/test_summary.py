@@ -136,7 +136,7 @@ def test_a_graph_has_a_box_for_each_call_and_nested_models_are_one(own):
 
 def test_a_place_that_can_not_be_drawn_to_is_told_before_anything_starts(dlrun):
     for plot, words in (
-        ("model.jpg", "expected a name in .png, .svg, .pdf\n\nhint: --plot model.png"),
+        ("model.jpg", "expected a name that ends in .png, .svg, .pdf\n\nhint: --plot model.png"),
         ("nowhere/model.png", "there is no directory nowhere"),
         (".", "is a directory"),
     ):

@@ -1,4 +1,4 @@
-"""A data set that no model should be trained on is refused before the first step."""
+"""An unusable data set is refused before the first step."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ NUMBER = compose(["task=least_squares"])  # mean squared error, one number
 
 
 def dataset(**changes) -> Dataset:
-    """Twelve samples of three numbers and four classes; what is changed is in every split."""
+    """Twelve samples of three numbers and four classes; changes apply to every split."""
     split = Split(np.zeros((12, 3), np.float32), np.arange(12) % 4)
     fields = {k: changes.pop(k) for k in ("train", "validation", "test") if k in changes}
     whole = dict.fromkeys(("train", "validation", "test"), split) | fields
@@ -26,14 +26,14 @@ def dataset(**changes) -> Dataset:
 
 
 def changed(array, place, value):
-    """A copy with another value in one place."""
+    """A copy with one value replaced."""
     array = np.array(array)
     array[place] = value
     return array
 
 
 def refused(data, config=CONFIG) -> str:
-    """What is told of it, error and hint."""
+    """The error message and its hint."""
     with pytest.raises(DlrunError) as caught:
         check_data(data, config)
     assert caught.value.exit_code == 2
@@ -45,7 +45,7 @@ def refused(data, config=CONFIG) -> str:
 SAMPLES, LABELS = dataset().train.inputs, dataset().train.labels
 
 
-def test_a_sound_data_set_passes_and_nothing_is_said(caplog):
+def test_a_valid_data_set_passes_without_a_warning(caplog):
     check_data(dataset(), CONFIG)
     check_data(dataset(validation=Split(np.zeros((0, 3)), np.zeros(0, int))), CONFIG)
     check_data(dataset(train=Split(np.zeros((12, 3), np.uint8), LABELS.astype(np.int8))), CONFIG)
@@ -62,9 +62,7 @@ def test_a_sound_data_set_passes_and_nothing_is_said(caplog):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite(split, value):
     bad = Split(changed(SAMPLES, (7, 1), value), LABELS)
-    assert f"{split}.inputs[7, 1] is {value}; leave the sample out" in refused(
-        dataset(**{split: bad})
-    )
+    assert f"{split}.inputs[7, 1] is {value}; remove the sample" in refused(dataset(**{split: bad}))
 
 
 def test_a_double_that_is_infinite_in_float32():
@@ -80,37 +78,37 @@ def test_labels_that_are_not_finite():
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (changed(LABELS, 5, 4), "labels[5] is 4: expected a class number from 0 to 3; num_classes"),
         (changed(LABELS, 5, -1), "labels[5] is -1: expected a class number from 0 to 3"),
-        (LABELS + 1, "labels[3] is 4: expected a class number from 0 to 3; classes count from 0"),
+        (LABELS + 1, "labels[3] is 4: expected a class number from 0 to 3; classes start at 0"),
         (changed(LABELS[:, None], (5, 0), 9), "labels[5, 0] is 9: expected a class number"),
-        (LABELS.astype(np.float32), "has dtype float32; num_classes=4 makes them class numbers"),
-        (LABELS / 2, "expected integers; num_classes=1 for a number to predict"),
+        (LABELS.astype(np.float32), "has dtype float32: expected integers, as num_classes=4"),
+        (LABELS / 2, "class numbers; to predict a number, set num_classes=1"),
         (LABELS == 1, "labels has dtype bool: expected integers or floats; array.astype('uint8')"),
         (LABELS.astype(str), "expected integers or floats; number the classes from 0"),
         (LABELS.astype(object), "labels has dtype object: expected integers or floats"),
     ],
 )
-def test_labels_that_name_no_class(labels, told):
+def test_labels_that_name_no_class(labels, message):
     split = Split(SAMPLES, labels)
-    assert told in refused(dataset(train=split, validation=split, test=split))
+    assert message in refused(dataset(train=split, validation=split, test=split))
     assert "test.labels" in refused(dataset(test=split))
 
 
-def test_labels_of_a_yes_or_no_and_of_a_number():
+def test_binary_and_numeric_labels_out_of_range():
     binary = compose(["task=binary_classification"])
     split = Split(SAMPLES, changed(LABELS % 2, 4, -1))
     data = dataset(train=split, validation=split, test=split, num_classes=1)
-    assert "train.labels[4] is -1; binary cross-entropy takes 0 to 1" in refused(data, binary)
+    assert "train.labels[4] is -1; binary cross-entropy expects" in refused(data, binary)
     large = Split(SAMPLES, changed(LABELS, 4, 2**40))
     data = dataset(train=large, validation=large, test=large, num_classes=1)
-    assert f"train.labels[4] is {2**40}; labels are int32" in refused(data, NUMBER)
+    assert f"train.labels[4] is {2**40}; labels must fit in int32" in refused(data, NUMBER)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
         (SAMPLES.astype(object), "train.inputs has dtype object: expected integers or floats"),
         (SAMPLES.astype(str), "train.inputs has dtype <U32: expected integers or floats"),
@@ -118,11 +116,11 @@ def test_labels_of_a_yes_or_no_and_of_a_number():
         (SAMPLES == 0, "train.inputs has dtype bool"),
     ],
 )
-def test_inputs_that_are_no_numbers(inputs, told):
-    assert told in refused(dataset(train=Split(inputs, LABELS)))
+def test_inputs_that_are_not_numbers(inputs, message):
+    assert message in refused(dataset(train=Split(inputs, LABELS)))
 
 
-def test_splits_that_do_not_fit_together():
+def test_splits_that_do_not_match():
     narrow = Split(SAMPLES[:, :2], LABELS)
     assert "test.inputs has shape (12, 2), train.inputs (12, 3)" in refused(dataset(test=narrow))
     column = Split(SAMPLES, LABELS[:, None])
@@ -145,7 +143,7 @@ def test_an_empty_split(split):
     assert f"the {split} split is empty" in refused(dataset(**{split: dataset().train[:0]}))
 
 
-def test_what_is_no_data_set():
+def test_an_invalid_data_set():
     assert "returned tuple; return a dlrun.data.dataset.Dataset" in refused((SAMPLES, LABELS))
     assert "validation is NoneType" in refused(dataset(validation=None))
     assert "num_classes is 0" in refused(dataset(num_classes=0))
@@ -156,15 +154,15 @@ def test_what_is_no_data_set():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels", "told"),
+    ("inputs", "labels", "message"),
     [
         (SAMPLES, LABELS[:-1], r"shapes \(12, 3\), \(11,\)"),
         (SAMPLES.tolist(), LABELS, "got list"),
         (SAMPLES, np.int64(3), "got a scalar"),
     ],
 )
-def test_a_split_is_arrays_of_one_length(inputs, labels, told):
-    with pytest.raises(DlrunError, match=told):
+def test_a_split_is_arrays_of_one_length(inputs, labels, message):
+    with pytest.raises(DlrunError, match=message):
         Split(inputs, labels)
 
 
@@ -174,14 +172,14 @@ def test_a_split_is_arrays_of_one_length(inputs, labels, told):
         (np.full((12, 4, 4), 255, np.uint8), 1, True),
         (np.full((12, 4, 4), 255, np.uint8), 255, False),
         (np.full((12, 4), 255.0, np.float32), 1, True),
-        (np.full((12, 4), 255.0, np.float32), 255, True),  # which scales integers alone
+        (np.full((12, 4), 255.0, np.float32), 255, True),  # scale applies to integers only
         (np.full((12, 4), 1.0, np.float32), 1, False),
-        (np.full((12, 4), 200, np.int64), 1, False),  # as the numbers of words
+        (np.full((12, 4), 200, np.int64), 1, False),  # such as word indices
         (np.linspace(-255, 255, 48).reshape(12, 4), 1, False),
         (np.full((12, 4), 4000.0), 1, False),
     ],
 )
-def test_pixels_that_nothing_scales_draw_a_warning(caplog, inputs, scale, warned):
+def test_unscaled_pixels_log_a_warning(caplog, inputs, scale, warned):
     split = Split(inputs, LABELS)
     with caplog.at_level(logging.WARNING, "dlrun"):
         check_data(dataset(train=split, validation=split, test=split, scale=scale), CONFIG)
@@ -206,7 +204,7 @@ def mine(*, bad=None):
 
 @pytest.fixture
 def own(tmp_path):
-    """A directory with a data set of the user's own."""
+    """A directory with a user-defined data set."""
     (tmp_path / "configs" / "data").mkdir(parents=True)
     (tmp_path / "configs" / "data" / "mine.yaml").write_text(
         "# Mine.\n_target_: my_data.mine\nbad: null\n"
@@ -217,8 +215,8 @@ def own(tmp_path):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_users_own_data_set_is_refused_before_a_run_begins(own, backend):
-    for bad, told in (("input", "train.inputs[5, 2] is inf"), ("label", "train.labels[7] is 3")):
-        with pytest.raises(Refused, match=re.escape(f"data: my_data.mine: {told}")) as caught:
+    for bad, message in (("input", "train.inputs[5, 2] is inf"), ("label", "train.labels[7] is 3")):
+        with pytest.raises(Refused, match=re.escape(f"data: my_data.mine: {message}")) as caught:
             worker(backend).train(own, "data=mine", f"data.bad={bad}")
         assert caught.value.exit_code == 2
     for override in ("task.loss=mse", "+task.metrics.mae=mae"):

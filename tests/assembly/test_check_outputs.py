@@ -1,4 +1,4 @@
-"""Outputs, labels, losses and metrics that Keras would pair by chance are refused."""
+"""Outputs, labels, losses and metrics that do not match are refused."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def check(labels, output, *overrides, num_classes=4):
 @pytest.mark.parametrize(
     "override",
     [
-        "task.loss=mse",  # as jax does it: silent for a column, or for a batch of four
+        "task.loss=mse",  # jax accepts it for a column, or for a batch of four
         "task.loss=MeanAbsoluteError",
         "task.loss={_target_:keras.losses.MeanSquaredError}",
         "task.loss={_target_:keras.losses.CategoricalCrossentropy,from_logits:true}",
@@ -33,7 +33,7 @@ def check(labels, output, *overrides, num_classes=4):
         "+task.metrics.top={_target_:keras.metrics.CategoricalAccuracy}",
     ],
 )
-def test_class_numbers_against_logits_one_by_one(labels, override):
+def test_class_numbers_are_not_compared_with_logits_elementwise(labels, override):
     with pytest.raises(DlrunError, match="takes labels of shape") as caught:
         check(labels, (4,), override)
     key = override.lstrip("+").partition("=")[0]
@@ -59,21 +59,21 @@ def test_class_numbers_against_logits_one_by_one(labels, override):
         (NUMBERS, (4,), ("task.loss=mse", "loop=train_step", "loop.step._target_=my.Own"), 4),
     ],
 )
-def test_what_fits_is_let_be(labels, output, overrides, num_classes):
+def test_matching_labels_and_outputs_pass(labels, output, overrides, num_classes):
     check(labels, output, *overrides, num_classes=num_classes)
 
 
 @pytest.mark.parametrize(
-    ("labels", "output", "overrides", "told"),
+    ("labels", "output", "overrides", "message"),
     [
-        (NUMBERS, (3,), (), "needs 4 logits for 4 classes, and the model returns 3"),
+        (NUMBERS, (3,), (), "needs 4 logits for 4 classes, but the model returns 3"),
         (NUMBERS, (1,), ("task=binary_classification",), "needs 4 logits"),
         (NUMBERS, (5, 5, 4), (), "the data set's have (samples,)"),
         (ONE_HOT, (4,), (), "takes labels of shape (samples,)"),
         (ONE_HOT, (1,), ("task.loss=mse", "metrics=[]"), "of shape (samples, 1)"),
     ],
 )
-def test_what_does_not_fit_is_told(labels, output, overrides, told):
+def test_a_mismatch_is_reported(labels, output, overrides, message):
     with pytest.raises(DlrunError) as caught:
         check(labels, output, *overrides)
-    assert told in caught.value.message
+    assert message in caught.value.message

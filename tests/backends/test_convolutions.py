@@ -1,4 +1,4 @@
-"""Convolutions on a CPU: XLA computes them on one thread where they are in a loop."""
+"""Convolutions on a CPU: XLA computes them on one thread inside a loop."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def small_convnet(input_shape, num_classes):
     ])
 """
 
-PLANNED = """
+PLANS_SCRIPT = """
 import keras
 import numpy as np
 
@@ -58,14 +58,14 @@ def train(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_raw_takes_the_steps_of_fit(train, backend):
+def test_raw_trains_like_fit(train, backend):
     expected = train(backend, "epochs=1", "loop=fit")["rows"][0]
-    found = train(backend, "epochs=1", "loop=raw")["rows"][0]
+    actual = train(backend, "epochs=1", "loop=raw")["rows"][0]
     for name in ("loss", "val_loss"):
-        assert found[name] == pytest.approx(expected[name], rel=1e-5)
+        assert actual[name] == pytest.approx(expected[name], rel=1e-5)
 
 
-def test_several_steps_in_a_call_are_those_of_single_calls(train):
+def test_several_steps_per_call_equal_single_steps(train):
     one, several = (
         train("jax", "epochs=1", "loop=raw", f"loop.steps_per_execution={number}")["rows"][0]
         for number in (1, 5)
@@ -73,11 +73,11 @@ def test_several_steps_in_a_call_are_those_of_single_calls(train):
     assert several["loss"] == one["loss"]
 
 
-def test_the_rate_is_that_of_steps_computed_and_not_of_steps_asked_for(train):
-    """XLA is told of some 30 steps before it has computed one."""
+def test_the_rate_counts_computed_steps_not_dispatched_ones(train):
+    """About 30 steps are dispatched before XLA has computed one."""
     more = ("loop=fit", "feed=numpy", "data.validation_samples=50", "epochs=2")
     result = train("jax", *more)
-    # The second epoch compiles nothing, and is hardly more than its steps.
+    # The second epoch compiles nothing, so its steps take most of its time.
     assert result["step_seconds"] * 600 / 50 > 0.3 * result["rows"][1]["seconds"]
 
 
@@ -96,10 +96,10 @@ def test_the_rate_is_that_of_steps_computed_and_not_of_steps_asked_for(train):
         ),
     ],
 )
-def test_on_a_cpu_xla_is_given_no_loop_over_convolutions(
+def test_on_a_cpu_convolutions_are_not_compiled_in_a_loop(
     tmp_path, backend, with_convolutions, without
 ):
-    found = worker(backend).run(tmp_path, PLANNED)
+    found = worker(backend).run(tmp_path, PLANS_SCRIPT)
     for compile, plan in with_convolutions.items():
         for model in ("a layer", "an operation"):
             assert found[f"{model}, {compile}"] == plan

@@ -1,4 +1,4 @@
-"""Which backend and device a process gets, for real."""
+"""The backend and the device of a process."""
 
 import sys
 
@@ -6,21 +6,21 @@ import pytest
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_device_that_is_not_there_is_refused_with_those_that_are(dlrun, backend):
+def test_a_missing_device_is_refused_and_the_available_ones_are_listed(dlrun, backend):
     done = dlrun("train", f"backend={backend}", "device=gpu", "smoke=true")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"error: device 'gpu' is not there: backend '{backend}' has cpu:0",
+        f"error: no device 'gpu': backend '{backend}' has cpu:0",
         "",
         "hint: choose device=cpu, or device=auto",
     ]
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_numbered_device_that_is_not_there_is_refused(dlrun):
+def test_a_missing_device_index_is_refused(dlrun):
     done = dlrun("train", "device=cpu:7", "smoke=true")
     assert done.returncode == 2
-    assert "error: device 'cpu:7' is not there: backend 'jax' has cpu:0" in done.stderr
+    assert "error: no device 'cpu:7': backend 'jax' has cpu:0" in done.stderr
 
 
 def test_chosen_device_is_recorded(dlrun):
@@ -37,7 +37,7 @@ def test_numpy_does_not_train(dlrun):
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_backend_of_the_environment_does_not_win(dlrun):
+def test_the_config_overrides_keras_backend_of_the_environment(dlrun):
     result = dlrun.json("train", "backend=jax", "smoke=true", env={"KERAS_BACKEND": "torch"})
     record = dlrun.record(dlrun.path(result))
     assert (result["backend"], record["backend"]) == ("jax", "jax")
@@ -59,11 +59,11 @@ except DlrunError as error:
     print(error.message)
 """
     done = dlrun("-c", script, command=[sys.executable])
-    assert done.stdout == "this process has Keras on 'jax', not on 'tensorflow'\n", done.stderr
+    assert done.stdout == "this process runs Keras on 'jax', not on 'tensorflow'\n", done.stderr
 
 
-# jax's library asks for NumPy while it starts. Were another thread in the middle of importing
-# NumPy, for the data set, then both imports would fail: here that thread is made to be there.
+# jax imports NumPy while it starts. If another thread were importing NumPy at that moment, for the
+# data set, both imports would fail. This script slows that thread down to provoke it.
 SLOW_NUMPY = """
 import builtins, threading, time
 from dlrun.cli import main
@@ -82,6 +82,6 @@ main()
 """
 
 
-def test_data_set_and_framework_do_not_import_numpy_at_once(dlrun):
+def test_data_set_and_framework_do_not_import_numpy_concurrently(dlrun):
     done = dlrun("train", "smoke=true", command=[sys.executable, "-c", SLOW_NUMPY])
     assert done.returncode == 0, done.stderr

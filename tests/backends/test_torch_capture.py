@@ -1,4 +1,4 @@
-"""On torch the raw loop leaves Keras' Python out where it can, and never at the cost of a bit."""
+"""On torch the raw loop replays captured operations, with bit-identical results."""
 
 import json
 
@@ -8,7 +8,7 @@ from trainings import worker
 
 SMALL = ("data.limit=1600", "batch_size=32", "epochs=2", "model=odd", "+callbacks=between")
 
-# Each kind does what a step that is recorded once and played back could get wrong.
+# Each kind does something that a captured and replayed step could get wrong.
 ODD = """
 import json
 import keras
@@ -51,13 +51,13 @@ class Odd(keras.layers.Layer):
     def python_counter(self, x, training):
         return x * (1 + self.calls % 2)
 
-    def looks_at_values(self, x, training):
+    def reads_values(self, x, training):
         return x * 0.5 if float(keras.ops.mean(x)) > 0.3 else x
 
-    def looks_at_an_array(self, x, training):
+    def reads_an_array(self, x, training):
         return x * float(x.detach().numpy().max())
 
-    def a_tensor_that_is_no_variable(self, x, training):
+    def tensor_that_is_not_a_variable(self, x, training):
         return x * self.constant
 
     def one_variable_to_the_next(self, x, training):
@@ -141,16 +141,16 @@ CAPTURED = (
 )
 CALLED = (
     "seeded_noise",
-    "looks_at_values",
-    "looks_at_an_array",
-    "a_tensor_that_is_no_variable",
+    "reads_values",
+    "reads_an_array",
+    "tensor_that_is_not_a_variable",
     "constant_changed_in_place",
 )
 
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
-    """Every epoch's losses, and how often the odd layer, and the optimizer, was called."""
+    """Each epoch's losses, and the number of calls of the odd layer and of the optimizer."""
     place = tmp_path_factory.mktemp("odd")
     (place / "odd.py").write_text(ODD)
     for group, name, text in (
@@ -171,23 +171,23 @@ def train(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", CAPTURED + CALLED)
-def test_the_bits_are_those_of_eager(train, kind):
+def test_results_are_bit_identical_to_eager(train, kind):
     losses, calls, _ = train("raw", kind)
     expected, all_calls, _ = train("raw", kind, "loop.compile=eager")
     assert losses == expected
-    # One that can't be captured in training may be in validation.
+    # A layer that can't be captured in training may still be captured in validation.
     assert (calls < 0.5 * all_calls) == (kind in CAPTURED)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
-def test_the_bits_are_those_of_fit(train, precision):
+def test_results_are_bit_identical_to_fit(train, precision):
     losses, calls, _ = train("raw", "plain", f"precision={precision}")
     expected, all_calls, _ = train("fit", "plain", f"precision={precision}")
     assert losses == expected
     assert calls < 0.5 * all_calls
 
 
-def test_a_layer_that_counts_its_calls_is_called(train):
+def test_a_layer_that_counts_its_calls_is_not_captured(train):
     _, calls, _ = train("raw", "python_counter")
     assert calls > 100
 
@@ -204,16 +204,16 @@ OPTIMIZERS = {
         "decay_steps:10,decay_rate:0.9}",
     ),
 }
-BY_ITSELF = {
+NOT_CAPTURED = {
     "averaged": ("+optimizer.use_ema=true", "+optimizer.ema_overwrite_frequency=10"),
     "accumulated": ("+optimizer.gradient_accumulation_steps=3",),
     "of torch": ("optimizer=torch_sgd",),
 }
 
 
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, *BY_ITSELF])
-def test_the_optimizer_is_recorded_where_it_does_not_look_at_values(train, optimizer):
-    overrides = (OPTIMIZERS | BY_ITSELF)[optimizer]
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, *NOT_CAPTURED])
+def test_the_optimizer_is_captured_unless_it_reads_values(train, optimizer):
+    overrides = (OPTIMIZERS | NOT_CAPTURED)[optimizer]
     losses, _, updates = train("raw", "plain", *overrides)
     expected, _, all_updates = train("raw", "plain", *overrides, "loop.compile=eager")
     assert losses == expected

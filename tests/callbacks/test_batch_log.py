@@ -1,10 +1,10 @@
-"""The loss of a batch now and then."""
+"""The loss of every Nth batch in the log."""
 
 import csv
 import re
 
 
-def test_a_logged_batch_is_that_batch_and_no_mean(dlrun):
+def test_a_logged_loss_is_the_batch_loss_not_the_mean(dlrun):
     # Without learning, the mean of the batches is the mean of the epoch.
     done = dlrun(
         "train",

@@ -1,11 +1,11 @@
-"""The loss after every batch, drawn for real."""
+"""The plots of the loss after every batch."""
 
 import sys
 
 import pytest
 
-# Calls the hooks as a loop does, with losses that are no plain numbers yet, and tells what is kept.
-HOOKED = """
+# Calls the hooks as a loop does, with losses that are jax arrays, and prints what is kept.
+SCRIPT = """
 import os
 os.environ["KERAS_BACKEND"] = "jax"
 import jax.numpy
@@ -13,7 +13,7 @@ from dlrun.callbacks.batch_losses import BatchLosses
 callback = BatchLosses("drawn/here")
 for epoch in range(2):
     callback.on_epoch_begin(epoch)
-    for batch in (1, 3):  # the last of two at once
+    for batch in (1, 3):  # two batches per call; the hook gets the last
         callback.on_train_batch_end(batch, {"loss": jax.numpy.asarray(float(epoch or "nan"))})
     print(*callback.losses, {type(loss).__name__ for loss in callback.losses.values()})
     callback.on_epoch_end(epoch)
@@ -22,7 +22,7 @@ print(getattr(callback, "async_safe", False), *sorted(os.listdir("drawn/here")))
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_each_epoch_is_drawn_beside_the_curves(dlrun, backend):
+def test_each_epoch_has_a_plot(dlrun, backend):
     words = (f"backend={backend}", "epochs=2", "data.limit=600")
     result = dlrun.json("train", *words, "+callbacks=[batch_losses,plots]")
     plots = dlrun.path(result) / "plots"
@@ -31,8 +31,8 @@ def test_each_epoch_is_drawn_beside_the_curves(dlrun, backend):
     assert all((plots / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
 
-def test_losses_are_kept_as_they_are_by_batch_and_forgotten_after_the_epoch(dlrun):
-    done = dlrun(command=[sys.executable, "-c", HOOKED])
+def test_losses_are_not_converted_within_an_epoch_and_cleared_after_it(dlrun):
+    done = dlrun(command=[sys.executable, "-c", SCRIPT])
     assert done.stdout.splitlines() == [
         "2 4 {'ArrayImpl'}",
         "2 4 {'ArrayImpl'}",

@@ -1,4 +1,4 @@
-"""Which epoch is kept as the best."""
+"""The choice of the best epoch."""
 
 import math
 
@@ -10,16 +10,16 @@ SCRIPT = """
 import logging
 from dlrun.callbacks.checkpoint import Checkpoint
 
-one = Checkpoint("unused", "val_loss", {mode!r})
-one._save = lambda at, within: None
+checkpoint = Checkpoint("unused", "val_loss", {mode!r})
+checkpoint._save = lambda at, within: None
 handler = logging.Handler()
-handler.emit = lambda record: found.update(told=record.getMessage())
+handler.emit = lambda record: found.update(message=record.getMessage())
 logging.getLogger("dlrun").addHandler(handler)
 for epoch, value in enumerate({values!r}):
-    one.on_epoch_end(epoch, {{"val_loss": float(value)}})
-one.on_train_end()
+    checkpoint.on_epoch_end(epoch, {{"val_loss": float(value)}})
+checkpoint.on_train_end()
 logging.getLogger("dlrun").removeHandler(handler)
-found["best"] = one.best["epoch"]
+found["best"] = checkpoint.best["epoch"]
 """
 
 
@@ -34,13 +34,13 @@ found["best"] = one.best["epoch"]
         ("max", (math.inf, 0.5), 2),
     ],
 )
-def test_what_is_no_finite_number_is_never_better_than_one(tmp_path, mode, values, best):
+def test_a_non_finite_value_is_never_the_best(tmp_path, mode, values, best):
     script = SCRIPT.format(mode=mode, values=[str(value) for value in values])
     assert worker("torch").run(tmp_path, script) == {"best": best}
 
 
-def test_that_none_was_a_number_is_told_of_the_epoch_that_is_kept(tmp_path):
+def test_a_metric_that_is_never_finite_logs_a_warning(tmp_path):
     script = SCRIPT.format(mode="min", values=["nan", "inf", "nan"])
-    found = worker("torch").run(tmp_path, script)
-    assert found["best"] == 1
-    assert found["told"].startswith("val_loss was a finite number in no epoch: none is the best")
+    result = worker("torch").run(tmp_path, script)
+    assert result["best"] == 1
+    assert result["message"].startswith("val_loss was not finite in any epoch")

@@ -1,4 +1,4 @@
-"""A run whose directory takes no more: it fails in one line, loses nothing, and goes on later."""
+"""A run that can't write to its directory fails with one line, loses nothing and can be resumed."""
 
 import shlex
 import subprocess
@@ -12,9 +12,9 @@ from trainings import Refused, worker
 
 needs_namespace = pytest.mark.skipif(
     subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0,
-    reason="no namespace of its own for a small file system",
+    reason="needs a namespace to mount a small file system",
 )
-# What befalls a run's directory when an epoch begins.
+# Damages the run's directory when an epoch begins.
 HARM = """
 import subprocess
 from pathlib import Path
@@ -68,8 +68,8 @@ def last(run: Path) -> list[bytes]:
 
 
 @needs_namespace
-def test_a_run_that_meets_full_disks_goes_on_each_time_and_ends_as_one_that_did_not(dlrun):
-    """A disk with room for one checkpoint, one that fills up, a directory that is read-only."""
+def test_a_run_resumes_after_full_disks_and_ends_like_an_undisturbed_one(dlrun):
+    """A disk with room for one checkpoint, one that fills up, a read-only directory."""
     (dlrun.cwd / "small").mkdir()
     resume = "$0 resume $run --trust my_harm --quiet"
     script = f"""
@@ -89,7 +89,7 @@ def test_a_run_that_meets_full_disks_goes_on_each_time_and_ends_as_one_that_did_
     assert codes == ["checkpoint 1", "table 1", "read-only 1", "locked 1", "done 0"], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     hints = [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
-    for told, words in zip(
+    for error, words in zip(
         errors,
         (
             ("checkpoints/epoch-0002: ", "No space left on device"),
@@ -99,18 +99,18 @@ def test_a_run_that_meets_full_disks_goes_on_each_time_and_ends_as_one_that_did_
         ),
         strict=True,
     ):
-        assert told.startswith("error: can't write ")
-        assert all(word in told for word in words), told
+        assert error.startswith("error: can't write ")
+        assert all(word in error for word in words), error
     for hint, epoch in zip(hints, (1, 2, 3), strict=True):
         assert hint.startswith(f"hint: the newest checkpoint is of epoch {epoch}; make ")
         assert "dlrun resume small/" in hint
     assert "Traceback" not in done.stderr
-    assert "partial" not in done.stdout  # neither of a write that failed nor of a process that died
+    assert "partial" not in done.stdout  # neither from a failed write nor from a killed process
     straight = worker("jax").train(dlrun.cwd, *SHORT)
     assert last(dlrun.cwd / "kept") == last(straight["path"])
 
 
-def test_a_directory_that_is_renamed_is_not_made_again_and_goes_on_by_its_new_name(tmp_path):
+def test_a_renamed_directory_is_not_recreated_and_resumes_under_its_new_name(tmp_path):
     with pytest.raises(
         Refused, match="is gone: the run's directory was removed or renamed"
     ) as gone:

@@ -1,9 +1,9 @@
-"""The curves of a run, drawn for real."""
+"""The plots of a run's curves."""
 
 import struct
 
 
-def test_curves_are_drawn_with_a_panel_for_loss_and_for_each_metric(dlrun):
+def test_the_plot_has_a_panel_for_the_loss_and_each_metric(dlrun):
     result = dlrun.json("train", "epochs=2", "data.limit=1000", "+callbacks=plots")
     picture = (dlrun.path(result) / "plots" / "history.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
@@ -11,8 +11,8 @@ def test_curves_are_drawn_with_a_panel_for_loss_and_for_each_metric(dlrun):
     assert (width, height) == (1200, 432)  # two panels of 5 by 3.6 inches, 120 dots each
 
 
-def test_without_matplotlib_it_says_how_to_install_it(dlrun):
-    # A directory earlier on the path whose finder says that there is no matplotlib.
+def test_without_matplotlib_the_error_says_how_to_install_it(dlrun):
+    # Makes find_spec report that matplotlib is missing.
     (dlrun.cwd / "sitecustomize.py").write_text(
         "import importlib.util\n"
         "found = importlib.util.find_spec\n"

@@ -1,4 +1,4 @@
-"""What a person sees of a training, in a pipe and on a terminal."""
+"""The progress of training, in a pipe and on a terminal."""
 
 import os
 import pty
@@ -38,7 +38,7 @@ def test_terminal_gets_a_bar_and_keeps_one_line_per_epoch(dlrun):
         while True:
             try:
                 read = os.read(terminal, 4096)
-            except OSError:  # how Linux tells that nobody writes any more
+            except OSError:  # Linux: the other end is closed
                 break
             if not read:
                 break
@@ -54,7 +54,7 @@ def test_terminal_gets_a_bar_and_keeps_one_line_per_epoch(dlrun):
     assert [LINE.fullmatch(line)[1] for line in kept] == ["1", "2", "3"]
 
 
-def test_without_the_progress_callback_no_epoch_is_told(dlrun):
+def test_without_the_progress_callback_no_epoch_is_logged(dlrun):
     done = dlrun("train", "smoke=true", "~callbacks.progress")
     assert done.returncode == 0
     assert "epoch  1/1" not in done.stderr

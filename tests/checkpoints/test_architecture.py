@@ -1,4 +1,4 @@
-"""A checkpoint is of the model that it was made from: its code may have been edited since."""
+"""A checkpoint does not load into a model whose code was edited."""
 
 import pytest
 
@@ -63,16 +63,16 @@ def write(cwd, source):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """The run of each source, on jax."""
-    found = {}
+    paths = {}
     for source in (SEQUENTIAL, SUBCLASSED):
         cwd = write(tmp_path_factory.mktemp("made"), source)
         overrides = ("model=mine", "data.limit=256", "epochs=1")
-        found[source] = worker("jax").train(cwd, *overrides)["path"]
-    return found
+        paths[source] = worker("jax").train(cwd, *overrides)["path"]
+    return paths
 
 
 @pytest.mark.parametrize(
-    ("source", "old", "new", "told"),
+    ("source", "old", "new", "message"),
     [
         (SEQUENTIAL, '"relu"', '"tanh"', "activation=tanh, the checkpoint relu"),
         (SEQUENTIAL, "strides=2", "strides=1, dilation_rate=2", "strides=[1, 1], the checkpoint"),
@@ -82,21 +82,21 @@ def runs(tmp_path_factory):
         (SUBCLASSED, "layers.Flatten()", "layers.Reshape((-1,))", "the model has Reshape ("),
     ],
 )
-def test_an_edited_model_is_refused_and_the_difference_told(runs, tmp_path, source, old, new, told):
+def test_an_edited_model_is_refused_with_the_difference(runs, tmp_path, source, old, new, message):
     assert old in source
     edited = source.replace(old, new)
-    if "strides=1" in new:  # another pooling, so that all shapes are as they were
+    if "strides=1" in new:  # a larger pooling keeps all shapes
         edited = edited.replace("MaxPooling2D(2)", "MaxPooling2D(4)")
     with pytest.raises(Refused) as caught:
         worker("jax").evaluate(write(tmp_path, edited), runs[source])
     assert f"{runs[source].parent.name}" in caught.value.message
     assert "is of another model" in caught.value.message
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_names_and_nesting_and_the_backend_make_no_other_model(runs, tmp_path, backend):
+def test_names_nesting_and_backend_are_not_compared(runs, tmp_path, backend):
     place = write(tmp_path, FUNCTIONAL)
     assert worker(backend).evaluate(place, runs[SEQUENTIAL])["samples"] == 256
     (place / "again").mkdir()
@@ -111,21 +111,22 @@ from dlrun.checkpoints.architecture import describe, differences
 keras.config.set_dtype_policy("float32")
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 
-def told(ours, theirs):
-    return differences(describe(model, ours), describe(model, theirs))
+def compare(optimizer, saved):
+    return differences(describe(model, optimizer), describe(model, saved))
 
 adam, adamax = keras.optimizers.Adam(), keras.optimizers.Adamax()
 scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())
-found["other"] = told(adam, adamax)
-found["same"] = told(adam, keras.optimizers.Adam(0.1)) + told(adam, scaled) + told(None, adamax)
+found["other"] = compare(adam, adamax)
+found["same"] = compare(adam, keras.optimizers.Adam(0.1)) + compare(adam, scaled)
+found["same"] += compare(None, adamax)
 if keras.backend.backend() == "torch":
     from dlrun.optimizers.fused_adam import FusedAdam
-    found["same"] += told(FusedAdam(), adam)
+    found["same"] += compare(FusedAdam(), adam)
 """
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_another_optimizer_is_told_where_both_have_one(tmp_path, backend):
+def test_another_optimizer_is_a_difference_if_both_have_one(tmp_path, backend):
     found = worker(backend).run(tmp_path, OPTIMIZERS)
     assert found["other"] == ["the optimizer is Adam, the checkpoint's Adamax"]
     assert found["same"] == []

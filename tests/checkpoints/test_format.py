@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, and read only as they were written."""
+"""Checkpoints are written atomically, and damage is detected when they are read."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_parts_order_paths_and_state_come_back(tmp_path: Path) -> None:
     assert back.state == state
 
 
-def test_the_manifest_tells_who_wrote_what(tmp_path: Path) -> None:
+def test_the_manifest_records_the_writer_and_the_arrays(tmp_path: Path) -> None:
     manifest = json.loads((written(tmp_path) / MANIFEST).read_text())
     assert (manifest["format"], manifest["epochs"]) == (1, 1)
     assert manifest["written_by"] == {"cores": 2}
@@ -127,7 +127,7 @@ def test_an_epoch_written_again_replaces_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [ARRAYS, STATE])
 @pytest.mark.parametrize("place", [0, 60, -1])
-def test_one_changed_byte_is_found(tmp_path: Path, name: str, place: int) -> None:
+def test_one_changed_byte_is_detected(tmp_path: Path, name: str, place: int) -> None:
     path = written(tmp_path)
     content = bytearray((path / name).read_bytes())
     content[place] ^= 1
@@ -156,7 +156,7 @@ def test_a_changed_byte_of_the_manifest_changes_no_value(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [ARRAYS, STATE, MANIFEST])
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     path = written(tmp_path)
     (path / name).unlink()
     assert name in refused(path).message
@@ -172,13 +172,13 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) ->
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "{}", '{"format": 1}', "\x00"])
-def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path)
     (path / MANIFEST).write_text(text)
     refused(path)
 
 
-def test_another_format_is_told_apart_from_damage(tmp_path: Path) -> None:
+def test_another_format_is_not_reported_as_damage(tmp_path: Path) -> None:
     path = written(tmp_path)
     manifest = json.loads((path / MANIFEST).read_text())
     (path / MANIFEST).write_text(json.dumps(manifest | {"format": 2}))
@@ -187,10 +187,10 @@ def test_another_format_is_told_apart_from_damage(tmp_path: Path) -> None:
     assert "version of dlrun" in str(error.hint)
 
 
-def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_reported(tmp_path: Path) -> None:
     written(tmp_path, 3)
     error = refused(checkpoint_path(tmp_path, Position(4)))
-    assert error.hint == "the run has other checkpoints, as --checkpoint 3"
+    assert error.hint == "use another checkpoint: --checkpoint 3"
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
@@ -210,15 +210,15 @@ def test_a_damaged_checkpoint_names_the_others(tmp_path: Path) -> None:
     for epoch in (2, 3, 4):
         path = written(tmp_path, epoch)
     (path / STATE).write_text("{}")
-    assert refused(path).hint == "the run has other checkpoints, as --checkpoint 2 or 3"
+    assert refused(path).hint == "use another checkpoint: --checkpoint 2 or 3"
     prune_checkpoints(tmp_path, [Position(4)])
-    assert refused(path).hint == "the run has no other checkpoint: train it again"
+    assert refused(path).hint == "the run has no other checkpoint; train it again"
 
 
 # Writes that fail
 
 
-def test_a_full_disk_leaves_earlier_checkpoints_as_they_were(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_change_earlier_checkpoints(tmp_path: Path) -> None:
     first = written(tmp_path, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -237,7 +237,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_as_they_were(tmp_path: Path) -> 
     assert read_checkpoint(first).state["epoch"] == 1
 
 
-def test_a_state_that_json_can_not_hold_leaves_nothing(tmp_path: Path) -> None:
+def test_a_state_that_is_not_json_leaves_no_files(tmp_path: Path) -> None:
     written(tmp_path, 1)
     for epoch in (1, 2):
         with pytest.raises(TypeError):
@@ -249,14 +249,14 @@ def test_a_state_that_json_can_not_hold_leaves_nothing(tmp_path: Path) -> None:
 # Kept, pruned, best
 
 
-def test_the_epochs_kept_are_told_in_order(tmp_path: Path) -> None:
+def test_the_saved_epochs_are_listed_in_order(tmp_path: Path) -> None:
     assert list_epochs(tmp_path / "nosuch") == []
     for epoch in (10, 9, 12_345):
         written(tmp_path, epoch)
     assert list_epochs(tmp_path) == [9, 10, 12_345]
 
 
-def test_leftovers_are_no_checkpoints(tmp_path: Path) -> None:
+def test_leftovers_are_not_listed(tmp_path: Path) -> None:
     written(tmp_path, 2)
     for name in (".epoch-0003.partial-77", ".removed-0001", "epoch-0004.bak", "epoch-", "mine"):
         (tmp_path / name).mkdir()
@@ -270,7 +270,7 @@ def test_a_write_succeeds_over_the_leftovers_of_another(tmp_path: Path) -> None:
     assert read_checkpoint(written(tmp_path, 1)).state["epoch"] == 1
 
 
-def test_pruning_keeps_what_it_is_told_and_only_that(tmp_path: Path) -> None:
+def test_pruning_keeps_only_the_given_checkpoints(tmp_path: Path) -> None:
     for epoch in range(1, 6):
         written(tmp_path, epoch)
     (tmp_path / ".removed-0001").mkdir()
@@ -282,7 +282,7 @@ def test_pruning_keeps_what_it_is_told_and_only_that(tmp_path: Path) -> None:
         assert read_checkpoint(checkpoint_path(tmp_path, Position(epoch))).state["epoch"] == epoch
 
 
-def test_the_newest_checkpoint_tells_the_best_epoch(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_records_the_best_epoch(tmp_path: Path) -> None:
     assert read_best_epoch(tmp_path) is None
     written(tmp_path, 1, best=1)
     written(tmp_path, 3, best=2)
@@ -304,14 +304,14 @@ directory = Path(sys.argv[1])
 print("ready", flush=True)
 for epoch in itertools.count(1):
     variables = [Variable("v", np.full(100_000, epoch, np.float32))]
-    # The last epoch is written again, as a run that goes on from the one before it does.
+    # The last epoch is written again, as by a run that resumes from the epoch before it.
     for number in {max(epoch - 1, 1), epoch}:
         at = Position(number)
         write_checkpoint(directory, at, {"model": variables}, {"n": epoch}, written_by={})
     prune_checkpoints(directory, [Position(n) for n in (epoch - 1, epoch)])
 """
 
-# Dies at its n-th step into the file system; exits 3 once there is no such step.
+# Dies at its nth file system operation; exits with 3 if there are fewer.
 DYING = """
 import os, signal, sys
 from pathlib import Path
@@ -362,9 +362,9 @@ def test_a_kill_at_any_step_leaves_only_whole_checkpoints(tmp_path: Path) -> Non
     allowed = {1: {1}, 2: {2}, 3: {3, 33}}
     for stop in range(1, len(codes) + 1):
         directory = tmp_path / f"{stop:03}"
-        kept = list_epochs(directory)
-        assert 2 in kept
-        for epoch in kept:
+        epochs = list_epochs(directory)
+        assert 2 in epochs
+        for epoch in epochs:
             saved = read_checkpoint(checkpoint_path(directory, Position(epoch)))
             assert saved.state["n"] in allowed[epoch]
             assert (saved.model[0].value == saved.state["n"]).all()

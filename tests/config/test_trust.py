@@ -169,7 +169,7 @@ def test_a_link_that_leads_out_of_the_run_is_refused(cwd: Path, name: str) -> No
 def test_a_pipe_is_not_waited_for(cwd: Path) -> None:
     (cwd / RUN / "checkpoints" / "epoch-0001" / STATE).unlink()
     os.mkfifo(cwd / RUN / "checkpoints" / "epoch-0001" / STATE)
-    assert "is no file" in refused("evaluate", RUN)
+    assert "is neither a file nor a directory" in refused("evaluate", RUN)
 
 
 def test_links_within_a_run_and_to_it_are_no_matter(cwd: Path) -> None:

@@ -10,7 +10,7 @@ from dlrun.errors import DlrunError
 
 @pytest.fixture
 def data() -> Dataset:
-    """Ten samples whose label is their place."""
+    """Ten samples labelled with their index."""
     split = Split(np.arange(20, dtype=np.uint8).reshape(10, 2), np.arange(10, dtype=np.uint8))
     return Dataset(train=split, validation=split, test=split, num_classes=10)
 
@@ -30,7 +30,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 def test_the_order_is_the_same_in_every_version() -> None:
-    # What a run that goes on, or another backend, relies on.
+    # Resumed runs and other backends rely on it.
     assert permutation(0, 0, 8).tolist() == [2, 4, 3, 6, 5, 0, 1, 7]
 
 
@@ -54,9 +54,7 @@ def test_the_last_batch_has_what_is_left(data: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(1, 10), (5, 2), (10, 1), (11, 1)])
-def test_there_are_as_many_batches_as_hold_all_samples(
-    data: Dataset, batch_size: int, expected: int
-) -> None:
+def test_the_batches_hold_all_samples(data: Dataset, batch_size: int, expected: int) -> None:
     assert len(Batches(data, data.train, batch_size)) == expected
 
 
@@ -89,7 +87,7 @@ def test_there_is_no_batch_outside_the_epoch(data: Dataset, index: int) -> None:
 
 @pytest.fixture
 def named() -> Dataset:
-    """Ten samples of two inputs and two labels, all of them the sample's place."""
+    """Ten samples of two inputs and two labels, whose values are the sample's index."""
     place = np.arange(10)
     split = Split(
         {"pixels": np.stack([place] * 4, axis=1).astype(np.uint8), "size": place[:, None] / 1},
@@ -106,14 +104,14 @@ def test_named_arrays_are_drawn_together(named: Dataset) -> None:
     np.testing.assert_array_equal(labels["kind"], batches.order[:3])
     np.testing.assert_array_equal(labels["number"][:, 0], batches.order[:3])
     np.testing.assert_array_equal(inputs["size"][:, 0], batches.order[:3])
-    # Integers are scaled, floats are taken as scaled.
+    # Integers are scaled, floats are not.
     np.testing.assert_allclose(inputs["pixels"][:, 0], batches.order[:3] / 255, rtol=1e-6)
     assert {array.dtype for array in inputs.values()} == {np.dtype(np.float32)}
     assert [array.dtype for array in labels.values()] == [np.float32, np.int32]
     assert named.input_shape == {"pixels": (4,), "size": (1,)}
 
 
-def test_gathered_samples_are_as_they_are_in_memory(named: Dataset, data: Dataset) -> None:
+def test_gathered_samples_are_not_scaled(named: Dataset, data: Dataset) -> None:
     chosen = np.array([[3, 1], [0, 9], [3, 3]])
     inputs, labels = Batches(named, named.train, 2).gather(chosen)
     assert {name: a.shape for name, a in inputs.items()} == {"pixels": (3, 2, 4), "size": (3, 2, 1)}

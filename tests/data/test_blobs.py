@@ -64,7 +64,7 @@ def test_validation_can_not_take_all_points() -> None:
 
 
 @pytest.mark.parametrize("test_samples", [0, 1])
-def test_a_test_split_without_points_is_told_by_its_own_key(test_samples: int) -> None:
+def test_an_empty_test_split_is_reported_with_its_key(test_samples: int) -> None:
     with pytest.raises(DlrunError) as caught:
         blobs(test_samples=test_samples).split("test")
     assert "test_samples" in f"{caught.value.message} {caught.value.hint}"

@@ -1,4 +1,4 @@
-"""The input specification: scaling to the bit, JSON there and back, hostile files."""
+"""The input specification: exact scaling, JSON round trips, hostile files."""
 
 import json
 
@@ -13,7 +13,7 @@ from dlrun.errors import DlrunError
 ONE = InputSpec(ArraySpec((28, 28), "uint8"), ArraySpec((), "int64"), 10, 255.0)
 
 
-def test_data_set_tells_its_spec():
+def test_a_data_set_has_a_spec():
     split = Split(np.zeros((5, 28, 28), np.uint8), np.arange(5))
     data = Dataset(split, split, split, num_classes=np.int64(10), scale=255)
     assert data.spec == ONE
@@ -64,7 +64,7 @@ DAMAGED = {
     "list": ("[]", "expected a mapping"),
     "deep": ("[" * 200_000, "nested too deeply"),
     "digits": ('{"scale": ' + "9" * 5_000 + "}", ""),
-    "large": (" " * (MAX_BYTES + 1), "are the most"),
+    "large": (" " * (MAX_BYTES + 1), "characters, more than"),
     "newer": (changed(version=2), "its version is 2"),
     "an unknown key": (changed(run="evil.run"), "it has an unknown key, 'run'"),
     "no outputs": ('{"version": 1}', "it has no inputs"),
@@ -74,12 +74,12 @@ DAMAGED = {
     "scale infinite": (changed(scale=float("inf")), "scale is inf"),
     "scale true": (changed(scale=True), "scale is True"),
     "scale beyond floats": (changed(scale=10**400), "too large"),
-    "no inputs": (changed(inputs=[]), "inputs is no list of 1 to"),
-    "many inputs": (changed(inputs=array() * 1001), "inputs is no list of 1 to"),
-    "input of numbers": (changed(inputs=[3]), "inputs[0] is no mapping"),
+    "no inputs": (changed(inputs=[]), "inputs is not a list of 1 to"),
+    "many inputs": (changed(inputs=array() * 1001), "inputs is not a list of 1 to"),
+    "input of numbers": (changed(inputs=[3]), "inputs[0] is not a mapping"),
     "target": (changed(inputs=array(_target_="evil.run")), "unknown key, '_target_'"),
     "two without names": (changed(inputs=array() * 2), "inputs[0].name is None"),
-    "two of one name": (changed(inputs=array(name="a") * 2), "two arrays called 'a'"),
+    "two of one name": (changed(inputs=array(name="a") * 2), "two arrays named 'a'"),
     "name of escapes": (changed(inputs=array(name="\x1b]0;x\x07")), "inputs[0].name is '\\x1b"),
     "long name": (changed(inputs=array(name="x" * 1000)), "inputs[0].name is"),
     "shape": (changed(inputs=array(shape="x")), "inputs[0].shape is 'x'"),
@@ -98,11 +98,11 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_what_no_run_has_written_is_refused_in_one_line(name):
-    text, told = DAMAGED[name]
+def test_an_invalid_spec_is_refused_in_one_line(name):
+    text, message = DAMAGED[name]
     with pytest.raises(DlrunError) as caught:
         InputSpec.from_json(text, source="inputs.json")
     assert caught.value.exit_code == 2
     assert caught.value.message.startswith("inputs.json can't be read as an input specification: ")
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert "\n" not in caught.value.message and len(caught.value.message) < 250

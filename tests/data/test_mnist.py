@@ -1,4 +1,4 @@
-"""MNIST as it is shipped."""
+"""The MNIST file that is shipped."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.mnist import mnist
 from dlrun.errors import DlrunError
 
-# How often each digit is there, 0 to 9, in the published files.
+# The number of samples of each digit, 0 to 9, in the published files.
 TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
@@ -32,7 +32,7 @@ def test_the_splits_have_the_usual_sizes(usual: Dataset) -> None:
     assert (usual.input_shape, usual.num_classes) == ((28, 28), 10)
 
 
-def test_every_digit_is_there_as_often_as_published(whole: Dataset) -> None:
+def test_each_digit_is_as_frequent_as_published(whole: Dataset) -> None:
     assert np.bincount(whole.train.labels).tolist() == TRAIN
     assert np.bincount(whole.test.labels).tolist() == TEST
     assert whole.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
@@ -62,7 +62,7 @@ def test_a_limit_keeps_the_first_of_each_split(usual: Dataset) -> None:
 def test_validation_can_not_take_all_samples() -> None:
     with pytest.raises(DlrunError, match="there are 60,000 samples") as caught:
         mnist(validation_samples=60_000)
-    assert caught.value.hint == "at most 59999"
+    assert caught.value.hint == "set data.validation_samples to at most 59999"
 
 
 def test_pixels_are_bytes_in_memory_and_float32_to_one_in_a_batch(usual: Dataset) -> None:
@@ -75,7 +75,7 @@ def test_pixels_are_bytes_in_memory_and_float32_to_one_in_a_batch(usual: Dataset
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
-def test_floats_are_taken_as_scaled(usual: Dataset, dtype: type) -> None:
+def test_floats_are_not_scaled(usual: Dataset, dtype: type) -> None:
     scaled = usual.prepare(np.asarray([[0.0, 0.5, 1.0]], dtype))
     assert scaled.dtype == np.float32
     assert scaled.tolist() == [[0.0, 0.5, 1.0]]

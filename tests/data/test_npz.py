@@ -1,4 +1,4 @@
-"""Arrays of the user's own, in one file."""
+"""A user's own arrays in one file."""
 
 import io
 import zipfile
@@ -59,12 +59,12 @@ def break_file(path, how):
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [
         ("missing", "no such file"),
         ("a folder", "no such file"),
-        ("no key", "has no array 'y_test'; there are x_train, y_train, x_test"),
-        ("one array", "is one array"),
+        ("no key", "no array 'y_test'; the file has x_train, y_train, x_test"),
+        ("one array", "is a single array"),
         ("pickled", "can't be read: "),
         ("empty", "can't be read: "),
         ("cut", "can't be read: "),
@@ -73,13 +73,13 @@ def break_file(path, how):
         ("flipped", "can't be read: Bad CRC-32"),
     ],
 )
-def test_a_broken_file_is_told_in_one_form_with_its_path(tmp_path, how, told):
+def test_a_damaged_file_is_reported_with_its_path(tmp_path, how, message):
     path = tmp_path / "mine.npz"
     np.savez(path, **ARRAYS)
     break_file(path, how)
     with pytest.raises(DlrunError) as caught:
         read(path, NAMES)
     assert caught.value.message.startswith(f"data: {path}")
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.exit_code == 2

@@ -16,7 +16,7 @@ def data() -> Dataset:
     return tickets(difficulty=True)
 
 
-def test_sizes_shapes_and_dtypes_are_those_of_the_book(data: Dataset) -> None:
+def test_sizes_shapes_and_dtypes_match_the_book(data: Dataset) -> None:
     assert [len(s) for s in (data.train, data.validation, data.test)] == [1280, 320, 320]
     assert data.input_shape == {"title": (10_000,), "text_body": (10_000,), "tags": (100,)}
     assert data.num_classes == {"priority": 1, "department": 4, "difficulty": 3}
@@ -37,7 +37,7 @@ def test_the_tickets_are_a_function_of_the_seed(data: Dataset) -> None:
     assert (other.train.inputs["text_body"] != data.train.inputs["text_body"]).any()
 
 
-def test_each_split_is_drawn_by_itself(data: Dataset) -> None:
+def test_each_split_is_drawn_independently(data: Dataset) -> None:
     fewer = tickets(difficulty=True, validation_samples=0, train_samples=10)
     assert [len(s) for s in (fewer.train, fewer.validation, fewer.test)] == [10, 0, 320]
     for name, array in arrays(data.test).items():
@@ -46,7 +46,7 @@ def test_each_split_is_drawn_by_itself(data: Dataset) -> None:
     assert (train != test).any(axis=1).all()
 
 
-def test_the_third_label_leaves_the_others_as_they_are(data: Dataset) -> None:
+def test_the_third_label_does_not_change_the_others(data: Dataset) -> None:
     two = tickets()
     assert two.num_classes == {"priority": 1, "department": 4}
     for name, array in arrays(two.train).items():
@@ -61,7 +61,7 @@ def test_a_limit_keeps_the_first_of_each_split(data: Dataset) -> None:
 
 
 def linear(data: Dataset, target: np.ndarray) -> np.ndarray:
-    """What a ridge regression on the training tickets predicts for the test tickets."""
+    """Predictions of a ridge regression, trained on the training tickets, for the test tickets."""
     train, test = (
         np.concatenate([np.ones((len(s), 1)), *s.inputs.values()], axis=1, dtype=np.float64)
         for s in (data.train, data.test)
@@ -90,7 +90,7 @@ def test_the_difficulty_follows_from_the_inputs(data: Dataset) -> None:
     assert (scores.argmax(axis=1) == difficulty).mean() > most + 0.15
 
 
-def test_other_sizes_are_drawn_too() -> None:
+def test_other_sizes() -> None:
     small = tickets(vocabulary_size=3, num_tags=2, num_departments=300, train_samples=1)
     assert small.input_shape == {"title": (3,), "text_body": (3,), "tags": (2,)}
     assert small.num_classes["department"] == 300

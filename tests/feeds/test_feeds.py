@@ -1,4 +1,4 @@
-"""What ``fit()`` reads from: every kind of source, on every backend, with the same curves."""
+"""Every feed on every backend gives ``fit()`` the same batches and the same curves."""
 
 import json
 import sys
@@ -12,11 +12,11 @@ from trainings import BACKENDS, worker
 FEEDS = ("numpy", "pandas", "pydataset", "tf_data", "torch_dataloader")
 PACKAGES = {"pandas": "pandas", "tf_data": "tensorflow", "torch_dataloader": "torch"}
 
-# Dropout tells whether a feed draws from the run's generators; 300 samples leave a smaller batch.
+# Dropout detects a feed that draws from the run's generators; 300 samples leave a smaller batch.
 SETTINGS = ("model=mnist_mlp_dropout", "epochs=2", "data.limit=300")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-# Every feed in one process, over two inputs and two labels, with what makes each one different.
+# Every feed in one process, with two inputs and two labels, and the specifics of each feed.
 SCRIPT = """
 import importlib, json, sys
 import numpy as np
@@ -69,7 +69,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory):
-    """From a backend and a feed to what its run logged, run when a test first asks for it."""
+    """The logs of a run by backend and feed, cached."""
     place = tmp_path_factory.mktemp("feeds")
     seen = {}
 
@@ -85,14 +85,14 @@ def curves(tmp_path_factory):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("feed", FEEDS)
-def test_curves_are_the_same_from_every_source_on_every_backend(curves, backend, feed):
+def test_every_feed_gives_the_same_curves_on_every_backend(curves, backend, feed):
     curve = curves(backend, feed)
     assert curve[0] != curve[1]
     for ours, auto in zip(curve, curves(backend, "auto"), strict=True):
         assert ours == pytest.approx(auto, rel=1e-6)
 
 
-def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
+def test_every_feed_gives_the_batches_in_the_epochs_order(dlrun):
     done = dlrun("-c", SCRIPT, *FEEDS, command=[sys.executable])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -103,7 +103,7 @@ def test_every_source_gives_the_batches_of_the_epoch_in_its_order(dlrun):
 
 
 @pytest.mark.parametrize("feed", PACKAGES)
-def test_several_inputs_and_outputs_are_fed(tmp_path, feed):
+def test_every_feed_supports_several_inputs_and_outputs(tmp_path, feed):
     settings = ("model=ticket_classifier", "data.vocabulary_size=100", "epochs=1")
     losses = [
         worker("jax").train(tmp_path, *settings, f"feed={name}")["train"] for name in ("auto", feed)
@@ -111,7 +111,7 @@ def test_several_inputs_and_outputs_are_fed(tmp_path, feed):
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_own_train_step_is_fed(tmp_path):
+def test_a_custom_train_step_uses_the_feed(tmp_path):
     settings = ("loop=train_step", "smoke=true")
     losses = [
         worker("jax").train(tmp_path, *settings, f"feed={name}")["train"]
@@ -120,7 +120,7 @@ def test_own_train_step_is_fed(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_feed_is_a_group_beside_every_data_set():
+def test_the_feed_is_a_group_beside_every_data_set():
     assert compose([]).choices["feed"] == "auto"
     for data in ("mnist", "blobs", "tickets"):
         config = compose([f"data={data}", "feed=tf_data"])
@@ -143,7 +143,7 @@ def test_a_data_option_that_still_sets_a_feed_is_reported_with_the_new_way(dlrun
     assert "data.feed: is the group 'feed' now: feed=NAME" in done.stderr
 
 
-def test_feed_that_there_is_not_is_told_with_the_nearest():
+def test_an_unknown_feed_is_reported_with_the_nearest():
     with pytest.raises(DlrunError) as raised:
         compose(["feed=panda"])
     assert raised.value.message == (
@@ -168,7 +168,7 @@ def test_a_feed_of_ones_own_is_a_function_of_batches(dlrun):
     assert "batches 3" in done.stderr.splitlines()
 
 
-def test_no_feed_costs_a_run_an_import_that_does_not_need_it(dlrun):
+def test_a_run_imports_no_package_of_another_feed(dlrun):
     done, imported = dlrun.traced("train", "backend=jax", "smoke=true")
     assert done.returncode == 0
     assert not imported & {"pandas", "tensorflow", "torch"}
@@ -178,7 +178,7 @@ def test_no_feed_costs_a_run_an_import_that_does_not_need_it(dlrun):
 
 
 @pytest.mark.parametrize("feed", ["pandas", "tf_data", "torch_dataloader", "pydataset"])
-def test_raw_loop_refuses_what_it_would_not_read_from(dlrun, feed):
+def test_the_raw_loop_refuses_a_feed(dlrun, feed):
     done, imported = dlrun.traced("train", "loop=raw", f"feed={feed}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
@@ -189,7 +189,7 @@ def test_raw_loop_refuses_what_it_would_not_read_from(dlrun, feed):
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_raw_loop_takes_arrays(dlrun):
+def test_the_raw_loop_accepts_feed_numpy(dlrun):
     assert dlrun.json("train", "loop=raw", "feed=numpy", "smoke=true")["loop"] == "raw"
 
 
@@ -206,7 +206,7 @@ def passes_on(**given):
 """
 
 
-def test_loop_of_ones_own_is_fed_if_it_takes_a_feed(dlrun):
+def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     (dlrun.cwd / "own_loops.py").write_text(OWN_LOOPS, encoding="utf-8")
     (dlrun.cwd / "configs/loop").mkdir(parents=True)
     for name in ("gathers", "passes_on"):
@@ -220,7 +220,7 @@ def test_loop_of_ones_own_is_fed_if_it_takes_a_feed(dlrun):
     assert "fed by BatchSequence" in passed.stderr.splitlines()
 
 
-# What an interpreter sees that has none of the packages that a feed may need.
+# Hides all packages that a feed may need.
 WITHOUT = """
 from importlib.machinery import PathFinder
 
@@ -235,13 +235,13 @@ PathFinder.find_spec = find_spec
 
 @pytest.fixture
 def without(dlrun):
-    """The environment of such an interpreter."""
+    """The environment of an interpreter without these packages."""
     (dlrun.cwd / "sitecustomize.py").write_text(WITHOUT, encoding="utf-8")
     return {"PYTHONPATH": str(dlrun.cwd)}
 
 
 @pytest.mark.parametrize(("feed", "package"), PACKAGES.items())
-def test_missing_package_is_told_before_anything_starts(dlrun, without, feed, package):
+def test_a_missing_package_is_reported_before_anything_starts(dlrun, without, feed, package):
     done, imported = dlrun.traced("train", f"feed={feed}", env=without)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
@@ -254,27 +254,27 @@ def test_missing_package_is_told_before_anything_starts(dlrun, without, feed, pa
 
 
 @pytest.mark.parametrize(
-    ("feed", "package", "told"),
+    ("feed", "package", "message"),
     [
         ("pandas", "pandas", "feed: dlrun.feeds.pandas.pandas can't be imported: no C extension"),
         ("tf_data", "tensorflow", "tensorflow can't be imported: no C extension"),
         ("torch_dataloader", "torch", "torch can't be imported: no C extension"),
     ],
 )
-def test_broken_package_is_told_before_a_run_begins(dlrun, feed, package, told):
+def test_a_broken_package_is_reported_before_a_run_starts(dlrun, feed, package, message):
     (dlrun.cwd / package).mkdir()
     (dlrun.cwd / package / "__init__.py").write_text("raise ImportError('no C extension')\n")
     environment = {"PYTHONPATH": str(dlrun.cwd)}
     done = dlrun("train", f"feed={feed}", "smoke=true", env=environment)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == f"error: {told}"
+    assert done.stderr.splitlines()[0] == f"error: {message}"
     assert not (dlrun.cwd / "runs").exists()
 
 
 # Evaluation and prediction
 
 
-def test_evaluation_is_fed_by_any_source_too(trained, dlrun):
+def test_evaluation_supports_every_feed(trained, dlrun):
     run = trained.run("jax")
     losses = [
         worker("numpy").evaluate(dlrun.cwd, run, "data.limit=300", f"feed={feed}")
@@ -283,7 +283,7 @@ def test_evaluation_is_fed_by_any_source_too(trained, dlrun):
     assert len({evaluated["metrics"]["loss"] for evaluated in losses}) == 1
 
 
-def test_evaluation_needs_no_package_that_training_was_fed_by(dlrun, without):
+def test_evaluation_does_not_need_the_package_of_the_training_feed(dlrun, without):
     trained = dlrun.json("train", "smoke=true", "feed=pandas", env={"PYTHONPATH": ""})
     evaluated = dlrun.json("evaluate", "latest", env=without)
     assert evaluated["metrics"] == pytest.approx(trained["test"])

@@ -1,4 +1,4 @@
-"""What a model sees in ``fit``: our order, our randomness, the same on every backend."""
+"""``fit`` with dlrun's order and random numbers: the same on every backend."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ class Weights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seen.append(float(self.model.get_weights()[0][0, 0]))
 
-# One weight, w, and one sample a step: each step moves it half the way to the sample's label.
+# One weight and one sample per step: each step moves it halfway to the sample's label.
 def order(seed):
     model = keras.Sequential(
         [keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
@@ -66,7 +66,7 @@ def losses():
     )
     return train(model, digits, 64, seed=0)["loss"]
 
-# With a learning rate of 0 only the dropout can tell one epoch from another.
+# With a learning rate of 0, only the dropout differs between epochs.
 def dropout(seed):
     model = keras.Sequential(
         [keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dropout(0.5),
@@ -87,25 +87,25 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """What the script saw on each backend."""
+    """The script's output on each backend."""
     place = tmp_path_factory.mktemp("fit")
-    found = {}
+    outputs = {}
     for backend in BACKENDS:
         done = Dlrun(place)("-c", SCRIPT, backend, command=[sys.executable])
         assert done.returncode == 0, done.stderr
-        found[backend] = json.loads(done.stdout)
-    return found
+        outputs[backend] = json.loads(done.stdout)
+    return outputs
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("key", "seed"), [("order", 0), ("other order", 5)])
-def test_samples_come_in_the_order_of_seed_and_epoch(seen, backend, key, seed):
+def test_the_order_of_samples_is_a_function_of_seed_and_epoch(seen, backend, key, seed):
     weight, expected = 0.0, []
     for epoch in range(3):
         for label in permutation(seed, epoch, 12):
             weight += (label - weight) / 2
         expected.append(weight)
-    assert len(set(expected)) == 3  # so that one order for all epochs would be noticed
+    assert len(set(expected)) == 3  # else the test would not notice one order for all epochs
     assert seen[backend][key] == pytest.approx(expected, rel=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The linear classifier: the same figures by Keras' loops and in each framework's own terms."""
+"""The linear classifier: the native loops give the same numbers as Keras' loops."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def curve(cwd, backend, *overrides):
 
 
 @pytest.mark.parametrize(("backend", "loop"), NATIVE)
-def test_the_native_loop_and_keras_take_the_same_steps(tmp_path, backend, loop):
+def test_the_native_loop_and_keras_give_the_same_losses(tmp_path, backend, loop):
     result, native = curve(tmp_path, backend, f"loop={loop}")
     _, keras = curve(tmp_path, backend, "loop=fit")
     assert native == pytest.approx(keras, rel=1e-5)
@@ -30,8 +30,8 @@ def test_the_native_loop_and_keras_take_the_same_steps(tmp_path, backend, loop):
 
 def test_the_plot_is_drawn(tmp_path):
     result, _ = curve(tmp_path, "jax", "epochs=2")
-    drawn = result["path"] / "plots" / "decision_line.png"
-    assert drawn.read_bytes().startswith(b"\x89PNG")
+    plot = result["path"] / "plots" / "decision_line.png"
+    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
@@ -51,14 +51,14 @@ def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
-        (["model=mnist_mlp"], "this loop trains one linear layer, and mnist_mlp is another model"),
+        (["model=mnist_mlp"], "this loop trains only one linear layer, but the model is mnist_mlp"),
         (["model=linear_classifier", "optimizer=adam"], "this loop is plain gradient descent"),
-        (["model=linear_classifier", "backend=torch"], "this loop is written in jax"),
+        (["model=linear_classifier", "backend=torch"], "this loop needs backend 'jax'"),
     ],
 )
-def test_a_native_loop_refuses_what_it_is_not_for(dlrun, overrides, told):
+def test_a_native_loop_refuses_what_it_cannot_train(dlrun, overrides, message):
     done = dlrun("train", "optimizer=sgd", "loop=linear_value_and_grad", *overrides)
     assert done.returncode == 1
-    assert f"error: {told}" in done.stderr
+    assert f"error: {message}" in done.stderr

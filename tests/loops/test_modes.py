@@ -1,4 +1,4 @@
-"""Every training mode with every kind of model on every backend: they learn, and take one path."""
+"""Every training mode with every kind of model on every backend: all learn and agree."""
 
 import functools
 
@@ -29,7 +29,7 @@ class OwnMlp(keras.Model):
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
-    """The rows of one training, trained when first asked for."""
+    """The epochs of one training, cached."""
     place = tmp_path_factory.mktemp("modes")
     (place / "my_models.py").write_text(OWN_MLP)
     (place / "configs" / "model").mkdir(parents=True)
@@ -37,10 +37,10 @@ def train(tmp_path_factory):
 
     @functools.cache
     def train(backend, model, loop):
-        # On tensorflow fit compiles to a graph without XLA; this is raw compiled alike.
-        alike = ["loop.compile=graph"] if (backend, loop) == ("tensorflow", "raw") else []
+        # On tensorflow, fit compiles to a graph without XLA; compile raw in the same way.
+        compile = ["loop.compile=graph"] if (backend, loop) == ("tensorflow", "raw") else []
         return worker(backend).train(
-            place, f"model={model}", f"loop={loop}", "epochs=2", "data.limit=2000", *alike
+            place, f"model={model}", f"loop={loop}", "epochs=2", "data.limit=2000", *compile
         )["rows"]
 
     return train
@@ -59,7 +59,7 @@ def test_every_mode_learns_with_every_kind_of_model(train, backend, model, loop)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loop", ["train_step", "train_step_own_loss", "raw"])
-def test_every_mode_takes_the_steps_of_fit(train, backend, model, loop):
+def test_every_mode_gives_the_losses_of_fit(train, backend, model, loop):
     for row, expected in zip(
         train(backend, model, loop), train(backend, model, "fit"), strict=True
     ):

@@ -1,4 +1,4 @@
-"""Steps of a user's own: those of the docs, native ones, and a gradient penalty."""
+"""Custom steps: those of the docs, native ones, and a gradient penalty."""
 
 import re
 from pathlib import Path
@@ -25,17 +25,17 @@ class Native:
             )
             return model.compute_loss(x, y, outputs), (outputs, non_trainable)
 
-        taken = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (outputs, non_trainable)), gradients = taken(trainable, non_trainable)
+        value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, (outputs, non_trainable)), gradients = value_and_grad(trainable, non_trainable)
         trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
         logs, updated = {"native": 1.0}, []
         for metric in model.metrics:
-            own = metrics[len(updated) : len(updated) + len(metric.variables)]
-            seen = (loss,) if metric.name == "loss" else (y, outputs)
-            own = metric.stateless_update_state(own, *seen)
-            value = metric.stateless_result(own)
+            state = metrics[len(updated) : len(updated) + len(metric.variables)]
+            arguments = (loss,) if metric.name == "loss" else (y, outputs)
+            state = metric.stateless_update_state(state, *arguments)
+            value = metric.stateless_result(state)
             logs.update(value if isinstance(value, dict) else {metric.name: value})
-            updated += own
+            updated += state
         return logs, (trainable, non_trainable, slots, updated)
 """,
     "tensorflow": """
@@ -94,7 +94,7 @@ class Penalised(Step):
 
 @pytest.fixture
 def place(tmp_path):
-    """A directory with the files that the code blocks of the how-to name in their first lines."""
+    """A directory with the how-to's code blocks, each in the file named in its first line."""
     text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert {"my_steps.py", "configs/loop/clipped.yaml"} <= {name for name, _ in blocks}
@@ -116,8 +116,8 @@ def test_the_clipped_step_of_the_docs(place, backend):
     own = ("loop=train_step", "loop.step._target_=my_steps.Clipped", "+loop.step.norm=1.0")
     for row, expected in zip(rows(*own), clipped, strict=True):
         assert row["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
-    still = rows("loop=clipped", "loop.step.norm=0.0")
-    assert still[1]["val_loss"] == still[0]["val_loss"]
+    zero_norm = rows("loop=clipped", "loop.step.norm=0.0")
+    assert zero_norm[1]["val_loss"] == zero_norm[0]["val_loss"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -134,9 +134,9 @@ def test_the_mixup_step_of_the_readme(place, backend):
 
     first, last = rows("loop=raw")
     assert last["val_loss"] < first["val_loss"]
-    assert last["loss"] > last["val_loss"] + 0.1  # blended in training alone
+    assert last["loss"] > last["val_loss"] + 0.1  # mixup only in training
     assert last["val_categorical_accuracy"] > 0.7
-    # Compiled alike: with XLA, tensorflow draws other random numbers for the same seed.
+    # Not compiled with XLA, which draws other random numbers on tensorflow.
     raw = rows("loop=raw", *(["loop.compile=graph"] if backend == "tensorflow" else []))
     for row, expected in zip(rows("loop=train_step"), raw, strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)
@@ -147,12 +147,12 @@ def test_a_native_train_step_learns_under_fit_and_raw_refuses_it(tmp_path, backe
     (tmp_path / "my_native.py").write_text(NATIVE[backend])
     step = "loop.step._target_=my_native.Native"
     first, last = worker(backend).train(tmp_path, *SMALL, "loop=train_step", step)["rows"]
-    assert first["native"] == 1  # it was this one that trained
+    assert first["native"] == 1  # the native step has run
     assert last["loss"] < 0.7 * first["loss"]
     assert last["val_accuracy"] > 0.7
-    with pytest.raises(Refused, match="Native has a train_step") as told:
+    with pytest.raises(Refused, match="Native has a train_step") as caught:
         worker(backend).train(tmp_path, *SMALL, "loop=raw", step)
-    assert "loop=train_step" in told.value.hint
+    assert "loop=train_step" in caught.value.hint
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,4 +1,4 @@
-"""The loop written out keeps what Keras promises callbacks, and what dlrun promises its users."""
+"""The raw loop calls callbacks like ``fit``, and behaves like every other loop of dlrun."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ def _plain(hook):
     return lambda self, logs=None: self.seen.append([hook, None, sorted(logs or {})])
 
 for hook in dir(keras.callbacks.Callback):
-    # The last two only pass on to the hooks of train batches, in Keras itself.
+    # In Keras itself, the last two only call the hooks of train batches.
     if not hook.startswith("on_") or hook in ("on_train_end", "on_batch_begin", "on_batch_end"):
         continue
     numbered = "batch" in hook or "epoch" in hook
@@ -106,17 +106,17 @@ def test_every_hook_fires_as_in_fit(place, backend):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_a_stop_in_mid_epoch_stops_there(place, backend):
+def test_stop_training_ends_training_within_an_epoch(place, backend):
     _, fit = recorded(place, backend, "fit", "callbacks.recorder.stop_at=3")
     result, raw = recorded(place, backend, "raw", "callbacks.recorder.stop_at=3")
     assert [n for hook, n, _ in raw["seen"] if hook == "on_train_batch_end"] == [0, 1, 2, 3]
     assert (result["epochs"], result["stopped_by"]) == (1, "callback")
-    train = [one for one in raw["seen"] if "test" not in one[0]]
-    assert train == [one for one in fit["seen"] if "test" not in one[0]]
+    train = [call for call in raw["seen"] if "test" not in call[0]]
+    assert train == [call for call in fit["seen"] if "test" not in call[0]]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_learning_rate_set_before_a_batch_is_obeyed(place, backend):
+def test_a_learning_rate_set_before_a_batch_is_used(place, backend):
     moved = {}
     for rate in (0.0, 0.01):
         overrides = (f"callbacks.rate.rate={rate}", "epochs=1", *SMALL)
@@ -163,7 +163,7 @@ class TestCallbacks:
         assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(rows[0])
 
     def test_terminate_on_nan(self, place, backend):
-        with pytest.raises(Refused, match=r"the loss is (nan|inf) in epoch 1") as told:
+        with pytest.raises(Refused, match=r"the loss is (nan|inf) in epoch 1") as caught:
             worker(backend).train(
                 place,
                 "loop=raw",
@@ -173,11 +173,11 @@ class TestCallbacks:
                 "epochs=3",
                 *SMALL,
             )
-        assert told.value.exit_code == 1
-        assert not list(place.glob("runs/*/*/metrics.csv"))  # no epoch was done
+        assert caught.value.exit_code == 1
+        assert not list(place.glob("runs/*/*/metrics.csv"))  # no epoch was completed
 
 
-def test_an_interrupt_in_mid_epoch_leaves_the_last_epoch(dlrun, place):
+def test_an_interrupt_within_an_epoch_keeps_the_last_epoch(dlrun, place):
     process = subprocess.Popen(
         [COMMAND, "train", "backend=jax", "loop=raw", "+callbacks=sleeper", "epochs=9", *SMALL],
         cwd=place,
@@ -202,20 +202,20 @@ def test_an_interrupt_in_mid_epoch_leaves_the_last_epoch(dlrun, place):
 
 
 @pytest.mark.parametrize(
-    ("backend", "wanted", "there"),
+    ("backend", "compile", "supported"),
     [("torch", "xla", "auto, eager, graph"), ("jax", "graph", "auto, xla, eager")],
 )
-def test_what_a_backend_does_not_compile_is_refused(dlrun, backend, wanted, there):
-    done = dlrun("train", f"backend={backend}", "loop=raw", f"loop.compile={wanted}")
+def test_an_unsupported_compile_option_is_refused(dlrun, backend, compile, supported):
+    done = dlrun("train", f"backend={backend}", "loop=raw", f"loop.compile={compile}")
     assert (done.returncode, done.stdout) == (2, "")
     [error] = [line for line in done.stderr.splitlines() if "error:" in line]
-    has = error.partition(f"loop.compile={wanted}: backend '{backend}' has ")[2]
-    assert sorted(has.split(", ")) == sorted(there.split(", "))
+    listed = error.partition(f"loop.compile={compile}: backend '{backend}' has ")[2]
+    assert sorted(listed.split(", ")) == sorted(supported.split(", "))
     assert "Traceback" not in done.stderr
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_eager_tells_that_nothing_is_compiled(dlrun):
+def test_eager_logs_that_nothing_is_compiled(dlrun):
     overrides = ("backend=torch", "loop=raw", "smoke=true")
     eager = dlrun("train", *overrides, "loop.compile=eager")
     assert eager.returncode == 0

@@ -1,4 +1,4 @@
-"""The losses and optimizers that the books name: each trains, and each loss is what it says."""
+"""The losses and optimizers of the books: each trains, and each loss has the right value."""
 
 import json
 import sys
@@ -23,8 +23,8 @@ OPTIMIZERS = (
     ("optimizer=adam",),
     ("optimizer=adagrad",),
 )
-# Builds each loss as a run does, without training, and tells its values.
-TELLING = """
+# Builds each loss as a run does, without training, and prints its values.
+SCRIPT = """
 import json, os, sys
 os.environ["KERAS_BACKEND"] = "numpy"
 import numpy as np
@@ -32,14 +32,14 @@ from dlrun.assembly.compile import _loss
 from dlrun.config.compose import compose
 logits, labels = np.random.default_rng(0).normal(size=(7, 4)).astype("float32"), np.arange(7) % 4
 shapes = {"(7,)": labels, "(7, 1)": labels[:, None], "one-hot": np.eye(4, dtype="float32")[labels]}
-told = {}
+values = {}
 for name in sys.argv[1:]:
     loss = _loss("task.loss", compose([f"loss={name}"]).task.loss)
     given = shapes if "sparse" not in name else {"(7,)": labels}
-    told[name] = {shape: float(loss(true, logits)) for shape, true in given.items()}
+    values[name] = {shape: float(loss(true, logits)) for shape, true in given.items()}
 binary = _loss("task.loss", compose(["loss=binary_crossentropy"]).task.loss)
-told["one logit"] = {"(7,)": float(binary(labels % 2, logits[:, :1]))}
-print(json.dumps(told))
+values["one logit"] = {"(7,)": float(binary(labels % 2, logits[:, :1]))}
+print(json.dumps(values))
 """
 
 
@@ -56,9 +56,9 @@ def test_each_loss_and_each_optimizer_trains_and_the_run_is_evaluated(
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
 
 
-def test_each_loss_is_computed_from_logits_whatever_form_the_labels_have(dlrun):
-    done = dlrun(command=[sys.executable, "-c", TELLING, *LOSSES])
-    told = json.loads(done.stdout)
+def test_each_loss_is_computed_from_logits_for_every_label_format(dlrun):
+    done = dlrun(command=[sys.executable, "-c", SCRIPT, *LOSSES])
+    values = json.loads(done.stdout)
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(7, 4))
     one_hot = np.eye(4)[np.arange(7) % 4]
@@ -76,13 +76,13 @@ def test_each_loss_is_computed_from_logits_whatever_form_the_labels_have(dlrun):
         "cosine_similarity": -(softmax[one_hot == 1] / np.linalg.norm(softmax, axis=1)).mean(),
         "one logit": -np.log(np.where(odd, sigmoid[:, 0], 1 - sigmoid[:, 0])).mean(),
     }
-    assert set(told) == set(expected)
-    for name, by_shape in told.items():
+    assert set(values) == set(expected)
+    for name, by_shape in values.items():
         for shape, value in by_shape.items():
             assert value == pytest.approx(expected[name], abs=1e-5), (name, shape)
 
 
-def test_a_loss_that_keras_has_not_is_told(dlrun):
+def test_an_unknown_loss_is_reported(dlrun):
     done = dlrun("train", "smoke=true", "loss=mean_squared_error", "task.loss.loss=Nosuch")
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: task.loss: " in done.stderr

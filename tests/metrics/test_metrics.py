@@ -1,4 +1,4 @@
-"""The metrics that the books name: each is measured on each backend, and is what it says."""
+"""The metrics of the books: each is measured on each backend and has the right value."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ METRICS = (
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_each_metric_is_measured_while_training_and_again(dlrun, backend):
+def test_each_metric_is_measured_in_training_and_evaluation(dlrun, backend):
     words = (f"backend={backend}", f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
     result = dlrun.json("train", *words, "task.monitor=val_auc")
     for split in ("train", "validation", "test"):
@@ -29,10 +29,10 @@ def test_each_metric_is_measured_while_training_and_again(dlrun, backend):
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
 
 
-def test_each_metric_is_what_its_predictions_say(dlrun, trained):
+def test_each_metric_matches_the_predictions(dlrun, trained):
     run = trained.run("jax")
     words = (f"metrics=[{','.join(METRICS)}]", "data.limit=1000")
-    told = dlrun.json("evaluate", run, *words)["metrics"]
+    metrics = dlrun.json("evaluate", run, *words)["metrics"]
     dlrun.json("predict", run, "data.limit=1000", "--output", dlrun.cwd / "predictions.npz")
     with np.load(dlrun.cwd / "predictions.npz") as arrays:
         probabilities = arrays["predictions"].astype(np.float64)
@@ -40,7 +40,7 @@ def test_each_metric_is_what_its_predictions_say(dlrun, trained):
     hits = probabilities.argmax(axis=1) == one_hot.argmax(axis=1)
     predicted = probabilities > 0.5
     errors = probabilities - one_hot
-    # Of all pairs of a right class and a wrong one, those in which the right is more probable.
+    # The share of pairs of a right and a wrong class in which the right one is more probable.
     right, wrong = probabilities[one_hot == 1], np.sort(probabilities[one_hot == 0])
     area = np.searchsorted(wrong, right).mean() / len(wrong)
     expected = {
@@ -53,22 +53,22 @@ def test_each_metric_is_what_its_predictions_say(dlrun, trained):
         "mean_absolute_error": np.abs(errors).mean(),
         "root_mean_squared_error": np.sqrt((errors**2).sum(axis=1).mean()),
     }
-    assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-5)
-    assert told["auc"] == pytest.approx(area, abs=2e-3)  # Keras counts at 200 thresholds
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected, abs=1e-5)
+    assert metrics["auc"] == pytest.approx(area, abs=2e-3)  # Keras counts at 200 thresholds
 
 
 def test_metrics_of_two_classes_take_one_logit_and_integer_labels(dlrun):
     words = ("model=mixed_subclassed", "+metrics=[auc,precision,recall,root_mean_squared_error]")
-    told = dlrun.json("train", *words, "epochs=4", "optimizer.learning_rate=0.01")["test"]
+    metrics = dlrun.json("train", *words, "epochs=4", "optimizer.learning_rate=0.01")["test"]
     for name in ("binary_accuracy", "auc", "precision", "recall"):
-        assert told[name] > 0.98
-    assert told["root_mean_squared_error"] < 0.15
+        assert metrics[name] > 0.98
+    assert metrics["root_mean_squared_error"] < 0.15
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_metric_by_its_name_is_the_one_by_its_class(tmp_path, backend):
+def test_a_metric_by_name_equals_the_metric_by_class(tmp_path, backend):
     by_name = "+task.metrics.by_name=sparse_categorical_accuracy"
     result = worker(backend).train(tmp_path, by_name, "data.limit=640", "epochs=2")
-    for row in result["rows"]:  # the second epoch begins anew
+    for row in result["rows"]:  # metrics are reset each epoch
         assert row["by_name"] == row["accuracy"]
         assert row["val_by_name"] == row["val_accuracy"]

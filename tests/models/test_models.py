@@ -1,10 +1,10 @@
-"""The shipped models: what they are made of, and that each learns on each backend."""
+"""The shipped models: their parameters, and that each learns on each backend."""
 
 import pytest
 
 from trainings import BACKENDS, worker
 
-# The number of parameters that the books print, or that their layers add up to.
+# The number of parameters as printed in the books, or as the sum of the layers.
 PARAMETERS = {
     "mnist_mlp": 407_050,
     "mnist_mlp_dropout": 407_050,
@@ -17,7 +17,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("model", PARAMETERS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_each_model_trains_on_each_backend_and_is_read_back(tmp_path, backend, model):
+def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, model):
     result = worker(backend).train(tmp_path, f"model={model}", "smoke=true")
     assert result["parameters"] == PARAMETERS[model]
     evaluated = worker(backend).evaluate(tmp_path, result["path"])
@@ -34,7 +34,7 @@ def test_convolutions_agree_on_every_backend(tmp_path, model):
     assert max(losses) - min(losses) < 1e-5
 
 
-def test_dropout_network_learns_what_the_book_says(dlrun):
+def test_dropout_network_reaches_the_books_accuracy(dlrun):
     result = dlrun.json("train", "model=mnist_mlp_dropout", "epochs=3")
     assert result["test"]["accuracy"] > 0.97
     # Dropout makes training harder than the test, in which it does nothing.
@@ -45,5 +45,5 @@ def test_dropout_network_learns_what_the_book_says(dlrun):
     ("experiment", "metric", "least"),
     [("mixed_functional", "accuracy", 0.95), ("mixed_subclassed", "binary_accuracy", 0.99)],
 )
-def test_mixed_models_learn_what_their_presets_say(dlrun, experiment, metric, least):
+def test_mixed_models_reach_the_accuracy_of_their_presets(dlrun, experiment, metric, least):
     assert dlrun.json("train", f"experiment={experiment}")["test"][metric] > least

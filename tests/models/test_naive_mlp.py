@@ -7,9 +7,9 @@ import pytest
 from trainings import worker
 
 
-# On torch too: its gradients add up unless the loop clears those of bare variables as well.
+# On torch too, where gradients add up unless the loop also clears those of bare variables.
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_it_falls_as_the_book_prints(dlrun, backend):
+def test_the_loss_falls_as_in_the_book(dlrun, backend):
     done = dlrun("train", "experiment=from_scratch", f"backend={backend}", "epochs=2")
     assert done.returncode == 0, done.stderr
     losses = [float(loss) for loss in re.findall(r"batch  \d+/469  loss (\S+)", done.stderr)]
@@ -19,7 +19,7 @@ def test_it_falls_as_the_book_prints(dlrun, backend):
     assert 1.9 < losses[-1] < 2.15
 
 
-def test_it_is_the_first_network_with_other_layers(dlrun):
+def test_the_naive_network_equals_the_first_network(dlrun):
     result = dlrun.json("train", "model=naive_mlp", "loop=raw", "epochs=1", "data.limit=5000")
     assert result["parameters"] == 407_050
     assert result["test"]["accuracy"] > 0.8

@@ -29,7 +29,7 @@ def predictions(dlrun, run, *arguments):
 
 @pytest.mark.parametrize("model", PARAMETERS)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_each_model_trains_on_each_backend_and_is_read_back(dlrun, backend, model):
+def test_each_model_trains_on_each_backend_and_can_be_loaded(dlrun, backend, model):
     result = worker(backend).train(dlrun.cwd, f"model={model}", "epochs=2")
     assert result["parameters"] == PARAMETERS[model]
     assert result["test"]["department_accuracy"] > 0.85
@@ -46,7 +46,7 @@ def test_each_model_trains_on_each_backend_and_is_read_back(dlrun, backend, mode
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A small run of the classifier on tensorflow, and what it printed."""
+    """A small run of the classifier on tensorflow, with its result."""
     from conftest import Dlrun
 
     dlrun = Dlrun(tmp_path_factory.mktemp("tickets"))
@@ -65,7 +65,7 @@ def test_every_backend_logs_the_same_for_each_output(run, dlrun, backend):
         assert evaluated["metrics"] == pytest.approx(result["test"], abs=1e-5)
 
 
-def test_what_each_epoch_logs_is_the_sum_of_its_outputs(run):
+def test_the_logged_loss_is_the_sum_over_the_outputs(run):
     path, result = run
     assert list(result["train"]) == list(result["validation"]) == METRICS
     with (path / "metrics.csv").open(encoding="utf-8", newline="") as file:
@@ -94,7 +94,7 @@ def test_the_subclassed_model_is_the_functional_one(dlrun):
     assert subclassed["test"] == pytest.approx(functional["test"], abs=1e-6)
 
 
-def test_gates_go_by_the_outputs_names(run, dlrun):
+def test_gates_use_the_outputs_names(run, dlrun):
     held = dlrun("evaluate", run[0], "--fail-under", "department_accuracy=0.5")
     assert held.returncode == 0
     broken = dlrun("evaluate", run[0], "--fail-under", "department_accuracy=0.9999")
@@ -153,7 +153,7 @@ def _write_bad_inputs(cwd):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("--input two.npz", "has no array 'text_body': title, tags"),
         ("--input wide.npz", "array tags: expected shape (samples, 100), got (5, 1000)"),
@@ -163,13 +163,11 @@ def _write_bad_inputs(cwd):
         ("--input good.npz --array title", "the run takes inputs by name: title, text_body, tags"),
     ],
 )
-def test_inputs_that_do_not_fit_are_told_before_a_framework_is_imported(
-    run, dlrun, arguments, told
-):
+def test_invalid_inputs_are_reported_before_a_framework_is_imported(run, dlrun, arguments, message):
     _write_bad_inputs(dlrun.cwd)
     done, imported = dlrun.traced("predict", run[0], *arguments.split())
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert not imported & {"keras", "tensorflow"}
 
 
@@ -195,22 +193,22 @@ def test_the_exported_model_takes_and_returns_named_arrays(run, dlrun):
             np.testing.assert_allclose(theirs[name], ours[name], atol=1e-5)
 
 
-# Models, labels and tasks that do not fit
+# Models, labels and tasks that do not match
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         ("task=tickets", "task=tickets is for outputs department, priority, the data set has one"),
         ("model=ticket_classifier task=classification", "task=classification is for one output"),
         ("model=ticket_classifier data.difficulty=true", "returns outputs department, priority,"),
-        ("model=mnist_mlp data=tickets", "data=tickets gives it input_shape={'title': (10000,)"),
+        ("model=mnist_mlp data=tickets", "data=tickets passes input_shape={'title': (10000,)"),
         ("model=mixed_functional data=blobs", "needs 2 logits for 2 classes"),
         ("model=mixed_subclassed data=mnist", "expected two classes, got 10"),
     ],
 )
-def test_what_does_not_fit_is_told_and_leaves_no_run(dlrun, overrides, told):
+def test_a_mismatch_is_reported_and_leaves_no_run(dlrun, overrides, message):
     done = dlrun("train", *overrides.split())
     assert done.returncode == 2, done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (dlrun.cwd / "runs").exists()

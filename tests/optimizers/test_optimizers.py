@@ -11,7 +11,7 @@ OPTIMIZERS = (
     ("jax", "optax_sgd", 0.01),
     ("jax", "optax_adamw", 0.001),
 )
-# How far the weights that torch's kernel moves are from those that Keras moves, relative.
+# The relative difference between the weights after torch's kernel and after Keras.
 FUSED = """
 import keras, numpy as np
 from dlrun.optimizers.fused_adam import FusedAdam
@@ -28,14 +28,14 @@ found["differs"] = float(np.max(np.abs(moved[1] - moved[0])) / np.max(np.abs(mov
 
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-6), ("float64", 1e-12)])
-def test_adam_on_torch_steps_as_keras_does(tmp_path, steps, dtype, near):
+def test_fused_adam_gives_the_updates_of_keras(tmp_path, steps, dtype, near):
     code = FUSED.replace("STEPS", str(steps)).replace("DTYPE", dtype)
     assert worker("torch").run(tmp_path, code)["differs"] < near
 
 
 @pytest.mark.parametrize(("backend", "optimizer", "rate"), OPTIMIZERS)
 @pytest.mark.parametrize("loop", ["fit", "raw"])
-def test_it_trains_at_the_scheduled_rate_and_can_be_evaluated(
+def test_each_optimizer_trains_at_the_scheduled_rate_and_can_be_evaluated(
     tmp_path, backend, optimizer, rate, loop
 ):
     result = worker(backend).train(
@@ -56,7 +56,7 @@ def test_it_trains_at_the_scheduled_rate_and_can_be_evaluated(
 
 @pytest.mark.parametrize("loop", ["fit", "raw"])
 @pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
-def test_the_scheduled_rate_is_the_one_it_steps_with(tmp_path, backend, optimizer, loop):
+def test_the_optimizer_uses_the_scheduled_rate(tmp_path, backend, optimizer, loop):
     def losses(name):
         rows = worker(backend).train(
             tmp_path,
@@ -72,7 +72,7 @@ def test_the_scheduled_rate_is_the_one_it_steps_with(tmp_path, backend, optimize
 
 
 @pytest.mark.parametrize(("backend", "optimizer"), [("jax", "torch_sgd"), ("torch", "optax_adamw")])
-def test_another_backend_refuses_it_in_one_line(dlrun, backend, optimizer):
+def test_another_backend_refuses_the_optimizer(dlrun, backend, optimizer):
     done = dlrun("train", f"backend={backend}", f"optimizer={optimizer}")
     assert done.returncode in (1, 2)
     [error] = [line for line in done.stderr.splitlines() if "error:" in line]
@@ -82,7 +82,7 @@ def test_another_backend_refuses_it_in_one_line(dlrun, backend, optimizer):
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_the_fused_adam_is_keras_adam_however_the_tensors_lie_in_memory(tmp_path):
+def test_the_fused_adam_is_keras_adam_for_every_memory_layout(tmp_path):
     found = worker("torch").run(
         tmp_path,
         """

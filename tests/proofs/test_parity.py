@@ -145,6 +145,6 @@ def test_backends_that_are_not_installed_are_left_out_and_refused_by_name(dlrun)
 def test_a_backend_that_fails_is_named_and_leaves_nothing(dlrun):
     done = dlrun("parity", "optimizer=torch_sgd", "--backends", "jax,torch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: jax: optimizer: torch.optim.SGD works on backend 'torch'")
+    assert done.stderr.startswith("error: jax: optimizer: torch.optim.SGD needs backend 'torch'")
     assert "Traceback" not in done.stderr
     assert not list((dlrun.cwd / "runs" / "parity").iterdir())

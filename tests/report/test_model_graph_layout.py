@@ -1,4 +1,4 @@
-"""Where boxes stand and arrows go: no box over another, no arrow through a box."""
+"""The layout of a graph: boxes do not overlap, and arrows do not cross boxes."""
 
 import random
 from itertools import combinations, pairwise
@@ -14,7 +14,7 @@ def place(count, arrows, sizes=None):
     return layout(sizes or [BOX] * count, arrows)
 
 
-def test_a_chain_stands_in_one_straight_column():
+def test_a_chain_is_one_straight_column():
     placed = place(3, [(0, 1), (1, 2)])
     assert {x for x, _ in placed.centres} == {50.0}
     assert [y for _, y in placed.centres] == sorted(y for _, y in placed.centres)
@@ -23,7 +23,7 @@ def test_a_chain_stands_in_one_straight_column():
     assert placed.width == 100
 
 
-def test_inputs_stand_side_by_side_above_what_joins_them():
+def test_inputs_are_side_by_side_above_the_box_that_joins_them():
     placed = place(4, [(0, 3), (1, 3), (2, 3)])
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = placed.centres
     assert x0 < x1 < x2
@@ -31,13 +31,13 @@ def test_inputs_stand_side_by_side_above_what_joins_them():
     assert x3 == pytest.approx(x1)
 
 
-def test_an_input_that_is_used_late_stands_right_above_its_use():
+def test_an_input_is_right_above_its_first_use():
     placed = place(5, [(0, 1), (1, 2), (2, 4), (3, 4)])
     assert placed.centres[3][1] == placed.centres[2][1]
 
 
-def test_arrows_do_not_cross_where_they_need_not():
-    # Two pairs, whose lower boxes come in the other order.
+def test_arrows_do_not_cross_unnecessarily():
+    # Two pairs; their lower boxes are listed in reverse order.
     placed = place(4, [(0, 3), (1, 2)])
     (x0, _), (x1, _), (x2, _), (x3, _) = placed.centres
     assert (x0 < x1) == (x3 < x2)

@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Tables of results."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_columns_are_aligned_and_no_line_ends_in_spaces() -> None:
     )
 
 
-def test_training_is_told_by_split_epoch_time_and_memory(result: dict[str, Any]) -> None:
+def test_a_training_result_has_splits_epoch_time_and_memory(result: dict[str, Any]) -> None:
     assert train_table(result).splitlines() == [
         "split       loss    accuracy",
         "train       0.1000  0.9700",
@@ -40,19 +40,19 @@ def test_training_is_told_by_split_epoch_time_and_memory(result: dict[str, Any])
     ]
 
 
-def test_a_split_that_the_run_has_not_is_left_out(result: dict[str, Any]) -> None:
-    told = train_table(result | {"validation": {}})
-    assert "validation" not in told
-    assert "test        0.0721" not in told
+def test_a_missing_split_is_left_out(result: dict[str, Any]) -> None:
+    text = train_table(result | {"validation": {}})
+    assert "validation" not in text
+    assert "test        0.0721" not in text
 
 
-def test_a_figure_that_a_split_has_not_is_left_blank(result: dict[str, Any]) -> None:
-    told = train_table(result | {"train": {"loss": 0.1}}).splitlines()
-    assert told[1] == "train       0.1000"
+def test_a_missing_metric_is_blank(result: dict[str, Any]) -> None:
+    text = train_table(result | {"train": {"loss": 0.1}}).splitlines()
+    assert text[1] == "train       0.1000"
 
 
-def test_an_evaluation_is_told_with_its_backend_and_epoch() -> None:
-    told = evaluate_table(
+def test_an_evaluation_has_its_backend_and_epoch() -> None:
+    text = evaluate_table(
         {
             "split": "test",
             "samples": 10_000,
@@ -62,19 +62,19 @@ def test_an_evaluation_is_told_with_its_backend_and_epoch() -> None:
             "metrics": {"loss": 0.0721, "accuracy": 0.9782},
         }
     )
-    assert told.splitlines() == [
+    assert text.splitlines() == [
         "split  samples  backend  checkpoint      loss    accuracy",
         "test   10,000   numpy    best (epoch 5)  0.0721  0.9782",
     ]
 
 
-def test_options_stand_under_their_group_with_their_lines_aligned() -> None:
-    told = options_table({"model": {"mlp": "Small.", "convnet": "Large."}, "loop": {"fit": ""}})
-    assert told == "model\n  mlp      Small.\n  convnet  Large.\nloop\n  fit"
+def test_options_are_listed_under_their_group_and_aligned() -> None:
+    text = options_table({"model": {"mlp": "Small.", "convnet": "Large."}, "loop": {"fit": ""}})
+    assert text == "model\n  mlp      Small.\n  convnet  Large.\nloop\n  fit"
 
 
-def test_the_doctor_tells_how_to_mend_each_backend() -> None:
-    told = doctor_table(
+def test_the_doctor_says_how_to_fix_each_backend() -> None:
+    text = doctor_table(
         {
             "dlrun": "0.1.0",
             "python": "3.11.7",
@@ -108,8 +108,8 @@ def test_the_doctor_tells_how_to_mend_each_backend() -> None:
             },
         }
     ).splitlines()
-    assert told[0] == "dlrun 0.1.0, Python 3.11.7, Keras 3.15.1, 2 cores, Linux"
-    rows = {line.split()[0]: line for line in told[3:]}
+    assert text[0] == "dlrun 0.1.0, Python 3.11.7, Keras 3.15.1, 2 cores, Linux"
+    rows = {line.split()[0]: line for line in text[3:]}
     assert "0.10.2   cpu:0, gpu:0" in rows["jax"]
     assert rows["numpy"].endswith("evaluate and predict only")
     assert rows["tensorflow"].endswith(

@@ -1,4 +1,4 @@
-"""Run directories: one for each run, found again by path or as the latest."""
+"""Run directories: one per run, found by path, by name or as the latest."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def test_a_run_is_named_by_its_time_and_a_unique_id() -> None:
     assert not Path("runs").exists()
 
 
-def test_runs_started_at_once_have_directories_of_their_own() -> None:
+def test_runs_started_at_the_same_time_have_separate_directories() -> None:
     runs = [made(str(plan_run_path(Path("runs"), "mine")), number=n) for n in range(3)]
     assert len({run.path for run in runs}) == 3
     for number, run in enumerate(runs):
@@ -46,7 +46,7 @@ def test_a_run_starts_with_its_record_and_its_files() -> None:
     assert run.checkpoints == Path("runs/a/b/checkpoints")
 
 
-def test_a_directory_that_is_there_is_never_taken() -> None:
+def test_an_existing_directory_is_never_used() -> None:
     made("runs/a/b", first=True)
     with pytest.raises(DlrunError, match="can't create the run directory runs/a/b") as caught:
         made("runs/a/b", first=False)
@@ -54,7 +54,7 @@ def test_a_directory_that_is_there_is_never_taken() -> None:
     assert json.loads(Path("runs/a/b/run.json").read_text())["first"]
 
 
-def test_a_place_that_can_not_hold_runs_is_told_with_another() -> None:
+def test_a_runs_dir_that_is_not_writable_is_reported_with_a_hint() -> None:
     Path("runs").write_text("a file")
     with pytest.raises(DlrunError, match="can't create the run directory runs/a/b") as caught:
         made("runs/a/b")
@@ -69,7 +69,7 @@ def test_an_update_keeps_the_other_fields() -> None:
     assert find_run("runs/a/b", Path("runs")).record == expected
 
 
-def test_an_update_that_fails_leaves_the_record_whole() -> None:
+def test_a_failed_update_does_not_change_the_record() -> None:
     run = made("runs/a/b")
     with pytest.raises(TypeError):
         run.update(status=object())
@@ -77,7 +77,7 @@ def test_an_update_that_fails_leaves_the_record_whole() -> None:
     assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "run.json"]
 
 
-def test_what_a_killed_process_had_begun_to_write_goes_and_nothing_else() -> None:
+def test_clean_removes_only_partial_files() -> None:
     run = made("runs/a/b")
     names = (".metrics.csv.partial-77", "plots/.loss.partial-77.png", ".partial-model.keras")
     kept = ("metrics.csv", "plots/loss.png", "notes.partial-7", ".lock")
@@ -108,7 +108,7 @@ def test_latest_may_be_a_run_of_a_sweep() -> None:
     assert find_run("latest", Path("runs")).path == begun
 
 
-def test_runs_of_one_second_are_told_apart() -> None:
+def test_runs_of_the_same_second_are_ordered() -> None:
     for number, unique in enumerate(("mmmm", "zzzz", "aaaa")):
         run = made(f"runs/a/2026-11-21_10-04-31_{unique}")
         os.utime(run.path / "config.yaml", ns=(number, number))
@@ -145,16 +145,16 @@ def test_a_run_is_found_by_its_name_or_id(name: str) -> None:
     assert find_run(name, Path("runs")).path == path
 
 
-def test_a_name_that_two_runs_have_is_refused() -> None:
+def test_an_ambiguous_name_is_refused() -> None:
     made("runs/a/2026-11-21_10-04-31_aaaa")
     made("runs/b/2026-11-21_10-04-31_aaaa")
-    with pytest.raises(DlrunError, match="2 runs are called aaaa") as caught:
+    with pytest.raises(DlrunError, match="2 runs are named aaaa") as caught:
         find_run("aaaa", Path("runs"))
     assert caught.value.hint == "the first is runs/a/2026-11-21_10-04-31_aaaa"
     assert find_run("b/aaaa", Path("runs")).path.parent.name == "b"
 
 
-def test_part_of_a_name_is_no_name() -> None:
+def test_part_of_a_name_is_not_found() -> None:
     made("runs/a/2026-11-21_10-04-31_aaaa")
     made("runs/a/loop=train_step")
     for name in ("aaa", "step", "2026-11-21", "."):
@@ -163,7 +163,7 @@ def test_part_of_a_name_is_no_name() -> None:
 
 
 @pytest.mark.parametrize("missing", ["run.json", "config.yaml"])
-def test_a_directory_without_a_record_is_no_run(missing: str) -> None:
+def test_a_directory_without_a_record_is_refused(missing: str) -> None:
     made("runs/a/b")
     Path("runs/a/b", missing).unlink()
     with pytest.raises(DlrunError, match=rf"runs/a/b is not a run directory: it has no {missing}"):
@@ -178,7 +178,7 @@ def test_a_damaged_record_is_refused_by_its_path(text: bytes) -> None:
         find_run("runs/a/b", Path("runs"))
 
 
-def test_a_metric_that_is_no_number_is_null_in_the_record_and_stays_for_this_process() -> None:
+def test_a_nan_metric_is_null_in_the_file_and_nan_in_memory() -> None:
     run = made("runs/a/b")
     run.update(test={"loss": float("nan"), "accuracy": 0.5})
     assert find_run("runs/a/b", Path("runs")).record["test"] == {"loss": None, "accuracy": 0.5}

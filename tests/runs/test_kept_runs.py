@@ -1,4 +1,4 @@
-"""Runs of the version before the rooms: whatever moves in the code, they stay usable."""
+"""Runs of an earlier version stay usable when code moves."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def test_a_run_of_an_earlier_version_is_listed(dlrun) -> None:
     assert (row["status"], row["best_epoch"]) == ("completed", 3)
 
 
-def test_a_run_of_an_earlier_version_evaluates_to_the_numbers_that_it_recorded(dlrun) -> None:
+def test_a_run_of_an_earlier_version_evaluates_to_its_recorded_numbers(dlrun) -> None:
     run = kept_run(dlrun)
     recorded = json.loads((run / "run.json").read_text())["test"]
     measured = dlrun.json("evaluate", run, "backend=tensorflow")["metrics"]
@@ -37,7 +37,7 @@ def test_a_run_of_an_earlier_version_predicts(dlrun) -> None:
     assert result["samples"] == 300
 
 
-def test_a_run_of_an_earlier_version_resumes_to_the_numbers_of_one_of_today(dlrun) -> None:
+def test_a_run_of_an_earlier_version_resumes_to_the_numbers_of_a_new_run(dlrun) -> None:
     run = kept_run(dlrun)
     resumed = dlrun.json("resume", run, "epochs=4")
     overrides = json.loads((run / "run.json").read_text())["overrides"]

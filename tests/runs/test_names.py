@@ -1,10 +1,10 @@
-"""What a run is called: no more than tells it from others, and each name leads back to it."""
+"""Short names of runs: unique, as short as possible, and found again."""
 
 from pathlib import Path
 
 import pytest
 
-from dlrun.runs.names import is_called, short_names
+from dlrun.runs.names import has_name, short_names
 
 MLP = "runs/mnist_mlp/2026-11-21_10-04-31_k3f9"
 
@@ -28,9 +28,9 @@ def test_names_are_as_short_as_they_can_be(paths: list[str], names: list[str]) -
     assert short_names([Path(path) for path in paths]) == names
 
 
-def test_each_name_leads_to_its_run_alone() -> None:
+def test_each_name_finds_only_its_run() -> None:
     paths = [Path(f"runs/{name}/2026-11-21_10-04-31_{id}") for name in "ab" for id in ("k3f9", "x")]
     paths += [Path(path) for path in ("runs/a/deeper/k3f9", "runs/a/0", "runs/b/0", "runs/0")]
     for parts in (1, 2):
-        for path, name in zip(paths, short_names(paths, parts=parts), strict=True):
-            assert [one for one in paths if is_called(one, name)] == [path]
+        for run, name in zip(paths, short_names(paths, parts=parts), strict=True):
+            assert [path for path in paths if has_name(path, name)] == [run]

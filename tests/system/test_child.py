@@ -1,4 +1,4 @@
-"""Processes that dlrun starts: the working directory hides nothing of Python's."""
+"""Child processes: the working directory does not shadow the standard library."""
 
 import sys
 
@@ -14,7 +14,7 @@ def mine(input_shape, num_classes):
     return keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Flatten()(inputs)))
 """
 EXPERIMENT = """# @package _global_
-# A model of one's own.
+# A custom model.
 #   dlrun train experiment=claim
 defaults:
   - override /model: mine
@@ -44,7 +44,7 @@ def test_the_command_keeps_the_working_directory_off_the_path():
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: f"{words[0]} {words[-1]}")
-def test_a_file_of_the_users_hides_no_module_and_a_module_of_theirs_is_found(dlrun, words):
+def test_user_files_shadow_no_module_and_user_modules_are_found(dlrun, words):
     for name in ("csv", "queue"):
         (dlrun.cwd / f"{name}.py").write_text("raise SystemExit('hidden')\n")
     (dlrun.cwd / "my_models.py").write_text(MODEL)

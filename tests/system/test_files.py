@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written atomically."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from dlrun.system.files import dump_json, partial_path, read_json, replacing, wr
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond ``size`` bytes: a full disk, in small."""
+    """Limit files of this process to ``size`` bytes, to simulate a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -23,7 +23,7 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_the_text_is_written_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_the_text_is_written_without_leftovers(tmp_path: Path) -> None:
     write_text(tmp_path / "a.json", "größer\n")
     assert (tmp_path / "a.json").read_bytes() == "größer\n".encode()
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
@@ -35,7 +35,7 @@ def test_a_text_replaces_another(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text(encoding="utf-8") == "short"
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_change_the_file(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "first")
     with disk_of(1000), pytest.raises(OSError, match="File too large"):
         write_text(tmp_path / "a", "x" * 100_000)
@@ -43,7 +43,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_text_that_can_not_be_encoded_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_text_that_can_not_be_encoded_does_not_change_the_file(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "first")
     with pytest.raises(UnicodeEncodeError):
         write_text(tmp_path / "a", "half \ud800")
@@ -56,7 +56,7 @@ def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
         write_text(tmp_path / "nosuch" / "a", "text")
 
 
-def test_json_has_null_for_what_is_no_finite_number(tmp_path: Path) -> None:
+def test_json_has_null_for_non_finite_numbers(tmp_path: Path) -> None:
     value = {"loss": math.nan, "of": [math.inf, 1.5], "pair": (-math.inf, 2), "seed": 3}
     expected = {"loss": None, "of": [None, 1.5], "pair": [None, 2], "seed": 3}
     write_json(tmp_path / "a.json", value)
@@ -64,7 +64,7 @@ def test_json_has_null_for_what_is_no_finite_number(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == expected
 
 
-def test_the_other_name_keeps_the_suffix_and_goes_when_all_is_written(tmp_path: Path) -> None:
+def test_the_temporary_file_keeps_the_suffix_and_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with replacing(path) as partial:
         assert (partial.suffix, partial.parent) == (".keras", tmp_path)
@@ -76,7 +76,7 @@ def test_the_other_name_keeps_the_suffix_and_goes_when_all_is_written(tmp_path: 
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_what_ends_the_writing_leaves_the_file_as_it_was(
+def test_a_failed_write_does_not_change_the_file(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
     path = tmp_path / "preds.npz"
@@ -88,7 +88,7 @@ def test_what_ends_the_writing_leaves_the_file_as_it_was(
     assert [one.name for one in tmp_path.iterdir()] == ["preds.npz"]
 
 
-def test_an_error_names_the_file_that_was_meant_or_that_could_not_be_read(tmp_path: Path) -> None:
+def test_an_error_names_the_target_or_the_unreadable_file(tmp_path: Path) -> None:
     path = tmp_path / "nosuch" / "a.csv"
     with pytest.raises(FileNotFoundError) as caught, replacing(path) as partial:
         partial.write_text("x")

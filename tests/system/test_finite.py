@@ -1,4 +1,4 @@
-"""The first value of an array that is no finite number."""
+"""The first non-finite value of an array."""
 
 import ml_dtypes
 import numpy as np
@@ -9,7 +9,7 @@ from dlrun.system.finite import CHUNK, extremes, first_not_finite
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (2, 17), (CHUNK // 50, 3), (CHUNK // 40 - 1, 99)])
-def test_one_bad_value_is_found_wherever_it_is(value, place):
+def test_a_non_finite_value_is_found_anywhere(value, place):
     array = np.ones((CHUNK // 40, 100), np.float32)
     assert first_not_finite(array) is None
     array[place] = value
@@ -20,20 +20,20 @@ def test_one_bad_value_is_found_wherever_it_is(value, place):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ml_dtypes.bfloat16])
-def test_every_kind_of_float_is_looked_at(dtype):
+def test_every_float_dtype_is_checked(dtype):
     array = np.asarray([1, np.nan, 2], dtype)
     assert first_not_finite(array) == (1,)
     assert first_not_finite(array[::2]) is None
     assert first_not_finite(np.asarray(np.inf, dtype)) == ()
 
 
-def test_finite_means_in_the_dtype_that_is_asked_for():
+def test_values_must_be_finite_in_the_given_dtype():
     array = np.asarray([1.0, 1e300])
     assert first_not_finite(array) is None
     assert first_not_finite(array, np.float32) == (1,)
 
 
-def test_extremes_are_those_of_the_whole_array():
+def test_extremes_of_the_whole_array():
     array = np.arange(3 * CHUNK, dtype=np.float64).reshape(3, -1)[::-1]
     assert extremes(array) == (0, 3 * CHUNK - 1)
     assert extremes(np.zeros((0, 3))) == (0, 0)

@@ -1,4 +1,4 @@
-"""What the operating system tells of a process, asked in processes of their own."""
+"""The start time, memory and cores of a process, measured in child processes."""
 
 import json
 import os
@@ -12,22 +12,22 @@ import pytest
 MB = 1_000_000
 
 
-def told(code: str) -> float:
+def measure(code: str) -> float:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is when the module was imported")
-def test_a_process_began_when_it_was_started_not_when_it_asked() -> None:
+def test_the_start_time_is_that_of_the_process_not_of_the_call() -> None:
     before = time.time()
-    began = told(
+    began = measure(
         "import time; time.sleep(0.4)\n"
         "from dlrun.system.process import started_at; print(started_at())"
     )
     assert before - 0.1 <= began <= before + 0.3
 
 
-def test_what_a_shell_did_before_it_became_this_process_does_not_count() -> None:
+def test_the_time_of_a_shell_before_exec_does_not_count() -> None:
     code = (
         "import time; from dlrun.system.process import started_at;"
         " print(time.time() - started_at())"
@@ -37,8 +37,8 @@ def test_what_a_shell_did_before_it_became_this_process_does_not_count() -> None
     assert 0 < float(done.stdout) < 3
 
 
-def test_the_peak_is_the_most_memory_held_at_once() -> None:
-    used = told(
+def test_the_peak_memory_is_measured() -> None:
+    used = measure(
         "held = b'x' * 200_000_000; del held\n"
         "from dlrun.system.process import peak_memory_bytes; print(peak_memory_bytes())"
     )
@@ -46,9 +46,9 @@ def test_the_peak_is_the_most_memory_held_at_once() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's record of the process")
-def test_the_peak_is_not_that_of_the_process_that_started_it() -> None:
+def test_the_peak_memory_is_not_that_of_the_parent() -> None:
     child = "from dlrun.system.process import peak_memory_bytes; print(peak_memory_bytes())"
-    used = told(
+    used = measure(
         "import subprocess, sys; held = b'x' * 200_000_000\n"
         f"print(subprocess.check_output([sys.executable, '-c', {child!r}], text=True))"
     )
@@ -56,11 +56,11 @@ def test_the_peak_is_not_that_of_the_process_that_started_it() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores can't be taken away here")
-def test_only_cores_that_may_be_used_are_counted() -> None:
+def test_only_usable_cores_are_counted() -> None:
     count = "from dlrun.system.process import cores; print(cores())"
-    assert told(count) == len(os.sched_getaffinity(0))
+    assert measure(count) == len(os.sched_getaffinity(0))
     first = min(os.sched_getaffinity(0))
-    assert told(f"import os; os.sched_setaffinity(0, {{{first}}}); {count}") == 1
+    assert measure(f"import os; os.sched_setaffinity(0, {{{first}}}); {count}") == 1
 
 
 KEEPING = """
@@ -80,9 +80,9 @@ def cleared():
     thread.join()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * 4096
 
-told = {"cleared": cleared(), "held": process.memory_bytes()}
+result = {"cleared": cleared(), "held": process.memory_bytes()}
 process.give_back_memory()
-print(json.dumps(told | {"left": process.memory_bytes()}))
+print(json.dumps(result | {"left": process.memory_bytes()}))
 """
 
 
@@ -91,11 +91,11 @@ print(json.dumps(told | {"left": process.memory_bytes()}))
     ("backend", "variable", "kept"),
     [("jax", "", True), ("jax", "MALLOC_ARENA_MAX", False), ("torch", "", False)],
 )
-def test_the_buffers_of_a_step_are_cleared_once_for_xla(backend, variable, kept):
-    env = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}  # for pages that can be counted
+def test_freed_memory_is_kept_only_for_xla(backend, variable, kept):
+    env = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}  # so that pages can be counted
     env |= {variable: "4"} if variable else {}
     words = [sys.executable, "-c", KEEPING, backend]
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    assert (told["cleared"] < 200e6) == kept  # of a billion bytes
-    assert told["left"] < told["held"] - 40e6 or not kept
+    result = json.loads(done.stdout)
+    assert (result["cleared"] < 200e6) == kept  # of a billion bytes
+    assert result["left"] < result["held"] - 40e6 or not kept

@@ -1,4 +1,4 @@
-"""Signals as requests."""
+"""Recording SIGINT and SIGTERM."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from dlrun.system.signals import SIGNALS, noted
+from dlrun.system.signals import SIGNALS, record_signals
 
 
 def handlers() -> list[object]:
@@ -16,41 +16,41 @@ def handlers() -> list[object]:
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_signal_is_noted_acted_upon_once_and_the_handlers_are_as_before(signum: int) -> None:
-    before, acted = handlers(), []
-    with noted(lambda: acted.append(1), again=True) as heard:
-        assert heard == []
+def test_signals_are_recorded_and_the_handlers_restored(signum: int) -> None:
+    before, calls = handlers(), []
+    with record_signals(lambda: calls.append(1), repeatable=True) as received:
+        assert received == []
         os.kill(os.getpid(), signum)
         os.kill(os.getpid(), signum)
-        assert heard == [signum, signum]
-    assert acted == [1]
+        assert received == [signum, signum]
+    assert calls == [1]
     assert handlers() == before
 
 
-def test_an_error_leaves_the_handlers_as_before() -> None:
+def test_an_error_restores_the_handlers() -> None:
     before = handlers()
-    with pytest.raises(ValueError, match="mine"), noted():
+    with pytest.raises(ValueError, match="mine"), record_signals():
         raise ValueError("mine")
     assert handlers() == before
 
 
 def test_a_second_signal_ends_the_process() -> None:
     code = (
-        "import os, signal; from dlrun.system.signals import noted\n"
-        "with noted():\n"
-        "    os.kill(os.getpid(), signal.SIGINT); print('noted', flush=True)\n"
+        "import os, signal; from dlrun.system.signals import record_signals\n"
+        "with record_signals():\n"
+        "    os.kill(os.getpid(), signal.SIGINT); print('received', flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGTERM); print('unreached', flush=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGTERM, b"noted\n")
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, b"received\n")
 
 
-def test_in_another_thread_no_handler_is_installed_and_nothing_fails() -> None:
+def test_in_another_thread_no_handler_is_installed() -> None:
     before, seen = handlers(), []
 
     def work() -> None:
-        with noted() as heard:
-            seen.append((handlers(), list(heard)))
+        with record_signals() as received:
+            seen.append((handlers(), list(received)))
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -11,7 +11,7 @@ from dlrun.runs import query
 from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
-from dlrun.runs.status import began, current_status, too_deep
+from dlrun.runs.status import current_status, start_time, too_deep
 from dlrun.system.files import read_json
 
 log = logging.getLogger("dlrun")
@@ -53,10 +53,10 @@ def list_runs(
         {"run": name} | record | {"run": name, "run_dir": str(path)}
         for name, (path, record) in zip(names, read, strict=True)
     ]
-    found.sort(key=lambda record: (began(record), record["run_dir"]), reverse=True)
+    found.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
     chosen = query.select(found, conditions)
     if sort != "started":
-        chosen = query.ordered(chosen, sort, reverse=reverse)
+        chosen = query.sort_by(chosen, sort, reverse=reverse)
     elif reverse:
         chosen.reverse()
     return {"runs_dir": str(folder), "found": len(found), "runs": chosen[:limit]}

@@ -1,1 +1,1 @@
-"""From a config to live objects: backend, data set, model, loop; and the checks of these."""
+"""Build and check what a config names: backend, data set, model and loop."""

@@ -1,7 +1,7 @@
-"""Refuse a data set that a model would train on in silence, or stumble over later.
+"""Refuse a data set that would train without an error, or fail only later.
 
-What a user's own function returns may be wrong in many ways. Frameworks find few of them, each in
-its own words and some only at the end of an epoch: here it is told before the first step.
+A user's function may return wrong data in many ways. Frameworks detect few of them, each with its
+own message and some only at the end of an epoch; these checks run before the first step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dlrun.assembly.check_outputs import is_binary, kind, parts
+from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
@@ -26,20 +26,20 @@ log = logging.getLogger("dlrun")
 
 SPLITS = ("train", "validation", "test")
 INT32 = np.iinfo(np.int32)
-PIXELS = (128, 255)  # between which the largest of unscaled pixels lies
+PIXELS = (128, 255)  # range of the maximum of unscaled pixels
 
 Problems: TypeAlias = Iterator[tuple[str, str | None]]
 
 
 def check_data(data: Any, config: Config) -> None:
-    """Check every array of every split, and warn of what looks unscaled.
+    """Check every array of every split, and warn about inputs that look unscaled.
 
     Args:
-        data: What the config's data set has returned.
-        config: For its data set and task.
+        data: The return value of the config's data set function.
+        config: The run's config.
 
     Raises:
-        DlrunError: Naming the array, the index, the value and how to mend it.
+        DlrunError: If a check fails; names the array, the index, the value and a fix.
     """
     target = config.data["_target_"]
     first = next(_problems(data, config), None)
@@ -48,8 +48,8 @@ def check_data(data: Any, config: Config) -> None:
         raise DlrunError(f"data: {target}: {problem}", hint=hint)
     for name, array in _named("train", data.train):
         if name.startswith("train.inputs") and _looks_unscaled(array, data.scale):
-            way = "divide by 255" if _floats(array) else "return Dataset(..., scale=255)"
-            log.warning("%s goes up to %g: pixels that nothing scales? %s", name, array.max(), way)
+            fix = "divide by 255" if _floats(array) else "return Dataset(..., scale=255)"
+            log.warning("%s goes up to %g, like unscaled pixels: %s", name, array.max(), fix)
 
 
 def _problems(data: Any, config: Config) -> Problems:
@@ -58,11 +58,11 @@ def _problems(data: Any, config: Config) -> Problems:
     for split in SPLITS:
         yield from _wrong_form(split, getattr(data, split))
     if not isinstance(data.scale, Real) or not 0 < float(data.scale) < np.inf:
-        yield f"scale is {data.scale!r}", "a number, as 255 for pixels"
+        yield f"scale is {data.scale!r}, expected a number above 0", "for pixels: scale=255"
     yield from _wrong_classes(data)
     for split in ("train", "test"):
         if not len(getattr(data, split)):
-            yield f"the {split} split is empty", "a run needs at least one sample in it"
+            yield f"the {split} split is empty", "provide at least one sample"
     for split in ("validation", "test"):
         if len(getattr(data, split)):
             yield from _unlike_train(split, getattr(data, split), data.train)
@@ -78,11 +78,11 @@ def _named(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def _leaves(part: str, arrays: Arrays) -> list[tuple[str, np.ndarray]]:
-    """Arrays by the names that code has for them, as ``train.inputs['title']``."""
+def _leaves(path: str, arrays: Arrays) -> list[tuple[str, np.ndarray]]:
+    """Arrays, each with its path in Python syntax, such as ``train.inputs['title']``."""
     if isinstance(arrays, Mapping):
-        return [(f"{part}[{name!r}]", array) for name, array in arrays.items()]
-    return [(part, arrays)]
+        return [(f"{path}[{name!r}]", array) for name, array in arrays.items()]
+    return [(path, arrays)]
 
 
 def _floats(array: np.ndarray) -> bool:
@@ -91,23 +91,26 @@ def _floats(array: np.ndarray) -> bool:
 
 def _wrong_form(split: str, samples: Any) -> Problems:
     if not isinstance(samples, Split):
-        yield f"{split} is {type(samples).__name__}", "a dlrun.data.dataset.Split(inputs, labels)"
+        hint = "use dlrun.data.dataset.Split(inputs, labels)"
+        yield f"{split} is {type(samples).__name__}, expected a Split", hint
     for name, array in _named(split, samples):
         if not isinstance(array, np.ndarray):
             yield f"{name} is {type(array).__name__}", "make it an array with numpy.asarray()"
         elif not (_floats(array) or np.issubdtype(array.dtype, np.integer)):
-            way = "array.astype('uint8')" if array.dtype == bool else "array.astype('float32')"
+            fix = "array.astype('uint8')" if array.dtype == bool else "array.astype('float32')"
             if name.startswith(f"{split}.labels") and array.dtype != bool:
-                way = "number the classes from 0, as numpy.unique(labels, return_inverse=True) does"
-            yield f"{name} has dtype {array.dtype}: expected integers or floats", way
+                fix = "number the classes from 0, as numpy.unique(labels, return_inverse=True) does"
+            yield f"{name} has dtype {array.dtype}: expected integers or floats", fix
 
 
 def _wrong_classes(data: Dataset) -> Problems:
     for name, classes in _leaves("num_classes", data.num_classes):  # type: ignore[arg-type]
         if not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 1:
-            yield f"{name} is {classes!r}", "how many classes there are, and 1 for a number"
-    if (ours := _names(data.num_classes)) != (theirs := _names(data.train.labels)):
-        yield f"num_classes is for {ours}, train.labels has {theirs}", "one for each of the labels"
+            hint = "the number of classes, or 1 for a numeric label"
+            yield f"{name} is {classes!r}, expected an integer from 1", hint
+    if (class_names := _names(data.num_classes)) != (label_names := _names(data.train.labels)):
+        hint = "give num_classes for each of the labels"
+        yield f"num_classes is for {class_names}, train.labels has {label_names}", hint
 
 
 def _names(tree: Any) -> str:
@@ -115,66 +118,68 @@ def _names(tree: Any) -> str:
 
 
 def _unlike_train(split: str, samples: Split, train: Split) -> Problems:
-    for part in ("inputs", "labels"):
-        ours, theirs = getattr(samples, part), getattr(train, part)
-        if _names(ours) != _names(theirs):
-            told = f"{split}.{part} has {_names(ours)}, train.{part} has {_names(theirs)}"
-            yield told, "the same arrays in each split"
+    for field in ("inputs", "labels"):
+        names, train_names = _names(getattr(samples, field)), _names(getattr(train, field))
+        if names != train_names:
+            problem = f"{split}.{field} has {names}, train.{field} has {train_names}"
+            yield problem, "use the same arrays in each split"
     pairs = zip(_by_name(split, samples), _by_name("train", train), strict=True)
-    for (name, array), (other, of_train) in pairs:
+    for (name, array), (train_name, of_train) in pairs:
         if array.shape[1:] != of_train.shape[1:]:
-            told = f"{name} has shape {array.shape}, {other} {of_train.shape}"
-            yield told, "they may differ in the number of samples alone"
+            problem = f"{name} has shape {array.shape}, {train_name} {of_train.shape}"
+            yield problem, "only the number of samples may differ"
         if ".labels" in name and _floats(array) != _floats(of_train):
-            yield f"{name} has dtype {array.dtype}, {other} {of_train.dtype}", "one kind in all"
+            problem = f"{name} has dtype {array.dtype}, {train_name} {of_train.dtype}"
+            yield problem, "use integers in each split, or floats in each"
 
 
 def _by_name(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
-    return sorted(_named(split, samples), key=lambda named: named[0])
+    return sorted(_named(split, samples), key=lambda item: item[0])
 
 
 def _wrong_values(split: str, samples: Split) -> Problems:
     for name, array in _named(split, samples):
         if _floats(array):
-            # A batch is float32, in which a finite double may be infinite.
+            # A batch is float32, where a finite double may overflow to infinity.
             bad = first_not_finite(array, np.float32)
-            way = "leave the sample out, or fill the value in"
+            fix = "remove the sample, or fill in the value"
         else:
             bad = None
             if ".labels" in name and array.dtype.itemsize > 2:
                 bad = _first_outside(array, INT32.min, INT32.max)
-            way = "labels are int32 in a batch"
+            fix = "labels must fit in int32"
         if bad is not None:
-            yield f"{_at(name, bad)} is {array[bad]}", way
+            yield f"{_at(name, bad)} is {array[bad]}", fix
 
 
 def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
     labels, classes = getattr(data, split).labels, data.num_classes
     named: Mapping[Any, np.ndarray] = labels if isinstance(labels, Mapping) else {None: labels}
     counts: Mapping[Any, int] = classes if isinstance(classes, Mapping) else {None: classes}
-    tasks = parts(config)
+    tasks = task_outputs(config)
     for key, array in named.items():
         [(name, _)] = _leaves(f"{split}.labels", array if key is None else {key: array})
         loss = tasks[key].loss if key in tasks else None
-        of_classes = counts[key] > 1 and array.shape[1:] in ((), (1,))
-        if of_classes or kind(loss) == "sparse":
-            yield from _wrong_numbers(name, array, counts[key])
+        is_class = counts[key] > 1 and array.shape[1:] in ((), (1,))
+        if is_class or label_format(loss) == "sparse":
+            yield from _wrong_class_numbers(name, array, counts[key])
         elif is_binary(loss) and (bad := _first_outside(array, 0, 1)):
-            yield f"{_at(name, bad)} is {array[bad]}", "binary cross-entropy takes 0 to 1"
+            hint = "binary cross-entropy expects labels from 0 to 1"
+            yield f"{_at(name, bad)} is {array[bad]}", hint
 
 
-def _wrong_numbers(name: str, labels: np.ndarray, classes: int) -> Problems:
-    """Class numbers that are none: jax would train on a wrong loss in silence."""
+def _wrong_class_numbers(name: str, labels: np.ndarray, classes: int) -> Problems:
+    """Labels that number no class: jax would train on a wrong loss without an error."""
     if _floats(labels):
-        told = f"num_classes={classes} makes them class numbers: expected integers"
+        expected = f"expected integers, as num_classes={classes} makes them class numbers"
         whole = bool((labels == np.floor(labels)).all())
-        way = "labels.astype('int64')" if whole else "num_classes=1 for a number to predict"
-        yield f"{name} has dtype {labels.dtype}; {told}", way
+        fix = "labels.astype('int64')" if whole else "to predict a number, set num_classes=1"
+        yield f"{name} has dtype {labels.dtype}: {expected}", fix
     elif bad := _first_outside(labels, 0, classes - 1):
-        told = f"expected a class number from 0 to {classes - 1}"
+        expected = f"expected a class number from 0 to {classes - 1}"
         from_one = extremes(labels) == (1, classes)
-        way = "classes count from 0: subtract 1" if from_one else f"num_classes is {classes}"
-        yield f"{_at(name, bad)} is {labels[bad]}: {told}", way
+        fix = "classes start at 0: subtract 1" if from_one else f"num_classes is {classes}"
+        yield f"{_at(name, bad)} is {labels[bad]}: {expected}", fix
 
 
 def _first_outside(array: np.ndarray, low: int, high: int) -> tuple[int, ...] | None:
@@ -189,7 +194,7 @@ def _at(name: str, index: tuple[int, ...]) -> str:
 
 
 def _looks_unscaled(array: np.ndarray, scale: float) -> bool:
-    # Other integers may be anything, as the numbers of letters in a text.
+    # Other integers may be anything, such as word indices.
     pixels = array.dtype == np.uint8 and array.ndim > 2 and scale == 1
     if not pixels and not _floats(array):
         return False

@@ -1,7 +1,6 @@
-"""Whether a model's outputs, a data set's labels, and a task's losses and metrics fit together.
+"""Check that a model's outputs, a data set's labels and a task's losses and metrics match.
 
-Keras pairs by chance what does not: it broadcasts class numbers against logits, and compares a
-label with an output that there is not.
+Keras accepts many mismatches; it broadcasts class numbers against logits, for example.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.input_spec import InputSpec
 
-# By their names without case and underscores. Losses and metrics that are in no list are let be.
+# Names in lower case without underscores. Losses and metrics in no list are not checked.
 SPARSE = "sparsecategoricalcrossentropy sparsecategoricalaccuracy sparsetopkcategoricalaccuracy"
 ONE_HOT = "onehotloss onehotmetric sparserootmeansquarederror"  # dlrun's own
 ELEMENTWISE = (
@@ -29,12 +28,12 @@ ELEMENTWISE = (
 )
 
 
-def kind(spec: Any) -> str | None:
-    """How a loss or metric of a task compares labels with outputs.
+def label_format(spec: Any) -> str | None:
+    """The labels that a loss or metric of a task takes.
 
     Returns:
-        ``sparse``: class numbers with logits. ``one_hot``: the same, or labels in the outputs'
-        shape. ``elementwise``: labels in the outputs' shape. None where nobody can tell.
+        ``sparse``: class numbers. ``one_hot``: class numbers, or labels in the shape of the
+        outputs. ``elementwise``: labels in the shape of the outputs. None if unknown.
     """
     target = str(spec.get("_target_") if isinstance(spec, Mapping) else spec)
     package, _, name = target.rpartition(".")
@@ -49,40 +48,43 @@ def kind(spec: Any) -> str | None:
 
 
 def is_binary(spec: Any) -> bool:
-    """Whether a loss is a binary cross-entropy, of labels from 0 to 1."""
+    """Whether a loss is a binary cross-entropy, which takes labels from 0 to 1."""
     spec = spec.get("loss", spec.get("_target_")) if isinstance(spec, Mapping) else spec
     name = str(spec).rpartition(".")[2].replace("_", "").lower()
     return name == "bce" or (name.startswith("binary") and name.endswith("crossentropy"))
 
 
-def parts(config: Config) -> Mapping[Any, Output]:
-    """A task's loss and metrics for each output, by name; by None for the only one."""
+def task_outputs(config: Config) -> Mapping[Any, Output]:
+    """A task's loss and metrics by output name; the name of a single output is None."""
     task = config.task
     named = by_output(task)
     return dict(named) if named else {None: Output(task.loss, dict(task.metrics or {}))}
 
 
 def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
-    """Refuse outputs, labels, losses and metrics that do not fit together.
+    """Refuse outputs, labels, losses and metrics that do not match.
 
     Args:
-        config: For its task.
-        spec: For the labels.
-        outputs: What the model returns, anything with a shape.
+        config: The run's config.
+        spec: The data set's spec, with the shapes of its labels.
+        outputs: The model's outputs, anything with a shape.
 
     Raises:
-        DlrunError: If they do not fit.
+        DlrunError: If they do not match.
     """
     target, named = config.model["_target_"], by_output(config.task)
     if (labels := _names(spec.num_classes)) != (returned := _names(outputs)):
         raise DlrunError(
             f"model: {target} returns {returned}, data={config.choices.get('data')} has {labels}",
-            hint="outputs go by the labels' names; a model's option brings its own data and task",
+            hint="name the outputs like the labels; model=OPTION selects its own data and task",
         )
     known = spec.num_classes if isinstance(spec.num_classes, Mapping) else {}
     if len(known) == 1:
-        # Keras puts an output's name into the logs where there are several.
-        raise DlrunError("labels by name are for several outputs: give the only one as an array")
+        # Keras logs the names of outputs only if there are several.
+        raise DlrunError(
+            "labels are a mapping of one array: expected an array",
+            hint="a mapping is for several outputs; return the array itself",
+        )
     if (named is None) == bool(known) or (named and not set(named) <= set(known)):
         raise DlrunError(
             f"task={config.choices.get('task')} is for {_names(named)}, the data set has {labels}",
@@ -90,16 +92,15 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
         )
     if _labels_change(config):
         return
-    shapes = spec.label_shape
-    returns = tree_map(lambda output: tuple(output.shape)[1:], outputs)
-    for name, part in parts(config).items():
-        told = (_one(shapes, name), _one(returns, name), _one(spec.num_classes, name))
-        for key, compared in _compared(name, part):
-            _check_pair(key, compared, *told)
+    output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
+    for name, output in task_outputs(config).items():
+        sizes = [_leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
+        for key, component in _losses_and_metrics(name, output):
+            _check_pair(key, component, *sizes)
 
 
 def _labels_change(config: Config) -> bool:
-    """Whether a step or a loop of the user's own may make other labels of the data set's."""
+    """Whether a user's own step or loop may transform the data set's labels."""
     step = config.loop.get("step") or {}
     return any(
         not str(p.get("_target_", "dlrun.")).startswith("dlrun.") for p in (config.loop, step)
@@ -112,45 +113,46 @@ def _names(outputs: Any) -> str:
     return "a list" if isinstance(outputs, list | tuple) else "one output"
 
 
-def _one(tree: Any, name: str | None) -> Any:
+def _leaf(tree: Any, name: str | None) -> Any:
     return tree if name is None else tree[name]
 
 
-def _compared(name: str | None, part: Output) -> Iterator[tuple[str, Any]]:
-    below = f".{name}" if name else ""
-    yield f"task.loss{below}", part.loss
-    for metric, spec in part.metrics.items():
-        yield f"task.metrics{below}.{metric}", spec
+def _losses_and_metrics(name: str | None, output: Output) -> Iterator[tuple[str, Any]]:
+    suffix = f".{name}" if name else ""
+    yield f"task.loss{suffix}", output.loss
+    for metric, spec in output.metrics.items():
+        yield f"task.metrics{suffix}.{metric}", spec
 
 
 def _check_pair(
     key: str, spec: Any, labels: tuple[int, ...], output: tuple[int | None, ...], classes: int
 ) -> None:
-    """Check a loss or metric against one sample's labels and outputs, by their shapes."""
-    told = spec.get("_target_") if isinstance(spec, Mapping) else spec
-    compares, width = kind(spec), output[-1] if output else 1
-    yes_or_no = compares == "one_hot" and width == 1 and classes <= 2
-    numbers = any(_same(labels, shape) for shape in (output[:-1], (*output[:-1], 1)))
-    if compares in ("sparse", "one_hot") and numbers and not yes_or_no and (width or 0) < classes:
+    """Check a loss or metric against the shapes of one sample's labels and outputs."""
+    target = spec.get("_target_") if isinstance(spec, Mapping) else spec
+    expects, width = label_format(spec), output[-1] if output else 1
+    is_binary_output = expects == "one_hot" and width == 1 and classes <= 2
+    sparse = any(_same(labels, shape) for shape in (output[:-1], (*output[:-1], 1)))
+    too_narrow = not is_binary_output and (width or 0) < classes
+    if expects in ("sparse", "one_hot") and sparse and too_narrow:
         raise DlrunError(
-            f"{key}: {told} needs {classes} logits for {classes} classes, and the model"
+            f"{key}: {target} needs {classes} logits for {classes} classes, but the model"
             f" returns {width}",
             hint="task=binary_classification" if classes == 2 else None,
         )
-    alike = _same(labels, output)
-    if compares == "elementwise":
-        # Keras itself puts an axis of one at the end of either, and takes it away.
-        fits = alike or _same((*labels, 1), output) or _same(labels, (*output, 1))
+    same_shape = _same(labels, output)
+    if expects == "elementwise":
+        # Keras adds or removes a last axis of size 1 itself.
+        matches = same_shape or _same((*labels, 1), output) or _same(labels, (*output, 1))
     else:
-        fits = numbers or (alike and compares != "sparse")
-    if fits or compares is None:
+        matches = sparse or (same_shape and expects != "sparse")
+    if matches or expects is None:
         return
-    expected = output[:-1] if compares == "sparse" else output
+    expected = output[:-1] if expects == "sparse" else output
     group = "loss" if key.startswith("task.loss") else "metrics"
     raise DlrunError(
-        f"{key}: {told} takes labels of shape {_shape(expected)} for the model's outputs,"
+        f"{key}: {target} takes labels of shape {_shape(expected)} for the model's outputs,"
         f" {_shape(output)}; the data set's have {_shape(labels)}",
-        hint=f"mend the model's last layers, or see 'dlrun list {group}' for one of these labels",
+        hint=f"change the model's last layer, or choose one for these labels: 'dlrun list {group}'",
     )
 
 

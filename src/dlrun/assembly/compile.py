@@ -1,6 +1,6 @@
-"""From a config to a compiled model: optimizer, loss and metrics.
+"""Compile a model with the config's optimizer, loss and metrics.
 
-Imported once the backend is started.
+Import it after the backend has started.
 """
 
 from collections.abc import Mapping
@@ -17,35 +17,35 @@ from dlrun.metrics.loss import LossMetric
 
 
 def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
-    """Give the model its loss and metrics, and for training its optimizer."""
+    """Compile the model with its loss and metrics, and for training with its optimizer."""
     optimizer = _optimizer(config.optimizer) if training else None
     loss: Any
     metrics: Any
-    if (parts := by_output(config.task)) is None:
+    if (outputs := by_output(config.task)) is None:
         loss = _loss("task.loss", config.task.loss)
         metrics = _metrics("task.metrics", config.task.metrics or {})
     else:
-        specs = {name: part.loss for name, part in parts.items() if part.loss is not None}
+        specs = {name: out.loss for name, out in outputs.items() if out.loss is not None}
         losses = {name: _loss(f"task.loss.{name}", spec) for name, spec in specs.items()}
-        metrics = {n: _metrics(f"task.metrics.{n}", part.metrics) for n, part in parts.items()}
+        metrics = {n: _metrics(f"task.metrics.{n}", out.metrics) for n, out in outputs.items()}
         if len(losses) > 1:
-            metrics |= {n: [LossMetric(one), *metrics[n]] for n, one in losses.items()}
-        loss = [SumOfLosses(losses)]  # in a list: Keras would give it each output by itself
+            metrics |= {n: [LossMetric(loss), *metrics[n]] for n, loss in losses.items()}
+        loss = [SumOfLosses(losses)]  # a list: else Keras would call it with each output alone
     model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
     if optimizer is not None:
-        # Slots exist from the first step on; made here, a checkpoint always has them.
+        # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
 
 
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
-    """The optimizer, one of Keras' whatever library it comes from."""
+    """A Keras optimizer, whichever library implements it."""
     target, backend = str(spec["_target_"]), keras.backend.backend()
     package = target.partition(".")[0]
     needs = {"torch": "torch", "optax": "jax"}.get(package, backend)
     if needs != backend:
         raise DlrunError(
-            f"optimizer: {target} works on backend '{needs}' alone, and this is '{backend}'",
-            hint=f"choose backend={needs}, or one of Keras' optimizers",
+            f"optimizer: {target} needs backend '{needs}', but this is '{backend}'",
+            hint=f"backend={needs}, or choose a Keras optimizer",
         )
     with component_errors("optimizer", target):
         if package == "torch":
@@ -71,7 +71,7 @@ def _loss(key: str, spec: Any) -> Any:
         return keras.losses.get(spec)
     except ValueError as error:
         raise DlrunError(
-            f"{key}={spec}: Keras has no such loss", hint="a name such as mse, or a _target_"
+            f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
 
 
@@ -80,17 +80,17 @@ def _metrics(key: str, specs: Mapping[str, Any]) -> list[keras.metrics.Metric]:
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
-    # The name in the config is the name in every log, whatever Keras would call the metric.
+    # Logs use the name in the config, not Keras' name for the metric.
     if isinstance(spec, Mapping):
         return instantiate(key, spec, name=name)
     try:
-        found = keras.metrics.get(spec)
-        # Keras has a class for most names, and the mean of a running mean is no metric.
-        if isinstance(found, keras.metrics.Metric):
-            return type(found)(name=name)
-        return keras.metrics.MeanMetricWrapper(found, name=name)
+        metric = keras.metrics.get(spec)
+        # Most names resolve to a metric object; only a plain function needs the wrapper.
+        if isinstance(metric, keras.metrics.Metric):
+            return type(metric)(name=name)
+        return keras.metrics.MeanMetricWrapper(metric, name=name)
     except (ValueError, TypeError) as error:
         raise DlrunError(
             f"{key}={spec}: Keras has no such metric function",
-            hint="a name such as mae, or a _target_",
+            hint="use a name such as mae, or a _target_",
         ) from error

@@ -1,6 +1,6 @@
-"""From a config to the training loop and its callbacks.
+"""Build the config's training loop and callbacks.
 
-Imported once the backend is started.
+Import it after the backend has started.
 """
 
 import functools
@@ -21,7 +21,7 @@ from dlrun.loops.training import FIELDS, History, Training
 log = logging.getLogger("dlrun")
 
 LoopCall = Callable[[Training], History]
-# What a loop that takes the fields of a Training one by one need not take.
+# Fields of a Training that a loop with separate arguments may omit.
 OPTIONAL = ("initial_epoch", "initial_step")
 
 
@@ -31,9 +31,9 @@ def build_callbacks(
     """Build the callbacks by name, in the config's order.
 
     Args:
-        config: For its callbacks.
+        config: The run's config.
         run_dir: The run's directory, which some of them write to.
-        progress: Whether to build the one that shows progress.
+        progress: Whether to build the progress callback.
     """
     return {
         name: instantiate(f"callbacks.{name}", fill(spec, run_dir=str(run_dir)))
@@ -43,35 +43,35 @@ def build_callbacks(
 
 
 def build_loop(config: Config, feed: Feed, at: Position | None = None) -> LoopCall:
-    """The loop, as a function of a :class:`dlrun.loops.training.Training`.
+    """Build the loop, a function of a :class:`dlrun.loops.training.Training`.
 
-    A loop of the user's own may still take the fields of one by name. One that takes no feed
-    gathers the batches itself.
+    A user's own loop may instead take the fields of ``Training`` as separate arguments. A loop
+    without a ``feed`` argument gathers the batches itself.
 
     Args:
-        config: For its loop.
-        feed: From batches to a source for ``fit()``.
-        at: How far a resumed run has come; None for a new one.
+        config: The run's config.
+        feed: Makes a source for ``fit()`` from batches.
+        at: Where a resumed run continues; None for a new run.
 
     Raises:
-        DlrunError: If the loop can't begin there.
+        DlrunError: If the loop can't start at that position.
     """
     loop, target = partial("loop", config.loop), config.loop["_target_"]
-    takes = signature(loop).parameters
-    every = any(taken.kind == taken.VAR_KEYWORD for taken in takes.values())
-    if every or "feed" in takes:
+    parameters = signature(loop).parameters
+    takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+    if takes_any or "feed" in parameters:
         loop = functools.partial(loop, feed=feed)
-    if "training" in takes:
+    if "training" in parameters:
         return loop
-    names = [name for name in FIELDS if every or name in takes or name not in OPTIONAL]
-    begins = {"initial_epoch": at.epochs, "initial_step": at.steps} if at else {}
-    for name, value in begins.items():
+    names = [name for name in FIELDS if takes_any or name in parameters or name not in OPTIONAL]
+    initial = {"initial_epoch": at.epochs, "initial_step": at.steps} if at else {}
+    for name, value in initial.items():
         if value and name not in names:
             raise DlrunError(
                 f"loop: {target} takes no {name}, so it can't be resumed at {at}",
                 hint="let it take 'training', a dlrun.loops.training.Training, which has it",
             )
-    log.info("loop   %s takes its arguments one by one; new loops take one 'training'", target)
+    log.info("loop   %s takes separate arguments; new loops take one 'training'", target)
     return functools.partial(_call_by_name, loop, names)
 
 

@@ -1,6 +1,6 @@
-"""From a config to Keras objects: model, loss, metrics, optimizer, callbacks.
+"""Build the config's model.
 
-Imported once the backend is started.
+Import it after the backend has started.
 """
 
 from collections.abc import Mapping
@@ -19,34 +19,35 @@ from dlrun.errors import DlrunError
 
 
 def build_model(config: Config, spec: InputSpec) -> keras.Model:
-    """Build the model, its variables included, for a data set's shapes.
+    """Build the model and its variables for a data set's shapes.
 
     Args:
-        config: For its model and task.
-        spec: For the shapes and classes that the model is given.
+        config: The run's config.
+        spec: The shapes and classes to build the model for.
 
     Raises:
-        DlrunError: If the target returns no ``keras.Model``, or does not take these shapes, or if
-            model, labels and task do not fit together.
+        DlrunError: If the target returns no ``keras.Model`` or does not take these shapes, or if
+            model, labels and task do not match.
     """
     target = config.model["_target_"]
-    given = {"input_shape": spec.input_shape, "num_classes": spec.num_classes}
+    arguments = {"input_shape": spec.input_shape, "num_classes": spec.num_classes}
     try:
-        model = instantiate("model", config.model, **given)
+        model = instantiate("model", config.model, **arguments)
         if not isinstance(model, keras.Model):
-            raise DlrunError(f"model: {target} returned {type(model).__name__}")
+            returned = type(model).__name__
+            raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
         with component_errors("model", target):
             outputs = _outputs(model, spec)
     except DlrunError as error:
-        shapes = ", ".join(f"{name}={value}" for name, value in given.items())
-        error.hint = error.hint or f"data={config.choices.get('data')} gives it {shapes}"
+        passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"
         raise
     check_outputs(config, spec, outputs)
     return model
 
 
 def _outputs(model: keras.Model, spec: InputSpec) -> Any:
-    """What the model returns, in shape; a subclassed model makes its variables here."""
+    """Outputs with the model's output shapes; builds the variables of a subclassed model."""
     if model.built:
         return model.compute_output_spec(
             tree_map(lambda shape: keras.KerasTensor((None, *shape), "float32"), spec.input_shape)
@@ -55,31 +56,31 @@ def _outputs(model: keras.Model, spec: InputSpec) -> Any:
 
 
 def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> keras.Model:
-    """The model with the task's activation after its logits, for prediction and export."""
-    parts = by_output(config.task)
+    """The model with the task's activation applied to its logits, for prediction and export."""
+    task_outputs = by_output(config.task)
     activations: dict[str, str | None] = (
         {"": config.task.activation}
-        if parts is None
-        else {name: part.activation for name, part in parts.items()}
+        if task_outputs is None
+        else {name: output.activation for name, output in task_outputs.items()}
     )
     if not any(activations.values()):
         return model
     shape = spec.input_shape
     inputs = (
-        {name: keras.Input(one, name=name) for name, one in shape.items()}
+        {name: keras.Input(sizes, name=name) for name, sizes in shape.items()}
         if isinstance(shape, Mapping)
         else keras.Input(shape)
     )
     outputs = model(inputs)
     predictions = (
-        {name: _activated(one, activations.get(name)) for name, one in outputs.items()}
+        {name: _activate(output, activations.get(name)) for name, output in outputs.items()}
         if isinstance(outputs, Mapping)
-        else _activated(outputs, activations[""])
+        else _activate(outputs, activations[""])
     )
     return keras.Model(inputs, predictions, name=f"{model.name}_predictions")
 
 
-def _activated(output: Any, activation: str | None) -> Any:
+def _activate(output: Any, activation: str | None) -> Any:
     if activation is None:
         return output
     return keras.layers.Activation(activation, dtype="float32")(output)

@@ -1,4 +1,4 @@
-"""Start a backend, and where there is need of it read and check the data set meanwhile."""
+"""Start a backend while another thread reads and checks the data set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Session(NamedTuple):
-    """What a config's backend, device, data set and feed have become."""
+    """A started backend with its device, and the data set and feed to use."""
 
     backend: backends.Backend
     device: str
@@ -31,36 +31,36 @@ def start(config: Config, cache: ProcessCache | None = None) -> Session:
     """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
-        config: For its backend, device, data set and feed, which may need another framework.
-        cache: What the process keeps from run to run, where it stays for several.
+        config: The run's config; its feed may need another backend's framework.
+        cache: What a process that does several runs keeps between them.
 
     Raises:
-        DlrunError: If the backend, the device, the data set or the feed can't be had, or the
-            data set is not one to train on.
+        DlrunError: If the backend, the device, the data set or the feed is not available, or the
+            data set fails a check.
     """
-    import numpy  # noqa: F401 - two threads that import it at once break it
+    import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(_read, config, cache)
-        backend, device, fed = start_backend(config)
-        return Session(backend, device, reading.result(), fed)
+        data = pool.submit(_read_data, config, cache)
+        backend, device, feed = start_backend(config)
+        return Session(backend, device, data.result(), feed)
 
 
 def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
     """Import Keras on the config's backend; no data set is read.
 
     Args:
-        config: For its backend, device and feed.
+        config: The run's config.
 
     Returns:
         The backend's module, the device in use as ``kind:index``, and the feed.
 
     Raises:
-        DlrunError: If the backend, the device or the feed can't be had.
+        DlrunError: If the backend, the device or the feed is not available.
     """
     package = config.feed.get("package")
-    beside = package if package != config.backend.name else None
-    if beside == "torch":  # which TensorFlow must not come before
+    feed_package = package if package != config.backend.name else None
+    if feed_package == "torch":  # must be imported before TensorFlow
         backends.start_beside("torch")
     backend, device = backends.start(
         config.backend.name,
@@ -70,7 +70,7 @@ def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
         seed=config.seed,
         cache=config.backend.compilation_cache,
     )
-    if beside == "tensorflow":
+    if feed_package == "tensorflow":
         backends.start_beside("tensorflow")
     return backend, device, _feed(config, backend)
 
@@ -81,10 +81,9 @@ def _feed(config: Config, backend: backends.Backend) -> Feed:
     return partial("feed", without_kept("feed", config.feed))
 
 
-def _read(config: Config, cache: ProcessCache | None) -> Any:
-    from dlrun.assembly.check_data import (
-        check_data,  # NumPy is not needed to tell that the config is wrong
-    )
+def _read_data(config: Config, cache: ProcessCache | None) -> Any:
+    # Imported here: reporting a wrong config needs no NumPy.
+    from dlrun.assembly.check_data import check_data
 
     read = functools.partial(instantiate, "data", config.data)
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()

@@ -1,8 +1,8 @@
-"""Backends: everything that differs between frameworks, one file each with the same names.
+"""Backends: everything that differs between frameworks, one module each with the same names.
 
-A backend's module imports its framework inside its functions, so that naming a backend costs
-nothing. :func:`start` sets the environment, which Keras and the frameworks read once, and imports
-them; a process can start one backend only.
+A backend's module imports its framework inside its functions, so importing the module is cheap.
+:func:`start` sets the environment, which Keras and the frameworks read once, and imports them. A
+process can start only one backend.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
 __all__ = ["Backend", "Stepper", "TrainingBackend"]
 
-if TYPE_CHECKING:  # so that a type checker holds each module against its protocol
+if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
     from dlrun.backends import jax, numpy, tensorflow, torch
 
     _jax: TrainingBackend = jax
@@ -35,21 +35,21 @@ if TYPE_CHECKING:  # so that a type checker holds each module against its protoc
 
 
 def names() -> list[str]:
-    """Every backend, by file name."""
+    """The names of all backends, which are their file names."""
     files = Path(__file__).parent.glob("*.py")
     return sorted(file.stem for file in files if not file.stem.startswith("_"))
 
 
 def module(name: str) -> Backend:
-    """The module of a backend; its framework is not imported.
+    """A backend's module; its framework is not imported.
 
     Raises:
         DlrunError: If dlrun has no such backend.
     """
     if name not in names():
         raise DlrunError(f"no backend '{name}'", hint=f"choose one of {', '.join(names())}")
-    found: Any = importlib.import_module(f"dlrun.backends.{name}")
-    backend: Backend = found
+    imported: Any = importlib.import_module(f"dlrun.backends.{name}")
+    backend: Backend = imported
     return backend
 
 
@@ -59,7 +59,7 @@ def trains(backend: Backend) -> TypeGuard[TrainingBackend]:
 
 
 def training_module(name: str) -> TrainingBackend:
-    """The module of a backend that trains; its framework is not imported.
+    """The module of a backend that can train; its framework is not imported.
 
     Raises:
         DlrunError: If dlrun has no such backend, or it can't train.
@@ -74,45 +74,45 @@ def training_module(name: str) -> TrainingBackend:
 
 
 def installed() -> list[str]:
-    """The backends whose package is installed."""
+    """The names of the backends whose package is installed."""
     return [name for name in names() if importlib.util.find_spec(module(name).PACKAGE)]
 
 
 def require(name: str, *, training: bool, compile: str = "auto") -> None:
-    """Check that a backend can do what is asked, without importing anything.
+    """Check that a backend can do what the run needs, without importing a framework.
 
     Args:
         name: The backend.
-        training: Whether it is to train.
-        compile: How a raw loop is to be compiled.
+        training: Whether the run trains.
+        compile: The run's ``loop.compile``.
 
     Raises:
-        DlrunError: If it is not installed, or is to train or to compile so and can't.
+        DlrunError: If the backend is not installed, can't train, or can't compile this way.
     """
-    wanted = module(name)
+    backend = module(name)
     usable = [n for n in installed() if module(n).TRAINS or not training]
     choice = f"choose backend={usable[0]}" if usable else None
-    if training and not wanted.TRAINS:
+    if training and not backend.TRAINS:
         raise DlrunError(
             f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
             hint=choice or "pip install 'dlrun[jax]'",
         )
-    if importlib.util.find_spec(wanted.PACKAGE) is None:
-        why = "" if name == wanted.PACKAGE else f" (it needs {wanted.PACKAGE})"
-        install = f"pip install 'dlrun[{wanted.EXTRA}]'"
+    if importlib.util.find_spec(backend.PACKAGE) is None:
+        why = "" if name == backend.PACKAGE else f" (it needs {backend.PACKAGE})"
+        install = f"pip install 'dlrun[{backend.EXTRA}]'"
         raise DlrunError(
             f"backend '{name}' is not installed{why}",
             hint=f"{install}, or {choice}" if choice else install,
         )
-    if training and trains(wanted) and compile not in wanted.COMPILES:
+    if training and trains(backend) and compile not in backend.COMPILES:
         raise DlrunError(
-            f"loop.compile={compile}: backend '{name}' has {', '.join(wanted.COMPILES)}",
+            f"loop.compile={compile}: backend '{name}' has {', '.join(backend.COMPILES)}",
             hint="loop.compile=auto",
         )
 
 
 def prepare(name: str) -> None:
-    """What must come before NumPy is imported, and with it the first threads."""
+    """Set up the process; call it before NumPy is imported, which starts the first threads."""
     if module(name).KEEPS_MEMORY:
         process.keep_freed_memory()
 
@@ -123,25 +123,25 @@ def start(
     """Import Keras on a backend and a device, seeded.
 
     Args:
-        name: A backend that :func:`require` let pass.
+        name: A backend that :func:`require` accepts.
         kind: auto, cpu, gpu or tpu.
-        index: Which device of that kind; None for the first.
+        index: Index among the devices of that kind; None for the first.
         precision: A Keras dtype policy.
-        seed: Decides the initial weights.
-        cache: Keep compiled functions on disk, where the backend can.
+        seed: Seeds the initial weights.
+        cache: Cache compiled functions on disk, if the backend can.
 
     Returns:
         The backend's module, and the device in use as ``kind:index``.
 
     Raises:
-        DlrunError: If the framework can't be imported, the device is not there, or this process
-            has Keras on another backend already.
+        DlrunError: If the framework can't be imported, the device does not exist, or this process
+            already runs Keras on another backend.
     """
     backend = module(name)
     cache_dir = _cache_dir(name) if cache else None
     _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
     os.environ["KERAS_BACKEND"] = name
-    again = "keras" in sys.modules
+    is_restart = "keras" in sys.modules
     try:
         with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
             device = _choose_device(name, backend, kind, index)
@@ -152,12 +152,12 @@ def start(
         ) from error
     if keras.backend.backend() != name:
         raise DlrunError(
-            f"this process has Keras on '{keras.backend.backend()}', not on '{name}'",
-            hint="start another process for another backend",
+            f"this process runs Keras on '{keras.backend.backend()}', not on '{name}'",
+            hint="use a new process for another backend",
             exit_code=1,
         )
-    if again:
-        keras.utils.clear_session()  # names and generators of the run before this one
+    if is_restart:
+        keras.utils.clear_session()  # names and generators of the previous run
     keras.config.set_dtype_policy(precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)
@@ -166,7 +166,7 @@ def start(
 
 
 def forget() -> None:
-    """Let go of what Keras and its framework keep of a run that has been."""
+    """Release what Keras and its framework keep from a finished run."""
     import keras
 
     module(keras.backend.backend()).forget()
@@ -174,12 +174,12 @@ def forget() -> None:
 
 
 def start_beside(name: str) -> None:
-    """Import a framework beside the one that computes, to feed it.
+    """Import a second framework, only to feed the backend in use.
 
-    It sees no accelerator: TensorFlow would take all the memory of one.
+    It sees no accelerator: TensorFlow would allocate all of its memory.
 
     Args:
-        name: Its backend, not the one that computes.
+        name: The framework's backend, not the one in use.
 
     Raises:
         DlrunError: If it can't be imported.
@@ -204,34 +204,34 @@ def _choose_device(name: str, backend: Backend, kind: str, index: int | None) ->
     devices = backend.devices()
     if kind == "auto":
         return backend.default_device()
-    wanted = f"{kind}:{index or 0}"
-    if wanted not in devices:
-        asked = kind if index is None else wanted
+    device = f"{kind}:{index or 0}"
+    if device not in devices:
+        requested = kind if index is None else device
         raise DlrunError(
-            f"device '{asked}' is not there: backend '{name}' has {', '.join(devices)}",
+            f"no device '{requested}': backend '{name}' has {', '.join(devices)}",
             hint=f"choose device={devices[0].removesuffix(':0')}, or device=auto",
         )
-    backend.use_device(wanted)
-    return wanted
+    backend.use_device(device)
+    return device
 
 
 def _seed_numpy(seed: int) -> None:
     import numpy as np
 
-    # For code of the user's that draws from NumPy's global generator.
+    # For user code that draws from NumPy's global generator.
     np.random.seed(seed % 2**32)
 
 
 def _cache_dir(name: str) -> Path:
-    """Where a backend keeps compiled functions: a folder for each kind of processor.
+    """Where a backend caches compiled functions: one folder per processor model.
 
-    A home may be shared by machines, and code compiled for one crashes on another.
+    Machines may share a home directory, and code compiled for one may crash on another.
     """
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     try:
-        described = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+        first_core = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         lines = [
-            line for line in described.splitlines() if line.startswith(("model name", "flags"))
+            line for line in first_core.splitlines() if line.startswith(("model name", "flags"))
         ]
     except OSError:
         lines = []
@@ -240,7 +240,7 @@ def _cache_dir(name: str) -> Path:
 
 
 def keras_versions(name: str) -> dict[str, Any]:
-    """The versions of Keras, of the backend's framework and of NumPy, once started."""
+    """The versions of Keras, the backend's framework and NumPy; needs a started backend."""
     import keras
     import numpy as np
 

@@ -12,23 +12,22 @@ import numpy as np
 
 from dlrun.data.input_spec import scaled
 
-# Trainable variables, others, the optimizer's, the metrics'.
+# The values of trainable, non-trainable, optimizer and metrics variables.
 State = tuple[list[Any], ...]
 
 
 class JaxStepper:
     """See :class:`dlrun.backends.Stepper`.
 
-    The model's variables are read by :meth:`load` and written by :meth:`store`; between them the
-    state is this object's, and each call gives the arrays of the one before away.
+    :meth:`load` reads the model's variables and :meth:`store` writes them. In between, this object
+    holds the state, and each call donates the previous call's arrays.
 
     Args:
-        model: Compiled.
-        train: From state, inputs and targets to logs and state.
-        test: Likewise; the optimizer's variables are no part of its state.
-        compile: ``scan`` over the steps of a call, a compiled ``step`` after the other, or
-            ``eager``.
-        scale: What inputs that are integers are divided by.
+        model: A compiled model.
+        train: Maps state, inputs and targets to logs and state.
+        test: As ``train``; its state excludes the optimizer's variables.
+        compile: ``scan`` over the steps of a call, one compiled ``step`` at a time, or ``eager``.
+        scale: Divisor of integer inputs.
     """
 
     def __init__(
@@ -40,17 +39,17 @@ class JaxStepper:
         scale: float,
     ) -> None:
         self._model = model
-        self._train, self._test = (_several(step, compile, scale) for step in (train, test))
+        self._train, self._test = (_run_steps(step, compile, scale) for step in (train, test))
         self._state: State = ()
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
-        self._state = tuple([v.value for v in part] for part in self._parts())
+        self._state = tuple([v.value for v in group] for group in self._variables())
 
     def store(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
-        for part, values in zip(self._parts(), self._state, strict=True):
-            for variable, value in zip(part, values, strict=True):
+        for group, values in zip(self._variables(), self._state, strict=True):
+            for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
@@ -65,7 +64,7 @@ class JaxStepper:
         self._state = (*state[:2], slots, state[2])
         return logs  # type: ignore[no-any-return]
 
-    def _parts(self) -> tuple[list[Any], ...]:
+    def _variables(self) -> tuple[list[Any], ...]:
         model = self._model
         return (
             model.trainable_variables,
@@ -75,32 +74,32 @@ class JaxStepper:
         )
 
 
-def _several(step: Callable[..., Any], compile: str, scale: float) -> Callable[..., Any]:
-    """Steps one after the other; batches lie along the first axis."""
+def _run_steps(step: Callable[..., Any], compile: str, scale: float) -> Callable[..., Any]:
+    """A function that runs several steps; batches lie along the first axis."""
 
     def float32(array: Any) -> Any:
         return array.astype("float32")
 
-    def prepared(array: Any, scale: Any) -> Any:
+    def prepare(array: Any, scale: Any) -> Any:
         integer = jnp.issubdtype(array.dtype, jnp.integer)
         return scaled(array, scale, is_integer=integer, cast=float32)
 
-    def one(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
-        inputs = jax.tree.map(lambda array: prepared(array, scale), inputs)
+    def run_step(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
+        inputs = jax.tree.map(lambda array: prepare(array, scale), inputs)
         return step(state, jax.lax.optimization_barrier(inputs), targets)
 
     def steps(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
         def body(state: State, batch: Any) -> Any:
             inputs, targets = batch
-            logs, state = one(state, inputs, targets, scale)
+            logs, state = run_step(state, inputs, targets, scale)
             return state, logs
 
         state, logs = jax.lax.scan(body, state, (inputs, targets))
         return jax.tree.map(lambda values: values[-1], logs), state
 
-    compiled = jax.jit(one if compile == "step" else steps, donate_argnums=0)
-    # An argument and no constant: XLA would multiply by a constant's inverse, which rounds
-    # otherwise than the division by which every other loop scales.
+    compiled = jax.jit(run_step if compile == "step" else steps, donate_argnums=0)
+    # An argument, not a constant: XLA would multiply by a constant's inverse, which rounds
+    # differently from the division in every other loop.
     divisor = np.float32(scale)
 
     def run(state: State, inputs: Any, targets: Any) -> Any:
@@ -119,9 +118,9 @@ def _several(step: Callable[..., Any], compile: str, scale: float) -> Callable[.
 
 
 def convolves(jaxpr: Any) -> bool:
-    """Whether there is a convolution in it, which XLA computes on one thread within a loop.
+    """Whether it contains a convolution, which XLA computes on one thread inside a loop.
 
-    On a CPU a step of the guide's convnet takes more than ten times as long in a scan as alone.
+    On a CPU, a step of the guide's convnet takes more than ten times as long in a scan as alone.
     """
     for equation in jaxpr.eqns:
         if equation.primitive.name == "conv_general_dilated":

@@ -1,4 +1,4 @@
-"""What the modules of this package have in common, by name and form."""
+"""The protocols that the modules of this package implement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:  # a backend meets data and steps as objects
+if TYPE_CHECKING:  # a backend does not import data or steps
     import numpy as np
 
     from dlrun.data.batches import Batches
@@ -14,33 +14,34 @@ if TYPE_CHECKING:  # a backend meets data and steps as objects
 
 
 class Stepper(Protocol):
-    """Training and validation steps in the framework's own terms, for a loop written out.
+    """Training and validation steps in the framework's own terms, for a raw loop.
 
-    Arrays come as they are kept in memory, several batches along the first axis: inputs
+    Arrays have the dtype that they have in memory, and several batches along the first axis: inputs
     ``(steps, batch_size, *input_shape)``, targets ``(steps, batch_size, ...)``, or mappings of
-    such. Each call makes ``steps`` steps and returns the running metrics after the last.
+    such arrays. Each call runs ``steps`` steps and returns the running metrics after the last.
     """
 
     def load(self) -> None:
-        """Take the state from the model's variables."""
+        """Read the state from the model's variables."""
 
     def store(self) -> None:
-        """Give the state back to the model's variables."""
+        """Write the state back to the model's variables."""
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Train on some batches."""
+        """Train on the batches."""
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure on some batches."""
+        """Evaluate the batches."""
 
 
 class Backend(Protocol):
-    """What each module of this package offers.
+    """The interface of every backend module.
 
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
-    whether it can train, ``HIDDEN`` what Keras need not import beside it, ``NOISE`` what marks the
-    lines that its libraries write to stderr when they start and that no user of a run needs,
-    ``KEEPS_MEMORY`` whether it asks for large buffers anew in each step.
+    whether it can train. ``HIDDEN`` names packages that Keras need not import with it, ``NOISE``
+    marks lines that its libraries write to stderr at start-up and that no user needs.
+    ``KEEPS_MEMORY`` is whether it reallocates large buffers in each step, so that the process
+    should keep freed memory.
     """
 
     PACKAGE: str
@@ -58,46 +59,46 @@ class Backend(Protocol):
         Args:
             kind: The kind of device that will be used.
             precision: The Keras dtype policy that will be used.
-            cache_dir: Where to keep compiled functions; None to keep none.
+            cache_dir: Where to cache compiled functions; None for no cache.
         """
 
     def version(self) -> str:
         """The framework's version."""
 
     def devices(self) -> list[str]:
-        """The devices that there are, as ``kind:index``."""
+        """The available devices, as ``kind:index``."""
 
     def use_device(self, device: str) -> None:
         """Compute on one of :meth:`devices` from now on; called before Keras is imported."""
 
     def default_device(self) -> str:
-        """The device, of :meth:`devices`, that the framework takes by itself."""
+        """The one of :meth:`devices` that the framework uses by default."""
 
     def seed(self, seed: int) -> None:
         """Seed the framework's own generators; Keras' generators are variables of the model."""
 
     def seed_epoch(self, seed: int) -> None:
-        """Seed again at an epoch's start, as far as that costs no time."""
+        """Seed again at the start of an epoch, as far as that is cheap."""
 
     def forget(self) -> None:
-        """Let go of what the framework keeps of a run that has been, beyond what Keras clears."""
+        """Release what the framework keeps from a finished run, beyond what Keras clears."""
 
     def random_state(self) -> list[np.ndarray]:
-        """The state of the generators that :meth:`seed_epoch` seeds, to go on within an epoch."""
+        """The state of the generators that :meth:`seed_epoch` seeds, to resume within an epoch."""
 
     def set_random_state(self, state: Sequence[np.ndarray]) -> None:
-        """Undo what has been drawn since :meth:`random_state`."""
+        """Restore a state from :meth:`random_state`."""
 
     def feed(self, batches: Batches) -> Any:
-        """The batches in the form that ``fit()`` takes fastest here, one of :mod:`dlrun.feeds`."""
+        """The batches in the fastest form for ``fit()`` here, one of :mod:`dlrun.feeds`."""
 
 
 class TrainingBackend(Backend, Protocol):
-    """What the module of a backend that trains offers besides, for the loops.
+    """The interface of a backend that can train, for the loops.
 
-    ``COMPILES`` are the values of ``loop.compile`` that it takes, ``TRACES`` says whether it traces
-    and compiles a step before it makes the first, ``START_SECONDS`` about how long it takes until
-    then. The functions are called once Keras is imported.
+    ``COMPILES`` are the supported values of ``loop.compile``, ``TRACES`` is whether the backend
+    traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
+    The functions are called after Keras is imported.
     """
 
     COMPILES: Sequence[str]
@@ -105,35 +106,35 @@ class TrainingBackend(Backend, Protocol):
     START_SECONDS: float
 
     def track(self, model: Any) -> None:
-        """Before ``fit()``: let the framework know every variable of the model."""
+        """Register every variable of the model with the framework, before ``fit()``."""
 
     def gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The derivative of a function of one tensor, itself such a function.
+        """The derivative of a function of one tensor, again a function of one tensor.
 
-        Of a function with several values it is the derivative of their sum.
+        If the function returns several values, it is the derivative of their sum.
         """
 
     def bind(self, model: Any, step: Step) -> None:
-        """Give a model the step as its ``train_step`` and ``test_step``, for ``fit()``."""
+        """Set the step as the model's ``train_step`` and ``test_step``, for ``fit()``."""
 
     def plan_raw(self, model: Any, inputs: Any, compile: str) -> tuple[str, int]:
-        """How a raw loop does best with a model.
+        """The fastest way for a raw loop to run a model.
 
         Args:
-            model: Compiled.
+            model: A compiled model.
             inputs: One batch.
-            compile: Of ``COMPILES``.
+            compile: One of ``COMPILES``.
 
         Returns:
-            What :meth:`stepper` takes as ``compile``, and how many steps to make in one call.
+            The ``compile`` argument for :meth:`stepper`, and the number of steps per call.
         """
 
     def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
-        """Make the steps of a raw loop.
+        """Build the stepper of a raw loop.
 
         Args:
-            model: Compiled.
+            model: A compiled model.
             step: What a step computes.
-            compile: As from :meth:`plan_raw`.
-            scale: What inputs that are integers are divided by.
+            compile: From :meth:`plan_raw`.
+            scale: Divisor of integer inputs.
         """

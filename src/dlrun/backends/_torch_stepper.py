@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dlrun.backends._torch_capture import Captured
+from dlrun.backends._torch_capture import CapturedFunction
 from dlrun.data.input_spec import scaled
 
 if TYPE_CHECKING:
@@ -21,45 +21,45 @@ class Steps:
     def __init__(self, model: Any, step: Step) -> None:
         self._model = model
         self._step = step
-        self._doubts: list[Callable[[], None]] = []
+        self._rechecks: list[Callable[[], None]] = []
 
     def compile(self) -> None:
-        """Let torch compile the forward pass; what Keras does around it is Python."""
+        """Compile the forward pass with torch; Keras' code around it stays Python."""
         self.forward = torch.compile(self.forward)  # type: ignore[method-assign]
 
     def capture(self) -> None:
-        """Leave Keras' Python out, but for that of the hooks of a step of the user's own."""
+        """Replay captured operations without Keras' Python, except for overridden hooks."""
         names = ["apply"]
-        names += [] if self._step.overrides("loss") else ["gradients", "validated"]
+        names += [] if self._step.overrides("loss") else ["gradients", "validation_outputs"]
         names += [] if self._step.overrides("metrics") else ["metrics", "update_metrics"]
         for name in names:
-            captured = Captured(getattr(self, name), self.variables)
+            captured = CapturedFunction(getattr(self, name), self.variables)
             setattr(self, name, captured)
-            self._doubts.append(captured.doubt)
+            self._rechecks.append(captured.recheck)
 
-    def doubt(self) -> None:
-        """Other Python may have run since the last step."""
-        for doubt in self._doubts:
-            doubt()
+    def recheck(self) -> None:
+        """Verify the traces again, as other Python code may have run since the last step."""
+        for recheck in self._rechecks:
+            recheck()
 
     def train(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
-        """Train on a batch; what is logged, where it is wanted."""
-        inputs, targets = self._step.prepared(self._model, inputs, targets)
+        """Train on a batch; returns the logs if ``logged``."""
+        inputs, targets = self._step.apply_batch_hook(self._model, inputs, targets)
         outputs, loss, gradients = self.gradients(inputs, targets)
         with torch.no_grad():
-            self.apply(self._step.changed(self._model.optimizer, gradients))
-            return self._measured(loss, inputs, targets, outputs, logged=logged)
+            self.apply(self._step.apply_gradient_hook(self._model.optimizer, gradients))
+            return self._update(loss, inputs, targets, outputs, logged=logged)
 
     def test(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
-        """Measure on a batch; what is logged, where it is wanted."""
+        """Evaluate a batch; returns the logs if ``logged``."""
         with torch.no_grad():
-            outputs, loss = self.validated(inputs, targets)
-            return self._measured(loss, inputs, targets, outputs, logged=logged)
+            outputs, loss = self.validation_outputs(inputs, targets)
+            return self._update(loss, inputs, targets, outputs, logged=logged)
 
-    def _measured(self, *measured: Any, logged: bool) -> dict[str, Any]:
+    def _update(self, *results: Any, logged: bool) -> dict[str, Any]:
         if logged:
-            return self.metrics(*measured)
-        self.update_metrics(*measured)
+            return self.metrics(*results)
+        self.update_metrics(*results)
         return {}
 
     def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any]:
@@ -68,7 +68,7 @@ class Steps:
         return outputs, self._step.loss(self._model, inputs, targets, outputs, training=training)
 
     def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, list[Any]]:
-        """Outputs, loss, and the loss's gradients; None for a variable that it does not use."""
+        """Outputs, loss, and gradients; None for a variable that the loss does not depend on."""
         outputs, loss = self.forward(inputs, targets, training=True)
         weights = [weight.value for weight in self._model.trainable_weights]
         scaled = self._model.optimizer.scale_loss(loss)
@@ -78,20 +78,20 @@ class Steps:
         """Update the weights."""
         self._model.optimizer.apply(gradients, self._model.trainable_weights)
 
-    def validated(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """Outputs and loss, as of validation."""
+    def validation_outputs(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        """Outputs and loss in validation."""
         return self.forward(inputs, targets, training=False)
 
     def metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> dict[str, Any]:
-        """Update the metrics; what is logged."""
+        """Update the metrics and return the logs."""
         return self._step.metrics(self._model, loss, inputs, targets, outputs)
 
     def update_metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> None:
-        """Update the metrics: of this, their results are no part when it is captured."""
+        """Update the metrics; captured, it does not compute their results."""
         self._step.metrics(self._model, loss, inputs, targets, outputs)
 
     def variables(self) -> list[Any]:
-        """All that a step may read or change."""
+        """All variables that a step may read or change."""
         model = self._model
         return [*model.variables, *model.metrics_variables, *model.optimizer.variables]
 
@@ -106,7 +106,7 @@ class TorchStepper:
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
-        self._steps.doubt()
+        self._steps.recheck()
 
     def store(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
@@ -123,17 +123,17 @@ class TorchStepper:
         def tensor(array: Any) -> Any:
             return torch.as_tensor(array, device=self._device)
 
-        inputs, targets = _mapped(tensor, inputs), _mapped(tensor, targets)
+        inputs, targets = _map(tensor, inputs), _map(tensor, targets)
         logs: dict[str, Any] = {}
-        steps = len(next(iter(targets.values())) if _named(targets) else targets)
+        steps = len(next(iter(targets.values())) if _is_mapping(targets) else targets)
         for index in range(steps):
-            chosen = operator.itemgetter(index)
-            # Scaled one by one: a batch is still in the cache when the model takes it.
-            batch = _mapped(self._scaled, _mapped(chosen, inputs))
-            logs = step(batch, _mapped(chosen, targets), logged=index == steps - 1)
+            select = operator.itemgetter(index)
+            # Scaled one at a time: a batch is still in the cache when the model reads it.
+            batch = _map(self._scale_inputs, _map(select, inputs))
+            logs = step(batch, _map(select, targets), logged=index == steps - 1)
         return logs
 
-    def _scaled(self, tensor: Any) -> Any:
+    def _scale_inputs(self, tensor: Any) -> Any:
         integer = not tensor.is_floating_point()
         # In place, on the copy that float() makes.
         return scaled(
@@ -145,12 +145,12 @@ class TorchStepper:
         )
 
 
-def _mapped(function: Callable[[Any], Any], arrays: Any) -> Any:
-    # Keras' own walk over trees costs a twentieth of a step.
-    if _named(arrays):
+def _map(function: Callable[[Any], Any], arrays: Any) -> Any:
+    # Keras' own tree functions take a twentieth of a step.
+    if _is_mapping(arrays):
         return {name: function(array) for name, array in arrays.items()}
     return function(arrays)
 
 
-def _named(arrays: Any) -> bool:
+def _is_mapping(arrays: Any) -> bool:
     return isinstance(arrays, Mapping)

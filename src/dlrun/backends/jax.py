@@ -29,13 +29,13 @@ def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping
     """See :class:`dlrun.backends.Backend`."""
     variables = {}
     if kind == "cpu":
-        variables["JAX_PLATFORMS"] = "cpu"  # else an accelerator would be started and held
+        variables["JAX_PLATFORMS"] = "cpu"  # else jax would start and occupy an accelerator
     if precision == "float64":
         variables["JAX_ENABLE_X64"] = "1"  # else jax computes in float32, with a warning
     if cache_dir is not None:
         variables |= {
             "JAX_COMPILATION_CACHE_DIR": str(cache_dir),
-            # By default only what took a second to compile is kept.
+            # By default jax keeps only what took a second to compile.
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
@@ -53,13 +53,13 @@ def devices() -> list[str]:
     """See :class:`dlrun.backends.Backend`."""
     import jax
 
-    found = []
+    names = []
     for kind in ("gpu", "tpu", "cpu"):
         try:
-            found += [f"{kind}:{device.id}" for device in jax.devices(kind)]
-        except RuntimeError:  # how jax says that there is none of a kind
+            names += [f"{kind}:{device.id}" for device in jax.devices(kind)]
+        except RuntimeError:  # there is no device of this kind
             continue
-    return found
+    return names
 
 
 def use_device(device: str) -> None:
@@ -67,8 +67,8 @@ def use_device(device: str) -> None:
     import jax
 
     kind, _, index = device.partition(":")
-    [chosen] = [d for d in jax.devices(kind) if d.id == int(index)]
-    jax.config.update("jax_default_device", chosen)
+    [selected] = [d for d in jax.devices(kind) if d.id == int(index)]
+    jax.config.update("jax_default_device", selected)
 
 
 def default_device() -> str:
@@ -112,13 +112,13 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def track(model: Any) -> None:
-    """JAX is handed all variables in every step."""
+    """JAX gets all variables in every step."""
 
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     train, test = _train_step(model, step), _test_step(model, step)
-    # Keras hands over the state, and compiles; sample weights, which we have none of, come third.
+    # Keras passes the state and compiles. data[2] would be sample weights: dlrun has none.
     model.train_step = lambda state, data: train(state, *data[:2])
     model.test_step = lambda state, data: test(state, *data[:2])
 
@@ -130,15 +130,15 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
 
     def loss_and_updates(trainable: list[Any], rest: State, inputs: Any, targets: Any) -> Any:
         non_trainable, slots, _ = rest
-        # What stateless_call is made of. Here it spans the loss as well, so that the step's hooks
-        # may call the model as often as they like.
+        # As in stateless_call, but spanning the loss too, so that the step's hooks may call the
+        # model any number of times.
         values = [
             *zip(model.trainable_variables, trainable, strict=True),
             *zip(model.non_trainable_variables, non_trainable, strict=True),
             *zip(model.optimizer.variables, slots, strict=True),
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
-            inputs, targets = step.prepared(model, inputs, targets)
+            inputs, targets = step.apply_batch_hook(model, inputs, targets)
             outputs = model(inputs, training=True)
             loss = step.loss(model, inputs, targets, outputs, training=True)
             scaled = model.optimizer.scale_loss(loss)
@@ -147,21 +147,21 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
 
     def train(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, slots, metrics = state
-        taken = jax.value_and_grad(loss_and_updates, has_aux=True)
-        (_, (loss, batch, non_trainable)), gradients = taken(
+        value_and_grad = jax.value_and_grad(loss_and_updates, has_aux=True)
+        (_, (loss, batch, non_trainable)), gradients = value_and_grad(
             trainable, (non_trainable, slots, metrics), inputs, targets
         )
         with keras.StatelessScope(list(zip(model.optimizer.variables, slots, strict=True))):
-            gradients = step.changed(model.optimizer, gradients)
+            gradients = step.apply_gradient_hook(model.optimizer, gradients)
         trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
-        logs, metrics = _measured(model, step, metrics, loss, *batch)
+        logs, metrics = _update_metrics(model, step, metrics, loss, *batch)
         return logs, (trainable, non_trainable, slots, metrics)
 
     return train
 
 
 def _test_step(model: Any, step: Step) -> Callable[..., Any]:
-    """One step of validation, likewise; the optimizer is no part of its state."""
+    """One validation step without side effects; its state excludes the optimizer."""
     import keras
 
     def test(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
@@ -173,21 +173,21 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
         with keras.StatelessScope(values, collect_losses=True):
             outputs = model(inputs, training=False)
             loss = step.loss(model, inputs, targets, outputs, training=False)
-        logs, metrics = _measured(model, step, metrics, loss, inputs, targets, outputs)
+        logs, metrics = _update_metrics(model, step, metrics, loss, inputs, targets, outputs)
         return logs, (trainable, non_trainable, metrics)
 
     return test
 
 
-def _measured(
-    model: Any, step: Step, metrics: list[Any], *measured: Any
+def _update_metrics(
+    model: Any, step: Step, metrics: list[Any], *results: Any
 ) -> tuple[dict[str, Any], list[Any]]:
-    """The logs, and the metrics' state after one more batch."""
+    """Update the metrics with a batch; returns the logs and the metrics' new state."""
     import keras
 
     values = list(zip(model.metrics_variables, metrics, strict=True))
     with keras.StatelessScope(values) as scope:
-        logs = step.metrics(model, *measured)
+        logs = step.metrics(model, *results)
     return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 
@@ -207,7 +207,7 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     on_cpu = all(v.value.device.platform == "cpu" for v in model.variables[:1])
     if on_cpu and convolves(jax.make_jaxpr(forward)(inputs)):
         return "step", 1
-    return "scan", 32  # a tenth less time than a call for each
+    return "scan", 32  # a tenth faster than one call per step
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:

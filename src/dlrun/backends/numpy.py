@@ -1,4 +1,4 @@
-"""NumPy: for evaluation and prediction where no framework's kernels are wanted."""
+"""NumPy: evaluation and prediction without a framework's kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from dlrun.data.batches import Batches
 
-PACKAGE = "jax"  # Keras computes this backend's convolutions with jax, and imports it at once
+PACKAGE = "jax"  # Keras imports jax for this backend's convolutions
 EXTRA = "jax"
 TRAINS = False
 HIDDEN: Sequence[str] = ("matplotlib", "pandas")
@@ -37,7 +37,7 @@ def devices() -> list[str]:
 
 
 def use_device(device: str) -> None:
-    """There is one device."""
+    """There is only one device."""
 
 
 def default_device() -> str:

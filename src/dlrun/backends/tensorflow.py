@@ -27,7 +27,7 @@ START_SECONDS = 3.0
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.Backend`."""
-    # 2: errors only; its start-up notices on instruction sets are not for the user of a run.
+    # 2: errors only, without the start-up notices on instruction sets.
     return {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
@@ -52,7 +52,7 @@ def use_device(device: str) -> None:
     import tensorflow
 
     kind, _, index = device.partition(":")
-    # TensorFlow computes on the first accelerator that it sees: let it see this one only.
+    # TensorFlow computes on the first visible accelerator, so show it only this one.
     gpus = _physical("gpu")
     tensorflow.config.set_visible_devices([gpus[int(index)]] if kind == "gpu" else [], "GPU")
 
@@ -70,9 +70,9 @@ def seed(seed: int) -> None:
 
 
 def seed_epoch(seed: int) -> None:
-    """Seed the generator that draws outside of Keras.
+    """Seed the generator of random numbers outside Keras.
 
-    ``set_seed`` would empty TensorFlow's cache of kernels each time: 0.1 s an epoch.
+    ``set_seed`` would clear TensorFlow's kernel cache each time, which costs 0.1 s per epoch.
     """
     import tensorflow
 
@@ -83,8 +83,8 @@ def forget() -> None:
     """See :class:`dlrun.backends.Backend`."""
     import tensorflow
 
-    # Every Python function that feeds tf.data, and the data set with it, for as long as a graph
-    # lives; the gradients that Keras registers keep that for good: 60 MB for each run on MNIST.
+    # The graph keeps every Python function that feeds tf.data, and its data set; the gradients that
+    # Keras registers keep the graph forever. That is 60 MB per run on MNIST.
     graph = tensorflow.compat.v1.get_default_graph()
     getattr(graph, "_py_funcs_used_in_graph", []).clear()
 
@@ -131,12 +131,12 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def track(model: Any) -> None:
-    """A tape sees the variables that it meets."""
+    """A tape records variables by itself."""
 
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    # Keras compiles; sample weights, which we have none of, come third.
+    # Keras compiles. data[2] would be sample weights: dlrun has none.
     model.train_step = lambda data: _train_step(model, step, *data[:2])
     model.test_step = lambda data: _test_step(model, step, *data[:2])
 
@@ -144,13 +144,13 @@ def bind(model: Any, step: Step) -> None:
 def _train_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, Any]:
     import tensorflow as tf
 
-    inputs, targets = step.prepared(model, inputs, targets)
+    inputs, targets = step.apply_batch_hook(model, inputs, targets)
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
         loss = step.loss(model, inputs, targets, outputs, training=True)
         scaled = model.optimizer.scale_loss(loss)
     weights = model.trainable_weights
-    gradients = step.changed(model.optimizer, tape.gradient(scaled, weights))
+    gradients = step.apply_gradient_hook(model.optimizer, tape.gradient(scaled, weights))
     model.optimizer.apply(gradients, weights)
     return step.metrics(model, loss, inputs, targets, outputs)
 
@@ -167,21 +167,21 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
         return "eager", 1
     if compile != "graph" and _convolves_on_a_cpu(model, inputs):
         return ("graph", 16) if compile == "auto" else ("xla", 1)
-    return compile.replace("auto", "xla"), 16  # a tenth less time than a call for each
+    return compile.replace("auto", "xla"), 16  # a tenth faster than one call per step
 
 
 def _convolves_on_a_cpu(model: Any, inputs: Any) -> bool:
-    """Whether XLA would compute a convolution on one thread, as it does there within a loop.
+    """Whether XLA would compute a convolution on one thread, as it does on a CPU inside a loop.
 
-    A step of the guide's convnet then takes more than ten times as long. Alone it takes a quarter
-    longer than in a graph.
+    A step of the guide's convnet then takes more than ten times as long. Outside a loop, XLA takes
+    a quarter longer than a graph.
     """
     import tensorflow as tf
 
     if not all("CPU" in variable.value.device for variable in model.variables[:1]):
         return False
     forward = tf.function(lambda inputs: model(inputs, training=False))
-    # As text, which also holds the functions that the graph calls.
+    # The text includes the functions that the graph calls.
     graph = str(forward.get_concrete_function(inputs).graph.as_graph_def())
     return re.search(r'\bop: "\w*Conv', graph) is not None
 
@@ -195,8 +195,8 @@ class _Stepper:
     """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
 
     def __init__(self, model: Any, step: Step, compile: str, scale: float) -> None:
-        self.train = self._compiled(_train_step, model, step, compile, scale)
-        self.test = self._compiled(_test_step, model, step, compile, scale)
+        self.train = self._compile(_train_step, model, step, compile, scale)
+        self.test = self._compile(_test_step, model, step, compile, scale)
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
@@ -205,7 +205,7 @@ class _Stepper:
         """See :class:`dlrun.backends.Stepper`."""
 
     @staticmethod
-    def _compiled(
+    def _compile(
         step_function: Callable[..., Any], model: Any, step: Step, compile: str, scale: float
     ) -> Callable[[Any, Any], dict[str, Any]]:
         import tensorflow as tf
@@ -215,36 +215,38 @@ class _Stepper:
         def float32(array: Any) -> Any:
             return tf.cast(array, tf.float32)
 
-        def one(inputs: Any, targets: Any, index: Any, scale: Any) -> dict[str, Any]:
-            def prepared(array: Any) -> Any:
+        def run_step(inputs: Any, targets: Any, index: Any, scale: Any) -> dict[str, Any]:
+            def prepare(array: Any) -> Any:
                 return scaled(array, scale, is_integer=array.dtype.is_integer, cast=float32)
 
             inputs, targets = tf.nest.map_structure(lambda a: a[index], (inputs, targets))
-            inputs = tf.nest.map_structure(prepared, inputs)
+            inputs = tf.nest.map_structure(prepare, inputs)
             logs: dict[str, Any] = step_function(model, step, inputs, targets)
             return logs
 
-        def steps(inputs: Any, targets: Any, scale: Any) -> dict[str, Any]:
-            number = len(tf.nest.flatten(targets)[0])
-            if compile == "eager" or number == 1:
-                logs = [one(inputs, targets, index, scale) for index in range(number)]
+        def run_steps(inputs: Any, targets: Any, scale: Any) -> dict[str, Any]:
+            steps = len(tf.nest.flatten(targets)[0])
+            if compile == "eager" or steps == 1:
+                logs = [run_step(inputs, targets, index, scale) for index in range(steps)]
                 return logs[-1]
 
-            def another(index: Any) -> tuple[Any]:
-                one(inputs, targets, index, scale)
+            def body(index: Any) -> tuple[Any]:
+                run_step(inputs, targets, index, scale)
                 return (index + 1,)
 
-            tf.while_loop(lambda index: index < number, another, [0])
+            tf.while_loop(lambda index: index < steps, body, [0])
             results: dict[str, Any] = model.get_metrics_result()
             return results
 
-        run = steps if compile == "eager" else tf.function(steps, jit_compile=compile == "xla")
-        # A tensor and no constant: XLA would multiply by a constant's inverse, which rounds
-        # otherwise than the division by which every other loop scales.
+        run: Callable[..., Any] = run_steps
+        if compile != "eager":
+            run = tf.function(run_steps, jit_compile=compile == "xla")
+        # A tensor, not a constant: XLA would multiply by a constant's inverse, which rounds
+        # differently from the division in every other loop.
         divisor = tf.constant(scale, tf.float32)
 
         def call(inputs: Any, targets: Any) -> dict[str, Any]:
-            # Tensors: a function is traced anew for each array of NumPy's that it is given.
+            # Tensors: with NumPy arrays, the function would be traced again for each call.
             inputs, targets = tf.nest.map_structure(tf.convert_to_tensor, (inputs, targets))
             logs: dict[str, Any] = run(inputs, targets, divisor)
             return logs

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
-HIDDEN: Sequence[str] = ("matplotlib", "jax")  # and not pandas, which torch insists on looking for
+HIDDEN: Sequence[str] = ("matplotlib", "jax")  # not pandas, which torch must be able to find
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
@@ -95,7 +95,7 @@ def set_random_state(state: Sequence[np.ndarray]) -> None:
     """See :class:`dlrun.backends.Backend`."""
     import torch
 
-    cpu, *gpus = (torch.from_numpy(one) for one in state)
+    cpu, *gpus = (torch.from_numpy(array) for array in state)
     torch.set_rng_state(cpu)
     if gpus:
         torch.cuda.set_rng_state_all(gpus)
@@ -114,7 +114,7 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def derivative(at: Any) -> Any:
         at = torch.as_tensor(at)
-        if not at.requires_grad:  # one that does is the variable of another derivative around this
+        if not at.requires_grad:  # else it is the variable of an enclosing derivative
             at = at.detach().requires_grad_()
         with torch.enable_grad():
             [slope] = torch.autograd.grad(function(at).sum(), at, create_graph=True)
@@ -125,8 +125,8 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def track(model: Any) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    # Keras tells torch of a layer's variables by name, and so of one where bare ones share a name:
-    # zero_grad() would leave the gradients of the others to add up.
+    # Keras registers variables with torch by name, so only one of several that share a name:
+    # zero_grad() would not clear the gradients of the others.
     known = {id(parameter) for parameter in model.parameters()}
     for number, variable in enumerate(model.trainable_variables):
         if id(variable.value) not in known:
@@ -138,14 +138,14 @@ def bind(model: Any, step: Step) -> None:
     from dlrun.backends._torch_stepper import Steps
 
     steps = Steps(model, step)
-    # Sample weights, which we have none of, come third.
+    # data[2] would be sample weights: dlrun has none.
     model.train_step = lambda data: steps.train(*data[:2])
     model.test_step = lambda data: steps.test(*data[:2])
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    # Callbacks after each step cost a small model a twentieth of it.
+    # Callbacks after each step take a twentieth of a small model's step.
     return compile.replace("auto", "trace"), 1 if compile == "eager" else 8
 
 

@@ -1,1 +1,1 @@
-"""Callbacks of our own; Keras' need a YAML only."""
+"""dlrun's own callbacks; a Keras callback needs only a YAML file."""

@@ -1,4 +1,4 @@
-"""The loss of every batch as a picture.
+"""Plot the loss of every batch.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.20.
 """
@@ -15,10 +15,10 @@ from dlrun.system.pictures import require_matplotlib, save
 class BatchLosses(RunCallback):
     """Draws ``loss_epoch_1.png``, ``loss_epoch_2.png``, ... when each epoch ends.
 
-    What is drawn is what Keras logs after a batch: the mean loss of the epoch's batches so far.
+    It plots what Keras logs after a batch: the mean loss of the epoch's batches so far.
 
     Args:
-        directory: Where to draw; made if it is not there.
+        directory: Directory for the plots; created if missing.
 
     Raises:
         DlrunError: If matplotlib is not installed.
@@ -31,21 +31,21 @@ class BatchLosses(RunCallback):
         self.losses: dict[int, Any] = {}
 
     def get_state(self) -> dict[str, Any]:
-        """The losses of an epoch that has not ended, for a checkpoint."""
+        """The losses of an unfinished epoch, for a checkpoint."""
         losses = [[batch, float(loss)] for batch, loss in self.losses.items()]
         return {"losses": losses} if losses else {}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the losses of a checkpoint."""
+        """Restore the losses from a checkpoint."""
         self.losses = dict(state["losses"])
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Keep what the batch logged."""
-        # As it is: a loss that is still on the device would be waited for here.
+        """Keep the batch's loss."""
+        # Not converted: a conversion would wait for the device.
         self.losses[batch + 1] = (logs or {})["loss"]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Draw."""
+        """Draw the epoch's losses."""
         from matplotlib.figure import Figure
 
         losses = [float(loss) for loss in self.losses.values()]

@@ -1,4 +1,4 @@
-"""Checkpoints in dlrun's own form."""
+"""Save checkpoints in dlrun's own format."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ log = logging.getLogger("dlrun")
 class Checkpoint(RunCallback):
     """Saves at the end of each epoch; keeps the last two epochs and the best.
 
-    The runner calls it after all other callbacks, so that it saves what they have decided.
+    The runner calls it after all other callbacks, so that it saves their decisions too.
 
     Args:
-        directory: Where to keep the checkpoints.
+        directory: Directory of the checkpoints.
         monitor: The logged value that decides the best epoch.
         mode: ``min`` or ``max``.
         keep: How many of the last epochs to keep.
-        every_steps: Save within an epoch too, each time so many steps are done; the last two of
-            these are kept until the epoch ends. A loop then makes a call for each step.
+        every_steps: Also save within an epoch, after every this many steps; the last two of these
+            checkpoints are kept until the epoch ends. The loop then calls each step separately.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Checkpoint(RunCallback):
         self.mode = mode
         self.keep = keep
         self.every_steps = every_steps
-        self.async_safe = every_steps is None  # then no batch is of interest
+        self.async_safe = every_steps is None  # then the batch hooks do nothing
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
@@ -69,53 +69,53 @@ class Checkpoint(RunCallback):
         backend: Backend,
         **_: Any,
     ) -> None:
-        """Take the versions for the manifest, and the callbacks whose counters to save."""
+        """Take the versions for the manifest, and the callbacks whose state to save."""
         self._written_by, self._backend = written_by, backend
         self._others = {name: c for name, c in callbacks.items() if c is not self}
-        for name, one in self._others.items():
-            if isinstance(one, keras.callbacks.SwapEMAWeights) and not one.swap_on_epoch:
+        for name, callback in self._others.items():
+            if isinstance(callback, keras.callbacks.SwapEMAWeights) and not callback.swap_on_epoch:
                 raise DlrunError(
-                    f"callbacks.{name}: a checkpoint would hold other weights than those that are"
-                    " validated, the averages",
+                    f"callbacks.{name}: validation would use the averaged weights, but checkpoints"
+                    " would hold the others",
                     hint=f"callbacks.{name}.swap_on_epoch=true",
                 )
 
     def continue_from(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
-        """Take what a resumed run has logged, and its best epoch so far."""
+        """Take the history of a resumed run, and its best epoch so far."""
         self.history, self.best = list(history), best
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Describe the model, which stays what it is, and make the directory, once."""
+        """Describe the model, which does not change from here on, and create the directory."""
         self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         averaged = getattr(optimizer, "use_ema", False) and not optimizer.ema_overwrite_frequency
         swapped = keras.callbacks.SwapEMAWeights
-        if averaged and not any(isinstance(one, swapped) for one in self._others.values()):
+        if averaged and not any(isinstance(c, swapped) for c in self._others.values()):
             log.warning(
-                "optimizer.use_ema: nothing uses the averages; +callbacks=swap_ema_weights makes"
-                " them what is validated and kept"
+                "optimizer.use_ema: nothing uses the averaged weights; to validate and save them,"
+                " add +callbacks=swap_ema_weights"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch."""
+        """Record the epoch."""
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Note the first step of a call."""
+        """Record the first step of a call."""
         self._first = batch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Save within the epoch, if it is time; its end has a checkpoint of its own."""
+        """Save within the epoch if due; the end of the epoch has a checkpoint of its own."""
         done, every = batch + 1, self.every_steps
         if every is None or done // every == self._first // every or done >= self.params["steps"]:
             return
-        getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on arrays of its own
+        getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
         within = {"metrics": _values(self.model.metrics_variables), "random": self._random()}
         self._save(Position(self._epoch, done), within)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Save the epoch, ``epoch`` counted from 0 as Keras does; on disk it counts from 1."""
+        """Save the epoch; ``epoch`` counts from 0 as in Keras, on disk it counts from 1."""
         row = {name: float(value) for name, value in (logs or {}).items()}
         number = epoch + 1
         self.history.append({"epoch": number, **row})
@@ -125,10 +125,10 @@ class Checkpoint(RunCallback):
         self._save(Position(number), {})
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Tell of a monitored value that has decided nothing."""
+        """Warn if the monitored value was never finite."""
         if self.best and not math.isfinite(self.best["value"]):
             log.warning(
-                "%s was a finite number in no epoch: none is the best, and epoch %d is kept",
+                "%s was not finite in any epoch: there is no best epoch, and epoch %d is kept",
                 self.monitor, self.best["epoch"],
             )  # fmt: skip
 
@@ -153,10 +153,10 @@ class Checkpoint(RunCallback):
         self._prune(at)
 
     def _prune(self, at: Position) -> None:
-        kept = list_positions(self.directory)
-        keep = [one for one in kept if not one.steps][-self.keep :]
+        saved = list_positions(self.directory)
+        keep = [position for position in saved if not position.steps][-self.keep :]
         if at.steps:
-            keep += [one for one in kept if one.steps][-2:]
+            keep += [position for position in saved if position.steps][-2:]
         if self.best:
             keep.append(Position(int(self.best["epoch"])))
         for name, state in self._states().items():
@@ -165,10 +165,10 @@ class Checkpoint(RunCallback):
         prune_checkpoints(self.directory, keep)
 
     def _states(self) -> dict[str, dict[str, Any]]:
-        return {name: run_callback(one).get_state() for name, one in self._others.items()}
+        return {name: run_callback(c).get_state() for name, c in self._others.items()}
 
     def get_best_epoch(self) -> int | None:
-        """The best epoch so far, from 1; None before the first."""
+        """The best epoch so far, counted from 1; None before the first."""
         return int(self.best["epoch"]) if self.best else None
 
     def _random(self) -> list[Variable]:
@@ -177,7 +177,7 @@ class Checkpoint(RunCallback):
 
 
 def _improved(value: float, best: float, mode: str) -> bool:
-    """Whether a value is better; what is no finite number is worse than each that is."""
+    """Whether a value is better than the best; a non-finite value is worse than any finite one."""
     if not math.isfinite(value):
         return False
     return not math.isfinite(best) or (value < best if mode == "min" else value > best)

@@ -1,4 +1,4 @@
-"""The metrics of each epoch as a table."""
+"""Write the metrics of each epoch to a CSV file."""
 
 import csv
 import io
@@ -14,40 +14,40 @@ from dlrun.system.files import write_text
 
 
 class CSV(RunCallback):
-    """One row per epoch: ``epoch`` from 1, ``seconds``, ``learning_rate``, and all that is logged.
+    """Writes a row per epoch: ``epoch`` from 1, ``seconds``, ``learning_rate``, and all metrics.
 
-    The file is written whole each time, so that it never ends in half a row.
+    The whole file is rewritten each time, so that it never ends in an incomplete row.
 
     Args:
-        filename: Where to write.
+        filename: The file to write.
     """
 
     def __init__(self, filename: str) -> None:
         super().__init__()
         self.filename = Path(filename)
         self.rows: list[dict[str, Any]] = []
-        self._began = 0.0
+        self._started = 0.0
 
     def get_state(self) -> dict[str, Any]:
         """The rows so far, for a checkpoint."""
         return {"rows": self.rows}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on after the rows of a checkpoint; what the file has beyond them goes."""
+        """Restore the rows from a checkpoint; later rows in the file are dropped."""
         self.rows = list(state["rows"])
         if self.rows:
             self._write()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
-        self._began = time.perf_counter()
+        """Start timing."""
+        self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Add the epoch's row."""
         learning_rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         row = {
             "epoch": epoch + 1,
-            "seconds": round(time.perf_counter() - self._began, 3),
+            "seconds": round(time.perf_counter() - self._started, 3),
             "learning_rate": float(learning_rate),
         }
         self.rows.append(row | {name: float(value) for name, value in (logs or {}).items()})

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture."""
+"""Plot the curves of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ class Plots(RunCallback):
     """Draws ``history.png`` when training ends: a panel for the loss and for each metric.
 
     Args:
-        directory: Where to draw; made if it is not there.
+        directory: Directory for the plot; created if missing.
 
     Raises:
         DlrunError: If matplotlib is not installed.
@@ -29,16 +29,16 @@ class Plots(RunCallback):
         return {name: list(curve.items()) for name, curve in self.history.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the curves of a checkpoint."""
+        """Restore the curves from a checkpoint."""
         self.history = {name: dict(curve) for name, curve in state.items()}
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Keep what the epoch logged."""
+        """Add the epoch to the curves."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, {})[epoch + 1] = float(value)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Draw."""
+        """Draw the plot."""
         from matplotlib.figure import Figure
 
         names = [name for name in self.history if not name.startswith("val_")]

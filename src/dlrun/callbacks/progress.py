@@ -1,4 +1,4 @@
-"""What a person sees while a run trains."""
+"""Show the progress of training."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from dlrun.callbacks.protocol import RunCallback
 
 log = logging.getLogger("dlrun")
 
-REFRESH_SECONDS = 0.1  # reading the loss waits for the device: often enough for the eye, no more
+REFRESH_SECONDS = 0.1  # not more often: reading the loss waits for the device
 
 
 class Progress(RunCallback):
@@ -19,10 +19,10 @@ class Progress(RunCallback):
     Args:
         monitor: The logged value that decides the best epoch.
         mode: ``min`` or ``max``.
-        bar: Whether to draw a bar; None does on a terminal.
+        bar: Whether to draw a bar; None draws one on a terminal.
     """
 
-    async_safe = True  # the bar only shows: jax need not wait for it
+    async_safe = True  # the bar changes nothing, so jax need not wait for it
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class Progress(RunCallback):
         self._monitor = monitor
         self._sign = 1 if mode == "min" else -1
         self._samples = 0
-        self._draws = sys.stderr.isatty() if bar is None else bar
+        self._show_bar = sys.stderr.isatty() if bar is None else bar
         self._best = float("inf")
         self._bar: Any = None
-        self._shown = self._started = self._trained = 0.0
+        self._refreshed = self._started = self._train_seconds = 0.0
 
     def set_run(self, *, data: Any, **_: Any) -> None:
-        """Take the number of training samples in an epoch, for the rate."""
+        """Take the number of training samples per epoch, for the rate."""
         self._samples = len(data.train)
 
     def get_state(self) -> dict[str, Any]:
@@ -49,36 +49,36 @@ class Progress(RunCallback):
         return {"best": self._best}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the best value from a checkpoint."""
         self._best = state["best"]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock, and the bar."""
-        self._started, self._trained = time.perf_counter(), 0.0
-        if self._draws:
+        """Start timing, and the bar."""
+        self._started, self._train_seconds = time.perf_counter(), 0.0
+        if self._show_bar:
             self._bar = _bar(f"epoch  {epoch + 1}/{self.params['epochs']}", self.params["steps"])
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Move the bar."""
+        """Update the bar."""
         bar, now = self._bar, time.perf_counter()
-        if bar is None or now - self._shown < REFRESH_SECONDS:
+        if bar is None or now - self._refreshed < REFRESH_SECONDS:
             return
-        self._shown = now
+        self._refreshed = now
         done = batch + 1
         rate = self._samples * done / self.params["steps"] / (now - self._started)
         bar.update(
-            bar.task_ids[0], completed=done, figures=f"{_figures(logs)}  {rate:,.0f} examples/s"
+            bar.task_ids[0], completed=done, figures=f"{_format_logs(logs)}  {rate:,.0f} examples/s"
         )
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Training is over for this epoch: what follows is validation."""
-        self._trained = self._trained or time.perf_counter() - self._started
+        """Stop timing: the rest of the epoch is validation."""
+        self._train_seconds = self._train_seconds or time.perf_counter() - self._started
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Leave one line."""
+        """Log one line."""
         self.close()
         seconds = time.perf_counter() - self._started
-        rate = self._samples / (self._trained or seconds)
+        rate = self._samples / (self._train_seconds or seconds)
         value = self._sign * float((logs or {}).get(self._monitor, float("nan")))
         best = value < self._best
         if best:
@@ -87,30 +87,30 @@ class Progress(RunCallback):
             "epoch  %d/%d  %s  %.1f s  %s examples/s%s",
             epoch + 1,
             self.params["epochs"],
-            _figures(logs),
+            _format_logs(logs),
             seconds,
             f"{rate:,.0f}",
             "  best" if best else "",
         )
 
     def close(self) -> None:
-        """Take the bar away; also called when training ends by an error."""
+        """Remove the bar; also called when training ends with an error."""
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.stop()
 
 
-def _figures(logs: Mapping[str, Any] | None) -> str:
-    # Keras logs by the alphabet: the losses come first here, and validation last.
-    def place(name: str) -> tuple[bool, bool, bool]:
+def _format_logs(logs: Mapping[str, Any] | None) -> str:
+    # Keras logs in alphabetical order; here losses come first and validation last.
+    def sort_key(name: str) -> tuple[bool, bool, bool]:
         bare = name.removeprefix("val_")
         return bare != name, bare != "loss", not bare.endswith("_loss")
 
-    names = sorted(logs or {}, key=place)
-    shown = [(name, float((logs or {})[name])) for name in names]
+    names = sorted(logs or {}, key=sort_key)
+    values = [(name, float((logs or {})[name])) for name in names]
     return "  ".join(
         f"{name} {value:.3g}" if name == "learning_rate" else f"{name} {value:.4f}"
-        for name, value in shown
+        for name, value in values
     )
 
 

@@ -1,8 +1,8 @@
-"""What a callback may have beyond Keras' hooks, for the runner.
+"""The protocol between the runner and its callbacks, beyond Keras' hooks.
 
-:func:`run_callback` gives every callback all of it: one of dlrun's derives from
-:class:`RunCallback`, Keras' own keep their counters in attributes, and one of the user's may have
-any of the methods.
+:func:`run_callback` gives every callback the full protocol. dlrun's callbacks derive from
+:class:`RunCallback`, Keras' callbacks keep their counters in attributes, and a user's callback may
+have any of the methods.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from dlrun.checkpoints.resumable import COUNTERS
 
 
 class RunCallback(keras.callbacks.Callback):
-    """A callback with all that the runner may ask of one; nothing here does anything.
+    """A callback with the full protocol; by default every method does nothing.
 
-    ``async_safe`` is Keras' own: whether hooks of a batch may run beside the next step.
+    ``async_safe`` is Keras' own: whether the batch hooks may run during the next step.
     """
 
     async_safe = False
 
     def set_run(self, *, data: Any, written_by: Any, callbacks: Any, backend: Any) -> None:
-        """Take what a callback may need of its run, once all parts of it are built.
+        """Take what the callback needs from its run, once the run is built.
 
         Args:
             data: The :class:`dlrun.data.dataset.Dataset`.
-            written_by: Versions, cores, backend and device, as a checkpoint's manifest has them.
-            callbacks: All callbacks of the run, by name, this one included.
+            written_by: Versions, cores, backend and device, as in a checkpoint's manifest.
+            callbacks: All callbacks of the run by name, including this one.
             backend: The backend in use.
         """
 
     def close(self) -> None:
-        """Close files; also called when training ends by an error."""
+        """Close files; also called when training ends with an error."""
 
     def get_state(self) -> dict[str, Any]:
-        """What the callback decides by, as JSON holds it, for a checkpoint."""
+        """The callback's state for a checkpoint, in JSON types."""
         return {}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`get_state` returned; after ``on_train_begin``."""
 
     def get_stopped_epoch(self) -> int:
-        """The epoch at which this callback ended training; 0 if it has not."""
+        """The epoch at which this callback stopped training; 0 if it has not."""
         return 0
 
     def get_best_epoch(self) -> int | None:
-        """The best epoch so far, of the one callback that decides it."""
+        """The best epoch so far; None except from the callback that decides it."""
         return None
 
     def get_epoch_to_restore(self, state: Mapping[str, Any]) -> int | None:
-        """The epoch whose weights it puts back when training ends; None if it does not.
+        """The epoch whose weights the callback restores when training ends; None for no restore.
 
         Args:
             state: From :meth:`get_state`.
@@ -65,7 +65,7 @@ class RunCallback(keras.callbacks.Callback):
 
 
 class _Adapter(RunCallback):
-    """A callback of Keras' or of the user's, which has some of the protocol in its own way."""
+    """The protocol for a Keras or user callback, which may implement only part of it."""
 
     def __init__(self, callback: Any) -> None:
         super().__init__()
@@ -82,8 +82,8 @@ class _Adapter(RunCallback):
     def get_state(self) -> dict[str, Any]:
         if hasattr(self._callback, "get_state"):
             return dict(self._callback.get_state())
-        found = {name: getattr(self._callback, name, None) for name in COUNTERS}
-        numbers = {n: v for n, v in found.items() if isinstance(v, int | float | np.number)}
+        values = {name: getattr(self._callback, name, None) for name in COUNTERS}
+        numbers = {n: v for n, v in values.items() if isinstance(v, int | float | np.number)}
         return {n: v if isinstance(v, int) else float(v) for n, v in numbers.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -91,7 +91,7 @@ class _Adapter(RunCallback):
             self._callback.set_state(state)
             return
         for name, value in state.items():
-            if name in COUNTERS:  # and nothing else, whatever a file may say
+            if name in COUNTERS:  # a file may name any attribute
                 setattr(self._callback, name, value)
 
     def get_stopped_epoch(self) -> int:
@@ -107,5 +107,5 @@ class _Adapter(RunCallback):
 
 
 def run_callback(callback: keras.callbacks.Callback) -> RunCallback:
-    """The callback with all of the protocol: itself, or an adapter over it."""
+    """The callback with the full protocol: itself, or an adapter around it."""
     return callback if isinstance(callback, RunCallback) else _Adapter(callback)

@@ -10,10 +10,10 @@ def exponential_decay(
 
     Args:
         decay_rate: The factor.
-        warmup_epochs: Epochs, after the first, that keep the learning rate as it was set.
+        warmup_epochs: Epochs, after the first, that keep the initial learning rate.
 
     Returns:
-        A function from the epoch, from 0, and its learning rate to the one to use.
+        A function of the epoch, from 0, and the current learning rate; returns the new one.
     """
 
     def schedule(epoch: int, learning_rate: float) -> float:

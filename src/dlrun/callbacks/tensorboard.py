@@ -1,7 +1,7 @@
-"""TensorBoard events without TensorFlow.
+"""Write TensorBoard events without TensorFlow.
 
-Keras' own TensorBoard callback imports TensorFlow on every backend; tensorboardX writes the same
-events without it.
+Keras' TensorBoard callback imports TensorFlow on every backend; tensorboardX writes the same events
+without it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(RunCallback):
-    """Writes each epoch's metrics and learning rate, under the names that Keras gives them.
+    """Writes each epoch's metrics and learning rate under Keras' names.
 
     Args:
-        log_dir: Training goes to ``log_dir/train``, validation to ``log_dir/validation``.
+        log_dir: Training events go to ``log_dir/train``, validation to ``log_dir/validation``.
     """
 
     def __init__(self, log_dir: str) -> None:
@@ -36,7 +36,7 @@ class TensorBoard(RunCallback):
         return {"epochs": self._epochs}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Hide the points of epochs that a resumed run has to do again."""
+        """Hide the points of epochs that a resumed run repeats."""
         self._epochs = int(state["epochs"])
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -52,25 +52,25 @@ class TensorBoard(RunCallback):
         self._epochs = epoch + 1
 
     def close(self) -> None:
-        """Close the event files; also called when training ends by an error."""
+        """Close the event files; also called when training ends with an error."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
 
     def _writer(self, split: str) -> SummaryWriter:
         if split not in self._writers:
-            begun = self._epochs
-            # A file is named by its second: one of a resumed run must not take another's name.
+            first = self._epochs
+            # Names only resolve seconds: without a suffix, a resumed run could reuse one.
             self._writers[split] = _summary_writer()(
                 f"{self.log_dir}/{split}",
-                purge_step=begun or None,
-                filename_suffix=f".from-{begun}" if begun else "",
+                purge_step=first or None,
+                filename_suffix=f".from-{first}" if first else "",
             )
         return self._writers[split]
 
 
 def _summary_writer() -> type[SummaryWriter]:
-    """Import tensorboardX, which imports torch to take its tensors, but does without it."""
+    """Import tensorboardX without torch, which it would import to accept torch tensors."""
     with without_packages(["torch"]):
         from tensorboardX import SummaryWriter
     return SummaryWriter  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""What a model computes besides its variables, in a form that a checkpoint can hold.
+"""Describe a model's layers, so that a checkpoint can detect a changed model.
 
-Shapes alone do not tell another activation, another stride, or a layer without weights that is
-gone: a checkpoint would load into such a model in silence.
+Shapes alone do not reveal a changed activation, a changed stride or a removed layer without
+weights: a checkpoint would load into such a model without an error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,85 +12,87 @@ import keras
 
 from dlrun.system.imports import without_packages
 
-# How a layer begins or is stored, and not what it computes; names are numbered by what a process
-# made before.
-LEFT_OUT = ("name", "trainable", "dtype", "seed", "quantization_config")
-LEFT_OUT_ENDS = ("_initializer", "_regularizer", "_constraint")
+# Settings that do not change what a layer computes. Names depend on the process's earlier layers.
+IGNORED = ("name", "trainable", "dtype", "seed", "quantization_config")
+IGNORED_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 
 Description = Sequence[Mapping[str, Any]]
 
 
 def describe(model: Any, optimizer: Any = None) -> list[dict[str, Any]]:
-    """The layers of a model in a fixed order, the same on every backend; JSON can hold it.
+    """The layers of a model in a fixed order, the same on every backend, in JSON types.
 
-    Of a Functional model it tells operations such as ``keras.ops.add`` as well. What a subclassed
-    model or layer does in its ``call`` is code, and stays unknown.
+    For a Functional model it includes operations such as ``keras.ops.add``. The ``call`` of a
+    subclassed model or layer is code, which it can't describe.
 
     Args:
-        model: Built. In which models inside of it the layers stand is no part of the description.
-        optimizer: Told by its class, where one is to go on from the checkpoint.
+        model: A built model. Nesting is not described: layers of inner models are listed flat.
+        optimizer: Described by its class; None if no run will resume from the checkpoint.
 
     Returns:
-        Each layer's name, class and its config; the optimizer's class last.
+        Each layer's name, class and config; the optimizer's class last.
     """
-    with without_packages(
-        ["tensorflow"]
-    ):  # which Keras imports, in seconds, to write a layer's dtype down
-        found = [
+    # Keras would import TensorFlow, which takes seconds, to serialize a layer's dtype.
+    with without_packages(["tensorflow"]):
+        layers = [
             {"name": _name(layer), "class": type(layer).__name__, "config": _config(layer)}
             for layer in parts(model)
             if not isinstance(layer, keras.Model)
         ]
-    return found if optimizer is None else [*found, {"optimizer": _optimizer_class(optimizer)}]
+    return layers if optimizer is None else [*layers, {"optimizer": _optimizer_class(optimizer)}]
 
 
-def differences(ours: Description, theirs: Description) -> list[str]:
-    """What differs between two descriptions, in words.
+def differences(model: Description, checkpoint: Description) -> list[str]:
+    """The differences between two descriptions, in words.
 
-    Names do not count, nor does what only one of them tells, as of another version of Keras.
+    Names are not compared, nor are settings that only one description has, as they may come from
+    another version of Keras.
 
     Args:
-        ours: Of the model.
-        theirs: Of the one that a checkpoint was made from.
+        model: The description of the model.
+        checkpoint: The description in the checkpoint.
     """
-    a, b = ([part for part in told if "class" in part] for told in (ours, theirs))
+    a, b = ([layer for layer in layers if "class" in layer] for layers in (model, checkpoint))
     matcher = SequenceMatcher(
-        None, [part["class"] for part in a], [part["class"] for part in b], autojunk=False
+        None, [layer["class"] for layer in a], [layer["class"] for layer in b], autojunk=False
     )
-    found = []
+    messages = []
     for tag, *(a_from, a_to, b_from, b_to) in matcher.get_opcodes():
         if tag == "equal":
-            for one, other in zip(a[a_from:a_to], b[b_from:b_to], strict=True):
-                found += _settings(one, other)
+            for layer, saved in zip(a[a_from:a_to], b[b_from:b_to], strict=True):
+                messages += _changed_settings(layer, saved)
         else:
-            had, has = _listed(b[b_from:b_to]), _listed(a[a_from:a_to])
-            found.append(f"the model has {has} where the checkpoint has {had}")
+            had, has = _format_layers(b[b_from:b_to]), _format_layers(a[a_from:a_to])
+            messages.append(f"the model has {has} where the checkpoint has {had}")
     optimizers = [
-        part["optimizer"] for told in (ours, theirs) for part in told[-1:] if "optimizer" in part
+        last["optimizer"]
+        for description in (model, checkpoint)
+        for last in description[-1:]
+        if "optimizer" in last
     ]
     if len({*optimizers}) > 1:
-        found.append("the optimizer is {}, the checkpoint's {}".format(*optimizers))
-    return found
+        messages.append("the optimizer is {}, the checkpoint's {}".format(*optimizers))
+    return messages
 
 
 def parts(model: Any) -> Iterator[Any]:
-    """All that computes inside a model, each once, in the order in which it was put there.
+    """Everything that computes inside a model, each object once, in the order of its creation.
 
-    Models inside of it, with their own layers, and operations such as ``keras.ops.add`` as well.
+    Includes inner models and their layers, and operations such as ``keras.ops.add``.
     """
-    yield from _inside(model, set())
+    yield from _walk(model, set())
 
 
-def _inside(part: Any, seen: set[int]) -> Iterator[Any]:
-    inside = getattr(part, "operations", None) if isinstance(part, keras.Model) else None
-    if inside is None and isinstance(part, keras.Layer):
-        inside = part._flatten_layers(include_self=False, recursive=False)
-    for inner in inside or ():
-        if id(inner) in seen or isinstance(inner, keras.layers.InputLayer):
+def _walk(parent: Any, seen: set[int]) -> Iterator[Any]:
+    children = getattr(parent, "operations", None) if isinstance(parent, keras.Model) else None
+    if children is None and isinstance(parent, keras.Layer):
+        children = parent._flatten_layers(include_self=False, recursive=False)
+    for child in children or ():
+        if id(child) in seen or isinstance(child, keras.layers.InputLayer):
             continue
-        seen.add(id(inner))
-        yield inner
-        yield from _inside(inner, seen)
+        seen.add(id(child))
+        yield child
+        yield from _walk(child, seen)
 
 
 def _name(layer: Any) -> str:
@@ -100,40 +102,40 @@ def _name(layer: Any) -> str:
 def _config(layer: Any) -> dict[str, Any]:
     try:
         config = dict(layer.get_config())
-    except Exception:  # one's own layer need not have any
+    except Exception:  # a user's layer may have no config
         config = {}
     if callable(activation := getattr(layer, "activation", None)):
         config["activation"] = getattr(activation, "__name__", type(activation).__name__)
-    return {key: _plain(value) for key, value in config.items() if not _left_out(key)}
+    return {key: _to_json(value) for key, value in config.items() if not _is_ignored(key)}
 
 
-def _left_out(key: str) -> bool:
-    return key in LEFT_OUT or key.endswith(LEFT_OUT_ENDS)
+def _is_ignored(key: str) -> bool:
+    return key in IGNORED or key.endswith(IGNORED_SUFFIXES)
 
 
-def _plain(value: Any) -> Any:
-    """What JSON holds as it is, and of all else the class."""
+def _to_json(value: Any) -> Any:
+    """The value itself if JSON can hold it, else the name of its class."""
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, Mapping):  # Keras' form of an object
+        return [_to_json(element) for element in value]
+    if isinstance(value, Mapping):  # an object serialized by Keras
         return str(value.get("class_name"))
     return value if isinstance(value, bool | int | float | str | None) else type(value).__name__
 
 
 def _optimizer_class(optimizer: Any) -> str:
-    """Keras' name for it: torch's fused kernel is Adam, and so is what scales its loss."""
+    """The name of its Keras class: FusedAdam and an Adam with a scaled loss are both Adam."""
     classes = type(getattr(optimizer, "inner_optimizer", optimizer)).__mro__
-    of_keras = next(c.__name__ for c in classes if c.__module__.startswith("keras."))
-    return classes[0].__name__ if of_keras == "Optimizer" else of_keras
+    keras_class = next(c.__name__ for c in classes if c.__module__.startswith("keras."))
+    return classes[0].__name__ if keras_class == "Optimizer" else keras_class
 
 
-def _settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+def _changed_settings(layer: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
     return [
-        f"{ours['name']} has {key}={value}, the checkpoint {theirs['config'][key]}"
-        for key, value in ours["config"].items()
-        if key in theirs["config"] and value != theirs["config"][key]
+        f"{layer['name']} has {key}={value}, the checkpoint {saved['config'][key]}"
+        for key, value in layer["config"].items()
+        if key in saved["config"] and value != saved["config"][key]
     ]
 
 
-def _listed(parts: Description) -> str:
-    return ", ".join(f"{part['class']} ({part['name']})" for part in parts) or "nothing"
+def _format_layers(layers: Description) -> str:
+    return ", ".join(f"{layer['class']} ({layer['name']})" for layer in layers) or "nothing"

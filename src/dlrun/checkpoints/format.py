@@ -1,8 +1,8 @@
-"""The form of a checkpoint on disk: arrays, state, and a manifest of hashes.
+"""The format of a checkpoint on disk: arrays, state, and a manifest of hashes.
 
-A checkpoint is a directory. It is written under another name, flushed to the disk and renamed, so
-that under its own name it is whole or not there, whatever dies when. It names no framework: any
-backend can read it.
+A checkpoint is a directory. It is written under a temporary name, flushed to disk and renamed, so
+that it is always complete under its own name, even if the process or the machine dies. Any backend
+can read it.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ class Variable:
     """One variable of the model or of the optimizer.
 
     Args:
-        path: Keras' name for it, as in ``mnist_mlp/dense/kernel``; to read, not to match.
-        value: Its value; the dtype is the variable's own.
+        path: Keras' name for it, such as ``mnist_mlp/dense/kernel``; for people, not for matching.
+        value: Its value, in the variable's own dtype.
     """
 
     path: str
@@ -50,10 +50,10 @@ class Variable:
 
 @dataclass(frozen=True)
 class CheckpointData:
-    """All that a run needs to go on, as it was at the end of an epoch or between two steps.
+    """Everything a run needs to resume, at the end of an epoch or between two steps.
 
     ``metrics`` and ``random``, the running metrics and the state of the framework's own generator,
-    are empty at the end of an epoch, as the next one sets them anew.
+    are empty at the end of an epoch, as the next epoch resets them.
     """
 
     model: list[Variable]
@@ -72,21 +72,21 @@ def write_checkpoint(
     *,
     written_by: Mapping[str, Any],
 ) -> Path:
-    """Write one checkpoint, whole or not at all.
+    """Write one checkpoint atomically.
 
     Args:
-        directory: Where checkpoints are kept; made if it is not there, but not what holds it: that
-            would be a run's directory that somebody has removed.
-        at: How far training has come.
-        variables: By part, one of ``PARTS``, in the part's own order.
-        state: What is not an array; anything that JSON holds.
+        directory: The directory of checkpoints; created if missing, but not its parent: without
+            it, someone has removed the run's directory.
+        at: The position in training.
+        variables: The variables of each part, one of ``PARTS``, in the part's own order.
+        state: Everything that is not an array, in JSON types.
         written_by: Versions and cores, recorded in the manifest.
 
     Returns:
         The checkpoint's directory.
 
     Raises:
-        OSError: If it can't be written, with its path; earlier checkpoints are as they were.
+        OSError: If it can't be written, with its path; earlier checkpoints are unchanged.
     """
     final = checkpoint_path(directory, at)
     partial = directory / f".{final.name}.partial-{os.getpid()}"
@@ -95,8 +95,8 @@ def write_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         index, arrays = [], {}
-        for part, listed in variables.items():
-            for number, variable in enumerate(listed):
+        for part, part_variables in variables.items():
+            for number, variable in enumerate(part_variables):
                 key, value = f"{part}/{number:04d}", np.asarray(variable.value)
                 index.append(
                     {
@@ -106,7 +106,7 @@ def write_checkpoint(
                         "dtype": value.dtype.name,
                     }
                 )
-                arrays[key] = _plain(value)
+                arrays[key] = _to_builtin_dtype(value)
         with (partial / ARRAYS).open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
         (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -136,10 +136,10 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> CheckpointData:
-    """Read a checkpoint, every byte of it checked against the manifest.
+    """Read a checkpoint, and check every byte against the manifest.
 
     Raises:
-        DlrunError: If anything in it is missing, damaged or of another format.
+        DlrunError: If a file is missing, damaged or of another format.
     """
     try:
         manifest = read_json(path / MANIFEST)
@@ -166,7 +166,7 @@ def read_checkpoint(path: Path) -> CheckpointData:
             raise ValueError(f"{MANIFEST} names an array twice")
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             for entry in manifest["arrays"]:
-                value = _typed(arrays[entry["key"]], entry["dtype"])
+                value = _to_dtype(arrays[entry["key"]], entry["dtype"])
                 parts[entry["key"].partition("/")[0]].append(Variable(entry["path"], value))
         written_by = dict(manifest["written_by"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
@@ -176,18 +176,18 @@ def read_checkpoint(path: Path) -> CheckpointData:
     return CheckpointData(**parts, state=state, written_by=written_by)
 
 
-def _plain(value: np.ndarray) -> np.ndarray:
-    # NumPy's format has no name for bfloat16 and the float8 types: keep their bits.
+def _to_builtin_dtype(value: np.ndarray) -> np.ndarray:
+    # NumPy's format does not know bfloat16 and the float8 types: store their bits.
     return value if value.dtype.isbuiltin == 1 else value.view(f"u{value.dtype.itemsize}")
 
 
-def _typed(value: np.ndarray, dtype: str) -> np.ndarray:
+def _to_dtype(value: np.ndarray, dtype: str) -> np.ndarray:
     if value.dtype.name == dtype:
         return value
     import ml_dtypes
 
     if not re.fullmatch(r"(b?float|b?complex|u?int)[0-9]\w*", dtype):
-        raise ValueError(f"there is no dtype {dtype!a:.80}")
+        raise ValueError(f"unknown dtype {dtype!a:.80}")
     return value.view(getattr(ml_dtypes, dtype))
 
 

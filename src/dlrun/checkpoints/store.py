@@ -1,4 +1,4 @@
-"""The checkpoints of a run: their names, their order, and which of them are kept."""
+"""The checkpoints of a run: names, order, and removal."""
 
 import re
 import shutil
@@ -13,11 +13,11 @@ ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
 
 
 class Position(NamedTuple):
-    """How far training has come.
+    """A position in training.
 
     Args:
-        epochs: Whole epochs.
-        steps: Steps of the epoch after them.
+        epochs: Completed epochs.
+        steps: Completed steps of the next epoch.
     """
 
     epochs: int
@@ -35,45 +35,45 @@ START = Position(0)
 
 
 def list_positions(directory: Path) -> list[Position]:
-    """Where training had come to when each checkpoint was written, in order."""
+    """The positions of all checkpoints, in order."""
     if not directory.is_dir():
         return []
-    found = []
+    positions = []
     for entry in directory.iterdir():
-        if named := re.fullmatch(r"epoch-([0-9]{4,})(?:-step-([0-9]{6,}))?", entry.name):
-            epoch, steps = int(named[1]), int(named[2] or 0)
-            found.append(Position(epoch - 1, steps) if steps else Position(epoch))
-    return sorted(found)
+        if match := re.fullmatch(r"epoch-([0-9]{4,})(?:-step-([0-9]{6,}))?", entry.name):
+            epoch, steps = int(match[1]), int(match[2] or 0)
+            positions.append(Position(epoch - 1, steps) if steps else Position(epoch))
+    return sorted(positions)
 
 
 def list_epochs(directory: Path) -> list[int]:
-    """The whole epochs that have a checkpoint, in order."""
+    """The completed epochs that have a checkpoint, in order."""
     return [at.epochs for at in list_positions(directory) if not at.steps]
 
 
 def checkpoint_path(directory: Path, at: Position) -> Path:
-    """Where a checkpoint lies: ``epoch-0003``, or ``epoch-0003-step-000150`` within an epoch."""
+    """A checkpoint's path: ``epoch-0003``, or ``epoch-0003-step-000150`` within an epoch."""
     if at.steps:
         return directory / f"epoch-{at.epochs + 1:04d}-step-{at.steps:06d}"
     return directory / f"epoch-{at.epochs:04d}"
 
 
 def prune_checkpoints(directory: Path, keep: Collection[Position]) -> None:
-    """Remove every checkpoint but those to keep."""
+    """Remove all checkpoints except those to keep."""
     for at in list_positions(directory):
         if at not in keep:
             remove_checkpoint(checkpoint_path(directory, at))
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what a process that was killed had begun to write or to remove."""
+    """Remove partial files of a process that was killed while writing or removing."""
     for pattern in (".*.partial-*", ".removed-*"):
         for leftover in directory.glob(pattern):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_best_epoch(directory: Path) -> int | None:
-    """The best epoch so far, as the newest checkpoint tells it; None where there is none.
+    """The best epoch so far, from the newest checkpoint; None if there is no checkpoint.
 
     Raises:
         DlrunError: If the newest checkpoint's state can't be read.
@@ -96,14 +96,14 @@ def suggest_other_checkpoints(path: Path) -> str:
     epochs = list_epochs(path.parent)
     others = [epoch for epoch in epochs if checkpoint_path(path.parent, Position(epoch)) != path]
     if not others:
-        return "the run has no other checkpoint: train it again"
-    return f"the run has other checkpoints, as --checkpoint {' or '.join(map(str, others))}"
+        return "the run has no other checkpoint; train it again"
+    return f"use another checkpoint: --checkpoint {' or '.join(map(str, others))}"
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove one checkpoint, whole or not at all."""
-    # Renamed first: a removal that is cut short must not leave half a checkpoint.
-    doomed = path.with_name(f".removed-{path.name}")
-    shutil.rmtree(doomed, ignore_errors=True)
-    path.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    """Remove one checkpoint atomically."""
+    # Renamed first: an interrupted removal must not leave half a checkpoint.
+    removed = path.with_name(f".removed-{path.name}")
+    shutil.rmtree(removed, ignore_errors=True)
+    path.rename(removed)
+    shutil.rmtree(removed, ignore_errors=True)

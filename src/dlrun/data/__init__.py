@@ -1,1 +1,1 @@
-"""Data sets: one file each, NumPy only, no download."""
+"""Data sets: one module each, NumPy only, no downloads."""

@@ -1,4 +1,4 @@
-"""Batches in an order that is ours: a function of seed and epoch, the same on every backend."""
+"""Batches in an order that depends only on seed and epoch, the same on every backend."""
 
 import math
 from typing import Any
@@ -12,8 +12,8 @@ from dlrun.data.tree import tree_map
 def permutation(seed: int, epoch: int, samples: int) -> np.ndarray:
     """The order of an epoch's samples: shape ``(samples,)``, each index once.
 
-    Keras shuffles with another generator on each backend, so its order can be neither compared
-    across backends nor resumed.
+    Keras shuffles with a different generator on each backend, so its order can't be compared across
+    backends or resumed.
     """
     generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
     return generator.permutation(samples)
@@ -23,12 +23,12 @@ class Batches:
     """The batches of one split, prepared one at a time.
 
     Args:
-        dataset: For its ``scale`` and ``prepare``.
+        dataset: The data set, for its ``scale`` and ``prepare``.
         split: The samples.
-        batch_size: Samples in each batch; the last may have fewer.
-        seed: Draws a new order each epoch; None keeps the split's own order.
+        batch_size: Samples per batch; the last may have fewer.
+        seed: Shuffles the samples each epoch; None keeps the split's order.
 
-    ``order`` holds the samples of the current epoch, ``(samples,)`` int64.
+    ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Batches:
 
     @property
     def samples(self) -> int:
-        """How many samples one epoch has."""
+        """The number of samples per epoch."""
         return len(self.split)
 
     def start_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch, from 0."""
+        """Draw the order of an epoch, counted from 0."""
         if self._seed is not None:
             self.order = permutation(self._seed, epoch, len(self.split))
 
@@ -54,38 +54,38 @@ class Batches:
         return math.ceil(len(self.split) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """Batch ``index`` as the model takes it.
+        """Batch ``index``, ready for the model.
 
         Returns:
             Inputs ``(batch, *input_shape)`` float32, and labels as from :meth:`gather`.
         """
-        return self.prepare(self.chosen(index))
+        return self.prepare(self.sample_indices(index))
 
-    def chosen(self, index: int) -> np.ndarray:
+    def sample_indices(self, index: int) -> np.ndarray:
         """The samples of batch ``index``: indices into the split, ``(batch,)`` int64."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.order[index * self.batch_size : (index + 1) * self.batch_size]
 
-    def prepare(self, chosen: np.ndarray) -> tuple[Any, Any]:
-        """Samples as the model takes them, as from :meth:`__getitem__`."""
-        inputs, labels = self.gather(chosen)
+    def prepare(self, indices: np.ndarray) -> tuple[Any, Any]:
+        """Samples ready for the model, as from :meth:`__getitem__`."""
+        inputs, labels = self.gather(indices)
         return self.dataset.prepare(inputs), labels
 
-    def gather(self, chosen: np.ndarray) -> tuple[Any, Any]:
-        """Samples as they are kept in memory, for a loop that scales them on its device.
+    def gather(self, indices: np.ndarray) -> tuple[Any, Any]:
+        """Samples as stored in memory, for a loop that scales them on its device.
 
         Args:
-            chosen: Indices into the split, of any shape, as ``(steps, batch_size)``.
+            indices: Indices into the split, of any shape, such as ``(steps, batch_size)``.
 
         Returns:
-            Inputs ``(*chosen.shape, *input_shape)`` in their own dtype, not scaled; labels int32
-            where they are integers, else float32. By name where the split's are.
+            Inputs ``(*indices.shape, *input_shape)`` in their own dtype, not scaled; labels int32
+            if they are integers, else float32. Mappings if the split's arrays are mappings.
         """
-        inputs = tree_map(lambda array: array[chosen], self.split.inputs)
-        return inputs, tree_map(lambda array: _label(array[chosen]), self.split.labels)
+        inputs = tree_map(lambda array: array[indices], self.split.inputs)
+        return inputs, tree_map(lambda array: _cast_labels(array[indices]), self.split.labels)
 
 
-def _label(labels: np.ndarray) -> np.ndarray:
-    whole = np.issubdtype(labels.dtype, np.integer)
-    return labels.astype(np.int32 if whole else np.float32, copy=False)
+def _cast_labels(labels: np.ndarray) -> np.ndarray:
+    is_integer = np.issubdtype(labels.dtype, np.integer)
+    return labels.astype(np.int32 if is_integer else np.float32, copy=False)

@@ -19,14 +19,14 @@ def blobs(
     seed: int = 0,
     limit: int | None = None,
 ) -> Dataset:
-    """Points ``(2,)`` float32 around (0, 3), class 0, and around (3, 0), class 1, mixed in order.
+    """Shuffled points ``(2,)`` float32 around (0, 3), class 0, and around (3, 0), class 1.
 
     Args:
-        samples_per_class: Points in each cloud, those for validation included.
-        validation_samples: How many of the points validate, from the first.
-        test_samples: Points of a test set drawn apart, half of each class.
-        seed: Draws the points.
-        limit: Keep the first so many samples of each split.
+        samples_per_class: Points in each cloud, including those for validation.
+        validation_samples: The first N points are for validation.
+        test_samples: Points of a separate test set, half of each class.
+        seed: Seeds the points.
+        limit: Keep the first N samples of each split.
     """
     generator = np.random.default_rng(seed)
     points = _clouds(generator, samples_per_class)

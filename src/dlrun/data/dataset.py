@@ -1,4 +1,4 @@
-"""What a data set is, and the batches that are drawn from it."""
+"""The contract of a data set: its splits and what a model needs to know about them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +12,16 @@ from dlrun.errors import DlrunError
 
 @dataclass(frozen=True)
 class Split:
-    """Samples of one split, as they are kept in memory.
+    """The samples of one split, as stored in memory.
 
     Args:
-        inputs: Shape ``(samples, *input_shape)``, in the smallest dtype that holds them; a mapping
-            of such arrays where a model has several inputs.
-        labels: Integers ``(samples,)`` for classes, floats ``(samples, 1)`` for a number; a
-            mapping where a model has several outputs.
+        inputs: Shape ``(samples, *input_shape)``, in the smallest dtype that holds the values; a
+            mapping of such arrays for several inputs.
+        labels: Integers ``(samples,)`` for classes, floats ``(samples, 1)`` for numbers; a mapping
+            for several outputs.
 
     Raises:
-        DlrunError: If one is no array, or not all have as many samples.
+        DlrunError: If one is not an array, or their numbers of samples differ.
     """
 
     inputs: Arrays
@@ -30,9 +30,9 @@ class Split:
     def __post_init__(self) -> None:
         for array in self._arrays():
             if not getattr(array, "shape", ()):
-                kind = "a scalar" if hasattr(array, "shape") else type(array).__name__
+                actual = "a scalar" if hasattr(array, "shape") else type(array).__name__
                 raise DlrunError(
-                    f"inputs and labels are arrays, one sample after the other: got {kind}",
+                    f"inputs and labels: expected arrays of samples, got {actual}",
                     hint="make it an array with numpy.asarray()",
                 )
         if len({len(array) for array in self._arrays()}) > 1:
@@ -44,8 +44,8 @@ class Split:
     def __len__(self) -> int:
         return len(self._arrays()[-1])
 
-    def __getitem__(self, chosen: slice) -> "Split":
-        return Split(*(tree_map(lambda a: a[chosen], part) for part in (self.inputs, self.labels)))
+    def __getitem__(self, samples: slice) -> "Split":
+        return Split(*(tree_map(lambda a: a[samples], t) for t in (self.inputs, self.labels)))
 
     def _arrays(self) -> list[np.ndarray]:
         return [*leaves(self.inputs), *leaves(self.labels)]
@@ -53,16 +53,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set's splits, and what a model needs to know of them.
+    """A data set's splits, and what a model needs to know about them.
 
     Args:
-        train: Never empty.
-        validation: Empty when the run has no validation.
-        test: Never empty.
-        num_classes: How many classes the labels name, from 0, and 1 for a label that is a number;
-            by name where the labels are.
-        scale: What integer inputs are divided by in a batch, as 255 for pixels. A number and not
-            a function, so that a backend may do it in its own terms.
+        train: The training split; never empty.
+        validation: The validation split; empty for a run without validation.
+        test: The test split; never empty.
+        num_classes: The number of classes, labelled from 0, or 1 for a numeric label; a mapping if
+            the labels are one.
+        scale: Divisor of integer inputs in a batch, such as 255 for pixels. A number rather than a
+            function, so that a backend can apply it in its own terms.
     """
 
     train: Split
@@ -73,7 +73,7 @@ class Dataset:
 
     @cached_property
     def spec(self) -> InputSpec:
-        """What a model needs to know of the data set, as it is saved with a run."""
+        """What a model needs to know about the data set, as saved with a run."""
         return InputSpec(
             inputs=tree_map(ArraySpec.of, self.train.inputs),
             labels=tree_map(ArraySpec.of, self.train.labels),
@@ -82,12 +82,12 @@ class Dataset:
         )
 
     def prepare(self, inputs: Arrays) -> Arrays:
-        """A batch of inputs as the model takes them, see :meth:`InputSpec.prepare`."""
+        """A batch of inputs ready for the model, see :meth:`InputSpec.prepare`."""
         return self.spec.prepare(inputs)
 
     @property
     def input_shape(self) -> Tree[tuple[int, ...]]:
-        """One sample's shape, by name where the inputs are."""
+        """The shape of one sample's inputs; a mapping if the inputs are one."""
         return self.spec.input_shape
 
     def split(self, name: str) -> Split:
@@ -112,26 +112,26 @@ def split_off(
     num_classes: Tree[int],
     scale: float = 1.0,
 ) -> Dataset:
-    """Make a data set: the first ``validation_samples`` validate, the rest train.
+    """Make a data set: the first ``validation_samples`` are for validation, the rest for training.
 
     Args:
         inputs: As in :class:`Split`.
         labels: As in :class:`Split`.
         test: The test split.
-        validation_samples: How many to keep from training.
-        limit: Keep the first so many samples of each split; None keeps all.
+        validation_samples: How many samples to use for validation.
+        limit: Keep the first N samples of each split; None keeps all.
         num_classes: As in :class:`Dataset`.
         scale: As in :class:`Dataset`.
 
     Raises:
-        DlrunError: If no sample would be left to train on.
+        DlrunError: If no sample is left to train on.
     """
     samples = Split(inputs, labels)
     if validation_samples >= len(samples):
         raise DlrunError(
             f"data.validation_samples={validation_samples} leaves nothing to train on:"
             f" there are {len(samples):,} samples",
-            hint=f"at most {len(samples) - 1}",
+            hint=f"set data.validation_samples to at most {len(samples) - 1}",
         )
     return Dataset(
         train=samples[validation_samples:][:limit],

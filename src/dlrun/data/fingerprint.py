@@ -1,4 +1,4 @@
-"""Tell one data set from another."""
+"""Fingerprints that distinguish data sets."""
 
 import hashlib
 
@@ -7,18 +7,18 @@ import numpy as np
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.tree import leaves
 
-SAMPLES = 256  # enough to tell data made anew; all of them would take a second for each GB
+SAMPLES = 256  # enough to detect regenerated data; hashing all would take a second per GB
 
 
 def fingerprint(data: Dataset) -> dict[str, str]:
-    """For each split, its shapes, dtypes and a hash of samples spread over it."""
-    return {name: _of(getattr(data, name)) for name in ("train", "validation", "test")}
+    """For each split, its shapes, its dtypes, and a hash of evenly spaced samples."""
+    return {name: _split(getattr(data, name)) for name in ("train", "validation", "test")}
 
 
-def _of(split: Split) -> str:
+def _split(split: Split) -> str:
     digest, shapes = hashlib.blake2b(digest_size=8), []
-    chosen = np.linspace(0, len(split) - 1, min(len(split), SAMPLES)).astype(np.int64)
+    indices = np.linspace(0, len(split) - 1, min(len(split), SAMPLES)).astype(np.int64)
     for array in (*leaves(split.inputs), *leaves(split.labels)):
         shapes.append(f"{array.dtype.name}{array.shape}")
-        digest.update(array[chosen].tobytes())
+        digest.update(array[indices].tobytes())
     return f"{' '.join(shapes)} {digest.hexdigest()}"

@@ -1,4 +1,4 @@
-"""What a model takes and returns, saved with each run: prediction needs no training data."""
+"""A model's inputs and outputs, saved with each run so that prediction needs no training data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dlrun.data.tree import Arrays, Tree, tree_map
 from dlrun.errors import DlrunError
 
 VERSION = 1
-# Far more than a model has: a file may be anybody's.
+# Limits far above any model's needs, as a file may come from anyone.
 MAX_BYTES = 2**20
 MAX_ARRAYS = 1000
 MAX_NAME = 200
 MAX_AXES = 32
-MAX_VALUES = 2**31  # of one sample, and of classes
+MAX_VALUES = 2**31  # values per sample, and number of classes
 DTYPES = frozenset(np.dtype(code).name for code in np.typecodes["AllInteger"] + "efdg")
 
 
@@ -32,20 +32,20 @@ def scaled(
     cast: Callable[[Any], Any],
     divide: Callable[[Any, Any], Any] = operator.truediv,
 ) -> Any:
-    """Inputs as a model takes them: integers are divided by ``scale``, floats are scaled already.
+    """Scale inputs for the model: divide integers by ``scale``, return floats unchanged.
 
-    The one definition, for arrays and tensors of every framework; each brings its own terms.
+    The only definition, for arrays and tensors of every framework, which passes its own functions.
 
     Args:
         values: An array or tensor of integers or floats, of any shape.
-        scale: A number; a tensor in code that XLA compiles, which would multiply by the inverse
-            of a constant, and that rounds differently.
-        is_integer: Whether the dtype of ``values`` is one of integers.
-        cast: Makes integers float32.
-        divide: The division, in place where the framework can: what it is given is a copy.
+        scale: A number; in code that XLA compiles a tensor, as XLA would multiply by the inverse of
+            a constant, which rounds differently.
+        is_integer: Whether ``values`` has an integer dtype.
+        cast: Converts integers to float32.
+        divide: The division; it may work in place, as its argument is a copy.
 
     Returns:
-        The same shape: float32 for integers, floats as they are.
+        The same shape: float32 for integers, else the floats.
     """
     if not is_integer:
         return values
@@ -58,8 +58,8 @@ class ArraySpec:
     """One array of a sample.
 
     Args:
-        shape: Without the axis of samples.
-        dtype: NumPy's name of it, as the array is kept in memory.
+        shape: The shape without the samples axis.
+        dtype: NumPy's name for the dtype in memory.
     """
 
     shape: tuple[int, ...]
@@ -73,14 +73,14 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a data set tells a model, without the samples.
+    """What a model needs to know about a data set, without its samples.
 
     Args:
-        inputs: The only input, or each by its name.
-        labels: Likewise.
-        num_classes: How many classes the labels name, and 1 for a number; by name where the
-            labels are.
-        scale: What integer inputs are divided by in a batch.
+        inputs: The input, or a mapping of several inputs.
+        labels: The label, or a mapping of several labels.
+        num_classes: The number of classes, or 1 for a numeric label; a mapping if the labels are
+            one.
+        scale: Divisor of integer inputs in a batch.
     """
 
     inputs: Tree[ArraySpec]
@@ -90,27 +90,27 @@ class InputSpec:
 
     @property
     def input_shape(self) -> Tree[tuple[int, ...]]:
-        """One sample's shape, by name where the inputs are."""
+        """The shape of one sample's inputs; a mapping if the inputs are one."""
         return tree_map(lambda spec: spec.shape, self.inputs)
 
     @property
     def label_shape(self) -> Tree[tuple[int, ...]]:
-        """The shape of one sample's labels, by name where they are."""
+        """The shape of one sample's labels; a mapping if the labels are one."""
         return tree_map(lambda spec: spec.shape, self.labels)
 
     def prepare(self, inputs: Arrays) -> Arrays:
-        """A batch of inputs as the model takes them.
+        """Prepare a batch of inputs for the model.
 
         Args:
-            inputs: Arrays ``(batch, *input_shape)`` of integers or floats, by name where there
-                are several.
+            inputs: An array ``(batch, *input_shape)`` of integers or floats, or a mapping of
+                several.
 
         Returns:
             The same shapes, float32: integers are divided by ``scale``.
         """
-        return tree_map(self._prepared, inputs)
+        return tree_map(self._prepare_array, inputs)
 
-    def _prepared(self, inputs: np.ndarray) -> np.ndarray:
+    def _prepare_array(self, inputs: np.ndarray) -> np.ndarray:
         prepared = scaled(
             inputs,
             self.scale,
@@ -131,24 +131,24 @@ class InputSpec:
                 for name, spec in _named(self.labels)
             ],
             "scale": self.scale,
-            "preprocessing": [],  # where fitted steps will stand; a file with some is refused
+            "preprocessing": [],  # reserved for fitted steps; a file with any is refused
         }
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> InputSpec:
-        """Read a spec that may be anybody's.
+        """Read a spec from an untrusted source.
 
         Args:
-            text: From :meth:`to_json`.
-            source: Where it was read, for errors.
+            text: The JSON from :meth:`to_json`.
+            source: The path of the file, for error messages.
 
         Raises:
-            DlrunError: If it is damaged, of a newer version, or larger than a model's can be.
+            DlrunError: If it is damaged, of another version, or too large.
         """
         try:
             if len(text) > MAX_BYTES:
-                raise ValueError(f"it has {len(text):,} characters, and {MAX_BYTES:,} are the most")
+                raise ValueError(f"it has {len(text):,} characters, more than {MAX_BYTES:,}")
             return cls(**_read(json.loads(text)))
         except RecursionError:
             problem = "it is nested too deeply"
@@ -156,8 +156,7 @@ class InputSpec:
             problem = str(error)
         raise DlrunError(
             f"{source} can't be read as an input specification: {problem}",
-            hint="copy it again from where the run was trained, or remove it: the data set is"
-            " then read instead",
+            hint="copy it again from the original run, or remove it to read the data set instead",
         )
 
 
@@ -166,7 +165,7 @@ def _float32(array: np.ndarray) -> np.ndarray:
 
 
 def _named(tree: Tree[Any]) -> Iterator[tuple[str | None, Any]]:
-    """The leaves with their names; None is the name of the only one."""
+    """The leaves with their names; a single leaf is named None."""
     if isinstance(tree, Mapping):
         yield from tree.items()
     else:
@@ -181,7 +180,7 @@ def _read(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("expected a mapping")
     if (version := content.get("version")) != VERSION:
-        raise ValueError(f"its version is {version!a:.80}, and this dlrun reads {VERSION}")
+        raise ValueError(f"its version is {version!a:.80}; this dlrun reads {VERSION}")
     _require_keys(content, {"version", "inputs", "outputs", "scale", "preprocessing"}, "it")
     if content["preprocessing"] != []:
         raise ValueError("it has preprocessing, which only a newer dlrun can apply")
@@ -198,21 +197,21 @@ def _read(content: Any) -> dict[str, Any]:
 
 
 def _by_name(entries: Any, part: str) -> Tree[tuple[ArraySpec, int]]:
-    """The arrays of a part, each with its classes: the only one, or all by their names."""
+    """The arrays of a part, each with its number of classes: one, or a mapping of several."""
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ARRAYS:
-        raise ValueError(f"{part} is no list of 1 to {MAX_ARRAYS} arrays")
+        raise ValueError(f"{part} is not a list of 1 to {MAX_ARRAYS} arrays")
     arrays = {}
     for number, entry in enumerate(entries):
         place = f"{part}[{number}]"
         if not isinstance(entry, dict):
-            raise ValueError(f"{place} is no mapping")
+            raise ValueError(f"{place} is not a mapping")
         classes = {"num_classes"} if part == "outputs" else set()
         _require_keys(entry, {"name", "shape", "dtype", *classes}, place)
         name = entry["name"]
         if not _is_name(name) and not (name is None and len(entries) == 1):
             raise ValueError(f"{place}.name is {name!a:.80}, expected a name")
         if name in arrays:
-            raise ValueError(f"{part} has two arrays called {name!a:.80}")
+            raise ValueError(f"{part} has two arrays named {name!a:.80}")
         arrays[name] = (_array(entry, place), _classes(entry, place) if classes else 1)
     return arrays.get(None, arrays)
 
@@ -223,14 +222,14 @@ def _array(entry: Mapping[str, Any], place: str) -> ArraySpec:
     if not sizes or math.prod(shape) > MAX_VALUES:
         raise ValueError(f"{place}.shape is {shape!a:.80}, expected the sizes of a sample's axes")
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ValueError(f"{place}.dtype is {dtype!a:.80}, expected one of integers or floats")
+        raise ValueError(f"{place}.dtype is {dtype!a:.80}, expected integers or floats")
     return ArraySpec(tuple(shape), dtype)
 
 
 def _classes(entry: Mapping[str, Any], place: str) -> int:
     classes = entry["num_classes"]
     if not _is_size(classes) or classes < 1:
-        raise ValueError(f"{place}.num_classes is {classes!a:.80}, expected a count from 1")
+        raise ValueError(f"{place}.num_classes is {classes!a:.80}, expected at least 1")
     return int(classes)
 
 

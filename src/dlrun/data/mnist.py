@@ -18,16 +18,16 @@ SHA256 = "a6cba339db52c4561749988758479cf325dd924098ca0bb54ab62f228592e90f"
 
 
 def mnist(*, validation_samples: int = 10_000, limit: int | None = None) -> Dataset:
-    """60,000 training and 10,000 test images of handwritten digits, as Keras has them.
+    """60,000 training and 10,000 test images of handwritten digits, as in Keras.
 
     Images are ``(28, 28)`` uint8 in memory and float32 in [0, 1] in a batch; labels are 0 to 9.
 
     Args:
-        validation_samples: How many of the 60,000 validate, from the first; 0 trains on all.
-        limit: Keep the first so many samples of each split.
+        validation_samples: The first N of the 60,000 are for validation; 0 trains on all.
+        limit: Keep the first N samples of each split.
 
     Raises:
-        DlrunError: If the shipped file is not the one that was shipped.
+        DlrunError: If the shipped file is missing or was changed.
     """
     content = FILE.read_bytes() if FILE.is_file() else b""
     if hashlib.sha256(content).hexdigest() != SHA256:

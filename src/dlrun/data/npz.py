@@ -1,4 +1,4 @@
-"""Arrays of the user's own, from one ``.npz`` file."""
+"""A user's own arrays from one ``.npz`` file."""
 
 import zipfile
 import zlib
@@ -26,10 +26,10 @@ def npz(
 
     Args:
         path: The file, as ``numpy.savez`` writes it.
-        num_classes: Classes that the labels name, from 0; 1 for labels that are a number.
-        validation_samples: How many of the training samples validate, from the first.
-        scale: What integer inputs are divided by, as 255 for pixels.
-        limit: Keep the first so many samples of each split.
+        num_classes: The number of classes, labelled from 0; 1 for numeric labels.
+        validation_samples: The first N training samples are for validation.
+        scale: Divisor of integer inputs, such as 255 for pixels.
+        limit: Keep the first N samples of each split.
 
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
@@ -47,7 +47,7 @@ def npz(
 
 
 def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
-    """Some arrays of a ``.npz``, in the order of their names; nothing pickled is loaded.
+    """Read arrays from a ``.npz`` file, in the order of ``names``, without unpickling.
 
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
@@ -55,16 +55,19 @@ def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
     if not Path(path).is_file():
         raise DlrunError(f"data: {path}: no such file")
     try:
-        if zipfile.is_zipfile(path):  # recorded configs name files that may be anybody's
+        if zipfile.is_zipfile(path):  # a copied run may have brought the file
             check_npz(Path(path), packed=True)
-        with Path(path).open("rb") as file:  # which NumPy leaves open where it fails
+        with Path(path).open("rb") as file:  # NumPy would leave it open if it fails
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise DlrunError(f"data: {path} is one array", hint="write it with numpy.savez")
-            if missing := [name for name in names if name not in arrays]:
-                there = ", ".join(arrays) or "none"
                 raise DlrunError(
-                    f"data: {path}: has no array '{missing[0]}'; there are {there}",
+                    f"data: {path} is a single array, expected a .npz file",
+                    hint="write it with numpy.savez",
+                )
+            if missing := [name for name in names if name not in arrays]:
+                available = ", ".join(arrays) or "no arrays"
+                raise DlrunError(
+                    f"data: {path}: no array '{missing[0]}'; the file has {available}",
                     hint=f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
             return [arrays[name] for name in names]

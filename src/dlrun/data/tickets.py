@@ -1,16 +1,16 @@
 """Generated customer support tickets: several inputs, several labels.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, section 7.2.2.2. The book draws
-inputs and labels apart; here the labels follow from the inputs, so that learning shows.
+inputs and labels independently; here the labels depend on the inputs, so a model can learn them.
 """
 
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
 
-TITLE_WORDS, BODY_WORDS, TAGS = 8, 60, 3  # drawn for a ticket; one drawn twice counts once
-TOPIC, MOOD = 0.2, 0.3  # shares of a ticket's words that tell its department and its urgency
-QUICK, LONG = 0.45, 0.65  # effort under the one is quick, above the other difficult
+TITLE_WORDS, BODY_WORDS, TAGS = 8, 60, 3  # draws per ticket; duplicates count once
+TOPIC, MOOD = 0.2, 0.3  # shares of a ticket's words that depend on its department and its urgency
+QUICK, LONG = 0.45, 0.65  # effort below QUICK is quick, from LONG on difficult
 
 
 def tickets(
@@ -26,47 +26,47 @@ def tickets(
     seed: int = 0,
     limit: int | None = None,
 ) -> Dataset:
-    """Tickets with a title, a text and tags; to learn are their priority and their department.
+    """Tickets with a title, a text and tags, labelled with a priority and a department.
 
     Inputs are 0 or 1 for each word and tag, uint8: ``title`` and ``text_body``
     ``(vocabulary_size,)``, ``tags`` ``(num_tags,)``. Labels are ``priority``, a number from 0 to 1,
     ``(samples, 1)`` float32, and ``department``, a class, ``(samples,)``.
 
     Some words belong to one department, some to urgent tickets and some to calm ones; half of a
-    ticket's tags are its department's own. The priority is the urgency, with noise.
+    ticket's tags belong to its department. The priority is the urgency plus noise.
 
     Args:
-        train_samples: Tickets to train on.
-        validation_samples: Tickets that validate, drawn apart.
-        test_samples: Tickets of the test split, drawn apart.
-        vocabulary_size: Words there are.
-        num_tags: Tags there are.
-        num_departments: Departments there are.
+        train_samples: Number of training tickets.
+        validation_samples: Number of validation tickets, drawn independently.
+        test_samples: Number of test tickets, drawn independently.
+        vocabulary_size: Number of distinct words.
+        num_tags: Number of distinct tags.
+        num_departments: Number of departments.
         difficulty: Add the label ``difficulty``: 0 quick, 1 medium, 2 difficult, ``(samples,)``. It
-            follows from urgency and department.
-        noise: Share of tickets whose department is wrong, and the deviation of the priority.
-        seed: Draws the tickets.
-        limit: Keep the first so many samples of each split.
+            depends on urgency and department.
+        noise: Share of tickets with a wrong department, and the standard deviation of the priority.
+        seed: Seeds the tickets.
+        limit: Keep the first N samples of each split.
     """
-    # A tenth of the words tell something: of urgent tickets, calm ones, each department.
+    # A tenth of the words are informative: about urgent tickets, calm ones, and each department.
     group = max(vocabulary_size // (10 * (2 + num_departments)), 1)
 
     def draw(number: int, samples: int) -> Split:
         generator = np.random.default_rng(np.random.SeedSequence([seed, number]))
         department = generator.integers(num_departments, size=samples)
         urgency = generator.random(samples)
-        told = (generator, department, urgency, group, vocabulary_size)
+        arguments = (generator, department, urgency, group, vocabulary_size)
         inputs = {
-            "title": _words(*told, drawn=TITLE_WORDS),
-            "text_body": _words(*told, drawn=BODY_WORDS),
+            "title": _words(*arguments, draws=TITLE_WORDS),
+            "text_body": _words(*arguments, draws=BODY_WORDS),
             "tags": _tags(generator, department, num_tags, num_departments),
         }
         priority = np.clip(urgency + generator.normal(0, noise, samples), 0, 1)
         wrong = generator.random(samples) < noise
-        seen = np.where(wrong, generator.integers(num_departments, size=samples), department)
+        labelled = np.where(wrong, generator.integers(num_departments, size=samples), department)
         labels = {
             "priority": priority.astype(np.float32)[:, None],
-            "department": seen.astype(np.min_scalar_type(num_departments)),
+            "department": labelled.astype(np.min_scalar_type(num_departments)),
         }
         if difficulty:
             effort = (urgency + department / max(num_departments - 1, 1)) / 2
@@ -90,28 +90,28 @@ def _words(
     group: int,
     vocabulary_size: int,
     *,
-    drawn: int,
+    draws: int,
 ) -> np.ndarray:
-    """Multi-hot words, ``(samples, vocabulary_size)`` uint8; ``group`` words tell the same."""
-    shape = (len(department), drawn)
+    """Multi-hot words, ``(samples, vocabulary_size)`` uint8; ``group`` words mean the same."""
+    shape = (len(department), draws)
     kind, place = generator.random(shape), generator.integers(group, size=shape)
     calm = generator.random(shape) >= urgency[:, None]
-    telling = np.where(kind < TOPIC, 2 + department[:, None], calm) * group + place
+    informative = np.where(kind < TOPIC, 2 + department[:, None], calm) * group + place
     common = generator.integers(vocabulary_size, size=shape)
-    return _multi_hot(np.where(kind < TOPIC + MOOD, telling, common), vocabulary_size)
+    return _multi_hot(np.where(kind < TOPIC + MOOD, informative, common), vocabulary_size)
 
 
 def _tags(
     generator: np.random.Generator, department: np.ndarray, num_tags: int, num_departments: int
 ) -> np.ndarray:
-    """Multi-hot tags, ``(samples, num_tags)`` uint8: half of them the department's own."""
+    """Multi-hot tags, ``(samples, num_tags)`` uint8; half of them belong to the department."""
     shape = (len(department), TAGS)
     any_tag = generator.integers(num_tags, size=shape)
-    own = any_tag // num_departments * num_departments + department[:, None]
-    return _multi_hot(np.where(generator.random(shape) < 0.5, own, any_tag), num_tags)
+    department_tag = any_tag // num_departments * num_departments + department[:, None]
+    return _multi_hot(np.where(generator.random(shape) < 0.5, department_tag, any_tag), num_tags)
 
 
-def _multi_hot(chosen: np.ndarray, size: int) -> np.ndarray:
-    hot = np.zeros((len(chosen), size), np.uint8)
-    hot[np.arange(len(chosen))[:, None], chosen % size] = 1
+def _multi_hot(indices: np.ndarray, size: int) -> np.ndarray:
+    hot = np.zeros((len(indices), size), np.uint8)
+    hot[np.arange(len(indices))[:, None], indices % size] = 1
     return hot

@@ -1,4 +1,4 @@
-"""One array, or arrays by name: the two forms that a model's inputs and outputs take."""
+"""One array, or a mapping of arrays: the two forms of a model's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Arrays: TypeAlias = "Tree[np.ndarray]"
 
 
 def tree_map(function: Callable[[Leaf], Result], tree: Tree[Leaf]) -> Tree[Result]:
-    """Apply a function to the one leaf, or to each of the named ones, in their order."""
+    """Apply a function to the single leaf, or to each leaf of a mapping, in order."""
     if isinstance(tree, Mapping):
         return {name: function(leaf) for name, leaf in tree.items()}
     return function(tree)
 
 
 def leaves(tree: Tree[Leaf]) -> list[Leaf]:
-    """The one leaf, or the named ones in their order."""
+    """The single leaf, or the leaves of a mapping, in order."""
     return list(tree.values()) if isinstance(tree, Mapping) else [tree]

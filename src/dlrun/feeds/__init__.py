@@ -1,8 +1,8 @@
-"""Feeds: the kinds of source that ``fit()`` takes its batches from, on any backend.
+"""Feeds: the kinds of data source for ``fit()``, on any backend.
 
-Each module has a function of its own name, from :class:`dlrun.data.batches.Batches` to the object
-that Keras is given. They differ in who holds the samples and who gathers them; the batches and
-their order are the same.
+Each module has a function of the same name that turns :class:`dlrun.data.batches.Batches` into a
+source for Keras. Feeds differ in who holds and gathers the samples; the batches and their order are
+the same.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:  # a feed meets its batches as objects
+if TYPE_CHECKING:  # importing a feed does not import data
     from dlrun.data.batches import Batches
 
 Feed: TypeAlias = "Callable[[Batches], Any]"
 
-# The targets of feed=auto and feed=numpy: the same as what a loop does that takes no feed.
+# The targets of feed=auto and feed=numpy, which a loop accepts that gathers the batches itself.
 GATHERED = (None, "dlrun.feeds.numpy.numpy")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def numpy(batches: Batches) -> BatchSequence:
     """Scale the whole split first, then gather the batches from these arrays.
 
-    They are what a script holds that gives arrays to ``fit()``: float32, four times the memory of
-    pixels. ``fit()`` takes arrays in their own order or in one of Keras', never in ours, and so is
-    given them a batch at a time.
+    The arrays are those of a script that passes arrays to ``fit()``: float32, with four times the
+    memory of pixels. ``fit()`` would read plain arrays in their own or in Keras' order, so dlrun
+    passes them batch by batch.
     """
     inputs, labels = batches.prepare(np.arange(batches.samples))
     scaled = copy(batches)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def pandas(batches: Batches) -> BatchSequence:
-    """Keep each array of the split as a data frame, and take a batch's rows by position.
+    """Store each array of the split as a data frame, and select a batch's rows by position.
 
-    A row is a sample, flattened: images ``(samples, 28, 28)`` make a frame of 784 columns, labels
-    ``(samples,)`` one of a single column, and each array that has a name a frame of its own. In
-    the batch they have their shape again. ``fit()`` takes frames in their own order or in one of
-    Keras', never in ours, and so is given them a batch at a time.
+    A row is a flattened sample: images ``(samples, 28, 28)`` become a frame of 784 columns, labels
+    ``(samples,)`` a single column, and each named array its own frame. A batch has the original
+    shape. ``fit()`` would read frames in their own or in Keras' order, so dlrun passes them batch
+    by batch.
     """
     framed = copy(batches)
     inputs, labels = keras.tree.map_structure(_Frame, (batches.split.inputs, batches.split.labels))
@@ -32,17 +32,17 @@ def pandas(batches: Batches) -> BatchSequence:
 
 
 class _Frame:
-    """A data frame that is indexed like the array which it was made of."""
+    """A data frame that is indexed like the array it was made from."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.shape = array.shape
-        # pandas' copy would have each column in one piece; here it is rows that are taken.
+        # pandas would copy it to contiguous columns, but batches select rows.
         self._frame = pd.DataFrame(array.reshape(len(array), -1), copy=False)
 
     def __len__(self) -> int:
         return len(self._frame)
 
-    def __getitem__(self, chosen: np.ndarray) -> Any:
-        # A copy, as what pandas gives out itself is read-only, of which torch warns.
-        rows = self._frame.iloc[chosen].to_numpy(copy=True)
-        return rows.reshape(len(chosen), *self.shape[1:])
+    def __getitem__(self, indices: np.ndarray) -> Any:
+        # A copy, as pandas returns a read-only array, for which torch logs a warning.
+        rows = self._frame.iloc[indices].to_numpy(copy=True)
+        return rows.reshape(len(indices), *self.shape[1:])

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class BatchSequence(keras.utils.PyDataset):
-    """Batches in the order that is theirs when Keras asks for them.
+    """Batches in their current order when Keras requests them.
 
     Args:
-        batches: Their order, and how many there are.
-        take: From indices into the split, ``(batch,)``, to inputs and labels.
+        batches: The order and number of the batches.
+        take: Maps indices into the split, ``(batch,)``, to inputs and labels.
     """
 
     def __init__(self, batches: Batches, take: Callable[[np.ndarray], tuple[Any, Any]]) -> None:
@@ -30,9 +30,9 @@ class BatchSequence(keras.utils.PyDataset):
         return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._take(self._batches.chosen(index))
+        return self._take(self._batches.sample_indices(index))
 
 
 def pydataset(batches: Batches) -> BatchSequence:
-    """Gather and scale each batch when it is asked for; memory holds the samples as they are."""
+    """Gather and scale each batch on request; memory holds only the original samples."""
     return BatchSequence(batches, batches.prepare)

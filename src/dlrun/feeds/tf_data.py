@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def tf_data(batches: Batches) -> tf.data.Dataset:
     """Gather and scale each batch inside ``tf.data``; only the order comes from Python.
 
-    A Python generator beside TensorFlow's threads made epochs on two cores 3.8 s or 5.8 s, as it
-    fell out; so the order comes once an epoch, and not with each batch.
+    The order comes once per epoch rather than with each batch: a Python generator beside
+    TensorFlow's threads made epochs on two cores vary between 3.8 s and 5.8 s.
     """
     split, scale = batches.split, batches.dataset.spec.scale
     arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
@@ -24,25 +24,25 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     def float32(array: Any) -> Any:
         return tf.cast(array, tf.float32)
 
-    def prepared(inputs: Any) -> Any:
+    def prepare(inputs: Any) -> Any:
         return float32(scaled(inputs, scale, is_integer=inputs.dtype.is_integer, cast=float32))
 
-    def label(labels: Any) -> Any:
+    def cast_labels(labels: Any) -> Any:
         return tf.cast(labels, tf.int32 if labels.dtype.is_integer else tf.float32)
 
-    def chosen(_: Any) -> tf.data.Dataset:
+    def sample_indices(_: Any) -> tf.data.Dataset:
         order = tf.numpy_function(lambda: batches.order, [], tf.int64)
         order.set_shape((None,))
         return tf.data.Dataset.from_tensor_slices(order).batch(batches.batch_size)
 
-    def batch(chosen: Any) -> tuple[Any, Any]:
-        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, chosen), arrays)
-        return tf.nest.map_structure(prepared, inputs), tf.nest.map_structure(label, labels)
+    def gather(indices: Any) -> tuple[Any, Any]:
+        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, indices), arrays)
+        return tf.nest.map_structure(prepare, inputs), tf.nest.map_structure(cast_labels, labels)
 
-    batched = tf.data.Dataset.range(1).flat_map(chosen)
-    fed = batched.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    fed = fed.apply(tf.data.experimental.assert_cardinality(len(batches)))
-    # A tuner at work is waited for when the epoch is over, 0.2 s and more.
+    indices = tf.data.Dataset.range(1).flat_map(sample_indices)
+    source = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    source = source.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    # The end of an epoch would wait for the autotuner, 0.2 s and more.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return fed.with_options(options)
+    return source.with_options(options)

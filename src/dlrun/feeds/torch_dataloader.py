@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def torch_dataloader(batches: Batches) -> torch.utils.data.DataLoader:
-    """A data set of tensors under a batch sampler that has our order."""
+    """A data set of tensors with a batch sampler that follows dlrun's order."""
     return torch.utils.data.DataLoader(
         _Samples(batches),
         batch_sampler=_Order(batches),
-        collate_fn=lambda batch: batch,  # it is one already
-        # It draws a number each epoch, whether it needs one or not: not from the run's generator.
+        collate_fn=lambda batch: batch,  # already a batch
+        # It draws a number each epoch, needed or not: not from the run's generator.
         generator=torch.Generator(),
     )
 
 
 class _Samples(torch.utils.data.Dataset):
-    """The samples as tensors, scaled when they are asked for."""
+    """The samples as tensors, scaled on request."""
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
@@ -34,9 +34,9 @@ class _Samples(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return self._batches.samples
 
-    def __getitems__(self, chosen: np.ndarray) -> tuple[Any, Any]:
-        """A whole batch at once, which torch asks for where a data set can."""
-        inputs, labels = keras.tree.map_structure(torch.from_numpy, self._batches.prepare(chosen))
+    def __getitems__(self, indices: np.ndarray) -> tuple[Any, Any]:
+        """A whole batch; torch prefers this method if a data set has it."""
+        inputs, labels = keras.tree.map_structure(torch.from_numpy, self._batches.prepare(indices))
         return inputs, labels
 
 
@@ -50,4 +50,4 @@ class _Order(torch.utils.data.Sampler):
         return len(self._batches)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return map(self._batches.chosen, range(len(self._batches)))
+        return map(self._batches.sample_indices, range(len(self._batches)))

@@ -1,4 +1,4 @@
-"""Loops: the training modes, one file each."""
+"""Loops: the training modes, one module each."""
 
 # Those that take the same steps on every backend.
 LOOPS = ("fit", "train_step", "raw")

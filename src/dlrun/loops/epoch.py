@@ -1,4 +1,4 @@
-"""What each epoch begins with in every loop: the order of its batches and its seeds."""
+"""The start of an epoch in every loop: the order of the batches, and the seeds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-if TYPE_CHECKING:  # a loop meets its data and its backend as objects
+if TYPE_CHECKING:  # a loop does not import data or backends
     from dlrun.backends import TrainingBackend
     from dlrun.data.batches import Batches
 
 
 def build_metrics(model: keras.Model, train: Batches) -> None:
-    """Make the metrics' variables, which Keras makes when it first sees outputs."""
+    """Create the metrics' variables, which Keras creates only when it first sees outputs."""
     inputs, targets = train[len(train) - 1]
     outputs = model(inputs, training=False)
     model.compute_loss(inputs, targets, outputs, training=False)
@@ -22,7 +22,7 @@ def build_metrics(model: keras.Model, train: Batches) -> None:
 
 
 class StartEpoch(keras.callbacks.Callback):
-    """Makes all that is random in an epoch a function of seed and epoch."""
+    """Makes all random numbers of an epoch a function of seed and epoch."""
 
     def __init__(self, train: Batches, seed: int, backend: TrainingBackend) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class StartEpoch(keras.callbacks.Callback):
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Draw the order of the batches, and set every generator that layers draw from."""
+        """Draw the order of the batches, and seed every generator of a layer."""
         self._epoch = epoch
         self._train.start_epoch(epoch)
         states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
@@ -41,7 +41,7 @@ class StartEpoch(keras.callbacks.Callback):
             state.assign(sequence.generate_state(2).astype(state.dtype))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Set the framework's own generator; not sooner, as torch's data loader draws from it."""
+        """Seed the framework's own generator; not earlier, as torch's data loader draws from it."""
         if batch == 0:
             [native] = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1)
             self._backend.seed_epoch(int(native))

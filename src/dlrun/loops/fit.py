@@ -1,4 +1,4 @@
-"""Keras' own loop, fed in our order."""
+"""Keras' own loop, with dlrun's order of batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 from dlrun.loops.epoch import StartEpoch, build_metrics
 from dlrun.loops.training import History, Training, loop
 
-if TYPE_CHECKING:  # a loop meets its data as objects
+if TYPE_CHECKING:  # a loop does not import data
     from dlrun.data.batches import Batches
 
 
@@ -25,17 +25,17 @@ def fit(
     """Train a compiled model with ``model.fit``.
 
     Args:
-        training: The run.
-        feed: From batches to what ``model.fit`` takes, one of :mod:`dlrun.feeds`; None takes the
-            backend's own.
+        training: What to train, and how.
+        feed: Makes a source for ``model.fit`` from batches, one of :mod:`dlrun.feeds`; None is the
+            backend's default.
         jit_compile: As in ``keras.Model.compile``.
         steps_per_execution: Batches per compiled call.
 
     Returns:
-        What each epoch logged, by name.
+        The values that each epoch logged, by name.
     """
     model, train, validation = training.model, training.train, training.validation
-    if jit_compile != "auto":  # which compile() has resolved for this backend
+    if jit_compile != "auto":  # compile() has resolved auto for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
     training.backend.track(model)
@@ -43,9 +43,9 @@ def fit(
     start_epoch = StartEpoch(train, training.seed, training.backend)
     hooks: Any = [start_epoch, *training.callbacks]
     if training.initial_step:
-        build_metrics(model, train)  # to which a checkpoint's values are given
-        _pass_over(model, training.initial_step, steps_per_execution)
-        hooks = _SilentSteps(
+        build_metrics(model, train)  # so that a checkpoint's values can be assigned
+        _skip_steps(model, training.initial_step, steps_per_execution)
+        hooks = _SkipInitialSteps(
             training.initial_step, hooks, model=model, epochs=training.epochs, steps=len(train)
         )
     history = model.fit(
@@ -54,39 +54,39 @@ def fit(
         initial_epoch=training.initial_epoch,
         validation_data=None if validation is None else feed(validation),
         callbacks=hooks,
-        # The order is ours, and so is the progress; Keras would reorder the batches.
+        # dlrun orders the batches and shows the progress.
         shuffle=False,
         verbose=0,
     )
     return dict(history.history)
 
 
-def _pass_over(model: keras.Model, steps: int, steps_per_execution: int) -> None:
-    """Let the first steps take their batches from the source, and do nothing with them."""
+def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> None:
+    """Let the first steps read their batches from the source without training on them."""
     model.make_train_function()
     function, left = model.train_function, steps
 
-    def passing(*arguments: Any) -> Any:
+    def skip(*arguments: Any) -> Any:
         nonlocal left
         if left <= 0:
             return function(*arguments)
         *state, source = arguments
-        if hasattr(source, "__next__"):  # torch is given the batch itself
+        if hasattr(source, "__next__"):  # torch gets the batch itself
             for _ in range(min(left, steps_per_execution)):
                 next(source)
         left -= steps_per_execution
-        return ({}, *state) if state else {}  # jax has its variables in a state
+        return ({}, *state) if state else {}  # on jax the state holds the variables
 
-    model.train_function = passing
+    model.train_function = skip
 
 
-class _SilentSteps(keras.callbacks.CallbackList):
-    """Callbacks that are not told of steps that were taken before.
+class _SkipInitialSteps(keras.callbacks.CallbackList):
+    """Callbacks whose batch hooks are not called for the skipped steps.
 
     Args:
-        left: How many, in the first epoch.
-        callbacks: In the order in which they are called.
-        **params: What Keras' own list is given.
+        left: The number of skipped steps in the first epoch.
+        callbacks: The callbacks, in calling order.
+        **params: As for ``keras.callbacks.CallbackList``.
     """
 
     def __init__(self, left: int, callbacks: Sequence[Any], **params: Any) -> None:

@@ -1,4 +1,4 @@
-"""The training loop written out, around steps in the backend's own terms."""
+"""A training loop without ``model.fit``, with steps in the backend's own terms."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def raw(
     Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 7, loops from scratch.
 
     Args:
-        training: The run.
+        training: What to train, and how.
         step: A :class:`dlrun.loops.step.Step`.
-        stepper: From model, step, compile and scale to a :class:`dlrun.backends.Stepper`: all of
-            training in terms of one's own. None takes the backend's.
+        stepper: Makes a :class:`dlrun.backends.Stepper` from model, step, compile and scale, for
+            training steps of your own. None is the backend's stepper.
         compile: auto, eager, graph or xla.
-        steps_per_execution: Batches per compiled call, and so per call of a batch's hooks. ``auto``
-            takes the backend's best where no callback has to see each batch, else 1.
+        steps_per_execution: Batches per compiled call, and per call of the batch hooks. ``auto`` is
+            the backend's best if no callback has batch hooks, else 1.
 
     Returns:
-        What each epoch logged, by name.
+        The values that each epoch logged, by name.
 
     Raises:
-        DlrunError: If the step is one for ``fit`` alone.
+        DlrunError: If the step works only with ``fit``.
     """
     model, train, validation = training.model, training.train, training.validation
     step = step or Step()
     _check(step, compile)
     step.begin(model, training.seed)
-    made = _made(model, train, step, stepper, compile, training.backend)
+    function = _raw_function(model, train, step, stepper, compile, training.backend)
     hooks = keras.callbacks.CallbackList(
         [StartEpoch(train, training.seed, training.backend), *training.callbacks],
         add_history=True,
@@ -63,10 +63,10 @@ def raw(
         steps=len(train),
         verbose=0,
     )
-    watched = any(_sees_batches(callback) for callback in training.callbacks)
+    has_batch_hooks = any(_has_batch_hooks(callback) for callback in training.callbacks)
     if steps_per_execution == "auto":
-        steps_per_execution = 1 if watched else made.best
-    passes = _Passes(model, hooks, made.stepper, int(steps_per_execution), watched)
+        steps_per_execution = 1 if has_batch_hooks else function.best_steps
+    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), has_batch_hooks)
     model.stop_training = False
     logs: dict[str, float] = {}
     initial_step = training.initial_step
@@ -87,44 +87,44 @@ def raw(
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A stepper, what it was made from, and how many steps it makes best in one call."""
+class _RawFunction:
+    """A stepper, the arguments it was made with, and the best number of steps per call."""
 
-    asked: tuple[Any, ...]
+    arguments: tuple[Any, ...]
     stepper: Stepper
-    best: int
+    best_steps: int
 
 
-def _made(
+def _raw_function(
     model: keras.Model,
     train: Batches,
     step: Any,
     stepper: Callable[..., Stepper] | None,
     compile: str,
     backend: TrainingBackend,
-) -> _Made:
-    """The stepper: with what it compiles it stays on the model, as ``fit``'s functions do."""
+) -> _RawFunction:
+    """Make the stepper; the model keeps it and its compiled code, as for ``fit``'s functions."""
     scale = train.dataset.spec.scale
-    asked = (stepper, compile, scale)
-    before: _Made | None = getattr(model, "raw_function", None)
-    if type(step) is Step and before is not None and before.asked == asked:
-        return before
+    arguments = (stepper, compile, scale)
+    existing: _RawFunction | None = getattr(model, "raw_function", None)
+    if type(step) is Step and existing is not None and existing.arguments == arguments:
+        return existing
     build_metrics(model, train)
-    planned, best = backend.plan_raw(model, train[len(train) - 1][0], compile)
+    planned, best_steps = backend.plan_raw(model, train[len(train) - 1][0], compile)
     made = (stepper or backend.stepper)(model, step, compile=planned, scale=scale)
-    model.raw_function = now = _Made(asked, made, best)
-    return now
+    model.raw_function = function = _RawFunction(arguments, made, best_steps)
+    return function
 
 
 class _Passes:
-    """One pass over the batches, for training and for validation.
+    """Passes over the batches, for training and for validation.
 
     Args:
-        model: Compiled.
+        model: A compiled model.
         hooks: All callbacks.
-        stepper: The backend's.
-        at_once: Batches per call of the stepper.
-        watched: Whether a callback may read or change the model between two batches.
+        stepper: The stepper.
+        steps_per_call: Batches per call of the stepper.
+        sync: Whether a callback may read or change the model between two batches.
     """
 
     def __init__(
@@ -132,17 +132,17 @@ class _Passes:
         model: keras.Model,
         hooks: keras.callbacks.CallbackList,
         stepper: Stepper,
-        at_once: int,
-        watched: bool,
+        steps_per_call: int,
+        sync: bool,
     ) -> None:
         self._model = model
         self._hooks = hooks
         self._stepper = stepper
-        self._at_once = at_once
-        self._watched = watched
+        self._steps_per_call = steps_per_call
+        self._sync = sync
 
     def train(self, batches: Batches, first: int = 0) -> dict[str, float]:
-        """Train on every batch from the first on; what the epoch logged."""
+        """Train on the batches from ``first`` on; returns the epoch's logs."""
         return self._pass(
             batches,
             first,
@@ -152,7 +152,7 @@ class _Passes:
         )
 
     def test(self, batches: Batches) -> dict[str, float]:
-        """Measure on every batch; what that logged."""
+        """Evaluate every batch; returns the logs."""
         hooks = self._hooks
         self._model.reset_metrics()
         hooks.on_test_begin()
@@ -173,12 +173,12 @@ class _Passes:
         logs: dict[str, Any] = {}
         self._stepper.load()
         try:
-            for first, last, chosen in _chunks(batches, self._at_once, initial):
+            for first, last, samples in _chunks(batches, self._steps_per_call, initial):
                 begin(first)
-                if self._watched:
+                if self._sync:
                     self._stepper.load()
-                logs = steps(*batches.gather(chosen))
-                if self._watched:
+                logs = steps(*batches.gather(samples))
+                if self._sync:
                     self._stepper.store()
                 end(last, logs)
                 if self._model.stop_training:
@@ -188,18 +188,18 @@ class _Passes:
         return {name: float(value) for name, value in logs.items()}
 
 
-def _chunks(batches: Batches, at_once: int, initial: int) -> Iterator[tuple[int, int, Any]]:
-    """The batches' samples from an initial batch on, some batches at a time.
+def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tuple[int, int, Any]]:
+    """The samples of the batches from an initial batch on, several batches at a time.
 
     Yields:
-        The first and the last batch's number, and the samples, ``(steps, batch_size)``. There are
-        at most three shapes, as each is compiled anew: whole chunks, what is left of the whole
-        batches, and the last batch where it is smaller.
+        The first and the last batch's index, and the samples, ``(steps, batch_size)``. There are at
+        most three shapes, as each is compiled separately: full chunks, the remaining full batches,
+        and the last batch if it is smaller.
     """
     size, order = batches.batch_size, batches.order
     whole = len(order) // size
-    # As many steps in each chunk as leave the fewest for another shape.
-    steps = math.ceil(whole / math.ceil(whole / at_once)) if whole else 1
+    # The chunk size that leaves the fewest batches for another shape.
+    steps = math.ceil(whole / math.ceil(whole / steps_per_call)) if whole else 1
     for first in range(initial, whole, steps):
         last = min(first + steps, whole)
         yield first, last - 1, order[first * size : last * size].reshape(last - first, size)
@@ -207,8 +207,8 @@ def _chunks(batches: Batches, at_once: int, initial: int) -> Iterator[tuple[int,
         yield whole, whole, order[-rest:].reshape(1, rest)
 
 
-def _sees_batches(callback: keras.callbacks.Callback) -> bool:
-    # As Keras decides whether callbacks may run beside the next step.
+def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
+    # Keras' own criterion for callbacks that may run during the next step.
     if getattr(callback, "async_safe", False):
         return False
     hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
@@ -221,9 +221,8 @@ def _sees_batches(callback: keras.callbacks.Callback) -> bool:
 def _check(step: Any, compile: str) -> None:
     if hasattr(step, "train_step"):
         raise DlrunError(
-            f"loop.step: {type(step).__name__} has a train_step, which fit() calls and loop=raw"
-            " does not",
+            f"loop.step: {type(step).__name__} has a train_step, which loop=raw does not call",
             hint="choose loop=train_step, or override the hooks of dlrun.loops.step.Step",
         )
     if compile == "eager":
-        log.info("eager  nothing is compiled: for debugging")
+        log.info("eager  nothing is compiled; use it for debugging")

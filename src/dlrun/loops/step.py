@@ -1,7 +1,7 @@
-"""What one training step computes, in ``keras.ops`` and so once for every backend.
+"""One training step, written once for every backend in ``keras.ops``.
 
-The backend's module computes it in the framework's own terms: it makes the forward pass, takes the
-gradients, and calls the hooks below where they belong.
+The backend's module runs it in the framework's own terms: it computes the forward pass and the
+gradients, and calls the hooks below.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import numpy as np
 class Step:
     """The usual step: the compiled loss, its gradients, the compiled metrics.
 
-    To make a step of your own, override what differs and name the class in ``loop.step``. A class
-    that has a method ``train_step`` takes the whole step over, with Keras' own arguments:
+    To write your own step, override the hooks that differ and name the class in ``loop.step``. A
+    class with a method ``train_step`` replaces the whole step; it takes Keras' own arguments:
     ``train_step(model, data)``, and on jax ``train_step(model, state, data)``.
     """
 
@@ -23,22 +23,22 @@ class Step:
     _seed_dtype = ""
 
     def begin(self, model: keras.Model, seed: int) -> None:
-        """Get ready, before anything is compiled.
+        """Prepare for training, before a step is compiled.
 
         Args:
-            model: Compiled.
-            seed: The run's.
+            model: A compiled model.
+            seed: The run's seed.
         """
         self._words = [int(w) for w in np.random.SeedSequence([seed, 1]).generate_state(64) >> 2]
         self._seed_dtype = keras.random.SeedGenerator(seed).state.dtype
 
     def batch(self, inputs: Any, targets: Any, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
-        """Change a batch before the forward pass, as mixup does; in training only.
+        """Change a training batch before the forward pass, as mixup does.
 
         Args:
-            inputs: Shape ``(batch_size, *input_shape)``, float32; a mapping where there are names.
-            targets: Shape ``(batch_size,)`` or ``(batch_size, ...)``; a mapping likewise.
-            seed: For ``keras.random``: other numbers in each step, the same in each run.
+            inputs: Shape ``(batch_size, *input_shape)``, float32; a mapping for named inputs.
+            targets: Shape ``(batch_size,)`` or ``(batch_size, ...)``; a mapping for named outputs.
+            seed: For ``keras.random``: new numbers in each step, the same in each run.
         """
         return inputs, targets
 
@@ -48,10 +48,10 @@ class Step:
         """The scalar to minimise; it may call the model again, as a gradient penalty does.
 
         Args:
-            model: Compiled.
-            inputs: As from :meth:`batch`.
-            targets: As from :meth:`batch`.
-            outputs: What the model made of the inputs.
+            model: A compiled model.
+            inputs: From :meth:`batch`.
+            targets: From :meth:`batch`.
+            outputs: The model's outputs for the inputs.
             training: False in validation.
         """
         return model.compute_loss(inputs, targets, outputs, training=training)
@@ -63,62 +63,61 @@ class Step:
     def metrics(
         self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any
     ) -> dict[str, Any]:
-        """Update the running metrics; return what is logged, by name."""
+        """Update the running metrics; return the logs, by name."""
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=_samples(inputs))
         logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs)
         return logs
 
-    # What follows is called by the backends' modules.
+    # The backends' modules call the methods below.
 
     def overrides(self, hook: str) -> bool:
-        """Whether a hook, by its name, is not that of the usual step."""
+        """Whether a subclass overrides the hook of this name."""
         return getattr(type(self), hook) is not getattr(Step, hook)
 
-    def prepared(self, model: keras.Model, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """The batch as :meth:`batch` leaves it."""
+    def apply_batch_hook(self, model: keras.Model, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        """The batch after :meth:`batch`."""
         if not self.overrides("batch"):
             return inputs, targets
         seed = StepSeed(self._words, model.optimizer.iterations, self._seed_dtype)
         return self.batch(inputs, targets, seed)
 
-    def changed(self, optimizer: Any, gradients: Sequence[Any]) -> Sequence[Any]:
-        """The gradients as :meth:`gradients` leaves them.
+    def apply_gradient_hook(self, optimizer: Any, gradients: Sequence[Any]) -> Sequence[Any]:
+        """The gradients after :meth:`gradients`.
 
-        A mixed-precision optimizer has scaled the loss up and scales the gradients down when it
-        applies them: the hook sees them as they are. Variables that the loss does not depend on
-        have no gradient, and it does not see those.
+        A mixed-precision optimizer scales the loss, and unscales the gradients when it applies
+        them; the hook gets unscaled gradients. It does not get the None of variables that the loss
+        does not depend on.
         """
         if not self.overrides("gradients"):
             return gradients
         scale = optimizer.scale_loss(1.0)
-        there = [g / scale for g in gradients if g is not None]
-        changed = iter([g * scale for g in self.gradients(there)])
-        return [None if g is None else next(changed) for g in gradients]
+        unscaled = [g / scale for g in gradients if g is not None]
+        results = iter([g * scale for g in self.gradients(unscaled)])
+        return [None if g is None else next(results) for g in gradients]
 
 
 class OwnLossStep(Step):
-    """A step with a loss function and a tracker of its own, beside those of ``compile``.
+    """A step with its own loss function and tracker, besides those of ``compile``.
 
-    What is logged as ``loss`` is the tracker's mean over the epoch. The penalties of regularizers
-    are no part of it.
+    The logged ``loss`` is the tracker's mean over the epoch, without regularization penalties.
 
     Args:
-        loss: From targets and outputs to a scalar; null takes the task's.
+        loss: A function of targets and outputs that returns a scalar; null is the task's loss.
     """
 
     def __init__(self, loss: Any = None) -> None:
         self._loss = loss
 
     def begin(self, model: keras.Model, seed: int) -> None:
-        """Give the model the tracker, so that it is reset each epoch and is state on jax."""
+        """Add the tracker to the model, which resets it each epoch; on jax it becomes state."""
         super().begin(model, seed)
-        # A task with a loss for each output has them summed in one, which stands in a list.
+        # A task with a loss for each output compiles their sum, in a list.
         compiled = model.loss[0] if isinstance(model.loss, list) else model.loss
         self._loss = keras.losses.get(self._loss or compiled)
         self.tracker = keras.metrics.Mean(name="loss")
-        # Of two metrics with one name the later one is logged, and this one comes after Keras' own.
-        # Not as an attribute of the model: a subclassed one takes no more state once it is built.
+        # If two metrics share a name, the later one is logged: this one follows Keras' own.
+        # Not a model attribute: a subclassed model accepts no new state after it is built.
         model._metrics.append(self.tracker)
 
     def loss(
@@ -140,13 +139,13 @@ class StepSeed(keras.random.SeedGenerator):
     """Random numbers that are a function of seed and step, with no state to save or restore.
 
     Args:
-        words: One for each draw of a step.
-        iterations: The optimizer's count of steps.
-        dtype: Of the backend's seeds.
+        words: One word for each draw within a step.
+        iterations: The optimizer's step count.
+        dtype: The dtype of the backend's seeds.
     """
 
     def __init__(self, words: Sequence[int], iterations: Any, dtype: str) -> None:
-        # No state of Keras' kind: a variable can't be made inside a compiled step.
+        # No Keras variable: it can't be created inside a compiled step.
         self._words = iter(words)
         self._iterations = iterations
         self._dtype = dtype

@@ -1,4 +1,4 @@
-"""A train_step of one's own under Keras' loop."""
+"""A custom train_step in Keras' loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlrun.loops.fit import fit
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
 
-if TYPE_CHECKING:  # a loop meets its data as objects
+if TYPE_CHECKING:  # a loop does not import data
     from dlrun.data.batches import Batches
 
 
@@ -23,12 +23,12 @@ def train_step(
     jit_compile: bool | str = "auto",
     steps_per_execution: int = 1,
 ) -> History:
-    """Train with ``model.fit``, the step written in the backend's own terms.
+    """Train with ``model.fit`` and a step in the backend's own terms.
 
     Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 7, custom train_step.
 
     Args:
-        training: The run.
+        training: What to train, and how.
         feed: As for :func:`dlrun.loops.fit.fit`.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
             form for this backend.
@@ -36,7 +36,7 @@ def train_step(
         steps_per_execution: Batches per compiled call.
 
     Returns:
-        What each epoch logged, by name.
+        The values that each epoch logged, by name.
     """
     step, model = step or Step(), training.model
     if hasattr(step, "train_step"):

@@ -1,4 +1,4 @@
-"""What a loop is given: one object that says what to train, on what, and from where."""
+"""The argument of every loop: what to train, on which data, and from which step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # a loop meets its model, its data and its backend as objects
+if TYPE_CHECKING:  # a loop does not import models, data or backends
     import keras
 
     from dlrun.backends import TrainingBackend
@@ -18,21 +18,21 @@ History = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Training:
-    """All that a loop needs for one run.
+    """Everything a loop needs for one run.
 
-    A loop that can read from any feed also takes the keyword ``feed``, from batches to what
-    ``model.fit`` takes, one of :mod:`dlrun.feeds`; None is the backend's own.
+    A loop that can read from any feed also takes the keyword ``feed``: a function that makes a
+    source for ``model.fit`` from batches, one of :mod:`dlrun.feeds`; None is the backend's default.
 
     Args:
-        model: Compiled.
-        train: Batches, reordered each epoch.
-        validation: Evaluated after each epoch; None to do without.
-        epochs: How many there are in all.
-        seed: With the epoch, decides all that is random in it.
-        callbacks: In the order in which they are called, with every hook that Keras has.
+        model: A compiled model.
+        train: The training batches, reordered each epoch.
+        validation: The batches to evaluate after each epoch; None for no validation.
+        epochs: The total number of epochs.
+        seed: Together with the epoch, determines all random numbers.
+        callbacks: The callbacks in calling order, with every Keras hook.
         backend: The backend in use.
-        initial_epoch: How many epochs a resumed run has completed.
-        initial_step: How many steps of the epoch after those it has completed.
+        initial_epoch: Epochs that a resumed run has completed.
+        initial_step: Steps that a resumed run has completed in the next epoch.
     """
 
     model: keras.Model
@@ -50,20 +50,20 @@ FIELDS = tuple(field.name for field in fields(Training))
 
 
 def loop(function: Callable[..., History]) -> Callable[..., History]:
-    """Let a loop of ours also be called with the fields of a Training one by one.
+    """Let a dlrun loop also take the fields of a Training as separate arguments.
 
-    A loop of the user's own may wrap one of ours and pass on what it was given.
+    A user's own loop may wrap a dlrun loop and pass its arguments on.
 
     Args:
-        function: Takes a :class:`Training`, and keywords of its own.
+        function: Takes a :class:`Training`, and its own keywords.
     """
 
     @functools.wraps(function)
     def call(*arguments: Any, **keywords: Any) -> History:
         if "training" in keywords or (arguments and isinstance(arguments[0], Training)):
             return function(*arguments, **keywords)
-        given = dict(zip(FIELDS, arguments, strict=False))
-        given |= {name: keywords.pop(name) for name in FIELDS if name in keywords}
-        return function(Training(**given), **keywords)
+        values = dict(zip(FIELDS, arguments, strict=False))
+        values |= {name: keywords.pop(name) for name in FIELDS if name in keywords}
+        return function(Training(**values), **keywords)
 
     return call

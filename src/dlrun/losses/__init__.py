@@ -1,1 +1,1 @@
-"""Losses of our own; Keras' need a YAML only."""
+"""dlrun's own losses; a Keras loss needs only a YAML file."""

@@ -1,20 +1,20 @@
-"""Integer labels and logits, in the form in which most losses and metrics compare them."""
+"""Convert integer labels and logits to the form that most losses and metrics compare."""
 
 from typing import Any
 
 import keras
 
 
-def compared(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, Any]:
+def match_outputs(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, Any]:
     """Labels in the shape of the outputs, and the outputs as predictions.
 
     Args:
-        labels: Class numbers from 0, ``(batch_size,)`` or ``(batch_size, 1)``; what has the shape
-            of the outputs already, one-hot labels or targets of a regression, stays as it is.
-        outputs: What the model returns, ``(batch_size, num_classes)``, or ``(batch_size, 1)`` for
-            one number or one yes or no.
-        activation: A Keras activation, as ``softmax``, that makes predictions of the outputs; None
-            for none.
+        labels: Class numbers from 0, ``(batch_size,)`` or ``(batch_size, 1)``; labels that already
+            have the shape of the outputs, one-hot or numeric, keep it.
+        outputs: The model's outputs, ``(batch_size, num_classes)``, or ``(batch_size, 1)`` for a
+            number or a binary class.
+        activation: A Keras activation, such as ``softmax``, that turns outputs into predictions;
+            None for none.
 
     Returns:
         Labels and predictions, both in the shape and dtype of the outputs.
@@ -31,13 +31,13 @@ def compared(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, An
     return keras.ops.one_hot(numbers, classes, dtype=outputs.dtype), predictions
 
 
-def class_of(module: Any, name: str) -> Any:
-    """A class of ``keras.losses`` or ``keras.metrics``, which have functions that read too.
+def get_class(module: Any, name: str) -> Any:
+    """A class of ``keras.losses`` or ``keras.metrics``, which also contain functions.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the module has no class of this name.
     """
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
+    cls = getattr(module, name, None)
+    if not isinstance(cls, type):
         raise ValueError(f"{module.__name__} has no class {name!a}")
-    return found
+    return cls

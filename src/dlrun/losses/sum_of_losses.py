@@ -1,4 +1,4 @@
-"""One loss for a model of several outputs."""
+"""One loss for a model with several outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,15 +7,14 @@ import keras
 
 
 class SumOfLosses(keras.losses.Loss):
-    """The sum of a loss for each output.
+    """The sum of the losses of all outputs.
 
-    Given a mapping of losses, Keras adds them up too, and logs each as the mean over the batches:
-    by samples on jax and torch, but on tensorflow the last batch, which is smaller, counts as much
-    as the others. Here Keras sees one loss, and metrics log those of the outputs.
+    Keras can sum a mapping of losses itself, and logs each loss as its mean over the batches. On
+    jax and torch that mean is weighted by samples, but on tensorflow a smaller last batch counts as
+    much as the others. Here Keras sees one loss, and metrics log the losses of the outputs.
 
     Args:
-        losses: By the outputs' names, losses or functions of Keras'; an output without one is not
-            compared.
+        losses: Keras losses or loss functions by output name; other outputs are ignored.
     """
 
     def __init__(self, losses: Mapping[str, Callable[..., Any]]) -> None:
@@ -25,5 +24,5 @@ class SumOfLosses(keras.losses.Loss):
     def call(self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any]) -> Any:
         """The sum, a scalar."""
         values = [loss(y_true[name], y_pred[name]) for name, loss in self.losses.items()]
-        # A loss has reduced its values by its own rule, a function returns ``(batch_size,)``.
+        # A loss has already reduced its values; a function returns ``(batch_size,)``.
         return sum(keras.ops.cast(keras.ops.mean(value), self.dtype) for value in values)

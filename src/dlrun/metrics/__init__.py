@@ -1,1 +1,1 @@
-"""Metrics of our own; Keras' need a YAML only."""
+"""dlrun's own metrics; a Keras metric needs only a YAML file."""

@@ -1,4 +1,4 @@
-"""A loss, to be logged beside others."""
+"""Log a loss as a metric."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import keras
 
 
 class LossMetric(keras.metrics.Mean):
-    """A loss over all samples since the last reset.
+    """The mean of a loss over all samples since the last reset.
 
     Args:
-        loss: Compares labels with outputs, a loss or a function of Keras'.
-        name: In the logs.
+        loss: A Keras loss or loss function.
+        name: The metric's name in the logs.
     """
 
     def __init__(self, loss: Callable[..., Any], name: str = "loss") -> None:
@@ -19,6 +19,6 @@ class LossMetric(keras.metrics.Mean):
         self.loss = loss
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch, which counts by its samples."""
+        """Add a batch, weighted by its number of samples."""
         value = keras.ops.mean(self.loss(y_true, y_pred))
         super().update_state(value, sample_weight=keras.ops.shape(y_pred)[0])

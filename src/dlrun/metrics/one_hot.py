@@ -1,33 +1,33 @@
-"""Any of Keras' metrics, for integer labels and logits."""
+"""Use any Keras metric with integer labels and logits."""
 
 from typing import Any
 
 import keras
 
-from dlrun.losses.labels import class_of, compared
+from dlrun.losses.labels import get_class, match_outputs
 
 
 class OneHotMetric(keras.metrics.Metric):
-    """Compares one-hot labels with the model's predictions by a metric of Keras'.
+    """Compares one-hot labels with the model's predictions, using a Keras metric.
 
     Args:
-        metric: A class of ``keras.metrics``, by its name.
-        activation: Makes predictions of the outputs; None for a metric that takes logits.
-        name: In the logs; by default the metric's own.
-        **options: The metric's own.
+        metric: The name of a class of ``keras.metrics``.
+        activation: Turns outputs into predictions; None for a metric that takes logits.
+        name: The metric's name in the logs; by default Keras' name.
+        **options: Arguments of the metric.
     """
 
     def __init__(
         self, metric: str, activation: str | None = None, name: str | None = None, **options: Any
     ) -> None:
-        made = class_of(keras.metrics, metric)(name=name, **options)
-        super().__init__(name=made.name)
-        self.metric = made
+        instance = get_class(keras.metrics, metric)(name=name, **options)
+        super().__init__(name=instance.name)
+        self.metric = instance
         self.activation = activation
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
-        y_true, y_pred = compared(y_true, y_pred, self.activation)
+        y_true, y_pred = match_outputs(y_true, y_pred, self.activation)
         self.metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def result(self) -> Any:
@@ -35,5 +35,5 @@ class OneHotMetric(keras.metrics.Metric):
         return self.metric.result()
 
     def reset_state(self) -> None:
-        """Forget all batches."""
+        """Reset the metric."""
         self.metric.reset_state()

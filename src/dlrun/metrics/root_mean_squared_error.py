@@ -7,18 +7,17 @@ from typing import Any
 
 import keras
 
-from dlrun.losses.labels import compared
+from dlrun.losses.labels import match_outputs
 
 
 class SparseRootMeanSquaredError(keras.metrics.Metric):
-    """The root of the squared error, summed over the classes and averaged over the samples.
+    """The root of the squared error, summed over classes and averaged over samples.
 
-    For integer labels. Keras' metric of nearly the same name averages over the classes too.
+    It takes integer labels. Keras' ``RootMeanSquaredError`` also averages over classes.
 
     Args:
-        activation: Makes predictions of the outputs; None where the model's outputs are
-            predictions.
-        name: In the logs.
+        activation: Turns outputs into predictions; None if the model returns predictions.
+        name: The metric's name in the logs.
     """
 
     def __init__(
@@ -31,7 +30,7 @@ class SparseRootMeanSquaredError(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
-        y_true, y_pred = compared(y_true, y_pred, self.activation)
+        y_true, y_pred = match_outputs(y_true, y_pred, self.activation)
         errors = keras.ops.sum(keras.ops.square(y_true - y_pred), axis=-1)
         weights = keras.ops.ones_like(errors)
         if sample_weight is not None:

@@ -12,8 +12,8 @@ class Classifier(keras.Model):
     """The last layer of a classifier.
 
     Args:
-        num_classes: Logits in the output, ``(batch_size, num_classes)`` float32; for two classes
-            one logit, ``(batch_size, 1)``, is enough.
+        num_classes: Number of logits, ``(batch_size, num_classes)`` float32; two classes have one
+            logit, ``(batch_size, 1)``.
     """
 
     def __init__(self, num_classes: int = 2, **kwargs: Any) -> None:
@@ -27,7 +27,7 @@ class Classifier(keras.Model):
         return self.dense(inputs)
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the model by."""
+        """The model's config for Keras."""
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
@@ -38,7 +38,7 @@ def mixed_functional(
 
     Args:
         input_shape: One sample's shape; it is flattened.
-        num_classes: As the :class:`Classifier`'s; with two take ``task=binary_classification``.
+        num_classes: As for :class:`Classifier`; two classes need ``task=binary_classification``.
         units: Width of the hidden layer.
     """
     inputs = keras.Input(input_shape)

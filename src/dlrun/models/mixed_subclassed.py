@@ -9,15 +9,15 @@ import keras
 
 
 class MixedSubclassed(keras.Model):
-    """A hidden layer, then a Functional model that tells one of two classes.
+    """A hidden layer, then a Functional model for binary classification.
 
     Args:
         input_shape: One sample's shape; it is flattened.
-        num_classes: 2, for which there is one logit, ``(batch_size, 1)`` float32.
+        num_classes: 2. The output is one logit, ``(batch_size, 1)`` float32.
         units: Width of the hidden layer.
 
     Raises:
-        ValueError: If there are more classes.
+        ValueError: If there are not two classes.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class MixedSubclassed(keras.Model):
         self.classifier = keras.Model(features, logit, name="binary_classifier")
 
     def call(self, inputs: Any) -> Any:
-        """From samples, ``(batch_size, *input_shape)``, to one logit each."""
+        """Map samples, ``(batch_size, *input_shape)``, to logits, ``(batch_size, 1)``."""
         return self.classifier(self.hidden(self.flatten(inputs)))
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the model by."""
+        """The model's config for Keras."""
         return {**super().get_config(), **self.arguments}

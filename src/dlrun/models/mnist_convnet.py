@@ -14,7 +14,7 @@ def mnist_convnet(
     Args:
         input_shape: ``(height, width)`` or ``(height, width, channels)``.
         num_classes: Logits in the output, ``(batch_size, num_classes)`` float32.
-        rate: Share of the features that each training step leaves out.
+        rate: Share of the features that dropout sets to 0 in training.
     """
     channels = input_shape[2:] or (1,)
     return keras.Sequential(

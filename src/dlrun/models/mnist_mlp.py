@@ -19,7 +19,7 @@ def mnist_mlp(input_shape: tuple[int, ...], num_classes: int, *, units: int = 51
             keras.Input(input_shape),
             keras.layers.Flatten(),
             keras.layers.Dense(units, activation="relu", name="hidden"),
-            # Logits in float32, also where the layers before compute in half precision.
+            # Logits in float32, even if the other layers compute in half precision.
             keras.layers.Dense(num_classes, dtype="float32", name="logits"),
         ],
         name="mnist_mlp",

@@ -1,4 +1,4 @@
-"""The book's MNIST model of the standard workflow.
+"""The book's MNIST model for the standard workflow.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.17.
 """
@@ -15,7 +15,7 @@ def mnist_mlp_dropout(
         input_shape: One sample's shape; it is flattened.
         num_classes: Logits in the output, ``(batch_size, num_classes)`` float32.
         units: Width of the hidden layer.
-        rate: Share of the hidden units that each training step leaves out.
+        rate: Share of the hidden units that dropout sets to 0 in training.
     """
     inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(inputs)

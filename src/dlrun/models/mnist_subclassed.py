@@ -1,4 +1,4 @@
-"""A subclassed model with layers of its own, written once for every backend.
+"""A subclassed model with custom layers, written once for every backend.
 
 Source: Introduction to Keras for engineers, "Writing cross-framework custom components".
 """
@@ -9,7 +9,7 @@ import keras
 
 
 class OwnDense(keras.layers.Layer):
-    """A dense layer in ``keras.ops``; it learns its input's width when it is built.
+    """A dense layer in ``keras.ops``; the input's width is set when it is built.
 
     Args:
         units: Width of the output, ``(batch_size, units)``.
@@ -20,7 +20,7 @@ class OwnDense(keras.layers.Layer):
         self.units = units
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Make the kernel, ``(input_shape[-1], units)``, and the bias."""
+        """Create the kernel, ``(input_shape[-1], units)``, and the bias, ``(units,)``."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units), initializer="glorot_normal", name="kernel"
         )
@@ -39,8 +39,8 @@ class OwnDropout(keras.layers.Layer):
     """Dropout in ``keras.random``; the generator's state is a variable of the layer.
 
     Args:
-        rate: Share of the inputs that each training step leaves out.
-        seed: Of the generator; None draws one.
+        rate: Share of the inputs that are set to 0 in training.
+        seed: The generator's seed; None draws one.
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class OwnDropout(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """The inputs, some of them zero while training and the others scaled up for it."""
+        """The inputs; in training, some are set to 0 and the others scaled up to compensate."""
         if not training:
             return inputs
         return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
@@ -60,12 +60,12 @@ class OwnDropout(keras.layers.Layer):
 
 
 class MnistSubclassed(keras.Model):
-    """The convnet's features, then dropout and a dense layer of our own.
+    """The convnet's features, then the custom dropout and dense layers.
 
     Args:
         input_shape: ``(height, width)`` or ``(height, width, channels)``.
         num_classes: Logits in the output, ``(batch_size, num_classes)`` float32.
-        rate: Share of the features that each training step leaves out.
+        rate: Share of the features that dropout sets to 0 in training.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class MnistSubclassed(keras.Model):
         self.dense = OwnDense(num_classes, dtype="float32", name="logits")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """From images, ``(batch_size, *input_shape)``, to logits."""
+        """Map images, ``(batch_size, *input_shape)``, to logits."""
         return self.dense(self.dropout(self.conv_base(inputs), training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the model by."""
+        """The model's config for Keras."""
         return {**super().get_config(), **self.arguments}

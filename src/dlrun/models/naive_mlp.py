@@ -1,4 +1,4 @@
-"""The book's first network from scratch: nothing of Keras but its variables.
+"""The book's first network from scratch: it uses only Keras' variables and ops.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 2, "Reimplementing our first
 example from scratch".
@@ -38,7 +38,7 @@ class NaiveSequential:
     """Layers one after the other.
 
     Args:
-        layers: Each takes what the one before returns.
+        layers: The layers; each takes the output of the one before.
     """
 
     def __init__(self, layers: Sequence[NaiveDense]) -> None:
@@ -46,14 +46,14 @@ class NaiveSequential:
         self.weights = [weight for layer in layers for weight in layer.weights]
 
     def __call__(self, inputs: Any) -> Any:
-        """What the last layer returns."""
+        """The output of the last layer."""
         for layer in self.layers:
             inputs = layer(inputs)
         return inputs
 
 
 class NaiveMlp(keras.Model):
-    """The naive network where a run expects a Keras model.
+    """The naive network as a Keras model.
 
     Args:
         input_shape: One sample's shape; it is flattened.
@@ -77,13 +77,13 @@ class NaiveMlp(keras.Model):
                 NaiveDense(units, num_classes),
             ]
         )
-        # Keras finds variables in its own layers and in lists, and these layers are not its own.
+        # Keras finds variables only in lists and in Keras layers, which these layers are not.
         self.network_weights = self.network.weights
 
     def call(self, inputs: Any) -> Any:
-        """From samples, ``(batch_size, *input_shape)``, to logits."""
+        """Map samples, ``(batch_size, *input_shape)``, to logits."""
         return self.network(keras.ops.reshape(inputs, (-1, self.input_size)))
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the model by."""
+        """The model's config for Keras."""
         return {**super().get_config(), **self.arguments}

@@ -1,4 +1,4 @@
-"""The book's model of several inputs and outputs.
+"""The book's model with several inputs and outputs.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.9.
 """
@@ -11,11 +11,11 @@ import keras
 def ticket_classifier(
     input_shape: Mapping[str, tuple[int, ...]], num_classes: Mapping[str, int], *, units: int = 64
 ) -> keras.Model:
-    """A Functional model that reads support tickets: three inputs, two outputs.
+    """A Functional model for support tickets: three inputs, two outputs.
 
     Args:
         input_shape: ``(words,)`` for ``title`` and for ``text_body``, ``(tags,)`` for ``tags``.
-        num_classes: How many ``department`` there are.
+        num_classes: The number of classes of ``department``.
         units: Width of the features that both outputs share.
 
     Returns:
@@ -28,7 +28,7 @@ def ticket_classifier(
 
     x = keras.layers.Concatenate(name="all_inputs")([title, text_body, tags])
     features = keras.layers.Dense(units, activation="relu", name="features")(x)
-    # A score: the squared error that it learns by takes no logits.
+    # A probability, not a logit: its loss is the squared error.
     priority = keras.layers.Dense(1, "sigmoid", dtype="float32", name="priority")(features)
     department = keras.layers.Dense(num_classes["department"], dtype="float32", name="department")(
         features

@@ -1,4 +1,4 @@
-"""The ticket model as a subclass, which makes its variables when it is first called.
+"""The ticket model as a subclass, which creates its variables in the first call.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.14.
 """
@@ -10,11 +10,11 @@ import keras
 
 
 class TicketClassifier(keras.Model):
-    """Reads support tickets: three inputs, two outputs, as :func:`ticket_classifier` does.
+    """Classifies support tickets: three inputs, two outputs, as :func:`ticket_classifier`.
 
     Args:
-        input_shape: Not needed: the layers learn their inputs' widths when they are called.
-        num_classes: How many ``department`` there are.
+        input_shape: Not used: the layers get their inputs' widths when they are called.
+        num_classes: The number of classes of ``department``.
         units: Width of the features that both outputs share.
     """
 
@@ -40,11 +40,11 @@ class TicketClassifier(keras.Model):
         )
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """From ``title``, ``text_body`` and ``tags`` to ``priority`` and ``department``."""
+        """Map ``title``, ``text_body`` and ``tags`` to ``priority`` and ``department``."""
         words_and_tags = [inputs["title"], inputs["text_body"], inputs["tags"]]
         features = self.features(self.all_inputs(words_and_tags))
         return {"priority": self.priority(features), "department": self.department(features)}
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the model by."""
+        """The model's config for Keras."""
         return {**super().get_config(), **self.arguments}

@@ -1,4 +1,4 @@
-"""The ticket model's features, used again for a third output.
+"""The ticket model's features, reused for a third output.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.13.
 """
@@ -17,15 +17,15 @@ def ticket_difficulty(
     units: int = 64,
     freeze: bool = False,
 ) -> keras.Model:
-    """The ticket classifier with ``difficulty`` beside its two outputs.
+    """The ticket classifier with a third output, ``difficulty``.
 
     Its layers keep their names, so that ``init_from`` finds the weights of a trained classifier.
 
     Args:
-        input_shape: As the classifier's.
-        num_classes: How many ``department`` and how many ``difficulty`` there are.
-        units: As the classifier's.
-        freeze: Train the new output only, and leave the classifier as it is.
+        input_shape: As for the classifier.
+        num_classes: The numbers of classes of ``department`` and ``difficulty``.
+        units: As for the classifier.
+        freeze: Train only the new output; do not change the classifier.
 
     Returns:
         The classifier's outputs, and the logits of ``difficulty``, ``(batch_size, num_classes)``.

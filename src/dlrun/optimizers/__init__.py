@@ -1,1 +1,1 @@
-"""Optimizers of our own, and those of torch.optim and optax in Keras' clothes."""
+"""dlrun's own optimizers, and Keras wrappers for torch.optim and optax."""

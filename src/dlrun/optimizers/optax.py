@@ -1,4 +1,4 @@
-"""An optax transformation where Keras expects an optimizer of its own."""
+"""Use an optax transformation as a Keras optimizer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,23 +9,23 @@ import optax
 
 
 class Optax(keras.optimizers.Optimizer):
-    """Applies gradients by an ``optax.GradientTransformation``.
+    """Applies gradients with an ``optax.GradientTransformation``.
 
-    Its state is kept in Keras variables, so that checkpoints hold it; where it takes a
-    ``learning_rate``, that is Keras', so that callbacks and schedules set it.
+    Its state is stored in Keras variables, so that checkpoints include it. If it takes a
+    ``learning_rate``, it uses Keras', so that callbacks and schedules can set it.
 
     Args:
-        factory: From keyword arguments to the transformation.
-        learning_rate: As the factory has it bound; None where it takes none.
+        factory: Makes the transformation from keyword arguments.
+        learning_rate: The initial learning rate; None if the transformation takes none.
     """
 
     def __init__(self, factory: Callable[..., Any], learning_rate: float | None = None) -> None:
         super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate)
         self._factory = factory
-        self._follows = learning_rate is not None
+        self._takes_learning_rate = learning_rate is not None
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Make a variable for each array of the state."""
+        """Create a variable for each array of the state."""
         super().build(variables)
         state = self._transformation(self.learning_rate.value).init([v.value for v in variables])
         leaves, self._structure = jax.tree.flatten(state)
@@ -36,7 +36,7 @@ class Optax(keras.optimizers.Optimizer):
             self._slots.append(slot)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Make one step."""
+        """Update the variables."""
         variables = self._trainable_variables
         values = [v.value for v in variables]
         state = jax.tree.unflatten(self._structure, [slot.value for slot in self._slots])
@@ -49,8 +49,10 @@ class Optax(keras.optimizers.Optimizer):
         self._iterations.assign_add(1)
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves the optimizer by."""
+        """Not supported: a factory can't be serialized."""
         raise NotImplementedError
 
     def _transformation(self, learning_rate: Any) -> Any:
-        return self._factory(learning_rate=learning_rate) if self._follows else self._factory()
+        if not self._takes_learning_rate:
+            return self._factory()
+        return self._factory(learning_rate=learning_rate)

@@ -129,7 +129,7 @@ def verify_resume(
 def _stoppable(place: Path) -> Iterator[Callable[[], None]]:
     """Take SIGINT and SIGTERM as requests; yields what raises if there was one."""
     # However many: the processes that were started are to be ended.
-    with signals.noted(again=True) as heard:
+    with signals.record_signals(repeatable=True) as heard:
 
         def stopped() -> None:
             if heard:

@@ -1,1 +1,1 @@
-"""What results look like to a person."""
+"""Format results as tables and plots."""

@@ -1,4 +1,4 @@
-"""Single values as a table shows them, whoever wrote them."""
+"""Format single values for tables, from untrusted sources too."""
 
 import math
 from typing import Any
@@ -7,9 +7,9 @@ from dlrun.runs.query import text
 
 
 def figure(value: Any, digits: int = 4) -> str:
-    """A number with so many digits behind the point, anything else as it is; nothing for None.
+    """Format a float with ``digits`` decimals, None as an empty string, anything else as text.
 
-    A whole number has no point, and one that would be shown as 0 or fill the column an exponent.
+    Floats that would be shown as 0 or be too wide have an exponent.
     """
     if value is None:
         return ""
@@ -20,6 +20,6 @@ def figure(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
-def plain(told: str) -> str:
-    """Without what a terminal would obey, or can't show."""
-    return told if told.isprintable() else ascii(told)[1:-1]
+def plain(value: str) -> str:
+    """Escape control sequences and other unprintable characters."""
+    return value if value.isprintable() else ascii(value)[1:-1]

@@ -1,4 +1,4 @@
-"""Runs beside each other: as a table, and their curves in one picture."""
+"""Compare runs: in a table, and their curves in one plot."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SPLITS = ("train.", "validation.", "test.")
 BEST = " *"
 NARROWEST = 16
 LONGEST_KEY = 44
-PALETTES = {"tab10": 10, "tab20": 20}  # the fewer the colours, the more they differ
+PALETTES = {"tab10": 10, "tab20": 20}  # fewer colours are easier to distinguish
 PANELS = 6
-MARKED = 30  # more epochs would be a line of dots
+MARKED = 30  # with more epochs, markers would merge into a line
 
 
 def compare_table(result: Mapping[str, Any], *, width: int = 80) -> str:
-    """A row for each key, a column for each run; what has no room beside the others stands below.
+    """A row per key and a column per run; columns that do not fit go into further blocks below.
 
     Args:
-        result: Of ``dlrun compare``.
-        width: How many characters there are to a line.
+        result: The result of ``dlrun compare``.
+        width: Characters per line.
     """
     runs = [plain(run["run"]) for run in result["runs"]]
     rows = [["", *runs]]
@@ -35,22 +35,22 @@ def compare_table(result: Mapping[str, Any], *, width: int = 80) -> str:
     if len(rows) == 1:
         return f"nothing differs between {' and '.join(runs) if len(runs) == 2 else 'the runs'}"
     rows = [[_cut(row[0], LONGEST_KEY), *row[1:]] for row in rows]
-    room = width - max(len(row[0]) for row in rows) - 2
-    longest = max(room // len(runs) - 2, NARROWEST)
+    available = width - max(len(row[0]) for row in rows) - 2
+    longest = max(available // len(runs) - 2, NARROWEST)
     columns = [[_cut(row[number + 1], longest) for row in rows] for number in range(len(runs))]
     blocks = [
         table([list(row) for row in zip([row[0] for row in rows], *block, strict=True)])
-        for block in _blocks(columns, room)
+        for block in _blocks(columns, available)
     ]
     return "\n\n".join([*blocks, *(["* the best"] if result["best"] else [])])
 
 
 def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
-    """A panel for the loss and for each metric, with the curves of all runs.
+    """Plot the loss and each metric in a panel, with the curves of all runs.
 
     Args:
-        labels: What to call each run.
-        curves: For each run, points ``(epoch, value)`` by the name of a metric.
+        labels: The label of each run.
+        curves: For each run, points ``(epoch, value)`` by metric name.
 
     Returns:
         A ``matplotlib.figure.Figure``.
@@ -64,8 +64,8 @@ def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
         next((p for p, most in PALETTES.items() if many <= most), "turbo")
     ]
     shades = [palette(n if many <= palette.N else n / (many - 1)) for n in range(many)]
-    every = dict.fromkeys(name.removeprefix("val_") for own in curves for name in own)
-    names = sorted(every, key=lambda name: name != "loss")[:PANELS]
+    metrics = dict.fromkeys(name.removeprefix("val_") for run in curves for name in run)
+    names = sorted(metrics, key=lambda name: name != "loss")[:PANELS]
     across = min(len(names), 3)
     down, width = -(-len(names) // across), max(5 * across, 8)
     short = [_literal(_cut(label, 10 * width)) for label in labels]
@@ -77,9 +77,9 @@ def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
         axes.set_visible(False)
     for axes, name in zip(picture.axes, names, strict=False):
         axes.set_visible(True)
-        for color, own in zip(shades, curves, strict=True):
+        for color, run in zip(shades, curves, strict=True):
             for prefix, style in (("", "-"), ("val_", "--")):
-                if points := own.get(prefix + name):
+                if points := run.get(prefix + name):
                     marker = "." if len(points) <= MARKED else ""
                     axes.plot(*zip(*points, strict=True), style, color=color, marker=marker)
         axes.set_title(_literal(name))
@@ -116,7 +116,7 @@ def _shown(part: str, key: str, value: Any) -> str:
 
 
 def _metric(values: Sequence[Any]) -> list[str]:
-    """With as many digits as it takes to tell apart what differs."""
+    """Format values with the fewest digits that distinguish them."""
     shown = [""]
     for digits in (4, 6, 9, 12, 17):
         shown = ["-" if value is None else figure(value, digits) for value in values]
@@ -126,34 +126,34 @@ def _metric(values: Sequence[Any]) -> list[str]:
 
 
 def _target(values: Sequence[Any]) -> list[str]:
-    """By the last part of the name, where that tells them apart."""
+    """Shorten dotted names to their last part if it distinguishes them."""
     names = ["-" if value is None else plain(str(value)) for value in values]
     short = [name.rpartition(".")[2] for name in names]
     return short if len(set(short)) == len(set(names)) else names
 
 
-def _blocks(columns: Sequence[list[str]], room: int) -> Iterator[list[list[str]]]:
-    """The columns that have room beside each other."""
+def _blocks(columns: Sequence[list[str]], width: int) -> Iterator[list[list[str]]]:
+    """Group columns into blocks that fit the width."""
     block: list[list[str]] = []
-    left = room
+    left = width
     for column in columns:
         needed = max(map(len, column)) + 2
         if block and needed > left:
             yield block
-            block, left = [], room
+            block, left = [], width
         block.append(column)
         left -= needed
     yield block
 
 
-def _literal(told: str) -> str:
-    """As matplotlib writes it, which takes what is between two $ for a formula."""
-    return plain(told).replace("$", r"\$")
+def _literal(label: str) -> str:
+    """Escape $ for matplotlib, which would read text between two $ as a formula."""
+    return plain(label).replace("$", r"\$")
 
 
-def _cut(told: str, length: int) -> str:
-    """Without its middle if it is too long: names differ at their ends."""
-    if len(told) <= length:
-        return told
+def _cut(name: str, length: int) -> str:
+    """Cut out the middle of a long name, as names differ at their ends."""
+    if len(name) <= length:
+        return name
     head = (length - 3) // 3
-    return f"{told[:head]}...{told[head + 3 - length :]}"
+    return f"{name[:head]}...{name[head + 3 - length :]}"

@@ -1,4 +1,4 @@
-"""How far backends or loops differ: as a table, and as curves."""
+"""Report how far backends or loops differ: as a table and as plots."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WIDTH = 80
 
 
 def parity_table(result: Mapping[str, Any]) -> str:
-    """A column for each backend or loop, a row for each thing compared, then what was allowed.
+    """A column per backend or loop, a row per comparison, and the tolerance.
 
-    In the column of the reference stand values, in the others differences from them.
+    The reference's column has values, the others have differences from the reference.
     """
     members, steps, tolerance = result["members"], result["steps"], result["tolerance"]
     where = f"backend {result['backend']}" if "backend" in result else f"loop {result['loop']}"
@@ -32,8 +32,8 @@ def parity_table(result: Mapping[str, Any]) -> str:
     rows.append([f"{steps['count']} steps", *[""] * (len(members) + 1)])
     rows += _steps(result)
     rows += [_row(result, f"test {name}", entry) for name, entry in final.items()]
-    told = [f"tolerance {tolerance['steps']:.0e}, {tolerance['why']}", *result["notes"]]
-    below = [textwrap.fill(line, WIDTH, break_long_words=False) for line in told]
+    notes = [f"tolerance {tolerance['steps']:.0e}, {tolerance['why']}", *result["notes"]]
+    below = [textwrap.fill(line, WIDTH, break_long_words=False) for line in notes]
     head = f"{head}: differences from {result['reference']}"
     return "\n".join([head, "", table(rows), "", *below])
 
@@ -43,12 +43,12 @@ def draw(
     losses: Mapping[str, Sequence[float]],
     distances: Mapping[str, np.ndarray],
 ) -> Any:
-    """The curves of all in one panel, and in another how far they are from the reference.
+    """Plot all curves in one panel, and their differences from the reference in another.
 
     Args:
-        result: Of ``dlrun parity``.
-        losses: Of each step, by backend or loop.
-        distances: Relative differences from the reference, ``(steps,)``, of the others by name.
+        result: The result of ``dlrun parity``.
+        losses: The loss of each step, by backend or loop.
+        distances: Relative differences from the reference, ``(steps,)``, by backend or loop.
 
     Returns:
         A ``matplotlib.figure.Figure``.
@@ -63,18 +63,18 @@ def draw(
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     curves, differences = figure.subplots(1, 2)
     numbers = range(1, result["steps"]["count"] + 1)
-    # They lie on each other: the first the widest and palest, the next ones dashed over it.
+    # The curves overlap: the first is the widest and palest, later ones are dashed on top.
     styles: list[dict[str, Any]] = [
         {"linewidth": 5, "alpha": 0.3},
         {"linewidth": 2},
         {"linewidth": 2, "linestyle": "--"},
     ]
-    for number, (name, own) in enumerate(losses.items()):
-        curves.plot(numbers, own, label=name, **styles[min(number, 2)])
-    for number, (name, far) in enumerate(distances.items(), 1):
-        label = name if far.any() else f"{name}: none"
-        there = [value if value > 0 else float("nan") for value in far]  # no logarithm
-        differences.plot(numbers, there, "o-", markersize=3, color=f"C{number}", label=label)
+    for number, (name, values) in enumerate(losses.items()):
+        curves.plot(numbers, values, label=name, **styles[min(number, 2)])
+    for number, (name, distance) in enumerate(distances.items(), 1):
+        label = name if distance.any() else f"{name}: none"
+        positive = [value if value > 0 else float("nan") for value in distance]  # for the log scale
+        differences.plot(numbers, positive, "o-", markersize=3, color=f"C{number}", label=label)
     span = (0.5, gated + 0.5)
     differences.plot(span, (tolerance, tolerance), color="black", label=f"tolerance {tolerance:g}")
     differences.set_yscale("log")
@@ -113,9 +113,7 @@ def _row(result: Mapping[str, Any], label: str, entry: Mapping[str, Any]) -> lis
             cells.append("-")
         else:
             difference = entry["differences"][name]
-            shown = (
-                "no number" if difference is None else f"{difference:.1e}" if difference else "0"
-            )
-            cells.append(shown + (" !" if name in entry.get("beyond", ()) else ""))
+            cell = "nan" if difference is None else f"{difference:.1e}" if difference else "0"
+            cells.append(cell + (" !" if name in entry.get("beyond", ()) else ""))
     tolerance = entry["tolerance"]
     return [f"  {label}", *cells, "none" if tolerance is None else f"{tolerance:.1e}"]

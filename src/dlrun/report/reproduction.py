@@ -1,4 +1,4 @@
-"""The table of what the source material prints and what dlrun got, as Markdown."""
+"""The Markdown table of the books' results and dlrun's results."""
 
 import platform
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from dlrun.system import process
 
 HEAD = """# Results
 
-Written by `dlrun reproduce`; every number is from a run. What the books print stands beside what
+Written by `dlrun reproduce`; every number is from a run. It compares what the books print with what
 dlrun got on each backend and in each training mode, with the seconds of the whole run, from the
 start of the process to the test. A number in **bold** did not reach its limit.
 
@@ -18,10 +18,10 @@ dlrun {version}, Python {python}, {cores} cores, {system}.
 
 
 def markdown(cells: Sequence[Any]) -> str:
-    """One section for each experiment, a row for each backend, a column for each loop.
+    """One section per experiment, a row per backend, a column per loop.
 
     Args:
-        cells: Of ``dlrun.proofs.reproduce``.
+        cells: The cells from ``dlrun.proofs.reproduce``.
     """
     lines = [
         HEAD.format(
@@ -44,16 +44,16 @@ def _section(cells: Sequence[Any]) -> Iterator[str]:
     yield f"## {cells[0].experiment}\n"
     yield f"{claim.system}. The source prints {claim.prints}. Here: {claim.metric}, {limit}.\n"
     loops = list(dict.fromkeys(cell.loop for cell in cells))
-    found = {(cell.backend, cell.loop): cell for cell in cells}
+    by_key = {(cell.backend, cell.loop): cell for cell in cells}
     yield "| backend | " + " | ".join(loops) + " |"
     yield "|---" * (len(loops) + 1) + "|"
     for backend in dict.fromkeys(cell.backend for cell in cells):
-        row = [_shown(found.get((backend, loop))) for loop in loops]
+        row = [_format_cell(by_key.get((backend, loop))) for loop in loops]
         yield f"| {backend} | " + " | ".join(row) + " |"
     yield ""
 
 
-def _shown(cell: Any) -> str:
+def _format_cell(cell: Any) -> str:
     if cell is None:
         return ""
     if cell.value is None:

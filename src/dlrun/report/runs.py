@@ -1,4 +1,4 @@
-"""Many runs in a table: as wide as the terminal, and 80 columns where there is none."""
+"""A table of runs, as wide as the terminal, or 80 columns without one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.runs import query
-from dlrun.runs.status import began
+from dlrun.runs.status import start_time
 
-# A record's keys in the order of a table's columns.
+# A record's keys, in the order of the columns.
 HEAD = ("run", "age", "status", "model", "backend", "loop", "epoch")
-# What goes first where there is no room.
+# The columns to drop if the table is too wide, in this order.
 DISPENSABLE = ("model", "seconds", "epoch", "age", "loop", "backend")
-ALIKE = ("status", "model", "backend", "loop")
+SHAREABLE = ("status", "model", "backend", "loop")
 
 
 @dataclass
@@ -37,24 +37,24 @@ class _Column:
 
 
 def runs_table(result: Mapping[str, Any], asked: Sequence[str] = (), *, width: int = 80) -> str:
-    """A line for each run; below it what they have in common, and what there was no room for.
+    """A line per run; below, the values that all runs share and the dropped columns.
 
     Args:
-        result: Of ``dlrun runs``.
-        asked: Keys to show besides.
-        width: How many characters there are to a line.
+        result: The result of ``dlrun runs``.
+        asked: Additional keys to show.
+        width: Characters per line.
     """
     records = result["runs"]
     if not records:
         if result["found"]:
-            return f"none of the {result['found']} runs in {result['runs_dir']} fits"
+            return f"none of the {result['found']} runs in {result['runs_dir']} matches"
         return f"no runs in {result['runs_dir']}; 'dlrun train' makes one"
     columns = [column for column in _columns(records, asked) if any(column.cells)]
-    told = []
+    shared = []
     if len(records) > 1:
-        alike = [c for c in columns if c.key in (*ALIKE, *asked) and len(set(c.cells)) == 1]
-        columns = [column for column in columns if column not in alike]
-        told = [f"{plain(column.key)} {column.cells[0]}" for column in alike]
+        equal = [c for c in columns if c.key in (*SHAREABLE, *asked) and len(set(c.cells)) == 1]
+        columns = [column for column in columns if column not in equal]
+        shared = [f"{plain(column.key)} {column.cells[0]}" for column in equal]
     left_out = []
     for key in DISPENSABLE:
         if sum(column.width + 2 for column in columns) - 2 > width:
@@ -62,15 +62,15 @@ def runs_table(result: Mapping[str, Any], asked: Sequence[str] = (), *, width: i
             columns = [column for column in columns if column.key != key]
     heads = [h for h in zip(*(c.head for c in columns), strict=True) if any(h)]
     rows = zip(*(column.cells for column in columns), strict=True)
-    below = [f"all: {', '.join(told)}"] if told else []
+    below = [f"all: {', '.join(shared)}"] if shared else []
     if left_out:
         below.append(f"no room for {', '.join(left_out)}: see --csv, or widen the terminal")
-    below = [line for one in below for line in textwrap.wrap(one, width)]
+    below = [line for paragraph in below for line in textwrap.wrap(paragraph, width)]
     return "\n".join([table([*heads, *rows]), *([""] if below else []), *below])
 
 
 def runs_csv(result: Mapping[str, Any]) -> str:
-    """A row for each run, a column for each value that is no list, in the order of ``run.json``."""
+    """A row per run, a column per value that is not a list, in the order of ``run.json``."""
     rows = [
         {
             plain(key): plain(query.text(value))
@@ -93,31 +93,31 @@ def _columns(records: Sequence[query.Record], asked: Sequence[str]) -> list[_Col
         columns.append(_Column(key, (over, plain(head or key)), cells))
 
     columns: list[_Column] = []
-    own: dict[str, Callable[[query.Record], str]] = {
+    special: dict[str, Callable[[query.Record], str]] = {
         "age": partial(_age, time.time()),
         "epoch": _epoch,
     }
     for key in HEAD:
-        column(key, own.get(key, _shown(key)))
+        column(key, special.get(key, _formatter(key)))
     if all(record["run"].startswith(f"{record.get('model')}/") for record in records):
         columns.pop(HEAD.index("model"))
-    there = {*HEAD, "started", "epochs", "best_epoch", "seconds", "seconds.total"}
+    shown = {*HEAD, "started", "epochs", "best_epoch", "seconds", "seconds.total"}
     for split, over in (("validation", "val"), ("test", "test")):
         logged = [m for record in records if isinstance(m := record.get(split), Mapping)]
         for number, name in enumerate(_metrics(logged)):
             key = f"{split}.{name}"
-            there |= {key, query.SPLITS[split] + name}
-            column("metric", _shown(key, figure), over if not number else "", name)
+            shown |= {key, query.SPLITS[split] + name}
+            column("metric", _formatter(key, figure), over if not number else "", name)
     column("seconds", _seconds)
     for key in dict.fromkeys(asked):
-        if key not in there:
+        if key not in shown:
             metric = key.startswith(tuple(f"{split}." for split in query.SPLITS))
             over, _, name = key.rpartition(".")
-            column(key, _shown(key, figure if metric else query.text), over, name)
+            column(key, _formatter(key, figure if metric else query.text), over, name)
     return columns
 
 
-def _shown(key: str, show: Callable[[Any], str] = query.text) -> Callable[[query.Record], str]:
+def _formatter(key: str, show: Callable[[Any], str] = query.text) -> Callable[[query.Record], str]:
     def of(record: query.Record) -> str:
         value = query.value_of(record, key)
         return "" if value is None else show(value)
@@ -126,14 +126,14 @@ def _shown(key: str, show: Callable[[Any], str] = query.text) -> Callable[[query
 
 
 def _metrics(logged: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The loss, and the metric that most runs have."""
-    names = Counter(name for one in logged for name in one)
+    """The loss, and the most frequent other metric."""
+    names = Counter(name for metrics in logged for name in metrics)
     others = [name for name, _ in names.most_common() if "loss" not in name]
     return [*(["loss"] if names["loss"] else []), *others[:1]]
 
 
 def _epoch(record: query.Record) -> str:
-    """The best epoch, of how many that were done."""
+    """The best epoch and the number of completed epochs."""
     counts = [record.get("best_epoch"), record.get("epochs")]
     return "/".join(query.text(count) for count in counts if count is not None)
 
@@ -144,7 +144,7 @@ def _seconds(record: query.Record) -> str:
 
 
 def _age(now: float, record: query.Record) -> str:
-    seconds = max(now - began(record), 0)
+    seconds = max(now - start_time(record), 0)
     if math.isinf(seconds):
         return ""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -1,4 +1,4 @@
-"""A sweep while it runs, and its leaderboard."""
+"""The live table of a running sweep, and its leaderboard."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ from dlrun.report.tables import table
 
 log = logging.getLogger("dlrun")
 
-ROWS = 12  # of the live table: those that run, and those that have ended last
+ROWS = 12  # rows of the live table: the active runs and the last ones that ended
 
 
 class Board:
-    """What is shown of a sweep: a live table on a terminal, a line for each run in a pipe.
+    """The progress of a sweep: a live table on a terminal, a line per run in a pipe.
 
     Args:
-        runs: How many there are.
+        runs: The number of runs.
         monitor: The metric to show.
         shown: Whether to show anything.
     """
@@ -32,7 +32,7 @@ class Board:
         self._monitor = monitor
         self._shown = shown
         self._rows: dict[int, dict[str, Any]] = {}
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._done_before = 0
         self._live: Any = None
 
@@ -55,24 +55,24 @@ class Board:
             self._live.stop()
 
     def add(self, number: int, label: str, epochs: int, state: str) -> None:
-        """Take a run in."""
+        """Add a run."""
         self._rows[number] = {"label": label, "epochs": epochs, "state": state, "logs": {}}
         self._done_before += state in ("completed", "failed")
 
     def show(
-        self, number: int, state: str, logs: Mapping[str, float], told: Mapping[str, Any]
+        self, number: int, state: str, logs: Mapping[str, float], record: Mapping[str, Any]
     ) -> None:
-        """Show what has changed of a run."""
+        """Show a run's new state."""
         row = self._rows[number]
         row |= {"state": state, "logs": logs, "at": time.monotonic()}
         if self._live is not None:
             self._live.update(self._picture())
         if self._shown and state in ("completed", "failed", "interrupted"):
             done = sum(row["state"] not in ("pending", "running") for row in self._rows.values())
-            line = f"{done}/{self._runs}  {row['label']}  {_outcome(told)}"
+            line = f"{done}/{self._runs}  {row['label']}  {_outcome(record)}"
             if self._live is None:
                 log.info("%s", line)
-            else:  # above the table, which a line from elsewhere would cut in two
+            else:  # printed above the table; a log line would break it
                 self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self) -> Any:
@@ -96,15 +96,15 @@ class Board:
         return picture
 
     def _headline(self, done: int) -> str:
-        here = done - self._done_before
+        done_now = done - self._done_before
         left = self._runs - done
-        seconds = (time.monotonic() - self._began) / here * left if here else None
+        seconds = (time.monotonic() - self._started) / done_now * left if done_now else None
         about = "" if seconds is None else f", about {_time(seconds)} left"
         return f"{done} of {self._runs} runs{about}"
 
 
 def leaderboard(result: Mapping[str, Any]) -> str:
-    """The runs, the best first, and how many there are of each state."""
+    """The runs, best first, and the number of runs by state."""
     lines = [_narrow(_rows(result))] if result["ranking"] else []
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
@@ -116,7 +116,7 @@ def leaderboard(result: Mapping[str, Any]) -> str:
 
 
 def leaderboard_csv(result: Mapping[str, Any]) -> str:
-    """The same rows as a table for other programs."""
+    """The rows of the leaderboard as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(_rows(result))
     return text.getvalue()
@@ -144,7 +144,7 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _narrow(rows: Sequence[Sequence[str]]) -> str:
-    """For 80 columns: keys by their last part, heads of two lines, nothing that is always equal."""
+    """Fit 80 columns: short keys, two-line heads, no column of best epochs that are all equal."""
     heads, *body = rows
     keep = [n for n, h in enumerate(heads) if h != "best epoch" or len({r[n] for r in body}) > 1]
     lasts = [head.rpartition(".")[2] for head in heads]
@@ -155,7 +155,7 @@ def _narrow(rows: Sequence[Sequence[str]]) -> str:
 
 
 def dry_run(result: Mapping[str, Any]) -> str:
-    """What would run, a line each."""
+    """The runs that would be started, one per line."""
     if search := result.get("search"):
         among = ", ".join(result["keys"])
         settings = f"--sampler {search['sampler']} --pruner {search['pruner']}"
@@ -165,11 +165,11 @@ def dry_run(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"{len(left)} runs; nothing was started"])
 
 
-def _outcome(told: Mapping[str, Any]) -> str:
-    if told["status"] != "completed":
-        return ": ".join(filter(None, [told["status"], told.get("error")]))
-    test = "  ".join(f"test {name} {figure(value)}" for name, value in told["test"].items())
-    return f"{test}  {told['seconds']['total']:.1f} s{_pruned(told)}"
+def _outcome(record: Mapping[str, Any]) -> str:
+    if record["status"] != "completed":
+        return ": ".join(filter(None, [record["status"], record.get("error")]))
+    test = "  ".join(f"test {name} {figure(value)}" for name, value in record["test"].items())
+    return f"{test}  {record['seconds']['total']:.1f} s{_pruned(record)}"
 
 
 def _pruned(run: Mapping[str, Any]) -> str:

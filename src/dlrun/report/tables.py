@@ -1,11 +1,11 @@
-"""Results as plain, aligned tables: the same in a terminal, a pipe and a file."""
+"""Results as plain aligned tables, the same in a terminal, a pipe and a file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned by spaces; the first row is the head."""
+    """Align columns with spaces; the first row is the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -14,7 +14,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def train_table(result: Mapping[str, Any]) -> str:
-    """The metrics of each split, then the seconds and the memory."""
+    """The metrics of each split, then time and memory."""
     names = list(result["test"])
     splits = [s for s in ("train", "validation", "test") if result[s]]
     rows = [["split", *names]]
@@ -33,10 +33,10 @@ def train_table(result: Mapping[str, Any]) -> str:
 
 
 def verify_resume_lines(result: Mapping[str, Any]) -> str:
-    """Whether the runs are equal, or each difference."""
+    """Whether the runs are equal, and otherwise their differences."""
     compared = f"{result['arrays']} arrays, {result['epochs']} epochs"
     if result["equal"]:
-        return f"equal to the bit: {compared}; killed {', '.join(result['killed'])}"
+        return f"bit-identical: {compared}; killed {', '.join(result['killed'])}"
     lines = [f"{len(result['differences'])} differences ({compared}); see {result['runs']}"]
     return "\n".join([*lines, *(f"  {difference}" for difference in result["differences"])])
 
@@ -51,7 +51,7 @@ def evaluate_table(result: Mapping[str, Any]) -> str:
 
 
 def options_table(options: Mapping[str, Mapping[str, str]]) -> str:
-    """Groups, and under each its options with a line on each."""
+    """Groups, and below each its options with one line of description."""
     width = max(len(option) for listed in options.values() for option in listed)
     lines = []
     for group, listed in options.items():
@@ -61,14 +61,14 @@ def options_table(options: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def doctor_table(report: Mapping[str, Any]) -> str:
-    """One line per backend, and how to mend what is not well."""
+    """One line per backend, with a fix for problems."""
     rows = [["backend", "status", "version", "devices", ""]]
-    for name, found in report["backends"].items():
-        note = found.get("error") or ("" if found["trains"] else "evaluate and predict only")
-        if "install" in found:
-            note = f"{note}  {found['install']}".strip()
-        devices = ", ".join(found.get("devices", []))
-        rows.append([name, found["status"], found.get("version", ""), devices, note])
+    for name, backend in report["backends"].items():
+        note = backend.get("error") or ("" if backend["trains"] else "evaluate and predict only")
+        if "install" in backend:
+            note = f"{note}  {backend['install']}".strip()
+        devices = ", ".join(backend.get("devices", []))
+        rows.append([name, backend["status"], backend.get("version", ""), devices, note])
     keras = next((f["keras"] for f in report["backends"].values() if "keras" in f), None)
     head = f"dlrun {report['dlrun']}, Python {report['python']}"
     head += f", Keras {keras}" if keras else ""
@@ -76,14 +76,14 @@ def doctor_table(report: Mapping[str, Any]) -> str:
 
 
 def reproduction_line(result: Mapping[str, Any]) -> str:
-    """How many runs there are, how many fell short, and where the table is."""
+    """The number of runs, the number that missed their limit, and the path of the table."""
     runs, short = len(result["runs"]), result["not_reached"]
     reached = "all reached their number" if not short else f"{short} did not reach their number"
     return f"{runs} {'runs' if runs > 1 else 'run'}, {reached}: {result['output']}"
 
 
 def brief(value: str) -> str:
-    """A value as typed, with four digits of a number that has more."""
+    """A typed value, shortened to four digits if it is a longer number."""
     try:
         number = float(value)
     except ValueError:

@@ -25,19 +25,19 @@ RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
     ".lock",
 )
 TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
-# No letters and digits that look alike: people read these names to each other.
+# No letters and digits that look alike, as people read these names aloud.
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Be the one process that writes a run or a sweep; a process that dies releases the lock.
+    """Hold the lock of a run or a sweep, so that only this process writes; it is released if it dies.
 
     Args:
-        directory: Of the run or the sweep.
+        directory: The directory of the run or the sweep.
 
     Raises:
-        DlrunError: If another process is, or the lock can't be written.
+        DlrunError: If another process holds the lock, or it can't be written.
     """
     path = directory / LOCK
     try:
@@ -46,13 +46,13 @@ def lock(directory: Path) -> Iterator[None]:
         raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
     with file:
         try:
-            # Of the process: a child that outlives it does not hold it, as flock() lets one.
+            # lockf: unlike with flock(), a child process that outlives this one has no lock.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             raise DlrunError(
                 f"{directory} is being written by process {file.read().strip()}",
-                hint="wait for its end, or stop it",
+                hint="wait until it ends, or stop it",
             ) from error
         try:
             file.truncate(0)
@@ -64,10 +64,10 @@ def lock(directory: Path) -> Iterator[None]:
 
 
 class RunDir:
-    """One run's directory.
+    """The directory of one run.
 
     Args:
-        path: Where it is.
+        path: The directory.
         record: The content of its ``run.json``.
     """
 
@@ -77,23 +77,23 @@ class RunDir:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the run's checkpoints lie."""
+        """The directory of the run's checkpoints."""
         return self.path / CHECKPOINTS
 
     def clean(self) -> None:
-        """Remove the files that a process that was killed had begun to write; under the lock."""
+        """Remove partial files of a killed process; needs the lock."""
         for leftover in (*self.path.rglob(".*.partial-[0-9]*"), *self.path.glob(".partial-*")):
-            with suppress(OSError):  # of those in checkpoints, which are directories
+            with suppress(OSError):  # partial checkpoints are directories
                 leftover.unlink()
 
     def update(self, **fields: Any) -> None:
-        """Change fields of the record and rewrite ``run.json``, whole or not at all."""
+        """Change fields of the record and rewrite ``run.json`` atomically."""
         self.record |= fields
         write_json(self.path / RECORD, self.record)
 
 
 def plan_run_path(runs_dir: Path, name: str) -> Path:
-    """A path for a new run that no other run has; nothing is created."""
+    """A unique path for a new run; nothing is created."""
     now = time.strftime(TIME_FORMAT)
     unique = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
     return runs_dir / name / f"{now}_{unique}"
@@ -103,23 +103,23 @@ def create_run(path: Path, record: dict[str, Any], files: dict[str, str]) -> Run
     """Create a run's directory with its first files.
 
     Args:
-        path: From :func:`planned`.
-        record: The first content of ``run.json``.
+        path: From :func:`plan_run_path`.
+        record: The initial content of ``run.json``.
         files: Texts by file name.
 
     Raises:
-        DlrunError: If it can't be written to, or is there already.
+        DlrunError: If it exists already, or can't be written.
     """
-    ours = False
+    created = False
     try:
         path.mkdir(parents=True, exist_ok=False)
-        ours = True
+        created = True
         for name, text in files.items():
             write_text(path / name, text)
         run = RunDir(path, record)
         run.update()
     except OSError as error:
-        if ours:  # nothing stays of a run that could not begin
+        if created:  # a run that could not start leaves nothing
             shutil.rmtree(path, ignore_errors=True)
         raise DlrunError(
             f"can't create the run directory {path}: {error.strerror or error}",

@@ -1,4 +1,4 @@
-"""Find run directories: by path, by name or id, or the newest of a folder."""
+"""Find run directories: by path, by name or id, or the newest one in a folder."""
 
 import os
 import re
@@ -8,48 +8,48 @@ from pathlib import Path
 
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD, TIME_FORMAT, RunDir
-from dlrun.runs.names import is_called
+from dlrun.runs.names import has_name
 from dlrun.system.files import read_json
 
 
 def iter_runs(folder: Path) -> Iterator[Path]:
-    """Yield each run directory in a folder, at any depth; what lies in a run is not searched.
+    """Yield each run directory in a folder, at any depth; runs are not searched for runs.
 
     Raises:
-        DlrunError: If the folder itself can't be read; one below it that can't is passed by.
+        DlrunError: If the folder can't be read; unreadable subfolders are skipped.
     """
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
         try:
-            with os.scandir(here) as entries:
-                found = {entry.name: entry for entry in entries}
+            with os.scandir(current) as scan:
+                entries = {entry.name: entry for entry in scan}
         except OSError as error:
-            if here == folder:
+            if current == folder:
                 raise DlrunError(f"can't read {folder}: {error.strerror}") from error
             continue
-        # No link is followed, here or below: it could lead in a circle, and a pipe has no end.
-        if RECORD in found and found[RECORD].is_file(follow_symlinks=False):
-            yield here
+        # Links are never followed, as they may form a cycle; reading a pipe would never end.
+        if RECORD in entries and entries[RECORD].is_file(follow_symlinks=False):
+            yield current
             continue
-        for name, entry in found.items():
+        for name, entry in entries.items():
             if not name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                waiting.append(here / name)
+                pending.append(current / name)
 
 
 def find_run(run: str, runs_dir: Path) -> RunDir:
-    """Open a run by its path, by its name or id, or the newest at any depth with ``latest``.
+    """Open a run by its path, name or id, or the newest run at any depth with ``latest``.
 
     Args:
-        run: A path, ``latest``, or what ``dlrun runs`` calls it.
+        run: A path, ``latest``, or a name from ``dlrun runs``.
         runs_dir: Where to look for ``latest`` and for names.
 
     Raises:
-        DlrunError: If there is no such run, or the path is no run directory.
+        DlrunError: If there is no such run, or the path is not a run directory.
     """
     path = Path(run)
     if run == "latest" and not path.exists():
-        configs = [found / CONFIG for found in iter_runs(runs_dir)] if runs_dir.is_dir() else []
+        configs = [path / CONFIG for path in iter_runs(runs_dir)] if runs_dir.is_dir() else []
         newest = max(filter(Path.is_file, configs), key=_recency, default=None)
         if newest is None:
             raise DlrunError(
@@ -57,7 +57,7 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
             )
         path = newest.parent
     if not path.is_dir():
-        path = _called(run, runs_dir)
+        path = _find_by_name(run, runs_dir)
     for name in (RECORD, CONFIG):
         if not (path / name).is_file():
             raise DlrunError(
@@ -74,28 +74,28 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
     return RunDir(path, record)
 
 
-def _called(run: str, runs_dir: Path) -> Path:
-    """The one run that is called so.
+def _find_by_name(run: str, runs_dir: Path) -> Path:
+    """The only run with this name or id.
 
     Raises:
         DlrunError: If there is none, or more than one.
     """
-    called = (
-        sorted(p for p in iter_runs(runs_dir) if is_called(p, run)) if runs_dir.is_dir() else []
+    matches = (
+        sorted(p for p in iter_runs(runs_dir) if has_name(p, run)) if runs_dir.is_dir() else []
     )
-    if not called:
+    if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         raise DlrunError(f"no run directory at {run}", hint=hint)
-    if len(called) > 1:
-        raise DlrunError(f"{len(called)} runs are called {run}", hint=f"the first is {called[0]}")
-    return called[0]
+    if len(matches) > 1:
+        raise DlrunError(f"{len(matches)} runs are named {run}", hint=f"the first is {matches[0]}")
+    return matches[0]
 
 
 def _refuse_links(path: Path) -> None:
-    """A link in a run that was copied could have us write, or read, anywhere.
+    """Refuse links out of the run: in a copied run, they could let dlrun read or write anywhere.
 
     Raises:
-        DlrunError: If one leads out of the run, or something is neither file nor directory.
+        DlrunError: If a link leads out of the run, or an entry is neither file nor directory.
     """
     home = path.resolve()
     for entry in path.rglob("*"):
@@ -105,12 +105,15 @@ def _refuse_links(path: Path) -> None:
                 hint="copy the run with what it links to: cp -rL",
             )
         if entry.exists() and not (entry.is_file() or entry.is_dir()):
-            raise DlrunError(f"{entry} is no file", hint="a run has nothing of this kind")
+            raise DlrunError(
+                f"{entry} is neither a file nor a directory",
+                hint="remove it: a run has no such files",
+            )
 
 
 def _recency(config: Path) -> tuple[str, int]:
-    # By the name, which a copy keeps; the config is written once, so its time tells runs of the
-    # same second apart, and stands for the name of a run that was given another.
+    # By name, which a copy keeps. The config is written only once, so its time orders runs of the
+    # same second, and replaces the time of a run that was renamed.
     written = config.stat().st_mtime_ns
     name = config.parent.name[: len("2026-11-21_10-04-31")]
     if not re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", name):

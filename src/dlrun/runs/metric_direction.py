@@ -12,13 +12,12 @@ SMALLER = re.compile(
 
 
 def direction(monitor: str, metrics: dict[str, Any]) -> str | None:
-    """``min``, ``max``, or None where neither the metric's name nor its class tells."""
+    """``min``, ``max``, or None if it is unknown from the metric's name and its class."""
     name = monitor.removeprefix("val_")
     spec = metrics.get(name)
     target = spec.get("_target_", "") if isinstance(spec, dict) else str(spec or "")
     for words in (name, target.rpartition(".")[2]):
-        # Errors first: "mean absolute percentage error" has no larger-is-better in it, but a
-        # "loss of precision" would.
+        # Errors first, as a name such as "loss of precision" matches both.
         if SMALLER.search(words.lower()):
             return "min"
         if LARGER.search(words.lower()):

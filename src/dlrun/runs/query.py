@@ -1,4 +1,4 @@
-"""Which of many records, and in which order: what ``--where`` and ``--sort`` mean."""
+"""Select and sort records, for ``--where`` and ``--sort``."""
 
 from __future__ import annotations
 
@@ -34,79 +34,80 @@ class Condition:
     value: str
 
     def holds(self, record: Record) -> bool:
-        """Whether it does; never where the record lacks the key."""
+        """Whether the record meets the condition; False if it lacks the key."""
         value = lookup(record, self.key)
         if value is _ABSENT:
             return False
-        ours, typed = number(value), number(self.value)
-        pair = (ours, typed) if None not in (ours, typed) else (text(value), self.value)
+        actual, typed = number(value), number(self.value)
+        pair = (actual, typed) if None not in (actual, typed) else (text(value), self.value)
         if self.operator in _ORDERINGS:
-            comparable = (ours is None) == (typed is None)
+            comparable = (actual is None) == (typed is None)
             return comparable and _ORDERINGS[self.operator](*pair)
         return (pair[0] == pair[1]) != (self.operator == "!=")
 
 
 def parse(typed: str) -> Condition:
-    """A condition as typed.
+    """Parse a condition.
 
     Raises:
-        DlrunError: If it is none.
+        DlrunError: If it is not a condition.
     """
-    found = _CONDITION.fullmatch(typed)
-    if not found:
+    match = _CONDITION.fullmatch(typed)
+    if not match:
         raise DlrunError(
             f"--where {typed}: expected a key, one of = != < > <= >=, and a value",
-            hint="as in --where backend=jax --where 'val_accuracy>0.97'",
+            hint="for example --where backend=jax --where 'val_accuracy>0.97'",
         )
-    key, how, value = (part.strip() for part in found.groups())
-    return Condition(key, how, value)
+    key, symbol, value = (group.strip() for group in match.groups())
+    return Condition(key, symbol, value)
 
 
 def select(records: Sequence[Record], conditions: Sequence[Condition]) -> list[Record]:
-    """The records for which all conditions hold.
+    """The records that meet all conditions.
 
     Raises:
-        DlrunError: If no record has a condition's key, or only numbers where it has none.
+        DlrunError: If no record has a condition's key, or a condition compares numbers with text.
     """
     for condition in conditions:
-        values = known(records, condition.key, "--where")
+        values = require_key(records, condition.key, "--where")
         unordered = condition.operator in _ORDERINGS and number(condition.value) is None
         if unordered and values and all(number(value) is not None for value in values):
-            told = f"{condition.key}{condition.operator}{condition.value}"
-            raise DlrunError(f"--where {told}: expected a number")
-    return [record for record in records if all(one.holds(record) for one in conditions)]
+            typed = f"{condition.key}{condition.operator}{condition.value}"
+            raise DlrunError(f"--where {typed}: expected a number")
+    return [record for record in records if all(c.holds(record) for c in conditions)]
 
 
-def ordered(records: Sequence[Record], key: str, *, reverse: bool = False) -> list[Record]:
-    """Sorted by one key: the best of a metric first, the newest first, else the smallest.
+def sort_by(records: Sequence[Record], key: str, *, reverse: bool = False) -> list[Record]:
+    """Sort by one key: the best value of a metric first, the newest run first, else the smallest.
 
     Args:
-        records: Sorted already by what decides between equals.
+        records: The records; equal ones keep their order.
         key: As for :func:`lookup`.
-        reverse: The other way around. What lacks the key, or a number for a metric, comes last all
-            the same.
+        reverse: Reverse the order. Records without the key, or without a number for a metric, are
+            always last.
 
     Raises:
         DlrunError: If no record has the key.
     """
-    known(records, key, "--sort")
+    require_key(records, key, "--sort")
     name = key.rpartition(".")[2].removeprefix("val_")
     metric = any(name in _mapping(record, split) for record in records for split in SPLITS)
     largest = key in ("started", "examples_per_second") or (metric and direction(name, {}) == "max")
-    having: list[Record] = []
-    lacking: list[Record] = []
+    present: list[Record] = []
+    missing: list[Record] = []
     for record in records:
         value = lookup(record, key)
-        without = value is _ABSENT or (metric and number(value) is None)
-        (lacking if without else having).append(record)
-    return sorted(having, key=lambda r: _rank(lookup(r, key)), reverse=largest != reverse) + lacking
+        is_missing = value is _ABSENT or (metric and number(value) is None)
+        (missing if is_missing else present).append(record)
+    present.sort(key=lambda r: _rank(lookup(r, key)), reverse=largest != reverse)
+    return present + missing
 
 
-def known(records: Sequence[Record], key: str, option: str) -> list[Any]:
+def require_key(records: Sequence[Record], key: str, option: str) -> list[Any]:
     """The values of a key.
 
     Raises:
-        DlrunError: If there are records, and none has it; with the key that may have been meant.
+        DlrunError: If there are records but none has the key; suggests a similar key.
     """
     values = [value for r in records if (value := lookup(r, key)) is not _ABSENT]
     if records and not values:
@@ -121,25 +122,25 @@ def known(records: Sequence[Record], key: str, option: str) -> list[Any]:
 
 
 def lookup(record: Record, key: str) -> Any:
-    """A value by its key, or a mark that there is none.
+    """The value of a key, or a marker for a missing key.
 
-    In this order: a field of the record, a metric as Keras names it (``val_loss``; that of training
-    without a prefix), a key of the config, the option chosen in a group, what was typed.
+    The key is, in this order: a field of the record, a metric by its Keras name (``val_loss``;
+    training metrics have no prefix), a key of the config, a config group, an override.
     """
-    for found in _found(record, key):
-        if found is not _ABSENT and not isinstance(found, Mapping):
-            return found
+    for value in _candidates(record, key):
+        if value is not _ABSENT and not isinstance(value, Mapping):
+            return value
     return _ABSENT
 
 
 def value_of(record: Record, key: str) -> Any:
-    """A value by its key, as :func:`lookup` finds it; None where there is none."""
-    found = lookup(record, key)
-    return None if found is _ABSENT else found
+    """The value of a key as from :func:`lookup`; None if the key is missing."""
+    value = lookup(record, key)
+    return None if value is _ABSENT else value
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value that is no mapping, by its dotted key."""
+    """Yield each value that is not a mapping, with its dotted key."""
     for name, value in mapping.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{prefix}{name}.")
@@ -148,14 +149,14 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def number(value: Any) -> float | None:
-    """A number, or a text that is one; None for anything else, not-a-number included."""
+    """The value as a number, parsed if it is a string; None for NaN and anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        result = float(value)
     except (ValueError, OverflowError):
         return None
-    return None if math.isnan(found) else found
+    return None if math.isnan(result) else result
 
 
 def text(value: Any) -> str:
@@ -165,7 +166,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def _found(record: Record, key: str) -> Iterator[Any]:
+def _candidates(record: Record, key: str) -> Iterator[Any]:
     yield _walk(record, key)
     if key == "seconds":
         yield _walk(record, "seconds.total")
@@ -173,11 +174,11 @@ def _found(record: Record, key: str) -> Iterator[Any]:
     yield _mapping(record, split).get(name, _ABSENT)
     yield _walk(_mapping(record, "config"), key)
     yield _walk(_mapping(record, "config"), f"choices.{key}")
-    yield dict(_typed(record)).get(key, _ABSENT)
+    yield dict(_overrides(record)).get(key, _ABSENT)
 
 
 def _names(record: Record) -> Iterator[str]:
-    """The keys that :func:`lookup` knows, as one would type them."""
+    """The keys that :func:`lookup` accepts, as a user would type them."""
     for key, _ in flat(record):
         if key.startswith("config."):
             yield key.removeprefix("config.")
@@ -185,10 +186,10 @@ def _names(record: Record) -> Iterator[str]:
             yield key.replace("validation.", "val_", 1)
         else:
             yield key
-    yield from ("seconds", *(key for key, _ in _typed(record)))
+    yield from ("seconds", *(key for key, _ in _overrides(record)))
 
 
-def _typed(record: Record) -> Iterator[tuple[str, str]]:
+def _overrides(record: Record) -> Iterator[tuple[str, str]]:
     overrides = record.get("overrides")
     for override in overrides if isinstance(overrides, list) else ():
         key, separator, value = str(override).lstrip("+").partition("=")
@@ -197,19 +198,19 @@ def _typed(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _walk(record: Record, key: str) -> Any:
-    found: Any = record
+    value: Any = record
     for part in key.split("."):
-        if not isinstance(found, dict):
+        if not isinstance(value, dict):
             return _ABSENT
-        found = found.get(part, _ABSENT)
-    return found
+        value = value.get(part, _ABSENT)
+    return value
 
 
 def _mapping(record: Record, key: str) -> Record:
-    found = record.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = record.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _rank(value: Any) -> tuple[int, float, str]:
-    found = number(value)
-    return (1, 0.0, text(value)) if found is None else (0, found, "")
+    as_number = number(value)
+    return (1, 0.0, text(value)) if as_number is None else (0, as_number, "")

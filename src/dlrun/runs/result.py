@@ -1,4 +1,4 @@
-"""What came of a training run."""
+"""The result of a training run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a training run, as ``dlrun train --json`` prints it and ``run.json`` keeps it.
+    """The result of a training run, as in ``dlrun train --json`` and ``run.json``.
 
     Args:
         run_dir: The run's directory.
@@ -16,17 +16,17 @@ class RunResult:
         backend: The backend that trained it last.
         model: The option of the group ``model``.
         loop: The option of the group ``loop``.
-        epochs: How many were trained.
+        epochs: The number of trained epochs.
         best_epoch: The epoch whose weights were evaluated, from 1.
-        stopped_by: ``epochs``, or the name of the callback that ended it sooner.
-        parameters: How many the model has.
-        train: Metrics that the best epoch logged, by name.
-        validation: The same of the validation split; empty without one.
-        test: Metrics on the test split, measured with the best epoch's weights.
-        seconds: Of the phases ``startup``, ``first_step``, ``train``, ``evaluate`` and ``total``.
-        examples_per_second: At the steady rate.
-        step_seconds: Of one step at that rate.
-        peak_memory_bytes: The most memory that the process held.
+        stopped_by: ``epochs``, or the name of the callback that stopped training early.
+        parameters: The model's number of parameters.
+        train: The best epoch's training metrics, by name.
+        validation: The best epoch's validation metrics; empty without a validation split.
+        test: Metrics of the test split with the best epoch's weights.
+        seconds: Seconds by phase: ``startup``, ``first_step``, ``train``, ``evaluate``, ``total``.
+        examples_per_second: The steady training rate.
+        step_seconds: The time of one step at the steady rate.
+        peak_memory_bytes: The process's peak memory.
     """
 
     run_dir: str

@@ -1,4 +1,4 @@
-"""What has become of a run, whoever made it, since it wrote its record."""
+"""A run's current status, which may differ from ``run.json`` if the run was killed."""
 
 import fcntl
 import math
@@ -13,15 +13,15 @@ from typing import Any
 from dlrun.runs.directory import LOCK, METRICS
 from dlrun.system.files import MAX_BYTES
 
-# Far more than a record has: some five levels.
+# Far more than the about five levels of a record.
 MAX_DEPTH = 32
 
 
 def current_status(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a record that are others by now.
+    """The fields of a record that have changed since it was written.
 
-    A run that was killed could not tell: its status is ``killed``. One that is not at its end has
-    not told its epochs.
+    A killed run could not write its status, ``killed``. An unfinished run has not written its
+    epochs.
     """
     status = record.get("status")
     if status == "completed":
@@ -30,8 +30,8 @@ def current_status(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     return {"status": "killed" if killed else status, "epochs": _epochs(path / METRICS)}
 
 
-def began(record: Mapping[str, Any]) -> float:
-    """When a run was started, in seconds since the epoch; of one that doesn't tell, long ago."""
+def start_time(record: Mapping[str, Any]) -> float:
+    """When a run was started, in seconds since 1970; minus infinity if unknown."""
     try:
         when = datetime.fromisoformat(str(record.get("started")))
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
@@ -40,15 +40,15 @@ def began(record: Mapping[str, Any]) -> float:
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether a process writes to the run at ``path``; None if that can't be told.
+    """Whether a process writes to the run at ``path``; None if unknown.
 
-    It is asked and not tried: a lock taken for a moment could stop a process that begins to write.
-    Not for a process that holds such a lock itself, which would lose it.
+    It only queries the lock: taking it for a moment could stop a process that starts to write. A
+    process that holds the lock itself must not call this, as it would lose the lock.
     """
     # struct flock: on Linux type, whence, start, length, process; on macOS in another order.
     mac = sys.platform == "darwin"
     kind, form = (3, "qqihh") if mac else (0, "hhqqi")
-    wanted = (0, 0, 0, fcntl.F_WRLCK, 0) if mac else (fcntl.F_WRLCK, 0, 0, 0, 0)
+    request = (0, 0, 0, fcntl.F_WRLCK, 0) if mac else (fcntl.F_WRLCK, 0, 0, 0, 0)
     try:
         file = os.open(path / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -56,8 +56,8 @@ def is_locked(path: Path) -> bool | None:
     except OSError:
         return None
     try:
-        found = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(form, *wanted))
-        return bool(struct.unpack(form, found)[kind] != fcntl.F_UNLCK)
+        holder = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(form, *request))
+        return bool(struct.unpack(form, holder)[kind] != fcntl.F_UNLCK)
     except OSError:
         return None
     finally:
@@ -65,7 +65,7 @@ def is_locked(path: Path) -> bool | None:
 
 
 def _epochs(path: Path) -> int:
-    """How many epochs are done by the table of them."""
+    """The number of completed epochs, from ``metrics.csv``."""
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
             return 0
@@ -74,12 +74,12 @@ def _epochs(path: Path) -> int:
         return 0
 
 
-def too_deep(value: Any, most: int = MAX_DEPTH) -> bool:
-    """Whether a record is nested so deeply that no run has written it."""
-    if most == 0:
+def too_deep(value: Any, max_depth: int = MAX_DEPTH) -> bool:
+    """Whether a record is nested more deeply than any that a run writes."""
+    if max_depth == 0:
         return True
     for inner in value.values() if isinstance(value, dict) else value:
-        # What JSON is read as has no other types that hold something.
-        if type(inner) in (dict, list) and too_deep(inner, most - 1):
+        # Parsed JSON has no other container types.
+        if type(inner) in (dict, list) and too_deep(inner, max_depth - 1):
             return True
     return False

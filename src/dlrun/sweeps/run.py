@@ -135,13 +135,13 @@ def _run(
     place = swept.directory
     if launcher is None:
         pool = Pool(rules, place / WORKERS, changed, search.pruned if search else None)
-        with signals.noted(pool.stop) as stopped:
+        with signals.record_signals(pool.stop) as stopped:
             pool.run(swept.left(), search)
     else:
         from dlrun.sweeps.launcher_process import Launched
 
         launched = Launched(launcher, options, rules.slots, rules, place, changed)
-        with signals.noted(launched.stop) as stopped:
+        with signals.record_signals(launched.stop) as stopped:
             launched.run(swept.left())
     return stopped
 

@@ -1,1 +1,1 @@
-"""Files, arrays, imports, processes and signals: what everything else stands on."""
+"""Files, arrays, imports, processes and signals: the base of all other packages."""

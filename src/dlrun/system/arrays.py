@@ -1,7 +1,7 @@
-"""Files of arrays that may be anybody's: looked through before NumPy reads them.
+"""Check array files from untrusted sources before NumPy reads them.
 
-NumPy makes room for the shape that a header tells before it looks whether the data are there, and
-a zip archive may hold thousands of times its size.
+NumPy allocates the shape in a header before it checks that the data exist, and a zip archive may
+unpack to thousands of times its size.
 """
 
 import math
@@ -13,44 +13,44 @@ from typing import IO
 
 import numpy as np
 
-# What is packed a thousandfold is a bomb: MNIST is packed 4.7-fold, black images 1,000-fold.
-MAX_PACKED = 100
-ALWAYS = 2**28  # bytes that a file may hold, however it is packed
+# Limits the compression ratio, against zip bombs: MNIST has 4.7, black images 1,000.
+MAX_RATIO = 100
+ALWAYS_ALLOWED = 2**28  # bytes that a file may unpack to, at any ratio
 MAX_AXIS = 2**48
 
 
 def check_npy(file: IO[bytes], size: int) -> None:
-    """Check that a ``.npy`` file has the data that its header tells of.
+    """Check that a ``.npy`` file contains the data that its header declares.
 
     Args:
-        file: At its start.
-        size: All of it, in bytes.
+        file: The file, positioned at its start.
+        size: The size of the whole file, in bytes.
 
     Raises:
-        ValueError: If it has not, or holds Python objects.
+        ValueError: If data are missing, or it contains Python objects.
     """
     try:
         version = np.lib.format.read_magic(file)
-        # The third form differs in names of fields, which numbers do not have.
+        # Version 3 differs only in field names, which arrays of numbers do not have.
         if version == (1, 0):
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
     except (OSError, zipfile.BadZipFile):  # which say more
         raise
-    except Exception as error:  # whatever Python's parser makes of it
+    except Exception as error:  # Python's parser may raise anything
         raise ValueError("its header can't be read") from error
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which only pickle could read")
+        raise ValueError("it contains Python objects, which only pickle could read")
     if not all(0 <= axis < MAX_AXIS for axis in shape):
-        raise ValueError(f"its header tells of shape {shape}"[:200])
-    told, held = math.prod(shape) * dtype.itemsize, size - file.tell()
-    if told > held:
-        raise ValueError(f"its header tells of {told:,} bytes of data, and {held:,} are there")
+        raise ValueError(f"its header declares shape {shape}"[:200])
+    declared, actual = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if declared > actual:
+        raise ValueError(f"its header declares {declared:,} bytes of data, but it has {actual:,}")
 
 
 def check_npz(path: Path, *, packed: bool) -> None:
-    """Check that a ``.npz`` file has the data that its headers tell of.
+    """Check that a ``.npz`` file contains the data that its headers declare.
 
     Args:
         path: The file.
@@ -58,19 +58,19 @@ def check_npz(path: Path, *, packed: bool) -> None:
 
     Raises:
         OSError: If it can't be read.
-        ValueError: If an array is damaged, encrypted, or grows beyond measure.
-        zipfile.BadZipFile: If it is no zip archive.
+        ValueError: If an array is damaged or encrypted, or would unpack to too many bytes.
+        zipfile.BadZipFile: If it is not a zip archive.
     """
-    with _unread(), zipfile.ZipFile(path) as archive:
+    with _unsupported_as_value_error(), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len({member.filename for member in members}) != len(members):
-            raise ValueError("it has two arrays of one name")
+            raise ValueError("it has two arrays with the same name")
         if sum(member.compress_size for member in members) > path.stat().st_size:
             raise ValueError("its arrays overlap")
         if (size := sum(member.file_size for member in members)) > max(
-            ALWAYS, MAX_PACKED * path.stat().st_size
+            ALWAYS_ALLOWED, MAX_RATIO * path.stat().st_size
         ):
-            raise ValueError(f"it would grow to {size:,} bytes when it is unpacked")
+            raise ValueError(f"it would unpack to {size:,} bytes")
         for member in members:
             try:
                 _check_member(archive, member, packed)
@@ -85,14 +85,14 @@ def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: boo
     if not stored and not (packed and member.compress_type == zipfile.ZIP_DEFLATED):
         raise ValueError("it is compressed")
     if stored and member.file_size != member.compress_size:
-        raise ValueError("it is of two sizes")
+        raise ValueError("its sizes in the archive differ")
     with archive.open(member) as file:
         check_npy(file, member.file_size)
 
 
 @contextmanager
-def _unread() -> Iterator[None]:
+def _unsupported_as_value_error() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # how zipfile tells of what it has not learnt to read
+    except RuntimeError as error:  # zipfile's error for unsupported features
         raise ValueError(str(error)) from error

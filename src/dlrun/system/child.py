@@ -1,16 +1,16 @@
-"""How a process of dlrun's starts another Python."""
+"""Start another Python process."""
 
 import sys
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
-    """A command that runs a module in a Python of its own.
+    """A command that runs a module in a new Python process.
 
-    ``-P`` keeps the working directory off its path, where a user's ``csv.py`` or ``queue.py`` would
-    hide Python's own; the user's modules are found by whoever reads the config that names them.
+    ``-P`` keeps the working directory off ``sys.path``, where a user's ``csv.py`` or ``queue.py``
+    would shadow the standard library. Reading a config adds the directory of the user's modules.
 
     Args:
         module: As for ``python -m``.
-        arguments: The module's.
+        arguments: The module's arguments.
     """
     return [sys.executable, "-P", "-m", module, *arguments]

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read no further than makes sense."""
+"""Write files atomically, and read JSON with limits."""
 
 import json
 import math
@@ -12,14 +12,14 @@ MAX_BYTES = 64 * 2**20  # the history of a hundred thousand epochs
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that may be anybody's.
+    """Read a JSON file from an untrusted source.
 
     Raises:
         OSError: If it can't be read.
-        ValueError: If it is no JSON, too large or too deep.
+        ValueError: If it is not JSON, too large or nested too deeply.
     """
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"it has {size:,} bytes, and {MAX_BYTES:,} are the most")
+        raise ValueError(f"it has {size:,} bytes, more than {MAX_BYTES:,}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
@@ -27,29 +27,29 @@ def read_json(path: Path) -> Any:
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:
-    """Write a value as JSON that every reader takes: what is no finite number becomes null.
+    """Write a value as strict JSON: NaN and infinities become null.
 
     Raises:
-        TypeError: If it holds what JSON has no form for.
+        TypeError: If JSON can't represent the value.
     """
     return json.dumps(_finite(value), indent=indent)
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write a JSON file as :func:`dump_json` puts it, whole or not at all.
+    """Write a JSON file with :func:`dump_json`, atomically.
 
     Raises:
-        OSError: If it can't be written; what stood at ``path`` is as it was.
-        TypeError: If it holds what JSON has no form for.
+        OSError: If it can't be written; an existing file is unchanged.
+        TypeError: If JSON can't represent the value.
     """
     write_text(path, dump_json(value, indent=indent) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, and flush it to the disk.
+    """Write a text file atomically, and flush it to disk.
 
     Raises:
-        OSError: If it can't be written; what stood at ``path`` is as it was.
+        OSError: If it can't be written; an existing file is unchanged.
     """
     with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -59,28 +59,28 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield another name to write to, which takes the place of ``path`` once all is written.
+    """Yield a temporary path to write to; it replaces ``path`` when the block ends.
 
-    Whatever ends the writing before, an interruption too, leaves nothing of it.
+    If the block fails or is interrupted, the temporary file is removed.
 
     Raises:
-        OSError: If it can't be written; what stood at ``path`` is as it was.
+        OSError: If it can't be written; an existing file is unchanged.
     """
     partial = partial_path(path)
     try:
         yield partial
         partial.replace(path)
     except BaseException as error:
-        with suppress(OSError):  # as where the directory is gone
+        with suppress(OSError):  # if the directory is gone, for example
             partial.unlink()
-        # A full disk names no file, and the other name tells nobody.
+        # Report the path itself: a full disk names no file, and the temporary name means nothing.
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
 def partial_path(path: Path) -> Path:
-    """What a file is called while this process writes it; libraries go by the suffix."""
+    """The temporary path of a file; it keeps the suffix, which libraries use."""
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
 
 

@@ -1,4 +1,4 @@
-"""What makes the import of a framework quick and quiet."""
+"""Make the import of a framework fast and quiet."""
 
 import gc
 import os
@@ -14,12 +14,11 @@ from types import ModuleType
 
 @contextmanager
 def without_packages(packages: Sequence[str]) -> Iterator[None]:
-    """Let Keras and the framework find none of these optional packages, unless they are in use.
+    """Hide these optional packages from Keras and the framework, unless already imported.
 
-    Keras imports matplotlib for a gallery of images, pandas to know a data frame, jax for orbax
-    where jax is not the backend, and TensorFlow to save a ``.keras`` file; TensorFlow imports jax
-    for its lite converter. That is seconds that no run needs, and each of these imports stands in
-    a try of its own.
+    Keras imports matplotlib for image galleries, pandas to recognize data frames, jax for orbax
+    even on other backends, and TensorFlow to save a ``.keras`` file; TensorFlow imports jax for its
+    lite converter. These imports take seconds and no run needs them; all of them are optional.
     """
     finder = _Hider([p for p in packages if p not in sys.modules])
     sys.meta_path.insert(0, finder)
@@ -31,10 +30,10 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Collect no garbage meanwhile, nor ever look for it in what was imported.
+    """Disable garbage collection in the block, and exclude what it imports from later collections.
 
-    Imports make objects by the hundred thousand and no garbage. Looking for it costs a fifth of the
-    import of TensorFlow or torch, and a tenth of that of jax.
+    Imports create hundreds of thousands of objects but no garbage. Collection would take a fifth of
+    the import time of TensorFlow or torch, and a tenth of that of jax.
     """
     before = len(sys.modules)
     gc.disable()
@@ -48,13 +47,13 @@ def without_gc() -> Iterator[None]:
 
 @contextmanager
 def filtered_stderr(noise: Sequence[str]) -> Iterator[None]:
-    """Leave out lines with these words from what native libraries write to stderr meanwhile.
+    """Drop the lines with these words that native libraries write to stderr in the block.
 
-    They write to the file descriptor, which no setting of Python's reaches.
+    They write to the file descriptor directly, so Python settings have no effect.
     """
     try:
         stderr = os.dup(2) if noise else None
-    except OSError:  # closed by whoever started this process
+    except OSError:  # the parent process has closed it
         stderr = None
     if stderr is None:
         yield
@@ -83,7 +82,7 @@ class _Hider(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        # Another thread may be importing what the user's own data set needs.
+        # Another thread may be importing packages for the user's own data set.
         if fullname in self._packages and threading.get_ident() == self._thread:
             raise ModuleNotFoundError(f"No module named '{fullname}'", name=fullname)
         return None

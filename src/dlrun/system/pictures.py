@@ -1,4 +1,4 @@
-"""Pictures, drawn by matplotlib where it is installed, written whole or not at all."""
+"""Save plots with matplotlib, if installed, atomically."""
 
 import importlib.util
 from pathlib import Path
@@ -11,23 +11,23 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_plot(plot: Path) -> None:
-    """Check what was typed after ``--plot``, before the work that it is for.
+    """Check the path of ``--plot`` before the work starts.
 
     Raises:
-        DlrunError: If it is no name of a picture, or none can be drawn.
+        DlrunError: If matplotlib is not installed, or the path is not an image file name.
     """
     require_matplotlib("--plot")
     if plot.is_dir():
         raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'plot.png'}")
     if plot.suffix.lower() not in SUFFIXES:
         raise DlrunError(
-            f"--plot {plot}: expected a name in {', '.join(SUFFIXES)}",
+            f"--plot {plot}: expected a name that ends in {', '.join(SUFFIXES)}",
             hint=f"--plot {plot.with_suffix('.png')}",
         )
 
 
 def save_plot(figure: Any, plot: Path, *, dpi: int = 120) -> None:
-    """Write the picture that ``--plot`` asks for, as :func:`save` does.
+    """Write the figure for ``--plot`` with :func:`save`.
 
     Raises:
         DlrunError: If it can't be written.
@@ -39,10 +39,10 @@ def save_plot(figure: Any, plot: Path, *, dpi: int = 120) -> None:
 
 
 def require_matplotlib(asker: str) -> None:
-    """Check that pictures can be drawn, without importing anything.
+    """Check that matplotlib is installed, without importing it.
 
     Args:
-        asker: What needs them, for the error.
+        asker: The option or callback that needs it, for the error message.
 
     Raises:
         DlrunError: If matplotlib is not installed.
@@ -54,16 +54,16 @@ def require_matplotlib(asker: str) -> None:
 
 
 def save(figure: Any, path: Path, *, dpi: int = 120) -> None:
-    """Write a figure, whole or not at all; the suffix tells the format.
+    """Write a figure atomically; the suffix determines the format.
 
     Args:
-        figure: Made as a ``matplotlib.figure.Figure``: pyplot would keep it, and pick a window
-            system.
-        path: Where to; its directory is made if it is not there.
+        figure: A ``matplotlib.figure.Figure`` made without pyplot, which would keep it in memory
+            and choose a window system.
+        path: The file; its directory is created if missing.
         dpi: Dots per inch.
 
     Raises:
-        OSError: If it can't be written; what stood at ``path`` is as it was.
+        OSError: If it can't be written; an existing file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:

@@ -1,4 +1,4 @@
-"""What the operating system knows of this process: when it began, what it has used."""
+"""This process as the operating system sees it: start time, memory, cores."""
 
 import os
 import platform
@@ -10,40 +10,40 @@ from pathlib import Path
 from typing import Any
 
 _IMPORTED, _USED = time.time(), time.process_time()
-_START_SECONDS = 3.0  # more than the interpreter takes to come here
-_BEGUN: list[float] = []
-_KEEPS: list[Any] = []  # the libc that does, which is asked for once
+_START_SECONDS = 3.0  # more than the interpreter takes until this import
+_RUN_START: list[float] = []
+_KEEPS: list[Any] = []  # the libc that keeps freed memory, set up once
 
 
 def begin() -> None:
-    """Count time and memory from now on, as if the process had just begun."""
-    _BEGUN[:] = [time.time()]
+    """Count time and memory from now on, as if the process had just started."""
+    _RUN_START[:] = [time.time()]
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is today's size
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak memory
 
 
 def started_at() -> float:
-    """When this process began, or the run that :func:`begin` told of, in seconds since the epoch.
+    """When this process or, after :func:`begin`, its run started, in seconds since 1970.
 
-    Linux keeps it to a hundredth of a second; elsewhere it is when this module was imported, less
-    the processor's time until then. So it is where a shell has become this process, as
-    ``bash -c 'pip install ...; dlrun train'`` does: that had begun long before.
+    Linux records the start to a hundredth of a second. Elsewhere it is the time when this module
+    was imported, minus the CPU time until then. The same holds if a shell has become this process,
+    as in ``bash -c 'pip install ...; dlrun train'``, as the shell started long before.
     """
-    if _BEGUN:
-        return _BEGUN[0]
+    if _RUN_START:
+        return _RUN_START[0]
     try:
         stat = Path("/proc/self/stat").read_text(encoding="ascii")
         uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
     except OSError:
         return _IMPORTED - _USED
-    # The command's name may hold spaces; the fields are counted from the parenthesis that ends it.
+    # The command's name may contain spaces, so count fields from its closing parenthesis.
     ticks = int(stat.rpartition(")")[2].split()[19])
-    began = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
-    return began if _IMPORTED - began < _START_SECONDS else _IMPORTED - _USED
+    started = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    return started if _IMPORTED - started < _START_SECONDS else _IMPORTED - _USED
 
 
 def memory_bytes() -> int:
-    """The memory that this process holds now, in bytes; the most it has held, where that is all."""
+    """This process's current memory in bytes; its peak memory where only that is known."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -52,9 +52,9 @@ def memory_bytes() -> int:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has held at once, in bytes."""
+    """This process's peak memory, in bytes."""
     try:
-        # ru_maxrss survives exec, so a process may be shown the size of the one that started it.
+        # ru_maxrss survives exec, so it may be the size of the parent process.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -65,29 +65,28 @@ def peak_memory_bytes() -> int:
 
 
 def total_memory_bytes() -> int:
-    """The memory of this machine, in bytes."""
+    """This machine's memory, in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """The number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-# Of <malloc.h>
+# From <malloc.h>
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_")
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for what is asked for next, unless the user has set that up.
+    """Let glibc keep freed memory for later allocations, unless the user has configured malloc.
 
-    XLA asks for the buffers of a step anew in each step. glibc gives large ones back to the system
-    at once, and the system clears every page again, which was half of a convolution's step. The
-    arenas of threads are too small for such buffers: so there is one arena for all, which must be
-    said before there are threads.
+    XLA reallocates its buffers in each step. glibc returns large buffers to the system at once, and
+    the system clears every page again, which took half of a convolution's step. Thread arenas are
+    too small for such buffers, so all threads share one arena; call this before threads start.
     """
     if not _KEEPS and (libc := _glibc()) is not None:
         for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
@@ -96,7 +95,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Let the system have what :func:`keep_freed_memory` has kept until now."""
+    """Return the memory kept by :func:`keep_freed_memory` to the system."""
     for libc in _KEEPS:
         libc.malloc_trim(0)
 

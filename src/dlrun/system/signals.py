@@ -1,6 +1,6 @@
-"""Signals that ask for an end: noted when they come, and acted upon where it does no harm.
+"""Record SIGINT and SIGTERM, so that the program can stop at a safe point.
 
-Raised by a handler, an error could cut a training step in two, or lose a process that is just
+If a handler raised an error, it could interrupt a training step, or lose a process that is just
 being started.
 """
 
@@ -15,32 +15,34 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def noted(act: Callable[[], None] = lambda: None, *, again: bool = False) -> Iterator[list[int]]:
-    """Take SIGINT and SIGTERM as requests; yields the list that their numbers come to.
+def record_signals(
+    on_first: Callable[[], None] = lambda: None, *, repeatable: bool = False
+) -> Iterator[list[int]]:
+    """Record SIGINT and SIGTERM; yields the list to which their numbers are appended.
 
-    Outside the main thread no handler can be installed: there the list stays empty, and signals do
-    what they did before.
+    Handlers can only be installed in the main thread. In other threads the list stays empty, and
+    signals keep their handlers.
 
     Args:
-        act: Called with the first.
-        again: Whether a second one is a request too, rather than the end of the process.
+        on_first: Called for the first signal.
+        repeatable: Whether to record a second signal too, rather than end the process.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
-    def note(signum: int, frame: FrameType | None) -> None:
-        if heard and not again:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if received and not repeatable:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        heard.append(signum)
-        if len(heard) == 1:
-            act()
+        received.append(signum)
+        if len(received) == 1:
+            on_first()
 
     if threading.current_thread() is not threading.main_thread():
-        yield heard
+        yield received
         return
-    before = {signum: signal.signal(signum, note) for signum in SIGNALS}
+    previous = {signum: signal.signal(signum, handle) for signum in SIGNALS}
     try:
-        yield heard
+        yield received
     finally:
-        for signum, handler in before.items():
+        for signum, handler in previous.items():
             signal.signal(signum, handler)

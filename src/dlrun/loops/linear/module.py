@@ -41,19 +41,19 @@ class Module:
         self._measure = torch.nn.MSELoss()
 
     def load(self) -> None:
-        """Take the weights."""
-        kernel, bias, learning_rate = weights.take(self._model)
+        """Read the weights from the model."""
+        kernel, bias, learning_rate = weights.read_weights(self._model)
         self._module.load_state_dict(
             {"kernel": torch.from_numpy(kernel), "bias": torch.from_numpy(bias)}
         )
         self._optimizer.param_groups[0]["lr"] = learning_rate
 
     def store(self) -> None:
-        """Give the weights back."""
-        weights.give(self._model, self._module.kernel.detach(), self._module.bias.detach())
+        """Write the weights to the model."""
+        weights.write_weights(self._model, self._module.kernel.detach(), self._module.bias.detach())
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Let the optimizer step."""
+        """Take optimizer steps."""
         losses = []
         for points, labels in weights.batches(inputs, targets):
             loss = self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
@@ -61,13 +61,13 @@ class Module:
             self._optimizer.step()
             self._optimizer.zero_grad()
             losses.append(loss.detach())
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure."""
+        """Evaluate the batches."""
         with torch.no_grad():
             losses = [
                 self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
                 for points, labels in weights.batches(inputs, targets)
             ]
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)

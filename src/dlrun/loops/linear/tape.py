@@ -18,31 +18,31 @@ class Tape:
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
         weights.check(model, "tensorflow")
         self._model = model
-        kernel, bias, self._learning_rate = weights.take(model)
+        kernel, bias, self._learning_rate = weights.read_weights(model)
         self._kernel, self._bias = tf.Variable(kernel), tf.Variable(bias)
         self._run = self._step
         if compile != "eager":
             self._run = tf.function(self._step, jit_compile=compile == "xla")
 
     def load(self) -> None:
-        """Take the weights."""
-        kernel, bias, self._learning_rate = weights.take(self._model)
+        """Read the weights from the model."""
+        kernel, bias, self._learning_rate = weights.read_weights(self._model)
         self._kernel.assign(kernel)
         self._bias.assign(bias)
 
     def store(self) -> None:
-        """Give the weights back."""
-        weights.give(self._model, self._kernel, self._bias)
+        """Write the weights to the model."""
+        weights.write_weights(self._model, self._kernel, self._bias)
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Step against the gradient."""
+        """Take gradient descent steps."""
         rate, batches = self._learning_rate, weights.batches(inputs, targets)
-        return weights.logged(self._model, [self._run(*b, rate) for b in batches], targets)
+        return weights.log_losses(self._model, [self._run(*b, rate) for b in batches], targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure."""
+        """Evaluate the batches."""
         losses = [self._loss(*batch) for batch in weights.batches(inputs, targets)]
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
     def _loss(self, inputs: Any, targets: Any) -> Any:
         predictions = tf.matmul(inputs, self._kernel) + self._bias

@@ -22,17 +22,17 @@ class Tensors:
         self.load()
 
     def load(self) -> None:
-        """Take the weights."""
-        kernel, bias, self._learning_rate = weights.take(self._model)
+        """Read the weights from the model."""
+        kernel, bias, self._learning_rate = weights.read_weights(self._model)
         self._kernel = torch.tensor(kernel, requires_grad=True)
         self._bias = torch.tensor(bias, requires_grad=True)
 
     def store(self) -> None:
-        """Give the weights back."""
-        weights.give(self._model, self._kernel.detach(), self._bias.detach())
+        """Write the weights to the model."""
+        weights.write_weights(self._model, self._kernel.detach(), self._bias.detach())
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Step against the gradient."""
+        """Take gradient descent steps."""
         losses = []
         for points, labels in weights.batches(inputs, targets):
             loss = self._loss(
@@ -44,16 +44,16 @@ class Tensors:
                     weight.sub_(self._learning_rate * weight.grad)
                     weight.grad = None
             losses.append(loss.detach())
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure."""
+        """Evaluate the batches."""
         with torch.no_grad():
             losses = [
                 _loss(torch.from_numpy(points), torch.from_numpy(labels), self._kernel, self._bias)
                 for points, labels in weights.batches(inputs, targets)
             ]
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
 
 def _loss(inputs: Any, targets: Any, kernel: Any, bias: Any) -> Any:

@@ -23,26 +23,26 @@ class ValueAndGrad:
         self.load()
 
     def load(self) -> None:
-        """Take the weights."""
-        kernel, bias, self._learning_rate = weights.take(self._model)
+        """Read the weights from the model."""
+        kernel, bias, self._learning_rate = weights.read_weights(self._model)
         self._state = jnp.asarray(kernel), jnp.asarray(bias)
 
     def store(self) -> None:
-        """Give the weights back."""
-        weights.give(self._model, *self._state)
+        """Write the weights to the model."""
+        weights.write_weights(self._model, *self._state)
 
     def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Step against the gradient."""
+        """Take gradient descent steps."""
         losses = []
         for batch in weights.batches(inputs, targets):
             loss, self._state = self._step(self._state, *batch, self._learning_rate)
             losses.append(loss)
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
     def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
-        """Measure."""
+        """Evaluate the batches."""
         losses = [_loss(self._state, *batch) for batch in weights.batches(inputs, targets)]
-        return weights.logged(self._model, losses, targets)
+        return weights.log_losses(self._model, losses, targets)
 
 
 def _loss(state: tuple[Any, Any], inputs: Any, targets: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A linear model's weights and learning rate, as a native loop takes and gives them."""
+"""Exchange a linear model's weights and learning rate with a native loop."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,39 +13,43 @@ def check(model: keras.Model, backend: str) -> None:
     """Check that a native loop can train this model.
 
     Raises:
-        DlrunError: If another backend is in use, or the model is not one linear layer trained by
-            plain gradient descent.
+        DlrunError: If another backend is in use, or the model is not one linear layer with plain
+            gradient descent.
     """
     if keras.backend.backend() != backend:
-        raise DlrunError(f"this loop is written in {backend}", hint=f"choose backend={backend}")
+        raise DlrunError(f"this loop needs backend '{backend}'", hint=f"choose backend={backend}")
     shapes = [len(weight.shape) for weight in model.weights]
     if shapes != [2, 1] or model.weights[0].shape[1] != 1:
         raise DlrunError(
-            f"this loop trains one linear layer, and {model.name} is another model",
+            f"this loop trains only one linear layer, but the model is {model.name}",
             hint="choose model=linear_classifier",
         )
     if type(model.optimizer).__name__ != "SGD":
-        raise DlrunError("this loop is plain gradient descent", hint="choose optimizer=sgd")
+        name = type(model.optimizer).__name__
+        raise DlrunError(
+            f"this loop is plain gradient descent, but the optimizer is {name}",
+            hint="choose optimizer=sgd",
+        )
 
 
-def take(model: keras.Model) -> tuple[np.ndarray, np.ndarray, float]:
+def read_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray, float]:
     """Kernel, bias and learning rate."""
     kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.weights)
     return kernel, bias, float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
-def give(model: keras.Model, kernel: Any, bias: Any) -> None:
-    """Put the trained values into the model."""
+def write_weights(model: keras.Model, kernel: Any, bias: Any) -> None:
+    """Assign the trained values to the model."""
     for weight, value in zip(model.weights, (kernel, bias), strict=True):
         weight.assign(np.asarray(value))
 
 
-def logged(model: keras.Model, losses: Any, targets: np.ndarray) -> dict[str, Any]:
-    """Track the losses of some batches of one size; what is logged after them.
+def log_losses(model: keras.Model, losses: Any, targets: np.ndarray) -> dict[str, Any]:
+    """Track the losses of batches of the same size; returns the logs.
 
     Args:
-        model: For its tracker, which the loop resets.
-        losses: One for each batch.
+        model: Provides the tracker, which the loop resets.
+        losses: One loss per batch.
         targets: Shape ``(steps, batch_size, ...)``.
     """
     tracker = next(metric for metric in model.metrics if metric.name == "loss")

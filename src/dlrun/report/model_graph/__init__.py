@@ -1,1 +1,1 @@
-"""A model's graph, drawn: nodes, layout, picture."""
+"""Draw a model's graph: nodes, layout and picture."""

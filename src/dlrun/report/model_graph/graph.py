@@ -1,4 +1,4 @@
-"""A model as boxes and arrows: what is called, on what, in which shapes."""
+"""A model as boxes and arrows: its calls, their inputs and their shapes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,14 @@ Shape = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class Box:
-    """One call of a layer, of an operation or of a nested model.
+    """One call of a layer, an operation or a nested model.
 
     Args:
-        name: The layer's.
-        type: Its class.
-        inputs: The shape of each tensor that it takes; the batch's axis is None.
-        outputs: The shape of each tensor that it returns.
-        role: ``input``, ``output``, ``model`` for a nested one, or ``layer``.
+        name: The layer's name.
+        type: The layer's class.
+        inputs: The shape of each input tensor; the batch axis is None.
+        outputs: The shape of each output tensor.
+        role: ``input``, ``output``, ``model`` for a nested model, or ``layer``.
     """
 
     name: str
@@ -27,26 +27,26 @@ class Box:
 
 @dataclass(frozen=True)
 class Graph:
-    """Boxes, each after those that it depends on, and arrows as pairs of their numbers."""
+    """Boxes in topological order, and arrows as pairs of box numbers."""
 
     boxes: list[Box]
     arrows: list[tuple[int, int]]
 
 
 def graph_of(model: Any) -> Graph | None:
-    """The graph of a Functional or Sequential model; None where a model's calls are code."""
+    """The graph of a Functional or Sequential model; None for a subclassed model."""
     outputs = getattr(model, "outputs", None)
     if not outputs:
         return None
     numbers: dict[tuple[Any, int], int] = {}
-    waiting = [_call(tensor) for tensor in reversed(outputs)]
-    while waiting:  # not by recursion: models are deeper than Python's stack
-        call = waiting[-1]
-        before = [c for c in _calls_before(call) if c not in numbers]
-        if before:
-            waiting.append(before[0])
+    pending = [_call(tensor) for tensor in reversed(outputs)]
+    while pending:  # no recursion: a model may be deeper than Python's stack
+        call = pending[-1]
+        unvisited = [c for c in _calls_before(call) if c not in numbers]
+        if unvisited:
+            pending.append(unvisited[0])
         else:
-            numbers.setdefault(waiting.pop(), len(numbers))
+            numbers.setdefault(pending.pop(), len(numbers))
     operations = [operation for operation, _ in numbers]
     last = {_call(tensor) for tensor in outputs}
     boxes = [
@@ -57,8 +57,7 @@ def graph_of(model: Any) -> Graph | None:
 
 
 def _call(tensor: Any) -> tuple[Any, int]:
-    # Keras' public layer.output knows the first call of a layer only, and not the graph that a
-    # call belongs to.
+    # Keras' public layer.output knows only the first call of a layer, and not the call's graph.
     history = tensor._keras_history
     return history.operation, history.node_index
 

@@ -1,7 +1,7 @@
-"""Where the boxes of a graph stand, and which way its arrows go: layer by layer, downwards.
+"""Place a graph's boxes and route its arrows, layer by layer from top to bottom.
 
-Sugiyama's method: ranks, then an order within each rank that crosses few arrows, then places that
-make arrows straight. An arrow over several ranks holds a place of its own in each between.
+Sugiyama's method: assign ranks, order each rank so that few arrows cross, then choose positions
+that make arrows straight. An arrow that spans several ranks has a lane in each rank between.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from itertools import pairwise
 Point = tuple[float, float]
 
 GAP = 26.0  # between neighbours in a rank
-RANK_GAP, MAX_RANK_GAP = 30.0, 90.0  # between ranks, where the arrows turn: the wider, the slower
-LANE = 14.0  # width of an arrow's place in a rank
-REACH = 0.35  # how far from its middle, in widths, arrows touch a box
-SWEEPS = 13  # odd: the last goes down, and leaves what follows from one box right below it
+RANK_GAP, MAX_RANK_GAP = 30.0, 90.0  # between ranks; wider gaps give arrows smoother turns
+LANE = 14.0  # width of an arrow's lane in a rank
+REACH = 0.35  # largest distance, in box widths, from a box's centre to where an arrow meets it
+SWEEPS = 13  # odd, so that the last sweep goes down and puts boxes right below their input
 
 
 @dataclass
@@ -30,11 +30,11 @@ class Layout:
 
 
 def layout(sizes: Sequence[tuple[float, float]], arrows: Sequence[tuple[int, int]]) -> Layout:
-    """Place boxes.
+    """Lay out a graph.
 
     Args:
-        sizes: Width and height of each box, each box after those with arrows to it.
-        arrows: From and to, by the numbers of the boxes.
+        sizes: Width and height of each box, in topological order.
+        arrows: Pairs of box numbers, from and to.
     """
     ranks = _ranks(len(sizes), arrows)
     widths = [width for width, _ in sizes]
@@ -45,8 +45,8 @@ def layout(sizes: Sequence[tuple[float, float]], arrows: Sequence[tuple[int, int
         widths += [LANE] * len(lanes)
         chains.append([start, *lanes, end])
     links = [link for chain in chains for link in pairwise(chain)]
-    rows = _ordered(ranks, links)
-    xs = _across(rows, widths, links)
+    rows = _order_ranks(ranks, links)
+    xs = _x_positions(rows, widths, links)
     bands = _bands(rows, sizes, _gaps(len(rows), ranks, xs, links))
     centres = [(xs[n], sum(bands[ranks[n]]) / 2) for n in range(len(sizes))]
     routes = [
@@ -57,7 +57,7 @@ def layout(sizes: Sequence[tuple[float, float]], arrows: Sequence[tuple[int, int
 
 
 def _ranks(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
-    """Each box below all that it depends on; what depends on nothing right above its first use."""
+    """Rank each box below its inputs; a box without inputs comes right above its first use."""
     ranks = [0] * count
     for start, end in sorted(arrows, key=lambda arrow: arrow[1]):
         ranks[end] = max(ranks[end], ranks[start] + 1)
@@ -69,8 +69,8 @@ def _ranks(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
     return ranks
 
 
-def _ordered(ranks: Sequence[int], links: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """The boxes and lanes of each rank from left to right, by the mean place of their links."""
+def _order_ranks(ranks: Sequence[int], links: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """The boxes and lanes of each rank from left to right, by the mean position of their links."""
     rows: list[list[int]] = [[] for _ in range(max(ranks) + 1)]
     for number, rank in enumerate(ranks):
         rows[rank].append(number)
@@ -103,14 +103,14 @@ def _crossings(
     )
 
 
-def _across(
+def _x_positions(
     rows: Sequence[Sequence[int]], widths: Sequence[float], links: Sequence[tuple[int, int]]
 ) -> list[float]:
-    """The centre of each box and lane, from 0: as near above its links as its neighbours let it."""
+    """The centre x of each box and lane, from 0, as close to its links as its neighbours allow."""
     xs = [0.0] * len(widths)
     for row in rows:
-        wanted = [0.0] * len(row)
-        for number, x in zip(row, _apart(row, wanted, widths), strict=True):
+        targets = [0.0] * len(row)
+        for number, x in zip(row, _separate(row, targets, widths), strict=True):
             xs[number] = x
     above, below = _neighbours(links, upper=True), _neighbours(links, upper=False)
     for sweep in range(SWEEPS):
@@ -118,24 +118,25 @@ def _across(
         neighbours = above if downwards else below
         for row in rows if downwards else reversed(rows):
             mean = _mean(dict(enumerate(xs)), neighbours)
-            for number, x in zip(row, _apart(row, [mean(n) for n in row], widths), strict=True):
+            targets = [mean(n) for n in row]
+            for number, x in zip(row, _separate(row, targets, widths), strict=True):
                 xs[number] = x
     left = min(x - width / 2 for x, width in zip(xs, widths, strict=True))
     return [x - left for x in xs]
 
 
-def _apart(row: Sequence[int], wanted: Sequence[float], widths: Sequence[float]) -> list[float]:
-    """The places nearest to the wanted ones, by least squares, at which nothing overlaps."""
+def _separate(row: Sequence[int], targets: Sequence[float], widths: Sequence[float]) -> list[float]:
+    """The positions without overlap that are closest to the targets, by least squares."""
     offsets = [0.0]
     for left, right in pairwise(row):
         offsets.append(offsets[-1] + (widths[left] + widths[right]) / 2 + GAP)
-    # Neighbours that want to be closer than they may move as one block, to their mean.
+    # Neighbours whose targets are too close move as one block, to their mean.
     blocks: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        total, size = want - offset, 1
+    for target, offset in zip(targets, offsets, strict=True):
+        total, size = target - offset, 1
         while blocks and blocks[-1][0] / blocks[-1][1] > total / size:
-            before = blocks.pop()
-            total, size = total + before[0], size + before[1]
+            previous = blocks.pop()
+            total, size = total + previous[0], size + previous[1]
         blocks.append((total, size))
     starts = [total / size for total, size in blocks for _ in range(size)]
     return [start + offset for start, offset in zip(starts, offsets, strict=True)]
@@ -165,10 +166,10 @@ def _bands(
 
 
 def _neighbours(links: Sequence[tuple[int, int]], *, upper: bool) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+    neighbours: dict[int, list[int]] = {}
     for start, end in links:
-        found.setdefault(end if upper else start, []).append(start if upper else end)
-    return found
+        neighbours.setdefault(end if upper else start, []).append(start if upper else end)
+    return neighbours
 
 
 def _mean(
@@ -188,10 +189,10 @@ def _route(
     sizes: Sequence[tuple[float, float]],
     bands: Sequence[Point],
 ) -> list[Point]:
-    """From the lower edge of a box down each lane to the upper edge of another."""
+    """From the lower edge of a box along each lane to the upper edge of another."""
     start, end = chain[0], chain[-1]
     lanes = [xs[lane] for lane in chain[1:-1]]
-    # Straight down where it can be.
+    # Straight down if possible.
     middle = [(xs[start] + xs[end]) / 2]
     leaves, enters = (
         min(max(towards, xs[box] - REACH * sizes[box][0]), xs[box] + REACH * sizes[box][0])

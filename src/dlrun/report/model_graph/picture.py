@@ -1,4 +1,4 @@
-"""A model's graph as a picture: a box for each call, in ranks from the inputs down."""
+"""Draw a model's graph: a box per call, in ranks from the inputs down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE = 14.0
 HEAD = 36.0
 NAME, SMALL = 10.0, 8.5
 DPI = 150
-MAX_PIXELS = 60_000  # matplotlib draws no side of 65,536 or more
+MAX_PIXELS = 60_000  # matplotlib can't draw 65,536 or more pixels per side
 
 INK, GREY, ARROW = "#1f2933", "#7b8794", "#616e7c"
 FILLS = {"input": "#d9f0e3", "output": "#fde8cf", "model": "#e6dff5", "layer": "#dce8f8"}
@@ -28,7 +28,7 @@ def draw(graph: Graph, title: str) -> tuple[Any, int]:
     """Draw a graph.
 
     Returns:
-        The figure, and how many dots per inch suit its size.
+        The figure, and a resolution in dots per inch for its size.
     """
     from matplotlib.figure import Figure
 
@@ -53,17 +53,17 @@ def draw(graph: Graph, title: str) -> tuple[Any, int]:
 
 
 def _rows(box: Box) -> list[tuple[str, str]]:
-    """The lines below a box's head: a label, and a shape."""
+    """The lines below a box's header: a label and a shape."""
     if box.role == "input":
-        return [("", _shown(shape)) for shape in box.outputs]
+        return [("", _format_shape(shape)) for shape in box.outputs]
     return [
-        ("" if index else label, _shown(shape))
+        ("" if index else label, _format_shape(shape))
         for label, shapes in (("in", box.inputs), ("out", box.outputs))
         for index, shape in enumerate(shapes)
     ]
 
 
-def _shown(shape: Shape) -> str:
+def _format_shape(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
@@ -128,7 +128,7 @@ def _draw_arrow(axes: Any, route: list[Point]) -> None:
 
 
 def text(axes: Any, x: float, y: float, words: str, size: float, **how: Any) -> None:
-    """Write words as they are: a dollar in a layer's name begins no formula."""
+    """Write text literally: a dollar sign in a layer's name does not start a formula."""
     how = {"va": "center", "color": INK, **how}
     axes.text(x, y, words, fontsize=size, parse_math=False, **how)
 

@@ -26,7 +26,7 @@ class Interruption(keras.callbacks.Callback):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take SIGINT and SIGTERM as requests; a second one ends the process at once."""
-        with signals.noted() as self._heard:
+        with signals.record_signals() as self._heard:
             yield
 
     def _raise_if_asked(self) -> None:
