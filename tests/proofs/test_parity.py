@@ -113,7 +113,7 @@ def test_what_differs_ends_with_exit_1_and_the_step_where_it_begins(bent):
         (["--loops", "--backends", "jax"], "choose backend=jax"),
         (["--loops", "loop=raw"], "--loops compares fit, train_step, raw"),
         (["--loops", "backend=numpy"], "backend 'numpy' can't train"),
-        (["--tolerance", "nan"], "--tolerance nan: expected a number from 0"),
+        (["--tolerance", "nan"], "--tolerance nan: expected a number >= 0"),
         (["--steps", "0"], "Invalid value for '--steps'"),
         (["model=mnist_mpl"], "did you mean model=mnist_mlp?"),
     ],

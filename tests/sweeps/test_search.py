@@ -258,7 +258,7 @@ def test_a_mistake_is_told_before_anything_starts(tmp_path, dlrun, monkeypatch):
     assert told("seed=1,2")[1] == "pip install 'dlrun[optuna]'"
 
     for arguments, message in (
-        (("seed=1,2", "--trials", "3"), "error: --trials needs --search optuna\n"),
+        (("seed=1,2", "--trials", "3"), "error: --trials requires --search optuna\n"),
         (("seed=1,2", "--search", "optune"), "error: --search optune: expected one of optuna"),
         (("seed=interval(1,2)",), "or search with --search optuna"),
     ):

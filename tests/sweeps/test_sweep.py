@@ -221,7 +221,7 @@ def test_fail_fast_and_a_framework_that_is_broken(dlrun):
     )
     assert done.returncode == 1
     assert "failed: backend 'torch' can't be imported: libtorch.so: no such file" in done.stderr
-    assert "1 of 2 runs failed, and 1 were not run to their end" in done.stderr
+    assert "1 of 2 runs failed, and 1 did not complete" in done.stderr
     record = dlrun.record(the_sweep(dlrun) / "0")
     assert record["status"] == "failed"
     assert "libtorch.so" in record["error"]
