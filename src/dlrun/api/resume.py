@@ -92,7 +92,7 @@ def resume(
         backends.require(config.backend.name, training=True, compile=compile)
         feeds.require(config.feed)
         backends.prepare(config.backend.name)
-        from dlrun.training.places import ResumedPlace
+        from dlrun.training.destinations import ResumedDestination
         from dlrun.training.run import train_run
 
         resumption = _resumption(opened, recorded, config)
@@ -103,7 +103,7 @@ def resume(
                 overrides,
                 command or ["dlrun", "resume", run, *overrides],
                 started_at,
-                ResumedPlace(opened, to_yaml(config), resumption),
+                ResumedDestination(opened, to_yaml(config), resumption),
                 initial_weights=weights,
                 resumption=resumption,
                 on_epoch=on_epoch,

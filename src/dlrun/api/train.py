@@ -58,7 +58,7 @@ def train(
     if weights := read_initial_weights(config):
         config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest'
     from dlrun.training import record  # imports NumPy, so only after the config is checked
-    from dlrun.training.places import NewPlace
+    from dlrun.training.destinations import NewDestination
     from dlrun.training.run import train_run
 
     files = {
@@ -67,14 +67,14 @@ def train(
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
     with ThreadPoolExecutor(max_workers=1) as pool:  # git runs while the backend starts
-        place = NewPlace(path, files, pool.submit(record.git_state).result)
+        destination = NewDestination(path, files, pool.submit(record.git_state).result)
         return train_run(
             RunRequest(
                 config,
                 overrides,
                 command or ["dlrun", "train", *overrides],
                 started_at,
-                place,
+                destination,
                 initial_weights=weights,
                 on_epoch=on_epoch,
                 cache=cache,

@@ -12,12 +12,12 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import replacing
 from dlrun.system.imports import without_packages
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.input_spec import InputSpec
 
 
 def export_keras(model: Any, config: Config, spec: InputSpec, path: Path) -> None:
-    """Write a standard ``.keras`` file, whole or not at all; its outputs are predictions."""
+    """Write a standard ``.keras`` file atomically; the model's outputs are predictions."""
     from dlrun.assembly.model import with_activation
 
     try:
@@ -26,18 +26,18 @@ def export_keras(model: Any, config: Config, spec: InputSpec, path: Path) -> Non
     except NotImplementedError as error:
         raise DlrunError(
             f"{path.name} can't be written: {config.model['_target_']} has no get_config(),"
-            " which Keras saves a model by",
-            hint="the run is whole without it: evaluate and predict need none",
+            " which Keras needs to save it",
+            hint="evaluate and predict work without it",
             exit_code=1,
         ) from error
 
 
 @contextmanager
 def _uncompiled(model: Any) -> Iterator[None]:
-    """Hide what a model was compiled with.
+    """Hide a model's losses and optimizer.
 
-    In a file it would be losses that only dlrun can load, and the optimizer's slots: with Adam two
-    thirds of the file.
+    Only dlrun can load the losses, and the optimizer's slots would take two thirds of the file with
+    Adam.
     """
     before = model.compiled, getattr(model, "optimizer", None)
     model.compiled, model.optimizer = False, None
