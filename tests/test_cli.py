@@ -23,8 +23,8 @@ COMMANDS = (
 )
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 CONFIG_LIBRARIES = {"hydra", "omegaconf"}
-# Runs a command and tells, after all that it printed, what it has imported.
-TELLING = """
+# Runs a command, then prints its exit code and the modules that it imported.
+PROBE = """
 import json, sys
 from dlrun.cli import _without_multirun, app
 try:
@@ -49,7 +49,7 @@ def dlrun(*words: str) -> Result:
 
 
 def refused(*words: str, code: int = 2) -> str:
-    """What a command that is refused says: all of it on stderr, as ``error:`` and ``hint:``."""
+    """The stderr of a command that fails: ``error:`` and ``hint:``, and nothing on stdout."""
     result = dlrun(*words)
     assert (result.exit_code, result.stdout) == (code, "")
     assert re.fullmatch(r"error: \S[^\n]*(\n  [^\n]+)*\n(\nhint: [^\n]+\n)?", result.stderr)
@@ -86,8 +86,8 @@ def test_the_short_help_is_the_long_help(command: str) -> None:
     assert dlrun(command, "-h").stdout == dlrun(command, "--help").stdout
 
 
-def test_help_fills_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those of a paragraph that has several in the code."""
+def test_help_reflows_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a second paragraph that has several lines in the docstring."""
     monkeypatch.setenv("COLUMNS", "80")
     words = dlrun("verify-resume", "--help").stdout.split("Examples:")[0].splitlines()
     [at] = [n for n, line in enumerate(words) if line.startswith(" Trains twice")]
@@ -96,8 +96,8 @@ def test_help_fills_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_examples_of_train_and_config_compose() -> None:
-    told = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
-    examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", told, re.MULTILINE)
+    docstrings = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
+    examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", docstrings, re.MULTILINE)
     assert len(examples) >= 6
     for example in examples:
         compose([word for word in example.partition(" --plot ")[0].split() if word[0] != "-"])
@@ -106,7 +106,7 @@ def test_the_examples_of_train_and_config_compose() -> None:
 @pytest.mark.parametrize(
     "words", [["nosuch"], ["train", "--nosuch"], ["evaluate"], ["list", "model", "data"]]
 )
-def test_bad_usage_is_told_on_stderr_with_exit_code_2(words: list[str]) -> None:
+def test_bad_usage_is_reported_on_stderr_with_exit_code_2(words: list[str]) -> None:
     result = dlrun(*words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Usage: dlrun" in result.stderr
@@ -126,12 +126,12 @@ def test_config_prints_yaml_and_the_same_as_one_json_object() -> None:
     assert yaml.safe_load(dlrun(*words).stdout) == config
 
 
-def test_options_may_stand_between_overrides() -> None:
+def test_options_and_overrides_may_be_mixed() -> None:
     config = json.loads(dlrun("config", "epochs=3", "--json", "batch_size=7").stdout)
     assert (config["epochs"], config["batch_size"]) == (3, 7)
 
 
-def test_config_takes_options_from_a_named_directory(cwd: Path) -> None:
+def test_config_reads_options_from_config_dir(cwd: Path) -> None:
     (cwd / "mine/loop").mkdir(parents=True)
     (cwd / "mine/loop/mine.yaml").write_text("_target_: dlrun.loops.fit.fit\n", encoding="utf-8")
     config = json.loads(dlrun("config", "loop=mine", "--config-dir", "mine", "--json").stdout)
@@ -159,7 +159,7 @@ def test_list_refuses_an_unknown_group(group: str, meant: str) -> None:
     assert meant in refused("list", group)
 
 
-# Bad input: the overrides, words of the message, words of the hint (None: no hint is wanted)
+# Bad input: the override, words of the message, words of the hint (None: no hint is expected)
 
 BAD = [
     # group options
@@ -281,12 +281,11 @@ BAD = [
 
 
 @pytest.mark.parametrize(("override", "words", "hint"), BAD, ids=[repr(bad[0]) for bad in BAD])
-def test_bad_input_is_told_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     cwd: Path, override: str, words: str, hint: str | None
 ) -> None:
-    # What 'config' would let pass, 'train' would start.
-    told = refused("config", override)
-    message, _, hinted = told.partition("\n\nhint: ")
+    # 'train' would start with whatever 'config' accepts.
+    message, _, hinted = refused("config", override).partition("\n\nhint: ")
     assert words in message
     assert "\n" not in message.strip()
     if hint is None:
@@ -300,8 +299,8 @@ def test_a_hint_never_proposes_another_target() -> None:
     assert "_target_" not in refused("config", "optimizer=sgd", "optimizer.beta_1=0.1")
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    told = refused(
+def test_all_mistakes_are_reported_at_once() -> None:
+    error = refused(
         "config",
         "model=mnist_mpl",
         "epoch=3",
@@ -311,7 +310,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "model.units=[",
         "runs_dir=???",
     )
-    head, *rows = told.split("\n\n")[0].splitlines()
+    head, *rows = error.split("\n\n")[0].splitlines()
     assert head == "error: 7 mistakes in the config"
     assert {row.split()[0] for row in rows} == {
         "model=mnist_mpl",
@@ -322,12 +321,12 @@ def test_all_mistakes_are_told_at_once() -> None:
         "model.units=[",
         "runs_dir",
     }
-    assert "hint: did you mean model=mnist_mlp, epochs=3?" in told
+    assert "hint: did you mean model=mnist_mlp, epochs=3?" in error
 
 
-def test_all_limits_and_arguments_are_told_at_once() -> None:
-    told = refused("config", "epochs=0", "precision=float", "+model.unit=3", "task.monitor=x")
-    assert told.startswith("error: 4 mistakes in the config\n")
+def test_all_limits_and_arguments_are_reported_at_once() -> None:
+    error = refused("config", "epochs=0", "precision=float", "+model.unit=3", "task.monitor=x")
+    assert error.startswith("error: 4 mistakes in the config\n")
 
 
 def test_a_quoted_empty_text_is_a_value() -> None:
@@ -335,13 +334,13 @@ def test_a_quoted_empty_text_is_a_value() -> None:
     assert config["task"]["activation"] == ""
 
 
-def test_a_named_directory_of_options_must_be_there() -> None:
-    told = refused("config", "--config-dir", "nosuch")
-    assert "--config-dir nosuch: no such directory" in told
-    assert "hint: " in told
+def test_config_dir_must_exist() -> None:
+    error = refused("config", "--config-dir", "nosuch")
+    assert "--config-dir nosuch: no such directory" in error
+    assert "hint: " in error
 
 
-# Commands that need a run or a backend, refused before either is started
+# Commands that need a run or a backend, refused before either is used
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +385,7 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["latest", "--runs-dir", "nosuch"], "no runs in nosuch"),
         (["nosuch"], "no run directory at nosuch"),
@@ -397,16 +396,16 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
         (["latest"], "has no checkpoint"),
     ],
 )
-def test_a_run_that_can_not_be_used_is_told(
-    cwd: Path, run: str, command: str, words: list[str], told: str
+def test_an_unusable_run_is_reported(
+    cwd: Path, run: str, command: str, words: list[str], message: str
 ) -> None:
     before = files(cwd)
-    assert told in refused(command, *words)
+    assert message in refused(command, *words)
     assert files(cwd) == before
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--split", "tst"], "did you mean test?"),
         (["--fail-under", "accuracy"], "expected metric=number"),
@@ -419,12 +418,12 @@ def test_a_run_that_can_not_be_used_is_told(
         (["--fail-over", "loss=nan"], "nothing is over nan"),
     ],
 )
-def test_evaluate_refuses_a_bad_option(run: str, words: list[str], told: str) -> None:
-    assert told in refused("evaluate", run, *words)
+def test_evaluate_refuses_a_bad_option(run: str, words: list[str], message: str) -> None:
+    assert message in refused("evaluate", run, *words)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--output", "out.txt"], "expected a name in .npz or .csv"),
         (["--output", "no/out.npz"], "there is no directory no"),
@@ -432,9 +431,9 @@ def test_evaluate_refuses_a_bad_option(run: str, words: list[str], told: str) ->
         (["--input", "digits.txt"], "expected a .npy or .npz file"),
     ],
 )
-def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], told: str) -> None:
+def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], message: str) -> None:
     before = files(cwd)
-    assert told in refused("predict", run, *words)
+    assert message in refused("predict", run, *words)
     assert files(cwd) == before
 
 
@@ -446,9 +445,9 @@ def test_a_damaged_record_of_a_run_is_named(run: str) -> None:
 # What is imported
 
 
-def telling(*words: str) -> tuple[int, set[str]]:
+def imported_by(*words: str) -> tuple[int, set[str]]:
     done = subprocess.run(
-        [sys.executable, "-c", TELLING, *words], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROBE, *words], capture_output=True, text=True, check=True
     )
     code, loaded = json.loads(done.stdout.splitlines()[-1])
     return code, set(loaded)
@@ -456,9 +455,9 @@ def telling(*words: str) -> tuple[int, set[str]]:
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_imports_neither_hydra_nor_numpy_nor_a_framework(command: str) -> None:
-    code, loaded = telling(*filter(None, [command]), "--help")
+    code, loaded = imported_by(*filter(None, [command]), "--help")
     assert code == 0
-    assert loaded & {*CONFIG, *FRAMEWORKS, "numpy", "yaml"} == set()
+    assert loaded & {*CONFIG_LIBRARIES, *FRAMEWORKS, "numpy", "yaml"} == set()
 
 
 @pytest.mark.parametrize(
@@ -476,7 +475,7 @@ def test_help_imports_neither_hydra_nor_numpy_nor_a_framework(command: str) -> N
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_no_framework_is_imported_to_compose_or_refuse(words: list[str], expected: int) -> None:
-    code, loaded = telling(*words)
+    code, loaded = imported_by(*words)
     assert code == expected
     assert loaded & {*FRAMEWORKS, "numpy"} == set()
 
@@ -498,7 +497,7 @@ def test_the_json_of_config_is_the_config() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "expected"),
     [
         ("-m seed=1,2", "seed=1,2"),
         ("seed=1,2 --multirun --jobs 2", "seed=1,2 --jobs 2"),
@@ -515,8 +514,8 @@ def test_the_json_of_config_is_the_config() -> None:
         ("seed=1 -- -m", "seed=1 -- -m"),
     ],
 )
-def test_multirun_is_taken_out_where_it_is_an_option(typed: str, kept: str) -> None:
-    assert _without_multirun(typed.split(), {"--trust", "--jobs", "-j"}) == kept.split()
+def test_multirun_is_removed_where_it_is_an_option(typed: str, expected: str) -> None:
+    assert _without_multirun(typed.split(), {"--trust", "--jobs", "-j"}) == expected.split()
 
 
 def test_train_m_takes_the_options_of_sweep(cwd: Path) -> None:
@@ -531,7 +530,7 @@ def test_train_m_takes_the_options_of_sweep(cwd: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["summary"], ["compare", "a", "b"]], ids=lambda words: words[0])
-def test_a_plot_of_no_known_kind_is_refused_alike(cwd: Path, words: list[str]) -> None:
+def test_an_unknown_plot_format_gives_the_same_error(cwd: Path, words: list[str]) -> None:
     assert refused(*words, "--plot", "a.jpg") == (
         "error: --plot a.jpg: expected a name that ends in .png, .svg, .pdf\n\nhint: --plot a.png\n"
     )

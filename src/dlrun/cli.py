@@ -1,4 +1,4 @@
-"""The command line: the commands and their order; each is a file of ``dlrun.commands``."""
+"""The command line: the commands in their order. Each is a module of ``dlrun.commands``."""
 
 import atexit
 import importlib
@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams
 
-# By panel of the help; a command's file and function have its name, with a _ for each -.
+# By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
     "Runs": ("train", "resume", "sweep", "evaluate", "predict", "runs", "compare"),
     "Configs": ("summary", "config", "list"),
@@ -27,43 +27,43 @@ COMMANDS = {
 
 class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """``dlrun train -m`` is ``dlrun sweep``, and takes its options."""
+        """Run ``dlrun train -m`` as ``dlrun sweep``, with the options of sweep."""
         name, *rest = args
         if name == "train":
-            both = [self.get_command(ctx, command) for command in ("train", "sweep")]
-            options = [o for command in both for o in getattr(command, "params", ())]
+            commands = [self.get_command(ctx, command) for command in ("train", "sweep")]
+            options = [o for command in commands for o in getattr(command, "params", ())]
             valued = {word for o in options if not getattr(o, "is_flag", True) for word in o.opts}
-            kept = _without_multirun(rest, valued)
-            if kept != rest:
-                args = ["sweep", *kept]
+            words = _without_multirun(rest, valued)
+            if words != rest:
+                args = ["sweep", *words]
         return super().resolve_command(ctx, args)
 
 
 def _without_multirun(words: Sequence[str], valued: Container[str]) -> list[str]:
-    """The words without ``-m`` and ``--multirun``, where these are options.
+    """Remove ``-m`` and ``--multirun`` where they are options, not values.
 
     Args:
-        words: What follows ``train``.
-        valued: The options that take a value, which may look like another option.
+        words: The command line after ``train``.
+        valued: The options that take a value. The value may look like an option.
     """
-    kept: list[str] = []
-    left = iter(words)
-    for word in left:
-        if word == "--":  # what follows is no option
-            return [*kept, word, *left]
+    result: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        if word == "--":  # no options follow
+            return [*result, word, *remaining]
         if word == "--multirun":
             continue
         takes_next = word in valued
-        if word[:1] == "-" and word[1:2].isalpha():  # several may stand behind one dash, as in -qm
+        if word[:1] == "-" and word[1:2].isalpha():  # combined short options, as in -qm
             at = next((n for n, c in enumerate(word[1:], 1) if f"-{c}" in valued), len(word))
             takes_next = at == len(word) - 1
             word = word[:at].replace("m", "") + word[at:]  # noqa: PLW2901
             if word == "-":
                 continue
-        kept.append(word)
+        result.append(word)
         if takes_next:
-            kept += itertools.islice(left, 1)
-    return kept
+            result += itertools.islice(remaining, 1)
+    return result
 
 
 app = typer.Typer(
@@ -95,9 +95,10 @@ def main() -> None:
 
 
 def _exit_at_once(code: int) -> None:
-    """Without the threads that Python waits for, and so without steps that nobody waits for.
+    """Exit without joining threads.
 
-    Of these jax has been told some 30 before it has computed one.
+    Python would wait for the steps that jax has dispatched, up to about 30, whose results are not
+    needed.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -116,7 +117,7 @@ def _version(
 
 
 def _help(docstring: str) -> str:
-    """A docstring with each paragraph in one line, which Typer does for the first alone."""
+    """Put each paragraph of a docstring on one line; Typer does so only for the first."""
     paragraphs = inspect.cleandoc(docstring).split("\n\n")
     return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
 

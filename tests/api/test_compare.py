@@ -1,4 +1,4 @@
-"""dlrun compare: what differs between runs, as tables, as JSON and in a picture."""
+"""dlrun compare: how runs differ, as tables, as JSON and as a plot."""
 
 import json
 import os
@@ -16,9 +16,9 @@ CURVES = "epoch,seconds,learning_rate,loss,val_loss\n1,0.1,0.01,0.9,0.8\n2,0.1,0
 
 
 def make(path, *, loss=0.5, config=None, curves=CURVES, **record):
-    """A run directory as dlrun leaves it behind."""
+    """A run directory as dlrun writes it."""
     path.mkdir(parents=True)
-    told = {
+    defaults = {
         "status": "completed",
         "overrides": ["epochs=3"],
         "versions": {"dlrun": "0.1.0", "jax": "0.10.2"},
@@ -26,7 +26,7 @@ def make(path, *, loss=0.5, config=None, curves=CURVES, **record):
         "test": {"loss": loss, "accuracy": 0.9},
         "seconds": {"total": 3.25},
     }
-    (path / "run.json").write_text(json.dumps(told | record))
+    (path / "run.json").write_text(json.dumps(defaults | record))
     (path / "config.yaml").write_text(yaml.safe_dump(CONFIG | (config or {})))
     if curves is not None:
         (path / "metrics.csv").write_text(curves)
@@ -35,7 +35,7 @@ def make(path, *, loss=0.5, config=None, curves=CURVES, **record):
 
 @pytest.fixture
 def home(dlrun):
-    """Two runs that differ in their optimizer and in what it came to."""
+    """Two runs that differ in optimizer and result."""
     made = "runs/mlp/2026-11-21_10-04-3"
     sgd = {"_target_": "keras.optimizers.SGD", "learning_rate": 0.1}
     make(dlrun.cwd / f"{made}1_aaaa")
@@ -49,7 +49,7 @@ def home(dlrun):
     return dlrun.cwd / "runs"
 
 
-def test_what_differs_is_shown_by_key_with_a_column_for_each_run(dlrun, home):
+def test_differences_are_shown_by_key_with_a_column_for_each_run(dlrun, home):
     done = dlrun("compare", "aaaa", "bbbb")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split() for line in done.stdout.splitlines()] == [
@@ -70,7 +70,7 @@ def test_what_differs_is_shown_by_key_with_a_column_for_each_run(dlrun, home):
     assert re.search(r"test.accuracy +0.9000 +0.9000\n", every)
 
 
-def test_as_json_the_values_of_each_key_are_in_the_order_of_the_runs(dlrun, home):
+def test_json_has_the_values_of_each_key_in_the_order_of_the_runs(dlrun, home):
     result = dlrun.json("compare", "latest", "mlp/aaaa")
     assert [run["run"] for run in result["runs"]] == ["bbbb", "aaaa"]
     assert result["config"]["optimizer.learning_rate"] == [0.1, 0.001]
@@ -78,20 +78,20 @@ def test_as_json_the_values_of_each_key_are_in_the_order_of_the_runs(dlrun, home
     assert result["best"] == {"test.loss": [0]}
 
 
-def test_values_that_are_close_are_shown_as_far_as_they_differ(dlrun):
+def test_close_values_are_shown_with_the_digits_that_differ(dlrun):
     make(dlrun.cwd / "a", loss=0.12345678)
     make(dlrun.cwd / "b", loss=0.12345679)
     shown = dlrun("compare", "a", "b").stdout
-    assert "0.123456780  0.123456790 *" not in shown  # the smaller loss is the better
+    assert "0.123456780  0.123456790 *" not in shown  # the smaller loss is better
     assert "0.123456780 *  0.123456790" in shown
 
 
-def test_equal_runs_are_told_so(dlrun):
+def test_equal_runs_are_reported_as_equal(dlrun):
     paths = [make(dlrun.cwd / name) for name in "ab"]
     assert dlrun("compare", *paths).stdout == "nothing differs between a and b\n"
 
 
-def test_many_runs_stand_in_blocks_of_80_columns(dlrun):
+def test_many_runs_are_shown_in_blocks_of_80_columns(dlrun):
     paths = [make(dlrun.cwd / f"sweep/{n}", loss=n, host="long" * 20 + str(n)) for n in range(12)]
     shown = dlrun("compare", *paths).stdout
     assert max(map(len, shown.splitlines())) <= 80
@@ -101,7 +101,7 @@ def test_many_runs_stand_in_blocks_of_80_columns(dlrun):
     assert [float(figure) for figure in figures] == list(range(12))
 
 
-def test_a_killed_run_may_be_compared(dlrun, home):
+def test_a_killed_run_can_be_compared(dlrun, home):
     make(dlrun.cwd / "runs/mlp/dead", status="running", test={})
     result = dlrun.json("compare", "dead", "aaaa")["result"]
     assert result["status"] == ["killed", "completed"]
@@ -110,23 +110,23 @@ def test_a_killed_run_may_be_compared(dlrun, home):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        (["aaaa"], "expected two different runs"),
-        (["aaaa", "mlp/aaaa"], "expected two different runs"),
+        (["aaaa"], "expected at least two different runs"),
+        (["aaaa", "mlp/aaaa"], "expected at least two different runs"),
         (["aaaa", "cccc"], "no run directory at cccc"),
         (["aaaa", "bbbb", "--plot", "curves.txt"], "expected a name that ends in .png, .svg, .pdf"),
     ],
     ids=" ".join,
 )
-def test_what_can_not_be_compared_is_refused(dlrun, home, words, told):
+def test_invalid_comparisons_are_refused(dlrun, home, words, message):
     done = dlrun("compare", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-def test_the_curves_of_all_are_in_one_picture(dlrun, home):
-    # Names that matplotlib would take for a formula, and more runs than a palette has colours.
+def test_one_plot_has_the_curves_of_all_runs(dlrun, home):
+    # Names that matplotlib would read as a formula, and more runs than the palette has colours.
     words = [f"model.name=$x_{{{n}$" for n in range(22)]
     more = [make(home / f"mlp/{n}", overrides=[word]) for n, word in enumerate(words)]
     make(home / "mlp/none", curves=None)
@@ -134,12 +134,12 @@ def test_the_curves_of_all_are_in_one_picture(dlrun, home):
     assert done.returncode == 0, done.stderr
     assert "none has no curves: no metrics.csv" in done.stderr
     svg = (dlrun.cwd / "plots/curves.svg").read_text()
-    told = {text.strip() for text in re.findall("<!--(.*?)-->", svg)}
-    assert told >= {"loss", "train", "validation", "aaaa  epochs=3", "21  model.name=$x_{21$"}
-    assert "seconds" not in told
+    labels = {text.strip() for text in re.findall("<!--(.*?)-->", svg)}
+    assert labels >= {"loss", "train", "validation", "aaaa  epochs=3", "21  model.name=$x_{21$"}
+    assert "seconds" not in labels
 
 
-def test_curves_that_are_none_are_refused(dlrun, home):
+def test_a_plot_without_curves_is_refused(dlrun, home):
     make(home / "mlp/one", curves=None)
     make(home / "mlp/two", curves=None)
     done = dlrun("compare", "one", "two", "--plot", "curves.png")
@@ -148,10 +148,10 @@ def test_curves_that_are_none_are_refused(dlrun, home):
     assert not (dlrun.cwd / "curves.png").exists()
     (home / "mlp/one/metrics.csv").write_text("what,ever\n1,2\n")
     done = dlrun("compare", "one", "aaaa", "--plot", "curves.png")
-    assert "it is no table of epochs" in done.stderr
+    assert "it is not a table of epochs" in done.stderr
 
 
-def test_files_of_strangers_are_read_with_care(dlrun, home):
+def test_untrusted_files_are_read_with_care(dlrun, home):
     hostile = {"test": {"loss": float("nan"), "\x1b[2J": "\x07"}, "device": "\x1b]0;x\x07"}
     make(home / "mlp/hostile", **hostile, curves="epoch,loss\n1\nx,y,z\n1e999,nan\n2,0.5\n")
     done = dlrun("compare", "aaaa", "hostile", "--all", "--plot", "curves.png")
@@ -163,7 +163,7 @@ def test_files_of_strangers_are_read_with_care(dlrun, home):
     assert "is neither a file nor a directory" in dlrun("compare", "aaaa", "hostile").stderr
 
 
-def test_runs_that_were_trained_are_listed_and_compared(dlrun, trained):
+def test_trained_runs_are_listed_and_compared(dlrun, trained):
     runs = [trained.copy(backend, dlrun.cwd) for backend in ("jax", "torch")]
     compared = dlrun.json("compare", *runs, "--plot", "curves.png")
     assert compared["config"]["backend.name"] == ["jax", "torch"]
@@ -175,15 +175,15 @@ def test_runs_that_were_trained_are_listed_and_compared(dlrun, trained):
     assert not imported & {"keras", "jax", "torch", "hydra", "omegaconf", "matplotlib"}
     assert max(map(len, done.stdout.splitlines())) <= 80
 
-    # A record has the whole config, so that what was not typed can be asked for too.
+    # A record has the whole config, so keys that were not typed can be queried too.
     config = yaml.safe_load((runs[0] / "config.yaml").read_text())
     assert dlrun.record(runs[0])["config"] == config
     query = ["--where", "optimizer.learning_rate=1e-3", "--where", "backend=torch"]
-    [found] = dlrun.json("runs", *query, "--sort", "val_loss")["runs"]
-    assert found["run_dir"] == str(runs[1].relative_to(dlrun.cwd))
+    [run] = dlrun.json("runs", *query, "--sort", "val_loss")["runs"]
+    assert run["run_dir"] == str(runs[1].relative_to(dlrun.cwd))
 
 
-def test_a_metric_that_is_null_is_compared_and_never_the_best(dlrun):
+def test_a_null_metric_is_compared_but_never_the_best(dlrun):
     make(dlrun.cwd / "runs/a/one", loss=None)
     make(dlrun.cwd / "runs/a/two", loss=0.4)
     assert dlrun.json("compare", "one", "two")["result"]["test.loss"] == [None, 0.4]

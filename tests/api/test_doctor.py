@@ -1,8 +1,8 @@
-"""The report on what is installed, with backends that are well, broken and missing."""
+"""The report on what is installed, with working, broken and missing backends."""
 
 import pytest
 
-# What an interpreter without jax sees: no spec for it, here and in every process it starts.
+# Hides jax from an interpreter and from every process that it starts.
 WITHOUT_JAX = """
 from importlib.machinery import PathFinder
 
@@ -17,25 +17,25 @@ PathFinder.find_spec = find_spec
 
 @pytest.fixture
 def without_jax(dlrun):
-    """The environment of an interpreter that has no jax."""
+    """The environment of an interpreter without jax."""
     (dlrun.cwd / "sitecustomize.py").write_text(WITHOUT_JAX)
     return {"PYTHONPATH": str(dlrun.cwd)}
 
 
-def test_every_backend_is_well(dlrun):
-    report = dlrun.json("doctor")
-    assert list(report) == ["dlrun", "python", "platform", "cores", "backends"]
-    backends = report["backends"]
+def test_every_backend_works(dlrun):
+    result = dlrun.json("doctor")
+    assert list(result) == ["dlrun", "python", "platform", "cores", "backends"]
+    backends = result["backends"]
     assert set(backends) == {"jax", "numpy", "tensorflow", "torch"}
-    for name, found in backends.items():
-        assert found["status"] == "ok", (name, found)
-        assert found["devices"] == ["cpu:0"]
-        assert found["default_device"] == "cpu:0"
-        assert found["version"][0].isdigit()
-        assert found["trains"] is (name != "numpy")
+    for name, report in backends.items():
+        assert report["status"] == "ok", (name, report)
+        assert report["devices"] == ["cpu:0"]
+        assert report["default_device"] == "cpu:0"
+        assert report["version"][0].isdigit()
+        assert report["trains"] is (name != "numpy")
 
 
-def test_broken_backend_is_told_and_stops_no_other(dlrun):
+def test_broken_backend_is_reported_and_does_not_affect_the_others(dlrun):
     (dlrun.cwd / "torch").mkdir()
     (dlrun.cwd / "torch" / "__init__.py").write_text("raise ImportError('no libcudart.so.12')\n")
     done = dlrun("doctor", "--json", env={"PYTHONPATH": str(dlrun.cwd)})
@@ -44,12 +44,12 @@ def test_broken_backend_is_told_and_stops_no_other(dlrun):
     assert backends["torch"]["status"] == "broken"
     assert "no libcudart.so.12" in backends["torch"]["error"]
     assert "pip install" in backends["torch"]["install"]
-    assert {n for n, found in backends.items() if found["status"] == "ok"} == {
+    assert {n for n, report in backends.items() if report["status"] == "ok"} == {
         *("jax", "numpy", "tensorflow"),
     }
 
 
-def test_backend_that_kills_its_process_is_told(dlrun):
+def test_backend_that_kills_its_process_is_reported(dlrun):
     (dlrun.cwd / "torch").mkdir()
     (dlrun.cwd / "torch" / "__init__.py").write_text("import os\nos.abort()\n")
     report = dlrun.json("doctor", env={"PYTHONPATH": str(dlrun.cwd)})
@@ -58,7 +58,7 @@ def test_backend_that_kills_its_process_is_told(dlrun):
     assert report["backends"]["jax"]["status"] == "ok"
 
 
-def test_missing_backend_is_told_with_how_to_install_it(dlrun, without_jax):
+def test_missing_backend_is_reported_with_its_install_command(dlrun, without_jax):
     done = dlrun("doctor", "--json", env=without_jax)
     assert done.returncode == 0
     backends = dlrun.parse(done.stdout)["backends"]

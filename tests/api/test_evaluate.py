@@ -9,7 +9,7 @@ import yaml
 from dlrun.api.evaluate import OVER, UNDER, _directions, _gate
 from dlrun.config.schema import Task
 
-# Each backend's run is evaluated elsewhere, and each backend evaluates a run from elsewhere.
+# Each backend's run is evaluated on another, and each backend evaluates a run of another.
 PAIRS = [
     *[("jax", backend) for backend in ("jax", "tensorflow", "torch", "numpy")],
     *[("tensorflow", backend) for backend in ("torch", "numpy")],
@@ -47,7 +47,7 @@ def test_validation_split_has_the_metrics_of_the_training_log(trained, dlrun):
     assert result["metrics"]["accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-5)
 
 
-def test_another_limit_and_split_evaluate_other_samples(trained, dlrun):
+def test_limit_and_split_choose_the_samples(trained, dlrun):
     result = dlrun.json("evaluate", trained.run("jax"), "data.limit=1234", "--split", "train")
     assert (result["split"], result["samples"]) == ("train", 1234)
     assert result["metrics"]["accuracy"] > trained.result("jax")["test"]["accuracy"]
@@ -58,7 +58,7 @@ def test_batch_size_does_not_change_the_metrics(trained, dlrun):
     assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)
 
 
-def test_table_for_people_names_what_was_evaluated(trained, dlrun):
+def test_table_names_the_run_and_the_split(trained, dlrun):
     done = dlrun("evaluate", trained.run("jax"))
     head, row = (line.split() for line in done.stdout.splitlines())
     assert head[:3] == ["split", "samples", "backend"]
@@ -66,12 +66,12 @@ def test_table_for_people_names_what_was_evaluated(trained, dlrun):
     assert f"{trained.result('jax')['test']['accuracy']:.4f}" in row
 
 
-def test_gate_that_holds_exits_0(trained, dlrun):
+def test_gate_that_passes_exits_0(trained, dlrun):
     done = dlrun("evaluate", trained.run("jax"), "--fail-under", "accuracy=0.5")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_gate_that_does_not_hold_exits_1_says_why_and_still_prints_the_result(trained, dlrun):
+def test_gate_that_fails_exits_1_says_why_and_still_prints_the_result(trained, dlrun):
     run = trained.run("jax")
     gates = ("--fail-under", "accuracy=0.999", "--fail-over", "loss=99")
     done = dlrun("evaluate", run, *gates, "--json")
@@ -80,7 +80,7 @@ def test_gate_that_does_not_hold_exits_1_says_why_and_still_prints_the_result(tr
     assert done.stderr.splitlines()[0] == f"error: accuracy {accuracy:.6g} is under 0.999"
 
 
-def test_a_loss_fails_where_it_is_over_its_limit_and_not_where_it_is_good(trained, dlrun):
+def test_fail_over_fails_a_loss_above_its_limit_only(trained, dlrun):
     run = trained.run("jax")
     held = dlrun("evaluate", run, "--fail-over", "loss=99")
     assert (held.returncode, held.stderr) == (0, "")
@@ -90,24 +90,24 @@ def test_a_loss_fails_where_it_is_over_its_limit_and_not_where_it_is_good(traine
     assert done.stderr.splitlines()[0] == f"error: loss {loss:.6g} is over 0.001"
 
 
-def test_an_outputs_name_does_not_tell_which_values_of_its_metrics_are_better():
+def test_an_outputs_name_does_not_decide_the_direction_of_its_metrics():
     loss, metrics = {"errors": "a", "b": "b"}, {"errors": {"accuracy": "keras.metrics.Accuracy"}}
     better = _directions(Task(outputs=["errors", "b"], loss=loss, metrics=metrics))
     assert (better["errors_loss"], better["errors_accuracy"]) == ("min", "max")
 
 
-def test_a_metric_of_no_known_direction_takes_either_gate_and_nan_passes_none():
+def test_a_metric_of_unknown_direction_takes_either_gate_and_nan_fails_both():
     better = {"odd": None}
     for option in (UNDER, OVER):
         gate = _gate(option, "odd=0.5", better)
         assert gate.failure(0.5) is None
-        assert gate.failure(float("nan")) == "odd is no number"
+        assert gate.failure(float("nan")) == "odd is not a number"
     assert _gate(UNDER, "odd=0.5", better).failure(0.6) is None
     assert _gate(OVER, "odd=0.5", better).failure(0.6) == "odd 0.6 is over 0.5"
 
 
 @pytest.mark.parametrize(
-    ("gate", "told"),
+    ("gate", "message"),
     [
         ("accuracy", "expected metric=number"),
         ("accuracy=high", "expected metric=number"),
@@ -115,12 +115,10 @@ def test_a_metric_of_no_known_direction_takes_either_gate_and_nan_passes_none():
         ("acuracy=0.9", "did you mean --fail-under accuracy=0.9?"),
     ],
 )
-def test_gate_that_makes_no_sense_exits_2_before_a_framework_is_imported(
-    trained, dlrun, gate, told
-):
+def test_invalid_gate_exits_2_before_a_framework_is_imported(trained, dlrun, gate, message):
     done, imported = dlrun.traced("evaluate", trained.run("jax"), "--fail-under", gate)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert not imported & {"keras", "jax"}
 
 
@@ -130,24 +128,24 @@ def test_latest_is_the_newest_run(trained, dlrun):
     assert dlrun.json("evaluate", "latest")["run_dir"] == result["run_dir"]
 
 
-def test_latest_is_looked_for_in_the_runs_dir(trained, dlrun):
+def test_latest_is_searched_in_the_runs_dir(trained, dlrun):
     result = dlrun.json("evaluate", "latest", "--runs-dir", trained.dlrun.cwd / "jax")
     assert result["run_dir"] == str(trained.run("jax"))
 
 
 @pytest.mark.parametrize(
-    ("run", "told"),
+    ("run", "message"),
     [
         ("latest", "no runs in runs"),
         ("runs/nowhere", "no run directory at runs/nowhere"),
         ("empty", "empty is not a run directory: it has no run.json"),
     ],
 )
-def test_what_is_no_run_directory_exits_2(dlrun, run, told):
+def test_a_path_that_is_not_a_run_directory_exits_2(dlrun, run, message):
     (dlrun.cwd / "empty").mkdir()
     done = dlrun("evaluate", run)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.startswith(f"error: {message}")
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
@@ -200,7 +198,7 @@ def test_checkpoint_of_another_model_is_refused(trained, dlrun):
 
 
 @pytest.mark.parametrize("override", ["model.units=3", "optimizer=sgd", "seed=1", "+epochs=2"])
-def test_what_decides_the_weights_cannot_be_overridden(trained, dlrun, override):
+def test_keys_that_decide_the_weights_cannot_be_overridden(trained, dlrun, override):
     done, imported = dlrun.traced("evaluate", trained.run("jax"), override)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"error: {override}: can't change here" in done.stderr

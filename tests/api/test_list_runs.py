@@ -1,4 +1,4 @@
-"""dlrun runs: which runs there are, in order, in a table, as JSON and as CSV."""
+"""dlrun runs: the runs of a folder, sorted, as a table, as JSON and as CSV."""
 
 import csv
 import fcntl
@@ -15,10 +15,10 @@ HEAVY = {"keras", "jax", "tensorflow", "torch", "hydra", "omegaconf", "yaml", "n
 
 
 def make(path, *, minute=0, accuracy=None, config=None, **record):
-    """A run directory with the record that a run of dlrun's leaves behind."""
+    """A run directory with a record as dlrun writes it."""
     path = Path(path)
     path.mkdir(parents=True)
-    told = {
+    values = {
         "status": "completed",
         "overrides": [],
         "started": f"2026-11-21T10:{minute:02}:00+0000",
@@ -34,9 +34,9 @@ def make(path, *, minute=0, accuracy=None, config=None, **record):
     }
     if accuracy is not None:
         metrics = {"loss": 1 - accuracy, "accuracy": accuracy}
-        told |= dict.fromkeys(("train", "validation", "test"), metrics)
-        told |= {"epochs": 4, "best_epoch": 3, "seconds": {"train": 5.0, "total": 10 - minute}}
-    (path / "run.json").write_text(json.dumps(told | record))
+        values |= dict.fromkeys(("train", "validation", "test"), metrics)
+        values |= {"epochs": 4, "best_epoch": 3, "seconds": {"train": 5.0, "total": 10 - minute}}
+    (path / "run.json").write_text(json.dumps(values | record))
     (path / "config.yaml").write_text("{}\n")
     return path
 
@@ -68,7 +68,7 @@ def refused(dlrun, *words):
     return done.stderr
 
 
-def test_the_newest_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home):
+def test_newest_runs_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home):
     done = dlrun("runs")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -77,14 +77,14 @@ def test_the_newest_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home):
     assert first == ["rates/dddd", "mnist_mlp/cccc", "mnist_mlp/bbbb", "mnist_mlp/aaaa"]
     assert "torch" in lines[3]
     assert "0.2000  0.8000    0.2000  0.8000" in lines[3]
-    assert "model mnist_mlp, loop fit" in done.stdout  # what all have in common, once
+    assert "model mnist_mlp, loop fit" in done.stdout  # values that all share, once
     wide = dlrun("runs", env={"COLUMNS": "200"}).stdout
     assert "3/4" in wide
     assert "no room" in done.stdout
     assert "no room" not in wide
 
 
-def test_what_a_run_is_called_names_it_for_other_commands(dlrun, home):
+def test_other_commands_find_a_run_by_its_listed_name(dlrun, home):
     [newest] = dlrun.json("runs", "--limit", "1")["runs"]
     done = dlrun("evaluate", newest["run"])
     assert "no run directory" not in done.stderr
@@ -99,13 +99,13 @@ def test_what_a_run_is_called_names_it_for_other_commands(dlrun, home):
         (["--sort", "loss"], ["bbbb", "aaaa", "cccc", "dddd"]),
         (["--sort", "seconds"], ["cccc", "bbbb", "aaaa", "dddd"]),
         (["--sort", "seconds", "--reverse"], ["aaaa", "bbbb", "cccc", "dddd"]),
-        (["--sort", "backend"], ["dddd", "aaaa", "bbbb", "cccc"]),  # of equals the newest first
+        (["--sort", "backend"], ["dddd", "aaaa", "bbbb", "cccc"]),  # ties newest first
         (["--sort", "optimizer.learning_rate", "--reverse", "-n", "1"], ["cccc"]),
         (["--reverse"], ["aaaa", "bbbb", "cccc", "dddd"]),
     ],
     ids=" ".join,
 )
-def test_sorted_by_a_key_the_better_come_first_and_what_lacks_it_last(dlrun, home, words, expected):
+def test_sort_puts_better_values_first_and_missing_ones_last(dlrun, home, words, expected):
     assert listed(dlrun, *words) == expected
 
 
@@ -119,18 +119,18 @@ def test_sorted_by_a_key_the_better_come_first_and_what_lacks_it_last(dlrun, hom
         (["optimizer.learning_rate=1e-3"], ["dddd", "bbbb", "aaaa"]),  # by value, not as typed
         (["optimizer=sgd"], ["cccc"]),
         (["optimizer.nesterov=false"], ["dddd", "bbbb", "aaaa"]),
-        (["epochs=4"], ["cccc", "bbbb", "aaaa"]),  # that were done, not that were asked for
+        (["epochs=4"], ["cccc", "bbbb", "aaaa"]),  # epochs done, not those of the config
         (["started>=2026-11-21T10:03"], ["dddd", "cccc"]),
         (["backend=numpy"], []),
     ],
     ids=" ".join,
 )
-def test_conditions_are_of_the_record_the_config_or_a_metric(dlrun, home, conditions, expected):
+def test_conditions_query_the_record_the_config_or_a_metric(dlrun, home, conditions, expected):
     options = [word for condition in conditions for word in ("--where", condition)]
     assert listed(dlrun, *options) == expected
 
 
-def test_what_was_typed_stands_for_the_config_where_a_record_has_none(dlrun):
+def test_overrides_are_queried_if_a_record_has_no_config(dlrun):
     typed = ["optimizer.learning_rate=1e-3", "+loop.compile=true", "smoke=true"]
     make(dlrun.cwd / "runs/a/one", config=None, overrides=typed)
     path = dlrun.cwd / "runs/a/one/run.json"
@@ -142,7 +142,7 @@ def test_what_was_typed_stands_for_the_config_where_a_record_has_none(dlrun):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--where", "bakend=jax"], "did you mean backend?"),
         (["--where", "learning_rate=0.1"], "did you mean optimizer.learning_rate?"),
@@ -154,11 +154,11 @@ def test_what_was_typed_stands_for_the_config_where_a_record_has_none(dlrun):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_can_not_be_asked_is_refused_with_what_may_be_meant(dlrun, home, words, told):
-    assert told in refused(dlrun, *words)
+def test_invalid_queries_are_refused_with_a_suggestion(dlrun, home, words, message):
+    assert message in refused(dlrun, *words)
 
 
-def test_a_folder_without_runs_is_no_error(dlrun):
+def test_a_folder_without_runs_is_not_an_error(dlrun):
     done = dlrun("runs")
     assert (done.returncode, done.stdout) == (0, "no runs in runs; 'dlrun train' makes one\n")
     assert dlrun.json("runs")["runs"] == []
@@ -167,7 +167,7 @@ def test_a_folder_without_runs_is_no_error(dlrun):
     assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs matches\n")
 
 
-def test_as_csv_each_value_is_a_column(dlrun, home):
+def test_csv_has_a_column_for_each_value(dlrun, home):
     rows = list(csv.DictReader(dlrun("runs", "--csv").stdout.splitlines()))
     assert rows[0]["run"] == "rates/dddd"
     assert rows[1]["config.optimizer.learning_rate"] == "0.1"
@@ -175,15 +175,15 @@ def test_as_csv_each_value_is_a_column(dlrun, home):
     assert all(Path(dlrun.cwd, row["run_dir"], "run.json").is_file() for row in rows)
 
 
-def test_a_run_that_nobody_writes_to_any_more_was_killed(dlrun):
+def test_a_running_run_without_a_writer_was_killed(dlrun):
     living = make(dlrun.cwd / "runs/a/living", status="running")
     make(dlrun.cwd / "runs/a/copied", status="running")  # without its lock
     dead = make(dlrun.cwd / "runs/a/dead", status="running")
     (dead / ".lock").write_text("1 on nowhere\n")
     (dead / "metrics.csv").write_text("epoch,loss\n1,0.5\n2,0.4\n")
     with (living / ".lock").open("a+") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)  # of this process; dlrun is another
-        for _ in range(2):  # to be looked at does not take it away
+        fcntl.lockf(lock, fcntl.LOCK_EX)  # held by this process, not by dlrun
+        for _ in range(2):  # listing runs does not release the lock
             runs = {run["run"]: run for run in dlrun.json("runs")["runs"]}
     statuses = {name: run["status"] for name, run in runs.items()}
     assert statuses == {"a/living": "running", "a/copied": "killed", "a/dead": "killed"}
@@ -191,7 +191,7 @@ def test_a_run_that_nobody_writes_to_any_more_was_killed(dlrun):
     assert json.loads((dead / "run.json").read_text())["status"] == "running"  # nothing is written
 
 
-def test_what_is_not_the_record_of_a_run_is_passed_by_and_counted_once(dlrun, home):
+def test_files_that_are_not_records_are_skipped_and_counted(dlrun, home):
     for number, text in enumerate(
         [b"", b"[1]", b'{"scripts": {}}', b"\xff", b'{"status":' + b"[" * 5000, b'{"status": 3}',
          b'{"status": "completed", "x": ' + b"[" * 200 + b"]" * 200 + b"}"]
@@ -204,14 +204,14 @@ def test_what_is_not_the_record_of_a_run_is_passed_by_and_counted_once(dlrun, ho
     os.mkfifo(home / "a_pipe/run.json")
     (home / "linked/run.json").symlink_to(home / "mnist_mlp/2026-11-21_10-01-00_aaaa/run.json")
     (home / "circle").symlink_to(home)
-    # In a run's own directory lies no other run.
+    # A run directory holds no other run.
     make(home / "mnist_mlp/2026-11-21_10-01-00_aaaa/checkpoints/epoch-0001")
     done = dlrun("runs", "--json")
     assert len(json.loads(done.stdout)["runs"]) == 4
-    assert done.stderr == "left out: 7 with a run.json that tells of no run\n"
+    assert done.stderr == "left out: 7 with a run.json that is not the record of a run\n"
 
 
-def test_a_record_of_strangers_prints_no_control_characters_and_strict_json(dlrun):
+def test_an_untrusted_record_prints_no_control_characters_and_strict_json(dlrun):
     hostile = {"backend": "\x1b[2J\ud800", "seconds": [], "train": 3, "test": {"\x07": "x"}}
     make(dlrun.cwd / "runs/a/b", **hostile, started=7, validation={"loss": float("nan")})
     for words in ([], ["--csv"], ["--sort", "val_loss"], ["--where", "backend!=jax"]):
@@ -222,14 +222,14 @@ def test_a_record_of_strangers_prints_no_control_characters_and_strict_json(dlru
     assert run["validation"] == {"loss": None}
 
 
-def test_only_what_it_needs_is_imported(dlrun, home):
+def test_no_framework_is_imported(dlrun, home):
     for words in ([], ["--sort", "val_loss", "--where", "optimizer.learning_rate<1"], ["--csv"]):
         done, imported = dlrun.traced("runs", *words)
         assert done.returncode == 0, done.stderr
         assert not imported & HEAVY
 
 
-def test_a_reader_that_has_seen_enough_is_no_traceback(dlrun):
+def test_a_closed_pipe_prints_no_traceback(dlrun):
     for number in range(500):  # more than a pipe holds
         make(dlrun.cwd / f"runs/a/{'long' * 50}{number}")
     code = textwrap.dedent("""
@@ -247,7 +247,7 @@ def test_a_reader_that_has_seen_enough_is_no_traceback(dlrun):
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_metric_that_is_null_is_shown_as_nothing_fits_no_limit_and_comes_last(dlrun, home):
+def test_a_null_metric_is_blank_matches_no_condition_and_sorts_last(dlrun, home):
     null = {"loss": None, "accuracy": None}
     make(home / "a/null", minute=9, validation=null, test=null, epochs=4, best_epoch=4)
     assert dlrun("runs").returncode == dlrun("runs", "--csv").returncode == 0

@@ -1,4 +1,4 @@
-"""Predictions of finished runs, for their test split and for the user's own arrays."""
+"""Predictions of finished runs for their test split and the user's own arrays."""
 
 import csv
 
@@ -12,7 +12,7 @@ SAMPLES = 50
 
 @pytest.fixture
 def images(dlrun):
-    """Pixels 0 to 255 as a camera has them, in ``images.npy``."""
+    """Pixels 0 to 255, uint8, in ``images.npy``."""
     images = np.random.default_rng(0).integers(0, 256, (SAMPLES, 28, 28), np.uint8)
     np.save(dlrun.cwd / "images.npy", images)
     return images
@@ -37,7 +37,7 @@ def test_test_split_is_predicted_by_default_into_the_run(trained, dlrun):
         predictions, labels = arrays["predictions"], arrays["labels"]
     assert predictions.shape == (3000, 10)
     np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
-    # The accuracy of these labels is the one that training told.
+    # The accuracy of these labels is the one that training reported.
     from dlrun.data.mnist import mnist
 
     accuracy = (labels == mnist().test.labels[:3000]).mean()
@@ -90,7 +90,7 @@ def test_batch_size_does_not_change_the_predictions(trained, dlrun, images):
     np.testing.assert_allclose(few["predictions"], many["predictions"], atol=1e-6)
 
 
-def test_output_that_is_there_is_replaced_whole(trained, dlrun, images):
+def test_existing_output_is_replaced_atomically(trained, dlrun, images):
     (dlrun.cwd / "predictions.npz").write_text("what was there before")
     arrays = predict(dlrun, trained.run("jax"), "--input", "images.npy")
     assert len(arrays["predictions"]) == SAMPLES
@@ -117,7 +117,7 @@ def _write_bad_inputs(cwd, images):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("--input flat.npy", "expected shape (samples, 28, 28), got (50, 784)"),
         ("--input one.npy", "expected shape (samples, 28, 28), got (28, 28)"),
@@ -141,19 +141,19 @@ def _write_bad_inputs(cwd, images):
         ("epochs=3", "can't change here"),
     ],
 )
-def test_what_is_wrong_with_the_files_is_told_before_a_framework_is_imported(
-    trained, dlrun, images, arguments, told
+def test_invalid_files_are_reported_before_a_framework_is_imported(
+    trained, dlrun, images, arguments, message
 ):
     _write_bad_inputs(dlrun.cwd, images)
     done, imported = dlrun.traced("predict", trained.run("jax"), *arguments.split())
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not imported & {"keras", "jax"}
 
 
-def test_full_disk_fails_and_leaves_no_part_of_a_file(trained, dlrun):
-    # The nearest to it without being root: a limit, of 8 KiB, on the size of files.
+def test_full_disk_fails_and_leaves_no_partial_file(trained, dlrun):
+    # Simulated by a file size limit of 8 KiB, which needs no root.
     limited = ["bash", "-c", 'ulimit -f 8; exec "$0" "$@"', COMMAND]
     done = dlrun("predict", trained.run("jax"), "--output", "out.npz", command=limited)
     assert done.returncode == 1

@@ -21,7 +21,7 @@ def own(input_shape, num_classes):
     return keras.Model([first, second], outputs, name="own")
 """
 # Builds the model above, and writes its graph as JSON and as a picture.
-GRAPHED = """
+GRAPH_SCRIPT = """
 import json, os
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +47,7 @@ def png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_table_is_keras_and_the_only_thing_on_stdout(dlrun):
+def test_stdout_is_keras_table_alone(dlrun):
     done = dlrun("summary", "model=mnist_convnet", "backend=numpy")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith('Model: "mnist_convnet"\n')
@@ -58,10 +58,10 @@ def test_the_table_is_keras_and_the_only_thing_on_stdout(dlrun):
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch", "numpy"])
-def test_layers_are_told_as_json_on_every_backend(dlrun, backend):
-    told = dlrun.json("summary", f"backend={backend}", "model.units=64")
+def test_layers_are_listed_as_json_on_every_backend(dlrun, backend):
+    result = dlrun.json("summary", f"backend={backend}", "model.units=64")
     shapes = {"flatten": [None, 784], "hidden": [None, 64], "logits": [None, 10]}
-    layers = told.pop("layers")
+    layers = result.pop("layers")
     assert {layer["name"]: layer["output_shape"] for layer in layers} == shapes
     assert layers[1] == {
         "name": "hidden",
@@ -70,7 +70,7 @@ def test_layers_are_told_as_json_on_every_backend(dlrun, backend):
         "parameters": 50240,
         "trainable": True,
     }
-    assert told == {
+    assert result == {
         "model": "mnist_mlp",
         "backend": backend,
         "parameters": 50890,
@@ -82,9 +82,9 @@ def test_layers_are_told_as_json_on_every_backend(dlrun, backend):
 
 def test_a_subclassed_model_has_layers_but_no_graph(dlrun):
     words = ("summary", "model=mnist_subclassed", "backend=numpy")
-    told = dlrun.json(*words)
-    assert told["parameters"] == 260_298
-    assert [layer["name"] for layer in told["layers"]] == ["conv_base", "dropout", "logits"]
+    result = dlrun.json(*words)
+    assert result["parameters"] == 260_298
+    assert [layer["name"] for layer in result["layers"]] == ["conv_base", "dropout", "logits"]
     done = dlrun(*words, "--plot", "model.png")
     assert (done.returncode, done.stdout) == (2, "")
     assert "mnist_subclassed is a subclassed model" in done.stderr
@@ -102,7 +102,7 @@ def test_the_graph_is_drawn_and_nothing_else_is_written(dlrun, model):
 
 
 def test_a_graph_has_a_box_for_each_call_and_nested_models_are_one(own):
-    done = own(command=[sys.executable, "-c", GRAPHED])
+    done = own(command=[sys.executable, "-c", GRAPH_SCRIPT])
     graph = own.parse(done.stdout)
     boxes = graph["boxes"]
     assert {(box["name"], box["type"], box["role"]) for box in boxes} == {
@@ -116,7 +116,7 @@ def test_a_graph_has_a_box_for_each_call_and_nested_models_are_one(own):
         ("relu", "Relu", "output"),
     }
     names = [box["name"] for box in boxes]
-    assert len(names) == 9  # twice stands there twice
+    assert len(names) == 9  # the layer "twice" appears twice
     arrows = [f"{names[start]} > {names[end]}" for start, end in graph["arrows"]]
     assert sorted(arrows) == [
         "cost_$x$_$y$ > join",
@@ -134,7 +134,7 @@ def test_a_graph_has_a_box_for_each_call_and_nested_models_are_one(own):
     assert ElementTree.parse(own.cwd / "own.svg").getroot().tag.endswith("svg")
 
 
-def test_a_place_that_can_not_be_drawn_to_is_told_before_anything_starts(dlrun):
+def test_an_invalid_plot_path_is_reported_before_anything_starts(dlrun):
     for plot, words in (
         ("model.jpg", "expected a name that ends in .png, .svg, .pdf\n\nhint: --plot model.png"),
         ("nowhere/model.png", "there is no directory nowhere"),
@@ -148,8 +148,8 @@ def test_a_place_that_can_not_be_drawn_to_is_told_before_anything_starts(dlrun):
     assert list(dlrun.cwd.iterdir()) == []
 
 
-def test_a_picture_that_can_not_be_written_leaves_what_was_there(dlrun):
-    # Fails in the middle of writing, as a full disk does.
+def test_a_failed_write_keeps_the_previous_picture(dlrun):
+    # Fails during the write, as on a full disk.
     (dlrun.cwd / "sitecustomize.py").write_text(
         "from pathlib import Path\n"
         "def replace(self, target): raise OSError(28, 'No space left on device')\n"
@@ -177,7 +177,7 @@ def test_without_matplotlib_it_says_how_to_install_it(dlrun):
     assert "pip install 'dlrun[plots]'" in done.stderr
 
 
-def test_a_narrow_terminal_or_one_without_lines_to_draw_with_gets_a_table_too(dlrun):
+def test_a_narrow_or_ascii_terminal_gets_a_table_too(dlrun):
     for env in ({"COLUMNS": "12"}, {"PYTHONIOENCODING": "ascii"}):
         done = dlrun("summary", "backend=numpy", env=env)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Training for real, on every backend; jax stands for all where backends can't differ."""
+"""Real training on every backend; on jax alone where backends can't differ."""
 
 import csv
 import json
@@ -43,11 +43,11 @@ def rows(run):
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def kept(run):
+def checkpoints(run):
     return sorted(path.name for path in (run / "checkpoints").iterdir())
 
 
-# What a finished run leaves, on each backend.
+# The output of a finished run, on each backend.
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -107,7 +107,7 @@ def test_run_directory_is_complete(trained, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_record_tells_how_to_repeat_the_run(trained, backend):
+def test_record_says_how_to_repeat_the_run(trained, backend):
     record, result = trained.dlrun.record(trained.run(backend)), trained.result(backend)
     assert record["command"][:2] == ["dlrun", "train"]
     assert record["overrides"] == yaml.safe_load(
@@ -117,7 +117,7 @@ def test_record_tells_how_to_repeat_the_run(trained, backend):
     assert record["versions"]["python"] == python_version()
     assert record["versions"]["dlrun"] == package.__version__
     assert record["versions"]["numpy"] == np.__version__
-    assert record["git"] == {"commit": None, "dirty": None}  # it ran outside any repository
+    assert record["git"] == {"commit": None, "dirty": None}  # outside any repository
     assert (record["seed"], record["host"]) == (0, node())
     assert record["device"] == "cpu:0"
     assert record["cores"] >= 1
@@ -142,11 +142,11 @@ def test_metrics_csv_has_one_row_per_epoch(trained, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_same_seed_gives_the_same_losses_and_quiet_says_nothing(trained, dlrun, backend):
+def test_same_seed_gives_the_same_losses_and_quiet_prints_nothing(trained, dlrun, backend):
     overrides = (f"backend={backend}", "epochs=1", "data.limit=3000")
     done = dlrun("train", *overrides, "--quiet", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    # Epochs are a function of seed and number: the first of one is the first of four.
+    # An epoch depends on seed and number alone: the first of one is the first of four.
     first = rows(trained.run(backend))[0]
     result = json.loads(done.stdout)
     assert result["train"]["loss"] == first["loss"]
@@ -187,7 +187,7 @@ def test_loss_that_is_not_a_number_fails_the_run(dlrun, backend):
     record = dlrun.record(dlrun.only_run())
     assert record["status"] == "failed"
     assert "loss is nan" in record["error"]
-    # Nothing is left of the epoch that went wrong.
+    # Nothing of the failed epoch is kept.
     assert not (dlrun.only_run() / "metrics.csv").exists()
     assert not list((dlrun.only_run() / "checkpoints").iterdir())
     assert done.stdout == ""
@@ -237,7 +237,7 @@ def test_early_stopping_stops_and_the_best_epoch_is_the_result(dlrun):
 def test_best_epoch_is_kept_beside_the_last_two_restored_and_tested(dlrun):
     result = dlrun.json("train", *WORSENING, "epochs=4", "~callbacks.early_stopping")
     assert (result["epochs"], result["best_epoch"]) == (4, 1)
-    assert kept(dlrun.path(result)) == ["epoch-0001", "epoch-0003", "epoch-0004"]
+    assert checkpoints(dlrun.path(result)) == ["epoch-0001", "epoch-0003", "epoch-0004"]
     table = rows(dlrun.path(result))
     rates = [row["learning_rate"] for row in table]
     assert rates == pytest.approx([0.001, 0.03, 0.9, 27], rel=1e-5)
@@ -260,7 +260,7 @@ def test_all_samples_can_train_where_the_training_loss_is_monitored(dlrun):
     result = dlrun.json("train", "smoke=true", "data.validation_samples=0", "task.monitor=loss")
     assert result["validation"] == {}
     assert "val_loss" not in rows(dlrun.path(result))[0]
-    assert kept(dlrun.path(result)) == ["epoch-0001"]
+    assert checkpoints(dlrun.path(result)) == ["epoch-0001"]
 
 
 def test_another_data_set_gives_the_model_its_own_shapes(dlrun):
@@ -309,11 +309,11 @@ def test_loss_that_turns_nan_in_a_later_epoch_fails_the_run(dlrun):
     )
     assert done.returncode == 1
     assert dlrun.record(dlrun.only_run())["status"] == "failed"
-    # The epoch before it went wrong is still there to use.
+    # The checkpoint of the epoch before the failure is usable.
     assert dlrun.json("evaluate", "latest")["epoch"] == 1
 
 
-def test_terminated_on_nan_keeps_stdout_to_the_one_json_object(dlrun):
+def test_terminate_on_nan_prints_only_the_json_object_on_stdout(dlrun):
     done = dlrun(
         *("train", "smoke=true", "epochs=3", "--json"),
         *("+callbacks=[learning_rate_scheduler,terminate_on_nan]", f"{SCHEDULE}.decay_rate=1e20"),
@@ -349,7 +349,7 @@ def test_git_commit_is_recorded_and_whether_files_differ_from_it(dlrun):
     assert dirty["git"] == {"commit": commit, "dirty": True}
 
 
-# A model of the user's own: one file and one YAML.
+# The user's own model: one file and one YAML.
 
 SEQUENTIAL = """
 import keras
@@ -425,7 +425,7 @@ def test_own_subclassed_model_trains_and_exports_on_the_other_backends(dlrun, ba
     assert (dlrun.path(result) / "model.keras").stat().st_size > 0
 
 
-def test_own_model_that_keras_cannot_export_is_told_why(dlrun):
+def test_own_model_that_keras_cannot_export_is_reported_with_the_reason(dlrun):
     write_model(dlrun.cwd, SUBCLASSED)
     done = dlrun("train", "model=mine", "smoke=true", "--export-keras")
     assert done.returncode == 1
@@ -436,7 +436,7 @@ def test_own_model_that_keras_cannot_export_is_told_why(dlrun):
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "ValueError", "KeyError", "OSError"])
-def test_own_model_that_raises_is_told_in_one_line_and_nothing_is_started(dlrun, error):
+def test_own_model_that_raises_is_reported_in_one_line_and_nothing_is_started(dlrun, error):
     write_model(dlrun.cwd, SEQUENTIAL)
     (dlrun.cwd / "my_models.py").write_text(
         f"def mine(input_shape, num_classes, *, width):\n    raise {error}('the well is dry')\n"
@@ -450,7 +450,7 @@ def test_own_model_that_raises_is_told_in_one_line_and_nothing_is_started(dlrun,
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_own_model_with_a_syntax_error_is_told_in_one_line(dlrun):
+def test_own_model_with_a_syntax_error_is_reported_in_one_line(dlrun):
     write_model(dlrun.cwd, "def mine(:\n")
     done = dlrun("train", "model=mine", "smoke=true")
     assert done.returncode == 2

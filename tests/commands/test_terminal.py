@@ -6,7 +6,7 @@ import json
 from dlrun.commands.terminal import print_result
 
 
-def test_a_metric_that_is_no_number_is_printed_as_null() -> None:
+def test_a_metric_that_is_not_a_number_is_printed_as_null() -> None:
     out = io.StringIO()
     print_result(out, {"test": {"loss": float("nan"), "of": [float("inf")]}}, True, str)
     assert out.getvalue() == '{"test": {"loss": null, "of": [null]}}\n'

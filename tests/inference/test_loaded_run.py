@@ -1,4 +1,4 @@
-"""A run serves by its input specification where its training data are gone, and without it too."""
+"""A run predicts from its saved input spec, or without one from its data set."""
 
 import json
 import shutil
@@ -25,21 +25,21 @@ def predictions(dlrun, run, *arguments):
         return dict(arrays)
 
 
-def assert_same_bits(ours, theirs):
-    assert list(ours) == list(theirs)
-    for name, array in ours.items():
-        assert array.tobytes() == theirs[name].tobytes(), name
+def assert_same_bits(actual, expected):
+    assert list(actual) == list(expected)
+    for name, array in actual.items():
+        assert array.tobytes() == expected[name].tobytes(), name
 
 
-def assert_one_line(done, told):
+def assert_one_line(done, message):
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ") and told in done.stderr
+    assert done.stderr.startswith("error: ") and message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
-def of_a_file(tmp_path_factory):
-    """A run whose data came from ``mine.npz``, pixels that are divided by 7."""
+def npz_run(tmp_path_factory):
+    """A run trained on ``mine.npz``, with pixels divided by 7."""
     dlrun = Dlrun(tmp_path_factory.mktemp("file"))
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (80, 6, 6), np.uint8)
@@ -48,37 +48,42 @@ def of_a_file(tmp_path_factory):
     arrays |= {"x_test": images[50:], "y_test": labels[50:]}
     np.savez(dlrun.cwd / "mine.npz", **arrays)
     np.save(dlrun.cwd / "test.npy", arrays["x_test"])
-    own = ("data.path=mine.npz", "data.num_classes=3", "data.scale=7", "data.validation_samples=10")
-    result = dlrun.json("train", "data=npz", *own, "epochs=1", "batch_size=16")
+    data = (
+        "data.path=mine.npz",
+        "data.num_classes=3",
+        "data.scale=7",
+        "data.validation_samples=10",
+    )
+    result = dlrun.json("train", "data=npz", *data, "epochs=1", "batch_size=16")
     return dlrun, Path(result["run_dir"])
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch", "numpy"])
-def test_own_inputs_are_predicted_to_the_bit_without_the_training_data(of_a_file, backend):
-    dlrun, run = of_a_file
+def test_own_inputs_are_predicted_bit_for_bit_without_the_training_data(npz_run, backend):
+    dlrun, run = npz_run
     expected = predictions(dlrun, run, f"backend={backend}")  # of the data set's test split
     (dlrun.cwd / "mine.npz").rename(dlrun.cwd / "gone.npz")
     try:
-        ours = predictions(dlrun, run, f"backend={backend}", "--input", "test.npy")
+        actual = predictions(dlrun, run, f"backend={backend}", "--input", "test.npy")
     finally:
         (dlrun.cwd / "gone.npz").rename(dlrun.cwd / "mine.npz")
-    assert_same_bits(ours, expected)
+    assert_same_bits(actual, expected)
 
 
-def test_samples_of_the_data_set_are_asked_of_the_data_set(of_a_file):
-    dlrun, run = of_a_file
+def test_commands_that_need_samples_read_the_data_set(npz_run):
+    dlrun, run = npz_run
     (dlrun.cwd / "mine.npz").rename(dlrun.cwd / "gone.npz")
     try:
         for command in (["evaluate", run], ["predict", run]):
             assert_one_line(dlrun(*command), "mine.npz: no such file")
-        # One that is typed is read, though the samples come from elsewhere.
+        # A data set that is typed is read, even though the samples come from --input.
         typed = ("predict", run, "data.path=none.npz", "--input", "test.npy")
         assert_one_line(dlrun(*typed), "none.npz: no such file")
     finally:
         (dlrun.cwd / "gone.npz").rename(dlrun.cwd / "mine.npz")
 
 
-def test_inputs_by_name_are_predicted_without_the_function_that_made_them(dlrun):
+def test_inputs_by_name_are_predicted_without_the_data_function(dlrun):
     (dlrun.cwd / "configs" / "data").mkdir(parents=True)
     (dlrun.cwd / "configs" / "data" / "mine.yaml").write_text("_target_: my_data.mine\n")
     (dlrun.cwd / "my_data.py").write_text(OWN)
@@ -87,14 +92,14 @@ def test_inputs_by_name_are_predicted_without_the_function_that_made_them(dlrun)
     (dlrun.cwd / "my_data.py").unlink()
     test = tickets(test_samples=20, vocabulary_size=50).test
     np.savez(dlrun.cwd / "own.npz", **test.inputs)
-    ours = predictions(dlrun, result["run_dir"], "--input", "own.npz")
-    assert list(ours) == ["priority", "department", "department_label"]
-    assert_same_bits(ours, expected)
+    actual = predictions(dlrun, result["run_dir"], "--input", "own.npz")
+    assert list(actual) == ["priority", "department", "department_label"]
+    assert_same_bits(actual, expected)
     assert_one_line(dlrun("predict", result["run_dir"]), "no module named 'my_data'")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"version": 1, "inputs": [', "Expecting value"),
         ("[" * 200_000, "nested too deeply"),
@@ -103,20 +108,20 @@ def test_inputs_by_name_are_predicted_without_the_function_that_made_them(dlrun)
         (None, "expected shape (samples, 3), got (4, 28, 28)"),
     ],
 )
-def test_damaged_specification_is_told_before_a_framework_is_imported(trained, dlrun, text, told):
+def test_damaged_spec_is_reported_before_a_framework_is_imported(trained, dlrun, text, message):
     run = trained.copy("jax", dlrun.cwd)
-    if text is None:  # sound, and of another model
+    if text is None:  # valid, but of another model
         content = json.loads((run / "inputs.json").read_text())
         content["inputs"][0]["shape"] = [3]
         text = json.dumps(content)
     (run / "inputs.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     np.save(dlrun.cwd / "images.npy", np.zeros((4, 28, 28), np.uint8))
     done, imported = dlrun.traced("predict", run, "--input", "images.npy")
-    assert_one_line(done, told)
+    assert_one_line(done, message)
     assert not imported & {"keras", "jax"}
 
 
-def test_specification_of_another_model_is_refused(trained, dlrun):
+def test_spec_of_another_model_is_refused(trained, dlrun):
     run = trained.copy("jax", dlrun.cwd)
     content = json.loads((run / "inputs.json").read_text())
     content["inputs"][0]["shape"] = [3]
@@ -125,9 +130,9 @@ def test_specification_of_another_model_is_refused(trained, dlrun):
     assert_one_line(dlrun("predict", run, "--input", "three.npy"), "is of another model")
 
 
-def test_run_that_has_saved_none_serves_by_its_data_set(dlrun):
-    [kept] = KEPT.iterdir()
-    run = Path(shutil.copytree(kept, dlrun.cwd / "runs" / "kept" / kept.name))
+def test_run_without_a_saved_spec_uses_its_data_set(dlrun):
+    [kept_run] = KEPT.iterdir()
+    run = Path(shutil.copytree(kept_run, dlrun.cwd / "runs" / "kept" / kept_run.name))
     assert not (run / "inputs.json").exists()
     from dlrun.data.mnist import mnist
 
@@ -136,9 +141,9 @@ def test_run_that_has_saved_none_serves_by_its_data_set(dlrun):
         predictions(dlrun, run, "--input", "images.npy"),
         predictions(dlrun, run),
     )
-    told = dlrun.record(run)["test"]
+    recorded = dlrun.record(run)["test"]
     metrics = dlrun.json("evaluate", run)["metrics"]
-    assert metrics == pytest.approx(told, abs=1e-5)
+    assert metrics == pytest.approx(recorded, abs=1e-5)
     dlrun.json("resume", run, "epochs=4")
     content = json.loads((run / "inputs.json").read_text())
     assert (content["inputs"][0]["shape"], content["scale"]) == ([28, 28], 255.0)

@@ -157,7 +157,10 @@ def _write_bad_inputs(cwd):
     [
         ("--input two.npz", "has no array 'text_body': title, tags"),
         ("--input wide.npz", "array tags: expected shape (samples, 100), got (5, 1000)"),
-        ("--input short.npz", "the arrays differ in samples: title (5, 1000), text_body (5, 1000)"),
+        (
+            "--input short.npz",
+            "the arrays differ in length: title (5, 1000), text_body (5, 1000)",
+        ),
         ("--input text.npz", "array title: expected numbers, got dtype"),
         ("--input one.npy", "expected a .npz file"),
         ("--input good.npz --array title", "the run takes inputs by name: title, text_body, tags"),

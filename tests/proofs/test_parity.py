@@ -1,4 +1,4 @@
-"""``dlrun parity``: backends and loops compared for real, each in a process of its own."""
+"""``dlrun parity``: real comparisons of backends and loops, each in its own process."""
 
 import csv
 
@@ -7,7 +7,7 @@ import pytest
 from dlrun.report.parity import parity_table
 from trainings import worker
 
-# A model that is another one on tensorflow, by a hundredth.
+# A model whose outputs differ by 1 % on tensorflow.
 BENT = """
 import keras
 
@@ -30,7 +30,7 @@ def bent(dlrun):
     return dlrun
 
 
-def written(dlrun, result):
+def read_losses(dlrun, result):
     """The rows of ``losses.csv``, as numbers."""
     with (dlrun.cwd / result["losses"]).open(encoding="utf-8", newline="") as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -55,13 +55,13 @@ def test_all_backends_agree_in_predictions_each_step_and_metrics(dlrun):
     assert dlrun.parse((directory / "parity.json").read_text()) == result
     assert max(map(len, parity_table(result).splitlines())) <= 80
 
-    # The losses are those of the batches of a run, whose epoch has eight.
-    rows = written(dlrun, result)
+    # The losses equal those of a run with eight batches per epoch.
+    rows = read_losses(dlrun, result)
     assert [row["step"] for row in rows] == list(range(1, 9))
     ran = worker("jax").train(dlrun.cwd, *SMALL, "epochs=1")
     assert sum(row["jax"] for row in rows) / 8 == pytest.approx(ran["train"]["loss"], rel=1e-6)
 
-    # The weights of that run are compared too, and without a second backend that trains.
+    # Weights of that run, with only one backend that trains.
     words = ("parity", *SMALL, f"init_from={ran['path']}", "--backends", "numpy,jax")
     result = dlrun.json(*words, "--steps", "1")
     assert list(result["members"]) == ["jax", "numpy"]
@@ -70,10 +70,10 @@ def test_all_backends_agree_in_predictions_each_step_and_metrics(dlrun):
     assert values == pytest.approx(dict.fromkeys(values, ran["test"]["accuracy"]), abs=1e-6)
 
 
-def test_loops_agree_on_one_backend_random_layers_included_over_several_epochs(dlrun):
+def test_loops_agree_on_one_backend_with_random_layers_over_several_epochs(dlrun):
     words = ("parity", "model=mnist_mlp_dropout", *SMALL, "backend=jax", "--loops")
-    own = ("--tolerance", "1e-6", "--prediction-tolerance", "1e-7")
-    result = dlrun.json(*words, "--random", "--steps", "10", *own)
+    tolerances = ("--tolerance", "1e-6", "--prediction-tolerance", "1e-7")
+    result = dlrun.json(*words, "--random", "--steps", "10", *tolerances)
     assert result["within"]
     assert result["tolerance"] == {
         "predictions": 1e-7,
@@ -83,11 +83,11 @@ def test_loops_agree_on_one_backend_random_layers_included_over_several_epochs(d
     }
     assert list(result["members"]) == ["fit", "train_step", "raw"]
     assert result["notes"][0].startswith("random numbers are drawn by dropout")
-    [first, *_, last] = written(dlrun, result)
+    [first, *_, last] = read_losses(dlrun, result)
     assert last["raw"] < first["raw"]
 
 
-def test_what_differs_ends_with_exit_1_and_the_step_where_it_begins(bent):
+def test_a_difference_exits_1_and_names_its_first_step(bent):
     words = ("parity", "model=bent", "data.limit=256", "--backends", "jax,tensorflow")
     done = bent(*words, "--steps", "5")
     assert done.returncode == 1
@@ -101,32 +101,32 @@ def test_what_differs_ends_with_exit_1_and_the_step_where_it_begins(bent):
     assert lines["loss of each"][-1] == "none"
     assert lines["beyond at step"][-1] == "1"
     assert "of models with batch normalisation" in " ".join(done.stdout.split())
-    assert "set to 0, as random numbers differ: sparse.rate=0.25" in done.stdout
+    assert "set to 0, since random numbers differ: sparse.rate=0.25" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--backends", "jax,trch"], "did you mean torch?"),
         (["--backends", "jax"], "there is nothing to compare with"),
         (["backend=torch"], "hint: --backends jax,torch"),
-        (["--loops", "--backends", "jax"], "choose backend=jax"),
+        (["--loops", "--backends", "jax"], "by backend=jax"),
         (["--loops", "loop=raw"], "--loops compares fit, train_step, raw"),
         (["--loops", "backend=numpy"], "backend 'numpy' can't train"),
-        (["--tolerance", "nan"], "--tolerance nan: expected a number from 0"),
+        (["--tolerance", "nan"], "--tolerance nan: expected a number >= 0"),
         (["--steps", "0"], "Invalid value for '--steps'"),
         (["model=mnist_mpl"], "did you mean model=mnist_mlp?"),
     ],
 )
-def test_mistakes_are_told_before_anything_starts(dlrun, words, told):
+def test_mistakes_are_reported_before_anything_starts(dlrun, words, message):
     done, imported = dlrun.traced("parity", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert not imported & {"keras", "jax", "torch", "tensorflow"}
     assert [path.name for path in dlrun.cwd.iterdir()] == ["imported.txt"]
 
 
-def test_backends_that_are_not_installed_are_left_out_and_refused_by_name(dlrun):
+def test_missing_backends_are_left_out_and_refused_by_name(dlrun):
     (dlrun.cwd / "sitecustomize.py").write_text(
         "import importlib.util\n"
         "found = importlib.util.find_spec\n"

@@ -1,4 +1,4 @@
-"""``dlrun reproduce``: experiments run for real, their numbers in a table."""
+"""``dlrun reproduce``: real runs of experiments, and the table of their numbers."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlrun import __version__
-from dlrun.proofs.reproduce import _Done
+from dlrun.proofs.reproduce import _CompletedRuns
 
 CLAIM = """# @package _global_
 # A number that can't be reached.
@@ -35,7 +35,7 @@ reproduces:
   needs: earlier
 """
 EARLIER = """# @package _global_
-# It is what later starts from.
+# The experiment that "later" starts from.
 #   dlrun train experiment=earlier
 defaults:
   - tickets
@@ -54,22 +54,22 @@ def own_experiments(dlrun, **experiments):
         (group / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def test_the_table_holds_what_the_runs_got_and_nothing_is_run_twice(dlrun):
-    asked = ("reproduce", "linear_classifier", "--backend", "torch")
-    first = dlrun.json(*asked)
+def test_the_table_has_the_results_and_completed_runs_are_reused(dlrun):
+    command = ("reproduce", "linear_classifier", "--backend", "torch")
+    first = dlrun.json(*command)
     assert first["not_reached"] == 0
     assert [(run["backend"], run["loop"]) for run in first["runs"]] == [
         ("torch", loop) for loop in ("fit", "train_step", "raw", "linear_tensors", "linear_module")
     ]
-    written = (dlrun.cwd / "RESULTS.md").read_text(encoding="utf-8")
+    table = (dlrun.cwd / "RESULTS.md").read_text(encoding="utf-8")
     for run in first["runs"]:
         assert dlrun.record(dlrun.path(run))["train"]["loss"] == run["value"]
-        assert f"{run['value']:.4f} (" in written
-    again = dlrun.json(*asked)
+        assert f"{run['value']:.4f} (" in table
+    again = dlrun.json(*command)
     assert again["runs"] == first["runs"]
 
 
-def test_what_starts_from_another_run_comes_after_it(dlrun):
+def test_an_experiment_comes_after_the_one_it_needs(dlrun):
     own_experiments(dlrun, later=LATER, earlier=EARLIER)
     result = dlrun.json("reproduce", "later", "earlier", "--backend", "jax")
     assert [run["experiment"] for run in result["runs"]] == ["earlier", "later"]
@@ -78,7 +78,7 @@ def test_what_starts_from_another_run_comes_after_it(dlrun):
     assert "/earlier/" in record["init_from"]["run_dir"]
 
 
-def test_a_number_that_is_not_reached_ends_with_exit_1_and_stands_in_bold(dlrun):
+def test_a_missed_number_exits_1_and_is_bold(dlrun):
     own_experiments(dlrun, unreachable=CLAIM)
     done = dlrun("reproduce", "unreachable", "--backend", "jax", "--output", "table.md")
     assert done.returncode == 1
@@ -87,26 +87,26 @@ def test_a_number_that_is_not_reached_ends_with_exit_1_and_stands_in_bold(dlrun)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["first_netwerk"], "no experiment 'first_netwerk'"),
         (["tickets", "--backend", "numpy"], "backend 'numpy' can't train"),
     ],
 )
-def test_what_is_not_there_is_told_before_anything_runs(dlrun, arguments, told):
+def test_unknown_names_are_reported_before_anything_runs(dlrun, arguments, message):
     done = dlrun("reproduce", *arguments)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert not (dlrun.cwd / "RESULTS.md").exists()
 
 
-def test_a_record_that_is_none_stands_for_no_run(tmp_path: Path) -> None:
-    mine = {"versions": {"dlrun": __version__}, "status": "completed"}
-    whole = mine | {"backend": "jax", "loop": "fit"}
-    texts = ["[]", "{", '{"versions": []}', '{"versions": null}', "[" * 9999, json.dumps(mine)]
-    for number, text in enumerate([*texts, json.dumps(whole)]):
+def test_invalid_records_are_ignored(tmp_path: Path) -> None:
+    partial = {"versions": {"dlrun": __version__}, "status": "completed"}
+    complete = partial | {"backend": "jax", "loop": "fit"}
+    texts = ["[]", "{", '{"versions": []}', '{"versions": null}', "[" * 9999, json.dumps(partial)]
+    for number, text in enumerate([*texts, json.dumps(complete)]):
         path = tmp_path / "claim" / str(number) / "run.json"
         path.parent.mkdir(parents=True)
         path.write_text(text)
-    done = _Done(tmp_path).get("claim", "jax", "fit")
-    assert done == {**whole, "run_dir": str(tmp_path / "claim" / str(len(texts)))}
+    result = _CompletedRuns(tmp_path).get("claim", "jax", "fit")
+    assert result == {**complete, "run_dir": str(tmp_path / "claim" / str(len(texts)))}

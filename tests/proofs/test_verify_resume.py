@@ -1,4 +1,4 @@
-"""The proof as a command: exits 0 where a killed run comes to the same bits, else 1."""
+"""``dlrun verify-resume`` exits 0 if a killed and resumed run is bit-identical, else 1."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from conftest import COMMAND
 
-# 20 steps an epoch, of which every fifth is saved.
+# 20 steps per epoch.
 SHORT = ("data.limit=1280", "batch_size=64", "model=mnist_mlp_dropout", "model.units=32")
 NOISE = """
 import keras
@@ -24,17 +24,17 @@ class Noise(keras.callbacks.Callback):
 
 
 def processes(word: str) -> list[str]:
-    """The processes whose command names a word, those that have ended left out."""
-    found = []
+    """The commands of running processes that contain a word."""
+    commands = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_text())
-        except OSError:  # it has ended meanwhile
+            commands.append(path.read_text())
+        except OSError:  # the process has ended
             continue
-    return [command for command in found if word in command]
+    return [command for command in commands if word in command]
 
 
-def test_a_run_that_is_killed_comes_to_the_same_bits_and_leaves_nothing_behind(dlrun):
+def test_a_killed_run_is_bit_identical_and_nothing_is_left(dlrun):
     result = dlrun.json("verify-resume", *SHORT, "epochs=3", "callbacks.checkpoint.every_steps=5")
     assert result.pop("arrays") > 20
     first, second = result.pop("killed")
@@ -50,8 +50,8 @@ def test_a_run_that_is_killed_comes_to_the_same_bits_and_leaves_nothing_behind(d
     assert not list(dlrun.cwd.glob("runs/*"))
 
 
-def test_what_can_not_be_exact_is_told_and_both_runs_are_kept(dlrun):
-    """A callback that the command itself names needs no trust for the resumed run."""
+def test_differences_are_reported_and_both_runs_are_kept(dlrun):
+    """The resumed run trusts a callback that the command names."""
     (dlrun.cwd / "my_noise.py").write_text(NOISE)
     done = dlrun(
         *("verify-resume", *SHORT, "epochs=2", "--kills", 1),
@@ -67,7 +67,7 @@ def test_what_can_not_be_exact_is_told_and_both_runs_are_kept(dlrun):
         assert dlrun.record(run)["status"] == "completed"
 
 
-def test_a_config_that_is_wrong_starts_nothing(dlrun):
+def test_a_wrong_config_starts_nothing(dlrun):
     done, imported = dlrun.traced("verify-resume", "epoch=3")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'epoch' is not a config key" in done.stderr
@@ -78,7 +78,7 @@ def test_a_config_that_is_wrong_starts_nothing(dlrun):
 @pytest.mark.parametrize(
     ("signum", "place"), [(signal.SIGINT, "straight"), (signal.SIGTERM, "killed")]
 )
-def test_a_signal_ends_its_processes_too_and_leaves_nothing_behind(dlrun, signum, place):
+def test_a_signal_ends_the_child_processes_and_leaves_nothing(dlrun, signum, place):
     last = ["epochs=1000", "~callbacks.early_stopping"] if place == "straight" else ["epochs=2"]
     with subprocess.Popen(
         [COMMAND, "verify-resume", *SHORT, *last],
@@ -86,10 +86,10 @@ def test_a_signal_ends_its_processes_too_and_leaves_nothing_behind(dlrun, signum
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        ends = time.monotonic() + 120
+        deadline = time.monotonic() + 120
         while not list(dlrun.cwd.glob(f"runs/*/*/{place}/*/*/.lock")):
             assert process.poll() is None
-            assert time.monotonic() < ends
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         [proof] = dlrun.cwd.glob("runs/verify-resume/*")
         assert processes(proof.name)

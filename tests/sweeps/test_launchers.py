@@ -16,7 +16,7 @@ MODEL = """
 import os, pathlib, signal
 import keras
 
-def told(input_shape, num_classes):
+def spy(input_shape, num_classes):
     if pathlib.Path("broken").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     ran = pathlib.Path("ran", str(os.getpid()))
@@ -33,74 +33,74 @@ def told(input_shape, num_classes):
 def own_model(dlrun):
     (dlrun.cwd / "my_models.py").write_text(MODEL)
     (dlrun.cwd / "configs/model").mkdir(parents=True)
-    (dlrun.cwd / "configs/model/told.yaml").write_text("_target_: my_models.told\n")
+    (dlrun.cwd / "configs/model/spy.yaml").write_text("_target_: my_models.spy\n")
 
 
-def swept(dlrun, *arguments):
-    """The sweep, as --json tells it, and what each process had really imported, and to use."""
+def run_sweep(dlrun, *arguments):
+    """The sweep's ``--json``, and what each process had imported and its cores and threads."""
     ran = dlrun.cwd / "ran"
     before = set(ran.glob("*"))
-    result = dlrun.json("sweep", "smoke=true", "model=told", *arguments)
+    result = dlrun.json("sweep", "smoke=true", "model=spy", *arguments)
     return result, sorted(file.read_text() for file in set(ran.glob("*")) - before)
 
 
-def test_each_run_has_its_backend_and_the_numbers_of_a_warm_worker(dlrun, own_model, monkeypatch):
+def test_each_run_has_its_backend_and_equals_a_run_in_a_worker(dlrun, own_model, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # which Ray would set for its workers
-    # One at a time: joblib's one process runs both jobs, and a run must not take what it has.
+    # One at a time: joblib runs both jobs in one process, whose state must not reach the runs.
     overrides = ("backend=torch,jax", "--jobs", 1)
-    warm, begun = swept(dlrun, *overrides)
-    assert [text.partition(" ")[0] for text in begun] == ["jax", "torch"]
+    expected_result, started = run_sweep(dlrun, *overrides)
+    assert [text.partition(" ")[0] for text in started] == ["jax", "torch"]
     for launcher in ("joblib", "ray", "submitit_local"):
-        result, processes = swept(dlrun, *overrides, "--launcher", launcher)
-        assert processes == begun, launcher
-        for run, expected in zip(result["runs"], warm["runs"], strict=True):
+        result, processes = run_sweep(dlrun, *overrides, "--launcher", launcher)
+        assert processes == started, launcher
+        for run, expected in zip(result["runs"], expected_result["runs"], strict=True):
             record = dlrun.record(dlrun.path(run))
             assert record["status"] == "completed"
             assert record["backend"] == run["differs"]["backend"]
             for split in ("train", "validation", "test"):
                 assert record[split] == expected[split], (launcher, record["backend"])
         assert [run["run_dir"][-1] for run in result["ranking"]] == [
-            run["run_dir"][-1] for run in warm["ranking"]
+            run["run_dir"][-1] for run in expected_result["ranking"]
         ]
         assert (dlrun.cwd / result["sweep_dir"] / "leaderboard.csv").is_file()
 
 
-def test_a_run_that_is_killed_fails_alone_and_any_engine_resumes_it(dlrun, own_model):
+def test_a_killed_run_fails_alone_and_any_launcher_resumes_it(dlrun, own_model):
     (dlrun.cwd / "broken").touch()
     done = dlrun(
-        *("sweep", "backend=jax", "smoke=true", "model=mnist_mlp,told", "--jobs", 2),
+        *("sweep", "backend=jax", "smoke=true", "model=mnist_mlp,spy", "--jobs", 2),
         *("--launcher", "ray", "--json"),
     )
     assert done.returncode == 1
     result = dlrun.parse(done.stdout)
-    well, killed = result["runs"]
-    assert (well["status"], killed["status"]) == ("completed", "failed")
+    completed, killed = result["runs"]
+    assert (completed["status"], killed["status"]) == ("completed", "failed")
     assert "killed by SIGKILL" in killed["error"]
     assert dlrun.record(dlrun.path(killed))["status"] == "failed"
 
     (dlrun.cwd / "broken").unlink()
-    before = dlrun.record(dlrun.path(well))
+    before = dlrun.record(dlrun.path(completed))
     resumed = dlrun.json("sweep", "--resume", result["sweep_dir"], "--launcher", "joblib")
     assert resumed["completed"] == 2
-    assert dlrun.record(dlrun.path(well)) == before  # it did not run again
+    assert dlrun.record(dlrun.path(completed)) == before  # it did not run again
 
 
 def processes_of(directory: Path) -> list[str]:
-    """What runs in a directory."""
-    found = []
+    """The command lines of the processes in a directory."""
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() == directory:
-                found.append((process / "cmdline").read_text())
+                commands.append((process / "cmdline").read_text())
         except OSError:
             continue
-    return found
+    return commands
 
 
-def test_a_sweep_that_is_killed_leaves_nothing_of_ray(dlrun, monkeypatch):
+def test_a_killed_sweep_leaves_nothing_of_ray(dlrun, monkeypatch):
     endless = ("epochs=100000", "callbacks.early_stopping.patience=100000")
     arguments = ("sweep", "backend=jax", "smoke=true", *endless, "--launcher", "ray")
-    with tempfile.TemporaryDirectory() as place:  # its path is short, as those of sockets must be
+    with tempfile.TemporaryDirectory() as place:  # a short path, as for sockets
         monkeypatch.setenv("RAY_TMPDIR", place)
         sweep = subprocess.Popen([COMMAND, *arguments], cwd=dlrun.cwd, stderr=subprocess.PIPE)
         eventually(lambda: list(dlrun.cwd.glob("runs/sweeps/*/0/metrics.csv")))
@@ -115,7 +115,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_of_ray(dlrun, monkeypatch):
 
 @contextmanager
 def ray_cluster(cwd: Path, place: str, patch):
-    """A cluster of one machine, as its owner starts it; gives the options that ask for cores."""
+    """A cluster of one machine; yields a function from cores to the options that request them."""
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
@@ -141,20 +141,18 @@ def ray_cluster(cwd: Path, place: str, patch):
             process.wait(60)
 
 
-def test_on_a_cluster_of_ray_a_run_takes_the_cores_that_are_kept_for_it(
-    dlrun, own_model, monkeypatch
-):
+def test_on_a_ray_cluster_a_run_uses_its_allotted_cores(dlrun, own_model, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with (
         tempfile.TemporaryDirectory() as place,
-        ray_cluster(dlrun.cwd, place, monkeypatch) as asking_for,
+        ray_cluster(dlrun.cwd, place, monkeypatch) as options_for,
     ):
-        result, [process] = swept(dlrun, "backend=jax", *asking_for(3))
+        result, [process] = run_sweep(dlrun, "backend=jax", *options_for(3))
         assert result["completed"] == 1
         assert "'OMP_NUM_THREADS': '3', 'NPROC': '3'" in process
 
         waiting = subprocess.Popen(
-            [COMMAND, "sweep", "backend=jax", "smoke=true", *asking_for(4)],
+            [COMMAND, "sweep", "backend=jax", "smoke=true", *options_for(4)],
             cwd=dlrun.cwd,
             stderr=subprocess.PIPE,
             text=True,
@@ -163,9 +161,9 @@ def test_on_a_cluster_of_ray_a_run_takes_the_cores_that_are_kept_for_it(
         connected = "Connected to Ray cluster"
         eventually(lambda: sum(connected in log.read_text() for log in dlrun.cwd.glob(logs)) == 2)
         waiting.send_signal(signal.SIGINT)
-        _, told = waiting.communicate(timeout=60)
+        _, stderr = waiting.communicate(timeout=60)
         assert waiting.returncode == 130
-        assert "go on with  dlrun sweep --resume" in told
+        assert "resume with: dlrun sweep --resume" in stderr
     eventually(lambda: not processes_of(dlrun.cwd))
 
 
@@ -193,46 +191,55 @@ printf 'JobID|State|NodeList\\n5_0|NODE_FAIL|here\\n5_1|RUNNING|here\\n'
 }
 
 
-def test_slurm_is_asked_for_what_was_typed_and_a_lost_job_hides_no_other(dlrun, own_model):
+def test_slurm_gets_the_typed_options_and_a_lost_job_fails_alone(dlrun, own_model):
     places = dlrun.cwd / "bin"
     places.mkdir()
     for name, text in SLURM.items():
         (places / name).write_text(text)
         (places / name).chmod(0o755)
     done = dlrun(
-        *("sweep", "backend=jax", "smoke=true", "seed=1,2", "model=told", "--jobs", 1, "--json"),
+        *(
+            "sweep",
+            "backend=jax",
+            "smoke=true",
+            "seed=1,2",
+            "model=spy",
+            "--jobs",
+            1,
+            "--json",
+        ),
         *("--launcher", "submitit_slurm", "--launcher-option", "partition=gpu"),
         *("--launcher-option", "timeout_min=90", "--launcher-option", "gres=gpu:1"),
         env={"PATH": f"{places}{os.pathsep}{os.environ['PATH']}"},
     )
-    asked = (dlrun.cwd / "script").read_text()
+    script = (dlrun.cwd / "script").read_text()
     for line in ("--partition=gpu", "--time=90", "--gres=gpu:1", "--job-name=dlrun"):
-        assert f"#SBATCH {line}\n" in asked
+        assert f"#SBATCH {line}\n" in script
     assert done.returncode == 1, done.stderr
-    lost, well = dlrun.parse(done.stdout)["runs"]
-    assert (lost["status"], well["status"]) == ("failed", "completed")
+    lost, completed = dlrun.parse(done.stdout)["runs"]
+    assert (lost["status"], completed["status"]) == ("failed", "completed")
     assert "submitit_slurm lost it" in lost["error"]
     assert "NODE_FAIL" in Path(dlrun.cwd, lost["error"].rpartition("see ")[2]).read_text()
     [ran] = [file.read_text() for file in (dlrun.cwd / "ran").iterdir()]
-    assert "'NPROC': '1'" in ran or cores() == 1, "no more threads than it was given cores"
+    assert "'NPROC': '1'" in ran or cores() == 1, "no more threads than allotted cores"
 
 
-def slurm_is_here() -> bool:
+def has_slurm() -> bool:
     try:
         return subprocess.run("sinfo", capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
 
-@pytest.mark.slow  # Slurm waits for two minutes before a job that it has queued again
-@pytest.mark.skipif(not slurm_is_here(), reason="needs a Slurm with two cores")
+@pytest.mark.slow  # Slurm waits for two minutes before it starts a requeued job
+@pytest.mark.skipif(not has_slurm(), reason="needs a Slurm with two cores")
 def test_on_a_real_slurm(dlrun, own_model):
     two = ("backend=jax,torch", "--jobs", 2)
-    warm, _ = swept(dlrun, *two)
-    result, processes = swept(dlrun, *two, "--launcher", "submitit_slurm")
+    expected_result, _ = run_sweep(dlrun, *two)
+    result, processes = run_sweep(dlrun, *two, "--launcher", "submitit_slurm")
     assert [text.partition(" ")[0] for text in processes] == ["jax", "torch"]
-    for run, expected in zip(result["runs"], warm["runs"], strict=True):
-        assert run["test"] == expected["test"], "to the bit, with one thread each"
+    for run, expected in zip(result["runs"], expected_result["runs"], strict=True):
+        assert run["test"] == expected["test"], "bit for bit, with one thread each"
 
     endless = ("epochs=100000", "callbacks.early_stopping.patience=100000", "seed=1,2,3")
     endless += ("runs_dir=endless",)
@@ -250,39 +257,39 @@ def test_on_a_real_slurm(dlrun, own_model):
     )
     first = next(job for job in jobs.stdout.split() if job.endswith("_0"))
     subprocess.run(["scancel", first], check=True)
-    eventually(lambda: list(dlrun.cwd.glob(runs.format(2))))  # in the place of the one that is gone
-    # One that has to make room for another is queued again, and goes on from its checkpoint.
+    eventually(lambda: list(dlrun.cwd.glob(runs.format(2))))  # it takes the free place
+    # A preempted job is queued again, and resumes from its checkpoint.
     second = next(job for job in jobs.stdout.split() if job.endswith("_1"))
     eventually(lambda: len(list(dlrun.cwd.glob("endless/sweeps/*/1/checkpoints/epoch-*"))) > 1)
     subprocess.run(["scancel", "-s", "USR2", second], check=True)
     [record] = dlrun.cwd.glob("endless/sweeps/*/1/run.json")
     eventually(lambda: "resumed" in dlrun.record(record.parent), 240)
     sweep.send_signal(signal.SIGINT)
-    _, told = sweep.communicate(timeout=60)
+    _, stderr = sweep.communicate(timeout=60)
     assert sweep.returncode == 130
-    assert "failed: its process was sent SIGTERM, and not by the sweep" in told
-    assert told.count("interrupted\n") == 2
+    assert "failed: its process received SIGTERM from elsewhere" in stderr
+    assert stderr.count("interrupted\n") == 2
     [directory] = dlrun.cwd.glob("endless/sweeps/*/2")
     assert dlrun.record(directory)["status"] == "interrupted"
     eventually(lambda: not processes_of(dlrun.cwd))
 
 
-def test_what_a_launcher_cannot_do_is_told_before_anything_starts(dlrun):
-    def told(*arguments, **options):
+def test_invalid_launcher_options_are_reported_before_anything_starts(dlrun):
+    def error(*arguments, **options):
         done = dlrun("sweep", "backend=jax", "seed=1,2", *arguments, **options)
         assert (done.returncode, done.stdout) == (2, "")
         assert not (dlrun.cwd / "runs").exists()
         return done.stderr
 
-    assert "did you mean joblib?" in told("--launcher", "jobllib")
-    mistyped = told("--launcher", "submitit_local", "--launcher-option", "timeout_mins=3")
+    assert "did you mean joblib?" in error("--launcher", "jobllib")
+    mistyped = error("--launcher", "submitit_local", "--launcher-option", "timeout_mins=3")
     assert "did you mean timeout_min?" in mistyped
-    assert "--jobs" in told("--launcher", "joblib", "--launcher-option", "n_jobs=3")
-    assert "--jobs" in told("--launcher", "ray", "--launcher-option", "ray.init.num_cpus=3")
-    alone = told("--launcher", "ray", "--launcher-option", "ray.remote.num_gpus=1")
+    assert "--jobs" in error("--launcher", "joblib", "--launcher-option", "n_jobs=3")
+    assert "--jobs" in error("--launcher", "ray", "--launcher-option", "ray.init.num_cpus=3")
+    alone = error("--launcher", "ray", "--launcher-option", "ray.remote.num_gpus=1")
     assert "--launcher-option ray.init.address" in alone
     without = "import sys; sys.modules['joblib'] = None; from dlrun.cli import main; main()"
-    missing = told("--launcher", "joblib", command=[sys.executable, "-c", without])
+    missing = error("--launcher", "joblib", command=[sys.executable, "-c", without])
     assert "--launcher joblib is not installed" in missing
     assert "pip install 'dlrun[joblib]'" in missing
 

@@ -1,11 +1,11 @@
-"""Which runs a sweep has, told without starting one."""
+"""The runs of a sweep, planned without starting one."""
 
 import json
 
 import pytest
 
 from dlrun.errors import DlrunError
-from dlrun.sweeps.plan import plan, recorded, short_keys
+from dlrun.sweeps.plan import plan, read_plan, short_keys
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def runs(*overrides, **options):
         ("device=cpu,cpu:0", ["device=cpu", "device=cpu:0"]),
     ],
 )
-def test_values_are_told_in_hydras_grammar(override, values):
+def test_values_follow_hydras_grammar(override, values):
     if values is None:
         with pytest.raises(DlrunError, match="must be letters"):
             runs(override)
@@ -38,7 +38,7 @@ def test_values_are_told_in_hydras_grammar(override, values):
         assert runs(override) == [[value] for value in values]
 
 
-def test_every_combination_is_a_run_and_the_last_key_turns_fastest():
+def test_every_combination_is_a_run_and_the_last_key_varies_fastest():
     planned = plan(["seed=1,2", "backend=jax,torch", "epochs=3"])
     assert [job.overrides for job in planned.jobs] == [
         [f"seed={seed}", f"backend={backend}", "epochs=3"]
@@ -52,7 +52,7 @@ def test_every_combination_is_a_run_and_the_last_key_turns_fastest():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["seed=1,x"], "seed=x: expected an integer"),
         (["model=mnist_mlp,mnist_mpl"], "no such option in group 'model'"),
@@ -64,10 +64,10 @@ def test_every_combination_is_a_run_and_the_last_key_turns_fastest():
         (["seed=(1"], "can't be parsed"),
     ],
 )
-def test_one_mistake_in_one_run_and_nothing_is_started(here, overrides, told):
+def test_one_mistake_in_one_run_starts_nothing(here, overrides, message):
     with pytest.raises(DlrunError) as caught:
         plan(overrides)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.exit_code == 2
     assert not list(here.iterdir())
 
@@ -78,15 +78,15 @@ def experiment(directory, name, sweep):
     (directory / "experiment" / f"{name}.yaml").write_text(text)
 
 
-def test_an_experiment_may_bring_a_sweep_and_what_is_typed_wins(here):
+def test_an_experiment_may_define_a_sweep_and_overrides_win(here):
     experiment(here / "mine", "rates", "  optimizer.learning_rate: [1e-3, 1e-2]\n  seed: range(2)")
     typed, options = "experiment=rates", {"config_dir": here / "mine"}
-    found = runs(typed, **options)
-    assert found[0] == [typed, "optimizer.learning_rate=0.001", "seed=0"]
-    assert len(found) == 4
-    found = runs(typed, "seed=7", **options)
-    assert found[-1] == [typed, "seed=7", "optimizer.learning_rate=0.01"]
-    assert len(found) == 2
+    overrides = runs(typed, **options)
+    assert overrides[0] == [typed, "optimizer.learning_rate=0.001", "seed=0"]
+    assert len(overrides) == 4
+    overrides = runs(typed, "seed=7", **options)
+    assert overrides[-1] == [typed, "seed=7", "optimizer.learning_rate=0.01"]
+    assert len(overrides) == 2
     assert len(runs("experiment=learning_rates")) == 4
 
 
@@ -101,13 +101,13 @@ def test_each_of_several_experiments_has_its_own_sweep(here):
     ]
 
 
-def test_a_sweep_of_no_values_is_told(here):
+def test_a_sweep_without_values_is_refused(here):
     experiment(here / "configs", "empty", "  seed: {a: 1}")
     with pytest.raises(DlrunError, match=r"sweep.seed: expected values such as '1,2,3' or a list"):
         plan(["experiment=empty"])
 
 
-def test_the_newest_run_is_the_same_for_all_that_begin_from_it(here):
+def test_all_runs_start_from_the_same_latest_run(here):
     for name in ("2026-11-21_10-00-00_aaaa", "2026-11-21_11-00-00_bbbb"):
         run = here / "runs" / "mine" / name
         run.mkdir(parents=True)
@@ -121,19 +121,19 @@ def test_a_record_is_read_back_and_anything_else_is_refused(here):
     run = {"number": 0, "overrides": ["seed=1"], "differs": {"seed": "1"}, "epochs_planned": 3}
     run |= {"key": ["jax", "auto", "float32", True, "auto"], "run_dir": "elsewhere/0"}
     record = {"keys": ["seed"], "monitor": "val_loss", "mode": "min", "runs": [run]}
-    planned = recorded(json.loads(json.dumps(record)), here)
+    planned = read_plan(json.loads(json.dumps(record)), here)
     assert (planned.jobs[0].path, planned.jobs[0].epochs) == (here / "0", 3)
     for broken in ({}, [], {**record, "runs": [1]}, {**record, "runs": [{**run, "number": "x"}]}):
-        with pytest.raises(DlrunError, match="holds no record of a sweep"):
-            recorded(broken, here)
+        with pytest.raises(DlrunError, match="is not the directory of a sweep"):
+            read_plan(broken, here)
 
 
-def test_keys_are_told_by_their_last_part_where_that_is_no_others():
+def test_keys_are_shortened_to_their_last_part_if_unique():
     keys = ["optimizer.learning_rate", "model.units", "other.units"]
     assert list(short_keys(keys).values()) == ["learning_rate", "model.units", "other.units"]
 
 
-def test_a_run_whose_metric_is_no_number_is_ranked_last():
+def test_a_run_whose_metric_is_not_a_number_is_ranked_last():
     planned = plan(["seed=1,2,3"])
     for job, loss in zip(planned.jobs, (float("nan"), 0.5, 0.1), strict=True):
         job.state, job.result = "completed", {"validation": {"loss": loss}}

@@ -1,4 +1,4 @@
-"""``dlrun sweep --search optuna``: real studies, and real trainings where runs are told of."""
+"""``dlrun sweep --search optuna``: real studies, and real training where runs matter."""
 
 import importlib.util
 import itertools
@@ -28,12 +28,12 @@ SEARCH = ("--search", "optuna", "--pruner", "none")
 
 
 def trials(path, name=None):
-    """What a study's file holds, read by Optuna alone."""
+    """The trials of a study's file, read by Optuna alone."""
     return optuna.load_study(study_name=name, storage=f"sqlite:///{path}").trials
 
 
-def asked(directory, *overrides, **options):
-    """The values that a search comes to, if nobody tells it anything."""
+def draws(directory, *overrides, **options):
+    """The values that a search draws without any results."""
     directory.mkdir()
     search = Search(Settings.of(options), overrides, directory)
     search.open()
@@ -73,8 +73,8 @@ def test_two_processes_share_a_study_and_its_trials_are_those_of_the_seed(dlrun,
         assert 1e-4 <= values["optimizer.learning_rate"] <= 1e-1
         assert values["seed"] in range(100)
         assert values["optimizer"] in ("adam", "rmsprop")
-    # One search alone draws the same for each trial's number.
-    alone = asked(tmp_path / "alone", *SMALL, *SPACE, sampler="random", trials=6)
+    # A search in one process draws the same values for each trial number.
+    alone = draws(tmp_path / "alone", *SMALL, *SPACE, sampler="random", trials=6)
     drawn = [{key: str(value) for key, value in trial.params.items()} for trial in study]
     assert drawn == alone
     assert len({tuple(values.items()) for values in alone}) == 6
@@ -104,11 +104,11 @@ def test_two_processes_share_a_study_and_its_trials_are_those_of_the_seed(dlrun,
 
     other = dlrun("sweep", *command[2:], "task.monitor=val_accuracy", "--runs-dir", "three")
     assert other.returncode == 2
-    assert "the study digits wants to minimize val_loss, not to maximize" in other.stderr
+    assert "the study digits is to minimize val_loss, not to maximize" in other.stderr
     assert not (tmp_path / "three").exists()
 
 
-def test_hopeless_runs_are_pruned_and_those_that_break_down_fail_alone(dlrun):
+def test_bad_runs_are_pruned_and_failing_runs_fail_alone(dlrun):
     rates = "optimizer.learning_rate=0.1,1e-9,1e30"
     done = dlrun(
         *("sweep", *SMALL, "epochs=3", "optimizer=sgd", "seed=1", rates, "--jobs", "1"),
@@ -119,7 +119,7 @@ def test_hopeless_runs_are_pruned_and_those_that_break_down_fail_alone(dlrun):
     result = strict_json(done.stdout)
     assert (result["completed"], result["pruned"], result["failed"]) == (1, 1, 1)
     ran = {run["differs"]["optimizer.learning_rate"]: run for run in result["runs"]}
-    assert next(iter(ran)) == "0.1", "the seed is to draw first what others are worse than"
+    assert next(iter(ran)) == "0.1", "this seed draws the best value first"
     assert (ran["0.1"]["epochs"], ran["0.1"]["stopped_by"]) == (3, "epochs")
     assert (ran["1e-09"]["epochs"], ran["1e-09"]["stopped_by"]) == (1, "pruning")
     assert ran["1e+30"]["error"].startswith("the loss is nan in epoch 1, step ")
@@ -127,15 +127,15 @@ def test_hopeless_runs_are_pruned_and_those_that_break_down_fail_alone(dlrun):
     assert [run["status"] for run in result["ranking"]] == ["completed", "completed"]
 
     directory = dlrun.cwd / result["sweep_dir"]
-    told = {
+    states = {
         t.params["optimizer.learning_rate"]: t.state.name for t in trials(directory / "study.db")
     }
-    assert told == {"0.1": "COMPLETE", "1e-09": "PRUNED", "1e+30": "FAIL"}
+    assert states == {"0.1": "COMPLETE", "1e-09": "PRUNED", "1e+30": "FAIL"}
     assert result["search"]["best"]["params"] == {"optimizer.learning_rate": "0.1"}
     assert "1/1 pruned" in (directory / "leaderboard.csv").read_text()
 
 
-def test_a_search_that_was_stopped_goes_on_with_its_study(dlrun):
+def test_a_stopped_search_resumes_its_study(dlrun):
     command = ("sweep", "backend=jax", "data.limit=1000", "epochs=8", "~callbacks.early_stopping")
     process = subprocess.Popen(
         [COMMAND, *command, SPACE[0], *SEARCH, "--trials", "2", "--jobs", "1"],
@@ -143,23 +143,23 @@ def test_a_search_that_was_stopped_goes_on_with_its_study(dlrun):
         stderr=subprocess.PIPE,
         env=os.environ,
     )
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not list(dlrun.cwd.glob("runs/sweeps/*/0/checkpoints/epoch-0002")):
         assert process.poll() is None
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143
     [directory] = dlrun.cwd.glob("runs/sweeps/*")
-    [begun] = trials(directory / "study.db")
-    assert begun.state.name == "RUNNING"
+    [interrupted] = trials(directory / "study.db")
+    assert interrupted.state.name == "RUNNING"
 
     result = dlrun.json("sweep", "--resume", directory, "--trials", "3")
     assert result["completed"] == 3
     study = trials(directory / "study.db")
     assert [trial.state.name for trial in study] == ["COMPLETE"] * 3
-    assert study[0].params == begun.params
+    assert study[0].params == interrupted.params
     assert len({trial.params["optimizer.learning_rate"] for trial in study}) == 3
     first = strict_json((directory / "0" / "run.json").read_text())
     assert first["resumed"][0]["after"]["epochs"] >= 2
@@ -167,17 +167,17 @@ def test_a_search_that_was_stopped_goes_on_with_its_study(dlrun):
     assert study[0].value == first["validation"]["loss"]
 
 
-def opened(path, space, sampler, seed=0):
+def open_study(path, space, sampler, seed=0):
     study = Study(space, sampler, "none", seed, "val_loss", "min")
     study.open(f"sqlite:///{path}", path.name)
     return study
 
 
-def test_what_was_told_leads_to_the_same_trials_again_and_to_better_ones(tmp_path):
+def test_equal_results_give_equal_and_improving_trials(tmp_path):
     space = {"rate": Interval(1e-6, 1.0, None, log=True)}
 
     def rates(name, seed=0, trials=25):
-        study = opened(tmp_path / name, space, "tpe", seed)
+        study = open_study(tmp_path / name, space, "tpe", seed)
         drawn = []
         for _ in range(trials):
             number, values = study.ask(name)
@@ -185,19 +185,19 @@ def test_what_was_told_leads_to_the_same_trials_again_and_to_better_ones(tmp_pat
             study.tell(number, abs(drawn[-1] + 3), pruned=False)
         return drawn
 
-    one = rates("one")
-    assert rates("two", trials=13) == one[:13]
-    assert rates("three", seed=1, trials=1) != one[:1]
-    assert 1 <= sum(rate < -3 for rate in one[:10]) <= 9, "each order of magnitude has its chance"
-    assert median(abs(rate + 3) for rate in one[15:]) < 1, "where 1.5 would be by chance"
+    first = rates("first")
+    assert rates("second", trials=13) == first[:13]
+    assert rates("third", seed=1, trials=1) != first[:1]
+    assert 1 <= sum(rate < -3 for rate in first[:10]) <= 9, "draws cover the orders of magnitude"
+    assert median(abs(rate + 3) for rate in first[15:]) < 1, "random draws would give 1.5"
 
 
-def test_any_sampler_of_optuna_by_its_name(tmp_path):
+def test_any_sampler_of_optuna_can_be_named(tmp_path):
     space = {"seed": Interval(0, 2, 1), "optimizer": Choice(("adam", "sgd"))}
     every = set(itertools.product(range(3), ("adam", "sgd")))
     samplers = ["tpe,multivariate=true", "QMCSampler", "optuna.samplers.NSGAIISampler"]
     for sampler in [*samplers, "grid", "brute_force"]:
-        study = opened(tmp_path / sampler, space, sampler)
+        study = open_study(tmp_path / sampler, space, sampler)
         drawn = []
         while len(drawn) < 8 and not study.exhausted:
             number, values = study.ask("run")
@@ -218,13 +218,13 @@ def test_the_newest_run_is_the_same_for_all_trials(tmp_path, monkeypatch):
     (tmp_path / "sweep").mkdir()
     search = Search(Settings(), ["seed=interval(0, 99)", "init_from=latest"], tmp_path / "sweep")
     pin = 'init_from="runs/mine/2026-11-21_11-00-00_bbbb"'
-    assert search.overrides[-1] == pin  # what is recorded, for --resume
+    assert search.overrides[-1] == pin  # recorded for --resume
     search.open()
     assert pin in next(search).overrides
 
 
-def test_integers_are_drawn_where_integers_were_typed_and_the_option_is_no_float(tmp_path):
-    values = asked(
+def test_integer_ranges_draw_integers_and_choices_stay_integers(tmp_path):
+    values = draws(
         tmp_path / "search",
         *(
             "epochs=interval(1, 3)",
@@ -239,26 +239,27 @@ def test_integers_are_drawn_where_integers_were_typed_and_the_option_is_no_float
     assert len({drawn["optimizer.learning_rate"] for drawn in values}) == 12
 
 
-def test_a_mistake_is_told_before_anything_starts(tmp_path, dlrun, monkeypatch):
-    def told(*overrides, **options):
+def test_mistakes_are_reported_before_anything_starts(tmp_path, dlrun, monkeypatch):
+    def error(*overrides, **options):
         return refused(*overrides, tmp_path=tmp_path, **options)
 
-    assert told("epochs=3")[0] == "there is nothing to search among"
-    assert told("epochs=interval(3, 1)")[0] == "epochs=interval(3, 1): begins at 3 and ends at 1"
-    assert "a logarithm takes what is above 0" in told("epochs=tag(log, interval(0, 3))")[0]
-    assert told("epochs=1,0")[0] == "epochs=0: must be at least 1, got 0"
-    assert told("seed=1,2", sampler="tqe")[1] == "did you mean tpe?"
-    assert "there are hyperband, median, none" in told("seed=1,2", pruner="os.system")[0]
-    assert "'startup' is none of interval_steps" in told("seed=1,2", pruner="median,startup=1")[0]
-    message, _ = told("optimizer.learning_rate=interval(0, 1)", sampler="grid")
-    assert "optimizer.learning_rate has numbers without end" in message
-    assert told("seed=1,2", storage="shared.db")[1] == "--storage sqlite:///study.db"
-    assert "there is no directory" in told("seed=1,2", storage="sqlite:////none/study.db")[0]
+    assert error("epochs=3")[0] == "there is nothing to search among"
+    assert error("epochs=interval(3, 1)")[0] == "epochs=interval(3, 1): begins at 3 and ends at 1"
+    assert "a logarithm takes what is above 0" in error("epochs=tag(log, interval(0, 3))")[0]
+    assert error("epochs=1,0")[0] == "epochs=0: must be at least 1, got 0"
+    assert error("seed=1,2", sampler="tqe")[1] == "did you mean tpe?"
+    assert "expected one of hyperband, median, none" in error("seed=1,2", pruner="os.system")[0]
+    message, _ = error("seed=1,2", pruner="median,startup=1")
+    assert "'startup' is not one of interval_steps" in message
+    message, _ = error("optimizer.learning_rate=interval(0, 1)", sampler="grid")
+    assert "optimizer.learning_rate has infinitely many values" in message
+    assert error("seed=1,2", storage="shared.db")[1] == "--storage sqlite:///study.db"
+    assert "there is no directory" in error("seed=1,2", storage="sqlite:////none/study.db")[0]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert told("seed=1,2")[1] == "pip install 'dlrun[optuna]'"
+    assert error("seed=1,2")[1] == "pip install 'dlrun[optuna]'"
 
     for arguments, message in (
-        (("seed=1,2", "--trials", "3"), "error: --trials needs --search optuna\n"),
+        (("seed=1,2", "--trials", "3"), "error: --trials requires --search optuna\n"),
         (("seed=1,2", "--search", "optune"), "error: --search optune: expected one of optuna"),
         (("seed=interval(1,2)",), "or search with --search optuna"),
     ):

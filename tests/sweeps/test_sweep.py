@@ -1,4 +1,4 @@
-"""Sweeps through the installed command: the numbers of single runs, and none lost."""
+"""Sweeps through the installed command: equal to single runs, and resumable."""
 
 import csv
 import json
@@ -75,8 +75,8 @@ def module(tmp_path):
     (tmp_path / "my_parts.py").write_text(MODULE)
 
 
-def last(run: Path) -> list[tuple[str, bytes]]:
-    """All arrays of a run's last checkpoint, with their names, and the history."""
+def last_checkpoint(run: Path) -> list[tuple[str, bytes]]:
+    """The named arrays of a run's last checkpoint, and its history."""
     at = list_positions(run / "checkpoints")[-1]
     saved = read_checkpoint(checkpoint_path(run / "checkpoints", at))
     arrays = [(v.path, v.value.tobytes()) for part in PARTS for v in getattr(saved, part)]
@@ -84,30 +84,30 @@ def last(run: Path) -> list[tuple[str, bytes]]:
 
 
 def workers_of(sweep: Path) -> list[int]:
-    """The processes that write to this sweep's logs."""
-    found = []
+    """The ids of the processes that write to this sweep's logs."""
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             target = str((process / "fd" / "2").readlink())
         except OSError:
             continue
         if target.startswith(str(sweep / "workers")):
-            found.append(int(process.name))
-    return found
+            pids.append(int(process.name))
+    return pids
 
 
-def test_a_process_that_has_died_can_still_be_stopped(tmp_path):
-    """As when Ctrl-C comes while a run is killed: what it died of is told."""
+def test_a_dead_worker_can_be_stopped(tmp_path):
+    """As after Ctrl-C while a run is killed: the cause of death is still reported."""
     worker = Worker(ProcessKey("jax", "cpu", "float32", False, "auto"), 0, 1, tmp_path / "log")
     os.kill(worker._process.pid, signal.SIGKILL)
-    eventually(worker.gone)
+    eventually(worker.has_exited)
     worker.stop(0)
     worker.stop(0)
-    assert worker.gone()
+    assert worker.has_exited()
     assert "killed by SIGKILL" in worker.close()
 
 
-def test_a_pool_that_has_run_keeps_nothing_open(tmp_path):
+def test_a_pool_closes_its_selector(tmp_path):
     pool = Pool(Rules(1), tmp_path, lambda job: None)
     assert pool._selector.get_map() is not None
     pool.run([])
@@ -119,8 +119,8 @@ def the_sweep(dlrun) -> Path:
     return sweep
 
 
-def test_runs_in_warm_workers_have_the_numbers_of_single_runs(dlrun):
-    """To the bit, on each backend, after another run in the same process, dropout included."""
+def test_runs_in_reused_workers_equal_single_runs(dlrun):
+    """Bit for bit, on each backend, after other runs in the same process, with dropout."""
     result = dlrun.json(
         "sweep",
         *("backend=jax,tensorflow,torch", "name=a,b", "model.units=24,16", *TINY),
@@ -133,16 +133,16 @@ def test_runs_in_warm_workers_have_the_numbers_of_single_runs(dlrun):
         single = dlrun.json("train", f"backend={backend}", "model.units=24", "name=c", *TINY)
         for name in ("a", "b"):  # the first and the third of their process
             run = runs[backend, name, "24"]
-            assert last(dlrun.path(run)) == last(dlrun.path(single))
+            assert last_checkpoint(dlrun.path(run)) == last_checkpoint(dlrun.path(single))
             for key in ("train", "validation", "test", "best_epoch", "stopped_by"):
                 assert run[key] == single[key]
         assert set(run) == set(single) | {"overrides", "differs"}
         second, fourth = (dlrun.path(runs[backend, name, "16"]) for name in ("a", "b"))
-        assert last(second) == last(fourth)
+        assert last_checkpoint(second) == last_checkpoint(fourth)
     lines = (dlrun.cwd / "pids").read_text().splitlines()
     assert len(set(lines[:12])) == 3, "a process for each backend"
-    began = {dlrun.record(dlrun.path(run))["started"]: run["backend"] for run in result["runs"]}
-    order = list(dict.fromkeys(began[time] for time in sorted(began)))
+    started = {dlrun.record(dlrun.path(run))["started"]: run["backend"] for run in result["runs"]}
+    order = list(dict.fromkeys(started[time] for time in sorted(started)))
     assert order == ["torch", "tensorflow", "jax"], "the longest start first"
 
     assert result["best"]["run_dir"] == result["ranking"][0]["run_dir"]
@@ -158,7 +158,7 @@ def test_runs_in_warm_workers_have_the_numbers_of_single_runs(dlrun):
     assert dlrun.record(run)["command"] == ["dlrun", "train", *result["best"]["overrides"]]
     assert "INFO epoch  2/2" in (run / "dlrun.log").read_text()
 
-    # All is done: nothing starts, and the table fits 80 columns.
+    # All runs are done: nothing starts, and the table fits 80 columns.
     again = dlrun("sweep", "--resume", sweep)
     assert again.returncode == 0
     assert "12 completed, 0 failed" in again.stdout
@@ -176,42 +176,43 @@ def test_a_run_that_fails_fails_alone(dlrun):
     assert "error: 5 of 8 runs failed" in done.stderr
     result = dlrun.parse(done.stdout)
     runs = dict(zip(hows, result["runs"], strict=True))
-    told = {
+    errors = {
         "raise": "the run failed: ValueError: no such thing",
         "exit": "SystemExit: 3",
         "memory": "the run failed: MemoryError: Unable to allocate 9 TiB",
-        "kill": "its process was killed by SIGKILL, perhaps for want of memory",
+        "kill": "its process was killed by SIGKILL, perhaps out of memory",
         "hang": "took longer than --timeout 10 s",
     }
     for how, run in runs.items():
         assert (run["status"], run.get("error")) == (
-            "failed" if how in told else "completed",
-            told.get(how),
+            "failed" if how in errors else "completed",
+            errors.get(how),
         )
         record = dlrun.record(dlrun.path(run))
         assert record["status"] == run["status"]
-        assert how not in told or record["error"] in told[how]
-    assert last(dlrun.path(runs["none"])) == last(dlrun.path(runs["again"]))
+        assert how not in errors or record["error"] in errors[how]
+    assert last_checkpoint(dlrun.path(runs["none"])) == last_checkpoint(dlrun.path(runs["again"]))
     pids = (dlrun.cwd / "pids").read_text().splitlines()
     assert len(set(pids)) == 3, "only a process that has ended is replaced"
     assert not workers_of(the_sweep(dlrun))
-    # What a record names is trusted no more than in a run that was copied.
+    # A record is not trusted, just as in a copied run.
     refused = dlrun("sweep", "--resume", result["sweep_dir"])
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--trust my_parts" in refused.stderr
 
 
-def test_a_run_is_tried_again_and_memory_is_given_back(dlrun):
+def test_a_run_is_retried_and_a_large_process_is_replaced(dlrun):
     result = dlrun.json(
         *("sweep", TROUBLE, "+callbacks.trouble.how=once,none", "model.units=16", *TINY),
         *("--jobs", "1", "--retries", "1", "--memory-limit", "0.1"),
     )
     assert [run["status"] for run in result["runs"]] == ["completed"] * 2
     assert len(set((dlrun.cwd / "pids").read_text().splitlines())) == 3
-    assert last(dlrun.path(result["runs"][0])) == last(dlrun.path(result["runs"][1]))
+    first, second = (dlrun.path(run) for run in result["runs"])
+    assert last_checkpoint(first) == last_checkpoint(second)
 
 
-def test_fail_fast_and_a_framework_that_is_broken(dlrun):
+def test_fail_fast_with_a_broken_framework(dlrun):
     broken = dlrun.cwd / "elsewhere" / "torch"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('libtorch.so: no such file')")
@@ -221,7 +222,7 @@ def test_fail_fast_and_a_framework_that_is_broken(dlrun):
     )
     assert done.returncode == 1
     assert "failed: backend 'torch' can't be imported: libtorch.so: no such file" in done.stderr
-    assert "1 of 2 runs failed, and 1 were not run to their end" in done.stderr
+    assert "1 of 2 runs failed, and 1 did not complete" in done.stderr
     record = dlrun.record(the_sweep(dlrun) / "0")
     assert record["status"] == "failed"
     assert "libtorch.so" in record["error"]
@@ -232,7 +233,7 @@ SLOW = ("seed=range(5)", TROUBLE, "+callbacks.trouble.how=slow", "model.units=16
 SLOW += ("epochs=6", TINY[-1], "--jobs", "2")
 
 
-def test_a_sweep_that_is_killed_or_stopped_goes_on_and_leaves_no_process(dlrun):
+def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):
     def start(*arguments):
         return subprocess.Popen(
             [COMMAND, "sweep", *arguments], cwd=dlrun.cwd, stderr=subprocess.PIPE, text=True
@@ -245,8 +246,8 @@ def test_a_sweep_that_is_killed_or_stopped_goes_on_and_leaves_no_process(dlrun):
     process.kill()
     process.communicate()
     eventually(lambda: not workers_of(sweep), 30)
-    begun = sorted(sweep.glob("[0-9]"))
-    assert [dlrun.record(run)["status"] for run in begun] == ["interrupted"] * 2
+    started = sorted(sweep.glob("[0-9]"))
+    assert [dlrun.record(run)["status"] for run in started] == ["interrupted"] * 2
 
     trusting = ("--resume", str(sweep), "--trust", "my_parts")
     process = start(*trusting)
@@ -255,44 +256,44 @@ def test_a_sweep_that_is_killed_or_stopped_goes_on_and_leaves_no_process(dlrun):
     assert second.returncode == 2
     assert f"is being written by process {process.pid} on" in second.stderr
     process.terminate()
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert f"dlrun sweep --resume {sweep}" in told
-    assert "Traceback" not in told
+    assert f"dlrun sweep --resume {sweep}" in stderr
+    assert "Traceback" not in stderr
     assert not workers_of(sweep)
 
     (dlrun.cwd / "go").touch()
-    done = {run: (run / "run.json").stat().st_mtime for run in begun}
+    done = {run: (run / "run.json").stat().st_mtime for run in started}
     resumed = dlrun.json("sweep", *trusting)
     assert [run["status"] for run in resumed["runs"]] == ["completed"] * 5
     assert all("resumed" in dlrun.record(run) for run in done)
     straight = dlrun.json("sweep", *SLOW)
     assert straight["sweep_dir"] != resumed["sweep_dir"]
-    for one, other in zip(resumed["runs"], straight["runs"], strict=True):
-        assert last(dlrun.path(one)) == last(dlrun.path(other))
-        assert set(one) == set(other)
+    for run, expected in zip(resumed["runs"], straight["runs"], strict=True):
+        assert last_checkpoint(dlrun.path(run)) == last_checkpoint(dlrun.path(expected))
+        assert set(run) == set(expected)
 
 
-def test_on_a_terminal_a_table_is_drawn_and_ctrl_c_ends_all(dlrun):
+def test_a_terminal_shows_a_table_and_ctrl_c_stops_the_sweep(dlrun):
     arguments = [COMMAND, "sweep", *SLOW, "epochs=900", "--jobs", "1"]
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(dlrun.cwd)
         os.environ["COLUMNS"] = "80"
         os.execv(COMMAND, arguments)
-    drawn, asked = b"", False
+    output, interrupted = b"", False
     with suppress(OSError):  # its other end is closed
         while select.select([terminal], [], [], 60)[0]:
-            drawn += os.read(terminal, 65536)
-            if b" 1/900" in drawn and not asked:
-                asked = bool(os.write(terminal, b"\x03"))
+            output += os.read(terminal, 65536)
+            if b" 1/900" in output and not interrupted:
+                interrupted = bool(os.write(terminal, b"\x03"))
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.decode())
     assert re.search(r"0 of 5 runs\s+run +epoch +val_loss +state", text)
     assert re.search(r"seed=0 +1/900 +\d\.\d{4} +running", text)
-    assert "interrupted; go on with  dlrun sweep --resume" in text
+    assert "interrupted; resume with: dlrun sweep --resume" in text
     assert "Traceback" not in text
     assert dlrun.record(the_sweep(dlrun) / "0")["status"] == "interrupted"
     assert not workers_of(the_sweep(dlrun))

@@ -1,4 +1,4 @@
-"""Training that begins with the weights of a run that has been."""
+"""Training that starts from the weights of an earlier run."""
 
 from pathlib import Path
 
@@ -27,15 +27,15 @@ def weights(run: Path, epoch: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_features_are_taken_on_any_backend_and_stay_as_they_are_where_frozen(
+def test_features_are_loaded_on_any_backend_and_frozen_ones_do_not_change(
     classifier, dlrun, backend
 ):
     path, before = classifier
     overrides = (f"init_from={path}", "model.freeze=true", "optimizer.learning_rate=0.01", *SMALL)
     done = dlrun("train", f"backend={backend}", "model=ticket_difficulty", *overrides, "--json")
     assert done.returncode == 0, done.stderr
-    told = f"init   6 of 8 variables from {path}, epoch {before['best_epoch']}"
-    assert told in done.stderr.splitlines()
+    line = f"init   6 of 8 variables from {path}, epoch {before['best_epoch']}"
+    assert line in done.stderr.splitlines()
     result = dlrun.parse(done.stdout)
     assert dlrun.record(dlrun.path(result))["init_from"] == {
         "run_dir": str(path),
@@ -53,7 +53,7 @@ def test_features_are_taken_on_any_backend_and_stay_as_they_are_where_frozen(
     assert result["test"]["difficulty_accuracy"] > 0.55  # the largest class has two fifths
 
 
-def test_without_freezing_all_of_it_is_trained_on(classifier, dlrun):
+def test_without_freezing_all_variables_are_trained(classifier, dlrun):
     path, before = classifier
     run = ("model=ticket_difficulty", f"init_from={path}", *SMALL)
     result = dlrun.json("train", *run)
@@ -61,7 +61,7 @@ def test_without_freezing_all_of_it_is_trained_on(classifier, dlrun):
     assert all((after[name] != value).any() for name, value in given.items())
 
 
-def test_a_models_own_name_is_no_part_of_the_match(dlrun):
+def test_the_name_of_the_model_is_ignored(dlrun):
     subclassed = "model=ticket_classifier_subclassed"
     dlrun.json("train", subclassed, "data.vocabulary_size=1000", "smoke=true")
     small = ("data.vocabulary_size=1000", "smoke=true", "init_from=latest")
@@ -70,7 +70,7 @@ def test_a_models_own_name_is_no_part_of_the_match(dlrun):
         assert dlrun.record(dlrun.path(result))["init_from"]["variables"] == variables
 
 
-def test_latest_is_recorded_as_the_run_that_it_was(dlrun):
+def test_latest_is_recorded_as_the_path_of_the_run(dlrun):
     first = dlrun.json("train", "smoke=true")
     second = dlrun.json("train", "smoke=true", "init_from=latest", "seed=1")
     path = dlrun.path(second)
@@ -78,16 +78,16 @@ def test_latest_is_recorded_as_the_run_that_it_was(dlrun):
     config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
     assert config["init_from"] == first["run_dir"]
     assert second["train"]["loss"] < first["train"]["loss"] - 0.5
-    # What the weights began as is no part of what they are.
+    # init_from does not matter for the trained weights.
     assert dlrun.json("evaluate", path)["metrics"] == pytest.approx(second["test"], abs=1e-6)
 
 
-def test_a_run_from_nothing_says_so(classifier):
+def test_a_run_with_random_weights_records_no_initial_run(classifier):
     record = Dlrun(classifier[0]).record(classifier[0])
     assert record["init_from"] is None
 
 
-def test_a_variable_of_another_shape_is_left(classifier, dlrun):
+def test_a_variable_of_another_shape_is_not_assigned(classifier, dlrun):
     overrides = ("data.vocabulary_size=1000", "data.num_departments=5", "smoke=true")
     result = dlrun.json(
         "train", "model=ticket_classifier", f"init_from={classifier[0]}", *overrides
@@ -97,22 +97,22 @@ def test_a_variable_of_another_shape_is_left(classifier, dlrun):
 
 
 @pytest.mark.parametrize(
-    ("init_from", "told"),
+    ("init_from", "message"),
     [
         ("runs/nowhere", "init_from: no run directory at runs/nowhere"),
         ("latest", "init_from: no runs in runs"),
         ("empty", "init_from: empty is not a run directory: it has no run.json"),
     ],
 )
-def test_a_run_that_is_not_there_is_told_before_a_framework_is_imported(dlrun, init_from, told):
+def test_a_missing_run_is_reported_before_a_framework_is_imported(dlrun, init_from, message):
     (dlrun.cwd / "empty").mkdir()
     done, imported = dlrun.traced("train", f"init_from={init_from}")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"error: {told}")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"error: {message}")
     assert not imported & {"keras", "jax"}
     assert not (dlrun.cwd / "runs").exists()
 
 
-def test_a_run_without_a_checkpoint_is_told(classifier, trained, dlrun):
+def test_a_run_without_a_checkpoint_is_refused(classifier, trained, dlrun):
     run = trained.copy("jax", dlrun.cwd)
     for path in (run / "checkpoints").iterdir():
         path.rename(run / path.name)
@@ -121,9 +121,9 @@ def test_a_run_without_a_checkpoint_is_told(classifier, trained, dlrun):
     assert done.stderr.startswith(f"error: init_from: {run} has no checkpoint")
 
 
-def test_a_run_of_which_nothing_matches_is_told_and_leaves_no_run(classifier, dlrun):
+def test_a_run_without_a_matching_variable_is_refused_and_creates_no_run(classifier, dlrun):
     done = dlrun("train", "model=mnist_mlp", f"init_from={classifier[0]}")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: init_from: no variable of {classifier[0]} has the path")
+    assert done.stderr.startswith(f"error: init_from: no variable of {classifier[0]} matches")
     assert "hint: the model has mnist_mlp/hidden/kernel (784, 512)" in done.stderr
     assert not (dlrun.cwd / "runs").exists()

@@ -1,11 +1,11 @@
-"""What runs of one process hand on to each other changes no bit of what they compute."""
+"""Reusing state between runs of one process does not change a bit of their results."""
 
 import json
 import sys
 
 import pytest
 
-# To trace a model calls its layers.
+# Counts traces: tracing a model calls its layers.
 MODULE = """
 import functools
 
@@ -64,7 +64,7 @@ class Freezes(keras.callbacks.Callback):
         self.model.layers[-1].trainable = False
         self.model.optimizer.beta_1 = 0.0
 """
-# Each run in a process that stays, then each again with nothing handed on.
+# Trains all runs in one process with a cache, then repeats them without.
 SCRIPT = """
 import json, sys, tempfile
 from pathlib import Path
@@ -76,42 +76,42 @@ from dlrun.checkpoints.format import PARTS, read_checkpoint
 from dlrun.checkpoints.store import checkpoint_path, list_positions
 from dlrun.training.reuse import ProcessCache
 
-def left(path):
+def saved_state(path):
     at = list_positions(path / "checkpoints")[-1]
     saved = read_checkpoint(checkpoint_path(path / "checkpoints", at))
     arrays = [v.value.tobytes() for part in PARTS for v in getattr(saved, part)]
     return arrays, saved.state["history"]
 
-def run(typed, warm):
+def run(typed, cache):
     path = Path(tempfile.mkdtemp()) / "run"
     before = len(my_parts.calls)
     try:
-        result = train(typed, path=path, cache=warm, quiet=True).to_dict()
+        result = train(typed, path=path, cache=cache, quiet=True).to_dict()
     except DlrunError as error:
         return error.message, 0
-    told = [result[key] for key in ("train", "validation", "test", "best_epoch", "stopped_by")]
-    return (left(path), told), len(my_parts.calls) - before
+    metrics = [result[key] for key in ("train", "validation", "test", "best_epoch", "stopped_by")]
+    return (saved_state(path), metrics), len(my_parts.calls) - before
 
-runs, warm = json.loads(sys.argv[1]), ProcessCache()
-ours, equal = [], []
+runs, cache = json.loads(sys.argv[1]), ProcessCache()
+cached, equal = [], []
 for typed, _ in runs:
-    ours.append(run(typed, warm))
-    warm.forget()
+    cached.append(run(typed, cache))
+    cache.forget()
 my_parts.Doubled.factor = 1.0
-for (told, _), (typed, again) in zip(ours, runs):
+for (result, _), (typed, again) in zip(cached, runs):
     if again:
-        equal.append(told == run(typed, None)[0])
+        equal.append(result == run(typed, None)[0])
         backends.forget()
-failed = [one for one, _ in ours if isinstance(one, str)]
-calls = [n for _, n in ours]
+failed = [result for result, _ in cached if isinstance(result, str)]
+calls = [n for _, n in cached]
 print(json.dumps({"equal": equal, "calls": calls, "failed": failed}))
 """
 NET = ("model._target_=my_parts.net", "+model.slope=0.1")
 SMALL = ("data.limit=256", "batch_size=64", "epochs=1", "~model.units")
 OWN_FUNCTION = ("model._target_=my_parts.with_own_function",)
 OWN_LAYER = ("model._target_=my_parts.with_own_layer",)
-# Of each run, what it has; whether it computes with what was compiled for the one before; whether
-# it is made again, with nothing handed on, to be compared.
+# Each run: its overrides; whether it reuses the code compiled for the previous run; whether it is
+# repeated without the cache and compared.
 EMA = (*NET, "+optimizer.use_ema=true", "+callbacks=swap_ema_weights")
 OWN_LOSS = (*NET, "loop=train_step_own_loss")
 RAW = (*NET, "loop=raw")
@@ -125,11 +125,11 @@ RUNS = (
     (RAW, False, False),
     ((*RAW, "optimizer.learning_rate=0.01"), True, True),
     ((*RAW, "optimizer.learning_rate=1e30"), True, False),
-    (RAW, False, True),  # of one that failed nothing is kept
+    (RAW, False, True),  # a failed run keeps nothing
     (OWN_LOSS, False, False),
-    ((*OWN_LOSS, "seed=2"), False, True),  # its tracker is one more metric of the model
+    ((*OWN_LOSS, "seed=2"), False, True),  # its tracker is an extra metric of the model
     ((*NET, "+callbacks.own._target_=my_parts.Freezes"), False, False),
-    (NET, False, True),  # of a run with a callback of one's own neither
+    (NET, False, True),  # nor does a run with a user's callback
     (OWN_LAYER, False, True),
     (OWN_LAYER, False, True),
     (OWN_FUNCTION, False, True),
@@ -138,15 +138,15 @@ RUNS = (
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-def test_what_was_compiled_computes_the_next_run_where_only_values_differ(dlrun, backend):
+def test_compiled_code_is_reused_if_only_values_differ(dlrun, backend):
     (dlrun.cwd / "my_parts.py").write_text(MODULE)
     runs = [([f"backend={backend}", *SMALL, *typed], again) for typed, _, again in RUNS]
     done = dlrun(
         json.dumps(runs), command=[sys.executable, "-c", SCRIPT], env={"KERAS_BACKEND": backend}
     )
     assert done.returncode == 0, done.stderr
-    found = dlrun.parse(done.stdout.splitlines()[-1])
-    assert found["equal"] == [True] * sum(again for _, _, again in RUNS)
-    [failed] = found["failed"]
+    report = dlrun.parse(done.stdout.splitlines()[-1])
+    assert report["equal"] == [True] * sum(again for _, _, again in RUNS)
+    [failed] = report["failed"]
     assert failed.startswith("the loss is nan in epoch 1")
-    assert [calls == 0 for calls in found["calls"]] == [there for _, there, _ in RUNS]
+    assert [calls == 0 for calls in report["calls"]] == [reused for _, reused, _ in RUNS]

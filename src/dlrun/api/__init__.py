@@ -1,1 +1,1 @@
-"""What each command does, as a Python function; nothing here prints."""
+"""The commands as Python functions. They print nothing."""

@@ -1,4 +1,4 @@
-"""``dlrun compare``: what differs between runs, in how they were made and in what came of it."""
+"""``dlrun compare``: how runs differ in config, result and environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dlrun.system.pictures import check_plot, save_plot
 log = logging.getLogger("dlrun")
 
 MAX_EPOCHS = 100_000
-# What a record tells of the result; its other values tell how the run was made.
+# The keys of a record that hold the result; the others say how the run was made.
 RESULT = (
     "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
     "train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes",
@@ -42,32 +42,33 @@ def compare(
     Args:
         names: Paths, names or ``latest``.
         runs_dir: Where to look for names.
-        plot: A picture to draw of their curves.
-        all_rows: Also return what is equal.
+        plot: Where to plot their curves; None for no plot.
+        all_rows: Also return equal values.
 
     Returns:
-        The runs, and by key the values of each in their order: ``config``, ``result`` and
-        ``environment``; None where a run has no such value. ``best`` has, for each metric that has
-        a better direction, which runs have the best value.
+        ``runs``; ``config``, ``result`` and ``environment``, each a list of values by key, in the
+        order of the runs, None where a run lacks the value; and ``best``, by metric with a known
+        direction the indices of the runs that have the best value.
 
     Raises:
-        DlrunError: If there are no two different runs, one can't be read, or nothing can be drawn.
+        DlrunError: If there are fewer than two different runs, one can't be read, or no run has a
+            curve to plot.
     """
     if plot is not None:
         check_plot(plot)
     opened = [find_run(name, runs_dir) for name in names]
     if len({run.path.resolve() for run in opened}) < max(len(opened), 2):
         raise DlrunError(
-            "expected two different runs, or more", hint="dlrun runs lists those that there are"
+            "expected at least two different runs", hint="list the runs with 'dlrun runs'"
         )
     records = [_record(run) for run in opened]
     configs = [read_config(run.path / CONFIG) for run in opened]
-    parts = {
+    columns = {
         "config": [dict(query.flat(config)) for config in configs],
-        "result": [_part(record, RESULT) for record in records],
-        "environment": [_part(record, ENVIRONMENT) for record in records],
+        "result": [_select(record, RESULT) for record in records],
+        "environment": [_select(record, ENVIRONMENT) for record in records],
     }
-    tables = {name: _rows(columns, all_rows) for name, columns in parts.items()}
+    tables = {name: _rows(values, all_rows) for name, values in columns.items()}
     shown = short_names([run.path for run in opened])
     if plot is not None:
         _draw(plot, opened, shown, records)
@@ -86,7 +87,7 @@ def _record(run: RunDir) -> dict[str, Any]:
     return run.record | current_status(run.path, run.record)
 
 
-def _part(record: query.Record, keys: Sequence[str]) -> dict[str, Any]:
+def _select(record: query.Record, keys: Sequence[str]) -> dict[str, Any]:
     return dict(query.flat({key: record[key] for key in keys if key in record}))
 
 
@@ -97,7 +98,7 @@ def _rows(columns: Sequence[Mapping[str, Any]], all_rows: bool) -> dict[str, lis
 
 
 def _best(key: str, row: Sequence[Any]) -> list[int]:
-    """Which values of a metric are the best; none where no name tells, or all are alike."""
+    """The indices of a metric's best values; none if its direction is unknown or all are equal."""
     split, _, name = key.partition(".")
     values = {index: n for index, v in enumerate(row) if (n := query.number(v)) is not None}
     mode = direction(name, {}) if split in SPLITS else None
@@ -116,27 +117,28 @@ def _draw(
     from dlrun.report.compare import draw
 
     curves = [read_curves(run.path / METRICS) for run in opened]
-    for name, own in zip(names, curves, strict=True):
-        if not own:
+    for name, curve in zip(names, curves, strict=True):
+        if not curve:
             log.warning("%s has no curves: no %s", name, METRICS)
     if not any(curves):
-        raise DlrunError("--plot: none of the runs has a curve", hint="the callback csv keeps them")
-    labels = [f"{name}  {what}".rstrip() for name, what in zip(names, _typed(records), strict=True)]
+        raise DlrunError("--plot: none of the runs has a curve", hint="train with the callback csv")
+    overrides = _differing_overrides(records)
+    labels = [f"{name}  {typed}".rstrip() for name, typed in zip(names, overrides, strict=True)]
     save_plot(draw(labels, curves), plot)
 
 
-def _typed(records: Sequence[query.Record]) -> list[str]:
-    """What was typed for each run and not for all of them."""
-    typed = [record.get("overrides") for record in records]
-    lists = [[str(o) for o in one] if isinstance(one, list) else [] for one in typed]
-    return [" ".join(o for o in one if any(o not in other for other in lists)) for one in lists]
+def _differing_overrides(records: Sequence[query.Record]) -> list[str]:
+    """Each run's overrides that the runs do not all share."""
+    recorded = [record.get("overrides") for record in records]
+    lists = [[str(o) for o in typed] if isinstance(typed, list) else [] for typed in recorded]
+    return [" ".join(o for o in run if any(o not in other for other in lists)) for run in lists]
 
 
 def read_curves(path: Path) -> Curves:
-    """Each metric of a ``metrics.csv`` as points ``(epoch, value)``; none where there is no file.
+    """Each metric of a ``metrics.csv`` as points ``(epoch, value)``; empty without the file.
 
     Raises:
-        DlrunError: If it is no such table.
+        DlrunError: If the file is not such a table.
     """
     if not path.is_file():
         return {}
@@ -145,7 +147,7 @@ def read_curves(path: Path) -> Curves:
             raise ValueError(f"it has {size:,} bytes")
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
         if len(rows) > MAX_EPOCHS or (rows and "epoch" not in rows[0]):
-            raise ValueError("it is no table of epochs")
+            raise ValueError("it is not a table of epochs")
     except (OSError, ValueError, csv.Error) as error:
         raise DlrunError(f"{path} can't be read: {error}") from error
     curves: Curves = {}

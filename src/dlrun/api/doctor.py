@@ -1,7 +1,7 @@
-"""``dlrun doctor``: what is installed, what works, and how to mend the rest.
+"""``dlrun doctor``: what is installed, what works, and how to fix the rest.
 
-Each backend is tried in a process of its own, all at once: one that is broken, or that kills its
-process, is reported like any other.
+Each backend is probed in its own process, all in parallel. A backend that fails, or kills its
+process, is reported as broken.
 """
 
 import importlib.util
@@ -21,13 +21,13 @@ TIMEOUT_SECONDS = 120
 
 def doctor() -> dict[str, Any]:
     """The report, as ``dlrun doctor --json`` prints it."""
-    # The numpy backend comes with every other.
-    trying = {n: _try(n) for n in backends.names() if importlib.util.find_spec(_package(n))}
+    # The numpy backend needs no package of its own: it is installed with any other.
+    probes = {n: _start_probe(n) for n in backends.names() if importlib.util.find_spec(_package(n))}
     report = {}
     for name in backends.names():
         backend = backends.module(name)
-        if name in trying:
-            report[name] = _result(name, trying[name])
+        if name in probes:
+            report[name] = _result(name, probes[name])
         else:
             report[name] = {
                 "status": "missing",
@@ -44,7 +44,7 @@ def doctor() -> dict[str, Any]:
 
 
 def probe(name: str) -> None:
-    """Start a backend in this process, compute on it, and print what it is as JSON."""
+    """Start a backend in this process, compute with it, and print what it is as JSON."""
     backend, device = backends.start(
         name, kind="auto", index=None, precision="float32", seed=0, cache=False
     )
@@ -52,15 +52,15 @@ def probe(name: str) -> None:
 
     total = float(keras.ops.convert_to_numpy(keras.ops.sum(keras.ops.ones((2, 2)))))
     versions = backends.keras_versions(name)
-    found = {"version": versions[name], "keras": versions["keras"], "devices": backend.devices()}
-    print(json.dumps({**found, "default_device": device, "computes": total == 4.0}))
+    report = {"version": versions[name], "keras": versions["keras"], "devices": backend.devices()}
+    print(json.dumps({**report, "default_device": device, "computes": total == 4.0}))
 
 
 def _package(name: str) -> str:
     return backends.module(name).PACKAGE
 
 
-def _try(name: str) -> subprocess.Popen[str]:
+def _start_probe(name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         python_command("dlrun.api.doctor", name),
         stdin=subprocess.DEVNULL,
@@ -71,20 +71,20 @@ def _try(name: str) -> subprocess.Popen[str]:
     )
 
 
-def _result(name: str, trying: subprocess.Popen[str]) -> dict[str, Any]:
+def _result(name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
     reinstall = f"pip install --force-reinstall 'dlrun[{backends.module(name).EXTRA}]'"
     try:
-        printed, errors = trying.communicate(timeout=TIMEOUT_SECONDS)
+        printed, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        trying.kill()
-        trying.communicate()
+        process.kill()
+        process.communicate()
         return {"status": "broken", "error": f"no answer in {TIMEOUT_SECONDS} s"}
     try:
-        found = json.loads(printed.strip().splitlines()[-1])
+        answer = json.loads(printed.strip().splitlines()[-1])
     except (IndexError, ValueError):
-        last = errors.strip().splitlines()[-1:] or [f"exit code {trying.returncode}"]
+        last = errors.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         return {"status": "broken", "error": last[0], "install": reinstall}
-    return {"status": "ok" if found.pop("computes") else "broken", **found}
+    return {"status": "ok" if answer.pop("computes") else "broken", **answer}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``dlrun evaluate``: the metrics of a run's model, on any backend."""
+"""``dlrun evaluate``: the metrics of a run's model on any backend."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,19 +19,19 @@ UNDER, OVER = "--fail-under", "--fail-over"
 
 @dataclass(frozen=True)
 class _Gate:
-    """A limit that a metric must keep to; one that is no number keeps to none."""
+    """A limit on a metric. A metric that is not a number fails."""
 
     option: str
     metric: str
     limit: float
 
     def failure(self, value: float) -> str | None:
-        """Why a value does not pass; None if it does."""
+        """Why a value fails; None if it passes."""
         passes = value >= self.limit if self.option == UNDER else value <= self.limit
         if passes:
             return None
         if math.isnan(value):
-            return f"{self.metric} is no number"
+            return f"{self.metric} is not a number"
         side = self.option.removeprefix("--fail-")
         return f"{self.metric} {value:.6g} is {side} {self.limit:g}"
 
@@ -55,17 +55,17 @@ def evaluate(
         overrides: Changes to the run's config: backend, device, data, batch size, metrics.
         which: ``best``, ``last`` or the number of an epoch.
         split: ``train``, ``validation`` or ``test``.
-        fail_under: Gates, each ``metric=value``, for metrics of which larger is better.
-        fail_over: The same for those of which smaller is better, as losses are.
-        runs_dir: Where ``latest`` looks.
+        fail_under: Lower limits, each ``metric=value``, of metrics where larger is better.
+        fail_over: Upper limits of metrics where smaller is better, such as losses.
+        runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
-        trusted: Modules that the run may name besides those that the user's options name.
+        trusted: Modules that the run may name, beside those that the user's options name.
 
     Returns:
-        The result, as ``dlrun evaluate --json`` prints it, and why gates did not hold.
+        The result, as ``dlrun evaluate --json`` prints it, and a message per failed limit.
 
     Raises:
-        DlrunError: If the run, an override, a gate or the checkpoint is unusable.
+        DlrunError: If the run, an override, a limit or the checkpoint is unusable.
     """
     opened, config = open_run(
         run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
@@ -88,28 +88,28 @@ def evaluate(
 
 
 def _directions(task: Task) -> dict[str, str | None]:
-    """For each metric ``min`` or ``max``, or None where nothing tells."""
+    """Each metric's better direction, ``min`` or ``max``; None if unknown."""
     specs = logged(task)
     prefixes = tuple(f"{output}_" for output in by_output(task) or ())
     directions = {}
     for name, spec in specs.items():
-        # An output may be called "errors", which tells nothing of its accuracy.
+        # An output may be called "errors", which says nothing about the direction of its accuracy.
         prefix = max((p for p in prefixes if name.startswith(p)), key=len, default="")
-        own = name.removeprefix(prefix)
-        directions[name] = direction(own, {own: spec})
+        metric = name.removeprefix(prefix)
+        directions[name] = direction(metric, {metric: spec})
     return directions
 
 
 def _gate(option: str, typed: str, better: Mapping[str, str | None]) -> _Gate:
-    """A gate as typed.
+    """Parse a gate.
 
     Args:
-        option: Which of the two.
-        typed: What follows it.
-        better: Of each metric, as :func:`_directions` tells it.
+        option: ``--fail-under`` or ``--fail-over``.
+        typed: The option's value.
+        better: From :func:`_directions`.
 
     Raises:
-        DlrunError: If it is none, or is on the side where values are better.
+        DlrunError: If the value is malformed, or would fail the better values.
     """
     name, _, value = typed.partition("=")
     example = "accuracy=0.97" if option == UNDER else "loss=0.3"
@@ -133,7 +133,7 @@ def _gate(option: str, typed: str, better: Mapping[str, str | None]) -> _Gate:
     if better[name] == ("min" if option == UNDER else "max"):
         size, other = ("smaller", OVER) if option == UNDER else ("larger", UNDER)
         raise DlrunError(
-            f"{option} {typed}: of {name} {size} values are better, and they would fail",
+            f"{option} {typed}: {size} values of {name} are better, and would fail",
             hint=f"{other} {typed}",
         )
     return _Gate(option, name, limit)

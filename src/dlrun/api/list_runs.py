@@ -1,4 +1,4 @@
-"""``dlrun runs``: the runs in a folder, from what their ``run.json`` tells."""
+"""``dlrun runs``: the runs in a folder, read from their ``run.json``."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ def list_runs(
     """Find the runs in a folder, at any depth.
 
     Args:
-        folder: A folder of runs, of anybody's.
-        where: Conditions that all must hold, as ``val_accuracy>0.97``.
-        sort: The key to sort by; equals come newest first.
-        reverse: The other way around.
-        limit: How many to return at the most.
+        folder: A folder of runs; it need not be trusted.
+        where: Conditions that must all hold, as ``val_accuracy>0.97``.
+        sort: The key to sort by; ties are sorted newest first.
+        reverse: Reverse the order.
+        limit: Return at most this many.
 
     Returns:
-        How many there are, and the records of those asked for. A record has besides what its
-        ``run.json`` holds ``run``, the shortest name that tells it from the others.
+        The number of runs, and the records of the selected ones. A record has the content of
+        ``run.json`` and ``run``, the shortest name that is unique in the folder.
 
     Raises:
-        DlrunError: If the folder can't be read, or no run has a key that was asked for.
+        DlrunError: If the folder can't be read, or no run has a key of ``where`` or ``sort``.
     """
-    conditions = [query.parse(one) for one in where]
-    # There are no runs yet where one is trained for the first time.
+    conditions = [query.parse(condition) for condition in where]
+    # Before the first run is trained, the default folder does not exist.
     missing = not folder.exists() and folder == Path("runs")
     paths = [] if missing else list(iter_runs(folder))
     read = [(path, record) for path in paths if (record := _record(path)) is not None]
-    if len(read) < len(paths):
-        log.warning("left out: %d with a run.json that tells of no run", len(paths) - len(read))
+    if skipped := len(paths) - len(read):
+        log.warning("left out: %d with a run.json that is not the record of a run", skipped)
     names = short_names([path for path, _ in read], parts=2)
-    found = [
+    records = [
         {"run": name} | record | {"run": name, "run_dir": str(path)}
         for name, (path, record) in zip(names, read, strict=True)
     ]
-    found.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
-    chosen = query.select(found, conditions)
+    records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
+    chosen = query.select(records, conditions)
     if sort != "started":
         chosen = query.sort_by(chosen, sort, reverse=reverse)
     elif reverse:
         chosen.reverse()
-    return {"runs_dir": str(folder), "found": len(found), "runs": chosen[:limit]}
+    return {"runs_dir": str(folder), "found": len(records), "runs": chosen[:limit]}
 
 
 def _record(path: Path) -> dict[str, Any] | None:
-    """What a run tells of itself, and what has become of it; None if it is no run."""
+    """A run's record with its current status; None if it is not a run."""
     try:
         record = read_json(path / RECORD)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""``dlrun predict``: a run's predictions, for its test split or for the user's own arrays."""
+"""``dlrun predict``: a run's predictions for its test split or the user's own arrays."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def predict(
 ) -> dict[str, Any]:
     """Predict in batches and write the predictions.
 
-    With ``source`` the training data are not read: the run has saved what the model takes.
+    With ``source`` the training data are not read: the run has saved the input spec.
 
     Args:
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config: backend, device, batch size.
         which: ``best``, ``last`` or the number of an epoch.
         source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
-            as the training data were, floats are taken as scaled. Of a model with several inputs
-            a ``.npz`` with an array for each, by name. None takes the test split.
-        array: Which array of a ``.npz``; needed where it has several and the model takes one.
+            as the training data were, floats must be scaled already. For a model with several
+            inputs, a ``.npz`` with an array per input, by name. None takes the test split.
+        array: The array of a ``.npz``; required if it has several and the model takes one.
         output: A ``.npz`` or ``.csv``; by default ``predictions.npz`` in the run directory. See
             :func:`dlrun.inference.prediction_files.write_predictions`.
-        runs_dir: Where ``latest`` looks.
+        runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
-        trusted: Modules that the run may name besides those that the user's options name.
+        trusted: Modules that the run may name, beside those that the user's options name.
 
     Returns:
         The result, as ``dlrun predict --json`` prints it.
@@ -98,14 +98,14 @@ def predict(
 def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
     shape = run.record.get("input_shape", [])
     if not all(
-        isinstance(one, list) and all(isinstance(n, int) for n in one) for one in leaves(shape)
+        isinstance(leaf, list) and all(isinstance(n, int) for n in leaf) for leaf in leaves(shape)
     ):
         raise DlrunError(f"{run.path / RECORD} can't be read: input_shape is {shape!a:.80}")
     return tree_map(tuple, shape)
 
 
 def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
-    """The user's inputs, checked; a ``.npy`` stays on disk and is read by batches."""
+    """Read and check the user's inputs. A ``.npy`` is memory-mapped and read in batches."""
     several = (
         f"the run takes inputs by name: {', '.join(shape)}" if isinstance(shape, Mapping) else None
     )
@@ -132,31 +132,31 @@ def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) 
             f"--input {source} can't be read: {error}", hint="write it with numpy.save"
         ) from error
     names = list(inputs) if isinstance(inputs, Mapping) else []
-    told = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
-    for place, one, expected in zip(told, leaves(inputs), leaves(shape), strict=True):
-        _check_input(place, one, expected)
-    if len({len(one) for one in leaves(inputs)}) > 1:
-        shapes = ", ".join(f"{n} {one.shape}" for n, one in zip(names, leaves(inputs), strict=True))
-        raise DlrunError(f"--input {source}: the arrays differ in samples: {shapes}")
+    sources = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
+    for label, values, expected in zip(sources, leaves(inputs), leaves(shape), strict=True):
+        _check_input(label, values, expected)
+    if len({len(values) for values in leaves(inputs)}) > 1:
+        shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
+        raise DlrunError(f"--input {source}: the arrays differ in length: {shapes}")
     return inputs
 
 
-def _check_input(told: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check_input(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
     if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
-        raise DlrunError(f"{told}: expected numbers, got dtype {inputs.dtype}")
+        raise DlrunError(f"{label}: expected numbers, got dtype {inputs.dtype}")
     if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
         expected = ", ".join(["samples", *map(str, shape)])
         raise DlrunError(
-            f"{told}: expected shape ({expected}), got {inputs.shape}",
-            hint="one sample needs a leading axis too: x[None]" if inputs.shape == shape else None,
+            f"{label}: expected shape ({expected}), got {inputs.shape}",
+            hint="add an axis to a single sample: x[None]" if inputs.shape == shape else None,
         )
     if not len(inputs):
-        raise DlrunError(f"{told}: has no samples")
+        raise DlrunError(f"{label}: has no samples")
     if not np.issubdtype(inputs.dtype, np.integer) and (
         bad := first_not_finite(inputs, np.float32)
     ):
         raise DlrunError(
-            f"{told}: the value at {list(bad)} is {inputs[bad]}",
+            f"{label}: the value at {list(bad)} is {inputs[bad]}",
             hint="leave the sample out, or fill the value in",
         )
 
@@ -168,15 +168,15 @@ def _from_npz(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> 
             if missing := [name for name in shape if name not in names]:
                 raise DlrunError(
                     f"--input {source}: has no array '{missing[0]}': {', '.join(names)}",
-                    hint=f"one for each input: {', '.join(shape)}",
+                    hint=f"expected an array for each input: {', '.join(shape)}",
                 )
             return {name: arrays[name] for name in shape}
         if array is None and len(names) == 1:
             [array] = names
         if array not in names:
-            told = "has several arrays" if array is None else f"has no array '{array}'"
+            problem = "has several arrays" if array is None else f"has no array '{array}'"
             raise DlrunError(
-                f"--input {source}: {told}: {', '.join(names)}",
+                f"--input {source}: {problem}: {', '.join(names)}",
                 hint=f"--array {names[0]}" if names else None,
             )
         read: np.ndarray = arrays[array]

@@ -1,4 +1,4 @@
-"""Continue a run from its newest good checkpoint."""
+"""``dlrun resume``: continue a run from its newest readable checkpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlrun.runs.result import RunResult
 from dlrun.training.initial_weights import read_initial_weights
 from dlrun.training.request import OnEpoch, RunRequest
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.checkpoints.format import CheckpointData
     from dlrun.checkpoints.store import Position
     from dlrun.training.resumption import Resumption
@@ -45,23 +45,25 @@ def resume(
     cache: ProcessCache | None = None,
     quiet: bool = False,
 ) -> RunResult:
-    """Train a run to its end, as if it had never stopped.
+    """Train a run to its end, as if it had never been stopped.
 
     Args:
         run: A run directory, or ``latest``.
-        overrides: What is to change, of :data:`dlrun.config.groups.RESUMABLE`.
-        runs_dir: Where ``latest`` looks.
+        overrides: Changes to the run's config; only to keys of
+            :data:`dlrun.config.groups.RESUMABLE`.
+        runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
-        trusted: Modules that the recorded config may name beside those.
-        typed: What the user has typed for this very run, where it began just now.
+        trusted: Modules that the recorded config may name, beside those that these options name.
+        typed: Overrides of the original run, if the user typed them in this command; the modules
+            that they name are trusted.
         command: The command line, for the record.
-        started_at: When the run went on for its user, in seconds since the epoch; by default now.
+        started_at: When the user resumed the run, in seconds since the epoch; by default now.
         on_epoch: As in :class:`dlrun.training.request.RunRequest`.
         cache: As in :class:`dlrun.training.request.RunRequest`.
-        quiet: Leave out the progress.
+        quiet: Show no progress.
 
     Raises:
-        DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
+        DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
@@ -79,7 +81,7 @@ def resume(
         )
         require(config, training=True)
         backends.prepare(config.backend.name)
-        from dlrun.training.places import ResumedPlace
+        from dlrun.training.destinations import ResumedDestination
         from dlrun.training.run import train_run
 
         resumption = _resumption(opened, recorded, config)
@@ -90,7 +92,7 @@ def resume(
                 overrides,
                 command or ["dlrun", "resume", run, *overrides],
                 started_at,
-                ResumedPlace(opened, to_yaml(config), resumption),
+                ResumedDestination(opened, to_yaml(config), resumption),
                 initial_weights=weights,
                 resumption=resumption,
                 on_epoch=on_epoch,
@@ -104,37 +106,37 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
     """Where the run continues; None if it has no checkpoint and starts again.
 
     Raises:
-        DlrunError: If it has nothing left to do, or no checkpoint of it can be read.
+        DlrunError: If the run has nothing left to do, or none of its checkpoints can be read.
     """
     from dlrun.checkpoints.store import checkpoint_path, remove_leftovers
     from dlrun.training.resumption import Resumption
 
     remove_leftovers(opened.checkpoints)
     opened.clean()
-    if (found := _newest(opened, config)) is None:
-        log.warning("%s has no checkpoint yet: it begins anew", opened.path)
+    if (newest := _newest(opened, config)) is None:
+        log.warning("%s has no checkpoint yet: it starts again", opened.path)
         return None
-    at, saved = found
+    at, saved = newest
     stopped = bool(saved.state["stopped"]) and recorded["callbacks"] == config.callbacks
-    if not stopped:  # what a callback has decided does not bind one that was changed
+    if not stopped:  # a changed callback must decide again
         for state in saved.state["callbacks"].values():
             state.pop("stopped_epoch", None)
     if opened.record.get("status") == "completed" and (stopped or at.epochs >= config.epochs):
         by = opened.record.get("stopped_by")
         raise DlrunError(
             f"{opened.path} has nothing left to do: "
-            + (f"{by} stopped it after {at}" if stopped else f"it has its {at.epochs} epochs"),
-            hint=f"~callbacks.{by}, or another of its arguments, lets it go on"
+            + (f"{by} stopped it after {at}" if stopped else f"all {at.epochs} epochs are done"),
+            hint=f"to train longer, add ~callbacks.{by} or change its arguments"
             if stopped
-            else f"epochs={2 * at.epochs} lets it go on",
+            else f"to train longer, add epochs={2 * at.epochs}",
         )
     if config.epochs > at.epochs == recorded["epochs"]:
         for name, spec in config.callbacks.items():
             if spec.get("_target_") == "keras.callbacks.SwapEMAWeights":
                 raise DlrunError(
-                    f"epochs={config.epochs}: in the last epoch, {at.epochs}, callbacks.{name} has"
-                    " left nothing but the averages of the weights to go on from",
-                    hint=f"begin another run with init_from={opened.path}",
+                    f"epochs={config.epochs}: after the last epoch, {at.epochs}, callbacks.{name}"
+                    " kept only the averaged weights, from which training can't continue",
+                    hint=f"train a new run with init_from={opened.path}",
                 )
     before = recorded["optimizer"].get("learning_rate")
     rate = config.optimizer.get("learning_rate")
@@ -148,18 +150,18 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
 
 
 def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] | None:
-    """The newest checkpoint that can be read.
+    """The newest readable checkpoint; None if there is no checkpoint.
 
     Raises:
-        DlrunError: If there are some, and none can be.
+        DlrunError: If there are checkpoints, but none can be read.
     """
     from dlrun.checkpoints.format import read_checkpoint
     from dlrun.checkpoints.resumable import check_resumable
     from dlrun.checkpoints.store import Position, checkpoint_path, list_positions
 
-    kept = list_positions(opened.checkpoints)
+    positions = list_positions(opened.checkpoints)
     targets = {name: str(spec.get("_target_")) for name, spec in config.callbacks.items()}
-    for at in reversed(kept):
+    for at in reversed(positions):
         path = checkpoint_path(opened.checkpoints, at)
         try:
             saved = read_checkpoint(path)
@@ -170,13 +172,13 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
         except ValueError as error:
             log.warning("checkpoint %s can't be read: %s", path, error)
             continue
-        if at != kept[-1]:
-            log.warning("going back to %s", at)
+        if at != positions[-1]:
+            log.warning("falling back to %s", at)
         best = saved.state["best"]
-        if best and Position(int(best["epoch"])) not in kept:
-            # It went when a better one came, and that is the one that can't be read.
+        if best and Position(int(best["epoch"])) not in positions:
+            # The best checkpoint was replaced by a better one, which can't be read.
             saved = dataclasses.replace(saved, state={**saved.state, "best": None})
         return at, saved
-    if kept:
+    if positions:
         raise DlrunError(f"no checkpoint of {opened.path} can be read", hint="train it again")
     return None

@@ -13,7 +13,7 @@ from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from dlrun.system import pictures
 
-NARROWEST = 60  # Keras' table needs some width, whatever the terminal has
+MIN_COLUMNS = 60  # for Keras' table, even in a narrower terminal
 
 
 def summary(
@@ -23,19 +23,19 @@ def summary(
     trusted: Sequence[str] = (),
     plot: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Build a config's model on any backend, and train nothing.
+    """Build a config's model on any backend, without training.
 
     Args:
         overrides: As typed after ``dlrun summary``.
         config_dir: The user's own options.
-        trusted: Modules that may be instantiated besides those that they name.
-        plot: Where to draw the model's graph; None not to.
+        trusted: Modules that may be instantiated, beside those that the options name.
+        plot: Where to draw the model's graph; None for no drawing.
 
     Returns:
         The result, as ``dlrun summary --json`` prints it, and Keras' table of the layers.
 
     Raises:
-        DlrunError: If the config is wrong, or there is no graph or no place to draw.
+        DlrunError: If the config is wrong, the model has no graph, or ``plot`` can't be written.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
     require(config, training=False)
@@ -75,10 +75,10 @@ def _size(weights: Sequence[Any]) -> int:
 
 
 def _output_shape(layer: Any) -> Any:
-    """A shape, or shapes in the structure of several outputs; None where nobody can tell."""
+    """A shape, or shapes in the structure of several outputs; None if unknown."""
     try:
         return _shapes(layer.output)
-    except AttributeError:  # a layer of a subclassed model, which was called in code
+    except AttributeError:  # a layer of a subclassed model has no symbolic output
         pass
     built = layer.get_build_config() or {}
     try:
@@ -104,7 +104,7 @@ def _table(model: Any) -> str:
         model.summary(print_fn=printed.append)
     except ValueError:  # the terminal is too narrow
         printed.clear()
-        model.summary(print_fn=printed.append, line_length=NARROWEST)
+        model.summary(print_fn=printed.append, line_length=MIN_COLUMNS)
     return "\n".join(printed).rstrip()
 
 
@@ -123,8 +123,7 @@ def _draw(model: Any, plot: Path) -> None:
     graph = graph_of(model)
     if graph is None:
         raise DlrunError(
-            f"--plot {plot}: {model.name} is a subclassed model, whose layers are connected in"
-            " code: there is no graph to draw",
+            f"--plot {plot}: {model.name} is a subclassed model, which has no graph to draw",
             hint="leave out --plot for the table of its layers",
         )
     figure, dpi = draw(graph, model.name)

@@ -1,4 +1,4 @@
-"""Train one run, from what the user typed to its result."""
+"""``dlrun train``: train one run, from the typed overrides to its result."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def train(
     Args:
         overrides: As typed after ``dlrun train``.
         config_dir: The user's own options.
-        trusted: Modules that may be instantiated besides those that they name.
-        command: The command line, for the record; by default that of the overrides.
-        started_at: When the run began for its user, in seconds since the epoch; by default now.
-        path: Of the run's directory; None for a new one in ``runs_dir``.
+        trusted: Modules that may be instantiated, beside those that the options name.
+        command: The command line, for the record; by default ``dlrun train`` and the overrides.
+        started_at: When the user started the run, in seconds since the epoch; by default now.
+        path: The run directory to create; None for a new one in ``runs_dir``.
         on_epoch: As in :class:`dlrun.training.request.RunRequest`.
         cache: As in :class:`dlrun.training.request.RunRequest`.
-        quiet: Leave out the progress.
+        quiet: Show no progress.
 
     Raises:
-        DlrunError: With exit code 2 if nothing was started, with 1 if the run failed.
+        DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
@@ -55,9 +55,9 @@ def train(
     require(config, training=True)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
-        config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest', for good
-    from dlrun.training import record  # with NumPy, now that nothing typed is wrong
-    from dlrun.training.places import NewPlace
+        config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest'
+    from dlrun.training import record  # imports NumPy, so only after the config is checked
+    from dlrun.training.destinations import NewDestination
     from dlrun.training.run import train_run
 
     files = {
@@ -65,15 +65,15 @@ def train(
         OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
-    with ThreadPoolExecutor(max_workers=1) as pool:  # git answers while the backend starts
-        place = NewPlace(path, files, pool.submit(record.git_state).result)
+    with ThreadPoolExecutor(max_workers=1) as pool:  # git runs while the backend starts
+        destination = NewDestination(path, files, pool.submit(record.git_state).result)
         return train_run(
             RunRequest(
                 config,
                 overrides,
                 command or ["dlrun", "train", *overrides],
                 started_at,
-                place,
+                destination,
                 initial_weights=weights,
                 on_epoch=on_epoch,
                 cache=cache,
@@ -83,5 +83,5 @@ def train(
 
 
 def _quoted(override: str) -> str:
-    # A YAML string in single quotes, where only the quote itself is special.
+    # In a single-quoted YAML string only the quote itself is special.
     return "'" + override.replace("'", "''") + "'"

@@ -1,1 +1,1 @@
-"""The commands, one file each: what may be typed, and what is printed."""
+"""The commands, one file each: their arguments and what they print."""

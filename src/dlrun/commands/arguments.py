@@ -19,26 +19,26 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 ConfigDir = Annotated[
     Path | None,
-    typer.Option(help="Your own options, as DIR/model/my_model.yaml; by default ./configs."),
+    typer.Option(help="Your own options, as in DIR/model/my_model.yaml; by default ./configs."),
 ]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODULE",
-        help="Also call what is in this module, which no option of your own names; repeatable.",
+        help="Also trust this module, which none of your own options names; repeatable.",
     ),
 ]
-RunsDir = Annotated[Path, typer.Option(help="Where 'latest' looks for runs.")]
+RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.")]
 Which = Annotated[
     str, typer.Option("--checkpoint", help="The epoch to load: best, last or a number.")
 ]
 
 
-def one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    """Refuse what is none of the options.
+def require_choice(name: str, value: str, options: tuple[str, ...]) -> None:
+    """Check that a value is one of the options.
 
     Raises:
-        DlrunError: With the nearest of them.
+        DlrunError: If it is not; the hint names the nearest option.
     """
     if value not in options:
         near = difflib.get_close_matches(value, options, n=1)

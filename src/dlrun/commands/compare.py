@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import Json, RunsDir
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def compare(
@@ -18,26 +18,26 @@ def compare(
             metavar="RUN RUN...", help="Directories, names, or 'latest'.", show_default=False
         ),
     ],
-    every: Annotated[bool, typer.Option("--all", help="Also show what is equal.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show equal values.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the curves of all, as .png, .svg or .pdf.")
+        Path | None, typer.Option(help="Plot the curves of all runs to a .png, .svg or .pdf.")
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Show what differs between runs: in the config, in the result, and in what they ran on.
+    """Show how runs differ: in config, results and environment.
 
     \b
     Examples:
       dlrun compare k3f9 69jz
       dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png
     """
-    with reported() as out:
+    with report_errors() as out:
         from dlrun.api.compare import compare as run_comparison
         from dlrun.report.compare import compare_table
 
         result = run_comparison(runs, runs_dir=runs_dir, plot=plot, all_rows=every)
         width = shutil.get_terminal_size().columns
-        print_result(out, result, as_json, lambda found: compare_table(found, width=width))
+        print_result(out, result, as_json, lambda result: compare_table(result, width=width))
         if plot is not None:
             logging.getLogger("dlrun").info("plot   %s", plot)

@@ -1,7 +1,7 @@
 """``dlrun config``."""
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def config(
@@ -10,14 +10,14 @@ def config(
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Print the config that a run would have; nothing is trained or imported.
+    """Print the config of a run without training or importing anything.
 
     \b
     Examples:
       dlrun config model=mnist_mlp model.units=256
       dlrun config experiment=first_network --json
     """
-    with reported() as out:
+    with report_errors() as out:
         from dataclasses import asdict
 
         from dlrun.config.compose import compose, to_yaml

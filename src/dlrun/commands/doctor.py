@@ -1,18 +1,18 @@
 """``dlrun doctor``."""
 
 from dlrun.commands.arguments import Json
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def doctor(as_json: Json = False) -> None:
-    """Report Python, the backends, their devices, and how to install what is missing.
+    """Report the Python version, the backends and their devices, and how to install missing ones.
 
     \b
     Example:
       dlrun doctor --json
     """
-    with reported() as out:
-        from dlrun.api.doctor import doctor as examine
+    with report_errors() as out:
+        from dlrun.api.doctor import doctor as run_doctor
         from dlrun.report.tables import doctor_table
 
-        print_result(out, examine(), as_json, doctor_table)
+        print_result(out, run_doctor(), as_json, doctor_table)

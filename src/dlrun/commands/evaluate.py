@@ -14,9 +14,9 @@ from dlrun.commands.arguments import (
     RunsDir,
     Trust,
     Which,
-    one_of,
+    require_choice,
 )
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
 
@@ -29,14 +29,14 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="METRIC=VALUE",
-            help="Exit 1 if a metric is lower, as an accuracy may be; repeatable.",
+            help="Exit 1 if a metric, such as accuracy, is lower; repeatable.",
         ),
     ] = None,
     fail_over: Annotated[
         list[str] | None,
         typer.Option(
             metavar="METRIC=VALUE",
-            help="Exit 1 if a metric is higher, as a loss may be; repeatable.",
+            help="Exit 1 if a metric, such as loss, is higher; repeatable.",
         ),
     ] = None,
     config_dir: ConfigDir = None,
@@ -45,7 +45,7 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run's model, on any backend; numpy too.
+    """Evaluate a run's model on any backend, including numpy.
 
     \b
     Examples:
@@ -53,10 +53,10 @@ def evaluate(
       dlrun evaluate latest backend=numpy data.limit=1000 --json
       dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
     """
-    with reported(quiet) as out:
+    with report_errors(quiet) as out:
         if not checkpoint.isdecimal():
-            one_of("--checkpoint", checkpoint, ("best", "last"))
-        one_of("--split", split, ("train", "validation", "test"))
+            require_choice("--checkpoint", checkpoint, ("best", "last"))
+        require_choice("--split", split, ("train", "validation", "test"))
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.tables import evaluate_table
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, one_of
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.arguments import ConfigDir, Json, require_choice
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def list(
@@ -13,19 +13,19 @@ def list(
     config_dir: ConfigDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the options that there are to choose from, by group.
+    """List the available options by group.
 
     \b
     Examples:
       dlrun list
       dlrun list model
     """
-    with reported() as out:
+    with report_errors() as out:
         from dlrun.config.options import list_options
         from dlrun.report.tables import options_table
 
         options = list_options(config_dir)
         if group is not None:
-            one_of("group", group, tuple(options))
+            require_choice("group", group, tuple(options))
             options = {group: options[group]}
         print_result(out, options, as_json, options_table)

@@ -14,9 +14,9 @@ from dlrun.commands.arguments import (
     RunsDir,
     Trust,
     Which,
-    one_of,
+    require_choice,
 )
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
         Path | None,
         typer.Option("--input", help="A .npy or .npz of samples; by default the test split."),
     ] = None,
-    array: Annotated[str | None, typer.Option(help="Which array of an .npz with several.")] = None,
+    array: Annotated[str | None, typer.Option(help="Array to read from an .npz.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="An .npz or .csv file; by default predictions.npz in the run."),
@@ -38,16 +38,16 @@ def predict(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's predictions for the test split or for your own arrays.
+    """Write a run's predictions for its test split or your own arrays.
 
     \b
     Examples:
       dlrun predict latest --output predictions.csv
       dlrun predict latest --input digits.npy --output digits.npz
     """
-    with reported(quiet) as out:
+    with report_errors(quiet) as out:
         if not checkpoint.isdecimal():
-            one_of("--checkpoint", checkpoint, ("best", "last"))
+            require_choice("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.api.predict import predict as run_prediction
 
         result = run_prediction(

@@ -6,33 +6,33 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, RunsDir, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def reproduce(
     experiments: Annotated[
-        list[str] | None, typer.Argument(help="By name; by default all that are not slow.")
+        list[str] | None, typer.Argument(help="Names; by default all that are not slow.")
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option(help="May be given again; by default all that can train.")
+        list[str] | None, typer.Option(help="Repeatable; by default all that can train.")
     ] = None,
-    slow: Annotated[bool, typer.Option("--slow", help="Also those of more than minutes.")] = False,
-    output: Annotated[Path, typer.Option(help="The table, as Markdown.")] = Path("RESULTS.md"),
+    slow: Annotated[bool, typer.Option("--slow", help="Include slow experiments.")] = False,
+    output: Annotated[Path, typer.Option(help="The Markdown table to write.")] = Path("RESULTS.md"),
     runs_dir: RunsDir = Path("runs"),
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Run the experiments of the source material, and write what they got into a table.
+    """Run the experiments of the source material and write a table of their results.
 
-    What this version of dlrun has run already, in RUNS_DIR/reproduce, is not run again.
+    Runs that this version of dlrun has already completed in RUNS_DIR/reproduce are reused.
 
     \b
     Examples:
       dlrun reproduce
       dlrun reproduce first_network linear_classifier --backend jax
     """
-    with reported() as out:
+    with report_errors() as out:
         from dlrun.proofs.reproduce import reproduce as run
         from dlrun.report.tables import reproduction_line
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def resume(
@@ -17,11 +17,11 @@ def resume(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run that was stopped or killed, or for more epochs.
+    """Resume a run that was stopped or killed, or train it for more epochs.
 
-    It ends with the numbers of a run that never stopped, to the bit on the same backend, versions
-    and cores. What may change: epochs, backend, device, loop, callbacks, optimizer.learning_rate,
-    feed, export.
+    On the same backend, versions and cores, the result is bit-identical to that of a run that
+    never stopped. You may change epochs, backend, device, loop, callbacks,
+    optimizer.learning_rate, feed and export.
 
     \b
     Examples:
@@ -29,12 +29,12 @@ def resume(
       dlrun resume latest epochs=20
       dlrun resume runs/mnist_mlp/2026-11-21_10-04-31_k3f9 backend=torch
     """
-    with reported(quiet) as out:
-        from dlrun.api.resume import resume as run_again
+    with report_errors(quiet) as out:
+        from dlrun.api.resume import resume as resume_run
         from dlrun.report.tables import train_table
         from dlrun.system import process
 
-        result = run_again(
+        result = resume_run(
             run,
             overrides or [],
             runs_dir=runs_dir,

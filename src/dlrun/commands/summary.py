@@ -7,26 +7,26 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def summary(
     overrides: Overrides = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the model's graph, as .png, .svg or .pdf.")
+        Path | None, typer.Option(help="Draw the model's graph to a .png, .svg or .pdf.")
     ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Print a model's layers, their output shapes and parameters; nothing is trained.
+    """Print a model's layers, output shapes and parameters, without training.
 
     \b
     Examples:
       dlrun summary model=mnist_convnet
       dlrun summary model.units=64 --plot model.png
     """
-    with reported() as out:
+    with report_errors() as out:
         from dlrun.api.summary import summary as run_summary
 
         result, layers = run_summary(

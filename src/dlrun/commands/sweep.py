@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, one_of
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, require_choice
+from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
 
@@ -15,73 +15,71 @@ def sweep(
     overrides: Overrides = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Runs at once; by default one for each core."),
+        typer.Option("--jobs", "-j", min=1, help="Runs in parallel; by default one per core."),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds for one run; it fails alone.")
+        float | None,
+        typer.Option(min=0, help="Seconds per run; only a run that takes longer fails."),
     ] = None,
     memory_limit: Annotated[
         float | None,
-        typer.Option(
-            metavar="GB", min=0, help="A process that holds more after a run is replaced."
-        ),
+        typer.Option(metavar="GB", min=0, help="Replace a process that holds more after a run."),
     ] = None,
-    retries: Annotated[int, typer.Option(min=0, help="Try a run that fails again.")] = 0,
+    retries: Annotated[int, typer.Option(min=0, help="How often to retry a failed run.")] = 0,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop all when one run fails.")
+        bool, typer.Option("--fail-fast", help="Stop the sweep when a run fails.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="SWEEP_DIR", help="Run what an earlier sweep has not completed."),
+        typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option(help="optuna: search in ranges, rather than run every combination."),
+        typer.Option(help="optuna: search ranges instead of running every combination."),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Runs of a search; 20 by default.")
+        int | None, typer.Option(min=1, help="Number of runs of a search; by default 20.")
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(help="tpe, random, cmaes, grid ...; with arguments, as in tpe,group=true."),
+        typer.Option(help="tpe, random, cmaes, grid ...; arguments as in tpe,group=true."),
     ] = None,
     pruner: Annotated[
         str | None,
-        typer.Option(help="median, hyperband, none ...; what ends runs that are hopeless."),
+        typer.Option(help="median, hyperband, none ...; stops unpromising runs early."),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="Its name: processes that give the same share it.")
+        str | None, typer.Option(help="Name of the study; processes with the same name share it.")
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="sqlite:///PATH of the study; by default study.db in the sweep."),
+        typer.Option(help="Database, sqlite:///PATH; by default study.db in the sweep directory."),
     ] = None,
     launcher: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Let one of Hydra's launchers run them: joblib, ray, submitit_local, "
-            "submitit_slurm.",
+            help="Use a Hydra launcher: joblib, ray, submitit_local, submitit_slurm.",
         ),
     ] = None,
     launcher_option: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Of the launcher, as partition=gpu; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Launcher option, as partition=gpu; repeatable."),
     ] = None,
     export_keras: Annotated[
-        bool, typer.Option("--export-keras", help="Also write a standard model.keras of each run.")
+        bool, typer.Option("--export-keras", help="Also write a standard model.keras for each run.")
     ] = False,
     runs_dir: Annotated[
         Path | None,
-        typer.Option(help="Where the sweep goes, in sweeps/; by default the runs' runs_dir."),
+        typer.Option(help="Write to RUNS_DIR/sweeps/; by default runs_dir of the config."),
     ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train every combination of several values, or search, in warm processes; rank the runs.
+    """Train every combination of values, or search, in reused processes; rank the runs.
 
     \b
     Examples:
@@ -91,12 +89,12 @@ def sweep(
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
-    with reported(quiet) as out:
-        from dlrun.report.sweep import dry_run as listed
+    with report_errors(quiet) as out:
+        from dlrun.report.sweep import dry_run as dry_run_table
         from dlrun.report.sweep import leaderboard
-        from dlrun.sweeps.run import sweep as run
+        from dlrun.sweeps.run import sweep as run_sweep
 
-        asked = _search(
+        search_options = _search_options(
             search,
             resume is not None,
             trials=trials,
@@ -105,7 +103,7 @@ def sweep(
             study=study,
             storage=storage,
         )
-        result = run(
+        result = run_sweep(
             [*(overrides or []), *(["+export=keras"] if export_keras else [])],
             jobs=jobs,
             timeout_seconds=timeout,
@@ -114,7 +112,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
-            search=asked,
+            search=search_options,
             launcher=launcher,
             launcher_options=launcher_option or (),
             runs_dir=runs_dir,
@@ -122,29 +120,30 @@ def sweep(
             trusted=trust or (),
             quiet=quiet,
         )
-        print_result(out, result, as_json, listed if dry_run else leaderboard)
+        print_result(out, result, as_json, dry_run_table if dry_run else leaderboard)
         if result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
         if result["failed"]:
-            left = len(result["runs"]) - sum(result[n] for n in ("completed", "pruned", "failed"))
-            # A trial that failed has told the study so, and stays what it is.
-            again = f"dlrun sweep --resume {result['sweep_dir']}"
+            ended = sum(result[status] for status in ("completed", "pruned", "failed"))
+            remaining = len(result["runs"]) - ended
+            # --resume does not repeat failed trials: the study has recorded them as failed.
+            resume_command = f"dlrun sweep --resume {result['sweep_dir']}"
             raise DlrunError(
                 f"{result['failed']} of {len(result['runs'])} runs failed"
-                + (f", and {left} were not run to their end" if left else ""),
-                hint="their run.json tells why" if "search" in result else f"what is left: {again}",
+                + (f", and {remaining} did not complete" if remaining else ""),
+                hint="see their run.json for the error" if "search" in result else resume_command,
                 exit_code=1,
             )
 
 
-def _search(search: str | None, resumes: bool, **options: Any) -> dict[str, Any] | None:
-    """What is asked of a search; None where none is."""
+def _search_options(search: str | None, resumes: bool, **options: Any) -> dict[str, Any] | None:
+    """The options of a search that were given; None without a search."""
     given = {key: value for key, value in options.items() if value is not None}
     if search is not None:
-        one_of("--search", search, ("optuna",))
+        require_choice("--search", search, ("optuna",))
     for key in given:
         if resumes and key != "trials":
-            raise DlrunError(f"--resume takes no --{key}: the search has its own")
+            raise DlrunError(f"--resume takes no --{key}: the search keeps its own")
         if search is None and not resumes:
-            raise DlrunError(f"--{key} needs --search optuna")
+            raise DlrunError(f"--{key} requires --search optuna")
     return given if search or given else None

@@ -1,4 +1,4 @@
-"""A command's standard streams: the result on stdout, all else on stderr, and the exit code."""
+"""A command's standard streams: the result on stdout, all other output on stderr."""
 
 import logging
 import os
@@ -14,19 +14,19 @@ from dlrun.system.files import dump_json
 
 
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
-    """Print a result on stdout: the one place that does."""
+    """Print a result on stdout. Nothing else in dlrun does."""
     try:
         print(dump_json(result) if as_json else table(result), file=out, flush=True)
     except OSError as error:
-        # What is still buffered would fail again when Python exits.
+        # Else the rest of the buffer would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        if isinstance(error, BrokenPipeError):  # the reader has seen enough, as head has
+        if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as head does
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
 
 
 def open_standard_streams() -> None:
-    """Open what was closed, as by ``2>&-``: else the next file opened would get its number."""
+    """Reopen closed streams, as by ``2>&-``: else the next file opened would get their number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -35,11 +35,11 @@ def open_standard_streams() -> None:
 
 
 @contextmanager
-def reported(quiet: bool = False) -> Iterator[TextIO]:
-    """Send the log to stderr, and turn what ends a command into its message and exit code.
+def report_errors(quiet: bool = False) -> Iterator[TextIO]:
+    """Send the log to stderr, and turn exceptions into messages and exit codes.
 
-    Yields stdout, for the result alone: what else is printed meanwhile, as by a user's model or by
-    Keras, goes to stderr.
+    Yields stdout, for the result alone. All other prints, such as those of a user's model or of
+    Keras, go to stderr.
     """
     out = sys.stdout
     log = logging.getLogger("dlrun")
@@ -66,6 +66,6 @@ def reported(quiet: bool = False) -> Iterator[TextIO]:
         log.removeHandler(handler)
 
 
-def _printable(told: str) -> str:
-    """A message may quote a file of someone else's, and a terminal obeys control characters."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in told)
+def _printable(message: str) -> str:
+    """Escape control characters: a message may quote an untrusted file, and terminals obey them."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def train(
@@ -15,9 +15,9 @@ def train(
     export_keras: Annotated[
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
-    multirun: Annotated[  # here for --help: dlrun.cli hands the line to sweep before it is parsed
+    multirun: Annotated[  # only for --help: dlrun.cli passes the line to sweep before parsing
         bool,
-        typer.Option("--multirun", "-m", help="The same as dlrun sweep, and with its options."),
+        typer.Option("--multirun", "-m", help="Run dlrun sweep; takes its options."),
     ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,
@@ -34,12 +34,12 @@ def train(
       dlrun train smoke=true --json
     """
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
-    with reported(quiet) as out:
-        from dlrun.api.train import train as run
+    with report_errors(quiet) as out:
+        from dlrun.api.train import train as train_run
         from dlrun.report.tables import train_table
         from dlrun.system import process
 
-        result = run(
+        result = train_run(
             typed,
             config_dir=config_dir,
             trusted=trust or (),

@@ -6,28 +6,28 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
-from dlrun.commands.terminal import print_result, reported
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def verify_resume(
     overrides: Overrides = None,
-    kills: Annotated[int, typer.Option(min=1, help="How often to kill the second run.")] = 2,
-    runs_dir: Annotated[Path, typer.Option(help="Where the two runs go.")] = Path("runs"),
+    kills: Annotated[int, typer.Option(min=1, help="Number of times to kill the second run.")] = 2,
+    runs_dir: Annotated[Path, typer.Option(help="Where to write the two runs.")] = Path("runs"),
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Prove that a run that is killed and resumed ends with the bits of one that never stopped.
+    """Prove that a killed and resumed run is bit-identical to one that never stopped.
 
-    Trains twice, kills the second with SIGKILL, in an epoch and while it saves, resumes it, and
-    compares weights, optimizer, history and what the callbacks decided. Exits 1 if they differ.
+    Trains twice, kills the second run with SIGKILL, during an epoch and during a save, resumes it,
+    and compares weights, optimizer, history and callback state. Exits 1 if they differ.
 
     \b
     Examples:
       dlrun verify-resume backend=torch epochs=4
       dlrun verify-resume loop=raw data.limit=5000 --kills 5
     """
-    with reported() as out:
+    with report_errors() as out:
         from dlrun.proofs.verify_resume import verify_resume as verify
         from dlrun.report.tables import verify_resume_lines
 

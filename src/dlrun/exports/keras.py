@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import replacing
 from dlrun.system.imports import without_packages
 
-if TYPE_CHECKING:  # Keras is on its backend when a model is at hand
+if TYPE_CHECKING:  # Keras is imported before there is a model
     import keras
 
     from dlrun.data.input_spec import InputSpec
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # Keras is on its backend when a model is at hand
 def export_keras(
     model: keras.Model, *, spec: InputSpec, directory: Path, filename: str = "model.keras"
 ) -> Path:
-    """Write the model for ``keras.saving.load_model``, whole or not at all.
+    """Write a standard ``.keras`` file atomically, for ``keras.saving.load_model``.
 
     Args:
         model: Its outputs are predictions.
@@ -41,8 +41,8 @@ def export_keras(
     except NotImplementedError as error:
         raise DlrunError(
             f"{filename} can't be written: {model.name} has no get_config(),"
-            " which Keras saves a model by",
-            hint="the run is whole without it: evaluate and predict need none",
+            " which Keras needs to save it",
+            hint="evaluate and predict work without it",
             exit_code=1,
         ) from error
     return path
@@ -50,10 +50,10 @@ def export_keras(
 
 @contextmanager
 def _uncompiled(model: keras.Model) -> Iterator[None]:
-    """Hide what a model was compiled with.
+    """Hide a model's losses and optimizer.
 
-    In a file it would be losses that only dlrun can load, and the optimizer's slots: with Adam two
-    thirds of the file.
+    Only dlrun can load the losses, and the optimizer's slots would take two thirds of the file with
+    Adam.
     """
     before = model.compiled, getattr(model, "optimizer", None)
     model.compiled, model.optimizer = False, None

@@ -1,4 +1,4 @@
-"""Loss and metrics of a model over one split."""
+"""Loss and metrics of a model on one split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.config.outputs import logged
 from dlrun.config.schema import Config
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset
     from dlrun.feeds import Feed
 
@@ -21,10 +21,10 @@ def evaluate_split(
     feed: Feed,
     callbacks: Sequence[Any] = (),
 ) -> dict[str, float]:
-    """Loss and metrics over one split, in batches, in the config's order."""
+    """Evaluate a model on one split, in batches; loss and metrics in the config's order."""
     from dlrun.data.batches import Batches
 
     source = feed(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
-    names = dict.fromkeys([*logged(config.task), *metrics])  # Keras goes by the alphabet
+    names = dict.fromkeys([*logged(config.task), *metrics])  # Keras sorts them by name
     return {name: float(metrics[name]) for name in names if name in metrics}

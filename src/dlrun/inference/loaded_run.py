@@ -1,7 +1,7 @@
-"""What evaluation and prediction share: a trained model, rebuilt from its run directory.
+"""A trained model, rebuilt from its run directory for evaluation and prediction.
 
-The model is built by code, from the recorded config, and its arrays are loaded into it. No model's
-config is deserialised.
+Code builds the model from the recorded config, and its arrays are loaded into it. No Keras config
+is deserialised.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, INPUTS, RunDir
 from dlrun.runs.locate import find_run
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset
     from dlrun.data.input_spec import InputSpec
     from dlrun.feeds import Feed
@@ -34,12 +34,12 @@ class LoadedRun:
 
     Args:
         run: Where it was trained.
-        config: Of the run, changed by what was typed.
-        spec: What the model takes and returns.
-        model: With its weights.
-        epoch: Which they are of.
-        feed: From batches to what ``model.evaluate`` takes.
-        dataset: None where nothing but ``spec`` was needed of it.
+        config: The run's config, with the overrides applied.
+        spec: The model's inputs and outputs.
+        model: The model with its weights.
+        epoch: The epoch of the weights.
+        feed: Turns batches into a source for ``model.evaluate``.
+        dataset: The data set; None if the run was loaded with a ``spec``.
     """
 
     run: RunDir
@@ -52,7 +52,7 @@ class LoadedRun:
 
     @property
     def data(self) -> Dataset:
-        """The data set; only of a run that was loaded with it."""
+        """The data set; only if the run was loaded without a ``spec``."""
         assert self.dataset is not None, "load the run without a spec"
         return self.dataset
 
@@ -66,30 +66,31 @@ def open_run(
     trusted: Sequence[str] = (),
     needs_data: bool = True,
 ) -> tuple[RunDir, Config]:
-    """Find a run and its config, changed by what is typed; no framework is imported.
+    """Find a run, and apply overrides to its config. No framework is imported.
 
     Args:
         run: A run directory, or ``latest``.
-        overrides: Changes to the run's config, of :data:`dlrun.config.groups.EVALUABLE`.
-        runs_dir: Where ``latest`` looks.
+        overrides: Changes to the run's config; only to keys of
+            :data:`dlrun.config.groups.EVALUABLE`.
+        runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
-        trusted: Modules that the run may name besides those that the user's options name.
-        needs_data: Whether samples are wanted. If not, the code of the data set may be gone,
-            where :func:`read_input_spec` has what the model needs.
+        trusted: Modules that the run may name, beside those that the user's options name.
+        needs_data: Whether samples are needed. If not, and the run saved its input spec, the code
+            of the data set may be missing.
 
     Raises:
-        DlrunError: If there is no such run, if it names what is not trusted, or if the overrides
-            can't be applied to it.
+        DlrunError: If there is no such run, it names an untrusted module, or an override can't be
+            applied.
     """
     opened = find_run(run, runs_dir)
-    own = Path("configs").resolve()
-    if config_dir is None and own.is_dir() and own.is_relative_to(opened.path.resolve()):
+    configs = Path("configs").resolve()
+    if config_dir is None and configs.is_dir() and configs.is_relative_to(opened.path.resolve()):
         raise DlrunError(
-            f"{own} came with the run: its options are not taken for your own",
-            hint="work in another directory, or add --config-dir configs if they are",
+            f"{configs} is part of the run directory, so its options are not trusted as your own",
+            hint="work in another directory, or add --config-dir configs to trust them",
         )
     recorded = read_config(opened.path / CONFIG)
-    recorded.pop("feed", None)  # how samples reached the model is no part of what it has learnt
+    recorded.pop("feed", None)  # the feed does not affect the weights
     if isinstance(choices := recorded.get("choices"), dict):
         choices.pop("feed", None)
     config = recompose(
@@ -105,15 +106,15 @@ def open_run(
 
 
 def read_input_spec(run: RunDir, overrides: Sequence[str]) -> InputSpec | None:
-    """What a run's model takes and returns, as the run has saved it.
+    """The inputs and outputs of a run's model, as saved by the run.
 
     Args:
         run: From :func:`open_run`.
         overrides: As for :func:`open_run`.
 
     Returns:
-        None where the data set must tell: for a run of a version that saved none, and where
-        another data set is typed.
+        None if the data set must be read instead: for a run of a version that saved no spec, or if
+        an override changes the data set.
 
     Raises:
         DlrunError: If the file can't be read, or is damaged.
@@ -140,19 +141,19 @@ def load_run(
         run: From :func:`open_run`.
         config: From :func:`open_run`.
         which: ``best``, ``last`` or the number of an epoch.
-        compiled: Whether to give the model its loss and metrics.
-        spec: What the model takes, from :func:`read_input_spec`: no data set is read. None reads
-            the data set, and goes by it.
+        compiled: Whether to compile the model with its loss and metrics.
+        spec: From :func:`read_input_spec`; the data set is then not read. None reads the data set
+            and uses its spec.
 
     Raises:
-        DlrunError: If there is no such checkpoint, or it is damaged or of another model.
+        DlrunError: If the checkpoint is missing, damaged or of another model.
     """
     from dlrun.checkpoints.format import read_checkpoint
     from dlrun.checkpoints.store import Position, checkpoint_path
 
     epoch = resolve_epoch(run, which)
     path = checkpoint_path(run.checkpoints, Position(epoch))
-    saved = read_checkpoint(path)  # before the import, which takes seconds
+    saved = read_checkpoint(path)  # before importing the framework, which takes seconds
     data: Dataset | None = None
     if spec is None:
         _, _, data, feed = start(config)
@@ -171,27 +172,27 @@ def load_run(
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:
-    """The epoch that ``best``, ``last`` or a number names among a run's checkpoints.
+    """The epoch of the checkpoint that ``best``, ``last`` or a number names.
 
     Raises:
         DlrunError: If the run has no such checkpoint.
     """
     from dlrun.checkpoints.store import list_epochs, read_best_epoch
 
-    kept = list_epochs(run.checkpoints)
-    if not kept:
+    epochs = list_epochs(run.checkpoints)
+    if not epochs:
         raise DlrunError(
             f"{run.path} has no checkpoint",
-            hint=f"its status is '{run.record.get('status')}'; train it again, with the"
-            " checkpoint callback",
+            hint=f"its status is '{run.record.get('status')}'; train again with the checkpoint"
+            " callback",
         )
     if which.isdecimal():
         epoch: int | None = int(which)
     else:
-        epoch = read_best_epoch(run.checkpoints) if which == "best" else kept[-1]
-    if epoch not in kept:
+        epoch = read_best_epoch(run.checkpoints) if which == "best" else epochs[-1]
+    if epoch not in epochs:
         raise DlrunError(
             f"{run.path} has no checkpoint of epoch {epoch}",
-            hint=f"it has those of {', '.join(map(str, kept))}: --checkpoint {kept[-1]}",
+            hint=f"it has epochs {', '.join(map(str, epochs))}: --checkpoint {epochs[-1]}",
         )
     return epoch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.input_spec import InputSpec
     from dlrun.data.tree import Arrays
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
 def predict_batches(
     model: Any, config: Config, spec: InputSpec, inputs: Arrays
 ) -> Iterator[Arrays]:
-    """Predictions, with the task's activation, a batch at a time.
+    """Yield predictions, with the task's activation, one batch at a time.
 
     Args:
-        model: Its outputs are logits.
-        config: For the activation and the batch size.
-        spec: For the inputs' shape and scale, and the outputs' names.
-        inputs: Samples as they are kept in memory, not scaled.
+        model: The model; its outputs are logits.
+        config: Gives the activation and the batch size.
+        spec: Gives the inputs' shape and scale, and the outputs' names.
+        inputs: Unscaled samples, ``(samples, *input_shape)``, by name if there are several inputs.
     """
     import numpy as np
 
@@ -31,10 +31,10 @@ def predict_batches(
 
     predictor, size = with_activation(model, config, spec), config.batch_size
     for first in range(0, len(leaves(inputs)[0]), size):
-        part = operator.itemgetter(slice(first, first + size))
-        batch = tree_map(np.asarray, tree_map(part, inputs))
+        take = operator.itemgetter(slice(first, first + size))
+        batch = tree_map(np.asarray, tree_map(take, inputs))
         outputs = predictor.predict_on_batch(spec.prepare(batch))
         if isinstance(named := spec.num_classes, Mapping):
-            yield {name: np.asarray(outputs[name]) for name in named}  # Keras goes by the alphabet
+            yield {name: np.asarray(outputs[name]) for name in named}  # Keras sorts them
         else:
             yield np.asarray(outputs)

@@ -15,10 +15,10 @@ SUFFIXES = (".npz", ".csv")
 
 
 def check_output(output: Path) -> None:
-    """Check that a file can be written, before the work that it is for.
+    """Check that a file can be written, before the predictions are computed.
 
     Raises:
-        DlrunError: If its name or its place is unusable.
+        DlrunError: If its suffix is unknown, or its directory is missing or not writable.
     """
     if output.suffix not in SUFFIXES:
         raise DlrunError(
@@ -43,20 +43,20 @@ def check_output(output: Path) -> None:
 
 
 def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:
-    """Write the predictions, whole or not at all.
+    """Write the predictions atomically.
 
     A ``.npz`` has the array ``predictions``, ``(samples, *output_shape)``, and ``labels``,
-    ``(samples,)``, where there are classes. A ``.csv`` has the columns ``index``, ``label`` and
-    ``output_0``, ``output_1``, .... Several outputs are told apart by their names: the arrays are
+    ``(samples,)``, for a classifier. A ``.csv`` has the columns ``index``, ``label`` and
+    ``output_0``, ``output_1``, .... Several outputs are distinguished by name: the arrays are
     ``department`` and ``department_label``, the columns ``department_label``, ``department_0``,
     ..., and just ``priority`` for a single number.
 
     Args:
-        output: A name that :func:`check_output` let pass.
-        batches: The outputs of one batch after the other.
+        output: A path that :func:`check_output` accepts.
+        batches: The outputs, batch by batch.
 
     Raises:
-        OSError: If it can't be written; what was there before stays.
+        OSError: If it can't be written; an existing file is kept.
     """
     with replacing(output) as partial:
         if output.suffix == ".csv":
@@ -87,8 +87,8 @@ def _write_csv(file: Any, batches: Iterator[Arrays]) -> None:
                 head.append(f"{name}_label" if name else "label")
                 columns.append([str(label) for label in labels])
             flat = values.reshape(len(values), -1)
-            one = name and flat.shape[1] == 1
-            head += [name if one else f"{name or 'output'}_{i}" for i in range(flat.shape[1])]
+            is_scalar = name and flat.shape[1] == 1
+            head += [name if is_scalar else f"{name or 'output'}_{i}" for i in range(flat.shape[1])]
             columns += [[repr(float(value)) for value in column] for column in flat.T]
         if index == 0:
             writer.writerow(head)
@@ -98,7 +98,7 @@ def _write_csv(file: Any, batches: Iterator[Arrays]) -> None:
 
 
 def _names(batch: Arrays) -> list[str]:
-    """The outputs' names; the only one has none."""
+    """The outputs' names; a single output has the name ``""``."""
     return list(batch) if isinstance(batch, Mapping) else [""]
 
 

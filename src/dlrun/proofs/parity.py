@@ -45,18 +45,18 @@ def parity(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Take the first steps of a run in several processes, from the same weights, and compare.
+    """Train the first steps of a run in several processes, from the same weights, and compare.
 
-    The config's callbacks take no part. On the CPU, unless an override chooses a device.
+    The config's callbacks are not used. Runs on the CPU, unless an override chooses a device.
 
     Args:
         overrides: As typed after ``dlrun parity``.
-        chosen: Backends; none takes all that are installed. The first that trains is the reference.
+        chosen: Backends; empty for all that are installed. The first that trains is the reference.
         loops: Compare the loops on the config's backend instead.
-        steps: How many to take.
-        tolerance: Relative, of each step's loss; None takes what was measured.
-        prediction_tolerance: Of the predictions; None takes what was measured.
-        random: Leave layers that draw random numbers as they are.
+        steps: The number of steps.
+        tolerance: Relative, of each step's loss; None takes the measured one.
+        prediction_tolerance: Of the predictions; None takes the measured one.
+        random: Leave random layers, such as dropout, on.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
 
@@ -75,7 +75,7 @@ def parity(
     reference, config = next(iter(configs.items()))
     with _directory(Path(config.runs_dir)) as directory:
         answers, predictions = {}, {}
-        with TemporaryDirectory(prefix=".", dir=directory) as place:
+        with TemporaryDirectory(prefix=".", dir=directory) as temporary:
             for name, typed in members.items():
                 job = {
                     "overrides": typed,
@@ -83,14 +83,14 @@ def parity(
                     "trusted": list(trusted),
                     "steps": steps if trains[name] else 0,
                     "random": random,
-                    "weights": f"{place}/weights",
+                    "weights": f"{temporary}/weights",
                     "first": name == reference,
-                    "answer": f"{place}/{name}.json",
+                    "answer": f"{temporary}/{name}.json",
                 }
-                answers[name] = answer = _answer(name, job)
-                predictions[name] = _arrays(Path(place, f"{name}.npz"))
-                told = (name, answer["version"], answer["device"], answer["seconds"])
-                log.info("%-11s %s on %s  %.1f s", *told)
+                answers[name] = answer = _run_job(name, job)
+                predictions[name] = _arrays(Path(temporary, f"{name}.npz"))
+                row = (name, answer["version"], answer["device"], answer["seconds"])
+                log.info("%-11s %s on %s  %.1f s", *row)
         result = {
             "reference": reference,
             "compares": "loops" if loops else "backends",
@@ -109,13 +109,13 @@ def parity(
 
 
 def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> dict[str, list[str]]:
-    """What is compared, the reference first: the overrides of each, by name."""
+    """The overrides of each member of the comparison by name, the reference first."""
     keys = {override.lstrip("+").partition("=")[0] for override in overrides}
-    # Where the tolerances were measured; on a GPU matrix products may be rounded to TF32.
+    # The tolerances were measured on CPUs; GPUs may round matrix products to TF32.
     device = [] if any(key.partition(".")[0] == "device" for key in keys) else ["device=cpu"]
     if loops:
         if chosen:
-            hint = f"choose backend={chosen[0]} and leave out --backends"
+            hint = f"replace --backends by backend={chosen[0]}"
             raise DlrunError("--loops compares the loops on one backend", hint=hint)
         if "loop" in keys:
             raise DlrunError(
@@ -124,26 +124,26 @@ def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> di
         return {loop: [*overrides, *device, f"loop={loop}"] for loop in LOOPS}
     if "backend" in keys:
         raise DlrunError(
-            "backend=... chooses one, and parity compares several",
+            "backend=... chooses one backend, but parity compares several",
             hint="--backends jax,torch; or --loops, for the loops on one backend",
         )
     names = list(dict.fromkeys(chosen)) or backends.installed()
     names.sort(key=lambda name: not backends.module(name).TRAINS)
     if len(names) < 2:
-        told = f"--backends {names[0]}" if chosen else f"installed is {', '.join(names) or 'none'}"
+        only = f"--backends {names[0]}" if chosen else f"installed is {', '.join(names) or 'none'}"
         raise DlrunError(
-            f"{told}: there is nothing to compare with",
-            hint="'dlrun doctor' tells how to install others; --loops compares loops on one",
+            f"{only}: there is nothing to compare with",
+            hint="'dlrun doctor' shows how to install others; --loops compares loops on one",
         )
     typed = {name: [*overrides, *device] for name in names}
-    if "numpy" in typed:  # which has no other device
-        own = [o for o in overrides if not o.lstrip("+").startswith("device")]
-        typed["numpy"] = [*own, "device=cpu"]
+    if "numpy" in typed:  # it has no other device
+        others = [o for o in overrides if not o.lstrip("+").startswith("device")]
+        typed["numpy"] = [*others, "device=cpu"]
     return {name: [*words, f"backend={name}"] for name, words in typed.items()}
 
 
 def _require(config: Config, training: bool) -> bool:
-    """Check that a backend is there; whether it trains, as it must for ``training``."""
+    """Check that a backend is installed; returns whether it trains, as ``training`` demands."""
     trains = training or backends.module(config.backend.name).TRAINS
     require(config, training=trains)
     return trains
@@ -151,7 +151,7 @@ def _require(config: Config, training: bool) -> bool:
 
 @contextmanager
 def _directory(runs_dir: Path) -> Iterator[Path]:
-    """A new directory for the result; nothing stays of what came to nothing."""
+    """A new directory for the result, removed if it stays empty."""
     directory = plan_run_path(runs_dir, "parity")
     try:
         directory.mkdir(parents=True)
@@ -162,19 +162,19 @@ def _directory(runs_dir: Path) -> Iterator[Path]:
             hint="choose another place with runs_dir=PATH",
         ) from error
     finally:
-        with suppress(OSError):  # it holds something
+        with suppress(OSError):  # not empty
             directory.rmdir()
 
 
-def _answer(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Do a job in a process of its own, as a process can start one backend only."""
+def _run_job(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a job in a new process, since a process can start only one backend."""
     command = python_command("dlrun.proofs.parity_steps", json.dumps(job))
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         answer: dict[str, Any] = json.loads(Path(job["answer"]).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        sys.stderr.write(ran.stderr)
-        raise DlrunError(f"{name}: the process ended with exit code {ran.returncode}") from error
+        sys.stderr.write(done.stderr)
+        raise DlrunError(f"{name}: the process ended with exit code {done.returncode}") from error
     if "error" in answer:
         raise DlrunError(f"{name}: {answer['error']}", hint=answer["hint"])
     return answer
@@ -190,14 +190,16 @@ def _compare(
     answers: Mapping[str, Mapping[str, Any]],
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     steps: int,
-    own: float | None,
-    own_for_predictions: float | None,
+    step_tolerance: float | None,
+    prediction_tolerance: float | None,
 ) -> dict[str, Any]:
-    """Every difference, and whether all of them are within their tolerance."""
+    """All differences, and whether they are within tolerance."""
     reference, first = next(iter(answers.items()))
-    tolerance = agreement.tolerance_for(first, steps, steps=own, predictions=own_for_predictions)
+    tolerance = agreement.tolerance_for(
+        first, steps, steps=step_tolerance, predictions=prediction_tolerance
+    )
     scaled = [name for name, spec in logged(config.task).items() if spec is None]
-    # Of weights that have gone ways of their own nothing is expected.
+    # After ungated steps the weights may have diverged: no limit.
     expected = tolerance.steps if tolerance.gated == steps else None
     metrics = {
         when: agreement.metrics(
@@ -212,7 +214,7 @@ def _compare(
     losses = agreement.losses({n: a["losses"] for n, a in answers.items()}, reference, tolerance)
     predicted = agreement.predictions(predictions, reference, tolerance.predictions)
     entries = {"predictions": predicted, "loss from step {}": losses}
-    entries |= {f"{when} {n}": e for when, found in metrics.items() for n, e in found.items()}
+    entries |= {f"{when} {n}": e for when, entry in metrics.items() for n, e in entry.items()}
     beyond = {
         name: [
             what.format(losses["first_beyond"].get(name))
@@ -238,23 +240,23 @@ def _compare(
 
 
 def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], loops: bool) -> list[str]:
-    """What a reader of the differences has to know."""
+    """Conditions that a reader of the differences should know."""
     first = next(iter(answers.values()))
     notes = []
     if first["silenced"]:
-        notes.append(f"set to 0, as random numbers differ: {', '.join(first['silenced'])}")
+        notes.append(f"set to 0, since random numbers differ: {', '.join(first['silenced'])}")
     if first["random"]:
-        others = "a loop that compiles otherwise draws others" if loops else "each backend its own"
-        notes.append(f"random numbers are drawn by {', '.join(first['random'])}: {others}")
+        which = "other ones if a loop compiles differently" if loops else "by each backend its own"
+        notes.append(f"random numbers are drawn by {', '.join(first['random'])}: {which}")
     if config.precision != "float32":
-        notes.append(f"tolerances were measured in float32, and this is {config.precision}")
+        notes.append(f"tolerances were measured in float32, but this is {config.precision}")
     if not all(answer["device"].startswith("cpu") for answer in answers.values()):
         notes.append("tolerances were measured on CPUs; GPUs may round matrix products to TF32")
     return notes
 
 
 def _write(directory: Path, result: dict[str, Any], losses: Mapping[str, Sequence[float]]) -> None:
-    """Write the losses, their curves and the result, and name them in it."""
+    """Write the losses, their curves and the result, and add their paths to it."""
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["step", *losses])

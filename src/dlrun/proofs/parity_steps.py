@@ -1,4 +1,4 @@
-"""One process of ``dlrun parity``: the first steps of one backend or loop, and what it predicts.
+"""One process of ``dlrun parity``: predictions and first steps of one backend or loop.
 
 ``python -m dlrun.proofs.parity_steps JOB`` takes a :class:`Job` as JSON, and writes its answer as
 JSON.
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
 
 SAMPLES = 1000  # of the test split, to predict
-# What makes a layer draw, by Keras' names for it and by those of users who name things as it does.
+# Attributes that make a layer draw random numbers, as Keras and users' layers name them.
 RATES = ("rate", "stddev", "dropout", "recurrent_dropout")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process has to do.
+    """The job of one process.
 
     Args:
-        overrides: All of them, the backend and the loop among them.
+        overrides: All overrides, including backend and loop.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
-        steps: How many to train; 0 on a backend that can't.
-        random: Leave layers that draw random numbers as they are.
-        weights: Directory for the checkpoint that all begin with.
-        first: Whether this process makes it.
-        answer: The file to write the answer to; predictions lie beside it, as ``.npz``.
+        steps: The number of training steps; 0 on a backend that can't train.
+        random: Leave random layers, such as dropout, on.
+        weights: Directory of the checkpoint that all processes start from.
+        first: Whether this process writes that checkpoint.
+        answer: The file for the answer; predictions are written beside it, as ``.npz``.
     """
 
     overrides: list[str]
@@ -63,9 +63,9 @@ def measure(job: Job) -> dict[str, Any]:
     """Predict and evaluate with the initial weights, train, and evaluate again.
 
     Raises:
-        DlrunError: If the config can't be had here.
+        DlrunError: If the config can't run here.
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     config_dir = Path(job.config_dir) if job.config_dir else None
     config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
     backend, device, data, feed = start(config)
@@ -76,7 +76,7 @@ def measure(job: Job) -> dict[str, Any]:
 
     model = build_model(config, data.spec)
     layers = list(model._flatten_layers())
-    silenced, left = _silence(layers) if not job.random else ([], _random(layers))
+    silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)
     compile_model(model, config, training=bool(job.steps))
 
@@ -85,16 +85,16 @@ def measure(job: Job) -> dict[str, Any]:
     losses: list[float] = []
     if job.steps:
         if "steps_per_execution" in config.loop:
-            config.loop["steps_per_execution"] = 1  # the loss of each is asked for
+            config.loop["steps_per_execution"] = 1  # every step must report its loss
         losses = _train(build_loop(config, feed), model, config, data, job.steps)
         final = evaluate_split(model, config, data, "test", feed)
     return {
         "version": backend.version(),
         "device": device,
-        "seconds": round(time.perf_counter() - began, 4),
+        "seconds": round(time.perf_counter() - start_time, 4),
         **_kinds(layers),
         "silenced": silenced,
-        "random": left,
+        "random": random,
         "predicted": predicted,
         "tested": len(data.test),
         "initial": initial,
@@ -104,7 +104,7 @@ def measure(job: Job) -> dict[str, Any]:
 
 
 def _share_weights(model: Any, config: Config, directory: Path, *, make: bool) -> None:
-    """Write the model's variables as the checkpoint of epoch 0, or take them from there."""
+    """Write the model's variables as the checkpoint of epoch 0, or read them from it."""
     import keras
     import numpy as np
 
@@ -122,27 +122,27 @@ def _share_weights(model: Any, config: Config, directory: Path, *, make: bool) -
 
 
 def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
-    """Write the predictions for the first test samples, an array for each output; how many."""
+    """Write predictions for the first test samples, an array per output; returns their number."""
     import numpy as np
 
     from dlrun.data.tree import tree_map
 
     inputs = tree_map(lambda array: array[:SAMPLES], data.split("test").inputs)
-    parts = list(predict_batches(model, config, data.spec, inputs))
-    named = [part if isinstance(part, Mapping) else {"predictions": part} for part in parts]
-    arrays = {name: np.concatenate([part[name] for part in named]) for name in named[0]}
+    outputs = list(predict_batches(model, config, data.spec, inputs))
+    batches = [b if isinstance(b, Mapping) else {"predictions": b} for b in outputs]
+    arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
     return min(SAMPLES, len(data.test))
 
 
 def _train(loop: Any, model: Any, config: Config, data: Dataset, steps: int) -> list[float]:
-    """Train for so many steps, without the config's callbacks; the loss of each."""
+    """Train for ``steps`` steps, without the config's callbacks; returns the loss of each."""
     from dlrun.data.batches import Batches
     from dlrun.loops.training import Training
     from dlrun.proofs.step_losses import StepLosses
 
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
-    kept = StepLosses(steps)
+    step_losses = StepLosses(steps)
     loop(
         Training(
             model=model,
@@ -150,15 +150,15 @@ def _train(loop: Any, model: Any, config: Config, data: Dataset, steps: int) -> 
             validation=None,
             epochs=math.ceil(steps / len(batches)),
             seed=config.seed,
-            callbacks=[kept],
+            callbacks=[step_losses],
             backend=backends.training_module(config.backend.name),
         )
     )
-    return kept.losses
+    return step_losses.losses
 
 
 def _kinds(layers: Sequence[Any]) -> dict[str, bool]:
-    """What the tolerance goes by."""
+    """The kinds of layers that decide the tolerance."""
     import keras
 
     convolutions = tuple(
@@ -180,24 +180,24 @@ def _random(layers: Sequence[Any]) -> list[str]:
 
 
 def _silence(layers: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Set what makes layers draw random numbers to 0.
+    """Set the rates of random layers to 0.
 
     Returns:
-        What was set, as ``dropout.rate=0.5``, and the names of the layers that have nothing to set.
+        The previous rates, as ``dropout.rate=0.5``, and the names of random layers without a rate.
     """
-    silenced, left = [], []
+    silenced, others = [], []
     for layer in (layer for layer in layers if layer._seed_generators):
         rates = {name: getattr(layer, name, None) for name in RATES}
         rates = {n: rate for n, rate in rates.items() if isinstance(rate, float | int)}
         for name, rate in rates.items():
             setattr(layer, name, 0.0)
             silenced += [f"{layer.name}.{name}={rate:g}"] if rate else []
-        left += [] if rates else [layer.name]
-    return silenced, left
+        others += [] if rates else [layer.name]
+    return silenced, others
 
 
 def main() -> None:
-    """Do the job that the command line holds."""
+    """Run the job of the command line."""
     job = Job(**json.loads(sys.argv[1]))
     answer: dict[str, Any]
     try:

@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def value(self) -> float | None:
-        """The number to compare with the one that is printed; None where there is none."""
+        """The number to compare with the published one; None without a result."""
         if self.result is None:
             return None
         split, _, metric = self.claim.metric.partition(".")
@@ -47,7 +47,7 @@ class Cell:
 
     @property
     def reached(self) -> bool:
-        """Whether the number is on the right side of the limit."""
+        """Whether the number is within the limits."""
         value, least, most = self.value, self.claim.least, self.claim.most
         if value is None:
             return False
@@ -64,36 +64,36 @@ def reproduce(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run experiments in processes of their own, one after the other, and write the table.
+    """Run experiments one after another, each in a new process, and write the table.
 
-    What has been run by this version of dlrun is found in ``runs_dir`` and not run again.
+    Completed runs of this version of dlrun in ``runs_dir`` are reused.
 
     Args:
-        experiments: By name; none runs all that are not slow.
-        chosen: Backends; none takes all that are installed and can train.
+        experiments: Names; empty for all that are not slow.
+        chosen: Backends; empty for all that are installed and can train.
         slow: Also run those that take more than a few minutes on a CPU.
         output: Where to write the table, as Markdown.
-        runs_dir: Where the runs go, in ``reproduce/``.
+        runs_dir: The runs are written to its ``reproduce/``.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
 
     Returns:
-        The cells of the table, and how many did not reach their number.
+        The cells of the table, and how many missed their limits.
 
     Raises:
-        DlrunError: If an experiment or a backend is not there, or the table can't be written.
+        DlrunError: If an experiment or a backend is missing, or the table can't be written.
     """
     claims = _claims(experiments, slow, config_dir, trusted)
     usable = [name for name in backends.installed() if backends.module(name).TRAINS]
     for name in chosen:
         backends.require(name, training=True)
     cells = list(_cells(claims, chosen or usable))
-    done = _Done(runs_dir / "reproduce")
+    done = _CompletedRuns(runs_dir / "reproduce")
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
     options += [word for module in trusted for word in ("--trust", module)]
     for number, cell in enumerate(cells, 1):
         _run(cell, done, options)
-        shown = cell.error or f"{cell.claim.metric} {figure(cell.value) or 'is no finite number'}"
+        shown = cell.error or f"{cell.claim.metric} {figure(cell.value) or 'is not finite'}"
         log.info(
             "%d/%d  %s  %s  %s  %s", number, len(cells), cell.experiment, cell.backend, cell.loop,
             shown,
@@ -121,8 +121,8 @@ def reproduce(
     }
 
 
-class _Done:
-    """The runs that there are, by experiment, backend and loop."""
+class _CompletedRuns:
+    """The completed runs, by experiment, backend and loop."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -133,16 +133,16 @@ class _Done:
                 current = record["versions"]["dlrun"] == __version__
                 if current and record["status"] == "completed":
                     self.add(path.parent.parent.name, {**record, "run_dir": str(path.parent)})
-            except (OSError, ValueError, LookupError, TypeError):  # it may be anybody's
+            except (OSError, ValueError, LookupError, TypeError):  # not a record of dlrun
                 continue
 
     def add(self, experiment: str, result: dict[str, Any]) -> None:
         self._runs[experiment, result["backend"], result["loop"]] = result
 
     def get(self, experiment: str, backend: str, loop: str | None) -> dict[str, Any] | None:
-        """A run; with no loop, one of any."""
-        for (name, where, how), result in self._runs.items():
-            if (name, where) == (experiment, backend) and loop in (None, how):
+        """The result of a run; if ``loop`` is None, of a run with any loop."""
+        for key, result in self._runs.items():
+            if key[:2] == (experiment, backend) and loop in (None, key[2]):
                 return result
         return None
 
@@ -164,8 +164,8 @@ def _claims(
         if claim is not None and (slow or names or not claim.slow):
             claims[name] = claim
         elif names:
-            raise DlrunError(f"experiment '{name}' has no 'reproduces': it shows no number")
-    # One that starts from another's run comes after it.
+            raise DlrunError(f"experiment '{name}' has no 'reproduces' to compare with")
+    # An experiment comes after the one whose run it starts from.
     return dict(sorted(claims.items(), key=lambda item: (item[1].needs is not None, item[0])))
 
 
@@ -176,7 +176,7 @@ def _cells(claims: dict[str, Reproduces], chosen: Sequence[str]) -> Iterator[Cel
                 yield Cell(experiment, claim, backend, loop)
 
 
-def _run(cell: Cell, done: _Done, options: Sequence[str]) -> None:
+def _run(cell: Cell, done: _CompletedRuns, options: Sequence[str]) -> None:
     cell.result = done.get(cell.experiment, cell.backend, cell.loop)
     if cell.result is not None:
         return
@@ -192,12 +192,14 @@ def _run(cell: Cell, done: _Done, options: Sequence[str]) -> None:
             cell.error = f"needs a run of {cell.claim.needs}"
             return
         overrides.append(f"init_from={start['run_dir']}")
-    # A backend can't be changed inside a process.
+    # A process can start only one backend.
     command = python_command("dlrun", "train", *overrides, *options, "--quiet", "--json")
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        told = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
-        cell.error = told[-1].removeprefix("error: ") if told else f"exit {ran.returncode}"
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        lines = process.stderr.splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        code = process.returncode
+        cell.error = errors[-1].removeprefix("error: ") if errors else f"exit code {code}"
         return
-    cell.result = json.loads(ran.stdout)
+    cell.result = json.loads(process.stdout)
     done.add(cell.experiment, cell.result)

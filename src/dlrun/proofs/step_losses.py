@@ -1,4 +1,4 @@
-"""The loss of each of the first steps, by itself."""
+"""The individual loss of each of the first steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import keras
 
 
 class StepLosses(keras.callbacks.Callback):
-    """Keeps the loss of each batch, and ends the training after so many.
+    """Keeps the loss of each batch, and ends training after a number of steps.
 
-    Batches must come one in a call: ``steps_per_execution`` is 1.
+    ``steps_per_execution`` must be 1.
 
     Args:
-        steps: How many losses to keep.
+        steps: The number of losses to keep.
     """
 
     def __init__(self, steps: int) -> None:
@@ -21,9 +21,8 @@ class StepLosses(keras.callbacks.Callback):
         self.losses: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Forget the batches before."""
-        # What is logged is the mean since here: of one batch. Differences of running means would
-        # lose two digits in fifty steps.
+        """Reset the metrics, so that the batch's own loss is logged."""
+        # Differences of running means would lose two digits in fifty steps.
         self.model.reset_metrics()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -31,7 +31,7 @@ _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run or a sweep, so that only this process writes; it is released if it dies.
+    """Hold the lock of a run or a sweep: no other process writes there. A dead process holds none.
 
     Args:
         directory: The directory of the run or the sweep.

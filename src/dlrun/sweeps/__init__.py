@@ -1,1 +1,1 @@
-"""Many runs: which there are, and the processes that take turns at them."""
+"""Sweeps and searches: which runs there are, and the processes that train them."""

@@ -1,6 +1,7 @@
-"""What a launcher of Hydra's is given to do for each run of a sweep.
+"""The function that a Hydra launcher calls for each run of a sweep.
 
-Here, and not in the process that starts the launcher: it is pickled by this module's name.
+It is not in the module that starts the launcher, which runs as ``__main__``: a pickled function is
+found by the name of its module.
 """
 
 from __future__ import annotations
@@ -14,41 +15,41 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import first_line
-from dlrun.sweeps.plan import SWEEP_FILE, WORKERS, Job, recorded
+from dlrun.sweeps.plan import SWEEP_FILE, WORKERS, Job, read_plan
 from dlrun.sweeps.pool import Pool, Rules, record_failure
 from dlrun.system import process
 from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import THREADS
 
-STOP = "stop"  # where it is, every run ends at the end of its batch
-LOOK_SECONDS = 1.0
+STOP = "stop"  # while this file exists, every run stops at the end of its batch
+POLL_SECONDS = 1.0
 
 
 def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one job in a new process, whatever this one has run before, and wait for its end.
+    """Run one job in a new process, and wait for its end.
 
     Args:
         config: Its ``number`` is the job's.
-        request: Of :class:`dlrun.sweeps.launcher_process.Launched`.
+        request: From :class:`dlrun.sweeps.launcher_process.LauncherPool`.
 
     Returns:
-        How it ended.
+        The final state of the job.
     """
     os.chdir(request["cwd"])
-    allotted = _allotted() if request["launcher"] == "submitit_slurm" else {}
-    for name, value in {**request["environment"], **allotted}.items():
+    threads = _slurm_threads() if request["launcher"] == "submitit_slurm" else {}
+    for name, value in {**request["environment"], **threads}.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
     directory, launch = Path(request["sweep_dir"]), Path(request["launch_dir"])
-    jobs = recorded(read_json(directory / SWEEP_FILE), directory).jobs
+    jobs = read_plan(read_json(directory / SWEEP_FILE), directory).jobs
     [job] = [job for job in jobs if job.number == int(config.number)]
-    own = directory / WORKERS / job.path.name
-    own.mkdir(exist_ok=True)
+    log_directory = directory / WORKERS / job.path.name
+    log_directory.mkdir(exist_ok=True)
 
-    def changed(job: Job) -> None:
-        write_json(progress(job, launch), _told(job), indent=None)
+    def on_change(job: Job) -> None:
+        write_json(progress_path(job, launch), _state(job), indent=None)
 
     with _slot(launch, request["slots"]) as slot:
         rules = Rules(
@@ -60,42 +61,42 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             typed=request["typed"],
             slot=slot,
         )
-        pool = Pool(rules, own, changed)
+        pool = Pool(rules, log_directory, on_change)
         try:
-            with _heeding(launch / STOP, pool):
+            with _stop_on_request(launch / STOP, pool):
                 pool.run([job])
-        except SystemExit:  # of submitit, which has given its place to another and is queued again
+        except SystemExit:  # by submitit, if Slurm preempted the job and queued it again
             job.state, job.error = "pending", None
-            changed(job)
+            on_change(job)
             raise
-        except Exception as error:  # of submitit, when the time that Slurm has given is over
-            why = first_line(error)
-            if "timed-out" in why:
-                why = "its time was over; more is --launcher-option timeout_min=MINUTES"
-            job.state, job.error = "failed", f"{request['launcher']} ended it: {why}"
+        except Exception as error:  # by submitit, when Slurm's time limit is over
+            reason = first_line(error)
+            if "timed-out" in reason:
+                reason = "its time was over; allow more with --launcher-option timeout_min=MINUTES"
+            job.state, job.error = "failed", f"{request['launcher']} ended it: {reason}"
             record_failure(job)
-            changed(job)
-    return _told(job)
+            on_change(job)
+    return _state(job)
 
 
-def _allotted() -> dict[str, str]:
-    """A thread for each core that Slurm has given, where it keeps the process to none of them."""
-    given = int(os.environ.get("SLURM_CPUS_ON_NODE", "0"))
-    return dict.fromkeys(THREADS, str(given)) if 0 < given < process.cores() else {}
+def _slurm_threads() -> dict[str, str]:
+    """One thread per core that Slurm has allotted, if it does not restrict the process to them."""
+    allotted = int(os.environ.get("SLURM_CPUS_ON_NODE", "0"))
+    return dict.fromkeys(THREADS, str(allotted)) if 0 < allotted < process.cores() else {}
 
 
-def progress(job: Job, launch: Path) -> Path:
-    """Where a job's state is written while it runs."""
+def progress_path(job: Job, launch: Path) -> Path:
+    """The file that holds a job's state while it runs."""
     return launch / f"{job.path.name}.json"
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _state(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in ("state", "error", "result", "logs", "attempts")}
 
 
 @contextmanager
 def _slot(directory: Path, slots: int) -> Iterator[int]:
-    """A place on this machine that no other run has: a share of its cores, and of its GPUs."""
+    """Lock a slot of this machine: a share of its cores and GPUs."""
     if slots == 1:
         yield 0
         return
@@ -107,26 +108,26 @@ def _slot(directory: Path, slots: int) -> Iterator[int]:
                 continue
             yield slot
             return
-    raise RuntimeError(f"{slots} runs at once were asked for, and more were started")
+    raise RuntimeError(f"more than {slots} parallel runs were started")
 
 
 @contextmanager
-def _heeding(stop: Path, pool: Pool) -> Iterator[None]:
-    """Stop the pool when the sweep says so."""
+def _stop_on_request(stop: Path, pool: Pool) -> Iterator[None]:
+    """Stop the pool when the sweep creates the file ``stop``."""
     done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(LOOK_SECONDS):
+    def poll() -> None:
+        while not done.wait(POLL_SECONDS):
             if stop.exists():
                 pool.stop()
                 return
 
     if stop.exists():
         pool.stop()
-    watching = threading.Thread(target=look, daemon=True)
-    watching.start()
+    poller = threading.Thread(target=poll, daemon=True)
+    poller.start()
     try:
         yield
     finally:
         done.set()
-        watching.join()
+        poller.join()

@@ -1,4 +1,4 @@
-"""What a sweep runs: its jobs, and what a process must be started with for each."""
+"""The jobs of a sweep: their overrides, directories and process keys."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dlrun.system.files import read_json
 from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
 
-# What a sweep's directory holds beside its runs.
+# Files of a sweep's directory, beside its runs.
 SWEEP_FILE, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
-# The states of a job that has ended.
+# The final states of a job.
 ENDED = ("completed", "failed", "interrupted")
-# What is a value to a compiled program, or nothing to it.
-VALUES = ("seed", "optimizer.learning_rate", "epochs", "name")
+# Keys that do not change the compiled program.
+VALUE_KEYS = ("seed", "optimizer.learning_rate", "epochs", "name")
 
 
 @dataclass
@@ -34,12 +34,12 @@ class Job:
 
     Args:
         number: From 0, in the order of the sweep.
-        overrides: All of them.
-        differs: Those that differ from run to run, by key.
-        key: What its process must be started with.
-        path: Its run directory.
-        epochs: How many it has.
-        trial: Its number in the study that asked for it, if one did.
+        overrides: All overrides of the run.
+        differs: The values of the overrides that differ between the runs, by key.
+        key: The settings of its process.
+        path: The run directory.
+        epochs: The number of epochs.
+        trial: The number of its trial in the study of a search; None without one.
     """
 
     number: int
@@ -57,38 +57,38 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What tells it from the others."""
+        """The values that distinguish it from the other runs."""
         short = short_keys(list(self.differs))
         shown = (f"{short[key]}={brief(value)}" for key, value in self.differs.items())
         return "  ".join(shown) or f"run {self.number}"
 
     @property
     def program(self) -> tuple[str, ...]:
-        """What differs from the others in more than values: the like computes with one program."""
-        return tuple(f"{k}={v}" for k, v in self.differs.items() if k not in VALUES)
+        """The differing overrides that change the compiled program; equal ones share it."""
+        return tuple(f"{k}={v}" for k, v in self.differs.items() if k not in VALUE_KEYS)
 
     @property
     def pruned(self) -> bool:
-        """Whether it was ended because it was worse than others at that epoch."""
+        """Whether the search's pruner stopped it."""
         return self.result.get("stopped_by") == "pruning"
 
     def value(self, monitor: str) -> float | None:
-        """What its best epoch logged, as ``val_loss``."""
+        """A metric of its best epoch, such as ``val_loss``."""
         split = "validation" if monitor.startswith("val_") else "train"
         value = self.result.get(split, {}).get(monitor.removeprefix("val_"))
         return None if value is None else float(value)
 
-    def told(self) -> dict[str, Any]:
-        """What ``sweep.json`` and ``--json`` tell of it."""
-        own = {"run_dir": str(self.path), "overrides": self.overrides, "status": self.state}
-        why = {"error": self.error} if self.error else {}
-        asked = {} if self.trial is None else {"trial": self.trial}
-        return {**self.result, **own, "differs": self.differs, **asked, **why}
+    def to_dict(self) -> dict[str, Any]:
+        """The job's entry in ``sweep.json`` and ``--json``."""
+        state = {"run_dir": str(self.path), "overrides": self.overrides, "status": self.state}
+        error = {"error": self.error} if self.error else {}
+        trial = {} if self.trial is None else {"trial": self.trial}
+        return {**self.result, **state, "differs": self.differs, **trial, **error}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's jobs, and how they are compared."""
+    """A sweep's jobs and how they are ranked."""
 
     directory: Path
     keys: Sequence[str]
@@ -97,7 +97,7 @@ class Plan:
     mode: str
 
     def ranked(self) -> list[Job]:
-        """The completed jobs, the best by the monitored metric first, those pruned last."""
+        """The completed jobs, best monitored metric first, pruned ones last."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
         numbers = {n: v for n, v in values.items() if v is not None and not math.isnan(v)}
@@ -107,10 +107,10 @@ class Plan:
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """For each key its last part, where that is no other's."""
-    lasts = [key.rpartition(".")[2] for key in keys]
+    """The last part of each key, if unique, else the whole key."""
+    parts = [key.rpartition(".")[2] for key in keys]
     return {
-        key: last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)
+        key: part if parts.count(part) == 1 else key for key, part in zip(keys, parts, strict=True)
     }
 
 
@@ -121,19 +121,19 @@ def plan(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> Plan:
-    """Compose every run, so that nothing starts where one of them is wrong.
+    """Compose every run, so that nothing starts if one of them is wrong.
 
     Args:
-        overrides: In Hydra's grammar, several values included.
-        runs_dir: The sweep goes to ``sweeps/`` in it; None for the runs' own ``runs_dir``.
+        overrides: In Hydra's grammar, which allows several values.
+        runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
 
     Raises:
-        DlrunError: With the mistakes of the first run that has some.
+        DlrunError: With the mistakes of the first run that has any.
     """
     keys, runs = expand(overrides, config_dir=config_dir, trusted=trusted)
-    configs = [checked(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
+    configs = [compose_run(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
     first = configs[0]
     directory = plan_run_path(runs_dir or Path(first.runs_dir), "sweeps")
     jobs = []
@@ -144,45 +144,45 @@ def plan(
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
 
 
-def job_of(
+def compose_job(
     number: int, typed: Sequence[str], keys: Sequence[str], path: Path, **where: Any
 ) -> tuple[Job, Config]:
-    """One run's job and config.
+    """Compose the job and the config of one run.
 
     Args:
-        number: The job's.
+        number: The number of the job.
         typed: Its overrides.
-        keys: Those that differ from run to run.
-        path: Its directory.
-        **where: As for :func:`checked`.
+        keys: The keys that differ between the runs.
+        path: The run directory.
+        **where: As for :func:`compose_run`.
 
     Raises:
-        DlrunError: As :func:`checked`.
+        DlrunError: As :func:`compose_run`.
     """
-    config = checked(typed, **where)
+    config = compose_run(typed, **where)
     job = Job(
         number, list(typed), _differs(typed, keys), ProcessKey.of(config), path, config.epochs
     )
     return job, config
 
 
-def checked(
+def compose_run(
     overrides: Sequence[str],
     *,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     recorded: bool = False,
 ) -> Config:
-    """One run's config.
+    """Compose and check the config of one run.
 
     Args:
-        overrides: Its own.
+        overrides: The run's overrides.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
         recorded: As for :func:`dlrun.config.compose.compose`.
 
     Raises:
-        DlrunError: If it is wrong, or its backend is not there, or the run that it begins from.
+        DlrunError: If it is wrong, or its backend, its feed or the run of ``init_from`` is missing.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted, recorded=recorded)
     require(config, training=True)
@@ -192,13 +192,13 @@ def checked(
 
 
 def completed(path: Path) -> dict[str, Any] | None:
-    """The result of a run that is there already, if it has completed."""
+    """The result of a completed run; None if it has not completed."""
     try:
-        told = read_json(path / RECORD)
+        record = read_json(path / RECORD)
     except (OSError, ValueError):
         return None
-    done = isinstance(told, dict) and told.get("status") == "completed"
-    return {key: told[key] for key in FIELDS if key in told} if done else None
+    done = isinstance(record, dict) and record.get("status") == "completed"
+    return {key: record[key] for key in FIELDS if key in record} if done else None
 
 
 def _folder(number: int, runs: int) -> str:
@@ -210,11 +210,11 @@ def _differs(typed: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
     return {key: values[key] for key in keys if key in values}
 
 
-def recorded(record: Mapping[str, Any], directory: Path) -> Plan:
-    """The plan of a sweep that has been, from its ``sweep.json``.
+def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:
+    """The plan of an earlier sweep, from its ``sweep.json``.
 
     Raises:
-        DlrunError: If it is no record of a sweep.
+        DlrunError: If it is not the record of a sweep.
     """
     try:
         jobs = [
@@ -232,11 +232,11 @@ def recorded(record: Mapping[str, Any], directory: Path) -> Plan:
         keys = [str(key) for key in record["keys"]]
         return Plan(directory, keys, jobs, str(record["monitor"]), str(record["mode"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DlrunError(f"{directory} holds no record of a sweep: {error!r}") from error
+        raise DlrunError(f"{directory} is not the directory of a sweep: {error!r}") from error
 
 
 def _name(run: Mapping[str, Any]) -> str:
-    """Of a run's directory: its number, as wide as it was when the sweep began."""
+    """The name of a run's directory: its number, padded as when the sweep started."""
     name = str(run["run_dir"]).rpartition("/")[2]
     if not name.isdecimal():
         raise ValueError(f"run_dir {run['run_dir']}")

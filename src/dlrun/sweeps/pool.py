@@ -1,4 +1,4 @@
-"""Give jobs to workers until all have ended."""
+"""Run jobs in worker processes until all have ended."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from dlrun.sweeps.plan import Job, completed
 from dlrun.system.files import read_json, write_json
 from dlrun.workers.client import Worker
 
-TICK_SECONDS = 0.2  # how soon a timeout, or a signal, is seen
-GRACE_SECONDS = 30.0  # for the batch at hand
-LATE_SECONDS = 5.0  # for that of a run that has overrun its time
-START_SECONDS = 10.0  # more than a framework takes: what lasts longer is worth another start
+TICK_SECONDS = 0.2  # between checks for timeouts and signals
+GRACE_SECONDS = 30.0  # for the current batch
+LATE_SECONDS = 5.0  # for the current batch of a run that exceeded its time limit
+START_SECONDS = 10.0  # longer than a framework takes to start: longer runs justify a second start
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a pool deals with its jobs.
+    """The limits and options of a pool.
 
     Args:
-        slots: How many run at once.
-        timeout_seconds: For one run; None for no limit.
-        retries: How often a job that failed is tried again.
-        fail_fast: Stop all when one fails.
-        memory_bytes: A worker that holds more when its run has ended is replaced.
+        slots: The number of parallel workers.
+        timeout_seconds: Time limit of one run; None for no limit.
+        retries: How often to retry a failed job.
+        fail_fast: Stop all jobs when one fails.
+        memory_bytes: Replace a worker that holds more after a run.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
-        slot: The first of the slots that are this pool's; those before it are another's.
-        typed: Whether the user has typed the overrides, rather than a record held them.
+        slot: The first slot of this pool; the slots before it belong to other pools.
+        typed: Whether the user typed the overrides; False if they come from a record.
     """
 
     slots: int
@@ -52,26 +52,27 @@ class Rules:
 
 
 class Pool:
-    """Runs jobs in workers that stay, one framework start for all jobs of a key; once.
+    """Runs jobs in reused workers, with one framework start for all jobs of a key. Runs once.
 
     Args:
-        rules: How.
-        directory: For what the workers print.
-        changed: Called with a job after each change of it.
-        pruned: Called with a job after each of its epochs; True ends the run. None asks nobody.
+        rules: Its limits and options.
+        directory: Where the workers' output is written.
+        on_change: Called with a job after each change of its state.
+        should_prune: Called with a job after each of its epochs; True stops the run. None never
+            stops one.
     """
 
     def __init__(
         self,
         rules: Rules,
         directory: Path,
-        changed: Callable[[Job], None],
-        pruned: Callable[[Job], bool] | None = None,
+        on_change: Callable[[Job], None],
+        should_prune: Callable[[Job], bool] | None = None,
     ) -> None:
         self._rules = rules
         self._directory = directory
-        self._changed = changed
-        self._pruned = pruned
+        self._on_change = on_change
+        self._should_prune = should_prune
         self._workers: list[Worker[Job]] = []
         self._pending: list[Job] = []
         self._more: Iterator[Job] = iter(())
@@ -80,26 +81,26 @@ class Pool:
         self._stopping = False
 
     def stop(self) -> None:
-        """End every run at the end of its batch, and start no other."""
+        """Stop every run at the end of its batch, and start no more."""
         self._stopping = True
 
     def run(self, jobs: Sequence[Job], more: Iterator[Job] | None = None) -> None:
-        """Run jobs until each has ended, or the pool was stopped; no process is left then.
+        """Run jobs until all have ended or the pool is stopped. No process is left afterwards.
 
         Args:
-            jobs: Those that are known.
-            more: Asked for the next when there is room for it; its length hint is how many it has.
+            jobs: The known jobs.
+            more: Gives further jobs when a worker is free; its length hint is their number.
         """
         self._pending += jobs
         self._more = iter(()) if more is None else more
-        self._draw()
+        self._request_jobs()
         try:
             while self._busy() or (self._pending and not self._stopping):
-                self._place()
-                self._hurry()
+                self._assign_jobs()
+                self._enforce_limits()
                 for ready, _ in self._selector.select(TICK_SECONDS):
-                    self._hear(ready.fileobj)  # type: ignore[arg-type]  # only workers are waited for
-                self._draw()
+                    self._read_answers(ready.fileobj)  # type: ignore[arg-type]  # all are workers
+                self._request_jobs()
         except BaseException:
             self._stopping = True
             for worker in self._workers:
@@ -108,35 +109,35 @@ class Pool:
             raise
         finally:
             for worker in self._workers:
-                worker.dismiss()  # all at once: an interpreter takes a while to end
+                worker.close_input()  # all in parallel: an interpreter takes a while to exit
             for worker in list(self._workers):
-                self._end(worker)
+                self._close_worker(worker)
             self._selector.close()
 
     def _busy(self) -> list[Worker[Job]]:
         return [worker for worker in self._workers if worker.job is not None]
 
-    def _draw(self) -> None:
-        """Ask for as many more jobs as could begin now."""
+    def _request_jobs(self) -> None:
+        """Request as many further jobs as could start now."""
         while not self._stopping and len(self._pending) + len(self._busy()) < self._rules.slots:
             job = next(self._more, None)
             if job is None:
                 return
             self._pending.append(job)
 
-    def _place(self) -> None:
-        """Give each free worker a job of its key, and start workers where there is room."""
+    def _assign_jobs(self) -> None:
+        """Give each free worker a job of its key, and start workers in free slots."""
         if self._stopping:
             return
         for worker in [w for w in self._workers if w.job is None]:
-            if mates := [job for job in self._pending if job.key == worker.key]:
-                # One that has no need of being compiled, where there is one.
-                like = (job for job in mates if job.program == worker.program)
-                self._give(worker, next(like, mates[0]))
+            if candidates := [job for job in self._pending if job.key == worker.key]:
+                # Prefer a job that reuses the compiled program.
+                same = (job for job in candidates if job.program == worker.program)
+                self._start_job(worker, next(same, candidates[0]))
             elif self._pending:
-                self._end(worker)  # its place is for another key
+                self._close_worker(worker)  # free the slot for another key
         while self._pending and len(self._workers) < self._rules.slots:
-            job = self._worth_a_start()
+            job = self._job_for_new_worker()
             if job is None:
                 return
             taken = {worker.slot for worker in self._workers}
@@ -145,36 +146,36 @@ class Pool:
             worker = Worker(job.key, slot, self._rules.slots, errors)
             self._workers.append(worker)
             self._selector.register(worker, selectors.EVENT_READ)
-            self._give(worker, job)
+            self._start_job(worker, job)
 
-    def _worth_a_start(self) -> Job | None:
-        """A job whose key has no worker; else one whose workers have more to do than a start."""
+    def _job_for_new_worker(self) -> Job | None:
+        """A job whose key has no worker; else one whose workers have more work than a start."""
         served = {worker.key for worker in self._workers}
         unserved = [job for job in self._pending if job.key not in served]
-        if unserved:  # the longest start first: at the end, the short ones fill what is left
+        if unserved:  # longest start first, so that short ones fill the end
             return max(unserved, key=_start_seconds)
         for job in self._pending:
-            mates = [worker for worker in self._workers if worker.key == job.key]
-            left = sum(other.key == job.key for other in self._pending)
-            left += operator.length_hint(self._more)  # most will be of this key too
-            known = [w for w in mates if w.runs]
-            if not known:  # none has shown how long a run takes
-                long = all(time.monotonic() - w.began > START_SECONDS for w in mates)
-                if long or left > max(3, len(mates)):
+            workers = [worker for worker in self._workers if worker.key == job.key]
+            remaining = sum(other.key == job.key for other in self._pending)
+            remaining += operator.length_hint(self._more)  # most will have this key too
+            measured = [w for w in workers if w.runs]
+            if not measured:  # the duration of a run is unknown
+                is_long = all(time.monotonic() - w.started_at > START_SECONDS for w in workers)
+                if is_long or remaining > max(3, len(workers)):
                     return job
                 continue
-            seconds = sum(w.run_seconds for w in known) / sum(w.runs for w in known)
-            if left * seconds / len(mates) > max(w.start_seconds for w in known):
+            seconds = sum(w.run_seconds for w in measured) / sum(w.runs for w in measured)
+            if remaining * seconds / len(workers) > max(w.start_seconds for w in measured):
                 return job
         return None
 
-    def _give(self, worker: Worker[Job], job: Job) -> None:
+    def _start_job(self, worker: Worker[Job], job: Job) -> None:
         self._pending.remove(job)
         job.state, job.error, job.attempts = "running", None, job.attempts + 1
         resumes = _can_resume(job.path)
         if not resumes and job.path.exists():
-            shutil.rmtree(job.path)  # of an attempt that has saved nothing
-        worker.give(
+            shutil.rmtree(job.path)  # an earlier attempt without a checkpoint
+        worker.start(
             job,
             {
                 "overrides": job.overrides,
@@ -183,23 +184,23 @@ class Pool:
                 "config_dir": str(self._rules.config_dir) if self._rules.config_dir else None,
                 "trusted": list(self._rules.trusted),
                 "typed": self._rules.typed,
-                "asks": self._pruned is not None,
+                "asks": self._should_prune is not None,
             },
         )
-        self._changed(job)
+        self._on_change(job)
 
-    def _hurry(self) -> None:
+    def _enforce_limits(self) -> None:
         limit = self._rules.timeout_seconds
         for worker in self._busy():
-            late = limit is not None and time.monotonic() - worker.began > limit
-            if late and worker.job is not None:
+            is_late = limit is not None and time.monotonic() - worker.started_at > limit
+            if is_late and worker.job is not None:
                 self._overrun.add(worker.job.number)
-            if self._stopping or late:
-                worker.stop(LATE_SECONDS if late else GRACE_SECONDS)
-            if worker.gone():
-                self._hear(worker)
+            if self._stopping or is_late:
+                worker.stop(LATE_SECONDS if is_late else GRACE_SECONDS)
+            if worker.has_exited():
+                self._read_answers(worker)
 
-    def _hear(self, worker: Worker[Job]) -> None:
+    def _read_answers(self, worker: Worker[Job]) -> None:
         if worker not in self._workers:
             return
         answers, ended = worker.read()
@@ -209,16 +210,16 @@ class Pool:
                 continue
             if event == "epoch":
                 job.logs = {"epoch": answer["epoch"], **answer["logs"]}
-                if self._pruned is not None:
-                    worker.answer({"stop": self._pruned(job)})
-                self._changed(job)
+                if self._should_prune is not None:
+                    worker.send({"stop": self._should_prune(job)})
+                self._on_change(job)
             else:
-                worker.free(answer.get("result"))
+                worker.finish(answer.get("result"))
                 self._finish(job, event, answer)
-                ended |= event == "interrupted"  # then it ends
+                ended |= event == "interrupted"  # an interrupted worker exits
                 ended |= answer.get("memory_bytes", 0) > self._rules.memory_bytes
         if ended:
-            self._end(worker)
+            self._close_worker(worker)
 
     def _finish(self, job: Job, event: str, answer: dict[str, Any]) -> None:
         job.state, job.error = event, answer.get("error")
@@ -227,7 +228,7 @@ class Pool:
             limit = self._rules.timeout_seconds
             job.state, job.error = "failed", f"took longer than --timeout {limit:g} s"
         elif event == "interrupted" and not self._stopping:
-            job.state, job.error = "failed", "its process was sent SIGTERM, and not by the sweep"
+            job.state, job.error = "failed", "its process received SIGTERM from elsewhere"
         self._overrun.discard(job.number)
         if job.state != "completed":
             record_failure(job)
@@ -237,17 +238,17 @@ class Pool:
                 self._pending.append(job)
             elif self._rules.fail_fast:
                 self.stop()
-        self._changed(job)
+        self._on_change(job)
 
-    def _end(self, worker: Worker[Job]) -> None:
-        """Let a worker go, and tell of the job that it had."""
+    def _close_worker(self, worker: Worker[Job]) -> None:
+        """Close a worker, and finish its job."""
         self._workers.remove(worker)
         self._selector.unregister(worker)
         how = worker.close()
         if (job := worker.job) is None:
             return
         worker.job = None
-        if done := completed(job.path):  # and it had no time left to tell so
+        if done := completed(job.path):  # but the worker ended before it could report it
             self._finish(job, "completed", {"result": done})
         else:
             event = "interrupted" if self._stopping else "failed"
@@ -259,17 +260,17 @@ def _start_seconds(job: Job) -> float:
 
 
 def record_failure(job: Job) -> None:
-    """Let a job's ``run.json`` tell how it ended, where its own process could not."""
+    """Record in ``run.json`` how a job ended, if its own process could not."""
     path = job.path / RECORD
     try:
-        told = read_json(path)
+        record = read_json(path)
     except (OSError, ValueError):
-        told = {"overrides": job.overrides}
-    if told.get("status") == job.state and (told.get("error") or not job.error):
+        record = {"overrides": job.overrides}
+    if record.get("status") == job.state and (record.get("error") or not job.error):
         return
-    ended = {"status": job.state} | ({"error": job.error} if job.error else {})
+    end = {"status": job.state} | ({"error": job.error} if job.error else {})
     job.path.mkdir(parents=True, exist_ok=True)
-    write_json(path, {**told, **ended})
+    write_json(path, {**record, **end})
 
 
 def _can_resume(path: Path) -> bool:

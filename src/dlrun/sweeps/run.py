@@ -1,4 +1,4 @@
-"""``dlrun sweep``: the runs of several values, each on its own, and none lost."""
+"""``dlrun sweep``: train the runs of several values, or of a search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError, Interrupted
 from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.pool import Pool, Rules
-from dlrun.sweeps.sweep_file import Sweep, earlier, new
+from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
 from dlrun.system.files import write_text
 
@@ -36,58 +36,58 @@ def sweep(
     trusted: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Run every combination of the values that are typed.
+    """Run every combination of the typed values, or a search.
 
     Args:
-        overrides: In Hydra's grammar, several values included.
-        jobs: How many run at once; None for as many as there are cores, or GPUs where they are
-            asked for.
-        timeout_seconds: For one run.
-        memory_limit: In GB: a process that holds more when its run has ended is replaced. None
-            for its share of the machine.
-        retries: How often a run that fails is tried again.
-        fail_fast: Stop all when one fails.
-        dry_run: Only tell what would run.
-        resume: An earlier sweep's directory: what it has not completed is run, or goes on.
-        search: What is asked of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
+        overrides: In Hydra's grammar, which allows several values.
+        jobs: The number of parallel runs; None for one per core, or per GPU if all runs may use
+            GPUs.
+        timeout_seconds: Time limit of one run.
+        memory_limit: In GB; a process that holds more after a run is replaced. None for its share
+            of 60 % of the machine's memory.
+        retries: How often to retry a failed run.
+        fail_fast: Stop the sweep when a run fails.
+        dry_run: Only return what would run.
+        resume: The directory of an earlier sweep; its remaining runs are started or resumed.
+        search: The options of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
             None for every combination.
-        launcher: Of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run
-            in a process of its own; None for warm workers.
+        launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
+            a new process; None for reused workers.
         launcher_options: As ``key=value``.
-        runs_dir: The sweep goes to ``sweeps/`` in it; None for the runs' own ``runs_dir``.
+        runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
-        quiet: Tell nothing of each run.
+        quiet: Report no progress.
 
     Returns:
         The result, as ``dlrun sweep --json`` prints it.
 
     Raises:
         DlrunError: If a run's config is wrong, or the directory can't be written.
-        Interrupted: If a signal stopped the sweep; its runs are as ``resume`` needs them.
+        Interrupted: If a signal stopped the sweep; ``resume`` continues it.
     """
     if launcher is not None:
         from dlrun.config.sweeps import launchers
 
         launchers.check(launcher, launcher_options)
     elif launcher_options:
-        raise DlrunError("--launcher-option needs a --launcher")
+        raise DlrunError("--launcher-option requires --launcher")
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if resume is None:
-        swept = new(overrides, search, runs_dir, where)
+        current = new_sweep(overrides, search, runs_dir, where)
     elif overrides:
-        raise DlrunError("--resume takes no overrides: the sweep has its own")
+        raise DlrunError("--resume takes no overrides: the sweep keeps its own")
     else:
-        swept = earlier(resume, search or {}, where)
-        jobs = jobs or swept.kept["jobs"]  # as many cores each, and so the same numbers
-    if swept.search and launcher:
+        current = load_sweep(resume, search or {}, where)
+        jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
+    if current.search and launcher:
         raise DlrunError(
-            "a search asks what to run next, and a launcher is given all runs at once",
-            hint="leave out --launcher; processes may share a study, with --storage and --study",
+            "a search can't use a launcher, which needs all runs in advance",
+            hint="leave out --launcher; several processes may share --storage and --study",
         )
     if dry_run:
-        return swept.told()
-    slots = min(jobs or _slots(swept.expected), swept.runs)
+        return current.to_dict()
+    slots = min(jobs or _slots(current.expected), current.runs)
     rules = Rules(
         slots,
         timeout_seconds,
@@ -98,56 +98,56 @@ def sweep(
         trusted,
         typed=resume is None,
     )
-    swept.kept["jobs"] = slots
-    with swept.locked(), Board(swept.runs, swept.plan.monitor, shown=not quiet) as board:
-        stopped = _run(swept, board, rules, launcher, launcher_options)
-        swept.write()
-        write_text(swept.directory / LEADERBOARD, leaderboard_csv(swept.told(ended=True)))
+    current.metadata["jobs"] = slots
+    with current.locked(), Board(current.runs, current.plan.monitor, shown=not quiet) as board:
+        stopped = _run(current, board, rules, launcher, launcher_options)
+        current.write()
+        write_text(current.directory / LEADERBOARD, leaderboard_csv(current.to_dict(study=True)))
     if stopped:
-        log.warning("interrupted; go on with  dlrun sweep --resume %s", swept.directory)
+        log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
         raise Interrupted(stopped[0])
-    return swept.told(ended=True)
+    return current.to_dict(study=True)
 
 
 def _run(
-    swept: Sweep, board: Board, rules: Rules, launcher: str | None, options: Sequence[str]
+    current: Sweep, board: Board, rules: Rules, launcher: str | None, options: Sequence[str]
 ) -> list[int]:
-    """Run what is left to run; the signals that stopped it."""
-    search = swept.search
-    for job in swept.plan.jobs:
+    """Run the remaining jobs; returns the signals that stopped them."""
+    search = current.search
+    for job in current.plan.jobs:
         board.add(job.number, job.label, job.epochs, job.state)
 
-    def changed(job: Job) -> None:
-        board.show(job.number, job.state, job.logs, job.told())
+    def on_change(job: Job) -> None:
+        board.show(job.number, job.state, job.logs, job.to_dict())
         if job.state not in ("pending", "running"):
             if search:
                 search.tell(job)
-            swept.write()
+            current.write()
 
-    def asked(job: Job) -> None:
+    def on_new_job(job: Job) -> None:
         board.add(job.number, job.label, job.epochs, job.state)
-        changed(job)
-        swept.write()
+        on_change(job)
+        current.write()
 
     if search:
         search.open()
-        search.begin(asked)
-    place = swept.directory
+        search.begin(on_new_job)
+    directory = current.directory
     if launcher is None:
-        pool = Pool(rules, place / WORKERS, changed, search.pruned if search else None)
+        pool = Pool(rules, directory / WORKERS, on_change, search.should_prune if search else None)
         with signals.record_signals(pool.stop) as stopped:
-            pool.run(swept.left(), search)
+            pool.run(current.remaining(), search)
     else:
-        from dlrun.sweeps.launcher_process import Launched
+        from dlrun.sweeps.launcher_process import LauncherPool
 
-        launched = Launched(launcher, options, rules.slots, rules, place, changed)
-        with signals.record_signals(launched.stop) as stopped:
-            launched.run(swept.left())
+        launcher_pool = LauncherPool(launcher, options, rules.slots, rules, directory, on_change)
+        with signals.record_signals(launcher_pool.stop) as stopped:
+            launcher_pool.run(current.remaining())
     return stopped
 
 
 def _slots(expected: Sequence[Job]) -> int:
-    """As many as there are cores; on GPUs, as many as there are of these."""
+    """One slot per core; per GPU, if all runs may use GPUs."""
     from dlrun.workers.client import visible_gpus
 
     gpus = len(visible_gpus())

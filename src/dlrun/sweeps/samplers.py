@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by their names, and what they draw."""
+"""Optuna's samplers and pruners by name, with draws that depend on the trial alone."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from dlrun.config.explain import nearest
 from dlrun.config.sweeps.space import Choice, Interval, Space
 from dlrun.errors import DlrunError, first_line
 
-# What a sampler imports when it first draws.
+# Packages that a sampler imports at its first draw.
 PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 EXHAUSTIVE = ("grid", "bruteforce")
 
 
-class Seeded(BaseSampler):
-    """A sampler whose draws are a function of the seed, the trial's number and what was told.
+class SeededSampler(BaseSampler):
+    """A sampler whose draws depend on the seed, the trial's number and the earlier results alone.
 
-    A sampler that went on drawing from one seed would repeat itself where a study is resumed, and
-    two processes that share a study would try the same.
+    With a single seed for all trials, a resumed study would repeat itself, and two processes that
+    share a study would try the same values.
 
     Args:
-        make: From a seed to the sampler.
-        seed: Of the study.
+        make: Creates the sampler from a seed.
+        seed: The study's seed.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -45,13 +45,13 @@ class Seeded(BaseSampler):
         self._stopped = False
 
     def exhausted(self, study: Study) -> bool:
-        """Whether each value has been tried."""
-        whole = isinstance(self._inner, GridSampler) and self._inner.is_exhausted(study)
-        return self._stopped or whole
+        """Whether every value has been tried."""
+        grid_done = isinstance(self._inner, GridSampler) and self._inner.is_exhausted(study)
+        return self._stopped or grid_done
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Draw anew for each trial."""
-        # The points of these two are in an order that one seed gives to the whole study.
+        """Reseed the sampler for each trial."""
+        # For these two, one seed decides the order of points for the whole study.
         if not isinstance(self._inner, GridSampler | QMCSampler):
             mixed = np.random.SeedSequence([self._seed, trial.number])
             self._inner = self._make(int(mixed.generate_state(1)[0]))
@@ -60,13 +60,13 @@ class Seeded(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """As the sampler does."""
+        """Delegate to the sampler."""
         return self._inner.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the sampler does."""
+        """Delegate to the sampler."""
         return self._inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -76,7 +76,7 @@ class Seeded(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """As the sampler does."""
+        """Delegate to the sampler."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
@@ -86,20 +86,20 @@ class Seeded(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """As the sampler does, which may end the study."""
+        """Delegate to the sampler, which may end the study."""
         try:
             self._inner.after_trial(study, trial, state, values)
-        except RuntimeError as error:  # outside of Optuna's own loop nobody listens to it
+        except RuntimeError as error:  # Study.stop raises outside of study.optimize
             if "Study.stop" not in str(error):
                 raise
             self._stopped = True
 
 
-def sampler(typed: str, space: Space, seed: int) -> Seeded:
-    """A sampler as typed: ``tpe``, ``tpe,multivariate=true``, ``optuna.samplers.TPESampler``.
+def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
+    """Create a sampler from ``tpe``, ``tpe,multivariate=true``, ``optuna.samplers.TPESampler``.
 
     Raises:
-        DlrunError: If there is none, it has no such argument, or can't search in this space.
+        DlrunError: If the name or an argument is unknown, or it can't search this space.
     """
     short = sampler_name(typed, "Sampler")
     given: dict[str, Any] = {}
@@ -116,24 +116,24 @@ def sampler(typed: str, space: Space, seed: int) -> Seeded:
             ) from error
 
     def make(seed: int) -> BaseSampler:
-        made: BaseSampler = _made(optuna.samplers, "Sampler", typed, {**given, "seed": seed})
-        return made
+        created: BaseSampler = _create(optuna.samplers, "Sampler", typed, {**given, "seed": seed})
+        return created
 
-    return Seeded(make, seed)
+    return SeededSampler(make, seed)
 
 
 def pruner(typed: str) -> optuna.pruners.BasePruner:
-    """A pruner as typed: ``median``, ``hyperband``, ``median,n_startup_trials=2``, ``none``.
+    """Create a pruner from ``median``, ``hyperband``, ``median,n_startup_trials=2``, ``none``.
 
     Raises:
-        DlrunError: If there is none, or it has no such argument.
+        DlrunError: If the name or an argument is unknown.
     """
-    made: optuna.pruners.BasePruner = _made(optuna.pruners, "Pruner", typed, {})
-    return made
+    created: optuna.pruners.BasePruner = _create(optuna.pruners, "Pruner", typed, {})
+    return created
 
 
 def size(typed: str, space: Space) -> int | None:
-    """How many trials there can be, where a sampler tries each value once."""
+    """The number of possible trials, if the sampler tries each value once; else None."""
     short = sampler_name(typed, "Sampler")
     if short not in EXHAUSTIVE:
         return None
@@ -141,14 +141,14 @@ def size(typed: str, space: Space) -> int | None:
 
 
 def sampler_name(typed: str, suffix: str) -> str:
-    """A sampler's or pruner's name in short."""
+    """The short name of a sampler or pruner."""
     dotted = typed.partition(",")[0].strip()
     dotted = dotted.removeprefix(f"optuna.{suffix.lower()}s.")
     short = dotted.removesuffix(suffix).lower().replace("_", "").replace("-", "")
     return "nop" if short == "none" else short
 
 
-def _made(module: ModuleType, suffix: str, typed: str, given: Mapping[str, Any]) -> Any:
+def _create(module: ModuleType, suffix: str, typed: str, given: Mapping[str, Any]) -> Any:
     option = f"--{suffix.lower()} {typed}"
     classes = {
         sampler_name(each, suffix): getattr(module, each)
@@ -160,15 +160,15 @@ def _made(module: ModuleType, suffix: str, typed: str, given: Mapping[str, Any])
         names = ["none" if each == "nop" else each for each in sorted(classes)]
         near = nearest(short, names)
         raise DlrunError(
-            f"{option}: there is none; there are {', '.join(names)}",
+            f"{option}: expected one of {', '.join(names)}",
             hint=f"did you mean {near}?" if near else None,
         )
-    takes = set(inspect.signature(classes[short]).parameters) - set(given)
+    accepted = set(inspect.signature(classes[short]).parameters) - set(given)
     arguments = {}
     for argument in typed.split(",")[1:]:
         key, _, value = argument.strip().partition("=")
-        if key not in takes:
-            raise DlrunError(f"{option}: {key!r} is none of {', '.join(sorted(takes))}")
+        if key not in accepted:
+            raise DlrunError(f"{option}: {key!r} is not one of {', '.join(sorted(accepted))}")
         arguments[key] = _value(value)
     try:
         with warnings.catch_warnings():
@@ -190,8 +190,8 @@ def _values(short: str, key: str, within: Interval | Choice) -> list[Any]:
         return list(within.values)
     if within.step is None:
         raise DlrunError(
-            f"--sampler {short}: {key} has numbers without end",
-            hint=f"give it values, as in {key}=1,2,3 or {key}=range(1, 10)",
+            f"--sampler {short}: {key} has infinitely many values",
+            hint=f"list its values, as in {key}=1,2,3 or {key}=range(1, 10)",
         )
     steps = round((within.high - within.low) / within.step)
     return [within.low + n * within.step for n in range(steps + 1)]

@@ -1,4 +1,4 @@
-"""``dlrun sweep --search``: each run's values are asked for when there is room for it."""
+"""``dlrun sweep --search``: a study chooses the values of each run when a worker is free."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any
 
 from dlrun.config.sweeps.expand import search_space
 from dlrun.errors import DlrunError
-from dlrun.sweeps.plan import Job, Plan, job_of
+from dlrun.sweeps.plan import Job, Plan, compose_job
 from dlrun.sweeps.pool import record_failure
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
 
 SQLITE = "sqlite:///"
-STUDY = "study.db"  # in the sweep's directory, where no other is asked for
+STUDY = "study.db"  # the default, in the sweep's directory
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of a search, and kept in ``sweep.json``.
+    """The settings of a search, saved in ``sweep.json``.
 
     Args:
-        trials: How many runs.
-        sampler: By the name that it has in ``optuna.samplers``.
-        pruner: By the name that it has in ``optuna.pruners``.
-        study: Its name; None for that of the sweep's directory.
+        trials: The number of runs.
+        sampler: A name of ``optuna.samplers``, with arguments.
+        pruner: A name of ``optuna.pruners``, with arguments.
+        study: The study's name; None for the name of the sweep's directory.
         storage: As ``sqlite:///`` and a path; None for a file in the sweep's directory.
     """
 
@@ -42,10 +42,10 @@ class Settings:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Settings:
-        """From the options that were typed.
+        """Create the settings from options; None values are left out.
 
         Raises:
-            DlrunError: If the storage is no SQLite file in a directory that is there.
+            DlrunError: If the storage is not an SQLite file in an existing directory.
         """
         given = {key: value for key, value in options.items() if value is not None}
         if storage := given.get("storage"):
@@ -65,19 +65,19 @@ NAMES = tuple(Settings.__dataclass_fields__)
 
 
 class Search:
-    """A sweep's jobs, one at a time: what to try next depends on what has been.
+    """An iterator of a sweep's jobs: each depends on the results of the jobs before.
 
     Args:
-        settings: What is asked of it.
-        overrides: As typed, ranges included.
-        directory: Of the sweep.
-        jobs: Those that it has already.
+        settings: The search's settings.
+        overrides: As typed, including ranges.
+        directory: The sweep's directory.
+        jobs: The jobs that exist already.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
-        recorded: Whether a record holds the overrides, rather than the user having typed them.
+        recorded: Whether the overrides come from a record; False if the user typed them.
 
     Raises:
-        DlrunError: If Optuna is not installed, or something typed is wrong; nothing is started.
+        DlrunError: If Optuna is not installed, or an override or setting is wrong.
     """
 
     def __init__(
@@ -103,50 +103,50 @@ class Search:
         }
         self._fixed, self._space = search_space(overrides, **self._where)
         self._names = {key.lstrip("+"): key for key in self._space}
-        self.tried, config = self._try()
+        self.bounds, config = self._compose_bounds()
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
         names, task = list(self._names), config.task
         self.plan = Plan(directory, names, list(jobs), task.monitor, task.mode)
-        named = {name: self._space[key] for name, key in self._names.items()}
-        most = size(settings.sampler, named)
-        if most is not None and most < settings.trials:
-            log.info("%d trials, which are all that there are", most)
-            settings = Settings(**{**asdict(settings), "trials": most})
+        space = {name: self._space[key] for name, key in self._names.items()}
+        max_trials = size(settings.sampler, space)
+        if max_trials is not None and max_trials < settings.trials:
+            log.info("%d trials cover all values", max_trials)
+            settings = Settings(**{**asdict(settings), "trials": max_trials})
         self.settings = settings
         self._width = len(str(settings.trials - 1))
         self._study = Study(
-            named,
+            space,
             settings.sampler,
             settings.pruner,
             config.seed,
             self.plan.monitor,
             self.plan.mode,
         )
-        self._asked: Callable[[Job], None] = lambda job: None
+        self._on_new_job: Callable[[Job], None] = lambda job: None
 
     def open(self) -> None:
-        """Create the study, or join it; once.
+        """Create or join the study, unless it is open.
 
         Raises:
-            DlrunError: If it can't be, or is one of something else.
+            DlrunError: If it can't be opened, or belongs to another search.
         """
         storage = self.settings.storage or f"{SQLITE}{(self._directory / STUDY).absolute()}"
         self._study.open(storage, self.name)
 
-    def begin(self, asked: Callable[[Job], None]) -> None:
-        """Tell the study what it has missed of the jobs that there are.
+    def begin(self, on_new_job: Callable[[Job], None]) -> None:
+        """Report the results of existing jobs that the study has missed.
 
         Args:
-            asked: Called with each job that there is from now on.
+            on_new_job: Called with each new job.
         """
-        self._asked = asked
+        self._on_new_job = on_new_job
         for job in self.plan.jobs:
             self.tell(job)
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """The name of the study."""
         return self.settings.study or self._directory.name
 
     def __iter__(self) -> Iterator[Job]:
@@ -160,7 +160,7 @@ class Search:
             job = self._job(number, path, values)
             job.trial = trial
             self.plan.jobs.append(job)
-            self._asked(job)
+            self._on_new_job(job)
             if job.state == "pending":
                 return job
             self.tell(job)
@@ -169,50 +169,50 @@ class Search:
     def __length_hint__(self) -> int:
         return max(0, self.settings.trials - len(self.plan.jobs))
 
-    def pruned(self, job: Job) -> bool:
-        """Whether a job had better end after the epoch that it tells of."""
+    def should_prune(self, job: Job) -> bool:
+        """Whether to stop a job after the epoch of its logs."""
         value = job.logs.get(self.plan.monitor)
         if value is None or job.trial is None:
             return False
         epoch = int(job.logs["epoch"])
-        # One that has come to its last epoch is complete, however good.
-        return self._study.hopeless(job.trial, epoch, value) and epoch < job.epochs
+        # A job in its last epoch completes, however bad.
+        return self._study.should_prune(job.trial, epoch, value) and epoch < job.epochs
 
     def tell(self, job: Job) -> None:
-        """Tell the study what came of a job, if it has ended; one that was interrupted goes on."""
+        """Report a job's result to the study, if it has one; interrupted jobs will be resumed."""
         if job.state in ("completed", "failed") and job.trial is not None:
             value = job.value(self.plan.monitor) if job.state == "completed" else None
             self._study.tell(job.trial, value, pruned=job.pruned)
 
-    def recorded(self) -> dict[str, Any]:
-        """What ``sweep.json`` keeps of it."""
+    def settings_dict(self) -> dict[str, Any]:
+        """The search's entry in ``sweep.json``."""
         return {**asdict(self.settings), "study": self.name}
 
-    def told(self, *, opened: bool) -> dict[str, Any]:
-        """What ``--json`` tells of it: the best trial of the whole study, once that is open."""
-        return {**self.recorded(), "best": self._study.best() if opened else None}
+    def to_dict(self, *, study: bool) -> dict[str, Any]:
+        """The search's entry in ``--json``; with ``study``, its best trial, else None."""
+        return {**self.settings_dict(), "best": self._study.best() if study else None}
 
-    def _try(self) -> tuple[list[Job], Any]:
-        """Compose what lies at the ends, so that nothing starts where one of them is wrong."""
+    def _compose_bounds(self) -> tuple[list[Job], Any]:
+        """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
         first = {key: within.tried[0] for key, within in self._space.items()}
         others = [
             {**first, key: value}
             for key, within in self._space.items()
             for value in within.tried[1:]
         ]
-        composed = [
-            job_of(0, self._lines(values), (), self._directory, **self._where)
+        bounds = [
+            compose_job(0, self._lines(values), (), self._directory, **self._where)
             for values in (first, *others)
         ]
-        return [job for job, _ in composed], composed[0][1]
+        return [job for job, _ in bounds], bounds[0][1]
 
     def _job(self, number: int, path: Path, values: Mapping[str, Any]) -> Job:
-        typed = self._lines({self._names[name]: _typed(v) for name, v in values.items()})
+        typed = self._lines({self._names[name]: _override_value(v) for name, v in values.items()})
         try:
-            return job_of(number, typed, self.plan.keys, path, **self._where)[0]
-        except DlrunError as error:  # values that each go, and do not go together
-            differs = {name: _typed(value) for name, value in values.items()}
-            job = Job(number, typed, differs, self.tried[0].key, path, 0, "failed")
+            return compose_job(number, typed, self.plan.keys, path, **self._where)[0]
+        except DlrunError as error:  # the values are valid, but their combination is not
+            differs = {name: _override_value(value) for name, value in values.items()}
+            job = Job(number, typed, differs, self.bounds[0].key, path, 0, "failed")
             job.error = error.message
             record_failure(job)
             return job
@@ -221,7 +221,7 @@ class Search:
         return [*self._fixed, *(f"{key}={value}" for key, value in values.items())]
 
 
-def _typed(value: Any) -> str:
+def _override_value(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 

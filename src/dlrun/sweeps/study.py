@@ -1,4 +1,4 @@
-"""A study of Optuna's: the one file that knows it."""
+"""An Optuna study. Only this module and ``samplers`` import Optuna."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from dlrun.config.sweeps.space import Choice, Interval, Space
 from dlrun.errors import DlrunError, first_line
 from dlrun.sweeps.samplers import pruner, sampler
 
-BUSY_SECONDS = 60  # how long a process waits for another that writes to the same file
-MONITOR = "monitor"  # the study's own note of what its values are
+BUSY_SECONDS = 60  # how long to wait for another process that writes to the same file
+MONITOR = "monitor"  # the study's attribute that names its metric
 
 
 class Study:
-    """Says what to try next, and whether to go on with it, from what it has been told.
+    """Chooses the values of the next trial, and which trials to prune, from earlier results.
 
     Args:
-        space: By name, what to search among.
+        space: The ranges and choices to search, by name.
         sampler_name: As typed.
         pruner_name: As typed.
-        seed: Of what is drawn.
+        seed: The seed of the draws.
         monitor: The metric.
         mode: ``min`` or ``max``.
 
@@ -56,15 +56,15 @@ class Study:
         self._trials: dict[int, optuna.Trial] = {}
 
     def open(self, storage: str, name: str) -> None:
-        """Create the study, or join the one that has this name; once.
+        """Create the study or join the existing one of this name, unless it is open.
 
         Raises:
-            DlrunError: If it can't be, or is one of something else.
+            DlrunError: If it can't be opened, or belongs to another search.
         """
         if self._study is not None:
             return
-        _quieten()
-        with _told(storage):
+        _route_warnings()
+        with _database_errors(storage):
             self._study = optuna.create_study(
                 storage=_storage(storage),
                 sampler=self._sampler,
@@ -74,15 +74,15 @@ class Study:
                 load_if_exists=True,
             )
             self._url = storage
-            had = self._study.user_attrs.get(MONITOR)
-            if had is None:
+            recorded = self._study.user_attrs.get(MONITOR)
+            if recorded is None:
                 self._study.set_user_attr(MONITOR, self._monitor)
-            if had not in (None, self._monitor) or (
+            if recorded not in (None, self._monitor) or (
                 self._study.direction.name.lower() != self._direction
             ):
                 direction = self._study.direction.name.lower()
                 self._refuse(
-                    f"wants to {direction} {had}, not to {self._direction} {self._monitor}"
+                    f"is to {direction} {recorded}, not to {self._direction} {self._monitor}"
                 )
             for trial in self._study.get_trials(deepcopy=False)[-1:]:
                 for key, within in self._space.items():
@@ -93,39 +93,39 @@ class Study:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a sampler that tries each value has no other left."""
-        with _told(self._url):
+        """Whether the sampler has tried every value."""
+        with _database_errors(self._url):
             return self._sampler.exhausted(self._opened)
 
     def ask(self, run_dir: str) -> tuple[int, dict[str, Any]]:
-        """A new trial's number, and its values."""
-        with _told(self._url):
+        """Start a trial; returns its number and its values."""
+        with _database_errors(self._url):
             trial = self._opened.ask(self._space)
             trial.set_user_attr("run_dir", run_dir)
             self._trials[trial.number] = trial
             return trial.number, trial.params
 
-    def hopeless(self, number: int, epoch: int, value: float) -> bool:
-        """Take in what an epoch came to; whether the trial had better end."""
-        with _told(self._url), warnings.catch_warnings():
-            # A run that was resumed tells of an epoch again; the study keeps what it has.
+    def should_prune(self, number: int, epoch: int, value: float) -> bool:
+        """Report an epoch's value; returns whether to prune the trial."""
+        with _database_errors(self._url), warnings.catch_warnings():
+            # A resumed run reports an epoch again; the study keeps the first value.
             warnings.simplefilter("ignore")
             trial = self._trial(number)
             trial.report(value, epoch)
             return bool(trial.should_prune())  # Optuna returns NumPy's
 
     def tell(self, number: int, value: float | None, *, pruned: bool) -> None:
-        """Take in what a trial came to, once; None for one that failed."""
+        """Report a trial's final value, None if it failed; repeated reports are ignored."""
         state = TrialState.FAIL if value is None else TrialState.COMPLETE
         if pruned:
             value, state = None, TrialState.PRUNED
-        with _told(self._url):
+        with _database_errors(self._url):
             self._opened.tell(number, value, state, skip_if_finished=True)
             self._trials.pop(number, None)
 
     def best(self) -> dict[str, Any] | None:
-        """The best of all trials that have completed."""
-        with _told(self._url):
+        """The best completed trial; None if there is none."""
+        with _database_errors(self._url):
             if not self._opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 return None
             trial = self._opened.best_trial
@@ -137,15 +137,15 @@ class Study:
         return self._study
 
     def _trial(self, number: int) -> optuna.Trial:
-        """A trial that runs, or goes on, with what an earlier process had asked for."""
+        """A running trial; one of an earlier process is loaded from the study."""
         if number not in self._trials:
             frozen = self._opened.get_trials(deepcopy=False)[number]
             self._trials[number] = optuna.Trial(self._opened, frozen._trial_id)
         return self._trials[number]
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, reason: str) -> None:
         raise DlrunError(
-            f"the study {self._opened.study_name} {why}", hint="another --study has its own trials"
+            f"the study {self._opened.study_name} {reason}", hint="choose another name with --study"
         )
 
 
@@ -159,7 +159,7 @@ def _distribution(within: Interval | Choice) -> BaseDistribution:
 
 
 def _kind(within: BaseDistribution) -> tuple[Any, ...]:
-    """What has to stay the same of a parameter within a study; ends may move."""
+    """The properties of a parameter that are fixed within a study; its bounds may change."""
     return type(within), getattr(within, "log", None), getattr(within, "choices", None)
 
 
@@ -168,7 +168,7 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
     for _ in range(9):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=settings)
-        except SQLAlchemyError as error:  # another process makes the same tables just now
+        except SQLAlchemyError as error:  # another process is creating the same tables
             if "already exists" not in str(error) and "UNIQUE" not in str(error):
                 raise
             time.sleep(0.2)
@@ -176,11 +176,11 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
 
 
 @contextmanager
-def _told(storage: str) -> Iterator[None]:
-    """Tell of a study that can't be read or written as of anything else that goes wrong.
+def _database_errors(storage: str) -> Iterator[None]:
+    """Turn errors of Optuna and the database into a DlrunError.
 
     Raises:
-        DlrunError: In place of the database's own error.
+        DlrunError: If the study can't be read or written.
     """
     try:
         yield
@@ -191,8 +191,8 @@ def _told(storage: str) -> Iterator[None]:
         ) from error
 
 
-def _quieten() -> None:
-    """Let Optuna's warnings go where ours go, and all else nowhere."""
+def _route_warnings() -> None:
+    """Send Optuna's warnings to dlrun's log, and drop its other messages."""
     optuna.logging.disable_default_handler()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     library = logging.getLogger("optuna")

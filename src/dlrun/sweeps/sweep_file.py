@@ -1,4 +1,4 @@
-"""A sweep as its ``sweep.json`` keeps it."""
+"""A sweep and its ``sweep.json``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dlrun.sweeps.plan import (
     WORKERS,
     Job,
     Plan,
-    checked,
     completed,
+    compose_run,
     plan,
-    recorded,
+    read_plan,
 )
 from dlrun.sweeps.search import NAMES, Search, Settings
 from dlrun.system.files import read_json, write_json
@@ -28,49 +28,49 @@ from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
 
-WAIT_SECONDS = 30.0  # longer than a worker has for its batch when its sweep is gone
+WAIT_SECONDS = 30.0  # longer than the grace period of a worker whose sweep is gone
 
 
 class Sweep:
-    """What a sweep runs, and what has become of it.
+    """The jobs of a sweep and their states.
 
     Args:
         plan: Its jobs.
-        search: What asks for more of them; None where all are known.
-        kept: What of its record does not change: ``overrides``, ``started`` and ``jobs``.
-        new: Whether it has no directory yet.
+        search: The source of further jobs; None if all are known.
+        metadata: The constant part of its record: ``overrides``, ``started`` and ``jobs``.
+        new: Whether its directory does not exist yet.
     """
 
     def __init__(
-        self, plan: Plan, search: Search | None, kept: dict[str, Any], *, new: bool
+        self, plan: Plan, search: Search | None, metadata: dict[str, Any], *, new: bool
     ) -> None:
         self.plan = plan
         self.search = search
-        self.kept = kept
+        self.metadata = metadata
         self._new = new
 
     @property
     def directory(self) -> Path:
-        """Where it is."""
+        """The sweep's directory."""
         return self.plan.directory
 
     @property
     def runs(self) -> int:
-        """How many runs it has when it is done."""
+        """The number of runs when the sweep is done."""
         return self.search.settings.trials if self.search else len(self.plan.jobs)
 
     @property
     def expected(self) -> Sequence[Job]:
-        """Its jobs, or such as a search will ask for."""
-        return self.search.tried if self.search else self.plan.jobs
+        """Its jobs; for a search, jobs at the bounds of its space."""
+        return self.search.bounds if self.search else self.plan.jobs
 
-    def left(self) -> list[Job]:
-        """What is to be run; a trial that failed has told the study so, and stays what it is."""
+    def remaining(self) -> list[Job]:
+        """The jobs to run. Failed trials are not repeated: the study has recorded them."""
         ended = ("completed", "failed") if self.search else ("completed",)
         return [job for job in self.plan.jobs if job.state not in ended]
 
-    def told(self, *, ended: bool = False) -> dict[str, Any]:
-        """What ``dlrun sweep --json`` prints; at its end, of its whole study too."""
+    def to_dict(self, *, study: bool = False) -> dict[str, Any]:
+        """The output of ``dlrun sweep --json``; with ``study``, also the study's best trial."""
         jobs, monitor = self.plan.jobs, self.plan.monitor
         done = [job for job in jobs if job.state == "completed"]
         ranked = self.plan.ranked()
@@ -82,45 +82,45 @@ class Sweep:
             "failed": sum(job.state == "failed" for job in jobs),
             "keys": list(self.plan.keys),
             "monitor": monitor,
-            "runs": [job.told() for job in jobs],
-            "ranking": [{**job.told(), "value": job.value(monitor)} for job in ranked],
-            "best": best.told() if best else None,
-            **({"search": self.search.told(opened=ended)} if self.search else {}),
+            "runs": [job.to_dict() for job in jobs],
+            "ranking": [{**job.to_dict(), "value": job.value(monitor)} for job in ranked],
+            "best": best.to_dict() if best else None,
+            **({"search": self.search.to_dict(study=study)} if self.search else {}),
         }
 
     def write(self) -> None:
-        """Write ``sweep.json``, whole or not at all."""
-        now = self.told()
+        """Write ``sweep.json`` atomically."""
+        result = self.to_dict()
         runs = [
             {"number": job.number, "key": list(job.key), "epochs_planned": job.epochs, **run}
-            for job, run in zip(self.plan.jobs, now["runs"], strict=True)
+            for job, run in zip(self.plan.jobs, result["runs"], strict=True)
         ]
-        text = {
-            **self.kept,
+        content = {
+            **self.metadata,
             "dlrun": __version__,
-            **{key: now[key] for key in ("keys", "monitor", "best")},
+            **{key: result[key] for key in ("keys", "monitor", "best")},
             "mode": self.plan.mode,
-            **({"search": self.search.recorded()} if self.search else {}),
+            **({"search": self.search.settings_dict()} if self.search else {}),
             "runs": runs,
-            "ranking": [run["run_dir"] for run in now["ranking"]],
+            "ranking": [run["run_dir"] for run in result["ranking"]],
         }
-        write_json(self.directory / SWEEP_FILE, text, indent=1)
+        write_json(self.directory / SWEEP_FILE, content, indent=1)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one process that runs it.
+        """Lock the sweep for this process.
 
         Raises:
-            DlrunError: If another does, or the directory can't be written.
+            DlrunError: If another process runs it, or the directory can't be written.
         """
         if self.search and self.search.settings.storage:
-            self.search.open()  # before there is a directory: it may be a study of something else
+            self.search.open()  # before the directory is created: the study may not fit
         try:
             (self.directory / WORKERS).mkdir(parents=True, exist_ok=not self._new)
             with lock(self.directory):
                 if not self._new:
-                    _wait(self.plan)
-                    _settle(self.plan)
+                    _wait_for_runs(self.plan)
+                    _update_completed(self.plan)
                 self.write()
                 log.info("sweep  %s, %d runs", self.directory, self.runs)
                 yield
@@ -132,78 +132,79 @@ class Sweep:
             ) from error
 
 
-def new(
+def new_sweep(
     overrides: Sequence[str],
     search: Mapping[str, Any] | None,
     runs_dir: Path | None,
     where: Mapping[str, Any],
 ) -> Sweep:
-    """A sweep that is to be.
+    """Create a sweep; nothing is written yet.
 
     Raises:
         DlrunError: If the config of a run is wrong.
     """
-    kept = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    metadata = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
-        return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, kept, new=True)
+        return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, metadata, new=True)
     directory = plan_run_path(runs_dir or Path("runs"), "sweeps")
-    searched = Search(Settings.of(search), overrides, directory, **where)
-    return Sweep(searched.plan, searched, {**kept, "overrides": searched.overrides}, new=True)
+    job_source = Search(Settings.of(search), overrides, directory, **where)
+    metadata["overrides"] = job_source.overrides
+    return Sweep(job_source.plan, job_source, metadata, new=True)
 
 
-def earlier(directory: Path, search: Mapping[str, Any], where: Mapping[str, Any]) -> Sweep:
-    """A sweep that has been, with what has become of its runs.
+def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, Any]) -> Sweep:
+    """Load an earlier sweep, with the current states of its runs.
 
     Raises:
-        DlrunError: If it is none, or the config of a run that is left is wrong by now.
+        DlrunError: If it is not a sweep, or the config of a remaining run is wrong by now.
     """
     path = directory / SWEEP_FILE
     try:
         record = read_json(path)
     except (OSError, ValueError) as error:
         raise DlrunError(
-            f"{path} can't be read: {error}", hint="--resume takes the directory of a sweep"
+            f"{path} can't be read: {error}", hint="give --resume the directory of a sweep"
         ) from error
-    planned = recorded(record, directory)
-    _settle(planned)
-    kept = {key: record.get(key) for key in ("overrides", "started", "jobs")}
-    if (had := record.get("search")) is None:
+    planned = read_plan(record, directory)
+    _update_completed(planned)
+    metadata = {key: record.get(key) for key in ("overrides", "started", "jobs")}
+    if (saved := record.get("search")) is None:
         if search:
-            raise DlrunError(f"{directory} is no search: --trials has no meaning for it")
+            raise DlrunError(f"{directory} is not a search, so --trials can't be used")
         for job in planned.jobs:
             if job.state != "completed":
-                config = checked(job.overrides, recorded=True, **where)
+                config = compose_run(job.overrides, recorded=True, **where)
                 job.key, job.epochs = ProcessKey.of(config), config.epochs
-        return Sweep(planned, None, kept, new=False)
+        return Sweep(planned, None, metadata, new=False)
     for job, run in zip(planned.jobs, record["runs"], strict=True):
         if job.state != "completed" and run.get("status") == "failed":
             job.state, job.error = "failed", run.get("error")
-    settings = Settings.of({**{key: had.get(key) for key in NAMES}, **search})
+    settings = Settings.of({**{key: saved.get(key) for key in NAMES}, **search})
     typed = [str(line) for line in record["overrides"]]
-    searched = Search(settings, typed, directory, planned.jobs, recorded=True, **where)
-    return Sweep(searched.plan, searched, kept, new=False)
+    job_source = Search(settings, typed, directory, planned.jobs, recorded=True, **where)
+    return Sweep(job_source.plan, job_source, metadata, new=False)
 
 
-def _settle(planned: Plan) -> None:
-    """Take what has been completed by now."""
+def _update_completed(planned: Plan) -> None:
+    """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if done := completed(job.path):
-            job.state, job.result = "completed", done
+        if result := completed(job.path):
+            job.state, job.result = "completed", result
 
 
-def _wait(planned: Plan) -> None:
-    """For runs of a sweep that was killed, which end at the end of their batch.
+def _wait_for_runs(planned: Plan) -> None:
+    """Wait for the runs of a killed sweep, which stop at the end of their batch.
 
     Raises:
-        DlrunError: If one does not.
+        DlrunError: If one does not stop in time.
     """
-    until = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     for job in planned.jobs:
         while (job.path / LOCK).exists():
             try:
                 with lock(job.path):
                     break
             except DlrunError:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Start from the weights of a run that has been: ``init_from=RUN``."""
+"""Start from the weights of an earlier run: ``init_from=RUN``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dlrun.inference.loaded_run import resolve_epoch
 from dlrun.runs.directory import RunDir
 from dlrun.runs.locate import find_run
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     import numpy as np
 
     from dlrun.checkpoints.format import Variable
 
-NO_WEIGHT = "seed_generator_state"  # set anew in each epoch
+SEED_STATE = "seed_generator_state"  # set again in each epoch
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_initial_run(config: Config) -> RunDir:
     """The run that a config starts from.
 
     Raises:
-        DlrunError: If there is none.
+        DlrunError: If there is no such run.
     """
     try:
         return find_run(str(config.init_from), Path(config.runs_dir))
@@ -66,12 +66,13 @@ def find_initial_run(config: Config) -> RunDir:
 
 
 def as_override(config: Config) -> list[str]:
-    """The override that says which run ``init_from=latest`` is, where a config has that.
+    """The override that replaces ``init_from=latest`` by the path of that run; else none.
 
-    For what trains several runs: they begin from the latest before them all.
+    Commands that train several runs use it, so that all start from the run that was the latest
+    before them.
 
     Raises:
-        DlrunError: If there is none.
+        DlrunError: If there is no run.
     """
     if config.init_from != "latest":
         return []
@@ -79,51 +80,51 @@ def as_override(config: Config) -> list[str]:
 
 
 def assign_initial_weights(model: Any, weights: InitialWeights) -> dict[str, Any]:
-    """Give a model's variables the values of those with the same path and shape.
+    """Assign the saved values to the variables of a model that have the same path and shape.
 
-    The models' own names, with which the paths of Sequential and subclassed models begin, may
-    differ: a Functional model takes the weights of a subclassed one with layers of the same names.
+    The paths of Sequential and subclassed models begin with the model's name, which may differ: a
+    Functional model takes the weights of a subclassed one whose layers have the same names.
 
     Args:
-        model: Its other variables stay as they are.
-        weights: From :func:`read`.
+        model: Its other variables are not changed.
+        weights: From :func:`read_initial_weights`.
 
     Returns:
-        What ``run.json`` says of it: the run, its epoch, how many variables were taken, and the
-        paths of the model's variables that were left.
+        The entry for ``run.json``: the run, its epoch, the number of variables assigned, and the
+        paths of the model's other variables.
 
     Raises:
-        DlrunError: If nothing matches.
+        DlrunError: If no variable matches.
     """
-    values, own = _by_path(weights.variables), f"{model.name}/"
-    variables = [v for v in model.variables if not v.path.endswith(NO_WEIGHT)]
-    left = []
+    values, prefix = _by_path(weights.variables), f"{model.name}/"
+    variables = [v for v in model.variables if not v.path.endswith(SEED_STATE)]
+    unmatched = []
     for variable in variables:
         shape = tuple(variable.shape)
-        for path in (variable.path, variable.path.removeprefix(own)):
+        for path in (variable.path, variable.path.removeprefix(prefix)):
             if (path, shape) in values:
                 variable.assign(values[path, shape])
                 break
         else:
-            left.append(variable.path)
-    if len(left) == len(variables):
-        ours = ", ".join(f"{v.path} {tuple(v.shape)}" for v in variables[:2])
-        theirs = ", ".join(f"{v.path} {v.value.shape}" for v in weights.variables[:2])
+            unmatched.append(variable.path)
+    if len(unmatched) == len(variables):
+        in_model = ", ".join(f"{v.path} {tuple(v.shape)}" for v in variables[:2])
+        in_run = ", ".join(f"{v.path} {v.value.shape}" for v in weights.variables[:2])
         raise DlrunError(
-            f"init_from: no variable of {weights.run} has the path and shape of one of this model",
-            hint=f"the model has {ours}, ...; the run has {theirs}, ...",
+            f"init_from: no variable of {weights.run} matches one of this model by path and shape",
+            hint=f"the model has {in_model}, ...; the run has {in_run}, ...",
         )
     return {
         "run_dir": str(weights.run),
         "epoch": weights.epoch,
-        "variables": len(variables) - len(left),
-        "left": left,
+        "variables": len(variables) - len(unmatched),
+        "left": unmatched,
     }
 
 
 def _by_path(variables: Sequence[Variable]) -> dict[tuple[str, tuple[int, ...]], np.ndarray]:
-    """Values by path and shape, and by what follows where all paths begin alike."""
-    weights = [v for v in variables if not v.path.endswith(NO_WEIGHT)]
+    """Values by path and shape; also without the first name, if all paths share it."""
+    weights = [v for v in variables if not v.path.endswith(SEED_STATE)]
     values = {(v.path, v.value.shape): v.value for v in weights}
     if len({v.path.partition("/")[0] for v in weights}) == 1:
         values = {(v.path.partition("/")[2], v.value.shape): v.value for v in weights} | values

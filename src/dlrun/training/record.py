@@ -1,4 +1,4 @@
-"""What ``run.json`` tells of a run: how it was made when it starts, and how it ended."""
+"""The content of ``run.json``: how a run was started, and how it ended."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-# Reasons that can only be of a write, even where the error names no file.
+# Errors that only a write raises, even if they name no file.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (*FULL, errno.EROFS)
 
 
 def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> dict[str, Any]:
-    """What is known of a run when it starts.
+    """The record of a run that starts.
 
     Args:
-        request: Of the run.
-        model: With its variables.
+        request: The run's request.
+        model: The built model.
         data: The data set.
         device: The device in use, as ``kind:index``.
     """
@@ -60,40 +60,40 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "input_shape": tree_map(list, data.input_shape),
         "data_fingerprint": fingerprint(data),
         "parameters": model.count_params(),
-        "config": asdict(config),  # also in config.yaml; thousands are searched sooner as JSON
+        "config": asdict(config),  # also in config.yaml, but JSON is faster to search
     }
 
 
 def written_by(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint's manifest says of the process that wrote it."""
+    """The entry of a checkpoint's manifest for the process that wrote it."""
     return {key: record[key] for key in ("versions", "cores", "backend", "device")}
 
 
 def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Why a run can't go on to the bit; None if it can.
+    """Why a resumed run can't be bit-exact; None if it can.
 
     Args:
         before: The ``written_by`` of its checkpoint.
-        now: The same of this process.
+        now: The ``written_by`` of this process.
     """
-    had, has = ({**by, **by.get("versions", {})} for by in (before, now))
-    why = [
-        f"{key} {had[key]} before, {has[key]} now"
-        for key in has
-        if key != "versions" and key in had and had[key] != has[key]
+    old, new = ({**by, **by.get("versions", {})} for by in (before, now))
+    reasons = [
+        f"{key} was {old[key]}, is {new[key]}"
+        for key in new
+        if key != "versions" and key in old and old[key] != new[key]
     ]
     if not str(now["device"]).startswith("cpu"):
-        why.append(f"{now['device']} may add up in another order each time")
-    return "; ".join(why) or None
+        reasons.append(f"{now['device']} may sum in another order each time")
+    return "; ".join(reasons) or None
 
 
 @contextmanager
 def recording(run: RunDir) -> Iterator[None]:
-    """Keep the log beside the run, and write how it ended into its record.
+    """Write the log into the run directory, and how the run ended into its record.
 
     Raises:
-        Interrupted: As it came.
-        DlrunError: For all else that was raised, with exit code 1.
+        Interrupted: Passed on unchanged.
+        DlrunError: For any other exception, with exit code 1.
     """
     file = logging.FileHandler(run.path / LOG, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -103,57 +103,57 @@ def recording(run: RunDir) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s", _newest_checkpoint(run))
-        log.warning("go on  dlrun resume %s", run.path)
+        log.warning("resume with: dlrun resume %s", run.path)
         raise
     except Exception as error:
         if not (run.path / RECORD).is_file():
             raise DlrunError(
-                f"{run.path} is gone: the run's directory was removed or renamed while it trained",
-                hint="train it again; where it was renamed, 'dlrun resume' goes on with it",
+                f"{run.path} is gone: the run's directory was removed or renamed during training",
+                hint="train again; if it was renamed, continue it with 'dlrun resume'",
                 exit_code=1,
             ) from error
         if isinstance(error, DlrunError):
             _record_end(run, status="failed", error=error.message)
             error.exit_code = 1
             raise
-        told = f"{type(error).__name__}: {first_line(error)}"
-        _record_end(run, status="failed", error=told, traceback=traceback.format_exc())
-        if isinstance(error, OSError) and _of_writing(run, error):
+        message = f"{type(error).__name__}: {first_line(error)}"
+        _record_end(run, status="failed", error=message, traceback=traceback.format_exc())
+        if isinstance(error, OSError) and _is_write_error(run, error):
             raise write_error(run, error) from error
         raise DlrunError(
-            f"the run failed: {told}",
+            f"the run failed: {message}",
             hint=f"the traceback is in {run.path / RECORD}",
             exit_code=1,
         ) from error
     finally:
         log.removeHandler(file)
-        with suppress(OSError):  # what a full disk has not taken yet
+        with suppress(OSError):  # a full disk can't take the rest of the buffer
             file.close()
 
 
 def write_error(run: RunDir, error: OSError) -> DlrunError:
-    """What the user is told where a file of a run can't be written."""
-    mend = "make room" if error.errno in FULL else "make it writable"
+    """The error for a file of a run that can't be written."""
+    fix = "make room" if error.errno in FULL else "make it writable"
     return DlrunError(
         f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
-        hint=f"{_newest_checkpoint(run)}; {mend}, then 'dlrun resume {run.path}' goes on",
+        hint=f"{_newest_checkpoint(run)}; {fix}, then continue with 'dlrun resume {run.path}'",
         exit_code=1,
     )
 
 
-def _of_writing(run: RunDir, error: OSError) -> bool:
+def _is_write_error(run: RunDir, error: OSError) -> bool:
     if isinstance(error.filename, str):
         return Path(error.filename).is_relative_to(run.path)
     return error.errno in UNWRITABLE
 
 
 def _newest_checkpoint(run: RunDir) -> str:
-    kept = list_positions(run.checkpoints)
-    return f"the newest checkpoint is of {kept[-1]}" if kept else "no epoch was done yet"
+    positions = list_positions(run.checkpoints)
+    return f"the newest checkpoint is of {positions[-1]}" if positions else "no checkpoint yet"
 
 
 def _record_end(run: RunDir, **fields: Any) -> None:
-    """Record how a run ended; a disk that takes no record must not hide why."""
+    """Record how a run ended. A failed write must not hide the run's own error."""
     try:
         run.update(**fields)
     except OSError as error:
@@ -161,7 +161,7 @@ def _record_end(run: RunDir, **fields: Any) -> None:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit of the working directory and whether files differ from it; nulls without git."""
+    """The commit of the working directory and whether files differ from it; None without git."""
     state: dict[str, Any] = {"commit": None, "dirty": None}
     try:
         for key, command in (

@@ -1,4 +1,4 @@
-"""What a training run is asked to do."""
+"""The request for a training run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dlrun.config.schema import Config
 from dlrun.runs.directory import RunDir
 
-if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.training.initial_weights import InitialWeights
     from dlrun.training.resumption import Resumption
     from dlrun.training.reuse import ProcessCache
@@ -19,18 +19,18 @@ if TYPE_CHECKING:  # NumPy is not needed to tell that the command is wrong
 OnEpoch = Callable[[dict[str, Any]], bool]
 
 
-class Place(Protocol):
-    """Where a run is written: a new directory, or that of the run it continues."""
+class Destination(Protocol):
+    """Where a run is written: a new directory, or that of the resumed run."""
 
     @property
     def path(self) -> Path:
-        """The run's directory, which may not be there yet."""
+        """The run's directory, which may not exist yet."""
 
-    def opened(self, record: dict[str, Any], inputs: str) -> AbstractContextManager[RunDir]:
-        """Begin to write, when all parts are built and nothing that was typed can be wrong.
+    def open(self, record: dict[str, Any], inputs: str) -> AbstractContextManager[RunDir]:
+        """Open the directory for writing, once everything is built and the config proved right.
 
         Args:
-            record: What ``run.json`` says of a run that starts.
+            record: From :func:`dlrun.training.record.new_record`.
             inputs: The text of ``inputs.json``, see :class:`dlrun.data.input_spec.InputSpec`.
         """
 
@@ -40,16 +40,16 @@ class RunRequest:
     """One run to train, new or resumed.
 
     Args:
-        config: Of the run.
+        config: The run's config.
         overrides: As typed.
         command: The command line, for the record.
-        started_at: When the run began for its user, in seconds since the epoch.
-        place: Where it is written.
-        initial_weights: What the model's variables begin with; None for what it draws.
+        started_at: When the user started the run, in seconds since the epoch.
+        destination: Where the run is written.
+        initial_weights: Initial values of the model's variables; None for random ones.
         resumption: Where a resumed run continues; None for a new one.
         on_epoch: Called after each epoch; may end the run. See
             :class:`dlrun.training.hooks.epoch_hook.EpochHook`.
-        cache: What the process keeps from run to run, where it stays for several.
+        cache: Shared by the runs of one process; None if it trains a single run.
         quiet: Show no progress.
     """
 
@@ -57,7 +57,7 @@ class RunRequest:
     overrides: Sequence[str]
     command: Sequence[str]
     started_at: float
-    place: Place
+    destination: Destination
     initial_weights: InitialWeights | None = None
     resumption: Resumption | None = None
     on_epoch: OnEpoch | None = None

@@ -20,11 +20,11 @@ class Resumption:
     """The checkpoint that a resumed run continues from.
 
     Args:
-        at: How far training had come.
+        at: The checkpoint's position in training.
         path: The checkpoint's directory.
         saved: Its content.
         learning_rate: A new learning rate; None keeps the one of the checkpoint.
-        stopped: Whether a callback had ended the run already.
+        stopped: Whether a callback had already ended the run.
     """
 
     at: Position
@@ -40,13 +40,13 @@ def restore_training_state(
     """Restore the variables of model and optimizer.
 
     Args:
-        model: Compiled.
-        callbacks: The run's own, by name.
+        model: The compiled model.
+        callbacks: The run's callbacks, by name.
         backend: The backend in use.
         resumption: Where the run continues.
 
     Returns:
-        The callback that restores the rest when training begins; it comes last.
+        The callback that restores the rest when training begins; it must come last.
     """
     from dlrun.callbacks.checkpoint import Checkpoint
     from dlrun.callbacks.protocol import run_callback
@@ -55,17 +55,17 @@ def restore_training_state(
 
     saved, at = resumption.saved, resumption.at
 
-    def variables() -> None:
+    def restore_variables() -> None:
         assign_weights(model, saved, resumption.path)
         assign_optimizer(model, saved, resumption.path)
         if resumption.learning_rate is not None:
             model.optimizer.learning_rate = resumption.learning_rate
 
-    def within() -> None:
-        variables()
+    def restore_step() -> None:
+        restore_variables()
         assign_metrics(model, saved, resumption.path)
         if saved.random and saved.written_by.get("backend") == backend.PACKAGE:
-            backend.set_random_state([one.value for one in saved.random])
+            backend.set_random_state([variable.value for variable in saved.random])
 
     states = saved.state["callbacks"]
     weights = {}
@@ -75,10 +75,10 @@ def restore_training_state(
         if epoch is not None and path.is_dir():
             assign_weights(model, read_checkpoint(path), path)
             weights[name] = model.get_weights()
-    variables()
+    restore_variables()
     for callback in callbacks.values():
         if isinstance(callback, Checkpoint):
             callback.continue_from(saved.state["history"], saved.state["best"])
     if at.steps:
-        return RestoreStep(states, callbacks, weights, within)
+        return RestoreStep(states, callbacks, weights, restore_step)
     return Restore(states, callbacks, weights)

@@ -1,7 +1,7 @@
-"""What a process that runs one run after another keeps of a run for the next, and what it forgets.
+"""The state that a process with several runs keeps from one run to the next.
 
-The framework stays imported and the data set in memory; and what was compiled for one run computes
-the next one as well where they differ in values alone, as by seed or learning rate.
+The framework stays imported and the data set in memory. Compiled code is reused if two runs differ
+only in values, such as seed or learning rate.
 """
 
 from __future__ import annotations
@@ -21,115 +21,114 @@ if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
 
-# Two of a larger model should not be in memory at once, and it trains for longer than it compiles.
-MOST_VALUES = 64e6
-# These keep what they compile on the model, and read nothing else that a run brings.
+# A larger model should not be in memory twice, and trains longer than it compiles.
+MAX_VALUES = 64e6
+# These keep their compiled code on the model, and depend on no other state of a run.
 TARGETS = tuple(f"dlrun.loops.{name}.{name}" for name in LOOPS)
 STEP = "dlrun.loops.step.Step"
 
 
-class _Kept(NamedTuple):
+class _CachedModel(NamedTuple):
     model: Any
     program: str
 
 
 class ProcessCache:
-    """What the runs of one process hand on to each other."""
+    """The data set and the model that runs of one process share."""
 
     def __init__(self) -> None:
         self._data: tuple[str, Any] | None = None
-        self._kept: _Kept | None = None
+        self._model: _CachedModel | None = None
 
-    def data(self, same: str, read: Callable[[], Any]) -> Any:
-        """A data set, read if the run before had another one.
+    def data(self, key: str, read: Callable[[], Any]) -> Any:
+        """The data set, read again only if the previous run had another one.
 
         Args:
-            same: What tells it from others.
-            read: How to read it.
+            key: Identifies the data set.
+            read: Reads it.
         """
-        if self._data is None or self._data[0] != same:
-            self._data = None  # two need not be in memory at once
-            self._data = same, read()
+        if self._data is None or self._data[0] != key:
+            self._data = None  # not two in memory at once
+            self._data = key, read()
         return self._data[1]
 
-    def renewed(self, model: Any, config: Config, data: Dataset) -> Any:
-        """The model of the run before with the values of this one, if it computes the same.
+    def reuse(self, model: Any, config: Config, data: Dataset) -> Any:
+        """The previous run's model with the values of this one, if both compute the same.
 
         Args:
             model: Built and compiled for this run.
-            config: Of this run.
-            data: Of this run.
+            config: This run's config.
+            data: This run's data set.
 
         Returns:
-            That model with all that was compiled for it, else the one of this run.
+            The previous model with its compiled code, else ``model``.
         """
-        before, self._kept = self._kept, None  # a run that fails leaves no model behind
-        if before is None or before.program != program_key(model, config, data):
+        cached, self._model = self._model, None  # a failed run leaves no model
+        if cached is None or cached.program != program_key(model, config, data):
             return model
-        for had, has in zip(_variables(before.model), _variables(model), strict=True):
-            had.assign(has.value)
-        return before.model
+        for old, new in zip(_variables(cached.model), _variables(model), strict=True):
+            old.assign(new.value)
+        return cached.model
 
     def keep(self, model: Any, config: Config, data: Dataset) -> None:
-        """Keep a model that has been trained, if its values are all that a run leaves in it."""
-        told = program_key(model, config, data)
-        self._kept = _Kept(model, told) if told else None
+        """Keep a trained model, if its values are the only state that a run leaves in it."""
+        program = program_key(model, config, data)
+        self._model = _CachedModel(model, program) if program else None
 
     def forget(self) -> None:
-        """Give back the memory of a run that has been, but for what is kept."""
+        """Release the memory of the previous run, except for what the cache keeps."""
         backends.forget()
         gc.collect()
         process.give_back_memory()
 
 
 def program_key(model: Any, config: Config, data: Dataset) -> str | None:
-    """What a model's compiled functions compute from its variables; None where that is not known.
+    """A key of what a model's compiled functions compute from its variables; None if unknown.
 
-    It is known where all that computes, the optimizer too, is Keras' own, and the loop and the
-    callbacks are dlrun's or Keras': what is anybody else's may keep values where we do not see
-    them. Seeds and learning rates are variables, and no part of it.
+    It is known if the layers and the optimizer are Keras', and the loop and the callbacks are
+    dlrun's or Keras'. Other code may keep values where dlrun does not see them. Seeds and learning
+    rates are variables, and not part of the key.
 
     Args:
-        model: Compiled.
-        config: Of its run.
-        data: Of its run.
+        model: The compiled model.
+        config: Its run's config.
+        data: Its run's data set.
     """
     from dlrun.checkpoints import architecture
 
     task = (config.task.loss, config.task.metrics, config.task.outputs)
-    named = _targets([*task, config.callbacks, config.loop])
+    targets = _targets([*task, config.callbacks, config.loop])
     if not (
         backends.training_module(config.backend.name).TRACES
         and config.loop["_target_"] in TARGETS
         and config.loop.get("stepper") is None
         and (config.loop.get("step") or {}).get("_target_", STEP) == STEP
-        and all(target.startswith(("keras.", "dlrun.")) for target in named)
+        and all(target.startswith(("keras.", "dlrun.")) for target in targets)
         and all(map(_is_of_keras, [model, *architecture.parts(model), model.optimizer]))
-        and sum(math.prod(v.shape) for v in _variables(model)) <= MOST_VALUES
+        and sum(math.prod(v.shape) for v in _variables(model)) <= MAX_VALUES
     ):
         return None
     try:
-        with without_packages(
-            ["tensorflow"]
-        ):  # which Keras imports, in seconds, to write a dtype down
+        # Keras would import TensorFlow, which takes seconds, to serialise a dtype.
+        with without_packages(["tensorflow"]):
             layers, optimizer = model.get_config(), model.optimizer.get_config()
-    except (NotImplementedError, TypeError, ValueError):  # of what a layer was given
+    except (NotImplementedError, TypeError, ValueError):  # from a layer's arguments
         return None
     if isinstance(optimizer.get("learning_rate"), float):
         del optimizer["learning_rate"]
     of_data = (data.input_shape, data.num_classes, data.scale)
     shapes = [tuple(variable.shape) for variable in _variables(model)]
-    told = [layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
-    return json.dumps([*told, config.loop, config.precision, shapes], default=repr)
+    program = [layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
+    return json.dumps([*program, config.loop, config.precision, shapes], default=repr)
 
 
-def _is_of_keras(part: Any) -> bool:
-    """Whether all that a part computes with is Keras', functions that it was given included."""
-    given = [value for value in vars(part).values() if callable(value)]
+def _is_of_keras(layer: Any) -> bool:
+    """Whether a layer, model or optimizer and the functions that it was given are Keras'."""
+    functions = [value for value in vars(layer).values() if callable(value)]
     return (
-        type(part).__module__.startswith("keras.")
-        and all(str(one.__module__).startswith(("keras.", "dlrun.")) for one in given)
-        and not hasattr(part, "adapt")  # what it was adapted to is a constant to what is compiled
+        type(layer).__module__.startswith("keras.")
+        and all(str(f.__module__).startswith(("keras.", "dlrun.")) for f in functions)
+        and not hasattr(layer, "adapt")  # its adapted state is a constant in compiled code
     )
 
 
@@ -143,5 +142,5 @@ def _targets(config: Any) -> Iterator[str]:
             yield str(config["_target_"])
         config = list(config.values())
     if isinstance(config, list):
-        for part in config:
-            yield from _targets(part)
+        for value in config:
+            yield from _targets(value)

@@ -1,1 +1,1 @@
-"""Processes that stay for one run after another."""
+"""Worker processes, each of which trains several runs, one after another."""

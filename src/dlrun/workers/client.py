@@ -1,4 +1,4 @@
-"""The processes of a sweep, as the sweep sees them."""
+"""A handle on a worker process, for the process that gives it jobs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from dlrun.system.child import python_command
 from dlrun.workers.key import ProcessKey
 
 CLOSE_SECONDS = 5.0  # for a worker to end by itself
-# How many threads a library takes, where the system can't give a process some of the cores.
+# Limit a library's threads, on systems that can't restrict a process to some of the cores.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
 
 
 class HasProgram(Protocol):
-    """A job, as far as a worker needs to know it."""
+    """The part of a job that a worker needs."""
 
     @property
     def program(self) -> tuple[str, ...]:
-        """What its compiled program depends on."""
+        """The values that its compiled program depends on."""
 
 
 Job = TypeVar("Job", bound=HasProgram)
@@ -36,10 +36,10 @@ class Worker(Generic[Job]):
     """A process that runs jobs of one key, one at a time.
 
     Args:
-        key: What its jobs have in common.
-        slot: Its place among those that run at once, from 0.
-        slots: How many run at once.
-        errors: The file that its stderr goes to.
+        key: The key that its jobs share.
+        slot: Its index among the parallel workers, from 0.
+        slots: The number of parallel workers.
+        errors: The file that receives its stderr.
     """
 
     def __init__(self, key: ProcessKey, slot: int, slots: int, errors: Path) -> None:
@@ -47,7 +47,7 @@ class Worker(Generic[Job]):
         self.slot = slot
         self.job: Job | None = None
         self.program: tuple[str, ...] | None = None
-        self.began = 0.0
+        self.started_at = 0.0
         self.start_seconds = 0.0
         self.runs = 0
         self.run_seconds = 0.0
@@ -61,63 +61,64 @@ class Worker(Generic[Job]):
                 stdout=subprocess.PIPE,
                 stderr=file,
                 env={**os.environ, **_environment(key, slot, slots, len(cores))},
-                # Ctrl-C is for the sweep, which tells its workers.
+                # Ctrl-C goes to the sweep, which stops its workers.
                 start_new_session=True,
             )
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
     def fileno(self) -> int:
-        """Of its answers, to wait for them."""
+        """The file descriptor of its answers, for a selector."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def give(self, job: Job, message: Mapping[str, Any]) -> None:
-        """Have it run a job; a worker that has died does not take it, and tells by its answers."""
-        self.job, self.program, self.began = job, job.program, time.monotonic()
-        self.answer(message)
+    def start(self, job: Job, message: Mapping[str, Any]) -> None:
+        """Start a job. If the worker has died, :meth:`read` reports it."""
+        self.job, self.program, self.started_at = job, job.program, time.monotonic()
+        self.send(message)
 
-    def free(self, result: Mapping[str, Any] | None) -> None:
-        """Its job has ended."""
-        seconds = time.monotonic() - self.began
-        if self.runs == 0 and result:  # what the first run took beyond its training
+    def finish(self, result: Mapping[str, Any] | None) -> None:
+        """Mark its job as ended, and update its timings."""
+        seconds = time.monotonic() - self.started_at
+        if self.runs == 0 and result:  # the first run's time beyond training
             self.start_seconds = max(0.0, seconds - result["seconds"]["train"])
         self.runs, self.run_seconds = self.runs + 1, self.run_seconds + seconds
         if self.runs == 1:
             self.run_seconds -= self.start_seconds
         self.job = None
 
-    def answer(self, message: Mapping[str, Any]) -> None:
-        """Write one line to it."""
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send it one message."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
-        """What it has answered by now, and whether that was the last."""
-        ended = self.gone()  # a process that it has started may keep its pipes open
+        """Its answers so far, and whether there will be no more."""
+        ended = self.has_exited()  # its child process may keep the pipes open
         while True:
             try:
-                read = os.read(self.fileno(), 65536)
+                chunk = os.read(self.fileno(), 65536)
             except BlockingIOError:
                 break
-            if not read:
+            if not chunk:
                 ended = True
                 break
-            self._text += read
+            self._text += chunk
         *lines, self._text = self._text.split(b"\n")
         return [answer for line in lines if (answer := _answer(line))], ended
 
-    def gone(self) -> bool:
-        """Whether it has ended."""
+    def has_exited(self) -> bool:
+        """Whether the process has ended."""
         if not hasattr(os, "waitid"):
             return self._process.poll() is not None
-        how = os.WEXITED | os.WNOHANG | os.WNOWAIT  # its number stays its own until close()
-        return os.waitid(os.P_PID, self._process.pid, how) is not None
+        # WNOWAIT: its process id must not be reused before close().
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask it to end its run at the end of the batch; after that time, end it."""
+        """Ask it to stop at the end of the batch; after ``grace_seconds``, kill it."""
         if self._signalled is None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)  # Popen's would reap it first
@@ -126,36 +127,36 @@ class Worker(Generic[Job]):
             self._kill()
 
     def _kill(self) -> None:
-        """End it, and what it has started."""
+        """Kill it and its child processes."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def dismiss(self) -> None:
-        """Let it end: there are no more jobs for it."""
+    def close_input(self) -> None:
+        """Let it end: there are no more jobs."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def close(self) -> str:
-        """Wait for it to end; how it ended, in words."""
-        self.dismiss()
+        """Wait for it to end, else kill it; returns how it ended, in words."""
+        self.close_input()
         assert self._process.stdout is not None
         self._process.stdout.close()
-        until = time.monotonic() + CLOSE_SECONDS
-        while not self.gone() and time.monotonic() < until:
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while not self.has_exited() and time.monotonic() < deadline:
             time.sleep(0.01)
-        self._kill()  # before the number of its process is anybody else's
+        self._kill()  # before its process id can be reused
         code = self._process.wait()
         if code < 0:
             name = signal.Signals(-code).name
             return f"its process was killed by {name}" + (
-                ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+                ", perhaps out of memory" if code == -signal.SIGKILL else ""
             )
         return f"its process ended with exit code {code}"
 
 
 def _answer(line: bytes) -> dict[str, Any] | None:
-    # Before it has taken its stdout away from them, others may write there as well.
+    # Libraries may print to its stdout until the worker redirects it.
     with suppress(ValueError):
         answer = json.loads(line)
         if isinstance(answer, dict) and "event" in answer:
@@ -164,7 +165,7 @@ def _answer(line: bytes) -> dict[str, Any] | None:
 
 
 def _cores(slot: int, slots: int) -> Sequence[int]:
-    """This slot's share of the cores: each once, where there are enough."""
+    """The cores of a slot, shared with no other slot if there are enough."""
     if not hasattr(os, "sched_getaffinity"):
         return range(max(1, (os.cpu_count() or 1) // slots))
     cores = sorted(os.sched_getaffinity(0))
@@ -175,19 +176,21 @@ def _cores(slot: int, slots: int) -> Sequence[int]:
 
 def _environment(key: ProcessKey, slot: int, slots: int, threads: int) -> dict[str, str]:
     variables = {} if hasattr(os, "sched_setaffinity") else dict.fromkeys(THREADS, str(threads))
-    if key.device in ("gpu", "auto") and (gpus := visible_gpus()):  # gpu:1 is counted among all
+    # Not for gpu:1, whose index counts all GPUs.
+    if key.device in ("gpu", "auto") and (gpus := visible_gpus()):
         variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
-        if (sharing := -(-slots // len(gpus))) > 1:  # else the first takes nearly all
-            shares = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.2f}"}
-            shares["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
-            variables |= {name: v for name, v in shares.items() if name not in os.environ}
+        if (sharing := -(-slots // len(gpus))) > 1:
+            # Else the first process takes nearly all memory.
+            memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.2f}"}
+            memory["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+            variables |= {name: v for name, v in memory.items() if name not in os.environ}
     return variables
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs of NVIDIA that a process would see, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    if (told := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        names = [name.strip() for name in told.split(",")]
+    """The NVIDIA GPUs visible to a process, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
-    found = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index, _ in enumerate(found.iterdir())] if found.is_dir() else []
+    driver = Path("/proc/driver/nvidia/gpus")
+    return [str(index) for index, _ in enumerate(driver.iterdir())] if driver.is_dir() else []

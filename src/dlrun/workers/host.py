@@ -1,8 +1,8 @@
-"""The process that runs jobs: it starts its framework once and stays for the next job.
+"""A worker process: it imports its framework once and runs one job after another.
 
 ``python -m dlrun.workers.host CORES`` reads a job from each line of stdin and answers with lines on
-stdout, all of them JSON. When stdin ends, because the sweep did or was killed, it ends its run at
-the end of the batch, and then itself.
+stdout, all in JSON. When stdin is closed, because the sweep has ended or was killed, it stops its
+run at the end of the batch and exits.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from dlrun.errors import DlrunError, Interrupted, first_line
 from dlrun.system import process
 from dlrun.training.reuse import ProcessCache
 
-GRACE_SECONDS = 20.0  # for the batch at hand, when the sweep is gone
+GRACE_SECONDS = 20.0  # for the current batch, when the sweep is gone
 
 log = logging.getLogger("dlrun")
 
 
-class _Line:
-    """The two pipes to the sweep."""
+class _Connection:
+    """The pipes to the sweep."""
 
     def __init__(self) -> None:
         self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        os.dup2(2, 1)  # what a library prints is no answer
-        self._asked: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        os.dup2(2, 1)  # prints of libraries must not mix with answers
+        self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._busy = False
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def tell(self, event: str, **fields: Any) -> None:
-        """Answer with one line."""
+    def send(self, event: str, **fields: Any) -> None:
+        """Send one answer."""
         print(json.dumps({"event": event, **fields}), file=self._answers, flush=True)
 
-    def job(self) -> dict[str, Any] | None:
-        """The next job; None at the end."""
+    def next_job(self) -> dict[str, Any] | None:
+        """Wait for the next job; None at the end."""
         self._busy = False
-        taken = self._asked.get()
+        job = self._messages.get()
         self._busy = True
-        return taken
+        return job
 
-    def stops(self) -> bool:
-        """What the sweep has decided of the run."""
-        if (answer := self._asked.get()) is None:
+    def wait_for_decision(self) -> bool:
+        """Wait for the sweep to decide whether the run stops."""
+        if (answer := self._messages.get()) is None:
             raise Interrupted(signal.SIGTERM)
         return bool(answer["stop"])
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            self._asked.put(json.loads(line))
-        self._asked.put(None)
+            self._messages.put(json.loads(line))
+        self._messages.put(None)
         if self._busy:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(GRACE_SECONDS)
@@ -67,40 +67,40 @@ class _Line:
 
 
 def main() -> None:
-    """Run one job after the other."""
+    """Run one job after another."""
     if hasattr(os, "sched_setaffinity"):
-        # Every library counts the cores that it may use, and takes as many threads.
+        # Each library starts as many threads as there are cores available to it.
         os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
-    # Slurm tells every process of a job that its time is over: the one that started this one acts.
+    # Slurm signals every process of a job that its time is over; the parent process handles it.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     log.setLevel(logging.INFO)
     log.propagate = False
-    line = _Line()
+    connection = _Connection()
     cache = ProcessCache()
-    while (job := line.job()) is not None:
+    while (job := connection.next_job()) is not None:
         process.begin()
         answer: dict[str, Any]
         try:
-            event, answer = "completed", {"result": _run(job, line, cache)}
+            event, answer = "completed", {"result": _run(job, connection, cache)}
         except Interrupted:
-            line.tell("interrupted")
+            connection.send("interrupted")
             break
         except DlrunError as error:
             event, answer = "failed", {"error": error.message}
-        except BaseException as error:  # a job may call sys.exit: it fails, and the next one runs
+        except BaseException as error:  # also sys.exit in a job: it fails, and the next one runs
             event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
             traceback.print_exc()
         if "keras" in sys.modules:
             cache.forget()
-        line.tell(event, memory_bytes=process.memory_bytes(), **answer)
+        connection.send(event, memory_bytes=process.memory_bytes(), **answer)
 
 
-def _run(job: dict[str, Any], line: _Line, cache: ProcessCache) -> dict[str, Any]:
+def _run(job: dict[str, Any], connection: _Connection, cache: ProcessCache) -> dict[str, Any]:
     config_dir = Path(job["config_dir"]) if job["config_dir"] else None
 
     def on_epoch(logs: dict[str, Any]) -> bool:
-        line.tell("epoch", **logs)
-        return bool(job["asks"]) and line.stops()
+        connection.send("epoch", **logs)
+        return bool(job["asks"]) and connection.wait_for_decision()
 
     if job["resumes"]:
         from dlrun.api.resume import resume
@@ -131,6 +131,6 @@ def _run(job: dict[str, Any], line: _Line, cache: ProcessCache) -> dict[str, Any
 
 if __name__ == "__main__":
     main()
-    # Its runs are closed: nobody waits for the steps that an interrupted one has asked for.
+    # Exit without joining threads: an interrupted run may have dispatched steps.
     atexit._run_exitfuncs()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What a process must be started with."""
+"""What a worker process is started with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dlrun.config.schema import Config
 
 
 class ProcessKey(NamedTuple):
-    """What is set before a framework is imported; runs of one key may share a process."""
+    """The settings fixed at the import of a framework; runs with equal keys can share a process."""
 
     backend: str
     device: str

@@ -16,7 +16,7 @@ ENDLESS = ("epochs=1000", "data.limit=2000", "~callbacks.early_stopping")
 
 @pytest.fixture
 def start(dlrun):
-    """Starts commands that run until a signal ends them."""
+    """Starts commands that run until they get a signal."""
     started = []
 
     def start(*arguments):
@@ -45,7 +45,7 @@ def read_until(process, words):
     pytest.fail(f"it ended before {words!r}")
 
 
-# Of SIGTERM under every loop, tests/test_resume.py tells more.
+# tests/api/test_resume.py tests SIGTERM in every loop.
 CROSS = [(backend, loop, signal.SIGINT, 130) for backend in BACKENDS for loop in ("fit", "raw")]
 
 
@@ -61,10 +61,10 @@ def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, loop, si
     assert "Traceback" not in stderr
     run = dlrun.only_run()
     assert "interrupted; the newest checkpoint is of epoch" in stderr
-    assert f"go on  dlrun resume {run.relative_to(dlrun.cwd)}" in stderr
+    assert f"resume with: dlrun resume {run.relative_to(dlrun.cwd)}" in stderr
     record = dlrun.record(run)
     assert (record["status"], record["stopped_by"]) == ("interrupted", f"signal {int(signum)}")
-    # Nothing is half written, and checkpoints and table are of the same epochs.
+    # No file is partial, and checkpoints and table have the same epochs.
     assert not list(run.rglob("*partial*"))
     with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
         last = int(list(csv.DictReader(file))[-1]["epoch"])
@@ -84,8 +84,8 @@ class Last(keras.callbacks.Callback):
 """
 
 
-def test_a_signal_waits_for_no_steps_that_were_only_asked_for(dlrun, start):
-    """On jax there are some 30, which take ten seconds and more."""
+def test_a_signal_does_not_wait_for_dispatched_steps(dlrun, start):
+    """On jax there are about 30, which take more than ten seconds."""
     (dlrun.cwd / "my_callbacks.py").write_text(LAST)
     more = ("model=mnist_convnet", "data.limit=20000", "+callbacks.last._target_=my_callbacks.Last")
     process = start("train", "backend=jax", *more)
@@ -96,7 +96,7 @@ def test_a_signal_waits_for_no_steps_that_were_only_asked_for(dlrun, start):
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, "interrupted" in stderr) == (130, True)
     assert time.monotonic() - began < 5
-    assert (dlrun.cwd / "last.txt").read_text() == "done"  # what others do at the end is done
+    assert (dlrun.cwd / "last.txt").read_text() == "done"  # exit handlers have run
 
 
 SLEEPER = """
@@ -117,7 +117,7 @@ def test_second_signal_ends_a_step_that_hangs(dlrun, start, signum):
     read_until(process, "asleep")
     process.send_signal(signum)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=1)  # the first waits for the step
+        process.wait(timeout=1)  # the first signal waits for the step
     process.send_signal(signum)
     process.communicate(timeout=10)
     assert process.returncode in (-signum, 128 + signum)

@@ -1,4 +1,4 @@
-"""A loss or weights that are no finite numbers end the run, and leave what was good."""
+"""A non-finite loss or weight ends the run; earlier checkpoints are kept."""
 
 import re
 
@@ -12,15 +12,15 @@ SCHEDULE = ("+callbacks=learning_rate_scheduler", "callbacks.learning_rate_sched
 
 
 def refused(cwd, backend, *overrides) -> tuple[str, list[str]]:
-    """What the run was ended with, and the checkpoints that it left."""
+    """The error of a failed run, and the names of its checkpoints."""
     with pytest.raises(Refused) as caught:
         worker(backend).train(cwd, *SMALL, *overrides)
     assert caught.value.exit_code == 1
     assert "optimizer.learning_rate" in caught.value.hint
     [record] = cwd.glob("runs/*/*/run.json")
     assert '"status": "failed"' in record.read_text()
-    kept = sorted(path.name for path in record.parent.glob("checkpoints/*"))
-    return caught.value.message, kept
+    checkpoints = sorted(path.name for path in record.parent.glob("checkpoints/*"))
+    return caught.value.message, checkpoints
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -28,13 +28,13 @@ def refused(cwd, backend, *overrides) -> tuple[str, list[str]]:
 def test_loss_that_is_not_finite_ends_the_run_at_its_step(tmp_path, backend, loop):
     # Adam's first step of 1e30 makes the second batch's logits infinite.
     overrides = ("optimizer.learning_rate=1e30", "loop.steps_per_execution=1")
-    message, kept = refused(tmp_path, backend, f"loop={loop}", *overrides)
+    message, checkpoints = refused(tmp_path, backend, f"loop={loop}", *overrides)
     assert re.fullmatch(r"the loss is (nan|-?inf) in epoch 1, step 2 of 5", message)
-    assert kept == []
+    assert checkpoints == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_several_steps_in_one_call_are_told_together(tmp_path, backend):
+def test_several_steps_in_one_call_are_reported_together(tmp_path, backend):
     overrides = ("optimizer.learning_rate=1e30", "loop.steps_per_execution=5")
     message, _ = refused(tmp_path, backend, "loop=raw", *overrides)
     assert re.fullmatch(r"the loss is (nan|-?inf) in epoch 1, steps 1 to 5 of 5", message)
@@ -42,24 +42,24 @@ def test_several_steps_in_one_call_are_told_together(tmp_path, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_epochs_before_it_keep_their_checkpoints(tmp_path, backend):
-    # Past float32 in the second epoch's first step, after whose loss nothing is finite.
+    # The first step of the second epoch has a finite loss, and overflows the weights.
     (where, schedule) = SCHEDULE
-    message, kept = refused(tmp_path, backend, where, f"{schedule}.decay_rate=1e33")
+    message, checkpoints = refused(tmp_path, backend, where, f"{schedule}.decay_rate=1e33")
     assert re.fullmatch(r"the loss is (nan|-?inf) in epoch 2, step 2 of 5", message)
-    assert kept == ["epoch-0001"]
+    assert checkpoints == ["epoch-0001"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("loop", LOOPS)
-def test_weights_are_looked_at_where_the_loss_is_finite(tmp_path, backend, loop):
-    # The one step of the epoch has a loss, and then weights that are past float32.
+def test_weights_are_checked_if_the_loss_is_finite(tmp_path, backend, loop):
+    # The only step of the epoch has a finite loss, and overflows the weights.
     overrides = ("data.limit=128", "optimizer=sgd", "optimizer.learning_rate=1e39")
-    message, kept = refused(tmp_path, backend, f"loop={loop}", *overrides)
+    message, checkpoints = refused(tmp_path, backend, f"loop={loop}", *overrides)
     assert message.startswith("the weights are not finite after epoch 1, step 1 of 1: mnist_mlp/")
-    assert kept == []
+    assert checkpoints == []
 
 
-def test_keras_own_callback_may_still_be_asked_for(tmp_path):
+def test_keras_terminate_on_nan_can_be_used(tmp_path):
     overrides = ("+callbacks=terminate_on_nan", "optimizer.learning_rate=1e30")
     message, _ = refused(tmp_path, "jax", *overrides)
     assert re.fullmatch(r"the loss is (nan|-?inf) in epoch 1, step 2 of 5", message)

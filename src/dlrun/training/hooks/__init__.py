@@ -1,1 +1,1 @@
-"""The runner's own callbacks; no config names them."""
+"""Callbacks that the runner adds itself; no config names them."""

@@ -7,10 +7,10 @@ from dlrun.callbacks.protocol import RunCallback
 
 
 class EpochHook(RunCallback):
-    """Calls a function after each epoch; where it returns True, training ends.
+    """Calls a function after each epoch; if it returns True, training ends.
 
     Args:
-        function: Takes ``epoch``, from 1, and all that is logged.
+        function: Takes a dict of ``epoch``, from 1, and ``logs``, numbers by name.
     """
 
     def __init__(self, function: Callable[[dict[str, Any]], bool]) -> None:
@@ -19,9 +19,9 @@ class EpochHook(RunCallback):
         self._stopped_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Call."""
-        told = {name: float(value) for name, value in (logs or {}).items()}
-        if self._function({"epoch": epoch + 1, "logs": told}):
+        """Call the function."""
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if self._function({"epoch": epoch + 1, "logs": values}):
             self._stopped_epoch = epoch + 1
             self.model.stop_training = True
 

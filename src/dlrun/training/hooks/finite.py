@@ -1,4 +1,4 @@
-"""End a run whose loss or weights are no finite numbers."""
+"""End a run whose loss or weights are not finite."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -19,51 +19,51 @@ HINT = (
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raises at the first step whose loss is NaN or infinite, and after an epoch for the weights.
 
-    The weights too, because a compiled activation may hide their NaN from the loss. It stands
-    before the callbacks that save, so that such an epoch is never a checkpoint.
+    The weights are checked too, because a compiled activation may hide their NaN from the loss. It
+    comes before the callbacks that save, so that such an epoch never becomes a checkpoint.
 
     Raises:
         DlrunError: With the epoch and the step.
     """
 
-    async_safe = True  # what a step has logged may be read beside the next one
+    async_safe = True  # a step's logs may be read during the next step
 
     def __init__(self) -> None:
         super().__init__()
         self._epoch = 0
-        self._begun: list[int] = []
+        self._started: list[int] = []
         self._losses: dict[int, float] = {}
-        self._found = False
+        self._seen_bad = False
         self._infinite: set[str] = set()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Note what is infinite before any step, as a mask may be."""
+        """Remember variables that are infinite from the start, such as masks."""
         self._infinite = {path for path, _, _ in _not_finite(self.model.variables)}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start with the first step."""
-        self._epoch, self._begun, self._losses = epoch + 1, [], {}
+        """Forget the steps of the previous epoch."""
+        self._epoch, self._started, self._losses = epoch + 1, [], {}
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """End the run, if a step before this one was bad."""
-        # Not after a batch, where jax may have another thread do this.
+        """End the run if an earlier step was bad."""
+        # Not after a batch: on jax another thread may run that hook.
         self._raise_if_bad()
-        self._begun.append(batch)
+        self._started.append(batch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the loss; the mean over an epoch never becomes finite again."""
+        """Check the loss. The running mean of an epoch never becomes finite again."""
         self._losses[batch] = loss = float((logs or {}).get("loss", 0.0))
-        self._found = self._found or not math.isfinite(loss)
+        self._seen_bad = self._seen_bad or not math.isfinite(loss)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """End the run before its validation, if the last step was bad."""
+        """End the run before validation if the last step was bad."""
         self._raise_if_bad()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the loss of the epoch, and at the weights."""
+        """Check the epoch's loss and the weights."""
         self._raise_if_bad()
         loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):  # of a loop that calls no hook after a batch
+        if not math.isfinite(loss):  # a loop may call no hook after a batch
             raise DlrunError(f"the loss is {loss} in epoch {self._epoch}", hint=HINT, exit_code=1)
         for path, index, value in _not_finite(self.model.variables):
             if path not in self._infinite:
@@ -79,16 +79,16 @@ class StopOnNonFinite(keras.callbacks.Callback):
         return (self.params or {}).get("steps") or "?"
 
     def _raise_if_bad(self) -> None:
-        if not self._found:
+        if not self._seen_bad:
             return
-        looked_at = sorted(self._losses.copy().items())  # jax may add to it meanwhile
-        bad = next(n for n, (_, loss) in enumerate(looked_at) if not math.isfinite(loss))
-        last, loss = looked_at[bad]
-        begun = [batch for batch in self._begun if batch <= last]
-        if bad + 1 < len(begun):
-            return  # a step before it has not been looked at yet
-        first = begun[-1]
-        # Several steps in one call log the last one's alone.
+        losses = sorted(self._losses.copy().items())  # jax may add to it meanwhile
+        bad = next(n for n, (_, loss) in enumerate(losses) if not math.isfinite(loss))
+        last, loss = losses[bad]
+        started = [batch for batch in self._started if batch <= last]
+        if bad + 1 < len(started):
+            return  # an earlier step has not reported its loss yet
+        first = started[-1]
+        # With several steps in one call, only the last one is logged.
         step = f"step {last + 1}" if first == last else f"steps {first + 1} to {last + 1}"
         raise DlrunError(
             f"the loss is {loss} in epoch {self._epoch}, {step} of {self._steps}",
@@ -98,7 +98,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 def _not_finite(variables: Iterable[Any]) -> Iterable[tuple[str, tuple[int, ...], Any]]:
-    """Each variable that holds a value that is not finite, with the first such value."""
+    """Each variable with a non-finite value: its path, the first such index, and the value."""
     for variable in variables:
         value = np.asarray(keras.ops.convert_to_numpy(variable.value))
         if (index := first_not_finite(value)) is not None:

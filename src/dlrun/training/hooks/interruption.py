@@ -13,31 +13,30 @@ from dlrun.system import signals
 class Interruption(keras.callbacks.Callback):
     """Raises :class:`dlrun.errors.Interrupted` between two batches.
 
-    Raising from a signal handler would cut a step in two, and leave jax with arrays that it has
-    given away already.
+    Raising from a signal handler would cut a step in two, and leave jax with donated arrays.
     """
 
-    async_safe = True  # it reads no logs and no weights: steps need not wait for it
+    async_safe = True  # it reads neither logs nor weights: steps need not wait for it
 
     def __init__(self) -> None:
         super().__init__()
-        self._heard: list[int] = []
+        self._signals: list[int] = []
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as requests; a second one ends the process at once."""
-        with signals.record_signals() as self._heard:
+    def listen(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM as requests; a second one ends the process at once."""
+        with signals.record_signals() as self._signals:
             yield
 
-    def _raise_if_asked(self) -> None:
-        if self._heard:
-            raise Interrupted(self._heard[0])
+    def _raise_if_signalled(self) -> None:
+        if self._signals:
+            raise Interrupted(self._signals[0])
 
-    # The hooks before a batch, because those after one may run in another thread on jax.
+    # Before a batch, because the hooks after one may run in another thread on jax.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Stop before another training step."""
-        self._raise_if_asked()
+        """Stop before the next training step."""
+        self._raise_if_signalled()
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Stop before another validation step."""
-        self._raise_if_asked()
+        """Stop before the next validation step."""
+        self._raise_if_signalled()

@@ -1,4 +1,4 @@
-"""Put a run back to where a checkpoint was written."""
+"""Restore the state of a run when training begins."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from dlrun.errors import DlrunError, first_line
 
 
 class Restore(keras.callbacks.Callback):
-    """Puts the callbacks' counters back, which they reset when training begins.
+    """Restores the callbacks' counters, which they reset when training begins.
 
-    It comes after all of them.
+    It must come after all of them.
 
     Args:
-        states: By the callbacks' names, as the checkpoint has them.
-        callbacks: By name; one that the checkpoint does not know stays as it is.
-        weights: Of those that restore their best epoch's, these weights.
+        states: The checkpoint's state of each callback, by name.
+        callbacks: By name; one without a state in the checkpoint is not changed.
+        weights: The best epoch's weights, by name of the callbacks that restore them.
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class Restore(keras.callbacks.Callback):
         self._states, self._callbacks, self._weights = states, callbacks, weights
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Put the counters back; also called where nothing is left to train.
+        """Restore the counters; also called if nothing is left to train.
 
         Raises:
-            DlrunError: If a callback does not take what it is given.
+            DlrunError: If a callback does not accept its state.
         """
         for name, state in self._states.items():
             if (callback := self._callbacks.get(name)) is None:
@@ -42,9 +42,9 @@ class Restore(keras.callbacks.Callback):
                 run_callback(callback).set_state(state)
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise DlrunError(
-                    f"callbacks.{name} can't go on from what the checkpoint has of it:"
+                    f"callbacks.{name} can't be restored from the checkpoint:"
                     f" {type(error).__name__}: {first_line(error)}",
-                    hint=f"~callbacks.{name} goes on without it",
+                    hint=f"to resume without it, add ~callbacks.{name}",
                     exit_code=1,
                 ) from error
             if name in self._weights:
@@ -52,13 +52,13 @@ class Restore(keras.callbacks.Callback):
 
 
 class RestoreStep(Restore):
-    """Puts back, too, what an epoch sets anew when it begins: it was saved within one.
+    """Also restores the state that an epoch resets, for a checkpoint within an epoch.
 
     Args:
         states: As for :class:`Restore`.
         callbacks: As for :class:`Restore`.
         weights: As for :class:`Restore`.
-        assign: Gives variables and generators what they had.
+        assign: Restores variables and random generators.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class RestoreStep(Restore):
         self._assign: Callable[[], None] | None = assign
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Assign, before the first step that is taken."""
+        """Restore before the first step."""
         if self._assign is not None:
-            # On jax the variables are read again after that.
+            # On jax the variables are read again after this.
             getattr(self.model, "jax_state_sync", lambda: None)()
             self._assign()
             self._assign = None
-            self.on_train_begin()  # what counts within an epoch has begun with it
+            self.on_train_begin()  # the epoch has reset the counters within it

@@ -1,4 +1,4 @@
-"""How long the phases of training take."""
+"""Measure the speed of training."""
 
 import time
 from typing import Any
@@ -9,11 +9,11 @@ import keras
 class Timing(keras.callbacks.Callback):
     """Measures the first step, and the steady rate of the steps after it.
 
-    Validation is left out of the rate, and so is what compiles: the first epoch, whose last batch
-    may be a smaller one; where it is the only one, its first step.
+    The rate excludes validation and compilation: the first epoch, whose last batch may be smaller,
+    or of a single epoch its first step.
 
     Args:
-        samples: Training samples in an epoch.
+        samples: Training samples per epoch.
     """
 
     async_safe = True
@@ -29,7 +29,7 @@ class Timing(keras.callbacks.Callback):
 
     @property
     def examples_per_second(self) -> float:
-        """Training samples per second at the steady rate; of all steps where there are few."""
+        """Training samples per second at the steady rate; over all steps if there are few."""
         if self.epochs > 1:
             return self._samples * (self.epochs - 1) / (self._seconds - self._first_epoch_seconds)
         seconds = self._seconds - self.first_step_seconds
@@ -39,7 +39,7 @@ class Timing(keras.callbacks.Callback):
 
     @property
     def step_seconds(self) -> float:
-        """Seconds of one step, at that rate."""
+        """Seconds per step at that rate."""
         rate = self.examples_per_second
         return self._samples / self._steps / rate if rate else 0.0
 
@@ -52,27 +52,27 @@ class Timing(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start an epoch's clock."""
+        """Start the epoch's clock."""
         self._epoch_began = time.perf_counter()
         self._in_training = True
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Note the end of the first step."""
+        """Time the first step."""
         self.first_step_seconds = self.first_step_seconds or time.perf_counter() - self._began
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Stop an epoch's clock before validation."""
+        """Stop the epoch's clock before validation."""
         self._stop()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop an epoch's clock where there is no validation."""
+        """Stop the epoch's clock, if validation has not."""
         self._stop()
         self._first_epoch_seconds = self._first_epoch_seconds or self._seconds
         self.epochs += 1
 
     def _stop(self) -> None:
         if self._in_training:
-            # A backend may have been told of the last steps and be computing them still.
+            # The backend may still be computing the last steps.
             keras.ops.convert_to_numpy(self.model.optimizer.iterations)
             self._seconds += time.perf_counter() - self._epoch_began
             self._in_training = False

@@ -1,4 +1,4 @@
-"""The live objects of one run, built from its config; and the loop's call."""
+"""The live objects of one run, built from its config, and the call of its loop."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from dlrun.training.resumption import restore_training_state
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a run consists of.
+class AssembledRun:
+    """The objects of a run.
 
-    Args:
-        data: The data set.
-        backend: The backend in use.
-        device: The device in use, as ``kind:index``.
-        model: Compiled, with the values that training begins with.
-        feed: From batches to what ``fit()`` takes.
-        loop: Trains.
-        callbacks: Of the config, by name, in its order.
-        pruning: Calls the request's ``on_epoch``; None without one.
-        timing: Measures.
-        interruption: Ends the run when a signal asks for it.
-        initial_weights: What ``run.json`` says of ``init_from``; None without it.
+        Args:
+            data: The data set.
+            backend: The backend in use.
+            device: The device in use, as ``kind:index``.
+    model: The compiled model, with its initial values.
+            feed: Turns batches into a source for ``fit()``.
+            loop: The training loop.
+            callbacks: The config's callbacks by name, in its order.
+            pruning: Calls the request's ``on_epoch``; None without one.
+            timing: Measures the steps.
+            interruption: Ends the run when a signal asks for it.
+            initial_weights: The ``init_from`` entry of ``run.json``; None without it.
     """
 
     data: Dataset
@@ -60,21 +60,21 @@ class Parts:
     interruption: Interruption
     initial_weights: Mapping[str, Any] | None
 
-    def stopping(self) -> Iterator[tuple[str, RunCallback]]:
-        """The callbacks that may end training, by name."""
+    def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
+        """The callbacks that may end training, with their names."""
         for name, callback in self.callbacks.items():
             yield name, run_callback(callback)
         if self.pruning:
             yield "pruning", self.pruning
 
     def best_epoch(self) -> int | None:
-        """The best epoch so far; None where no callback decides it."""
-        found = (run_callback(one).get_best_epoch() for one in self.callbacks.values())
-        return next((epoch for epoch in found if epoch is not None), None)
+        """The best epoch so far; None if no callback decides it."""
+        epochs = (run_callback(c).get_best_epoch() for c in self.callbacks.values())
+        return next((epoch for epoch in epochs if epoch is not None), None)
 
 
-def assemble(request: RunRequest, session: Session) -> Parts:
-    """Build all parts of a run.
+def assemble(request: RunRequest, session: Session) -> AssembledRun:
+    """Build all objects of a run.
 
     Raises:
         DlrunError: If one can't be built, or they do not fit together.
@@ -86,16 +86,16 @@ def assemble(request: RunRequest, session: Session) -> Parts:
     assigned = assign_initial_weights(model, weights) if weights else None
     compile_model(model, config, training=True)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
-        model = request.cache.renewed(model, config, data)
+        model = request.cache.reuse(model, config, data)
     at = resumption.at if resumption else None
-    return Parts(
+    return AssembledRun(
         data=data,
         backend=training_module(config.backend.name),
         device=session.device,
         model=model,
         feed=session.feed,
         loop=build_loop(config, session.feed, at),
-        callbacks=build_callbacks(config, request.place.path, progress=not request.quiet),
+        callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
         timing=Timing(len(data.train)),
         interruption=Interruption(),
@@ -103,53 +103,53 @@ def assemble(request: RunRequest, session: Session) -> Parts:
     )
 
 
-def connect(parts: Parts, request: RunRequest, new_record: Mapping[str, Any]) -> Restore:
-    """Tell the callbacks of their run, and give a resumed run its state back.
+def connect(run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any]) -> Restore:
+    """Connect the callbacks to their run, and restore the state of a resumed run.
 
     Args:
-        parts: From :func:`assemble`.
-        request: Of the run.
-        new_record: What ``run.json`` will say of it.
+        run: From :func:`assemble`.
+        request: The run's request.
+        new_record: The run's ``run.json``, not yet written.
 
     Returns:
-        The callback that restores the rest when training begins; it comes last.
+        The callback that restores the rest when training begins; it must come last.
     """
     written_by = record.written_by(new_record)
-    for callback in parts.callbacks.values():
+    for callback in run.callbacks.values():
         run_callback(callback).set_run(
-            data=parts.data,
+            data=run.data,
             written_by=written_by,
-            callbacks=parts.callbacks,
-            backend=parts.backend,
+            callbacks=run.callbacks,
+            backend=run.backend,
         )
     if request.resumption is None:
         return Restore({}, {}, {})
-    return restore_training_state(parts.model, parts.callbacks, parts.backend, request.resumption)
+    return restore_training_state(run.model, run.callbacks, run.backend, request.resumption)
 
 
-def train(parts: Parts, request: RunRequest, restore: Restore) -> History:
-    """Call the loop, or where no epoch is left only the hooks of the callbacks.
+def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
+    """Call the loop, or only the hooks of the callbacks if no epoch is left.
 
     Returns:
-        What each epoch logged, by name, those before a resumption left out.
+        The logs of each epoch, by name, without the epochs before a resumption.
     """
-    config, resumption, data = request.config, request.resumption, parts.data
-    hooks = [*_checkpoint_last(parts.callbacks), restore]
-    with _closed(parts.callbacks):
+    config, resumption, data = request.config, request.resumption, run.data
+    hooks = [*_checkpoint_last(run.callbacks), restore]
+    with _close_at_end(run.callbacks):
         if resumption and (resumption.stopped or resumption.at.epochs >= config.epochs):
-            return _end_at_once(parts.model, hooks)
+            return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
-        pruning = [parts.pruning] if parts.pruning else []
-        runner = [parts.interruption, parts.timing, StopOnNonFinite(), *pruning]
-        return parts.loop(
+        pruning = [run.pruning] if run.pruning else []
+        runner = [run.interruption, run.timing, StopOnNonFinite(), *pruning]
+        return run.loop(
             Training(
-                model=parts.model,
+                model=run.model,
                 train=Batches(data, data.train, config.batch_size, seed=config.seed),
                 validation=validation if len(data.validation) else None,
                 epochs=config.epochs,
                 seed=config.seed,
                 callbacks=[*runner, *hooks],
-                backend=parts.backend,
+                backend=run.backend,
                 initial_epoch=resumption.at.epochs if resumption else 0,
                 initial_step=resumption.at.steps if resumption else 0,
             )
@@ -165,8 +165,8 @@ def _require_monitored(monitor: str, data: Dataset) -> None:
 
 
 @contextmanager
-def _closed(callbacks: Mapping[str, Any]) -> Iterator[None]:
-    """Let callbacks close their files, however training ends."""
+def _close_at_end(callbacks: Mapping[str, Any]) -> Iterator[None]:
+    """Close the callbacks' files, however training ends."""
     try:
         yield
     finally:
@@ -175,7 +175,7 @@ def _closed(callbacks: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _end_at_once(model: Any, callbacks: Sequence[Any]) -> History:
-    """Let callbacks do what they do when training ends, such as drawing."""
+    """Call the hooks of the callbacks that belong to the end of training, such as plotting."""
     import keras
 
     hooks = keras.callbacks.CallbackList(callbacks, model=model)
@@ -185,5 +185,5 @@ def _end_at_once(model: Any, callbacks: Sequence[Any]) -> History:
 
 
 def _checkpoint_last(callbacks: Mapping[str, Any]) -> list[Any]:
-    """The callbacks in order, but the checkpoint last: it saves what the others have decided."""
+    """The callbacks in order, with the checkpoint last: it saves the decisions of the others."""
     return sorted(callbacks.values(), key=lambda callback: isinstance(callback, Checkpoint))

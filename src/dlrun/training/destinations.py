@@ -1,4 +1,4 @@
-"""The directory that a run is written to: a new one, or that of the run it continues."""
+"""The directory that a run is written to: a new one, or that of the resumed run."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dlrun.training.record import write_error
 if TYPE_CHECKING:
     from dlrun.training.resumption import Resumption
 
-# What the record of a resumed run says of the process that continued it.
-RENEWED = ("backend", "device", "host", "cores", "versions", "loop")
+# The keys of a record that describe the process; a resumption updates them.
+PROCESS_KEYS = ("backend", "device", "host", "cores", "versions", "loop")
 
 
 @dataclass(frozen=True)
-class NewPlace:
-    """A run directory that is yet to be made.
+class NewDestination:
+    """A run directory that does not exist yet.
 
     Args:
         path: From :func:`dlrun.runs.directory.plan_run_path`.
-        files: The text of its first files, by name.
-        git_state: Called for what ``run.json`` says of the commit.
+        files: The text of its initial files, by name.
+        git_state: Returns the ``git`` entry of ``run.json``.
     """
 
     path: Path
@@ -35,8 +35,8 @@ class NewPlace:
     git_state: Callable[[], Mapping[str, Any]]
 
     @contextmanager
-    def opened(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
-        """Create the directory, and be the one process that writes to it."""
+    def open(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
+        """Create the directory, and lock it for this process."""
         files = {**self.files, INPUTS: inputs}
         directory = create_run(self.path, record | {"git": self.git_state()}, files)
         with lock(directory.path):
@@ -44,11 +44,11 @@ class NewPlace:
 
 
 @dataclass(frozen=True)
-class ResumedPlace:
-    """The directory of a run that is continued; the caller holds its lock.
+class ResumedDestination:
+    """The directory of a resumed run; the caller holds its lock.
 
     Args:
-        directory: Of the run.
+        directory: The run's directory.
         config_text: The resolved config, for ``config.yaml``.
         resumption: Where the run continues; None if it has no checkpoint and starts again.
     """
@@ -63,25 +63,25 @@ class ResumedPlace:
         return self.directory.path
 
     @contextmanager
-    def opened(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
+    def open(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
         """Record the resumption.
 
         Raises:
-            DlrunError: If the data set is another one, or the directory can't be written.
+            DlrunError: If the data set has changed, or the directory can't be written.
         """
         _refuse_other_data(self.directory.record, record)
         try:
             write_text(self.path / CONFIG, self.config_text)
             write_text(self.path / INPUTS, inputs)
-            self._renew(record)
+            self._update(record)
         except OSError as error:
             raise write_error(self.directory, error) from error
         yield self.directory
 
-    def _renew(self, record: Mapping[str, Any]) -> None:
-        """Add this resumption to the record, and remove how the run had ended before it."""
+    def _update(self, record: Mapping[str, Any]) -> None:
+        """Add this resumption to the record, and remove how the run ended before."""
         before, at = self.directory.record, self.resumption.at if self.resumption else None
-        changed = [key for key in RENEWED if before.get(key) != record[key]]
+        changed = [key for key in PROCESS_KEYS if before.get(key) != record[key]]
         entry = {
             **{key: record[key] for key in ("command", "overrides", "started")},
             "after": {"epochs": at.epochs, "steps": at.steps} if at else None,
@@ -93,16 +93,16 @@ class ResumedPlace:
             status="running",
             resumed=[*before.get("resumed", []), entry],
             config=record["config"],
-            **{key: record[key] for key in RENEWED},
+            **{key: record[key] for key in PROCESS_KEYS},
         )
 
 
 def _refuse_other_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    had, has = before.get("data_fingerprint", {}), now["data_fingerprint"]
-    for split in had:
-        if had[split] != has.get(split):
+    expected, actual = before.get("data_fingerprint", {}), now["data_fingerprint"]
+    for split in expected:
+        if expected[split] != actual.get(split):
             raise DlrunError(
-                f"the data set is not the one that the run began with: its {split} split was"
-                f" {had[split]}, and is {has.get(split)}",
-                hint="bring the data back as it was, or begin another run with init_from=RUN",
+                f"the data set has changed since the run started: its {split} split was"
+                f" {expected[split]}, and is {actual.get(split)}",
+                hint="restore the data, or train a new run with init_from=RUN",
             )
