@@ -69,7 +69,7 @@ def break_file(path, how):
         ("empty", "can't be read: "),
         ("cut", "can't be read: "),
         ("text", "can't be read: "),
-        ("a header that lies", "can't be read: array 'y_test.npy': its header tells of"),
+        ("a header that lies", "can't be read: array 'y_test.npy': its header declares"),
         ("flipped", "can't be read: Bad CRC-32"),
     ],
 )

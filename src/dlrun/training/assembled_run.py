@@ -34,7 +34,7 @@ from dlrun.training.resumption import restore_training_state
 class AssembledRun:
     """The objects of a run.
 
-        Args:
+    Args:
             data: The data set.
             backend: The backend in use.
             device: The device in use, as ``kind:index``.
