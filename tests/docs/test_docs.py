@@ -16,7 +16,8 @@ import pytest
 from conftest import Dlrun
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+OUTSIDE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "findings/README.md")]
+PAGES = sorted([*OUTSIDE, *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 # RUN, key=VALUE, ..., <name>: words that a reader replaces.
 PLACEHOLDER = re.compile(r"(.*=)?([A-Z][A-Z_]+(\.\.\.)?|<\w+>)|\.\.\.")
