@@ -38,6 +38,18 @@ def test_the_package_directive_is_not_a_description() -> None:
     assert list_options()["experiment"]["first_network"].startswith("The book's first network")
 
 
+def test_a_line_that_names_the_file_is_not_a_description(cwd: Path) -> None:
+    put(cwd / "configs/model/mine.yaml", "# configs/model/mine.yaml\n# My model.\n_target_: x.y\n")
+    put(cwd / "configs/loss/mine.yaml", "# loss/mine.yaml\n# @package task.loss\n# My loss.\n")
+    put(cwd / "configs/data/mine.yaml", "# Like configs/data/mine.yaml\n")
+    options = list_options()
+    assert [options[group]["mine"] for group in ("model", "loss", "data")] == [
+        "My model.",
+        "My loss.",
+        "Like configs/data/mine.yaml",
+    ]
+
+
 def test_own_options_stand_beside_the_shipped_ones(cwd: Path) -> None:
     put(cwd / "configs/model/mine.yaml", "# My model.\n_target_: x.y\n")
     put(cwd / "configs/model/bare.yaml", "_target_: x.y\n")

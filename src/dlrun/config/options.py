@@ -1,5 +1,6 @@
 """The options that there are to choose from: directories of YAML files, read without Hydra."""
 
+import re
 from pathlib import Path
 
 import dlrun
@@ -33,7 +34,10 @@ def config_dirs(config_dir: Path | None = None) -> list[Path]:
 
 
 def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
-    """Every group's options, each with the first comment line of its YAML file."""
+    """Every group's options, each with the first comment line of its YAML file.
+
+    A line that only names the file, as at the head of a copied example, is no description.
+    """
     options: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
     for directory in reversed(config_dirs(config_dir)):
         for group, listed in options.items():
@@ -43,9 +47,10 @@ def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
 
 
 def _first_comment(path: Path) -> str:
+    names_file = rf"# (\S*/)?{re.escape(f'{path.parent.name}/{path.name}')}"
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if line.startswith("# @package"):
+            if line.startswith("# @package") or re.fullmatch(names_file, line.rstrip()):
                 continue
             return line.lstrip("# ").strip() if line.startswith("#") else ""
     return ""

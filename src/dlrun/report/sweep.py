@@ -6,12 +6,12 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from dlrun.report.cells import figure
-from dlrun.report.tables import table
+from dlrun.report.tables import brief, table
 
 log = logging.getLogger("dlrun")
 
@@ -105,7 +105,7 @@ class Board:
 
 def leaderboard(result: Mapping[str, Any]) -> str:
     """The runs, best first, and the number of runs by state."""
-    lines = [_narrow(_rows(result))] if result["ranking"] else []
+    lines = [_narrow(_rows(result, brief))] if result["ranking"] else []
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
     ended = [(name, result[name]) for name in ("completed", "pruned", "failed")]
@@ -122,7 +122,7 @@ def leaderboard_csv(result: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def _rows(result: Mapping[str, Any]) -> list[list[str]]:
+def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[list[str]]:
     ranked = result["ranking"]
     tests = list(dict.fromkeys(name for run in ranked for name in run["test"]))
     head = ["run", *result["keys"], "best epoch", result["monitor"], *(f"test {n}" for n in tests)]
@@ -131,7 +131,7 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
         rows.append(
             [
                 run["run_dir"].rpartition("/")[2],
-                *(run["differs"].get(key, "") for key in result["keys"]),
+                *(value(run["differs"].get(key, "")) for key in result["keys"]),
                 f"{run['best_epoch']}/{run['epochs']}" + _pruned(run),
                 _figure(run["value"]),
                 *(_figure(run["test"].get(name)) for name in tests),
