@@ -49,14 +49,15 @@ class Worker:
         Raises:
             Refused: Where it would end with a line that begins with ``error:``.
         """
-        return self._told(cwd, self._ask(cwd, "train", [f"backend={self.backend}", *overrides]))
+        overrides = (f"backend={self.backend}", *overrides)
+        return self._with_rows(cwd, self._ask(cwd, "train", list(overrides)))
 
     def resume(self, cwd: Path, run: Path, *overrides: str) -> dict:
-        """``dlrun resume``, likewise."""
+        """``dlrun resume``: as for :meth:`train`."""
         overrides = (f"backend={self.backend}", *overrides)
-        return self._told(cwd, self._ask(cwd, "resume", [str(run), list(overrides)]))
+        return self._with_rows(cwd, self._ask(cwd, "resume", [str(run), list(overrides)]))
 
-    def _told(self, cwd: Path, result: dict) -> dict:
+    def _with_rows(self, cwd: Path, result: dict) -> dict:
         run = cwd / result["run_dir"]
         with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -67,9 +68,10 @@ class Worker:
         overrides = (f"backend={self.backend}", *overrides)
         return self._ask(cwd, "evaluate", [str(run), list(overrides), options])
 
-    def predict(self, cwd: Path, run: Path, output: Path) -> dict:
+    def predict(self, cwd: Path, run: Path, output: Path, source: Path | None = None) -> dict:
         """``dlrun predict``: the result."""
-        return self._ask(cwd, "predict", [str(run), [f"backend={self.backend}"], str(cwd / output)])
+        overrides, given = [f"backend={self.backend}"], str(cwd / source) if source else None
+        return self._ask(cwd, "predict", [str(run), overrides, str(cwd / output), given])
 
     def run(self, cwd: Path, script: str) -> dict:
         """What a script has put into the mapping ``found``, once the backend is started."""
@@ -129,10 +131,11 @@ def _evaluate(run, overrides, options):
     return evaluate(run, overrides, **options)[0]
 
 
-def _predict(run, overrides, output):
+def _predict(run, overrides, output, source):
     from dlrun.api.predict import predict
 
-    return predict(run, overrides, output=Path(output))
+    source = Path(source) if source else None
+    return predict(run, overrides, output=Path(output), source=source)
 
 
 def _run(backend, script):

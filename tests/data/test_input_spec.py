@@ -58,6 +58,10 @@ def array(**fields):
     return [{"name": None, "shape": [3], "dtype": "uint8"} | fields]
 
 
+def step(step="standardize", state=None, **fields):
+    return {"step": step, "state": state or {"name": None, "mean": [0], "deviation": [1]} | fields}
+
+
 DAMAGED = {
     "empty": ("", "Expecting value"),
     "cut": (ONE.to_json()[:80], ""),
@@ -68,7 +72,21 @@ DAMAGED = {
     "newer": (changed(version=2), "its version is 2"),
     "an unknown key": (changed(run="evil.run"), "it has an unknown key, 'run'"),
     "no outputs": ('{"version": 1}', "it has no inputs"),
-    "preprocessing": (changed(preprocessing=[{"_target_": "evil.run"}]), "newer dlrun"),
+    "a step of targets": (changed(preprocessing=[{"_target_": "evil.run"}]), "expected step and"),
+    "steps of text": (changed(preprocessing="standardize"), "preprocessing is not a list"),
+    "many steps": (changed(preprocessing=[step()] * 101), "preprocessing is not a list"),
+    "an unknown step": (changed(preprocessing=[step("os")]), "no preprocessing step 'os'"),
+    "a step of a path": (changed(preprocessing=[step("..readers.npy")]), "no preprocessing step"),
+    "a step of numbers": (changed(preprocessing=[step(3)]), "no preprocessing step 3"),
+    "a state of text": (changed(preprocessing=[step(state="x")]), "is not a mapping"),
+    "half a state": (changed(preprocessing=[step(state={"mean": [0]})]), "needs name, mean"),
+    "no statistics": (changed(preprocessing=[step(mean=[], deviation=[])]), "keeps 1 to 10,000"),
+    "many statistics": (changed(preprocessing=[step(mean=[0] * 10_001)]), "keeps 1 to 10,000"),
+    "a mean of text": (changed(preprocessing=[step(mean=["0"])]), "keeps finite numbers"),
+    "a mean of nan": (changed(preprocessing=[step(mean=[float("nan")])]), "keeps finite numbers"),
+    "a mean too many": (changed(preprocessing=[step(mean=[0, 1])]), "as many means"),
+    "a deviation of 0": (changed(preprocessing=[step(deviation=[0])]), "not above 0"),
+    "a step for a list": (changed(preprocessing=[step(name=[])]), "has the name []"),
     "scale 0": (changed(scale=0), "scale is 0"),
     "scale nan": (changed(scale=float("nan")), "scale is nan"),
     "scale infinite": (changed(scale=float("inf")), "scale is inf"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from dlrun import feeds
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.readers import read_inputs
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 from dlrun.inference.loaded_run import load_run, open_run, read_input_spec
 from dlrun.inference.prediction import predict_batches
 from dlrun.inference.prediction_files import check_output, write_predictions
 from dlrun.runs.directory import RECORD, RunDir
-from dlrun.system.arrays import check_npy, check_npz
 from dlrun.system.finite import first_not_finite
 
 
@@ -73,8 +72,7 @@ def predict(
             hint="leave it out",
         )
     spec = None if source is None else read_input_spec(opened, overrides)
-    shape = spec.input_shape if spec else _input_shape(opened)
-    inputs = None if source is None else _read_inputs(source, array, shape)
+    inputs = None if source is None else _read_samples(source, array, spec, opened)
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
@@ -104,36 +102,18 @@ def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
     return tree_map(tuple, shape)
 
 
-def _read_inputs(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
-    """Read and check the user's inputs. A ``.npy`` is memory-mapped and read in batches."""
-    several = (
-        f"the run takes inputs by name: {', '.join(shape)}" if isinstance(shape, Mapping) else None
-    )
-    if source.suffix != ".npz" and (several or source.suffix != ".npy"):
-        kinds = "a .npz file" if several else "a .npy or .npz file"
-        raise DlrunError(f"--input {source}: expected {kinds}", hint=several)
-    if several and array is not None:
-        raise DlrunError(f"--array {array}: {several}", hint="leave it out")
-    if not source.is_file():
-        raise DlrunError(f"--input {source}: no such file")
-    try:
-        if source.suffix == ".npy":
-            with source.open("rb") as file:
-                check_npy(file, source.stat().st_size)
-        else:
-            check_npz(source, packed=True)
-        inputs: Arrays = (
-            np.load(source, mmap_mode="r", allow_pickle=False)
-            if source.suffix == ".npy"
-            else _from_npz(source, array, shape)
-        )
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise DlrunError(
-            f"--input {source} can't be read: {error}", hint="write it with numpy.save"
-        ) from error
-    names = list(inputs) if isinstance(inputs, Mapping) else []
-    sources = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
-    for label, values, expected in zip(sources, leaves(inputs), leaves(shape), strict=True):
+def _read_samples(source: Path, array: str | None, spec: InputSpec | None, run: RunDir) -> Arrays:
+    """Read and check the user's samples, preprocessed as the run's were."""
+    shape = spec.input_shape if spec else _input_shape(run)
+    names = tuple(shape) if isinstance(shape, Mapping) else ()
+    inputs = read_inputs(source, names=spec.raw_names if spec else names, array=array)
+    if spec:
+        try:
+            inputs = spec.preprocess(inputs)
+        except ValueError as error:
+            raise DlrunError(f"--input {source}: {error}") from error
+    labels = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
+    for label, values, expected in zip(labels, leaves(inputs), leaves(shape), strict=True):
         _check_input(label, values, expected)
     if len({len(values) for values in leaves(inputs)}) > 1:
         shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
@@ -157,27 +137,5 @@ def _check_input(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None
     ):
         raise DlrunError(
             f"{label}: the value at {list(bad)} is {inputs[bad]}",
-            hint="leave the sample out, or fill the value in",
+            hint="remove the sample, or fill in the value",
         )
-
-
-def _from_npz(source: Path, array: str | None, shape: Tree[tuple[int, ...]]) -> Arrays:
-    with np.load(source, allow_pickle=False) as arrays:
-        names = list(arrays)
-        if isinstance(shape, Mapping):
-            if missing := [name for name in shape if name not in names]:
-                raise DlrunError(
-                    f"--input {source}: has no array '{missing[0]}': {', '.join(names)}",
-                    hint=f"expected an array for each input: {', '.join(shape)}",
-                )
-            return {name: arrays[name] for name in shape}
-        if array is None and len(names) == 1:
-            [array] = names
-        if array not in names:
-            problem = "has several arrays" if array is None else f"has no array '{array}'"
-            raise DlrunError(
-                f"--input {source}: {problem}: {', '.join(names)}",
-                hint=f"--array {names[0]}" if names else None,
-            )
-        read: np.ndarray = arrays[array]
-        return read

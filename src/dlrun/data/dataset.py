@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
+from dlrun.data.preprocessing import Step
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 
@@ -63,6 +64,8 @@ class Dataset:
             the labels are one.
         scale: Divisor of integer inputs in a batch, such as 255 for pixels. A number rather than a
             function, so that a backend can apply it in its own terms.
+        preprocessing: The fitted steps that the inputs have been through, in order; they are saved
+            with a run, and applied to the samples that ``predict`` is given.
     """
 
     train: Split
@@ -70,6 +73,7 @@ class Dataset:
     test: Split
     num_classes: Tree[int]
     scale: float = 1.0
+    preprocessing: tuple[Step, ...] = ()
 
     @cached_property
     def spec(self) -> InputSpec:
@@ -79,6 +83,7 @@ class Dataset:
             labels=tree_map(ArraySpec.of, self.train.labels),
             num_classes=tree_map(int, self.num_classes),
             scale=float(self.scale),
+            preprocessing=self.preprocessing,
         )
 
     def prepare(self, inputs: Arrays) -> Arrays:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.preprocessing import MAX_STEPS, Step, from_entry, to_entry
 from dlrun.data.tree import Arrays, Tree, tree_map
 from dlrun.errors import DlrunError
 
@@ -81,12 +82,14 @@ class InputSpec:
         num_classes: The number of classes, or 1 for a numeric label; a mapping if the labels are
             one.
         scale: Divisor of integer inputs in a batch.
+        preprocessing: The steps from samples as a user has them to ``inputs``, in order.
     """
 
     inputs: Tree[ArraySpec]
     labels: Tree[ArraySpec]
     num_classes: Tree[int]
     scale: float = 1.0
+    preprocessing: tuple[Step, ...] = ()
 
     @property
     def input_shape(self) -> Tree[tuple[int, ...]]:
@@ -97,6 +100,28 @@ class InputSpec:
     def label_shape(self) -> Tree[tuple[int, ...]]:
         """The shape of one sample's labels; a mapping if the labels are one."""
         return tree_map(lambda spec: spec.shape, self.labels)
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """The names of the arrays that a user has; empty for a single one without a name."""
+        inputs = tuple(self.inputs) if isinstance(self.inputs, Mapping) else ()
+        return next((step.names for step in self.preprocessing if step.names), inputs)
+
+    def preprocess(self, raw: Arrays) -> Arrays:
+        """Apply the fitted steps to samples as a user has them; the data set's are preprocessed.
+
+        Args:
+            raw: An array ``(samples, ...)``, or a mapping of those of :attr:`raw_names`.
+
+        Returns:
+            Arrays in the form of ``inputs``.
+
+        Raises:
+            ValueError: If they are not of the form that a step was fitted to.
+        """
+        for step in self.preprocessing:
+            raw = step.apply(raw)
+        return raw
 
     def prepare(self, inputs: Arrays) -> Arrays:
         """Prepare a batch of inputs for the model.
@@ -121,7 +146,11 @@ class InputSpec:
         return _float32(prepared)
 
     def to_json(self) -> str:
-        """The spec as JSON, for :meth:`from_json`."""
+        """The spec as JSON, for :meth:`from_json`.
+
+        Raises:
+            DlrunError: If a preprocessing step is not dlrun's own, so that it can't be read again.
+        """
         classes = dict(_named(self.num_classes))
         content = {
             "version": VERSION,
@@ -131,7 +160,7 @@ class InputSpec:
                 for name, spec in _named(self.labels)
             ],
             "scale": self.scale,
-            "preprocessing": [],  # reserved for fitted steps; a file with any is refused
+            "preprocessing": [to_entry(step) for step in self.preprocessing],
         }
         return json.dumps(content, indent=2) + "\n"
 
@@ -182,8 +211,9 @@ def _read(content: Any) -> dict[str, Any]:
     if (version := content.get("version")) != VERSION:
         raise ValueError(f"its version is {version!a:.80}; this dlrun reads {VERSION}")
     _require_keys(content, {"version", "inputs", "outputs", "scale", "preprocessing"}, "it")
-    if content["preprocessing"] != []:
-        raise ValueError("it has preprocessing, which only a newer dlrun can apply")
+    steps = content["preprocessing"]
+    if not isinstance(steps, list) or len(steps) > MAX_STEPS:
+        raise ValueError(f"preprocessing is not a list of at most {MAX_STEPS} steps")
     scale = content["scale"]
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
         raise ValueError(f"scale is {scale!a:.80}, expected a number above 0")
@@ -193,6 +223,7 @@ def _read(content: Any) -> dict[str, Any]:
         "labels": tree_map(lambda array: array[0], outputs),
         "num_classes": tree_map(lambda array: array[1], outputs),
         "scale": float(scale),
+        "preprocessing": tuple(map(from_entry, steps)),
     }
 
 

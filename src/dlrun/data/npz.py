@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
+from dlrun.data.preprocessing.standardize import standardize_inputs
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
 
@@ -20,6 +21,7 @@ def npz(
     num_classes: int,
     validation_samples: int = 0,
     scale: float = 1.0,
+    standardize: bool = False,
     limit: int | None = None,
 ) -> Dataset:
     """The arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
@@ -29,13 +31,15 @@ def npz(
         num_classes: The number of classes, labelled from 0; 1 for numeric labels.
         validation_samples: The first N training samples are for validation.
         scale: Divisor of integer inputs, such as 255 for pixels.
+        standardize: Subtract the mean of each input value over the training split, and divide by
+            its standard deviation; ``predict`` does the same with the saved statistics.
         limit: Keep the first N samples of each split.
 
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
     """
     x_train, y_train, x_test, y_test = read(path, NAMES)
-    return split_off(
+    data = split_off(
         x_train,
         y_train,
         Split(x_test, y_test),
@@ -44,6 +48,7 @@ def npz(
         num_classes=num_classes,
         scale=scale,
     )
+    return standardize_inputs(data) if standardize else data
 
 
 def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
