@@ -59,7 +59,8 @@ def array(**fields):
 
 
 def step(step="standardize", state=None, **fields):
-    return {"step": step, "state": state or {"name": None, "mean": [0], "deviation": [1]} | fields}
+    arrays = [{"name": None, "mean": [0], "deviation": [1]} | fields]
+    return {"step": step, "state": {"arrays": arrays} if state is None else state}
 
 
 DAMAGED = {
@@ -79,7 +80,9 @@ DAMAGED = {
     "a step of a path": (changed(preprocessing=[step("..readers.npy")]), "no preprocessing step"),
     "a step of numbers": (changed(preprocessing=[step(3)]), "no preprocessing step 3"),
     "a state of text": (changed(preprocessing=[step(state="x")]), "is not a mapping"),
-    "half a state": (changed(preprocessing=[step(state={"mean": [0]})]), "needs name, mean"),
+    "no state": (changed(preprocessing=[step(state={})]), "needs a list of arrays"),
+    "no arrays": (changed(preprocessing=[step(state={"arrays": []})]), "is for 1 to 1,000 arrays"),
+    "half an array": (changed(preprocessing=[step(more=3)]), "needs name, mean and deviation"),
     "no statistics": (changed(preprocessing=[step(mean=[], deviation=[])]), "keeps 1 to 10,000"),
     "many statistics": (changed(preprocessing=[step(mean=[0] * 10_001)]), "keeps 1 to 10,000"),
     "a mean of text": (changed(preprocessing=[step(mean=["0"])]), "keeps finite numbers"),

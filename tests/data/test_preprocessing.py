@@ -10,13 +10,14 @@ from conftest import Dlrun
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.npz import npz
-from dlrun.data.preprocessing.standardize import MAX_VALUES, Standardize, standardize_inputs
+from dlrun.data.preprocessing.standardize import MAX_VALUES, Standardize
 from dlrun.errors import DlrunError
 from trainings import BACKENDS, worker
 
 DRAW = np.random.default_rng(7)
 TABLE = DRAW.normal((1e3, -5, 0, 7), (50, 0.1, 3, 0), (90, 4))  # the last column is constant
 LABELS = DRAW.integers(0, 3, 90)
+FIT = (Standardize.fit,)
 
 
 def test_standardized_values_are_those_of_float64():
@@ -45,7 +46,7 @@ def test_images_are_standardized_pixel_by_pixel():
 def test_only_the_training_split_is_measured():
     split = Split(TABLE[:60], LABELS[:60])
     other = Split(TABLE[60:] + 100, LABELS[60:])
-    data = standardize_inputs(Dataset(split, other, other, num_classes=3))
+    data = Dataset(split, other, other, num_classes=3, fit=FIT).preprocess()
     np.testing.assert_array_equal(
         data.test.inputs, Standardize.fit(TABLE[:60]).apply(TABLE[60:] + 100)
     )
@@ -53,7 +54,7 @@ def test_only_the_training_split_is_measured():
 
 def test_each_of_several_inputs_has_its_own_statistics():
     split = Split({"a": TABLE[:, :2], "b": TABLE[:, 2:]}, LABELS)
-    data = standardize_inputs(Dataset(split, split, split, num_classes=3))
+    data = Dataset(split, split, split, num_classes=3, fit=FIT).preprocess()
     whole = Standardize.fit(TABLE).apply(TABLE)
     np.testing.assert_array_equal(data.train.inputs["a"], whole[:, :2])
     np.testing.assert_array_equal(data.train.inputs["b"], whole[:, 2:])
@@ -85,7 +86,7 @@ def test_a_value_that_is_not_finite_is_still_found_where_it_is(tmp_path):
 def test_too_many_values_are_refused_with_the_way_out():
     split = Split(np.zeros((2, MAX_VALUES + 1)), LABELS[:2])
     with pytest.raises(DlrunError) as raised:
-        standardize_inputs(Dataset(split, split, split, num_classes=3))
+        Dataset(split, split, split, num_classes=3, fit=FIT).preprocess()
     assert raised.value.hint == "scale pixels by data.scale=255"
 
 
@@ -93,9 +94,7 @@ def test_a_step_of_another_module_is_refused_when_a_run_would_be_written():
     class Mine(Standardize):
         pass
 
-    spec = InputSpec(
-        ArraySpec((4,), "float32"), ArraySpec((), "int64"), 3, 1.0, (Mine((0.0,), (1.0,)),)
-    )
+    spec = InputSpec(ArraySpec((4,), "float32"), ArraySpec((), "int64"), 3, 1.0, (Mine.fit(TABLE),))
     with pytest.raises(DlrunError, match="Mine can't be saved with a run"):
         spec.to_json()
 
@@ -144,12 +143,30 @@ def test_the_statistics_are_in_the_run(run):
     place, run_dir = run
     [entry] = json.loads((place / run_dir / "inputs.json").read_text())["preprocessing"]
     assert entry["step"] == "standardize"
-    np.testing.assert_allclose(entry["state"]["mean"], TABLE[10:60].mean(axis=0), rtol=1e-12)
+    [array] = entry["state"]["arrays"]
+    np.testing.assert_allclose(array["mean"], TABLE[10:60].mean(axis=0), rtol=1e-12)
+
+
+def test_evaluation_applies_the_runs_statistics_to_other_data(run):
+    """Fitted again to the shifted data, they would undo the shift and report the same metrics."""
+    place, run_dir = run
+    arrays = {"x_train": TABLE[:60], "y_train": LABELS[:60], "y_test": LABELS[60:]}
+    np.savez(place / "same.npz", **arrays, x_test=TABLE[60:])
+    shifted = {**arrays, "x_train": TABLE[:60] + 1000}
+    np.savez(place / "shifted.npz", **shifted, x_test=TABLE[60:] + 1000)
+    jax = worker("jax")
+    losses = [
+        jax.evaluate(place, run_dir, f"data.path={name}.npz")["metrics"]["loss"]
+        for name in ("same", "shifted")
+    ]
+    assert losses[0] != pytest.approx(losses[1], rel=0.1)
+    with pytest.raises(Exception, match="went through 1 preprocessing steps, and these through 0"):
+        jax.evaluate(place, run_dir, "data.path=same.npz", "data.standardize=false")
 
 
 def test_npz_without_the_option_is_as_it_was(tmp_path):
     path = tmp_path / "mine.npz"
     np.savez(path, x_train=TABLE, y_train=LABELS, x_test=TABLE, y_test=LABELS)
-    data = npz(path=str(path), num_classes=3)
+    data = npz(path=str(path), num_classes=3).preprocess()
     assert data.preprocessing == ()
     np.testing.assert_array_equal(data.train.inputs, TABLE)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import SPLITS, Dataset, Split
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
 from dlrun.system.finite import extremes, first_not_finite
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-SPLITS = ("train", "validation", "test")
 INT32 = np.iinfo(np.int32)
 PIXELS = (128, 255)  # range of the maximum of unscaled pixels
 

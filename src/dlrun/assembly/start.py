@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from dlrun.config.instantiate import instantiate, partial
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
+    from dlrun.data.preprocessing import Step
     from dlrun.feeds import Feed
     from dlrun.training.reuse import ProcessCache
 
@@ -27,12 +28,17 @@ class Session(NamedTuple):
     feed: Feed
 
 
-def start(config: Config, cache: ProcessCache | None = None) -> Session:
+def start(
+    config: Config,
+    cache: ProcessCache | None = None,
+    preprocessing: Sequence[Step] | None = None,
+) -> Session:
     """Import Keras on the config's backend while the data set is read and checked.
 
     Args:
         config: The run's config; its feed may need another backend's framework.
         cache: What a process that does several runs keeps between them.
+        preprocessing: The fitted steps of a run; None to fit those of the data set.
 
     Raises:
         DlrunError: If the backend, the device, the data set or the feed is not available, or the
@@ -41,7 +47,7 @@ def start(config: Config, cache: ProcessCache | None = None) -> Session:
     import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        data = pool.submit(_read_data, config, cache)
+        data = pool.submit(_read_data, config, cache, preprocessing)
         backend, device, feed = start_backend(config)
         return Session(backend, device, data.result(), feed)
 
@@ -81,11 +87,17 @@ def _feed(config: Config, backend: backends.Backend) -> Feed:
     return partial("feed", without_kept("feed", config.feed))
 
 
-def _read_data(config: Config, cache: ProcessCache | None) -> Any:
+def _read_data(
+    config: Config, cache: ProcessCache | None, preprocessing: Sequence[Step] | None
+) -> Any:
     # Imported here: reporting a wrong config needs no NumPy.
     from dlrun.assembly.check_data import check_data
+    from dlrun.data.dataset import Dataset
 
-    read = functools.partial(instantiate, "data", config.data)
+    def read() -> Any:
+        data = instantiate("data", config.data)
+        return data.preprocess(preprocessing) if isinstance(data, Dataset) else data
+
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)
     return data

@@ -1,14 +1,17 @@
 """The contract of a data set: its splits and what a model needs to know about them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
-from dlrun.data.preprocessing import Step
+from dlrun.data.preprocessing import Fit, Step
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class Dataset:
             the labels are one.
         scale: Divisor of integer inputs in a batch, such as 255 for pixels. A number rather than a
             function, so that a backend can apply it in its own terms.
-        preprocessing: The fitted steps that the inputs have been through, in order; they are saved
-            with a run, and applied to the samples that ``predict`` is given.
+        fit: The preprocessing steps to fit, in order, each as its class's ``fit``.
+        preprocessing: The fitted steps that the inputs have been through, see :meth:`preprocess`.
     """
 
     train: Split
@@ -73,6 +76,7 @@ class Dataset:
     test: Split
     num_classes: Tree[int]
     scale: float = 1.0
+    fit: tuple[Fit, ...] = ()
     preprocessing: tuple[Step, ...] = ()
 
     @cached_property
@@ -85,6 +89,36 @@ class Dataset:
             scale=float(self.scale),
             preprocessing=self.preprocessing,
         )
+
+    def preprocess(self, saved: Sequence[Step] | None = None) -> "Dataset":
+        """Fit the steps of :attr:`fit` on the training split, and apply them to every split.
+
+        Args:
+            saved: The steps of a run, to apply as they are; None to fit. Fitted again to other
+                data, they would hide how these differ from the run's.
+
+        Raises:
+            DlrunError: If a step can't be fitted or applied, or the run has other steps.
+        """
+        if saved is not None and len(saved) != len(self.fit):
+            raise DlrunError(
+                f"data: the run's inputs went through {len(saved)} preprocessing steps, and these"
+                f" through {len(self.fit)}",
+                hint="use the options of the training run, such as data.standardize",
+            )
+        data = self
+        for number, fit in enumerate(self.fit):
+            step = fit(data.train.inputs) if saved is None else saved[number]
+            try:
+                train, validation, test = (
+                    Split(step.apply(split.inputs), split.labels)
+                    for split in (data.train, data.validation, data.test)
+                )
+            except ValueError as error:
+                raise DlrunError(f"data: {type(step).__name__}: {error}") from error
+            steps = (*data.preprocessing, step)
+            data = replace(data, train=train, validation=validation, test=test, preprocessing=steps)
+        return replace(data, fit=()) if self.fit else data
 
     def prepare(self, inputs: Arrays) -> Arrays:
         """A batch of inputs ready for the model, see :meth:`InputSpec.prepare`."""
@@ -116,6 +150,7 @@ def split_off(
     limit: int | None,
     num_classes: Tree[int],
     scale: float = 1.0,
+    fit: tuple[Fit, ...] = (),
 ) -> Dataset:
     """Make a data set: the first ``validation_samples`` are for validation, the rest for training.
 
@@ -127,6 +162,7 @@ def split_off(
         limit: Keep the first N samples of each split; None keeps all.
         num_classes: As in :class:`Dataset`.
         scale: As in :class:`Dataset`.
+        fit: As in :class:`Dataset`.
 
     Raises:
         DlrunError: If no sample is left to train on.
@@ -144,4 +180,5 @@ def split_off(
         test=test[:limit],
         num_classes=num_classes,
         scale=scale,
+        fit=fit,
     )

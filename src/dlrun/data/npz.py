@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
-from dlrun.data.preprocessing.standardize import standardize_inputs
+from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
 
@@ -39,7 +39,7 @@ def npz(
         DlrunError: If the file or an array in it is missing or damaged.
     """
     x_train, y_train, x_test, y_test = read(path, NAMES)
-    data = split_off(
+    return split_off(
         x_train,
         y_train,
         Split(x_test, y_test),
@@ -47,8 +47,8 @@ def npz(
         limit=limit,
         num_classes=num_classes,
         scale=scale,
+        fit=(Standardize.fit,) if standardize else (),
     )
-    return standardize_inputs(data) if standardize else data
 
 
 def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:

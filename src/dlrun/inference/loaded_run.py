@@ -106,24 +106,32 @@ def open_run(
 
 
 def read_input_spec(run: RunDir, overrides: Sequence[str]) -> InputSpec | None:
-    """The inputs and outputs of a run's model, as saved by the run.
+    """The inputs and outputs of a run's model, unless a data set must tell.
 
     Args:
         run: From :func:`open_run`.
         overrides: As for :func:`open_run`.
 
     Returns:
-        None if the data set must be read instead: for a run of a version that saved no spec, or if
-        an override changes the data set.
+        None for a run of a version that saved no spec, and if ``overrides`` change the data set.
 
     Raises:
         DlrunError: If the file can't be read, or is damaged.
     """
-    path = run.path / INPUTS
-    if overrides_part(overrides, "data") or not path.is_file():
-        return None
+    return None if overrides_part(overrides, "data") else read_saved_spec(run)
+
+
+def read_saved_spec(run: RunDir) -> InputSpec | None:
+    """The spec that a run has saved; None for a run of a version that saved none.
+
+    Raises:
+        DlrunError: If the file can't be read, or is damaged.
+    """
     from dlrun.data.input_spec import MAX_BYTES, InputSpec
 
+    path = run.path / INPUTS
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode()
@@ -156,7 +164,9 @@ def load_run(
     saved = read_checkpoint(path)  # before importing the framework, which takes seconds
     data: Dataset | None = None
     if spec is None:
-        _, _, data, feed = start(config)
+        saved_spec = read_saved_spec(run)
+        steps = saved_spec.preprocessing if saved_spec else None
+        _, _, data, feed = start(config, preprocessing=steps)
         spec = data.spec
     else:
         _, _, feed = start_backend(config)

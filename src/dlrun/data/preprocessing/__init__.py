@@ -1,15 +1,17 @@
 """Preprocessing steps: fitted on the training split, saved with a run, applied to new inputs.
 
-Each module has one class, a :class:`Step` named like the module in CamelCase. A data source fits a
-step, applies it to its splits, and lists it in :class:`dlrun.data.dataset.Dataset`; ``predict``
-applies the saved step to the samples it is given. A step treats each sample by itself.
+Each module has one class, a :class:`Step` named like the module in CamelCase. A data source names
+the steps to fit in its :class:`dlrun.data.dataset.Dataset`. Training fits and saves them;
+evaluation and ``predict`` apply the saved ones, never fitted again. A step treats each sample by
+itself.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
@@ -44,6 +46,10 @@ class Step(Protocol):
         Raises:
             ValueError: If it is not what :meth:`state` returns.
         """
+
+
+# From the inputs of the training split to a step; of a class ``fit``.
+Fit: TypeAlias = "Callable[[Arrays], Step]"
 
 
 def to_entry(step: Step) -> dict[str, Any]:
