@@ -14,6 +14,7 @@ from dlrun.config.explain import Mistake, config_error, unparsed
 from dlrun.config.grammar import config_loader
 from dlrun.config.sweeps.space import Interval, Space, unsearchable, within
 from dlrun.errors import DlrunError
+from dlrun.system.override_text import split_override
 
 
 def search_space(
@@ -120,7 +121,7 @@ def _with_own(
     more = [
         f"{key}={_listed(key, values)}"
         for key, values in (config.sweep or {}).items()
-        if str(key).lstrip("+~") not in typed
+        if split_override(str(key))[0] not in typed
     ]
     return _parsed([*overrides, *more], config_dir, searching)
 

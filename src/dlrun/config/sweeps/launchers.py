@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlrun.config.explain import nearest
 from dlrun.config.sweeps import on_ray
 from dlrun.errors import DlrunError, first_line
+from dlrun.system.override_text import split_override
 
 # By name, the extra that brings it: also the module that it stands on.
 LAUNCHERS = {
@@ -89,7 +90,7 @@ def check(name: str, options: Sequence[str]) -> None:
         _check_option(name, option)
     if name == "ray" and not place(name, options).on_cluster:
         for option in options:
-            if _is_under(_key(option), "ray.remote"):
+            if _is_under(split_override(option)[0], "ray.remote"):
                 raise DlrunError(
                     f"--launcher-option {option} is for a cluster",
                     hint="add --launcher-option ray.init.address=auto, or =HOST:PORT; "
@@ -188,7 +189,7 @@ def _is_there(module: str) -> bool:
 
 
 def _check_option(name: str, option: str) -> None:
-    key = _key(option)
+    key, _ = split_override(option)
     for said, why in _NOT_FOR_USERS.items():
         if _is_under(key, said):
             raise DlrunError(f"--launcher-option {option}: {why}")
@@ -215,10 +216,6 @@ def _check_option(name: str, option: str) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         raise DlrunError(f"--launcher-option {option}: {first_line(cause)}") from error
-
-
-def _key(option: str) -> str:
-    return option.partition("=")[0].lstrip("+~")
 
 
 def _is_under(key: str, parent: str) -> bool:
