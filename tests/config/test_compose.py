@@ -13,7 +13,7 @@ import yaml
 from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.groups import EVALUABLE, GROUPS
 from dlrun.config.options import shipped_configs
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError

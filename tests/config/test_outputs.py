@@ -4,7 +4,7 @@ import pytest
 
 from dlrun.config.compose import compose
 from dlrun.config.limits import metric_names
-from dlrun.config.outputs import Output, by_output, logged
+from dlrun.config.outputs import Output, logged_metrics, outputs_by_name
 from dlrun.config.schema import Task
 from dlrun.errors import DlrunError
 
@@ -23,8 +23,8 @@ def told(*overrides: str) -> str:
 
 def test_one_output_has_no_name() -> None:
     task = compose([]).task
-    assert by_output(task) is None
-    assert list(logged(task)) == ["loss", "accuracy"]
+    assert outputs_by_name(task) is None
+    assert list(logged_metrics(task)) == ["loss", "accuracy"]
 
 
 @pytest.mark.parametrize("task", ["tickets", "tickets_by_list"])
@@ -35,22 +35,22 @@ def test_several_outputs_log_their_names_first(task: str) -> None:
 
 def test_a_list_is_the_same_as_names_in_order() -> None:
     by_name, by_list = (compose([MODEL, f"task={t}"]).task for t in ("tickets", "tickets_by_list"))
-    assert by_output(by_name) == by_output(by_list)
+    assert outputs_by_name(by_name) == outputs_by_name(by_list)
     assert by_list.outputs == ["priority", "department"]
     by_list.outputs = ["department", "priority"]
-    assert by_output(by_list)["priority"].activation == "softmax"
+    assert outputs_by_name(by_list)["priority"].activation == "softmax"
 
 
 def test_a_third_output_is_added_to_the_two() -> None:
-    outputs = by_output(compose(["model=ticket_difficulty"]).task)
+    outputs = outputs_by_name(compose(["model=ticket_difficulty"]).task)
     assert list(outputs) == ["priority", "department", "difficulty"]
     assert outputs["difficulty"].activation == "softmax"
 
 
 def test_the_only_loss_is_not_logged_twice() -> None:
     task = Task(loss={"a": "mse", "b": None}, metrics={"b": {"off": "mae"}})
-    assert by_output(task) == {"a": Output(loss="mse"), "b": Output(metrics={"off": "mae"})}
-    assert list(logged(task)) == ["loss", "b_off"]
+    assert outputs_by_name(task) == {"a": Output(loss="mse"), "b": Output(metrics={"off": "mae"})}
+    assert list(logged_metrics(task)) == ["loss", "b_off"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_class_of_an_outputs_metric_tells_it_too() -> None:
 @pytest.mark.parametrize(
     ("overrides", "problem"),
     [
-        (["loss=mean_squared_error"], "task.loss: is for one output, and task.metrics for several"),
+        (["loss=mean_squared_error"], "is for one output, but task.metrics is for several"),
         (["task.activation=softmax"], "expected a mapping"),
         (["+task.metrics.departmnt.mae=mae"], "no output 'departmnt' in task.loss"),
         (["task.metrics.department=mae"], "expected a mapping"),

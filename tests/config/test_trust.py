@@ -21,7 +21,7 @@ from dlrun.checkpoints.store import ARRAYS, MANIFEST, STATE, Position
 from dlrun.cli import app
 from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.groups import EVALUABLE
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.system import arrays
 
@@ -307,7 +307,7 @@ def test_an_escaped_interpolation_is_no_way_past_the_check(cwd: Path) -> None:
     for units in (text, [[text]], {"a": text}):
         option = {"_target_": "dlrun.models.mnist_mlp.mnist_mlp", "units": units}
         (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(option))
-        assert "is an interpolation that is left open" in refused("train", "model=x")
+        assert "is an unresolved interpolation" in refused("train", "model=x")
 
 
 def test_an_option_of_his_own_trusts_its_module_and_of_a_library_one_thing(cwd: Path) -> None:

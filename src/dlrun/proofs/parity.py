@@ -19,7 +19,7 @@ import numpy as np
 from dlrun import __version__, backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
-from dlrun.config.outputs import logged
+from dlrun.config.outputs import logged_metrics
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
@@ -199,7 +199,7 @@ def _compare(
     tolerance = agreement.tolerance_for(
         first, steps, steps=step_tolerance, predictions=prediction_tolerance
     )
-    scaled = [name for name, spec in logged(config.task).items() if spec is None]
+    scaled = [name for name, spec in logged_metrics(config.task).items() if spec is None]
     # After ungated steps the weights may have diverged: no limit.
     expected = tolerance.steps if tolerance.gated == steps else None
     metrics = {

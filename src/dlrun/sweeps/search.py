@@ -195,11 +195,11 @@ class Search:
 
     def _compose_bounds(self) -> tuple[list[Job], Any]:
         """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
-        first = {key: within.tried[0] for key, within in self._space.items()}
+        first = {key: within.values_to_check[0] for key, within in self._space.items()}
         others = [
             {**first, key: value}
             for key, within in self._space.items()
-            for value in within.tried[1:]
+            for value in within.values_to_check[1:]
         ]
         bounds = [
             compose_job(0, self._lines(values), (), self._directory, **self._where)
