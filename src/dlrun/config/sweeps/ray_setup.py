@@ -12,7 +12,7 @@ from omegaconf import DictConfig, FloatNode
 # The launcher does not declare its keys. These keep a run in one process.
 KEYS: dict[str, Any] = {
     "ray": {
-        "init": {"address": "local"},  # never a Ray that is already running here
+        "init": {"address": "local"},  # Ray's default would join one that runs here
         "remote": {
             "num_cpus": FloatNode(1),
             "num_gpus": FloatNode(None),
@@ -63,7 +63,7 @@ def run_ray(config: DictConfig, jobs: int | None) -> Iterator[None]:
 
 @contextmanager
 def _local_ray(jobs: int | None) -> Iterator[None]:
-    # Ray listens on the network. Its own token, since the one in the home is for clusters.
+    # Ray listens on the network. A token in the user's home would be for their clusters.
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}
     os.environ.update(token, RAY_USAGE_STATS_ENABLED="0")
     import ray
