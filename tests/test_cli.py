@@ -175,7 +175,7 @@ BAD = [
     ("++model=mnist_mlp", "adds to 'model', which takes one", "did you mean model=mnist_mlp?"),
     ("loss=null", "can't be null", None),
     ("~loss", "'loss' can't be removed", "choose another option"),
-    ("~metrics", "'metrics' can't be removed", "metrics=[] leaves out all"),
+    ("~metrics", "'metrics' can't be removed", "metrics=[] removes all"),
     ("loss.from_logits=true", "is not a config key", "did you mean task.loss.from_logits=true?"),
     ("~metrics.accuracy", "is not a config key", "did you mean ~task.metrics.accuracy?"),
     ("callbacks=[default,tensorbord]", "no such option", "callbacks=[default,tensorboard]?"),
@@ -249,28 +249,28 @@ BAD = [
     ("data.validation_samples=0", "nothing logs 'val_loss' without a validation split", ""),
     # grammar
     ("epochs=", "epochs=: has no value after '='", None),
-    ("epochs=[", "epochs=[: can't be parsed", "quote what is not plain"),
+    ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
     ("epochs", "epochs: is not an override: expected key=value", None),
     ("=3", "=3: ", None),
     ("", "is not an override", None),
     (
         "epochs=1,2",
-        "has several values, and one run takes one",
+        "has several values, but a run takes one",
         "'dlrun sweep' trains",
     ),
     (
         "model=mnist_mlp,other",
-        "has several values, and one run takes one",
+        "has several values, but a run takes one",
         "'dlrun sweep' trains",
     ),
     (
         "epochs=range(1,3)",
-        "has several values, and one run takes one",
+        "has several values, but a run takes one",
         "'dlrun sweep' trains",
     ),
     (
         "epochs=choice(1,2)",
-        "has several values, and one run takes one",
+        "has several values, but a run takes one",
         "'dlrun sweep' trains",
     ),
     # left open

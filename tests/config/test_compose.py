@@ -1,4 +1,4 @@
-"""What a user's words and the options' files make of a config."""
+"""Configs composed from overrides and option files, and changed by overrides."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ import yaml
 from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.groups import EVALUABLE, GROUPS
 from dlrun.config.options import shipped_configs
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
@@ -29,16 +29,16 @@ def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def put(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-# What an option can't do without.
-NEEDED = {"npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"]}
+# Overrides that an option requires.
+REQUIRED = {"npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"]}
 
 
-def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
+def compose_error(*overrides: str, config_dir: Path | None = None) -> DlrunError:
     with pytest.raises(DlrunError) as caught:
         compose(overrides, config_dir=config_dir)
     assert caught.value.exit_code == 2
@@ -46,7 +46,7 @@ def refused(*overrides: str, config_dir: Path | None = None) -> DlrunError:
 
 
 def several(config: Config, group: str) -> dict[str, Any]:
-    """What a run has of a group that takes several options, by name."""
+    """The part of the config of a group that takes several options, by name."""
     return config.task.metrics if group == "metrics" else getattr(config, group)  # type: ignore[no-any-return]
 
 
@@ -57,7 +57,7 @@ def several(config: Config, group: str) -> dict[str, Any]:
 def test_every_option_composes(option: Path) -> None:
     group, name = option.parts
     choice = f"{group}=[{name}]" if GROUPS[group].several else f"{group}={name}"
-    config = compose([choice, *NEEDED.get(name, ())])
+    config = compose([choice, *REQUIRED.get(name, ())])
     assert group in GROUPS
     if not GROUPS[group].several:
         assert config.choices[group] == name
@@ -66,7 +66,7 @@ def test_every_option_composes(option: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_yaml_opens_with_a_description_and_a_command_that_works(file: str) -> None:
+def test_every_yaml_begins_with_a_description_and_a_working_command(file: str) -> None:
     lines = (CONFIGS / file).read_text(encoding="utf-8").splitlines()
     head = [line for line in lines if not line.startswith("# @package")][:2]
     assert re.match(r"# [A-Z].*\.$", head[0])
@@ -84,7 +84,7 @@ def test_every_yaml_opens_with_a_description_and_a_command_that_works(file: str)
 # Choices
 
 
-def test_nothing_typed_gives_the_first_network_on_jax() -> None:
+def test_the_default_is_the_first_network_on_jax() -> None:
     config = compose([])
     assert config.choices == {
         "backend": "jax",
@@ -109,7 +109,7 @@ def test_values_reach_their_keys_with_their_types() -> None:
     assert (config.optimizer["learning_rate"], config.seed) == (3e-4, 7)
 
 
-def test_what_leaves_is_plain() -> None:
+def test_a_composed_config_has_plain_values() -> None:
     def plain(node: object) -> bool:
         if isinstance(node, dict):
             return all(map(plain, node.values()))
@@ -174,25 +174,25 @@ def test_options_are_added_one_at_a_time_and_in_lists(group: str) -> None:
 # Losses and metrics
 
 
-def test_a_chosen_loss_takes_the_whole_place_of_the_tasks() -> None:
+def test_a_chosen_loss_replaces_the_tasks_loss() -> None:
     config = compose(["loss=mean_squared_error"])
     assert config.choices["loss"] == "mean_squared_error"
     assert config.task.loss == {
         "_target_": "dlrun.losses.one_hot.OneHotLoss",
         "loss": "MeanSquaredError",
-        "activation": "softmax",  # what the task predicts with
+        "activation": "softmax",  # the task's own
     }
     assert compose(["loss=mean_squared_error", "task.activation=null"]).task.loss["activation"] is (
         None
     )
 
 
-def test_an_option_of_a_chosen_loss_is_set_where_the_loss_stands() -> None:
+def test_an_argument_of_a_chosen_loss_is_set_below_task() -> None:
     config = compose(["task.loss.label_smoothing=0.1", "loss=categorical_crossentropy"])
     assert config.task.loss["label_smoothing"] == 0.1
 
 
-def test_metrics_are_added_to_the_tasks_or_chosen_in_their_place() -> None:
+def test_metrics_are_added_to_the_tasks_or_replace_them() -> None:
     assert list(compose(["+metrics=auc"]).task.metrics) == ["accuracy", "auc"]
     assert list(compose(["metrics=auc"]).task.metrics) == ["auc"]
     assert list(compose(["metrics=[auc]", "+metrics=recall"]).task.metrics) == ["auc", "recall"]
@@ -207,7 +207,7 @@ def test_a_chosen_metric_can_be_monitored_and_its_direction_is_known() -> None:
 
 
 INLINE = """\
-# Its own.
+# A task with its own loss.
 loss:
   _target_: keras.losses.Huber
   delta: 2.0
@@ -217,8 +217,8 @@ metrics:
 """
 
 
-def test_a_task_may_hold_its_own_loss_and_what_is_typed_takes_its_place(cwd: Path) -> None:
-    put(cwd / "configs/task/mine.yaml", INLINE)
+def test_a_task_may_have_its_own_loss_which_overrides_replace(cwd: Path) -> None:
+    write(cwd / "configs/task/mine.yaml", INLINE)
     config = compose(["task=mine"])
     assert config.task.loss == {"_target_": "keras.losses.Huber", "delta": 2.0}
     assert "loss" not in config.choices
@@ -228,21 +228,21 @@ def test_a_task_may_hold_its_own_loss_and_what_is_typed_takes_its_place(cwd: Pat
     assert list(compose(["task=mine", "metrics=recall"]).task.metrics) == ["recall"]
 
 
-def test_an_experiment_chooses_a_loss_and_what_is_typed_wins(cwd: Path) -> None:
+def test_a_typed_loss_takes_precedence_over_an_experiments(cwd: Path) -> None:
     text = "# @package _global_\n# Mine.\ndefaults:\n  - override /loss: cosine_similarity\n"
-    put(cwd / "configs/experiment/mine.yaml", text + "  - override /metrics: [accuracy, auc]\n")
+    write(cwd / "configs/experiment/mine.yaml", text + "  - override /metrics: [accuracy, auc]\n")
     config = compose(["experiment=mine"])
     assert config.task.loss["loss"] == "CosineSimilarity"
     assert list(config.task.metrics) == ["accuracy", "auc"]
     assert compose(["experiment=mine", "loss=kl_divergence"]).task.loss["loss"] == "KLDivergence"
 
 
-def test_a_loss_file_that_says_not_where_it_belongs_is_told_how(cwd: Path) -> None:
-    put(cwd / "configs/loss/mine.yaml", "_target_: keras.losses.Huber\n")
+def test_a_loss_file_without_a_package_gets_a_hint(cwd: Path) -> None:
+    write(cwd / "configs/loss/mine.yaml", "_target_: keras.losses.Huber\n")
     assert compose(["loss=mine"]).task.loss == {"_target_": "keras.losses.Huber"}
     text = "# @package _global_\ndefaults:\n  - override /loss: mine\n"
-    put(cwd / "configs/experiment/mine.yaml", text)
-    error = refused("experiment=mine")
+    write(cwd / "configs/experiment/mine.yaml", text)
+    error = compose_error("experiment=mine")
     assert "'loss/mine'" in error.message
     assert error.hint == "begin the file with '# @package task.loss'"
 
@@ -254,7 +254,7 @@ def test_a_callback_follows_the_monitored_metric() -> None:
         assert config.callbacks[name]["mode"] == "max"
 
 
-def test_an_experiment_chooses_and_what_is_typed_wins() -> None:
+def test_overrides_take_precedence_over_an_experiment() -> None:
     assert compose(["experiment=first_network"]).epochs == 5
     config = compose(["experiment=first_network", "epochs=2", "optimizer=sgd"])
     assert (config.epochs, config.data["validation_samples"]) == (2, 0)
@@ -270,23 +270,23 @@ def test_a_run_is_named_after_its_experiment_unless_named() -> None:
 # smoke=true
 
 
-def test_smoke_is_three_batches_once() -> None:
+def test_smoke_is_one_epoch_of_three_batches() -> None:
     config = compose(["smoke=true"])
     assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
 
 
 @pytest.mark.parametrize("typed", [["smoke=true", "epochs=2"], ["epochs=2", "smoke=true"]])
-def test_what_is_typed_wins_over_smoke(typed: list[str]) -> None:
+def test_overrides_take_precedence_over_smoke(typed: list[str]) -> None:
     config = compose(typed)
     assert (config.smoke, config.epochs, config.data["limit"]) == (True, 2, 384)
 
 
-def test_smoke_wins_over_an_experiment() -> None:
+def test_smoke_takes_precedence_over_an_experiment() -> None:
     assert compose(["experiment=first_network", "smoke=true"]).epochs == 1
 
 
 @pytest.mark.parametrize("typed", ["smoke=1", "smoke=yes", "smoke='true'", "++smoke=true"])
-def test_smoke_means_the_same_however_true_is_written(typed: str) -> None:
+def test_smoke_accepts_every_spelling_of_true(typed: str) -> None:
     config = compose([typed])
     assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
 
@@ -311,42 +311,42 @@ width: 3
 
 @pytest.fixture
 def own(cwd: Path) -> Path:
-    put(cwd / "configs/model/mine.yaml", MINE)
-    put(
+    write(cwd / "configs/model/mine.yaml", MINE)
+    write(
         cwd / "own_models.py",
         "raise SystemExit('imported')\n\ndef mine(input_shape, num_classes, *, width): ...\n",
     )
     return cwd / "configs"
 
 
-def test_an_option_in_the_working_directory_is_chosen_unimported(own: Path) -> None:
+def test_an_option_in_the_working_directory_is_chosen_without_importing_it(own: Path) -> None:
     config = compose(["model=mine", "model.width=4"])
     assert config.model == {"_target_": "own_models.mine", "width": 4}
     assert config.name == "mine"
     assert "own_models" not in sys.modules
 
 
-def test_an_option_in_a_named_directory_is_chosen(cwd: Path, own: Path) -> None:
+def test_an_option_in_config_dir_is_chosen(cwd: Path, own: Path) -> None:
     own.rename(cwd / "elsewhere")
     assert compose(["model=mine"], config_dir=Path("elsewhere")).model["width"] == 3
-    assert "mnist_mlp" in refused("model=mine").message
+    assert "mnist_mlp" in compose_error("model=mine").message
 
 
-def test_an_own_option_overrides_a_shipped_one(cwd: Path) -> None:
-    put(cwd / "configs/optimizer/adam.yaml", "_target_: keras.optimizers.Lion\n")
+def test_a_users_option_replaces_a_shipped_one(cwd: Path) -> None:
+    write(cwd / "configs/optimizer/adam.yaml", "_target_: keras.optimizers.Lion\n")
     assert compose([]).optimizer == {"_target_": "keras.optimizers.Lion"}
 
 
-def test_a_model_brings_its_data_and_what_is_typed_wins(own: Path) -> None:
+def test_a_model_brings_its_data_unless_data_is_typed(own: Path) -> None:
     config = compose(["model=mine"])
     assert config.choices["data"] == "blobs"
     assert config.data["_target_"] == "dlrun.data.blobs.blobs"
     assert compose(["model=mine", "data=mnist"]).data["_target_"] == "dlrun.data.mnist.mnist"
 
 
-def test_an_experiment_picks_a_model_and_gets_its_data(own: Path) -> None:
+def test_an_experiment_chooses_a_model_and_gets_its_data(own: Path) -> None:
     text = "# @package _global_\n# Mine.\ndefaults:\n  - override /model: mine\n\nepochs: 50\n"
-    put(own / "experiment/mine.yaml", text)
+    write(own / "experiment/mine.yaml", text)
     config = compose(["experiment=mine"])
     assert (config.epochs, config.choices["model"], config.choices["data"]) == (50, "mine", "blobs")
     typed = compose(["experiment=mine", "model=mnist_mlp", "epochs=2"])
@@ -357,21 +357,21 @@ def test_an_experiment_picks_a_model_and_gets_its_data(own: Path) -> None:
     )
 
 
-def test_an_experiment_can_ask_for_a_smoke_run(own: Path) -> None:
-    put(own / "experiment/quick.yaml", "# @package _global_\n# Quick.\nsmoke: true\n")
+def test_an_experiment_can_be_a_smoke_run(own: Path) -> None:
+    write(own / "experiment/quick.yaml", "# @package _global_\n# Quick.\nsmoke: true\n")
     config = compose(["experiment=quick"])
     assert (config.smoke, config.epochs, config.data["limit"]) == (True, 1, 384)
 
 
-def test_a_strangers_primary_config_does_not_hijack(cwd: Path) -> None:
+def test_another_primary_config_in_the_working_directory_is_ignored(cwd: Path) -> None:
     expected = compose([])
-    put(cwd / "configs/config.yaml", "defaults:\n  - nosuch: thing\nepochs: 77\nintruder: 1\n")
+    write(cwd / "configs/config.yaml", "defaults:\n  - nosuch: thing\nepochs: 77\nintruder: 1\n")
     assert compose([]) == expected
 
 
-def test_a_value_left_open_in_a_file_must_be_typed(own: Path) -> None:
-    put(own / "model/open.yaml", "_target_: dlrun.models.mnist_mlp.mnist_mlp\nunits: ???\n")
-    assert refused("model=open").message == "model.units: needs a value: model.units=..."
+def test_a_missing_value_in_a_file_must_be_typed(own: Path) -> None:
+    write(own / "model/open.yaml", "_target_: dlrun.models.mnist_mlp.mnist_mlp\nunits: ???\n")
+    assert compose_error("model=open").message == "model.units: needs a value: model.units=..."
     assert compose(["model=open", "model.units=3"]).model["units"] == 3
 
 
@@ -395,11 +395,11 @@ def test_a_value_left_open_in_a_file_must_be_typed(own: Path) -> None:
     ],
     ids=["yaml", "list", "empty", "module", "target", "interpolation", "key", "type", "choice"],
 )
-def test_what_is_wrong_in_an_own_file_is_told_in_one_line(
+def test_a_mistake_in_a_users_file_is_reported_in_one_line(
     cwd: Path, file: str, text: str, override: str, words: list[str]
 ) -> None:
-    put(cwd / "configs" / file, text)
-    message = refused(override).message
+    write(cwd / "configs" / file, text)
+    message = compose_error(override).message
     assert len(message.splitlines()) == 1
     assert [word for word in words if word not in message] == []
 
@@ -407,44 +407,44 @@ def test_what_is_wrong_in_an_own_file_is_told_in_one_line(
 # Record and recompose
 
 
-def recorded(*overrides: str) -> dict[str, Any]:
-    return yaml.safe_load(_recorded(*overrides))
+def record_of(*overrides: str) -> dict[str, Any]:
+    return yaml.safe_load(_yaml_of(*overrides))
 
 
 @cache
-def _recorded(*overrides: str) -> str:
+def _yaml_of(*overrides: str) -> str:
     return to_yaml(compose(overrides))
 
 
 def test_a_config_survives_its_yaml(cwd: Path) -> None:
     config = compose(["model.units=7", "+callbacks=tensorboard", "device=gpu:1"])
-    put(cwd / "config.yaml", to_yaml(config))
+    write(cwd / "config.yaml", to_yaml(config))
     again = recompose(read_config(cwd / "config.yaml"), [], changeable=EVALUABLE)
     assert again == config
 
 
-def test_the_yaml_has_no_interpolation_left() -> None:
+def test_the_yaml_has_no_interpolations() -> None:
     assert "${" not in to_yaml(compose(["data=blobs", "+callbacks=reduce_lr_on_plateau"]))
 
 
 @pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "", "\x00"], ids=repr)
-def test_a_damaged_record_is_refused_by_its_path(cwd: Path, text: str) -> None:
-    put(cwd / "config.yaml", text)
+def test_the_error_of_a_damaged_record_names_its_path(cwd: Path, text: str) -> None:
+    write(cwd / "config.yaml", text)
     with pytest.raises(DlrunError, match=r"config\.yaml"):
         read_config(cwd / "config.yaml")
 
 
 def test_a_changed_choice_replaces_the_whole_part() -> None:
-    record = recorded("data.limit=50", "backend=jax")
+    record = record_of("data.limit=50", "backend=jax")
     config = recompose(record, ["data=blobs", "backend=torch"], changeable=EVALUABLE)
     assert config.data == compose(["data=blobs"]).data
     assert config.backend == compose(["backend=torch"]).backend
     assert (config.choices["data"], config.choices["backend"]) == ("blobs", "torch")
 
 
-def test_metrics_are_added_to_those_of_a_run_or_chosen_in_their_place() -> None:
+def test_metrics_are_added_to_those_of_a_run_or_replace_them() -> None:
     def metrics(*overrides: str) -> list[str]:
-        config = recompose(recorded("+metrics=auc"), overrides, changeable=EVALUABLE)
+        config = recompose(record_of("+metrics=auc"), overrides, changeable=EVALUABLE)
         return list(config.task.metrics)
 
     assert metrics() == ["accuracy", "auc"]
@@ -456,7 +456,7 @@ def test_metrics_are_added_to_those_of_a_run_or_chosen_in_their_place() -> None:
 
 
 def test_what_is_not_changed_stays_as_recorded() -> None:
-    record = recorded("model.units=7", "data.limit=50", "name=first")
+    record = record_of("model.units=7", "data.limit=50", "name=first")
     config = recompose(record, ["batch_size=7", "device=gpu:1"], changeable=EVALUABLE)
     assert (config.model["units"], config.data["limit"], config.name) == (7, 50, "first")
     assert (config.batch_size, str(config.device)) == (7, "gpu:1")
@@ -464,57 +464,57 @@ def test_what_is_not_changed_stays_as_recorded() -> None:
 
 def test_only_some_keys_can_change() -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), ["epochs=3", "batch_size=x", "backend=trch"], changeable=EVALUABLE)
-    told = caught.value.message.splitlines()
-    assert told[0] == "3 mistakes in the config"
-    assert [line.split()[0] for line in told[1:]] == ["epochs=3", "backend=trch", "batch_size=x"]
+        recompose(record_of(), ["epochs=3", "batch_size=x", "backend=trch"], changeable=EVALUABLE)
+    first, *lines = caught.value.message.splitlines()
+    assert first == "3 mistakes in the config"
+    assert [line.split()[0] for line in lines] == ["epochs=3", "backend=trch", "batch_size=x"]
     assert "backend=torch" in str(caught.value.hint)
     assert "task.metrics" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("override", ["model=mnist_mlp", "model.units=3", "task.monitor=loss"])
-def test_what_decides_the_meaning_of_the_arrays_can_not_change(override: str) -> None:
+def test_keys_that_determine_the_arrays_can_not_change(override: str) -> None:
     with pytest.raises(DlrunError, match="can't change here"):
-        recompose(recorded(), [override], changeable=EVALUABLE)
+        recompose(record_of(), [override], changeable=EVALUABLE)
 
 
 @pytest.mark.parametrize("override", ["batch_size=0", "precision=mixed_float", "data.limt=3"])
 def test_a_change_is_checked_like_a_new_config(override: str) -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), [override], changeable=EVALUABLE)
+        recompose(record_of(), [override], changeable=EVALUABLE)
     assert override in caught.value.message
 
 
 @pytest.mark.parametrize("override", ["backend=null", "data=null", "~data", "data=[mnist,blobs]"])
 def test_a_part_can_be_replaced_but_not_removed(override: str) -> None:
     with pytest.raises(DlrunError) as caught:
-        recompose(recorded(), [override], changeable=EVALUABLE)
+        recompose(record_of(), [override], changeable=EVALUABLE)
     assert override in caught.value.message
 
 
 def test_evaluation_needs_no_validation_split() -> None:
-    config = recompose(recorded(), ["data.validation_samples=0"], changeable=EVALUABLE)
+    config = recompose(record_of(), ["data.validation_samples=0"], changeable=EVALUABLE)
     assert config.data["validation_samples"] == 0
 
 
 def test_a_recorded_config_can_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLRUN_TEST_SECRET", "hunter2")
-    record = recorded()
+    record = record_of()
     record["runs_dir"] = "${oc.env:DLRUN_TEST_SECRET}"
     record["model"] = {
         "_target_": "dlrun.models.mnist_mlp.mnist_mlp",
         "units": "${oc.env:DLRUN_TEST_SECRET}",
     }
     try:
-        told = repr(recompose(record, [], changeable=EVALUABLE))
+        output = repr(recompose(record, [], changeable=EVALUABLE))
     except DlrunError as error:
-        told = f"{error.message} {error.hint}"
-    assert "hunter2" not in told
+        output = f"{error.message} {error.hint}"
+    assert "hunter2" not in output
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("epochs", "x"), ("intruder", 1), ("model", None), ("data", "mnist")]
 )
-def test_a_record_that_is_no_config_is_refused_by_its_key(key: str, value: object) -> None:
+def test_the_error_of_an_invalid_record_names_the_key(key: str, value: object) -> None:
     with pytest.raises(DlrunError, match=key):
-        recompose(recorded() | {key: value}, [], changeable=EVALUABLE)
+        recompose(record_of() | {key: value}, [], changeable=EVALUABLE)

@@ -1,4 +1,4 @@
-"""What a run directory from elsewhere can do: nothing. What the user's own can do: all it could."""
+"""A copied run directory can't execute code, while the user's own components still work."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from dlrun.checkpoints.store import ARRAYS, MANIFEST, STATE, Position
 from dlrun.cli import app
 from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.groups import EVALUABLE
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.system import arrays
 
@@ -36,7 +36,7 @@ def recorded() -> str:
 
 @pytest.fixture
 def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory in which there is an evil module, and a run to be changed."""
+    """A working directory with an evil module, and a run to tamper with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DLRUN_TEST_SECRET", "hunter2")
     (tmp_path / "evil.py").write_text("open('canary', 'w')\n\ndef run(**_): ...\n")
@@ -55,9 +55,9 @@ def write_one_checkpoint(run: Path) -> Path:
     return write_checkpoint(run / "checkpoints", Position(1), parts, state, written_by={})
 
 
-def change(run: Path, place: str, value: Any) -> None:
+def change(run: Path, key: str, value: Any) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
-    *parents, last = place.split(".")
+    *parents, last = key.split(".")
     node = config
     for name in parents:
         node = node[name]
@@ -70,7 +70,7 @@ def dlrun(*words: object) -> Any:
 
 
 def refused(*words: object) -> str:
-    """The lines that tell the user, after which nothing has been run, imported or written."""
+    """Stderr of a command that must fail before anything is run, imported or written."""
     before = sorted(Path.cwd().rglob("*"))
     done = dlrun(*words)
     assert done.exit_code == 2, (done.output, done.exception)
@@ -85,25 +85,26 @@ def refused(*words: object) -> str:
     return str(done.stderr)
 
 
-# A run from elsewhere
+# A copied run
 
 
 @pytest.mark.parametrize("name", hostile.TARGETS)
 def test_a_hostile_target_is_refused_before_anything_is_imported(cwd: Path, name: str) -> None:
-    place, spec = hostile.TARGETS[name]
-    change(cwd / RUN, place, spec)
-    told = refused("evaluate", RUN)
-    assert "this run's config" in told or "the recorded config holds control characters" in told
+    key, spec = hostile.TARGETS[name]
+    change(cwd / RUN, key, spec)
+    message = refused("evaluate", RUN)
+    expected = "this run's config", "the recorded config holds control characters"
+    assert any(text in message for text in expected)
 
 
 @pytest.mark.parametrize("name", hostile.VALUES)
-def test_a_value_that_leads_elsewhere_is_refused(cwd: Path, name: str) -> None:
+def test_an_invalid_value_is_refused(cwd: Path, name: str) -> None:
     change(cwd / RUN, "model.units", hostile.VALUES[name])
     assert "the recorded config holds" in refused("evaluate", RUN)
 
 
 @pytest.mark.parametrize("name", hostile.TEXTS)
-def test_a_config_that_grows_or_makes_objects_is_refused(cwd: Path, name: str) -> None:
+def test_a_config_that_expands_or_creates_objects_is_refused(cwd: Path, name: str) -> None:
     (cwd / RUN / "config.yaml").write_text(hostile.TEXTS[name])
     refused("evaluate", RUN)
 
@@ -116,12 +117,12 @@ def test_a_hostile_record_is_refused(cwd: Path, file: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [3, "ab", [[1]], ["a"], {"x": 3}, None])
-def test_a_recorded_shape_that_is_none_is_refused(cwd: Path, shape: object) -> None:
+def test_an_invalid_recorded_shape_is_refused(cwd: Path, shape: object) -> None:
     (cwd / RUN / "run.json").write_text(json.dumps({"input_shape": shape}))
     assert "input_shape" in refused("predict", RUN)
 
 
-def test_a_run_that_names_another_module_is_refused_with_the_line_that_allows_it(cwd: Path) -> None:
+def test_a_run_that_names_another_module_is_refused_with_a_hint_to_trust_it(cwd: Path) -> None:
     change(cwd / RUN, "model._target_", "my_models.net")
     assert refused("evaluate", RUN) == (
         "error: this run's config names my_models.net, which is not trusted\n"
@@ -129,24 +130,24 @@ def test_a_run_that_names_another_module_is_refused_with_the_line_that_allows_it
     )
     change(cwd / RUN, "callbacks.mine", {"_target_": "my_lab.callbacks.Mine"})
     change(cwd / RUN, "task.loss", {"_target_": "torch.nn.CrossEntropyLoss"})
-    told = refused("predict", RUN)
-    assert "--trust torch.nn.CrossEntropyLoss --trust my_models --trust my_lab.callbacks" in told
+    message = refused("predict", RUN)
+    assert "--trust torch.nn.CrossEntropyLoss --trust my_models --trust my_lab.callbacks" in message
 
 
-def test_no_line_allows_what_nobody_needs(cwd: Path) -> None:
+def test_libraries_can_not_be_trusted(cwd: Path) -> None:
     change(cwd / RUN, "model", hostile.OPEN)
     assert "--trust" not in refused("evaluate", RUN)
     for module in ("builtins", "os.path", "hydra.utils", "keras", "torch", "dlrun", "../evil", ""):
         assert "--trust" in refused("evaluate", RUN, "--trust", module)
 
 
-def test_trust_in_one_module_is_none_in_another(cwd: Path) -> None:
+def test_trust_in_one_module_does_not_extend_to_another(cwd: Path) -> None:
     change(cwd / RUN, "model._target_", "my_models.net")
     for other in ("my_model", "my_models.net.more", "my", "my_modelsx", "keras.models"):
         assert "not trusted" in refused("evaluate", RUN, "--trust", other)
 
 
-def test_options_that_came_with_the_run_are_not_the_users(
+def test_options_in_the_run_directory_are_not_trusted(
     cwd: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(cwd / RUN, "model._target_", "evil.run")
@@ -159,38 +160,38 @@ def test_options_that_came_with_the_run_are_not_the_users(
 
 @pytest.mark.parametrize("name", ["config.yaml", "predictions.npz", "checkpoints"])
 def test_a_link_that_leads_out_of_the_run_is_refused(cwd: Path, name: str) -> None:
-    place = cwd / RUN / name
-    if place.exists():
-        place.rename(cwd / "outside")
-    place.symlink_to(cwd / "outside")
+    path = cwd / RUN / name
+    if path.exists():
+        path.rename(cwd / "outside")
+    path.symlink_to(cwd / "outside")
     assert "is a link that leads out of the run" in refused("predict", RUN)
 
 
-def test_a_pipe_is_not_waited_for(cwd: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(cwd: Path) -> None:
     (cwd / RUN / "checkpoints" / "epoch-0001" / STATE).unlink()
     os.mkfifo(cwd / RUN / "checkpoints" / "epoch-0001" / STATE)
     assert "is neither a file nor a directory" in refused("evaluate", RUN)
 
 
-def test_links_within_a_run_and_to_it_are_no_matter(cwd: Path) -> None:
+def test_links_within_a_run_and_to_it_are_allowed(cwd: Path) -> None:
     (cwd / RUN / "checkpoints" / "best").symlink_to("epoch-0001")
     (cwd / "run").symlink_to(RUN)
     assert "no checkpoint of epoch 7" in refused("evaluate", "run", "--checkpoint", "7")
 
 
 @pytest.mark.parametrize("which", ["../../x", "/etc", "-1", "\u00b2", "1/../1", "best/"])
-def test_a_checkpoint_is_no_path(cwd: Path, which: str) -> None:
+def test_a_checkpoint_is_not_a_path(cwd: Path, which: str) -> None:
     assert "--checkpoint" in refused("evaluate", RUN, f"--checkpoint={which}")
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".x", "x\n"])
-def test_a_runs_name_is_no_path(cwd: Path, name: str) -> None:
+def test_a_runs_name_is_not_a_path(cwd: Path, name: str) -> None:
     change(cwd / RUN, "name", name)
     assert "name" in refused("evaluate", RUN)
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "arrays.npz/../x"])
-def test_a_manifest_names_no_file_but_its_own(cwd: Path, name: str) -> None:
+def test_a_manifest_names_only_its_own_files(cwd: Path, name: str) -> None:
     path = cwd / RUN / "checkpoints" / "epoch-0001" / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["files"][name] = "0"
@@ -199,7 +200,7 @@ def test_a_manifest_names_no_file_but_its_own(cwd: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["finfo", "np", "__class__", "../x", 3, None, "object"])
-def test_a_manifest_names_no_dtype_but_numbers(cwd: Path, dtype: object) -> None:
+def test_a_manifest_names_only_numeric_dtypes(cwd: Path, dtype: object) -> None:
     path = cwd / RUN / "checkpoints" / "epoch-0001" / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["arrays"][0]["dtype"] = dtype
@@ -216,7 +217,7 @@ def test_a_manifest_names_an_array_once(cwd: Path) -> None:
 
 
 def forge(path: Path, manifest: dict[str, Any]) -> None:
-    """Write a manifest whose hash is right: hashes tell of damage, not of who wrote."""
+    """Write a manifest with a correct hash: hashes detect damage, not forgery."""
     manifest.pop("sha256")
     path.write_text(json.dumps(manifest | {"sha256": _digest(manifest)}))
 
@@ -225,7 +226,7 @@ def forge(path: Path, manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", hostile.ARCHIVES)
-def test_a_hostile_archive_is_refused_and_no_room_is_made_for_it(cwd: Path, name: str) -> None:
+def test_a_hostile_archive_is_refused_before_memory_is_allocated(cwd: Path, name: str) -> None:
     content = hostile.ARCHIVES[name]
     (cwd / "x.npz").write_bytes(content)
     path = cwd / RUN / "checkpoints" / "epoch-0001"
@@ -243,12 +244,12 @@ def test_a_hostile_archive_is_refused_and_no_room_is_made_for_it(cwd: Path, name
 
 
 @pytest.mark.parametrize("name", hostile.HEADERS)
-def test_a_hostile_array_is_refused_and_no_room_is_made_for_it(cwd: Path, name: str) -> None:
+def test_a_hostile_array_is_refused_before_memory_is_allocated(cwd: Path, name: str) -> None:
     (cwd / "x.npy").write_bytes(hostile.HEADERS[name])
     assert "--input x.npy can't be read" in refused("predict", RUN, "--input", "x.npy")
 
 
-def test_a_checkpoint_is_not_packed_and_an_input_may_be(cwd: Path) -> None:
+def test_a_compressed_archive_is_refused_as_checkpoint_but_not_as_input(cwd: Path) -> None:
     content = hostile.npz(hostile.npy((2,), data=b"\0" * 8), packed=True)
     (cwd / "x.npz").write_bytes(content)
     arrays.check_npz(cwd / "x.npz", packed=True)
@@ -261,7 +262,7 @@ def test_a_checkpoint_is_not_packed_and_an_input_may_be(cwd: Path) -> None:
     [np.arange(6.0).reshape(2, 3), np.asarray(3), np.zeros((0, 28)), np.array(["a"]), np.eye(3).T],
     ids=str,
 )
-def test_what_numpy_writes_is_let_pass(tmp_path: Path, array: np.ndarray) -> None:
+def test_files_written_by_numpy_are_accepted(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "x.npy", array)
     with (tmp_path / "x.npy").open("rb") as file:
         arrays.check_npy(file, (tmp_path / "x.npy").stat().st_size)
@@ -270,29 +271,29 @@ def test_what_numpy_writes_is_let_pass(tmp_path: Path, array: np.ndarray) -> Non
         arrays.check_npz(tmp_path / "x.npz", packed=True)
 
 
-# A run that goes on
+# A resumed run
 
 
-@pytest.mark.parametrize("place", hostile.PLACES)
-def test_a_run_that_goes_on_writes_into_its_own_directory(cwd: Path, place: str) -> None:
-    change(cwd / RUN, "callbacks.csv.filename", place)
+@pytest.mark.parametrize("path", hostile.PLACES)
+def test_a_resumed_run_writes_only_to_its_own_directory(cwd: Path, path: str) -> None:
+    change(cwd / RUN, "callbacks.csv.filename", path)
     config = read_config(cwd / RUN / "config.yaml")
     with pytest.raises(DlrunError, match="lies outside the run"):
         recompose(config, [], changeable=EVALUABLE, training=True)
-    typed = [f"callbacks.csv.filename='{place or 'x'}'"]
+    typed = [f"callbacks.csv.filename='{path or 'x'}'"]
     assert recompose(config, typed, changeable=["callbacks"], training=True)
-    assert recompose(config, [], changeable=EVALUABLE)  # it is not built to be evaluated
+    assert recompose(config, [], changeable=EVALUABLE)  # evaluation builds no callbacks
 
 
-# What the user names himself
+# Targets that the user names
 
 
 @pytest.mark.parametrize("name", ["open", "system", "get_method", "torch.load", "load_model"])
-def test_not_even_the_user_calls_these_from_a_config(cwd: Path, name: str) -> None:
+def test_the_user_can_not_name_these_targets_either(cwd: Path, name: str) -> None:
     spec = hostile.TARGETS[name][1]
     assert "is never called" in refused("train", f"+model.x={{_target_:{spec['_target_']}}}")
-    told = refused("train", f"model._target_={spec['_target_']}")
-    assert f"model._target_={spec['_target_']}: {spec['_target_']} is never called" in told
+    message = refused("train", f"model._target_={spec['_target_']}")
+    assert f"model._target_={spec['_target_']}: {spec['_target_']} is never called" in message
     (cwd / "configs/model").mkdir(parents=True)
     (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(spec))
     assert "is never called" in refused("train", "model=x")
@@ -300,17 +301,17 @@ def test_not_even_the_user_calls_these_from_a_config(cwd: Path, name: str) -> No
     assert "is never called" in refused("evaluate", RUN)
 
 
-def test_an_escaped_interpolation_is_no_way_past_the_check(cwd: Path) -> None:
-    # Hydra would resolve it when it instantiates, into a target that nobody has judged.
+def test_an_escaped_interpolation_does_not_bypass_the_check(cwd: Path) -> None:
+    # Hydra would resolve it on instantiation, into an unchecked target.
     text = r"\${oc.decode:'{_target_: evil.run}'}"
     (cwd / "configs/model").mkdir(parents=True)
     for units in (text, [[text]], {"a": text}):
         option = {"_target_": "dlrun.models.mnist_mlp.mnist_mlp", "units": units}
         (cwd / "configs/model/x.yaml").write_text(yaml.safe_dump(option))
-        assert "is an interpolation that is left open" in refused("train", "model=x")
+        assert "is an unresolved interpolation" in refused("train", "model=x")
 
 
-def test_an_option_of_his_own_trusts_its_module_and_of_a_library_one_thing(cwd: Path) -> None:
+def test_a_users_option_trusts_its_module_but_of_a_library_only_the_target(cwd: Path) -> None:
     option = cwd / "mine" / "model" / "net.yaml"
     option.parent.mkdir(parents=True)
     option.write_text(
@@ -318,16 +319,16 @@ def test_an_option_of_his_own_trusts_its_module_and_of_a_library_one_thing(cwd: 
         "head: {_target_: torch.nn.Linear}\nnorm: {_target_: 'my_lab.norms.${model.units}'}\n"
     )
 
-    def judged(target: str) -> str:
+    def error(target: str) -> str:
         change(cwd / RUN, "model", {"_target_": target})
-        # What is let pass is looked for, and is not there.
+        # A trusted module is searched for, and is missing.
         return refused("evaluate", RUN, "--config-dir", "mine")
 
     for target in ("my_lab.models.net", "my_lab.models.other", "my_lab.norms.layer"):
-        assert "no module named 'my_lab'" in judged(target)
+        assert "no module named 'my_lab'" in error(target)
     for target in ("my_lab.data.x", "my_lab.models.os.system", "my_lab.x", "torch.nn.Bilinear"):
-        assert f"names {target}, which is not trusted" in judged(target)
-    assert "--trust torch.nn.Bilinear" in judged("torch.nn.Bilinear")
+        assert f"names {target}, which is not trusted" in error(target)
+    assert "--trust torch.nn.Bilinear" in error("torch.nn.Bilinear")
 
 
 MINE = """
@@ -350,7 +351,7 @@ wide = functools.partial(net, units=8)
 
 
 @pytest.mark.trains
-def test_what_is_typed_or_trusted_trains_and_is_evaluated_and_predicts(dlrun: Any) -> None:
+def test_typed_and_trusted_targets_train_evaluate_and_predict(dlrun: Any) -> None:
     (dlrun.cwd / "mine.py").write_text(MINE)
     result = dlrun.json("train", "model={_target_:mine.net,units:4}", "smoke=true")
     refusal = dlrun("evaluate", "latest")
@@ -359,12 +360,12 @@ def test_what_is_typed_or_trusted_trains_and_is_evaluated_and_predicts(dlrun: An
     assert hint == "--trust mine"
     again = dlrun.json("evaluate", "latest", *hint.split())
     assert again["metrics"] == pytest.approx(result["test"], abs=1e-6)
-    # Named by an option that the user has written since, it needs no word more.
+    # An option of the user that names it makes --trust unnecessary.
     (dlrun.cwd / "configs/model").mkdir(parents=True)
     (dlrun.cwd / "configs/model/mine.yaml").write_text("_target_: mine.wide\n")
     predicted = dlrun.json("predict", "latest", "backend=numpy", "--output", "p.npz")
     assert predicted["samples"] == again["samples"]
-    # Another's function is not the module's own, however it is reached.
+    # Functions that the module imports are not its own.
     shutil.rmtree(dlrun.cwd / "configs")
     run = dlrun.path(result)
     for name in ("mkdir", "os.mkdir", "load_model", "keras.saving.load_model"):
@@ -377,15 +378,15 @@ def test_what_is_typed_or_trusted_trains_and_is_evaluated_and_predicts(dlrun: An
     assert not (dlrun.cwd / "canary").exists()
 
 
-def test_the_working_directory_is_searched_only_for_what_is_the_users(dlrun: Any) -> None:
-    # Keras tries to import these; a run that is evaluated where it lies would bring them along.
+def test_the_working_directory_is_searched_only_for_the_users_modules(dlrun: Any) -> None:
+    # Keras tries to import these, and a copied run may bring files with their names.
     for package in ("tensorflow_text", "sklearn", "pygrain", "torch_xla", "triton"):
         (dlrun.cwd / f"{package}.py").write_text("open('canary', 'w')\n")
     dlrun.json("train", "smoke=true", "data.limit=100")
     assert not (dlrun.cwd / "canary").exists()
 
 
-# Keras' own components, as they are installed here
+# Keras' components, in the installed version
 
 SURVEY = """
 import inspect, json
@@ -393,24 +394,35 @@ import keras
 from dlrun.config.components import is_shipped
 from dlrun.config.groups import component_modules, parts_with_components
 
-found = {}
+components = {}
 for part in parts_with_components():
     for module in component_modules(part):
         if not module.startswith("keras."):
             continue
-        home = eval(module)
-        for name in dir(home):
+        namespace = eval(module)
+        for name in dir(namespace):
             if not is_shipped(part, module, name):
                 continue
-            one = getattr(home, name)
-            arguments = list(inspect.signature(one).parameters)
-            found[f"{module}.{name}"] = [isinstance(one, type) or name == "Input", arguments]
-print(json.dumps(found))
+            component = getattr(namespace, name)
+            arguments = list(inspect.signature(component).parameters)
+            is_class = isinstance(component, type) or name == "Input"
+            components[f"{module}.{name}"] = [is_class, arguments]
+print(json.dumps(components))
 """
-READING = ("path", "file", "dir", "vocabulary", "url", "root", "function", "module", "_fn")
+READING_ARGUMENTS = (
+    "path",
+    "file",
+    "dir",
+    "vocabulary",
+    "url",
+    "root",
+    "function",
+    "module",
+    "_fn",
+)
 
 
-def test_of_keras_only_classes_ship_and_none_that_takes_a_path_or_code() -> None:
+def test_only_keras_classes_that_take_no_path_or_code_are_trusted() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SURVEY],
         env={**os.environ, "KERAS_BACKEND": "jax"},
@@ -419,21 +431,21 @@ def test_of_keras_only_classes_ship_and_none_that_takes_a_path_or_code() -> None
         check=True,
         timeout=120,
     )
-    found = json.loads(done.stdout)
-    assert {"keras.optimizers.Adam", "keras.losses.Huber", "keras.metrics.AUC"} <= set(found)
-    assert len(found) > 250
-    for target, (is_class, arguments) in found.items():
+    components = json.loads(done.stdout)
+    assert {"keras.optimizers.Adam", "keras.losses.Huber", "keras.metrics.AUC"} <= set(components)
+    assert len(components) > 250
+    for target, (is_class, arguments) in components.items():
         assert is_class, target
-        assert not [a for a in arguments for word in READING if word in a], target
+        assert not [a for a in arguments for word in READING_ARGUMENTS if word in a], target
 
 
-def test_a_message_can_not_command_the_terminal(cwd: Path) -> None:
-    # Also checked of all messages above.
+def test_a_message_has_no_terminal_control_characters(cwd: Path) -> None:
+    # refused() checks this of all messages above too.
     change(cwd / RUN, "model._target_", "evil\x1b]0;x\x07.run")
     assert "\\x1b" in refused("evaluate", RUN) or "control characters" in refused("evaluate", RUN)
 
 
-def test_names_of_keras_losses_are_classes(dlrun: Any) -> None:
+def test_the_name_of_a_keras_loss_must_be_a_class(dlrun: Any) -> None:
     done = dlrun("train", "loss=mean_squared_error", "task.loss.loss=deserialize", "smoke=true")
     assert done.returncode == 2
     assert "keras.losses has no class 'deserialize'" in done.stderr

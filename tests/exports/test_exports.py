@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlrun.config.compose import compose
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 
 OWN = """
 import numpy as np

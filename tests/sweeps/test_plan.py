@@ -56,8 +56,8 @@ def test_every_combination_is_a_run_and_the_last_key_varies_fastest():
     [
         (["seed=1,x"], "seed=x: expected an integer"),
         (["model=mnist_mlp,mnist_mpl"], "no such option in group 'model'"),
-        (["seed=1,2", "seed=3"], "'seed' has its values already"),
-        (["seed=interval(1,2)"], "is a range to search in, with no values"),
+        (["seed=1,2", "seed=3"], "'seed' already has values"),
+        (["seed=interval(1,2)"], "is a search range, not a list of values"),
         (["model=glob(nothing*)"], "has no values"),
         (["backend=jax,numpy"], "backend 'numpy' can't train"),
         (["seed=1,2", "init_from=latest"], "init_from: no runs in runs"),

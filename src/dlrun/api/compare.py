@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, METRICS, RECORD, RunDir

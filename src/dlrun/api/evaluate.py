@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.explain import nearest
-from dlrun.config.outputs import by_output, logged
+from dlrun.config.outputs import logged_metrics, outputs_by_name
 from dlrun.config.schema import Task
 from dlrun.errors import DlrunError
 from dlrun.inference.evaluation import evaluate_split
@@ -89,8 +89,8 @@ def evaluate(
 
 def _directions(task: Task) -> dict[str, str | None]:
     """Each metric's better direction, ``min`` or ``max``; None if unknown."""
-    specs = logged(task)
-    prefixes = tuple(f"{output}_" for output in by_output(task) or ())
+    specs = logged_metrics(task)
+    prefixes = tuple(f"{output}_" for output in outputs_by_name(task) or ())
     directions = {}
     for name, spec in specs.items():
         # An output may be called "errors", which says nothing about the direction of its accuracy.

@@ -13,7 +13,7 @@ from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RunDir, lock

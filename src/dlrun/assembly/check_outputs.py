@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dlrun.config.outputs import Output, by_output
+from dlrun.config.outputs import Output, outputs_by_name
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 
@@ -57,7 +57,7 @@ def is_binary(spec: Any) -> bool:
 def task_outputs(config: Config) -> Mapping[Any, Output]:
     """A task's loss and metrics by output name; the name of a single output is None."""
     task = config.task
-    named = by_output(task)
+    named = outputs_by_name(task)
     return dict(named) if named else {None: Output(task.loss, dict(task.metrics or {}))}
 
 
@@ -72,7 +72,7 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
     Raises:
         DlrunError: If they do not match.
     """
-    target, named = config.model["_target_"], by_output(config.task)
+    target, named = config.model["_target_"], outputs_by_name(config.task)
     if (labels := _names(spec.num_classes)) != (returned := _names(outputs)):
         raise DlrunError(
             f"model: {target} returns {returned}, data={config.choices.get('data')} has {labels}",

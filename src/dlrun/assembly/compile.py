@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from dlrun.config.instantiate import component_errors, instantiate, partial
-from dlrun.config.outputs import by_output
+from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
@@ -21,7 +21,7 @@ def compile_model(model: keras.Model, config: Config, *, training: bool) -> None
     optimizer = _optimizer(config.optimizer) if training else None
     loss: Any
     metrics: Any
-    if (outputs := by_output(config.task)) is None:
+    if (outputs := outputs_by_name(config.task)) is None:
         loss = _loss("task.loss", config.task.loss)
         metrics = _metrics("task.metrics", config.task.metrics or {})
     else:

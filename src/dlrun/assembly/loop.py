@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 
 from dlrun.checkpoints.store import Position
-from dlrun.config.instantiate import fill, instantiate, partial
+from dlrun.config.instantiate import fill_placeholders, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
@@ -36,7 +36,7 @@ def build_callbacks(
         progress: Whether to build the progress callback.
     """
     return {
-        name: instantiate(f"callbacks.{name}", fill(spec, run_dir=str(run_dir)))
+        name: instantiate(f"callbacks.{name}", fill_placeholders(spec, run_dir=str(run_dir)))
         for name, spec in config.callbacks.items()
         if progress or name != "progress"
     }

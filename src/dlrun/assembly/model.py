@@ -11,7 +11,7 @@ import numpy as np
 
 from dlrun.assembly.check_outputs import check_outputs
 from dlrun.config.instantiate import component_errors, instantiate
-from dlrun.config.outputs import by_output
+from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.tree import tree_map
@@ -57,7 +57,7 @@ def _outputs(model: keras.Model, spec: InputSpec) -> Any:
 
 def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> keras.Model:
     """The model with the task's activation applied to its logits, for prediction and export."""
-    task_outputs = by_output(config.task)
+    task_outputs = outputs_by_name(config.task)
     activations: dict[str, str | None] = (
         {"": config.task.activation}
         if task_outputs is None

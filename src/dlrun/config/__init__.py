@@ -1,1 +1,1 @@
-"""From what the user types to a checked, typed config; the only room that knows Hydra."""
+"""Compose and check a typed config from overrides; the only room that knows Hydra."""

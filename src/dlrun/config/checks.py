@@ -1,4 +1,4 @@
-"""Check a whole config: trust, limits, arguments, outputs, and where its callbacks write."""
+"""Check a whole config: trust, limits, arguments, outputs, and the paths of its callbacks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dlrun.config.explain import Mistake, config_error
 from dlrun.config.limits import broken_limits
 from dlrun.config.modes import resolve_modes
 from dlrun.config.outputs import wrong_outputs
-from dlrun.config.recorded import outside, refused
+from dlrun.config.run_config import paths_outside_run, untrusted_error
 from dlrun.config.schema import Config
 from dlrun.config.signature import feed_not_accepted, wrong_arguments
 from dlrun.errors import DlrunError
@@ -16,17 +16,17 @@ from dlrun.errors import DlrunError
 
 @dataclass(frozen=True)
 class Rules:
-    """What the checks of a config go by.
+    """What to check in a config.
 
     Args:
-        named: What the user has named, and so may be instantiated.
-        recorded: The config was read from a record that may have been copied.
-        training: Whether the run trains, and its callbacks write.
+        names: The targets and modules that the user trusts.
+        recorded: The config was read from a record, which may be a copy.
+        training: Whether the run trains, so that its callbacks write.
         typed_keys: In a recorded config, the keys that the user typed.
-        unused: Parts that no object is built from.
+        unused: Parts that are not instantiated.
     """
 
-    named: trust.Named
+    names: trust.TrustedNames
     recorded: bool = False
     training: bool = True
     typed_keys: Sequence[str] = ()
@@ -37,15 +37,15 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
     """Resolve ``auto`` modes, then yield every mistake in a config.
 
     Args:
-        config: Whole, each value of its type.
-        typed: What was typed, by key.
-        rules: What is checked.
+        config: Complete and typed; modes are changed in place.
+        typed: The text of each override, by key.
+        rules: What to check.
 
     Raises:
-        DlrunError: If it names a component that is not trusted: no other check is worth its time.
+        DlrunError: If it names a component that is not trusted; nothing else is checked then.
     """
-    if refusals := trust.check(config, rules.named):
-        raise _untrusted(refusals, typed, rules.recorded)
+    if refusals := trust.check(config, rules.names):
+        raise _trust_error(refusals, typed, rules.recorded)
     resolve_modes(config)
     for problem in broken_limits(config):
         if not rules.training and problem.key.endswith("monitor"):
@@ -55,7 +55,7 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
         for problem in feed_not_accepted(config):
             yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     if rules.recorded and rules.training:
-        for problem in outside(config.callbacks):
+        for problem in paths_outside_run(config.callbacks):
             if problem.key not in rules.typed_keys:
                 yield Mistake(problem.key, problem.text)
     for problem in (*wrong_arguments(config), *wrong_outputs(config.task)):
@@ -64,11 +64,11 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
             yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
 
 
-def _untrusted(
+def _trust_error(
     refusals: list[trust.Refusal], typed: Mapping[str, str], recorded: bool
 ) -> DlrunError:
     if recorded and not any(refusal.key in typed for refusal in refusals):
-        return refused(refusals)
+        return untrusted_error(refusals)
     return config_error(
         [
             Mistake(

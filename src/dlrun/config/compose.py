@@ -1,8 +1,8 @@
-"""Compose what the user typed with the options of the config groups, and check the result.
+"""Compose the overrides with the options of the config groups, and check the result.
 
-Hydra stops at the first mistake and answers a typo with "use +key", which would add it in silence.
-So Hydra composes the choices of options, the values are laid over them one at a time by Hydra's
-own rule, and every mistake is reported at once. Nothing here imports a framework.
+Hydra stops at the first mistake, and answers a typo with "use +key", which would silently add it.
+So Hydra composes only the chosen options; dlrun applies the values one at a time by Hydra's rules,
+and reports all mistakes at once. Nothing here imports a framework.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 from dlrun.config import trust
 from dlrun.config.checks import Rules, check_config
 from dlrun.config.explain import Mistake, config_error
-from dlrun.config.grammar import adds, choose, config_loader, of_choices, parse
+from dlrun.config.grammar import choose, compose_choices, config_loader, is_addition, parse
 from dlrun.config.groups import GROUPS
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
-from dlrun.config.recorded import check_plain
+from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config
 
-# What smoke=true types before the user does: three batches of the usual size, once.
+# The overrides that smoke=true inserts before the others: three batches of the default size.
 SMOKE = ("epochs=1", "data.limit=384")
 
 
@@ -42,31 +42,31 @@ def compose(
         overrides: In Hydra's grammar: ``key=value``, ``group=option``, ``+new=``, ``~delete``.
         config_dir: The user's own options; by default ``./configs``.
         trusted: Modules that may be instantiated besides those that the user's options name.
-        recorded: The overrides were not typed now but read, from a sweep that may have been
-            copied: naming a component there does not make it trusted.
+        recorded: The overrides were read from a sweep, which may be a copy, so the components they
+            name are not trusted.
 
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
     """
     loader = config_loader(config_dir)
     typed = read_overrides(overrides, loader)
-    # Hydra adds to a group once only, and would merge a loss with what the task itself has there.
-    later = [c for c in typed.choices if adds(c) or GROUPS[c.key_or_group].place]
+    # Hydra adds to a group only once, and would merge a chosen loss with the task's own.
+    later = [c for c in typed.choices if is_addition(c) or GROUPS[c.key_or_group].place]
     with _hydra_mistakes(typed):
         lines = [str(choice.input_line) for choice in typed.choices if choice not in later]
-        base = of_choices(lines, config_dir)
+        base = compose_choices(lines, config_dir)
         for choice in later:
             choose(choice, base, loader)
     if recorded:
         typed.mistakes += [
-            Mistake(str(value.input_line), "is an interpolation, and in a record none is followed")
+            Mistake(str(value.input_line), "is an interpolation, which a record may not have")
             for value in typed.values
             if "${" in str(value.input_line)
         ]
-    named = _named(trusted, () if recorded else typed.parsed, config_dir)
+    names = _trusted_names(trusted, () if recorded else typed.parsed, config_dir)
     if _is_smoke(base, typed.values):
         typed.values[:0] = parse(SMOKE)[0]
-    return _finish(base, typed, Rules(named, recorded=recorded))
+    return _finish(base, typed, Rules(names, recorded=recorded))
 
 
 def recompose(
@@ -84,16 +84,16 @@ def recompose(
 
     Args:
         config: The run's resolved config.
-        overrides: As for :func:`compose`; a group choice replaces that group's whole part.
-        changeable: The keys that may change; a key covers what is below it.
+        overrides: As for :func:`compose`; a chosen option replaces the whole part of its group.
+        changeable: The keys that may change, with all keys below them.
         config_dir: The user's own options; by default ``./configs``.
         trusted: As for :func:`compose`.
-        typed_before: What the user typed earlier for this very run; it is trusted as it was then.
-        training: Whether the run continues, and its callbacks write.
-        unused: Parts that no object is built from, and whose modules may be gone.
+        typed_before: The overrides that the user typed when starting this run; still trusted.
+        training: Whether the run is trained further, so that its callbacks write.
+        unused: Parts that are not instantiated, and whose modules may be missing.
 
     Raises:
-        DlrunError: With every mistake, among them each key that may not change.
+        DlrunError: With every mistake, including each key that may not change.
     """
     check_plain(config)
     loader = config_loader(config_dir)
@@ -102,9 +102,9 @@ def recompose(
         key = override.key_or_group
         if any(key == allowed or key.startswith(f"{allowed}.") for allowed in changeable):
             return None
-        line, had = str(override.input_line), _recorded_value(config, key)
+        line, value = str(override.input_line), _recorded_value(config, key)
         hint = f"what may change: {', '.join(changeable)}"
-        return Mistake(line, f"can't change here: the run has {had}", hint=hint)
+        return Mistake(line, f"can't change here: the run has {value}", hint=hint)
 
     typed = read_overrides(overrides, loader, refuse=unchangeable)
     before, _ = parse(typed_before)
@@ -113,19 +113,19 @@ def recompose(
         for choice in typed.choices:
             choose(choice, recorded, loader)
         base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), recorded))
-    own = [*typed.parsed, *before]
+    typed_by_user = [*typed.parsed, *before]
     rules = Rules(
-        _named(trusted, own, config_dir),
+        _trusted_names(trusted, typed_by_user, config_dir),
         recorded=True,
         training=training,
-        typed_keys=[str(override.key_or_group) for override in own],
+        typed_keys=[str(override.key_or_group) for override in typed_by_user],
         unused=[part for part in unused if not overrides_part(overrides, part)],
     )
     return _finish(base, typed, rules)
 
 
 def overrides_part(overrides: Sequence[str], part: str) -> bool:
-    """Whether one of the overrides changes a part of the config, such as ``data``."""
+    """Whether an override changes a part of the config, such as ``data``."""
     keys = [str(override.key_or_group) for override in parse(overrides)[0]]
     return any(key == part or key.startswith(f"{part}.") for key in keys)
 
@@ -136,12 +136,12 @@ def to_yaml(config: Config) -> str:
 
 
 def _finish(base: DictConfig, typed: Overrides, rules: Rules) -> Config:
-    """Lay the values over the chosen options, and check the whole.
+    """Apply the values to the chosen options, and check the result.
 
     Args:
-        base: What the choices have made; it is changed.
+        base: The config of the chosen options; changed in place.
         typed: The values, and the mistakes so far.
-        rules: What is checked.
+        rules: What to check.
 
     Raises:
         DlrunError: With every mistake.
@@ -176,16 +176,16 @@ def _recorded_value(config: dict[str, Any], key: str) -> str:
     return "none" if node is None else str(node)
 
 
-def _named(
+def _trusted_names(
     trusted: Sequence[str], typed: Sequence[Override], config_dir: Path | None
-) -> trust.Named:
+) -> trust.TrustedNames:
     values = [(str(override.key_or_group), override.value()) for override in typed]
-    return trust.named(trusted, values, config_dir)
+    return trust.trusted_names(trusted, values, config_dir)
 
 
 @contextmanager
 def _hydra_mistakes(typed: Overrides) -> Iterator[None]:
-    """Report what Hydra can't compose, after the mistakes that are known already."""
+    """Report an error of Hydra after the mistakes known so far."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -199,12 +199,15 @@ def _hydra_mistake(error: Exception) -> Mistake:
     head, *rest = [line.strip() for line in str(error).strip().splitlines()] or [
         type(error).__name__
     ]
-    # The first line names the file, the second what is wrong with it, another the key.
+    # The first line names the file, the second the problem, another the key.
     if "raised while composing" in head and rest:
         head = f"{head.partition(':')[0]}: {rest[0]}"
     key = next((f" ({line})" for line in rest if line.startswith("full_key: ")), "")
     head += key.replace("full_key: ", "")
-    placed = (group for group in GROUPS.values() if group.place)
-    places = [g.place for g in placed if f"Key '{g.name}' not in 'Config'" in head]
+    places = [
+        group.place
+        for group in GROUPS.values()
+        if group.place and f"Key '{group.name}' not in 'Config'" in head
+    ]
     hint = f"begin the file with '# @package {places[0]}'" if places else None
     return Mistake("", head, hint=hint)

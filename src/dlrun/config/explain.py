@@ -1,4 +1,4 @@
-"""Say what is wrong with an override, and which name was meant."""
+"""Explain what is wrong with an override, and suggest the nearest valid name."""
 
 import difflib
 import re
@@ -15,7 +15,7 @@ from dlrun.errors import DlrunError
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: what was typed, what is wrong with it, and what may have been meant."""
+    """What was typed, what is wrong with it, and the likely intention."""
 
     override: str
     problem: str
@@ -24,7 +24,7 @@ class Mistake:
 
     @classmethod
     def of(cls, line: str, problem: str, options: Iterable[str]) -> "Mistake":
-        """A value that is not among ``options``, with the nearest of them."""
+        """For a value that is not among ``options``, with the nearest of them."""
         key, separator, typed = line.partition("=")
         value = typed or problem.rpartition("'")[0].rpartition("'")[2]
         near = nearest(value, options) if separator else None
@@ -32,50 +32,51 @@ class Mistake:
 
     @classmethod
     def of_argument(cls, line: str, key: str, problem: str, names: Iterable[str]) -> "Mistake":
-        """An argument that is not among ``names``, with the nearest of them."""
+        """For an argument that is not among ``names``, with the nearest of them."""
         parent, _, name = key.rpartition(".")
         near, (_, separator, typed) = nearest(name, names), line.partition("=")
         return cls(line, problem, meant=f"{parent}.{near}{separator}{typed}" if near else None)
 
 
 def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
-    """All mistakes as one error: a line where there is one, a table where there are more."""
+    """All mistakes as one error: a line for a single mistake, else a table."""
     mistakes = list(dict.fromkeys(mistakes))
     meant = ", ".join(mistake.meant for mistake in mistakes if mistake.meant)
     hints = [f"did you mean {meant}?"] if meant else []
     hints += dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
     if len(mistakes) == 1:
         [mistake] = mistakes
-        told = f"{mistake.override}: {mistake.problem}" if mistake.override else mistake.problem
+        prefix = f"{mistake.override}: " if mistake.override else ""
+        message = f"{prefix}{mistake.problem}"
     else:
         width = max(len(mistake.override) for mistake in mistakes)
         rows = [f"  {mistake.override:<{width}}   {mistake.problem}" for mistake in mistakes]
-        told = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
-    return DlrunError(told, hint="; ".join(hints) or None, exit_code=2)
+        message = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
+    return DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like ``name``, or None if none is."""
+    """The name most similar to ``name``; None if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
-def unparsed(line: str) -> Mistake:
-    """An override that Hydra's grammar does not take."""
+def parse_mistake(line: str) -> Mistake:
+    """The mistake in an override that Hydra can't parse."""
     key, separator, typed = line.partition("=")
     if not separator:
         return Mistake(line, "is not an override: expected key=value")
     quoting = f"{key}='\"{typed}\"', or '{key}=[1,2]' for a list"
-    return Mistake(line, "can't be parsed", hint=f"quote what is not plain, as in {quoting}")
+    return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
 
 def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
-    """What is wrong with an override that Hydra's grammar takes, if anything is."""
+    """The mistake in an override that Hydra can parse; None if it is valid."""
     key, _, typed = line.partition("=")
     if parsed.is_sweep_override():
         return Mistake(
             line,
-            "has several values, and one run takes one",
-            hint=f"'dlrun sweep' trains one run for each; for a list write '{key}=[{typed}]'",
+            "has several values, but a run takes one",
+            hint=f"'dlrun sweep' trains one run for each; for a list, type '{key}=[{typed}]'",
         )
     if not typed.strip() and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
@@ -85,7 +86,7 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
 def option_mistakes(
     choices: Sequence[Override], options_of: Callable[[str], list[str]]
 ) -> list[Mistake]:
-    """The choices that name no option of their group."""
+    """The mistakes in the choices of options."""
     mistakes = []
     for choice in choices:
         group = choice.key_or_group
@@ -93,7 +94,7 @@ def option_mistakes(
         value, line = choice.value(), str(choice.input_line)
         single = not GROUPS[group].several
         if choice.is_delete() and group != "experiment":
-            hint = "choose another option" if single else f"{group}=[] leaves out all"
+            hint = "choose another option" if single else f"{group}=[] removes all"
             mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))
             continue
         if value is None and not choice.is_delete():
@@ -103,8 +104,8 @@ def option_mistakes(
             mistakes.append(Mistake(line, f"takes one option; there are {', '.join(options)}"))
             continue
         if single and value in options and line.startswith("+"):
-            meant = line.lstrip("+")
-            mistakes.append(Mistake(line, f"adds to '{group}', which takes one", meant=meant))
+            problem = f"adds to '{group}', which takes one option"
+            mistakes.append(Mistake(line, problem, meant=line.lstrip("+")))
         for option in value if isinstance(value, list) else [value]:
             if option is None or option in options:
                 continue
@@ -120,14 +121,14 @@ def option_mistakes(
 
 
 def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
-    """A key that the config does not have, with the nearest one that it has."""
+    """For a key that the config does not have, with the nearest one that it has."""
     operator, _, rest = line.partition(key or "=")
-    # What the user forced or added on purpose is told the same way: a typo looks no different.
+    # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
     operator = "~" if operator == "~" else ""
     keys = [
         known
-        for known in _keys(OmegaConf.to_container(config))
+        for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
     near = nearest(key, keys)
@@ -135,7 +136,7 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     if parent in keys and (
         siblings := [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
     ):
-        # Judged by the last part alone: what they have in common makes all of them look alike.
+        # Compare the last parts only: the common parent would make all keys similar.
         name = nearest(last, siblings)
         near = f"{parent}.{name}" if name else None
     same_ending = [
@@ -149,30 +150,29 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
 
 
 def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
-    """A value that its key does not take, or a key that a typed part does not have."""
-    told = str(error.__cause__ or error).strip().splitlines()[0]
+    """For a value that its key does not take, or a key that a typed part does not have."""
+    problem = str(error.__cause__ or error).strip().splitlines()[0]
     expected = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
     expected |= {"int": "an integer", "float": "a number", "bool": "true or false"}
-    if found := re.search(r"could not be converted to (\w+)|is not a valid (\w+)", told):
-        got = re.search(r"[Vv]alue '(.*?)'", told)
-        kind = found[1] or found[2]
-        told = f"expected {expected.get(kind, kind)}" + (f", got {got[1]!r}" if got else "")
-    elif "is not Optional" in told:
-        told = "can't be null"
-    return Mistake(typed.get(key, key), told)
+    if match := re.search(r"could not be converted to (\w+)|is not a valid (\w+)", problem):
+        got = re.search(r"[Vv]alue '(.*?)'", problem)
+        kind = match[1] or match[2]
+        problem = f"expected {expected.get(kind, kind)}" + (f", got {got[1]!r}" if got else "")
+    elif "is not Optional" in problem:
+        problem = "can't be null"
+    return Mistake(typed.get(key, key), problem)
 
 
 def wrong_type(before: Any, after: Any) -> str | None:
-    """What is wrong with replacing ``before`` by ``after``, judged by the kind of the value.
+    """Why ``after`` can't replace ``before``; None if its type fits.
 
-    The value in the option's YAML file tells the kind: null takes anything, a number any number
-    of its kind, and a mapping with a ``_target_`` may stand anywhere, as a schedule does for a
-    learning rate.
+    The value in the option's YAML file determines the type: null accepts anything, and a mapping
+    with a ``_target_`` fits everywhere, as a schedule does for a learning rate.
     """
     if before is None or (isinstance(after, DictConfig) and "_target_" in after):
         return None
     if isinstance(before, DictConfig) and "_target_" in before and isinstance(after, str):
-        return None  # a loss or a metric by Keras' name for it; elsewhere told by signature
+        return None  # Keras' name of a loss or metric; the signature check covers the rest
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "true or false"),
         (int, "an integer"),
@@ -189,14 +189,14 @@ def wrong_type(before: Any, after: Any) -> str | None:
         fits = True
     if after is None or fits:
         return None
-    shown = OmegaConf.to_container(after) if isinstance(after, Container) else after
-    return f"expected {words}, got {shown!r}"
+    plain = OmegaConf.to_container(after) if isinstance(after, Container) else after
+    return f"expected {words}, got {plain!r}"
 
 
-def _keys(config: Any, prefix: str = "") -> Iterable[str]:
+def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:
     for name, value in config.items():
         key = f"{prefix}{name}"
         if key != "choices":
             yield key
             if isinstance(value, dict):
-                yield from _keys(value, f"{key}.")
+                yield from _all_keys(value, f"{key}.")

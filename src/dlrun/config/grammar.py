@@ -1,4 +1,4 @@
-"""The parts of Hydra that a run is composed with, the private ones among them."""
+"""The parts of Hydra, some of them private, that compose a run's config."""
 
 import pickle
 import re
@@ -18,14 +18,14 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlrun.config.explain import Mistake, grammar_mistake, unparsed
+from dlrun.config.explain import Mistake, grammar_mistake, parse_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.schema import Config
 
 
 def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:
-    """Hydra's loader, over the user's own options, those that ship, and the schema."""
+    """Hydra's loader for the user's own options, the shipped ones, and the schema."""
     _register()
     search_path = ConfigSearchPathImpl()
     search_path.append("hydra", "pkg://hydra.conf")
@@ -43,22 +43,22 @@ def _register() -> None:
     ConfigStore.instance().store(name="dlrun_schema", node=Config)
 
 
-def of_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:
-    """The config that choices of options make, open to values.
+def compose_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:
+    """Compose the config of chosen options, before values are set.
 
-    Hydra takes most of the time that composing takes, and the runs of a sweep make the same
-    choices: what they make is kept as long as no file of the user's own options changes.
+    Hydra's loader takes most of the time of :func:`compose`, and the runs of a sweep make the same
+    choices, so results are cached until a file of the user's own options changes.
     """
-    own = config_dirs(config_dir)[:-1]
-    files = [path for directory in own for path in (directory, *directory.rglob("*.yaml"))]
+    user_dirs = config_dirs(config_dir)[:-1]
+    files = [path for directory in user_dirs for path in (directory, *directory.rglob("*.yaml"))]
     stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
-    # A fifth of the time that a deep copy takes.
-    kept: DictConfig = pickle.loads(_of_choices(tuple(lines), config_dir, stamp))
-    return kept
+    # Five times as fast as a deep copy.
+    config: DictConfig = pickle.loads(_compose_choices(tuple(lines), config_dir, stamp))
+    return config
 
 
 @lru_cache(maxsize=16)
-def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> bytes:
+def _compose_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> bytes:
     base = config_loader(config_dir).load_configuration("dlrun", list(lines), RunMode.RUN)
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
@@ -69,15 +69,15 @@ def _of_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) ->
 
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
-    """Parse overrides one at a time: a mistake in one hides no other."""
+    """Parse overrides one at a time, so that all mistakes are found."""
     parser = OverridesParser.create()
     parsed: list[Override] = []
     mistakes: list[Mistake] = []
-    for line in _spelt_out(overrides):
+    for line in _expand_shorthand(overrides):
         try:
             override = parser.parse_override(line)
         except HydraException:
-            mistakes.append(unparsed(line))
+            mistakes.append(parse_mistake(line))
             continue
         if (problem := grammar_mistake(line, override)) is None:
             parsed.append(override)
@@ -88,7 +88,7 @@ def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
 
 def is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
     """Whether an override chooses an option of a group, rather than setting a value."""
-    # Hydra's own rule (ConfigRepository and load_configuration): a mapping is a value.
+    # As in Hydra (ConfigRepository and load_configuration), a mapping is a value.
     is_group = loader.repository.group_exists(override.key_or_group)
     return (
         bool(is_group)
@@ -98,39 +98,39 @@ def is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:
 
 
 def apply(value: Override, config: DictConfig) -> None:
-    """Lay one value over a config, by Hydra's own rules for ``=``, ``+``, ``++`` and ``~``."""
+    """Apply one value to a config, by Hydra's rules for ``=``, ``+``, ``++`` and ``~``."""
     ConfigLoaderImpl._apply_overrides_to_config([value], config)
 
 
-def adds(choice: Override) -> bool:
-    """Whether a choice adds options to those that are chosen already."""
+def is_addition(choice: Override) -> bool:
+    """Whether a choice adds options to those already chosen."""
     return bool(choice.is_add() or choice.is_force_add())
 
 
 def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> None:
-    """Put what a choice stands for in the place of what its part of a config was, or add it."""
+    """Replace a group's part of a config by the chosen option, or add the option to it."""
     group = GROUPS[choice.key_or_group]
     place = group.key
     option = f"+{group.name}@{place}={choice.get_value_element_as_str()}"
     composed = loader.load_configuration(None, [option], run_mode=RunMode.RUN)
     part = OmegaConf.select(composed, place, default={})
-    # Open interpolations are closed by the config that they come to.
+    # Interpolations are resolved in the config they are inserted into.
     plain = OmegaConf.to_container(part, resolve=False) if part else {}
-    OmegaConf.update(config, place, plain, merge=adds(choice), force_add=True)
+    OmegaConf.update(config, place, plain, merge=is_addition(choice), force_add=True)
     if not group.several:
         config.choices[group.name] = choice.value()
 
 
-def _spelt_out(overrides: Sequence[str]) -> list[str]:
-    """Write ``device=gpu:1`` as two overrides, and the spellings of older versions as today's."""
-    spelt: list[str] = []
+def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
+    """Expand ``device=gpu:1`` into two overrides, and replace the keys of older versions."""
+    expanded: list[str] = []
     for override in overrides:
         if device := re.fullmatch(r"device=(\w+):(\d+)", override):
-            spelt += [f"device={device[1]}", f"device.index={device[2]}"]
+            expanded += [f"device={device[1]}", f"device.index={device[2]}"]
         elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
-            spelt.append(f"feed={feed[1]}")
+            expanded.append(f"feed={feed[1]}")
         elif export := re.fullmatch(r"export_keras=(true|false)", override, re.IGNORECASE):
-            spelt += ["+export=keras"] if export[1].lower() == "true" else []
+            expanded += ["+export=keras"] if export[1].lower() == "true" else []
         else:
-            spelt.append(override)
-    return spelt
+            expanded.append(override)
+    return expanded

@@ -1,4 +1,4 @@
-"""The config groups: all that dlrun knows of each, in one table.
+"""The config groups, in one table.
 
 A new group is an entry here, a field of :class:`dlrun.config.schema.Config`, a line in the
 defaults of ``configs/dlrun.yaml``, and a directory of options.
@@ -7,7 +7,7 @@ defaults of ``configs/dlrun.yaml``, and a directory of options.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# The fields of a Training, and what a loop takes beside it.
+# The fields of a Training, and the other arguments of a loop.
 _TRAINING = (
     "model", "train", "validation", "epochs", "seed", "callbacks", "backend",
     "initial_epoch", "initial_step", "training", "feed",
@@ -16,20 +16,20 @@ _TRAINING = (
 
 @dataclass(frozen=True)
 class Group:
-    """One config group: a directory of options, and the part of the config that an option fills.
+    """One config group: a directory of options, each of which fills one key of the config.
 
     Args:
         name: The directory's name, and the key of a choice, as in ``name=option``.
-        meaning: What is chosen, for the docs.
-        place: The key that an option fills, where it is not the group's name. The option's first
-            line, ``# @package``, says the same to Hydra.
+        meaning: What it chooses, for the docs.
+        place: The key that an option fills, unless it is the group's name. The option's first
+            line, ``# @package``, gives Hydra the same key.
         several: Whether a run takes several options, by name, rather than one.
-        modules: Modules whose components any config may name in this part, whoever wrote it.
-        given: Arguments that dlrun passes to the component; no YAML file sets them.
-        kept: Keys that dlrun reads itself; they are not passed to the component.
-        optional: Whether a run can do without a component.
+        modules: Modules whose components are trusted in this group, even in a copied config.
+        given: Arguments that dlrun passes to the component; YAML files can't set them.
+        kept: Keys that dlrun reads itself and does not pass to the component.
+        optional: Whether a run may have no component.
         resume: Whether a resumed run may choose another option.
-        evaluate: Whether evaluation and prediction may.
+        evaluate: Whether evaluation and prediction may choose another option.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Group:
 
     @property
     def names_components(self) -> bool:
-        """Whether each option is a component of its own, with a ``_target_``."""
+        """Whether each option is a component with its own ``_target_``."""
         return bool(self.modules) and not self.place
 
 
 _TABLE = (
-    Group("backend", "The framework that computes.", resume=True, evaluate=True),
+    Group("backend", "The framework that runs the model.", resume=True, evaluate=True),
     Group(
         "device",
-        "Where it computes. `device=gpu:1` names the second GPU.",
+        "The device. `device=gpu:1` is the second GPU.",
         resume=True,
         evaluate=True,
     ),
@@ -76,7 +76,7 @@ _TABLE = (
     Group("task", "The loss, the metrics, and the value that decides the best epoch."),
     Group(
         "loss",
-        "A loss in place of the task's own.",
+        "A loss that replaces the task's.",
         place="task.loss",
         modules=("dlrun.losses", "keras.losses"),
     ),
@@ -90,7 +90,7 @@ _TABLE = (
     ),
     Group(
         "model",
-        "The model. Each one brings the data set and the task that it was made for.",
+        "The model. Each brings the data set and the task it was made for.",
         modules=(
             "dlrun.models",
             "keras.layers",
@@ -121,7 +121,7 @@ _TABLE = (
     ),
     Group(
         "export",
-        "Formats that the trained model is also written in. `+export=keras` adds one.",
+        "Formats to export the trained model to. `+export=keras` adds one.",
         several=True,
         modules=("dlrun.exports",),
         given=frozenset({"model", "spec", "directory"}),
@@ -131,12 +131,12 @@ _TABLE = (
     Group(
         "experiment",
         "A preset: it chooses options of other groups and sets keys. "
-        "What you type on the command line wins.",
+        "The command line takes precedence.",
     ),
 )
 GROUPS = {group.name: group for group in _TABLE}
 
-# What else may change, key by key: the rest decides what a run's arrays mean, or their order.
+# The keys that may change: the others determine the meaning or the order of a run's arrays.
 RESUMABLE = (
     "epochs",
     "optimizer.learning_rate",
@@ -150,11 +150,11 @@ EVALUABLE = (
 
 
 def component_modules(part: str) -> tuple[str, ...]:
-    """The modules of the components that a part of the config, such as ``task``, may name."""
+    """The modules of the trusted components of a part of the config, such as ``task``."""
     groups = (group for group in _TABLE if group.key.partition(".")[0] == part)
     return tuple(dict.fromkeys(module for group in groups for module in group.modules))
 
 
 def parts_with_components() -> Iterator[str]:
-    """The parts of the config that may name components."""
+    """The parts of the config that name components."""
     yield from dict.fromkeys(group.key.partition(".")[0] for group in _TABLE if group.modules)

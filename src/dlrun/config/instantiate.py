@@ -1,4 +1,4 @@
-"""Turn a mapping with a ``_target_`` into the object that it names."""
+"""Instantiate the target of a mapping with a ``_target_``."""
 
 import sys
 import traceback
@@ -15,12 +15,12 @@ from dlrun.errors import DlrunError, first_line
 
 
 def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
-    """Call a component's target with its config and what the runner gives it.
+    """Call a component's target with the arguments of its config and of the runner.
 
     Args:
-        key: Where the component stands in the config, for errors.
+        key: The component's key in the config, for errors.
         spec: Its ``_target_`` and keyword arguments.
-        **given: Arguments of the runner's own; they reach the target as they are.
+        **given: The runner's arguments, passed unchanged.
 
     Raises:
         DlrunError: If the target can't be found, or raises.
@@ -32,30 +32,30 @@ def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
 
 @contextmanager
 def component_errors(key: str, target: str) -> Iterator[None]:
-    """Turn what a component raises into the one error that users see.
+    """Convert an exception of a component into a one-line error.
 
     Raises:
-        DlrunError: Naming the component, what it raised, and where.
+        DlrunError: Names the component, its exception, and the line that raised it.
     """
     try:
         yield
     except DlrunError:
         raise
     except Exception as error:
-        # The place is for someone who is writing this very component.
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        # The line helps the author of the component.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
         raise DlrunError(
             f"{key}: {target} raised {type(error).__name__}: {first_line(error)}"
-            f" ({place.filename}, line {place.lineno})"
+            f" ({frame.filename}, line {frame.lineno})"
         ) from error
 
 
-def fill(spec: Any, **values: str) -> Any:
-    """Put ``values`` in place of ``{name}`` in every text of a config, as for ``{run_dir}``."""
+def fill_placeholders(spec: Any, **values: str) -> Any:
+    """Replace ``{name}`` by its value, such as ``{run_dir}``, in every text of a config."""
     if isinstance(spec, Mapping):
-        return {key: fill(value, **values) for key, value in spec.items()}
+        return {key: fill_placeholders(value, **values) for key, value in spec.items()}
     if isinstance(spec, list):
-        return [fill(value, **values) for value in spec]
+        return [fill_placeholders(value, **values) for value in spec]
     if isinstance(spec, str):
         for name, value in values.items():
             spec = spec.replace(f"{{{name}}}", value)
@@ -63,14 +63,14 @@ def fill(spec: Any, **values: str) -> Any:
 
 
 def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
-    """A component's target with its config bound, to be called later.
+    """Bind a component's target to the arguments of its config, to be called later.
 
     Raises:
-        DlrunError: If the target can't be found, or no check has let it pass.
+        DlrunError: If the target can't be found, or is not trusted.
     """
     if trust.require(key, spec):
-        # A console script has no working directory on its path, and the user's own modules are
-        # there. Last, so that a file of theirs called keras.py hides nothing.
+        # The user's own modules are in the working directory, which a console script does not have
+        # on its path. Appended last, so that a file called keras.py shadows nothing.
         if (cwd := str(Path.cwd())) not in sys.path:
             sys.path.append(cwd)
         trust.require_origin(key, spec)
@@ -81,17 +81,17 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
         if isinstance(cause, DlrunError):
             raise cause from error
         if isinstance(error.__cause__, ImportError):  # nothing was called yet
-            why = first_line(cause)
+            reason = first_line(cause)
             if not isinstance(cause, ImportError):
-                why = f"{type(cause).__name__}: {why}"
-            raise DlrunError(f"{key}: {spec['_target_']} can't be imported: {why}") from error
+                reason = f"{type(cause).__name__}: {reason}"
+            raise DlrunError(f"{key}: {spec['_target_']} can't be imported: {reason}") from error
         raise DlrunError(f"{key}: {first_line(cause)}") from error
     assert callable(bound)
     return bound  # type: ignore[no-any-return]
 
 
 def _root(error: BaseException) -> BaseException:
-    """The error that the others were raised from."""
+    """The original error of a chain."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -1,22 +1,21 @@
-"""What a valid config may hold beyond its types: ranges, and names that must be logged."""
+"""Limits that types can't express: ranges, and monitors that must be logged."""
 
 import re
 from typing import Any
 
-from dlrun.config.outputs import logged, wrong_outputs
+from dlrun.config.outputs import logged_metrics, wrong_outputs
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 
-# Keras' dtype policies; quantised ones are for inference and are applied by other means.
+# Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
 
-
-MAX_SEED = 2**32 - 1  # NumPy's legacy seeding takes no more
+MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
 
 def metric_names(config: Config) -> list[str]:
-    """The names that an epoch logs, and so the values that ``monitor`` may take."""
-    names = list(logged(config.task))
+    """The names that an epoch logs; ``monitor`` must be one of them."""
+    names = list(logged_metrics(config.task))
     if config.data.get("validation_samples") != 0:
         names += [f"val_{name}" for name in names]
     return names
@@ -35,10 +34,10 @@ def broken_limits(config: Config) -> Problems:
         ("data.test_samples", 1, None),
     ):
         value = _get(config, key)
-        whole = isinstance(value, int) and not isinstance(value, bool)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
         group, _, name = key.partition(".")
-        given = group != "data" or name in config.data
-        if not whole and given and (value is not None or key == "data.validation_samples"):
+        is_set = group != "data" or name in config.data
+        if not is_integer and is_set and (value is not None or key == "data.validation_samples"):
             yield Problem(key, f"expected an integer, got {value!r}")
             continue
         too_low = isinstance(value, int) and value < low
@@ -58,10 +57,10 @@ def broken_limits(config: Config) -> Problems:
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield Problem("name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}")
     if any(wrong_outputs(config.task)):
-        return  # what is logged can't be told
+        return  # the logged names are unknown
     if config.task.mode == "auto" and config.task.monitor in metric_names(config):
         yield Problem(
-            "task.mode", f"must be min or max: {config.task.monitor!r} does not tell which"
+            "task.mode", f"must be min or max: auto does not know {config.task.monitor!r}"
         )
     yield from _unlogged_monitors(config)
 
@@ -70,7 +69,7 @@ def _unlogged_monitors(config: Config) -> Problems:
     names = metric_names(config)
     monitors = {"task.monitor": config.task.monitor}
     for name, callback in config.callbacks.items():
-        # One that follows task.monitor has the same mistake, and it is told once.
+        # A callback that follows task.monitor repeats its mistake, which is reported once.
         if isinstance(callback, dict) and callback.get("monitor") not in (
             None,
             config.task.monitor,
@@ -78,12 +77,10 @@ def _unlogged_monitors(config: Config) -> Problems:
             monitors[f"callbacks.{name}.monitor"] = callback["monitor"]
     for key, monitor in monitors.items():
         if monitor not in names:
-            why = ""
-            if str(monitor).removeprefix("val_") in names:
-                why = " without a validation split"
-            yield Problem(
-                key, f"nothing logs {monitor!r}{why}; there are {', '.join(names)}", tuple(names)
-            )
+            without_split = str(monitor).removeprefix("val_") in names
+            reason = " without a validation split" if without_split else ""
+            message = f"nothing logs {monitor!r}{reason}; there are {', '.join(names)}"
+            yield Problem(key, message, tuple(names))
 
 
 def _get(config: Config, key: str) -> Any:

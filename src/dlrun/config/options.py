@@ -1,4 +1,4 @@
-"""The options that there are to choose from: directories of YAML files, read without Hydra."""
+"""The options of each config group: directories of YAML files, read without Hydra."""
 
 import re
 from pathlib import Path
@@ -10,39 +10,39 @@ from dlrun.errors import DlrunError
 
 def shipped_configs() -> Path:
     """The directory of the options that ship with dlrun, in a checkout or in a wheel."""
-    homes = [Path(home) / "configs" for home in dlrun.__path__]
-    return next(home for home in homes if (home / "dlrun.yaml").is_file())
+    directories = [Path(path) / "configs" for path in dlrun.__path__]
+    return next(path for path in directories if (path / "dlrun.yaml").is_file())
 
 
 def config_dirs(config_dir: Path | None = None) -> list[Path]:
     """The directories to search for options, the user's own first.
 
     Args:
-        config_dir: Where the user keeps options; by default ``./configs``, if it is there.
+        config_dir: The user's own options; by default ``./configs``, if it exists.
 
     Raises:
-        DlrunError: If ``config_dir`` is not a directory; Hydra would ignore it in silence.
+        DlrunError: If ``config_dir`` is not a directory; Hydra would silently ignore it.
     """
     if config_dir is not None and not config_dir.is_dir():
         raise DlrunError(
             f"--config-dir {config_dir}: no such directory",
-            hint="it holds groups of options, as in DIR/model/my_model.yaml",
+            hint="expected groups of options, as in DIR/model/my_model.yaml",
         )
-    own = (config_dir or Path("configs")).resolve()
+    user_dir = (config_dir or Path("configs")).resolve()
     shipped = shipped_configs().resolve()
-    return [own, shipped] if own.is_dir() and own != shipped else [shipped]
+    return [user_dir, shipped] if user_dir.is_dir() and user_dir != shipped else [shipped]
 
 
 def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
-    """Every group's options, each with the first comment line of its YAML file.
+    """The options of every group, each with the first comment line of its YAML file.
 
-    A line that only names the file, as at the head of a copied example, is no description.
+    A line that only names the file, as in a copied example, is skipped.
     """
     options: dict[str, dict[str, str]] = {group: {} for group in GROUPS}
     for directory in reversed(config_dirs(config_dir)):
-        for group, listed in options.items():
+        for group, descriptions in options.items():
             for path in sorted((directory / group).glob("*.yaml")):
-                listed[path.stem] = _first_comment(path)
+                descriptions[path.stem] = _first_comment(path)
     return options
 
 

@@ -1,4 +1,4 @@
-"""Overrides: read one at a time, and laid over a config one at a time."""
+"""Parse overrides, and apply them to a config one at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +25,13 @@ from dlrun.errors import first_line
 
 @dataclass
 class Overrides:
-    """Overrides in Hydra's grammar, sorted.
+    """Overrides in Hydra's grammar, by kind.
 
     Args:
-        parsed: All that could be parsed, mistakes among them.
-        choices: Those that choose an option of a group.
-        values: The others; each sets a value.
-        mistakes: What is wrong so far.
+        parsed: All that could be parsed, even those with mistakes.
+        choices: The valid ones that choose an option of a group.
+        values: The other valid ones; each sets a value.
+        mistakes: The mistakes so far.
     """
 
     parsed: list[Override]
@@ -41,7 +41,7 @@ class Overrides:
 
     @property
     def lines(self) -> dict[str, str]:
-        """What was typed, by key."""
+        """The text of each override, by key."""
         return {str(o.key_or_group): str(o.input_line) for o in (*self.choices, *self.values)}
 
 
@@ -53,26 +53,26 @@ def read_overrides(
     """Parse overrides, and check the choices among them.
 
     Args:
-        overrides: As overrides.
-        loader: Knows the groups and their options.
-        refuse: What is wrong with an override beyond its form, if anything is.
+        overrides: In Hydra's grammar.
+        loader: Has the groups and their options.
+        refuse: Returns the mistake if an override is not allowed.
     """
     parsed, mistakes = parse(overrides)
     mistakes += [mistake for override in parsed if (mistake := refuse(override))]
     choices = [override for override in parsed if is_choice(loader, override)]
     mistakes += option_mistakes(choices, loader.repository.get_group_options)
     wrong = {mistake.override for mistake in mistakes}
-    sound = [override for override in parsed if str(override.input_line) not in wrong]
+    valid = [override for override in parsed if str(override.input_line) not in wrong]
     return Overrides(
         parsed,
-        [override for override in sound if override in choices],
-        [override for override in sound if override not in choices],
+        [override for override in valid if override in choices],
+        [override for override in valid if override not in choices],
         mistakes,
     )
 
 
 def apply_values(config: DictConfig, overrides: Overrides) -> None:
-    """Lay the values over a config, in the order typed; mistakes are added to ``overrides``."""
+    """Apply the values to a config in the order typed; mistakes are added to ``overrides``."""
     OmegaConf.set_struct(config, True)
     for value in overrides.values:
         if mistake := _apply(config, value):
@@ -80,10 +80,10 @@ def apply_values(config: DictConfig, overrides: Overrides) -> None:
 
 
 def to_config(composed: DictConfig, overrides: Overrides) -> Config:
-    """The typed config, once nothing is missing in it and every value is of its type.
+    """Convert a composed config to the typed one.
 
     Raises:
-        DlrunError: With every mistake so far.
+        DlrunError: With every mistake so far, missing values and wrong types included.
     """
     try:
         missing = OmegaConf.missing_keys(composed)
@@ -118,18 +118,18 @@ def _apply(config: DictConfig, value: Override) -> Mistake | None:
     try:
         after = _value_at(config, key)
         if isinstance(before, float) and type(after) is int:
-            # 1 where the option has 0.001: Keras takes no integer for a learning rate.
+            # Such as 1 for 0.001: Keras takes no integer learning rate.
             OmegaConf.update(config, key, float(after))
         problem = wrong_type(before, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem is None or value.is_delete():
         return None
-    # Put the old value back, so that one mistake is not reported twice.
+    # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
     return Mistake(line, problem)
 
 
 def _value_at(config: DictConfig, key: str) -> Any:
-    # A deleted key, a missing value and one that never was all count as nothing to compare with.
+    # None for a deleted key, a missing value or an unknown key.
     return OmegaConf.select(config, key, throw_on_missing=False)

@@ -1,4 +1,4 @@
-"""What a check finds wrong with a config."""
+"""A problem that a check finds in a config."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
@@ -8,9 +8,9 @@ class Problem(NamedTuple):
     """Something wrong with one key.
 
     Args:
-        key: The key, as ``loop.compile``.
+        key: Such as ``loop.compile``.
         text: What is wrong, and what was expected.
-        names: The valid names, where there are some to suggest from.
+        names: The valid names, from which to suggest one.
     """
 
     key: str

@@ -1,7 +1,6 @@
-"""The typed root of every config, and the limits that types alone can't express.
+"""The typed root of every config.
 
-The parts that name their own class or function (``_target_``) stay mappings: their keys are that
-function's arguments.
+Parts that name a class or function (``_target_``) stay mappings: their keys are its arguments.
 """
 
 from dataclasses import dataclass, field
@@ -12,22 +11,22 @@ from dlrun.loops import LOOPS
 
 @dataclass
 class Backend:
-    """Which framework computes; ``name`` is a module of ``dlrun.backends``."""
+    """The framework."""
 
     name: str = "jax"
     """A module of ``dlrun.backends``: jax, tensorflow, torch, or numpy to evaluate and predict."""
     compilation_cache: bool = False
-    """Keep compiled functions on disk, so that the next run starts sooner; jax only."""
+    """Keep compiled functions on disk, so that the next run starts faster; jax only."""
 
 
 @dataclass
 class Device:
-    """Where it computes; ``kind`` is auto, cpu, gpu or tpu."""
+    """The device to compute on."""
 
     kind: str = "auto"
-    """auto, cpu, gpu or tpu; auto takes an accelerator where there is one."""
+    """auto, cpu, gpu or tpu; auto takes an accelerator if there is one."""
     index: int | None = None
-    """Which device of this kind, from 0; null takes the first. ``device=gpu:1`` sets both."""
+    """The number of the device, from 0; null takes the first. ``device=gpu:1`` sets both keys."""
 
     def __str__(self) -> str:
         return self.kind if self.index is None else f"{self.kind}:{self.index}"
@@ -35,61 +34,53 @@ class Device:
 
 @dataclass
 class Task:
-    """What is learnt: the loss, the metrics by name, and what decides the best epoch.
+    """What to learn: the loss, the metrics, and the value that decides the best epoch.
 
-    Where a model has several outputs, ``loss``, ``metrics`` and ``activation`` are mappings by the
-    outputs' names, or lists in the order that ``outputs`` tells.
+    If a model has several outputs, ``loss``, ``metrics`` and ``activation`` are mappings with the
+    outputs' names as keys, or lists in the order of ``outputs``.
     """
 
     outputs: list[str] | None = None
-    """The order of the outputs' names, where loss, metrics and activation are lists."""
+    """The outputs' names in order, if loss, metrics and activation are lists."""
     loss: Any = None
-    """The loss, as a ``_target_`` with its arguments; by output where there are several."""
-    metrics: Any = None  # no mapping: a list could not take its place
+    """The loss, as a ``_target_`` with its arguments; by output if there are several."""
+    metrics: Any = None  # Any: a list can't replace a typed mapping
     """The metrics by name, each a ``_target_`` with its arguments."""
     activation: Any = None
     """The activation that ``predict`` and the exported model apply to the logits."""
     monitor: str = "val_loss"
     """The logged value that decides the best epoch, early stopping and learning-rate cuts."""
     mode: str = "auto"
-    """Whether a small or a large value is better: min, max, or auto by the metric's name."""
+    """Whether smaller or larger is better: min, max, or auto, which goes by the metric's name."""
 
 
 @dataclass
 class Reproduces:
-    """What an experiment shows: which number of the source material, and when it is reached.
-
-    ``metric`` is a split and a metric, as ``test.accuracy``; ``least`` or ``most`` is its limit.
-    ``loops`` are the training modes to run, ``native_loops`` more of them by backend, ``needs``
-    another experiment whose run it starts from, ``slow`` keeps it out unless it is asked for.
-    """
+    """The number of the source material that an experiment reproduces, and its limits."""
 
     system: str = ""
-    """The systems of the source material that the experiment covers, such as S4, S5."""
+    """The systems of the source material that it covers, such as S4, S5."""
     prints: str = ""
-    """What the source material prints, in words."""
+    """The source material's own result, in words."""
     metric: str = "test.accuracy"
-    """The result to compare, as split and metric."""
+    """The result to compare: split and metric, such as ``test.accuracy``."""
     least: float | None = None
-    """The smallest value that counts as reached."""
+    """The smallest value that counts as reproduced."""
     most: float | None = None
-    """The largest value that counts as reached."""
+    """The largest value that counts as reproduced."""
     loops: list[str] = field(default_factory=lambda: list(LOOPS))
     """The training modes to run, on every backend."""
     native_loops: dict[str, Any] = field(default_factory=dict)
-    """More training modes, by backend."""
+    """Further training modes, by backend."""
     needs: str | None = None
-    """Another experiment, whose run this one starts from."""
+    """The experiment whose run this one starts from."""
     slow: bool = False
     """Run only with ``dlrun reproduce --slow`` or by name."""
 
 
 @dataclass
 class Config:
-    """One run. ``choices`` holds the option chosen in each group.
-
-    ``sweep`` holds, by key, the values that ``dlrun sweep`` gives it; a single run does without.
-    """
+    """The config of one run."""
 
     choices: dict[str, str] = field(default_factory=dict)
     """The option chosen in each group; recorded by dlrun, not set by hand."""
@@ -112,6 +103,6 @@ class Config:
     callbacks: dict[str, Any] = field(default_factory=dict)
     export: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
-    """For experiments: the number of the source material that ``dlrun reproduce`` compares."""
+    """For experiments: what ``dlrun reproduce`` compares with the source material."""
     sweep: dict[str, Any] | None = None
-    """Values by key, which ``dlrun sweep`` takes and a single run ignores."""
+    """Values by key, which ``dlrun sweep`` uses and a single run ignores."""

@@ -1,6 +1,6 @@
 """Check a component's arguments against its source, without importing it.
 
-A component's module imports a framework, and a config error must come before that.
+A component's module imports a framework, which would delay the report of a config error.
 """
 
 import ast
@@ -16,9 +16,9 @@ from dlrun.config.groups import GROUPS, Group
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 
-# Keys of older versions, and what took their place.
-MOVED = {
-    "data.feed": "is the group 'feed' now: feed=NAME, or '- override /feed: NAME' in an experiment"
+# Keys of older versions, and their replacements.
+MOVED_KEYS = {
+    "data.feed": "is now the group 'feed': feed=NAME, or '- override /feed: NAME' in an experiment"
 }
 
 
@@ -42,42 +42,42 @@ def wrong_arguments(config: Config) -> Problems:
         for name in spec:
             if name in takes or (name.startswith("_") and name.endswith("_")):
                 continue
-            told = f"{target} takes no '{name}'; it takes {_and(takes)}"
-            yield Problem(f"{key}.{name}", MOVED.get(f"{key}.{name}", told), takes)
+            message = f"{target} takes no '{name}'; it takes {_comma_list(takes)}"
+            yield Problem(f"{key}.{name}", MOVED_KEYS.get(f"{key}.{name}", message), takes)
 
 
 def feed_not_accepted(config: Config) -> Problems:
-    """Yield a problem where a feed is chosen and the loop takes none."""
+    """Yield a problem if a feed is chosen but the loop takes none."""
     if (feed := config.feed.get("_target_")) in feeds.GATHERED:
         return
     try:
         arguments = _arguments(str(config.loop.get("_target_")))
-    except LookupError:  # reported as the loop's own mistake
+    except LookupError:  # reported as a mistake in the loop
         return
     if arguments is not None and "feed" not in arguments:
         loop = config.choices.get("loop")
-        told = f"loop={loop} gathers its batches itself and takes only feed=auto or feed=numpy"
-        yield Problem("feed", told if config.choices.get("feed") else f"{feed}: {told}")
+        message = f"loop={loop} gathers its batches itself and takes only feed=auto or feed=numpy"
+        yield Problem("feed", message if config.choices.get("feed") else f"{feed}: {message}")
 
 
 def _components(config: Config) -> Iterator[tuple[Group, str, Any]]:
-    """Each part that names a component: its group, its key, and what the config has there."""
+    """The group, key and config value of each component."""
     for name, group in GROUPS.items():
         if not group.names_components:
             continue
-        part = getattr(config, name)
+        value = getattr(config, name)
         if group.several:
-            yield from ((group, f"{name}.{option}", spec) for option, spec in part.items())
+            yield from ((group, f"{name}.{option}", spec) for option, spec in value.items())
         else:
-            yield group, name, part
+            yield group, name, value
 
 
 @lru_cache
 def _arguments(target: str) -> frozenset[str] | None:
-    """The names of a target's arguments; None where they can't be known from here.
+    """The names of a target's arguments; None if its source does not determine them.
 
     Raises:
-        LookupError: If there is no such module, or nothing of that name in it.
+        LookupError: If there is no such module, or the module does not define the name.
     """
     module, _, name = target.rpartition(".")
     top = module.partition(".")[0]
@@ -87,10 +87,9 @@ def _arguments(target: str) -> frozenset[str] | None:
     path = sys.path.copy()
     try:
         sys.path.append(cwd)
-        found = importlib.util.find_spec(top)
-        if found is None:
+        if importlib.util.find_spec(top) is None:
             raise LookupError(f"no module named '{top}'")
-        # Looking further inside a package imports it: that is for our own and plain modules only.
+        # find_spec imports the parents of a module: only dlrun's packages may be imported here.
         if top not in ("dlrun", module):
             return None
         spec = importlib.util.find_spec(module)
@@ -108,36 +107,36 @@ def _arguments(target: str) -> frozenset[str] | None:
         raise LookupError(f"module '{module}' can't be read: {error}") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return _names(node)
+            return _argument_names(node)
         if isinstance(node, ast.ClassDef) and node.name == name:
             methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
             init = next((n for n in methods if n.name == "__init__"), None)
-            return _names(init) if init else None
-    if _bound(tree).isdisjoint({name, "*"}):
+            return _argument_names(init) if init else None
+    if _bound_names(tree).isdisjoint({name, "*"}):
         raise LookupError(f"module '{module}' has no '{name}'")
     return None
 
 
-def _bound(tree: ast.Module) -> set[str]:
-    """All names that a module may bind, in whatever way; ``*`` where it imports all of another."""
-    bound = set()
+def _bound_names(tree: ast.Module) -> set[str]:
+    """All names that a module may bind; ``*`` if it has a star import."""
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            bound.add(node.id)
+            names.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
+            names.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= {alias.asname or alias.name for alias in node.names}
-    return bound
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
 
 
-def _names(function: ast.FunctionDef) -> frozenset[str] | None:
+def _argument_names(function: ast.FunctionDef) -> frozenset[str] | None:
     arguments = function.args
     if arguments.kwarg is not None:
         return None
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return frozenset(argument.arg for argument in named) - {"self"}
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return frozenset(argument.arg for argument in every) - {"self"}
 
 
-def _and(names: tuple[str, ...]) -> str:
+def _comma_list(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "nothing"

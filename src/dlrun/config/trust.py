@@ -1,8 +1,8 @@
-"""What may be instantiated: judged by its name, before anything is imported.
+"""Decide by its name whether a target may be instantiated, before anything is imported.
 
-Hydra calls whatever a ``_target_`` names, but for names that it knows to do harm. Here it is the
-other way about: nothing is called but what ships with dlrun, Keras' own components, and what the
-user has named: in an option of his own, on his command line, or with ``--trust``.
+Hydra calls whatever a ``_target_`` names, except names on a block list. dlrun has an allow list:
+its own components, Keras' components, and what the user has named in an option file, on the
+command line, or with ``--trust``.
 """
 
 import functools
@@ -17,25 +17,25 @@ from typing import Any
 
 import yaml
 
-from dlrun.config.components import is_shipped, source
+from dlrun.config.components import is_shipped, source_path
 from dlrun.config.groups import GROUPS, parts_with_components
 from dlrun.config.options import config_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 
-# Nobody's own: a user who names one thing of theirs has said nothing of the next.
+# Naming one target of a library does not trust the others.
 LIBRARIES = (
     "dlrun", "flax", "jax", "joblib", "keras", "numpy", "optax", "pandas", "scipy", "sklearn",
     "tensorflow", "tf_keras", "torch", "torchvision", "yaml",
 )  # fmt: skip
-# What these functions of a library read may hold code: pickles, lambdas, models with their classes.
+# These library functions read what may contain code: pickles, lambdas, models with their classes.
 READERS = re.compile(
     r"(un)?(load|pickle|deserialize)s?(_\w+)?|read_pickle|(model_)?from_(config|json)|get_file"
 )
-# Python's own library is no component: open, exec and system are part of it.
-TOOLS = sys.stdlib_module_names | {"__main__", "hydra", "omegaconf", "pip", "setuptools"}
-# Of Hydra's other keys, what each may hold.
-HYDRAS = {
+# Never components: Python's standard library has open, exec and system.
+NEVER_CALLED = sys.stdlib_module_names | {"__main__", "hydra", "omegaconf", "pip", "setuptools"}
+# Hydra's own keys, and the type of each value.
+HYDRA_KEYS = {
     "_target_": object,
     "_args_": list,
     "_partial_": bool,
@@ -45,13 +45,13 @@ HYDRAS = {
 
 
 @dataclass(frozen=True)
-class Named:
-    """What the user has named himself; see :func:`named`.
+class TrustedNames:
+    """What the user has named; see :func:`trusted_names`.
 
     Args:
-        trusted: Modules and targets.
+        trusted: Modules and targets after ``--trust``.
         typed: Targets on the command line.
-        directory: Of his own options.
+        directory: The directory of the user's own options.
     """
 
     trusted: Sequence[str] = ()
@@ -64,10 +64,10 @@ class Refusal:
     """A part of a config that may not be instantiated.
 
     Args:
-        key: Where it stands.
-        problem: What is wrong with it, to follow ``target``.
-        target: What it names.
-        allow: What ``--trust`` would let it pass; None where nothing would.
+        key: Its key.
+        problem: What is wrong, phrased to follow ``target``.
+        target: The target it names.
+        allow: The value of ``--trust`` that would allow it; None if nothing can.
     """
 
     key: str
@@ -76,125 +76,128 @@ class Refusal:
     allow: str | None = None
 
 
-# What check() has let pass, each with the package that it must turn out to be of: empty where it
-# ships, None where the user has named this very target.
-_passed: dict[str, str | None] = {}
+# The targets that check() has approved, each with the package that must define it: empty if it
+# ships, None if the user has named this very target.
+_approved: dict[str, str | None] = {}
 
 
-def named(
+def trusted_names(
     trusted: Sequence[str], typed: Iterable[tuple[str, Any]], config_dir: Path | None
-) -> Named:
-    """Collect what the user names.
+) -> TrustedNames:
+    """Collect what the user has named.
 
     Args:
-        trusted: As typed after ``--trust``.
-        typed: His overrides, each a key and a value.
-        config_dir: His own options; by default ``./configs``.
+        trusted: The values of ``--trust``.
+        typed: The keys and values of the overrides.
+        config_dir: The user's own options; by default ``./configs``.
 
     Raises:
-        DlrunError: If a module is none that can be trusted as a whole.
+        DlrunError: If a module can't be trusted as a whole.
     """
     for module in trusted:
         if not all(part.isidentifier() for part in module.split(".")):
-            raise DlrunError(f"--trust {_shown(module)}: expected the name of a module")
+            raise DlrunError(f"--trust {_printable(module)}: expected the name of a module")
         top = module.partition(".")[0]
-        if top in TOOLS or top == "dlrun" or module in LIBRARIES:
+        if top in NEVER_CALLED or top == "dlrun" or module in LIBRARIES:
             raise DlrunError(
-                f"--trust {module}: it can do anything, and is no module of yours",
-                hint="name the module of your own that uses it",
+                f"--trust {module}: expected a module of your own, not one of a library",
+                hint="name your module that uses it",
             )
     values = ({key.rpartition(".")[2]: value} for key, value in typed)
     targets = [target for value in values for target in _targets(value) if isinstance(target, str)]
-    own = config_dirs(config_dir)[:-1]
-    return Named(tuple(trusted), tuple(targets), own[0] if own else None)
+    user_dirs = config_dirs(config_dir)[:-1]
+    return TrustedNames(tuple(trusted), tuple(targets), user_dirs[0] if user_dirs else None)
 
 
-def check(config: Config, named: Named) -> list[Refusal]:
-    """Judge every target of a config, however deep it stands; nothing is imported.
+def check(config: Config, names: TrustedNames) -> list[Refusal]:
+    """Check every target of a config, at any depth, without importing anything.
 
-    :func:`require` holds instantiation to what this has let pass.
+    :func:`require` lets only the targets that pass be instantiated.
     """
     refusals: list[Refusal] = []
     for part, spec in asdict(config).items():
         for key, mapping in _mappings(part, spec):
             refusals += _suspicious_keys(key, mapping)
             target = mapping.get("_target_")
-            if target is not None:  # a part that needs one is told so elsewhere
-                refusals += _check_target(part, f"{key}._target_", target, named)
+            if target is not None:  # wrong_arguments() reports a missing one
+                refusals += _check_target(part, f"{key}._target_", target, names)
     return refusals
 
 
 def require(key: str, spec: Any) -> bool:
-    """Hold a part that is about to be instantiated to what :func:`check` has let pass.
+    """Require that :func:`check` has approved the targets of a part that is to be instantiated.
 
     Returns:
-        Whether there is a target in it that does not ship.
+        Whether any of its targets does not ship with dlrun or Keras.
 
     Raises:
-        DlrunError: If a target has not been let pass.
+        DlrunError: If a target was not approved.
     """
     targets = list(_targets(spec))
     for target in targets:
-        if not isinstance(target, str) or target not in _passed:
-            raise DlrunError(f"{key}: {_shown(target)} is not trusted")
-    return any(_passed[target] != "" for target in targets)
+        if not isinstance(target, str) or target not in _approved:
+            raise DlrunError(f"{key}: {_printable(target)} is not trusted")
+    return any(_approved[target] != "" for target in targets)
 
 
 def require_origin(key: str, spec: Any) -> None:
-    """Hold the targets of a trusted module to what is its own, and not what it has imported.
+    """Require that a trusted module's package defines its targets, instead of importing them.
 
     Raises:
-        DlrunError: If one is another package's.
+        DlrunError: If another package defines one.
     """
     for target in _targets(spec):
-        if not (package := _passed[target]):
+        if not (package := _approved[target]):
             continue
         try:
-            found = pkgutil.resolve_name(target)
+            component = pkgutil.resolve_name(target)
         except (ImportError, AttributeError):
-            continue  # told when it is instantiated
-        while isinstance(found, functools.partial):
-            found = found.func
-        origin = str(getattr(found, "__module__", None))
+            continue  # reported when it is instantiated
+        while isinstance(component, functools.partial):
+            component = component.func
+        origin = str(getattr(component, "__module__", None))
         if origin.partition(".")[0] != package:
             raise DlrunError(
-                f"{key}: {target} is not {package}'s own but {origin}'s, which is not trusted",
-                hint="if it is meant, name it as _target_ in an option of your own",
+                f"{key}: {target} is defined in {origin}, which is not trusted",
+                hint="to allow it, name it as _target_ in an option of your own",
             )
 
 
-def _check_target(part: str, key: str, target: Any, named: Named) -> Iterator[Refusal]:
-    if _shown(target) != target or "." not in target:
-        yield Refusal(key, "is not of the form module.name", repr(_shown(target)))
+def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iterator[Refusal]:
+    if _printable(target) != target or "." not in target:
+        yield Refusal(key, "is not of the form module.name", repr(_printable(target)))
         return
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
     if is_shipped(part, module, name):
-        _passed[target] = ""
+        _approved[target] = ""
     elif top == "dlrun" and not any(
         is_shipped(other, module, name) for other in parts_with_components()
     ):
-        missing = f"is not there: no module named '{module}'"
-        yield Refusal(key, "is no component" if source(module).is_file() else missing, target)
-    elif top in TOOLS or (top in LIBRARIES and READERS.fullmatch(name)):
+        missing = f"does not exist: no module named '{module}'"
+        problem = "is not a component" if source_path(module).is_file() else missing
+        yield Refusal(key, problem, target)
+    elif top in NEVER_CALLED or (top in LIBRARIES and READERS.fullmatch(name)):
         yield Refusal(key, "is never called from a config", target)
     else:
-        own = {*named.trusted, *named.typed, *_in_options(module, named.directory)}
-        modules = {one.partition("${")[0].rpartition(".")[0] for one in own - {*named.trusted}}
-        below = any(target.startswith(f"{one}.") for one in named.trusted)
-        if target in own:
-            _passed[target] = None
-        elif top not in LIBRARIES and (below or module in modules):
-            _passed.setdefault(target, top)
+        targets = {*names.typed, *_option_targets(module, names.directory)}
+        modules = {
+            name.partition("${")[0].rpartition(".")[0] for name in targets - {*names.trusted}
+        }
+        in_trusted = any(target.startswith(f"{name}.") for name in names.trusted)
+        if target in targets or target in names.trusted:
+            _approved[target] = None
+        elif top not in LIBRARIES and (in_trusted or module in modules):
+            _approved.setdefault(target, top)
         elif top == "dlrun":
-            yield Refusal(key, f"has no place in '{part}'", target)
+            yield Refusal(key, f"is not allowed in '{part}'", target)
         else:
             allow = target if top in LIBRARIES else module
             yield Refusal(key, "is not trusted", target, allow=allow)
 
 
-def _in_options(module: str, directory: Path | None) -> Iterator[str]:
-    """The targets that the user's own options name, of those files that speak of a module."""
+def _option_targets(module: str, directory: Path | None) -> Iterator[str]:
+    """The targets in those of the user's own options that mention a module."""
     if directory is None:
         return
     for group in GROUPS:
@@ -203,24 +206,24 @@ def _in_options(module: str, directory: Path | None) -> Iterator[str]:
                 text = path.read_text(encoding="utf-8")
                 spec = yaml.safe_load(text) if module in text else None
             except (OSError, ValueError, yaml.YAMLError):
-                continue  # told where it is chosen
+                continue  # reported if it is chosen
             yield from (target for target in _targets(spec) if isinstance(target, str))
 
 
 def _suspicious_keys(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:
-    """What nobody writes who means no harm."""
+    """Refuse keys and values that have no use in a benign config."""
     for name, value in mapping.items():
-        place = f"{key}.{_shown(str(name))}"
+        place = f"{key}.{_printable(str(name))}"
         plain = unicodedata.normalize("NFKC", str(name)).strip()
-        if name not in HYDRAS and re.fullmatch(r"_.*_", plain, re.DOTALL):
-            yield Refusal(place, f"is none of {', '.join(HYDRAS)}")
-        elif not isinstance(value, HYDRAS.get(name, object)):
-            yield Refusal(place, f"is no {HYDRAS[name].__name__}")
-        # What was escaped would be resolved after this, into a target perhaps.
+        if name not in HYDRA_KEYS and re.fullmatch(r"_.*_", plain, re.DOTALL):
+            yield Refusal(place, f"is not one of {', '.join(HYDRA_KEYS)}")
+        elif not isinstance(value, HYDRA_KEYS.get(name, object)):
+            yield Refusal(place, f"is not a {HYDRA_KEYS[name].__name__}")
+        # Hydra would resolve an escaped interpolation later, perhaps into a target.
         if any("${" in text for text in _texts(value)):
-            yield Refusal(place, f"is an interpolation that is left open, {ascii(value)[:80]}")
+            yield Refusal(place, f"is an unresolved interpolation, {ascii(value)[:80]}")
     if "class_name" in mapping and not mapping.keys().isdisjoint({"config", "module"}):
-        yield Refusal(key, "is a serialised Keras object: name its class by _target_")
+        yield Refusal(key, "is a serialized Keras object: name its class as _target_")
 
 
 def _mappings(key: str, node: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
@@ -232,8 +235,8 @@ def _mappings(key: str, node: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    for one in value if isinstance(value, list) else ():
-        yield from _texts(one)
+    for item in value if isinstance(value, list) else ():
+        yield from _texts(item)
     if isinstance(value, str):
         yield value
 
@@ -244,8 +247,8 @@ def _targets(node: Any) -> Iterator[Any]:
             yield mapping["_target_"]
 
 
-def _shown(target: Any) -> str:
-    """A target as it may be printed: what is no dotted name may hold anything."""
+def _printable(target: Any) -> str:
+    """A target for a message, escaped and cut unless it is a dotted name."""
     parts = str(target).split(".")
-    plain = all(part.isidentifier() and not part.startswith("__") for part in parts)
-    return str(target) if plain else ascii(target)[:80]
+    is_dotted_name = all(part.isidentifier() and not part.startswith("__") for part in parts)
+    return str(target) if is_dotted_name else ascii(target)[:80]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlrun.config.outputs import logged
+from dlrun.config.outputs import logged_metrics
 from dlrun.config.schema import Config
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
@@ -26,5 +26,5 @@ def evaluate_split(
 
     source = feed(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
-    names = dict.fromkeys([*logged(config.task), *metrics])  # Keras sorts them by name
+    names = dict.fromkeys([*logged_metrics(config.task), *metrics])  # Keras sorts them by name
     return {name: float(metrics[name]) for name in names if name in metrics}

@@ -16,7 +16,7 @@ from dlrun.assembly.start import start, start_backend
 from dlrun.checkpoints.weights import assign_weights
 from dlrun.config.compose import overrides_part, recompose
 from dlrun.config.groups import EVALUABLE
-from dlrun.config.recorded import read_config
+from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, INPUTS, RunDir

@@ -19,7 +19,7 @@ import numpy as np
 from dlrun import __version__, backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
-from dlrun.config.outputs import logged
+from dlrun.config.outputs import logged_metrics
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
@@ -29,6 +29,7 @@ from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
 from dlrun.system.child import python_command
 from dlrun.system.files import write_json, write_text
+from dlrun.system.override_text import split_override
 
 log = logging.getLogger("dlrun")
 
@@ -110,7 +111,7 @@ def parity(
 
 def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> dict[str, list[str]]:
     """The overrides of each member of the comparison by name, the reference first."""
-    keys = {override.lstrip("+").partition("=")[0] for override in overrides}
+    keys = {split_override(override)[0] for override in overrides}
     # The tolerances were measured on CPUs; GPUs may round matrix products to TF32.
     device = [] if any(key.partition(".")[0] == "device" for key in keys) else ["device=cpu"]
     if loops:
@@ -137,7 +138,7 @@ def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> di
         )
     typed = {name: [*overrides, *device] for name in names}
     if "numpy" in typed:  # it has no other device
-        others = [o for o in overrides if not o.lstrip("+").startswith("device")]
+        others = [o for o in overrides if split_override(o)[0].partition(".")[0] != "device"]
         typed["numpy"] = [*others, "device=cpu"]
     return {name: [*words, f"backend={name}"] for name, words in typed.items()}
 
@@ -198,7 +199,7 @@ def _compare(
     tolerance = agreement.tolerance_for(
         first, steps, steps=step_tolerance, predictions=prediction_tolerance
     )
-    scaled = [name for name, spec in logged(config.task).items() if spec is None]
+    scaled = [name for name, spec in logged_metrics(config.task).items() if spec is None]
     # After ungated steps the weights may have diverged: no limit.
     expected = tolerance.steps if tolerance.gated == steps else None
     metrics = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.runs.metric_direction import direction
+from dlrun.system.override_text import split_override
 
 Record = Mapping[str, Any]
 SPLITS = {"train": "", "validation": "val_", "test": "test."}
@@ -192,8 +193,8 @@ def _names(record: Record) -> Iterator[str]:
 def _overrides(record: Record) -> Iterator[tuple[str, str]]:
     overrides = record.get("overrides")
     for override in overrides if isinstance(overrides, list) else ():
-        key, separator, value = str(override).lstrip("+").partition("=")
-        if separator:
+        key, value = split_override(str(override))
+        if value is not None and not str(override).startswith("~"):
             yield key, value
 
 

@@ -17,6 +17,7 @@ from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, plan_run_path
 from dlrun.runs.result import FIELDS
 from dlrun.system.files import read_json
+from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
 
@@ -206,7 +207,7 @@ def _folder(number: int, runs: int) -> str:
 
 
 def _differs(typed: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
-    values = {line.lstrip("+~").partition("=")[0]: line.partition("=")[2] for line in typed}
+    values = {key: value or "" for key, value in map(split_override, typed)}
     return {key: values[key] for key in keys if key in values}
 
 

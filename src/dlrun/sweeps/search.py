@@ -14,6 +14,7 @@ from dlrun.config.sweeps.expand import search_space
 from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import Job, Plan, compose_job
 from dlrun.sweeps.pool import record_failure
+from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
@@ -102,7 +103,7 @@ class Search:
             "recorded": recorded,
         }
         self._fixed, self._space = search_space(overrides, **self._where)
-        self._names = {key.lstrip("+"): key for key in self._space}
+        self._names = {split_override(key)[0]: key for key in self._space}
         self.bounds, config = self._compose_bounds()
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
@@ -194,11 +195,11 @@ class Search:
 
     def _compose_bounds(self) -> tuple[list[Job], Any]:
         """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
-        first = {key: within.tried[0] for key, within in self._space.items()}
+        first = {key: within.values_to_check[0] for key, within in self._space.items()}
         others = [
             {**first, key: value}
             for key, within in self._space.items()
-            for value in within.tried[1:]
+            for value in within.values_to_check[1:]
         ]
         bounds = [
             compose_job(0, self._lines(values), (), self._directory, **self._where)

@@ -1,1 +1,1 @@
-"""Several runs from one command line: expansion, search spaces, launchers."""
+"""Several runs from one command: expansion of overrides, search spaces, launchers."""

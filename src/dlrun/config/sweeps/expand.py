@@ -1,4 +1,4 @@
-"""From overrides with several values to the overrides of each run, or to a space to search in."""
+"""Expand overrides with several values into the overrides of each run, or into a search space."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, config_error, unparsed
+from dlrun.config.explain import Mistake, config_error, parse_mistake
 from dlrun.config.grammar import config_loader
-from dlrun.config.sweeps.space import Interval, Space, unsearchable, within
+from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
 from dlrun.errors import DlrunError
+from dlrun.system.override_text import split_override
 
 
 def search_space(
@@ -23,32 +24,34 @@ def search_space(
     trusted: Sequence[str] = (),
     recorded: bool = False,
 ) -> tuple[list[str], Space]:
-    """What is the same in each run, and by key what to search among.
+    """Split overrides into the fixed ones and the search space by key.
 
-    Ranges are those of Hydra's grammar, with ``tag(log, ...)`` for a logarithmic one. An interval
-    between integers holds integers, but for a key that has a float. A key has its ``+`` before it,
-    where it was typed with one.
+    Ranges are in Hydra's grammar, with ``tag(log, ...)`` for a logarithmic one. An interval with
+    integer bounds holds only integers, unless the config has a float there. A key typed with ``+``
+    keeps it.
 
     Args:
         overrides: In Hydra's grammar, ranges included.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.config.compose.compose`.
-        recorded: Likewise.
+        recorded: As for :func:`dlrun.config.compose.compose`.
 
     Raises:
-        DlrunError: If an override can't be parsed or there is nothing to search among.
+        DlrunError: If an override can't be parsed, or no key has a range.
     """
-    parsed = _with_own(overrides, config_dir, trusted, searching=True, recorded=recorded)
+    parsed = _with_experiment_sweep(
+        overrides, config_dir, trusted, searching=True, recorded=recorded
+    )
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     ranges = [override for override in parsed if override.is_sweep_override()]
     if not ranges:
         raise DlrunError(
-            "there is nothing to search among",
+            "nothing to search: no key has several values",
             hint="give a key a range: 'optimizer.learning_rate=tag(log, interval(1e-5, 1e-1))'",
         )
     config = OmegaConf.structured(
         compose(
-            [_values(o)[0] for o in parsed],
+            [_value_overrides(override)[0] for override in parsed],
             config_dir=config_dir,
             trusted=trusted,
             recorded=recorded,
@@ -56,9 +59,9 @@ def search_space(
     )
     space: Space = {}
     for override in ranges:
-        values = within(override)
-        had = OmegaConf.select(config, override.key_or_group)
-        continuous = isinstance(override.value(), IntervalSweep) and isinstance(had, float)
+        values = search_values(override)
+        default = OmegaConf.select(config, override.key_or_group)
+        continuous = isinstance(override.value(), IntervalSweep) and isinstance(default, float)
         if continuous and isinstance(values, Interval):
             values = values.continuous()
         space[override.get_key_element()] = values
@@ -68,12 +71,12 @@ def search_space(
 def expand(
     overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
 ) -> tuple[list[str], list[list[str]]]:
-    """The overrides of each run, in the order in which Hydra counts.
+    """The overrides of each run, in Hydra's order.
 
-    What is typed comes before what an experiment's own ``sweep`` has for the same key.
+    Typed values take precedence over an experiment's own ``sweep``.
 
     Args:
-        overrides: In Hydra's grammar, several values included: ``a,b``, ``range(5)``,
+        overrides: In Hydra's grammar, with several values: ``a,b``, ``range(5)``,
             ``choice(a,b)``, ``glob(*)``.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.config.compose.compose`.
@@ -82,29 +85,29 @@ def expand(
         The keys that differ, and each run's overrides.
 
     Raises:
-        DlrunError: If an override can't be parsed, has no value, or is of another kind.
+        DlrunError: If an override can't be parsed, has no values, or has a search range.
     """
-    parsed = _parsed(overrides, config_dir)
+    parsed = _parse(overrides, config_dir)
     keys: dict[str, None] = {}
     runs: list[list[str]] = []
-    for experiment in _experiments(parsed):  # each may have a sweep of its own
+    for experiment in _experiment_choices(parsed):  # each may have its own sweep
         lines = [experiment.get(index, line) for index, line in enumerate(overrides)]
-        one = _with_own(lines, config_dir, trusted)
-        swept = [*parsed, *one[len(lines) :]]
+        complete = _with_experiment_sweep(lines, config_dir, trusted)
+        swept = [*parsed, *complete[len(lines) :]]
         keys |= dict.fromkeys(str(o.key_or_group) for o in swept if o.is_sweep_override())
-        runs += [list(run) for run in itertools.product(*map(_values, one))]
+        runs += [list(run) for run in itertools.product(*map(_value_overrides, complete))]
     return list(keys), runs
 
 
-def _experiments(parsed: Sequence[Override]) -> list[dict[int, str]]:
-    """The choices of an experiment, each by its place among the overrides."""
+def _experiment_choices(parsed: Sequence[Override]) -> list[dict[int, str]]:
+    """The choices of an experiment, each by its index among the overrides."""
     for index, override in enumerate(parsed):
         if override.key_or_group == "experiment" and override.is_sweep_override():
-            return [{index: line} for line in _values(override)]
+            return [{index: line} for line in _value_overrides(override)]
     return [{}]
 
 
-def _with_own(
+def _with_experiment_sweep(
     overrides: Sequence[str],
     config_dir: Path | None,
     trusted: Sequence[str],
@@ -112,20 +115,20 @@ def _with_own(
     searching: bool = False,
     recorded: bool = False,
 ) -> list[Override]:
-    """What is typed, and after it what an experiment's own ``sweep`` has for other keys."""
-    parsed = _parsed(overrides, config_dir, searching)
-    first = [_values(override)[0] for override in parsed]
+    """The overrides, followed by those of an experiment's own ``sweep`` for other keys."""
+    parsed = _parse(overrides, config_dir, searching)
+    first = [_value_overrides(override)[0] for override in parsed]
     typed = {str(override.key_or_group) for override in parsed}
     config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
-    more = [
-        f"{key}={_listed(key, values)}"
+    added = [
+        f"{key}={_comma_separated(key, values)}"
         for key, values in (config.sweep or {}).items()
-        if str(key).lstrip("+~") not in typed
+        if split_override(str(key))[0] not in typed
     ]
-    return _parsed([*overrides, *more], config_dir, searching)
+    return _parse([*overrides, *added], config_dir, searching)
 
 
-def _parsed(
+def _parse(
     overrides: Sequence[str], config_dir: Path | None, searching: bool = False
 ) -> list[Override]:
     parser = OverridesParser.create(config_loader=config_loader(config_dir))
@@ -135,18 +138,18 @@ def _parsed(
         try:
             [override] = parser.parse_overrides([line])
         except HydraException:
-            mistakes.append(unparsed(line))
+            mistakes.append(parse_mistake(line))
             continue
-        twice = [one for one in parsed if one.key_or_group == override.key_or_group]
+        same_key = [other for other in parsed if other.key_or_group == override.key_or_group]
         continuous = override.is_sweep_override() and not override.is_discrete_sweep()
         if continuous and not searching:
             hint = "choose values, as in key=1,2,3, or search with --search optuna"
-            mistakes.append(Mistake(line, "is a range to search in, with no values", hint=hint))
-        elif not _values(override):
+            mistakes.append(Mistake(line, "is a search range, not a list of values", hint=hint))
+        elif not _value_overrides(override):
             mistakes.append(Mistake(line, "has no values"))
-        elif twice and any(one.is_sweep_override() for one in [override, *twice]):
-            mistakes.append(Mistake(line, f"'{override.key_or_group}' has its values already"))
-        elif searching and (problem := unsearchable(override)):
+        elif same_key and any(each.is_sweep_override() for each in [override, *same_key]):
+            mistakes.append(Mistake(line, f"'{override.key_or_group}' already has values"))
+        elif searching and (problem := range_problem(override)):
             mistakes.append(Mistake(line, problem))
         parsed.append(override)
     if mistakes:
@@ -154,19 +157,19 @@ def _parsed(
     return parsed
 
 
-def _values(override: Override) -> list[str]:
+def _value_overrides(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():
-        values = within(override).tried
+        values = search_values(override).values_to_check
     else:
         values = list(override.sweep_string_iterator())
-    # Outside of quotes Hydra writes gpu\:1, and reads gpu:1 alike.
+    # Outside quotes Hydra writes gpu\:1; it reads gpu:1 as the same.
     plain = [value if value[:1] in "'\"" else value.replace("\\:", ":") for value in values]
     return [f"{override.get_key_element()}={value}" for value in plain]
 
 
-def _listed(key: str, values: object) -> str:
+def _comma_separated(key: str, values: object) -> str:
     if isinstance(values, list) and values:
         return ",".join("null" if value is None else str(value) for value in values)
     if isinstance(values, str | int | float):

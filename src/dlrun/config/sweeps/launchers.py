@@ -1,6 +1,6 @@
-"""Hydra's launchers as engines: each of their jobs is a number, and what it does is the caller's.
+"""Run a function in the jobs of Hydra's launchers; each job gets a number.
 
-With ``grammar.py``, the one file that knows Hydra's private parts.
+Only this file and ``grammar.py`` use Hydra's private API.
 """
 
 import importlib.util
@@ -26,10 +26,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dlrun.config.explain import nearest
-from dlrun.config.sweeps import on_ray
+from dlrun.config.sweeps import ray_setup
 from dlrun.errors import DlrunError, first_line
+from dlrun.system.override_text import split_override
 
-# By name, the extra that brings it: also the module that it stands on.
+# The extra that installs each launcher; also the name of the module that it needs.
 LAUNCHERS = {
     "joblib": "joblib",
     "ray": "ray",
@@ -39,70 +40,70 @@ LAUNCHERS = {
 
 _APP = "dlrun_launcher"
 _SLURM = ("sbatch", "srun", "sacct")
-# Given one job after the other: all at once, the first that is lost would hide the others, and
-# submitit's would all start.
-_ONE_BY_ONE = ("ray", "submitit_local")
-# A run is one process on one machine, and what these say is said by options of the sweep.
-_NOT_FOR_USERS = {
+# These get one job at a time. In a batch, the first lost job would hide the others, and submitit
+# would start all jobs at once.
+_ONE_AT_A_TIME = ("ray", "submitit_local")
+# Options of the sweep set these; a run is one process on one machine.
+_RESERVED_OPTIONS = {
     "_target_": "the launcher is chosen by --launcher",
-    "array_parallelism": "--jobs says how many run at once",
+    "array_parallelism": "--jobs sets how many run at once",
     "backend": "joblib's own backend is always loky",
-    "max_num_timeout": "a run that its time has ended goes on with dlrun sweep --resume",
-    "n_jobs": "--jobs says how many run at once",
+    "max_num_timeout": "dlrun sweep --resume continues a run that timed out",
+    "n_jobs": "--jobs sets how many run at once",
     "nodes": "a run is one process",
     "prefer": "joblib's own backend is always loky",
-    "ray.init.num_cpus": "--jobs says how many run at once",
-    "ray.remote.max_retries": "--retries says how often a run is tried again",
+    "ray.init.num_cpus": "--jobs sets how many run at once",
+    "ray.remote.max_retries": "--retries sets how often a run is tried again",
     "require": "joblib's own backend is always loky",
-    "submitit_folder": "it is in the sweep's directory",
+    "submitit_folder": "it is always in the sweep's directory",
     "tasks_per_node": "a run is one process",
-    "timeout": "--timeout is for each run; this one would end them all",
+    "timeout": "--timeout applies to each run; this one would end all of them",
 }
 
 
 def check(name: str, options: Sequence[str]) -> None:
-    """Find out whether a launcher can be used, before anything is started.
+    """Check that a launcher can be used, before anything is started.
 
     Args:
         name: One of :data:`LAUNCHERS`.
         options: As ``key=value``, in Hydra's grammar: keys of ``hydra.launcher``.
 
     Raises:
-        DlrunError: If there is none of this name, it is not installed, or an option is wrong.
+        DlrunError: If the launcher is unknown or not installed, or an option is wrong.
     """
     if name not in LAUNCHERS:
         raise DlrunError(
             f"--launcher {name}: expected one of {', '.join(LAUNCHERS)}",
-            hint=_meant(name, LAUNCHERS),
+            hint=_suggestion(name, LAUNCHERS),
         )
     extra = LAUNCHERS[name]
-    if not (_is_there(extra) and _is_there(f"hydra_plugins.hydra_{extra}_launcher")):
+    if not (_is_installed(extra) and _is_installed(f"hydra_plugins.hydra_{extra}_launcher")):
         raise DlrunError(
             f"--launcher {name} is not installed", hint=f"pip install 'dlrun[{extra}]'"
         )
     if name == "submitit_slurm" and (missing := [c for c in _SLURM if not shutil.which(c)]):
         raise DlrunError(
             f"--launcher submitit_slurm: {', '.join(missing)} not found",
-            hint="Slurm's commands are on a cluster's login node; elsewhere --launcher joblib",
+            hint="use a login node of the cluster, or --launcher joblib",
         )
     for option in options:
         _check_option(name, option)
     if name == "ray" and not place(name, options).on_cluster:
         for option in options:
-            if _is_under(_key(option), "ray.remote"):
+            if _is_under(split_override(option)[0], "ray.remote"):
                 raise DlrunError(
-                    f"--launcher-option {option} is for a cluster",
+                    f"--launcher-option {option} needs a cluster",
                     hint="add --launcher-option ray.init.address=auto, or =HOST:PORT; "
-                    "on this machine --jobs says how many run at once",
+                    "on this machine, --jobs sets how many run at once",
                 )
 
 
 class Place(NamedTuple):
-    """Where the runs are.
+    """Where the runs execute.
 
     Args:
-        on_cluster: Whether a cluster says which cores and GPUs a run has.
-        threads: How many a run may have, where the cluster does not see to that.
+        on_cluster: Whether a cluster assigns cores and GPUs to the runs.
+        threads: The number of threads of a run, if the cluster does not limit it.
     """
 
     on_cluster: bool
@@ -114,11 +115,12 @@ def place(name: str, options: Sequence[str]) -> Place:
 
     Args:
         name: As for :func:`check`.
-        options: Likewise; each of them is right.
+        options: Valid ones, as for :func:`check`.
     """
     if name == "ray":
-        chosen = _chosen(name, options)
-        return Place(True, on_ray.threads(chosen)) if on_ray.cluster(chosen) else Place(False)
+        config = _launcher_config(name, options)
+        on_cluster = ray_setup.cluster_address(config) is not None
+        return Place(on_cluster, ray_setup.thread_count(config) if on_cluster else None)
     return Place(name == "submitit_slurm")
 
 
@@ -131,94 +133,90 @@ def launch(
     directory: Path,
     jobs: int | None,
 ) -> tuple[dict[int, Any], list[Exception]]:
-    """Have a launcher run a task once for each number, and wait for all of them.
+    """Run a task once for each number by a launcher, and wait for all of them.
 
     Args:
         name: As for :func:`check`.
-        options: Likewise.
-        task: Gets a config with one key, ``number``; can be pickled.
-        numbers: Of the jobs.
-        directory: For what the launcher writes: new for each launch.
-        jobs: How many run at once; None leaves it to Slurm.
+        options: As for :func:`check`.
+        task: Gets a config with one key, ``number``; must be picklable.
+        numbers: The numbers of the jobs.
+        directory: For the launcher's files; a new one for each launch.
+        jobs: The number of concurrent jobs; None leaves it to Slurm.
 
     Returns:
-        What the task has returned, by number, and what went wrong beside it.
+        The results of the task by number, and the errors of the launcher.
     """
     loader = _loader(name, directory)
-    config = _composed(loader, name, [*options, *_parallel(name, jobs)])
-    engine = Plugins.instance().instantiate_launcher(
+    config = _compose(loader, name, [*options, *_jobs_override(name, jobs)])
+    launcher = Plugins.instance().instantiate_launcher(
         hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
         task_function=task,
         config=config,
     )
-    returned: dict[int, Any] = {}
+    results: dict[int, Any] = {}
     errors: list[Exception] = []
 
-    def some(chosen: Sequence[int]) -> None:
+    def launch_batch(batch: Sequence[int]) -> None:
         try:
-            done = engine.launch([[f"number={n}"] for n in chosen], initial_job_idx=chosen[0])
-            for number, job in zip(chosen, done, strict=True):
-                returned[number] = job.return_value
-        except Exception as error:  # whatever a launcher raises, other jobs may go on
+            jobs_done = launcher.launch([[f"number={n}"] for n in batch], initial_job_idx=batch[0])
+            for number, job in zip(batch, jobs_done, strict=True):
+                results[number] = job.return_value
+        except Exception as error:  # a launcher may raise anything, and other jobs continue
             errors.append(error)
 
     try:
-        with on_ray.started(config.hydra.launcher, jobs) if name == "ray" else nullcontext():
-            if name in _ONE_BY_ONE:
+        with ray_setup.run_ray(config.hydra.launcher, jobs) if name == "ray" else nullcontext():
+            if name in _ONE_AT_A_TIME:
                 with ThreadPoolExecutor(max_workers=jobs) as pool:
-                    list(pool.map(some, [[number] for number in numbers]))
+                    list(pool.map(launch_batch, [[number] for number in numbers]))
             else:
-                some(numbers)
-    except Exception as error:  # of Ray, which does not start, or is not there
+                launch_batch(numbers)
+    except Exception as error:  # Ray did not start, or there is no cluster
         errors.append(error)
     if errors and name == "submitit_slurm":
         _wait_for_slurm(directory)
-    return returned, errors
+    return results, errors
 
 
-def _meant(typed: str, names: Iterable[str]) -> str | None:
+def _suggestion(typed: str, names: Iterable[str]) -> str | None:
     near = nearest(typed, names)
     return f"did you mean {near}?" if near else None
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     with suppress(ModuleNotFoundError):
         return importlib.util.find_spec(module) is not None
     return False
 
 
 def _check_option(name: str, option: str) -> None:
-    key = _key(option)
-    for said, why in _NOT_FOR_USERS.items():
-        if _is_under(key, said):
-            raise DlrunError(f"--launcher-option {option}: {why}")
+    key, _ = split_override(option)
+    for reserved, reason in _RESERVED_OPTIONS.items():
+        if _is_under(key, reserved):
+            raise DlrunError(f"--launcher-option {option}: {reason}")
     try:
         parsed = OverridesParser.create().parse_override(_under_launcher(option))
     except HydraException as error:
         raise DlrunError(
             f"--launcher-option {option} can't be read: expected key=value",
-            hint="with quotes of its own where it has commas: 'partition=\"gpu,long\"'",
+            hint="quote a value with commas twice: 'partition=\"gpu,long\"'",
         ) from error
     if parsed.is_sweep_override():
         quoted = option.replace("=", '="', 1)
         raise DlrunError(
-            f"--launcher-option {option}: one value is expected", hint=f"'{quoted}\"' for a text"
+            f"--launcher-option {option}: expected one value", hint=f"for text, '{quoted}\"'"
         )
-    known = [k for k in _keys(_chosen(name, [])) if k not in _NOT_FOR_USERS]
+    known = [k for k in _keys(_launcher_config(name, [])) if k not in _RESERVED_OPTIONS]
     if not any(_is_under(key, k) for k in known):
         raise DlrunError(
-            f"--launcher-option {option}: {name} has {', '.join(known)}",
-            hint=_meant(key, known),
+            f"--launcher-option {option}: no such option; there are {', '.join(known)}",
+            hint=_suggestion(key, known),
         )
     try:
-        _chosen(name, [option])
+        _launcher_config(name, [option])
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         raise DlrunError(f"--launcher-option {option}: {first_line(cause)}") from error
-
-
-def _key(option: str) -> str:
-    return option.partition("=")[0].lstrip("+~")
 
 
 def _is_under(key: str, parent: str) -> bool:
@@ -229,13 +227,13 @@ def _keys(config: DictConfig) -> Iterator[str]:
     for key, value in config.items():
         name = str(key)
         if isinstance(value, DictConfig) and value:
-            yield from (f"{name}.{deeper}" for deeper in _keys(value))
+            yield from (f"{name}.{child}" for child in _keys(value))
         else:
             yield name
 
 
 def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
-    """Over an app of Hydra's that has a number and a launcher."""
+    """The config loader of a Hydra app that has a number and a launcher."""
     version.setbase("1.3")
     setup_globals()
     Plugins.instance()  # also stores the launchers' configs
@@ -243,7 +241,7 @@ def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
     app = {
         "defaults": [
             {"override hydra/launcher": name},
-            # As they are: Hydra would write to stdout, and switch dlrun's own log off.
+            # Otherwise Hydra would write to stdout and disable dlrun's own log.
             {"override hydra/hydra_logging": "none"},
             {"override hydra/job_logging": "none"},
             "_self_",
@@ -251,7 +249,7 @@ def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
         "number": 0,
         "hydra": {
             "job": {"chdir": False},
-            "launcher": on_ray.KEYS if name == "ray" else {},
+            "launcher": ray_setup.KEYS if name == "ray" else {},
             "output_subdir": None,
             "sweep": {"dir": str(directory.resolve()).replace("${", "\\${"), "subdir": "."},
         },
@@ -263,28 +261,28 @@ def _loader(name: str, directory: Path) -> ConfigLoaderImpl:
     return ConfigLoaderImpl(search_path)
 
 
-def _composed(loader: ConfigLoaderImpl, name: str, options: Sequence[str]) -> DictConfig:
+def _compose(loader: ConfigLoaderImpl, name: str, options: Sequence[str]) -> DictConfig:
     overrides = [_under_launcher(option) for option in options]
     return loader.load_configuration(_APP, overrides, run_mode=RunMode.MULTIRUN)
 
 
-def _chosen(name: str, options: Sequence[str]) -> DictConfig:
+def _launcher_config(name: str, options: Sequence[str]) -> DictConfig:
     """A launcher's own config."""
-    chosen: DictConfig = _composed(_loader(name, Path()), name, options).hydra.launcher
-    return chosen
+    config: DictConfig = _compose(_loader(name, Path()), name, options).hydra.launcher
+    return config
 
 
 def _under_launcher(option: str) -> str:
     return re.sub(r"^([+~]*)", r"\1hydra.launcher.", option, count=1)
 
 
-def _parallel(name: str, jobs: int | None) -> list[str]:
+def _jobs_override(name: str, jobs: int | None) -> list[str]:
     key = {"joblib": "n_jobs", "submitit_slurm": "array_parallelism"}.get(name)
     return [f"{key}={jobs}"] if key and jobs else []
 
 
 def _wait_for_slurm(directory: Path) -> None:
-    """Wait for the jobs that go on: Hydra's launcher leaves with the first that is lost."""
+    """Wait for the remaining jobs: Hydra's launcher returns when the first is lost."""
     import submitit
 
     for submitted in directory.glob(".submitit/*/*_submitted.pkl"):

@@ -1,4 +1,4 @@
-"""The ranges of Hydra's grammar, as what a search takes its values from."""
+"""The search space: intervals and choices, from the ranges of Hydra's grammar."""
 
 import math
 import re
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
-LOG = "log"  # the tag of a range that is searched by orders of magnitude
+LOG = "log"  # the tag of a range that is searched on a logarithmic scale
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Numbers to search among; integers where both ends are.
+    """An interval to search; of integers if both bounds are.
 
     Args:
-        low: The least.
-        high: The largest, which is one of them.
-        step: From one to the next; None for any number between.
-        log: Whether each order of magnitude is as likely as the next.
+        low: The lower bound, included.
+        high: The upper bound, included.
+        step: The distance between values; None for all numbers in between.
+        log: Whether the scale is logarithmic.
     """
 
     low: float
@@ -26,39 +26,39 @@ class Interval:
     log: bool = False
 
     @property
-    def tried(self) -> list[str]:
-        """What shows whether a config takes all of them."""
+    def values_to_check(self) -> list[str]:
+        """If a config accepts the bounds, it accepts all values."""
         return [repr(self.low), repr(self.high)]
 
     def continuous(self) -> "Interval":
-        """With every number between its ends."""
+        """The interval with all numbers between its bounds."""
         return Interval(float(self.low), float(self.high), None, self.log)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Values to search among, as typed."""
+    """Values to search, as typed."""
 
     values: tuple[str, ...]
 
     @property
-    def tried(self) -> list[str]:
-        """What shows whether a config takes all of them."""
+    def values_to_check(self) -> list[str]:
+        """All values: a config may accept only some."""
         return list(self.values)
 
 
 Space = dict[str, Interval | Choice]
 
 
-def within(override: Override) -> Interval | Choice:
-    """What an override with several values, or a range, leaves to a search."""
+def search_values(override: Override) -> Interval | Choice:
+    """The search space of an override with a range or several values."""
     value = override.value()
     if isinstance(value, IntervalSweep):
         assert value.start is not None
         assert value.end is not None
         log = LOG in value.tags
         interval = Interval(float(value.start), float(value.end), None, log)
-        if not _whole(override, value):
+        if not _is_integer_interval(override, value):
             return interval
         return Interval(int(value.start), int(value.end), 1, log)
     if isinstance(value, RangeSweep):
@@ -67,36 +67,36 @@ def within(override: Override) -> Interval | Choice:
     return Choice(tuple(dict.fromkeys(override.sweep_string_iterator())))
 
 
-def unsearchable(override: Override) -> str | None:
-    """Why there is no searching in an override's values, if there is none."""
+def range_problem(override: Override) -> str | None:
+    """What is wrong with the range of an override; None if it can be searched."""
     if not override.is_sweep_override():
         return None
-    values, tags = within(override), getattr(override.value(), "tags", ())
+    values, tags = search_values(override), getattr(override.value(), "tags", ())
     if unknown := set(tags) - {LOG}:
-        return f"has the tag {min(unknown)}, and {LOG} is the only one"
+        return f"has the unknown tag {min(unknown)}: expected {LOG}"
     if isinstance(values, Choice):
-        return f"is a choice, and {LOG} is for ranges" if tags else None
+        return f"is a choice, but {LOG} is for ranges" if tags else None
     low, high = values.low, values.high
     if not (math.isfinite(low) and math.isfinite(high)):
-        return "has an end that is not finite"
+        return "has a bound that is not finite"
     problem = None
     if low > high or (low == high and isinstance(override.value(), IntervalSweep)):
         problem = f"begins at {low:g} and ends at {high:g}"
     elif values.log and low <= 0:
-        problem = f"begins at {low:g}, and a logarithm takes what is above 0"
+        problem = f"begins at {low:g}, but {LOG} expects values above 0"
     elif values.log and values.step not in (None, 1):
-        problem = f"has a step, and {LOG} takes none"
+        problem = f"has a step, but {LOG} takes none"
     return problem
 
 
-def _whole(override: Override, value: IntervalSweep) -> bool:
-    """Whether both ends were typed as integers: Hydra makes floats of them."""
+def _is_integer_interval(override: Override, value: IntervalSweep) -> bool:
+    """Whether both bounds were typed as integers: Hydra converts them to floats."""
     if isinstance(value.start, int):
         return True  # int(interval(...))
     typed = str(override.input_line)
-    ends = re.search(r"interval\(([^()]*)\)", typed)
+    bounds = re.search(r"interval\(([^()]*)\)", typed)
     return (
-        ends is not None
+        bounds is not None
         and "float(" not in typed
-        and all(re.fullmatch(r"\s*(\w+=)?[+-]?\d+\s*", end) for end in ends[1].split(","))
+        and all(re.fullmatch(r"\s*(\w+=)?[+-]?\d+\s*", bound) for bound in bounds[1].split(","))
     )
