@@ -12,20 +12,20 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from dlrun import __version__
+from dlrun.cli import COMMANDS as PANELS
 from dlrun.cli import _without_multirun, app
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
 from dlrun.runs.directory import CONFIG, create_run
 
-COMMANDS = (
-    *("train", "evaluate", "predict", "runs", "compare", "summary", "config", "list", "parity"),
-    "doctor",
-)
+ROOT = Path(__file__).parents[1]
+COMMANDS = [command for panel in PANELS.values() for command in panel]
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 CONFIG_LIBRARIES = {"hydra", "omegaconf"}
 # Runs a command, then prints its exit code and the modules that it imported.
 PROBE = """
 import json, sys
+from dlrun.cli import COMMANDS as PANELS
 from dlrun.cli import _without_multirun, app
 try:
     code = app(sys.argv[1:])
@@ -69,6 +69,14 @@ def test_help_names_every_command() -> None:
     assert result.exit_code == 0
     for command in COMMANDS:
         assert re.search(rf"^\W*{command} ", result.stdout, re.MULTILINE)
+
+
+def test_every_file_of_the_commands_is_a_command_with_a_row_in_the_readme() -> None:
+    files = {p.stem.replace("_", "-") for p in (ROOT / "src/dlrun/commands").glob("[a-z]*.py")}
+    assert files - {"arguments", "terminal"} == set(COMMANDS)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `dlrun ([\w-]+)", readme, re.MULTILINE)
+    assert sorted(rows) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])

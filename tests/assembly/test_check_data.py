@@ -85,7 +85,7 @@ def test_labels_that_are_not_finite():
         (LABELS + 1, "labels[3] is 4: expected a class number from 0 to 3; classes start at 0"),
         (changed(LABELS[:, None], (5, 0), 9), "labels[5, 0] is 9: expected a class number"),
         (LABELS.astype(np.float32), "has dtype float32: expected integers, as num_classes=4"),
-        (LABELS / 2, "class numbers; to predict a number, set num_classes=1"),
+        (LABELS / 2, "class numbers; to predict a number, set num_classes=1 and task=regression"),
         (LABELS == 1, "labels has dtype bool: expected integers or floats; array.astype('uint8')"),
         (LABELS.astype(str), "expected integers or floats; number the classes from 0"),
         (LABELS.astype(object), "labels has dtype object: expected integers or floats"),

@@ -51,8 +51,8 @@ def test_class_numbers_are_not_compared_with_logits_elementwise(labels, override
         (NUMBERS, (4,), ("loss=mean_squared_error", "+metrics=auc"), 4),
         (ONE_HOT, (4,), ("loss=mean_squared_error", "metrics=auc"), 4),
         (ONE_HOT, (4,), ("task.loss=mse", "metrics=[]", "+task.metrics.mae=mae"), 4),
-        (NUMBERS, (1,), ("task.loss=mse", "metrics=[]"), 1),
-        (COLUMN, (1,), ("task.loss=mse", "metrics=[]"), 1),
+        (NUMBERS, (1,), ("task=regression",), 1),
+        (COLUMN, (1,), ("task=regression",), 1),
         (COLUMN, (), ("task.loss=mse", "metrics=[]"), 1),
         (NUMBERS % 2, (1,), ("task=binary_classification",), 2),
         (NUMBERS, (4,), ("task.loss={_target_:my_losses.MeanSquaredError}",), 4),
@@ -70,7 +70,8 @@ def test_matching_labels_and_outputs_pass(labels, output, overrides, num_classes
         (NUMBERS, (1,), ("task=binary_classification",), "needs 4 logits"),
         (NUMBERS, (5, 5, 4), (), "the data set's have (samples,)"),
         (ONE_HOT, (4,), (), "takes labels of shape (samples,)"),
-        (ONE_HOT, (1,), ("task.loss=mse", "metrics=[]"), "of shape (samples, 1)"),
+        (ONE_HOT, (1,), ("task=regression",), "of shape (samples, 1)"),
+        (COLUMN, (1,), ("task.loss=mse", "metrics=[]"), "softmax of the model's only value"),
     ],
 )
 def test_a_mismatch_is_reported(labels, output, overrides, message):

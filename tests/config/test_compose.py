@@ -35,7 +35,7 @@ def write(path: Path, text: str) -> None:
 
 
 # Overrides that an option requires.
-REQUIRED = {"npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"]}
+REQUIRED = {"data/npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"]}
 
 
 def compose_error(*overrides: str, config_dir: Path | None = None) -> DlrunError:
@@ -57,7 +57,7 @@ def several(config: Config, group: str) -> dict[str, Any]:
 def test_every_option_composes(option: Path) -> None:
     group, name = option.parts
     choice = f"{group}=[{name}]" if GROUPS[group].several else f"{group}={name}"
-    config = compose([choice, *REQUIRED.get(name, ())])
+    config = compose([choice, *REQUIRED.get(f"{group}/{name}", ())])
     assert group in GROUPS
     if not GROUPS[group].several:
         assert config.choices[group] == name

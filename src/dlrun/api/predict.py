@@ -72,7 +72,8 @@ def predict(
             hint="leave it out",
         )
     spec = None if source is None else read_input_spec(opened, overrides)
-    inputs = None if source is None else _read_samples(source, array, spec, opened)
+    shape = spec.input_shape if spec else _input_shape(opened)
+    inputs = None if source is None else _read_samples(source, array, spec, shape)
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
@@ -102,9 +103,10 @@ def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
     return tree_map(tuple, shape)
 
 
-def _read_samples(source: Path, array: str | None, spec: InputSpec | None, run: RunDir) -> Arrays:
+def _read_samples(
+    source: Path, array: str | None, spec: InputSpec | None, shape: Tree[tuple[int, ...]]
+) -> Arrays:
     """Read and check the user's samples, preprocessed as the run's were."""
-    shape = spec.input_shape if spec else _input_shape(run)
     names = tuple(shape) if isinstance(shape, Mapping) else ()
     inputs = read_inputs(source, names=spec.raw_names if spec else names, array=array)
     if spec:

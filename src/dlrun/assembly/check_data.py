@@ -172,7 +172,8 @@ def _wrong_class_numbers(name: str, labels: np.ndarray, classes: int) -> Problem
     if _floats(labels):
         expected = f"expected integers, as num_classes={classes} makes them class numbers"
         whole = bool((labels == np.floor(labels)).all())
-        fix = "labels.astype('int64')" if whole else "to predict a number, set num_classes=1"
+        number = "task=regression" if classes == 1 else "num_classes=1 and task=regression"
+        fix = "labels.astype('int64')" if whole else f"to predict a number, set {number}"
         yield f"{name} has dtype {labels.dtype}: {expected}", fix
     elif bad := _first_outside(labels, 0, classes - 1):
         expected = f"expected a class number from 0 to {classes - 1}"

@@ -55,10 +55,14 @@ def is_binary(spec: Any) -> bool:
 
 
 def task_outputs(config: Config) -> Mapping[Any, Output]:
-    """A task's loss and metrics by output name; the name of a single output is None."""
+    """The parts of a task by output name; the name of a single output is None."""
     task = config.task
     named = outputs_by_name(task)
-    return dict(named) if named else {None: Output(task.loss, dict(task.metrics or {}))}
+    return (
+        dict(named)
+        if named
+        else {None: Output(task.loss, dict(task.metrics or {}), task.activation)}
+    )
 
 
 def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
@@ -95,6 +99,12 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
     output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, output in task_outputs(config).items():
         sizes = [_leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
+        if output.activation == "softmax" and sizes[1][-1:] == (1,):
+            key = f"task.activation.{name}" if name else "task.activation"
+            raise DlrunError(
+                f"{key}: softmax of the model's only value is always 1",
+                hint="task=regression for a number, task=binary_classification for two classes",
+            )
         for key, component in _losses_and_metrics(name, output):
             _check_pair(key, component, *sizes)
 

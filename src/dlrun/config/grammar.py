@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -22,6 +22,13 @@ from dlrun.config.explain import Mistake, grammar_mistake, parse_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.schema import Config
+
+Loader: TypeAlias = ConfigLoaderImpl
+
+
+def list_group_options(loader: Loader, group: str) -> list[str]:
+    """The names of a group's options."""
+    return list(loader.repository.get_group_options(group))
 
 
 def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:

@@ -1,10 +1,10 @@
 """Parse overrides, and apply them to a config one at a time."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +18,7 @@ from dlrun.config.explain import (
     value_mistake,
     wrong_type,
 )
-from dlrun.config.grammar import apply, is_choice, parse
+from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
 from dlrun.config.schema import Config
 from dlrun.errors import first_line
 
@@ -47,7 +47,7 @@ class Overrides:
 
 def read_overrides(
     overrides: Sequence[str],
-    loader: ConfigLoaderImpl,
+    loader: Loader,
     refuse: Callable[[Override], Mistake | None] = lambda override: None,
 ) -> Overrides:
     """Parse overrides, and check the choices among them.
@@ -60,7 +60,7 @@ def read_overrides(
     parsed, mistakes = parse(overrides)
     mistakes += [mistake for override in parsed if (mistake := refuse(override))]
     choices = [override for override in parsed if is_choice(loader, override)]
-    mistakes += option_mistakes(choices, loader.repository.get_group_options)
+    mistakes += option_mistakes(choices, functools.partial(list_group_options, loader))
     wrong = {mistake.override for mistake in mistakes}
     valid = [override for override in parsed if str(override.input_line) not in wrong]
     return Overrides(
