@@ -93,6 +93,15 @@ def strict_json(text: str) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
+# Files of few long tests: begun first, none keeps one core busy while the others are idle.
+LONG = ("test_launchers", "test_resume", "test_docs", "test_reuse", "test_parity", "test_reproduce")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Homes of this session's own, so that no test reads or writes the user's."""

@@ -1,5 +1,6 @@
 """Resumed runs end with the result of runs that never stopped."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -15,6 +16,18 @@ from dlrun.checkpoints.store import Position, checkpoint_path, list_epochs, list
 from trainings import BACKENDS, Refused, worker
 
 LOOPS = ("fit", "train_step", "raw")
+# Every backend and every loop once; the other pairs are slow.
+ONCE = {("jax", "fit"), ("tensorflow", "raw"), ("torch", "train_step")}
+EACH_ONCE = [
+    pytest.param(*pair, marks=() if pair in ONCE else pytest.mark.slow)
+    for pair in itertools.product(BACKENDS, LOOPS)
+]
+# From every backend and to every backend once.
+MOVES = {("jax", "tensorflow"), ("tensorflow", "torch"), ("torch", "jax")}
+EACH_MOVE = [
+    pytest.param(*pair, marks=() if pair in MOVES else pytest.mark.slow)
+    for pair in itertools.product(BACKENDS, BACKENDS)
+]
 
 # All random or mutable state beside the weights: dropout with the framework's generator and with
 # Keras' seed generator, noise, batch normalisation, and callbacks with counters.
@@ -125,8 +138,7 @@ def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
     return run
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "loop"), EACH_ONCE)
 def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, backend, loop):
     """From a checkpoint within the epoch, bit for bit."""
     overrides = [
@@ -146,8 +158,7 @@ def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, b
     assert_same(straight, resumed)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "loop"), EACH_ONCE)
 def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
     overrides = [*SHORT, f"loop={loop}"]
     if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for each size of a batch
@@ -369,8 +380,7 @@ def test_an_invalid_state_is_reported_and_nothing_is_touched(tmp_path):
         worker("jax").resume(tmp_path, run, "epochs=3")
 
 
-@pytest.mark.parametrize("to", BACKENDS)
-@pytest.mark.parametrize("by", BACKENDS)
+@pytest.mark.parametrize(("by", "to"), EACH_MOVE)
 def test_a_run_continues_on_another_backend_with_its_optimizer_state(tmp_path, by, to):
     """The result is the same within rounding: no layer is random."""
     if by == to:

@@ -140,7 +140,7 @@ def test_a_data_option_that_still_sets_a_feed_is_reported_with_the_new_way(dlrun
     )
     done = dlrun("train", "data=mine")
     assert done.returncode == 2
-    assert "data.feed: is the group 'feed' now: feed=NAME" in done.stderr
+    assert "data.feed: is now the group 'feed': feed=NAME" in done.stderr
 
 
 def test_an_unknown_feed_is_reported_with_the_nearest():

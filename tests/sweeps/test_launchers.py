@@ -97,6 +97,7 @@ def processes_of(directory: Path) -> list[str]:
     return commands
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_leaves_nothing_of_ray(dlrun, monkeypatch):
     endless = ("epochs=100000", "callbacks.early_stopping.patience=100000")
     arguments = ("sweep", "backend=jax", "smoke=true", *endless, "--launcher", "ray")
@@ -141,6 +142,7 @@ def ray_cluster(cwd: Path, place: str, patch):
             process.wait(60)
 
 
+@pytest.mark.slow
 def test_on_a_ray_cluster_a_run_uses_its_allotted_cores(dlrun, own_model, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with (

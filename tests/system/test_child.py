@@ -43,7 +43,17 @@ def test_the_command_keeps_the_working_directory_off_the_path():
     assert python_command("dlrun.workers.host", "0,1") == command
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: f"{words[0]} {words[-1]}")
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(
+            words,
+            id=f"{words[0]} {words[-1]}",
+            marks=() if words[0] in ("sweep", "parity", "doctor") else pytest.mark.slow,
+        )
+        for words in COMMANDS
+    ],
+)
 def test_user_files_shadow_no_module_and_user_modules_are_found(dlrun, words):
     for name in ("csv", "queue"):
         (dlrun.cwd / f"{name}.py").write_text("raise SystemExit('hidden')\n")

@@ -137,7 +137,7 @@ RUNS = (
 )
 
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("tensorflow", marks=pytest.mark.slow)])
 def test_compiled_code_is_reused_if_only_values_differ(dlrun, backend):
     (dlrun.cwd / "my_parts.py").write_text(MODULE)
     runs = [([f"backend={backend}", *SMALL, *typed], again) for typed, _, again in RUNS]

@@ -99,14 +99,14 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
     output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, output in task_outputs(config).items():
         sizes = [_leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
+        for key, component in _losses_and_metrics(name, output):
+            _check_pair(key, component, *sizes)
         if output.activation == "softmax" and sizes[1][-1:] == (1,):
             key = f"task.activation.{name}" if name else "task.activation"
             raise DlrunError(
                 f"{key}: softmax of the model's only value is always 1",
                 hint="task=regression for a number, task=binary_classification for two classes",
             )
-        for key, component in _losses_and_metrics(name, output):
-            _check_pair(key, component, *sizes)
 
 
 def _labels_change(config: Config) -> bool:

@@ -139,8 +139,8 @@ GROUPS = {group.name: group for group in _TABLE}
 # The keys that may change: the others determine the meaning or the order of a run's arrays.
 RESUMABLE = (
     "epochs",
-    "optimizer.learning_rate",
     *(group.name for group in _TABLE if group.resume),
+    "optimizer.learning_rate",
 )
 EVALUABLE = (
     "batch_size",

@@ -50,14 +50,17 @@ def export_keras(
 
 @contextmanager
 def _uncompiled(model: keras.Model) -> Iterator[None]:
-    """Hide a model's losses and optimizer.
+    """Hide the losses and the optimizer of a model, and of the models that it consists of.
 
     Only dlrun can load the losses, and the optimizer's slots would take two thirds of the file with
     Adam.
     """
-    before = model.compiled, getattr(model, "optimizer", None)
-    model.compiled, model.optimizer = False, None
+    compiled = [layer for layer in model._flatten_layers() if getattr(layer, "compiled", False)]
+    optimizers = [layer.optimizer for layer in compiled]
+    for layer in compiled:
+        layer.compiled, layer.optimizer = False, None
     try:
         yield
     finally:
-        model.compiled, model.optimizer = before
+        for layer, optimizer in zip(compiled, optimizers, strict=True):
+            layer.compiled, layer.optimizer = True, optimizer

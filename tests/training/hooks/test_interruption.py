@@ -1,6 +1,7 @@
 """Real signals to real trainings: Ctrl-C, and the SIGTERM of a scheduler."""
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
@@ -46,7 +47,11 @@ def read_until(process, words):
 
 
 # tests/api/test_resume.py tests SIGTERM in every loop.
-CROSS = [(backend, loop, signal.SIGINT, 130) for backend in BACKENDS for loop in ("fit", "raw")]
+ONCE = {("jax", "fit"), ("tensorflow", "raw"), ("torch", "fit")}
+CROSS = [
+    pytest.param(*pair, signal.SIGINT, 130, marks=() if pair in ONCE else pytest.mark.slow)
+    for pair in itertools.product(BACKENDS, ("fit", "raw"))
+]
 
 
 @pytest.mark.parametrize(
