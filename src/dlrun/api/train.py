@@ -9,15 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun import backends
-from dlrun.assembly.require import require
 from dlrun.config.compose import compose, to_yaml
-from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
-from dlrun.runs.result import RunResult
-from dlrun.training.initial_weights import read_initial_weights
-from dlrun.training.request import OnEpoch, RunRequest
 
 if TYPE_CHECKING:
+    from dlrun.runs.result import RunResult
+    from dlrun.training.request import OnEpoch
     from dlrun.training.reuse import ProcessCache
 
 
@@ -52,6 +48,13 @@ def train(
     """
     started_at = time.time() if started_at is None else started_at
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    # A mistake in the config is reported without the time that these imports take.
+    from dlrun import backends
+    from dlrun.assembly.require import require
+    from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
+    from dlrun.training.initial_weights import read_initial_weights
+    from dlrun.training.request import RunRequest
+
     require(config, training=True)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):

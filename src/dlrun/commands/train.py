@@ -36,7 +36,6 @@ def train(
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
     with report_errors(quiet) as out:
         from dlrun.api.train import train as train_run
-        from dlrun.report.tables import train_table
         from dlrun.system import process
 
         result = train_run(
@@ -47,5 +46,7 @@ def train(
             started_at=process.started_at(),
             quiet=quiet,
         ).to_dict()
+        from dlrun.report.tables import train_table
+
         print_result(out, result, as_json, train_table)
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
