@@ -117,6 +117,7 @@ def run(tmp_path_factory) -> tuple[Path, str]:
     return place, result["run_dir"]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", [*BACKENDS, "numpy"])
 def test_new_samples_are_standardized_as_the_training_split_was(run, backend):
     place, run_dir = run
@@ -131,6 +132,7 @@ def test_new_samples_are_standardized_as_the_training_split_was(run, backend):
             np.testing.assert_allclose(arrays["predictions"], before, atol=1e-6)
 
 
+@pytest.mark.trains
 def test_samples_of_another_shape_are_refused_before_keras(run):
     place, run_dir = run
     np.save(place / "wide.npy", np.zeros((3, 5)))
@@ -139,6 +141,7 @@ def test_samples_of_another_shape_are_refused_before_keras(run):
     assert "a sample has 5 values, expected 4" in done.stderr
 
 
+@pytest.mark.trains
 def test_the_statistics_are_in_the_run(run):
     place, run_dir = run
     [entry] = json.loads((place / run_dir / "inputs.json").read_text())["preprocessing"]
@@ -147,6 +150,7 @@ def test_the_statistics_are_in_the_run(run):
     np.testing.assert_allclose(array["mean"], TABLE[10:60].mean(axis=0), rtol=1e-12)
 
 
+@pytest.mark.trains
 def test_evaluation_applies_the_runs_statistics_to_other_data(run):
     """Fitted again to the shifted data, they would undo the shift and report the same metrics."""
     place, run_dir = run

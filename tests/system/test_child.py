@@ -54,6 +54,7 @@ def test_the_command_keeps_the_working_directory_off_the_path():
         for words in COMMANDS
     ],
 )
+@pytest.mark.trains
 def test_user_files_shadow_no_module_and_user_modules_are_found(dlrun, words):
     for name in ("csv", "queue"):
         (dlrun.cwd / f"{name}.py").write_text("raise SystemExit('hidden')\n")
