@@ -33,7 +33,10 @@ def start(
     cache: ProcessCache | None = None,
     preprocessing: Sequence[Step] | None = None,
 ) -> Session:
-    """Import Keras on the config's backend while the data set is read and checked.
+    """Import Keras on the config's backend, and read and check the data set.
+
+    A data set of dlrun's is read meanwhile; a user's module may import Keras, and so must not come
+    before the backend is chosen.
 
     Args:
         config: The run's config; its feed may need another backend's framework.
@@ -44,6 +47,9 @@ def start(
         DlrunError: If the backend, the device, the data set or the feed is not available, or the
             data set fails a check.
     """
+    if not str(config.data["_target_"]).startswith("dlrun."):
+        backend, device, feed = start_backend(config)
+        return Session(backend, device, _read_data(config, cache, preprocessing), feed)
     import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
