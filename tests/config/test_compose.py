@@ -518,3 +518,17 @@ def test_a_recorded_config_can_not_read_the_environment(monkeypatch: pytest.Monk
 def test_the_error_of_an_invalid_record_names_the_key(key: str, value: object) -> None:
     with pytest.raises(DlrunError, match=key):
         recompose(record_of() | {key: value}, [], changeable=EVALUABLE)
+
+
+def test_an_edited_module_is_read_again_in_the_same_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, argument in (("one", "units"), ("other", "width"), ("other", "depth")):
+        directory = tmp_path / place
+        (directory / "configs/model").mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(directory)
+        source = f"def mine(*, input_shape, num_classes, {argument}=3): ...\n"
+        (directory / "edited_models.py").write_text(source, encoding="utf-8")
+        option = f"_target_: edited_models.mine\n{argument}: 3\n"
+        (directory / "configs/model/mine.yaml").write_text(option, encoding="utf-8")
+        assert compose(["model=mine"]).model[argument] == 3

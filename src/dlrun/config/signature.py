@@ -72,7 +72,6 @@ def _components(config: Config) -> Iterator[tuple[Group, str, Any]]:
             yield group, name, value
 
 
-@lru_cache
 def _arguments(target: str) -> frozenset[str] | None:
     """The names of a target's arguments; None if its source does not determine them.
 
@@ -80,10 +79,27 @@ def _arguments(target: str) -> frozenset[str] | None:
         LookupError: If there is no such module, or the module does not define the name.
     """
     module, _, name = target.rpartition(".")
-    top = module.partition(".")[0]
     if not module:
         raise LookupError(f"expected module.name, got {target!r}")
-    cwd = str(Path.cwd())
+    source = _source(module, str(Path.cwd()))
+    # By its time too: in a notebook, a module is edited between two runs.
+    if source is None:
+        return None
+    try:
+        modified = source.stat().st_mtime_ns
+    except OSError as error:
+        raise LookupError(f"module '{module}' can't be read: {error.strerror}") from error
+    return _read_arguments(module, source, modified, name)
+
+
+@lru_cache
+def _source(module: str, cwd: str) -> Path | None:
+    """The source of a module, as a plain one may lie in ``cwd``; None if it can't be told.
+
+    Raises:
+        LookupError: If there is no such module.
+    """
+    top = module.partition(".")[0]
     path = sys.path.copy()
     try:
         sys.path.append(cwd)
@@ -99,11 +115,19 @@ def _arguments(target: str) -> frozenset[str] | None:
         sys.path[:] = path
     if spec is None:
         raise LookupError(f"no module named '{module}'")
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        return None
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+@lru_cache
+def _read_arguments(module: str, source: Path, modified: int, name: str) -> frozenset[str] | None:
+    """As :func:`_arguments`, from the source as it was ``modified``.
+
+    Raises:
+        LookupError: If it can't be read, or does not define the name.
+    """
     try:
-        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
         raise LookupError(f"module '{module}' can't be read: {error}") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
