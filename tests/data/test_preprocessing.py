@@ -83,6 +83,13 @@ def test_a_value_that_is_not_finite_is_still_found_where_it_is(tmp_path):
     assert "train.inputs" in done.stderr and "[3, 1]" in done.stderr  # 13, less 10 for validation
 
 
+@pytest.mark.parametrize("values", [np.array([["a"], ["b"]]), np.ones((2, 1), complex)])
+def test_what_is_not_a_number_is_refused_in_one_line(values):
+    split = Split(values, LABELS[:2])
+    with pytest.raises(DlrunError, match=r"^data: Standardize: expected integers or floats, got"):
+        Dataset(split, split, split, num_classes=3, fit=FIT).preprocess()
+
+
 def test_too_many_values_are_refused_with_the_way_out():
     split = Split(np.zeros((2, MAX_VALUES + 1)), LABELS[:2])
     with pytest.raises(DlrunError) as raised:

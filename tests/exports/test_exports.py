@@ -69,6 +69,7 @@ def test_a_missing_package_is_reported_before_anything_starts(own):
     done, imported = own.traced("train", "+export=npz", "smoke=true")
     assert done.returncode == 2
     assert done.stderr.startswith("error: export=npz: not_there is not installed")
+    assert "hint: pip install not_there, or choose" in done.stderr
     assert "keras" not in imported
 
 

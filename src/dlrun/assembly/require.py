@@ -1,6 +1,8 @@
 """Check that a config can run here, without importing a framework."""
 
 import importlib.util
+from collections.abc import Mapping
+from typing import Any
 
 from dlrun import backends
 from dlrun.config.groups import GROUPS
@@ -20,10 +22,10 @@ def require(config: Config, *, training: bool) -> None:
     """
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
-    _require_package("feed", config.choices.get("feed"), config.feed.get("package"))
+    _require_package("feed", config.choices.get("feed"), config.feed)
     if training:
         for name, spec in config.export.items():
-            _require_package("export", name, spec.get("package"))
+            _require_package("export", name, spec)
 
 
 def without_kept(group: str, spec: dict[str, object]) -> dict[str, object]:
@@ -31,9 +33,12 @@ def without_kept(group: str, spec: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
 
 
-def _require_package(group: str, option: str | None, package: str | None) -> None:
+def _require_package(group: str, option: str | None, spec: Mapping[str, Any]) -> None:
+    package = spec.get("package")
     if package and importlib.util.find_spec(package) is None:
+        ships = str(spec.get("_target_")).startswith("dlrun.")  # its packages are dlrun's extras
+        install = f"'dlrun[{package}]'" if ships else package
         raise DlrunError(
             f"{group}={option}: {package} is not installed",
-            hint=f"pip install 'dlrun[{package}]', or choose another option of '{group}'",
+            hint=f"pip install {install}, or choose another option of '{group}'",
         )

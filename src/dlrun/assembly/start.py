@@ -98,11 +98,15 @@ def _read_data(
 ) -> Any:
     # Imported here: reporting a wrong config needs no NumPy.
     from dlrun.assembly.check_data import check_data
-    from dlrun.data.dataset import Dataset
+    from dlrun.data.dataset import SPLITS, Dataset, Split
 
     def read() -> Any:
         data = instantiate("data", config.data)
-        return data.preprocess(preprocessing) if isinstance(data, Dataset) else data
+        # check_data reports what a user's function returns in place of these.
+        is_valid = isinstance(data, Dataset) and all(
+            isinstance(getattr(data, split), Split) for split in SPLITS
+        )
+        return data.preprocess(preprocessing) if is_valid else data
 
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)

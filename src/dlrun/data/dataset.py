@@ -108,14 +108,15 @@ class Dataset:
             )
         data = self
         for number, fit in enumerate(self.fit):
-            step = fit(data.train.inputs) if saved is None else saved[number]
+            name = getattr(fit, "__qualname__", "a step").partition(".")[0]
             try:
+                step = fit(data.train.inputs) if saved is None else saved[number]
                 train, validation, test = (
                     Split(step.apply(split.inputs), split.labels)
                     for split in (data.train, data.validation, data.test)
                 )
             except ValueError as error:
-                raise DlrunError(f"data: {type(step).__name__}: {error}") from error
+                raise DlrunError(f"data: {name}: {error}") from error
             steps = (*data.preprocessing, step)
             data = replace(data, train=train, validation=validation, test=test, preprocessing=steps)
         return replace(data, fit=()) if self.fit else data

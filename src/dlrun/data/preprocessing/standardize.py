@@ -49,8 +49,9 @@ class Statistics:
         """An array ``(samples, *shape)`` standardized by these statistics, float32.
 
         Raises:
-            ValueError: If a sample has another number of values.
+            ValueError: If a sample has another number of values, or they are not numbers.
         """
+        _require_numbers(array)
         if (values := math.prod(array.shape[1:])) != len(self.mean):
             raise ValueError(f"a sample has {values} values, expected {len(self.mean)}")
         flat = array.reshape(len(array), -1).astype(np.float64)
@@ -77,8 +78,10 @@ class Standardize:
 
         Raises:
             DlrunError: If a sample has more values than statistics are kept for.
+            ValueError: If an array holds no numbers.
         """
         for array in leaves(inputs):
+            _require_numbers(array)
             if (values := math.prod(array.shape[1:])) > MAX_VALUES:
                 raise DlrunError(
                     f"standardize: a sample has {values:,} values, more than {MAX_VALUES:,}",
@@ -123,6 +126,11 @@ class Standardize:
         if len(statistics) < len(arrays) or (None in statistics and len(arrays) > 1):
             raise ValueError("standardize has two arrays of one name")
         return cls(statistics.get(None) or cast("Mapping[str, Statistics]", statistics))
+
+
+def _require_numbers(array: np.ndarray) -> None:
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected integers or floats, got dtype {array.dtype}")
 
 
 def _statistics(entry: Any) -> tuple[str | None, Statistics]:
