@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from dlrun import backends
 from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
@@ -56,12 +57,7 @@ def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
             from dlrun.optimizers.optax import Optax
 
             return Optax(partial("optimizer", spec), spec.get("learning_rate"))
-    optimizer = instantiate("optimizer", spec)
-    if backend == "torch" and target == "keras.optimizers.Adam" and not optimizer.amsgrad:
-        from dlrun.optimizers.fused_adam import FusedAdam
-
-        return FusedAdam.from_config(optimizer.get_config())
-    return optimizer
+    return backends.training_module(backend).adapt_optimizer(instantiate("optimizer", spec))
 
 
 def _loss(key: str, spec: Any) -> Any:

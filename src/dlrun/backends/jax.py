@@ -104,6 +104,11 @@ def feed(batches: Batches) -> Any:
     return pydataset(batches)
 
 
+def adapt_optimizer(optimizer: Any) -> Any:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    return optimizer
+
+
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import jax

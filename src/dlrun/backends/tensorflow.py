@@ -116,6 +116,13 @@ def _physical(kind: str) -> list[object]:
     return list(tensorflow.config.list_physical_devices(kind.upper()))
 
 
+def adapt_optimizer(optimizer: Any) -> Any:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.optimizers.repeated_rows import sum_repeated_rows
+
+    return sum_repeated_rows(optimizer)
+
+
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import tensorflow as tf
@@ -150,7 +157,10 @@ def _train_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, 
         loss = step.loss(model, inputs, targets, outputs, training=True)
         scaled = model.optimizer.scale_loss(loss)
     weights = model.trainable_weights
-    gradients = step.apply_gradient_hook(model.optimizer, tape.gradient(scaled, weights))
+    gradients = tape.gradient(scaled, weights)
+    if step.overrides("gradients"):  # it expects tensors, not the slices of an embedding
+        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        gradients = step.apply_gradient_hook(model.optimizer, gradients)
     model.optimizer.apply(gradients, weights)
     return step.metrics(model, loss, inputs, targets, outputs)
 

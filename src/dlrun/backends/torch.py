@@ -108,6 +108,13 @@ def feed(batches: Batches) -> Any:
     return pydataset(batches)
 
 
+def adapt_optimizer(optimizer: Any) -> Any:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.optimizers.fused_adam import fused_adam
+
+    return fused_adam(optimizer)
+
+
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import torch

@@ -7,6 +7,13 @@ import keras
 import torch
 
 
+def fused_adam(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """A FusedAdam in place of Keras' own Adam, as far as the kernel knows its variant."""
+    if type(optimizer) is not keras.optimizers.Adam or optimizer.amsgrad:
+        return optimizer
+    return FusedAdam.from_config(optimizer.get_config())
+
+
 class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam, computed by torch's fused kernel.
 
