@@ -280,12 +280,6 @@ def test_mixed_precision_trains_and_its_checkpoint_is_read_back(dlrun):
     assert exact["metrics"]["loss"] != again["metrics"]["loss"]
 
 
-def test_bfloat16_variables_are_kept_bit_by_bit(dlrun):
-    result = dlrun.json("train", "precision=bfloat16", "smoke=true")
-    again = dlrun.json("evaluate", result["run_dir"])
-    assert again["metrics"] == pytest.approx(result["test"], abs=1e-5)
-
-
 def test_learning_rate_is_cut_on_a_plateau(dlrun):
     result = dlrun.json(
         *("train", "smoke=true", "epochs=3", "+callbacks=reduce_lr_on_plateau"),

@@ -3,6 +3,7 @@
 Import it after the backend has started.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
+
+log = logging.getLogger("dlrun")
 
 
 def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
@@ -36,6 +39,18 @@ def compile_model(model: keras.Model, config: Config, *, training: bool) -> None
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
+        _warn_of_half_precision(model)
+
+
+def _warn_of_half_precision(model: keras.Model) -> None:
+    """Warn of weights that a layer's own dtype keeps in half precision."""
+    half = [v for v in model.trainable_variables if v.dtype in ("bfloat16", "float16")]
+    if half:
+        more = f" and {len(half) - 1} more" if len(half) > 1 else ""
+        log.warning(
+            "%s%s trains in %s, in which small updates are lost: give its layer dtype=mixed_%s",
+            *(half[0].path, more, half[0].dtype, half[0].dtype),
+        )
 
 
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:

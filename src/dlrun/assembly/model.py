@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from dlrun.assembly.check_outputs import check_outputs
+from dlrun.assembly.precision import keep_inputs_exact
 from dlrun.config.instantiate import component_errors, instantiate
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
@@ -36,8 +37,10 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
         if not isinstance(model, keras.Model):
             returned = type(model).__name__
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
+        keep_inputs_exact(model)
         with component_errors("model", target):
             outputs = _outputs(model, spec)
+        keep_inputs_exact(model)  # again, for layers that were made when it was built
     except DlrunError as error:
         passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
         error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"

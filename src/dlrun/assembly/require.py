@@ -9,6 +9,9 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 
+# Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
+HALF = ("bfloat16", "float16")
+
 
 def require(config: Config, *, training: bool) -> None:
     """Check that the backend and the packages of its components are installed.
@@ -18,8 +21,15 @@ def require(config: Config, *, training: bool) -> None:
         training: Whether it trains, and writes exports.
 
     Raises:
-        DlrunError: If one is not, or if the backend can't train or compile as the config asks.
+        DlrunError: If one is not, or if it can't train or compile as the config asks.
     """
+    if training and config.precision in HALF:
+        raise DlrunError(
+            f"precision={config.precision} can't train: most updates are smaller than what a weight"
+            f" in {config.precision} can change by, and are lost",
+            hint=f"precision=mixed_{config.precision} computes in {config.precision} and keeps the "
+            "weights in float32",
+        )
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
     _require_package("feed", config.choices.get("feed"), config.feed)

@@ -79,6 +79,7 @@ def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
         kind=config.device.kind,
         index=config.device.index,
         precision=config.precision,
+        matmul_precision=config.matmul_precision,
         seed=config.seed,
         cache=config.backend.compilation_cache,
     )

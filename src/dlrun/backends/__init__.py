@@ -118,7 +118,14 @@ def prepare(name: str) -> None:
 
 
 def start(
-    name: str, *, kind: str, index: int | None, precision: str, seed: int, cache: bool = False
+    name: str,
+    *,
+    kind: str,
+    index: int | None,
+    precision: str,
+    seed: int,
+    matmul_precision: str = "default",
+    cache: bool = False,
 ) -> tuple[Backend, str]:
     """Import Keras on a backend and a device, seeded.
 
@@ -128,6 +135,7 @@ def start(
         index: Index among the devices of that kind; None for the first.
         precision: A Keras dtype policy.
         seed: Seeds the initial weights.
+        matmul_precision: default, high or highest.
         cache: Cache compiled functions on disk, if the backend can.
 
     Returns:
@@ -159,6 +167,7 @@ def start(
     if is_restart:
         keras.utils.clear_session()  # names and generators of the previous run
     keras.config.set_dtype_policy(precision)
+    backend.set_matmul_precision(matmul_precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)
     backend.seed(seed)

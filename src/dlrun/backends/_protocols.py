@@ -74,6 +74,14 @@ class Backend(Protocol):
     def default_device(self) -> str:
         """The one of :meth:`devices` that the framework uses by default."""
 
+    def set_matmul_precision(self, precision: str) -> None:
+        """Set how exact products of float32 matrices and convolutions are from now on.
+
+        Args:
+            precision: ``highest`` is float32 throughout, ``high`` allows TF32 or its like, and
+                ``default`` is the framework's own choice.
+        """
+
     def seed(self, seed: int) -> None:
         """Seed the framework's own generators; Keras' generators are variables of the model."""
 

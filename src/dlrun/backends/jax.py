@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,16 @@ def use_device(device: str) -> None:
 def default_device() -> str:
     """See :class:`dlrun.backends.Backend`."""
     return devices()[0]
+
+
+def set_matmul_precision(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`."""
+    import jax
+
+    chosen = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")
+    jax.config.update(
+        "jax_default_matmul_precision", chosen if precision == "default" else precision
+    )
 
 
 def seed(seed: int) -> None:

@@ -45,6 +45,10 @@ def default_device() -> str:
     return "cpu:0"
 
 
+def set_matmul_precision(precision: str) -> None:
+    """NumPy computes in float32."""
+
+
 def seed(seed: int) -> None:
     """NumPy's global generator is seeded for every backend."""
 

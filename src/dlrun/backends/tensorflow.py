@@ -62,6 +62,14 @@ def default_device() -> str:
     return devices()[0]
 
 
+def set_matmul_precision(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`."""
+    import tensorflow
+
+    # TensorFlow allows TF32 by default.
+    tensorflow.config.experimental.enable_tensor_float_32_execution(precision != "highest")
+
+
 def seed(seed: int) -> None:
     """See :class:`dlrun.backends.Backend`."""
     import tensorflow

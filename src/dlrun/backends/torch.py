@@ -65,6 +65,15 @@ def default_device() -> str:
     return devices()[0]
 
 
+def set_matmul_precision(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`."""
+    import torch
+
+    # By default torch multiplies matrices in float32, but convolves in TF32.
+    torch.set_float32_matmul_precision("high" if precision == "high" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision != "highest"
+
+
 def seed(seed: int) -> None:
     """See :class:`dlrun.backends.Backend`."""
     import torch

@@ -145,6 +145,7 @@ RESUMABLE = (
 EVALUABLE = (
     "batch_size",
     "precision",
+    "matmul_precision",
     *(key for group in _TABLE if group.evaluate for key in dict.fromkeys((group.name, group.key))),
 )
 

@@ -10,6 +10,9 @@ from dlrun.config.schema import Config
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
 
+# How exact matrix products of float32 are on a GPU or TPU.
+MATMUL_PRECISIONS = ("default", "high", "highest")
+
 MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
 
@@ -49,6 +52,7 @@ def broken_limits(config: Config) -> Problems:
         yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
     for key, options in (
         ("precision", PRECISIONS),
+        ("matmul_precision", MATMUL_PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
         ("task.mode", ("min", "max", "auto")),
     ):

@@ -89,6 +89,7 @@ class Config:
     epochs: int = 10
     batch_size: int = 128
     precision: str = "float32"
+    matmul_precision: str = "default"
     smoke: bool = False
     init_from: str | None = None
     runs_dir: str = "runs"

@@ -99,6 +99,7 @@ def parity(
             **({"backend": config.backend.name} if loops else {"loop": config.choices.get("loop")}),
             "batch_size": config.batch_size,
             "precision": config.precision,
+            "matmul_precision": config.matmul_precision,
             "seed": config.seed,
             "overrides": list(overrides),
             "dlrun": __version__,
@@ -112,8 +113,10 @@ def parity(
 def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> dict[str, list[str]]:
     """The overrides of each member of the comparison by name, the reference first."""
     keys = {split_override(override)[0] for override in overrides}
-    # The tolerances were measured on CPUs; GPUs may round matrix products to TF32.
-    device = [] if any(key.partition(".")[0] == "device" for key in keys) else ["device=cpu"]
+    # The tolerances were measured on CPUs; GPUs may round matrix products to TF32 by default.
+    fixed = [] if any(key.partition(".")[0] == "device" for key in keys) else ["device=cpu"]
+    if "matmul_precision" not in keys:
+        fixed.append("matmul_precision=highest")
     if loops:
         if chosen:
             hint = f"replace --backends by backend={chosen[0]}"
@@ -122,7 +125,7 @@ def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> di
             raise DlrunError(
                 f"--loops compares {', '.join(LOOPS)}", hint="leave out loop=..., or --loops"
             )
-        return {loop: [*overrides, *device, f"loop={loop}"] for loop in LOOPS}
+        return {loop: [*overrides, *fixed, f"loop={loop}"] for loop in LOOPS}
     if "backend" in keys:
         raise DlrunError(
             "backend=... chooses one backend, but parity compares several",
@@ -136,7 +139,7 @@ def _members(overrides: Sequence[str], chosen: Sequence[str], loops: bool) -> di
             f"{only}: there is nothing to compare with",
             hint="'dlrun doctor' shows how to install others; --loops compares loops on one",
         )
-    typed = {name: [*overrides, *device] for name in names}
+    typed = {name: [*overrides, *fixed] for name in names}
     if "numpy" in typed:  # it has no other device
         others = [o for o in overrides if split_override(o)[0].partition(".")[0] != "device"]
         typed["numpy"] = [*others, "device=cpu"]
@@ -252,7 +255,8 @@ def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], loops: bool
     if config.precision != "float32":
         notes.append(f"tolerances were measured in float32, but this is {config.precision}")
     if not all(answer["device"].startswith("cpu") for answer in answers.values()):
-        notes.append("tolerances were measured on CPUs; GPUs may round matrix products to TF32")
+        exact = f"matrix products have matmul_precision={config.matmul_precision}"
+        notes.append(f"tolerances were measured on CPUs; {exact}")
     return notes
 
 

@@ -35,17 +35,17 @@ class AssembledRun:
     """The objects of a run.
 
     Args:
-            data: The data set.
-            backend: The backend in use.
-            device: The device in use, as ``kind:index``.
-    model: The compiled model, with its initial values.
-            feed: Turns batches into a source for ``fit()``.
-            loop: The training loop.
-            callbacks: The config's callbacks by name, in its order.
-            pruning: Calls the request's ``on_epoch``; None without one.
-            timing: Measures the steps.
-            interruption: Ends the run when a signal asks for it.
-            initial_weights: The ``init_from`` entry of ``run.json``; None without it.
+        data: The data set.
+        backend: The backend in use.
+        device: The device in use, as ``kind:index``.
+        model: The compiled model, with its initial values.
+        feed: Turns batches into a source for ``fit()``.
+        loop: The training loop.
+        callbacks: The config's callbacks by name, in its order.
+        pruning: Calls the request's ``on_epoch``; None without one.
+        timing: Measures the steps.
+        interruption: Ends the run when a signal asks for it.
+        initial_weights: The ``init_from`` entry of ``run.json``; None without it.
     """
 
     data: Dataset

@@ -54,6 +54,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "backend": config.backend.name,
         "device": device,
         "precision": config.precision,
+        "matmul_precision": config.matmul_precision,
         "host": node(),
         "cores": process.cores(),
         **{group: config.choices.get(group) for group in ("model", "data", "task", "loop")},

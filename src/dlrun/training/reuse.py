@@ -119,7 +119,8 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     of_data = (data.input_shape, data.num_classes, data.scale)
     shapes = [tuple(variable.shape) for variable in _variables(model)]
     program = [layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
-    return json.dumps([*program, config.loop, config.precision, shapes], default=repr)
+    precision = (config.precision, config.matmul_precision)
+    return json.dumps([*program, config.loop, precision, shapes], default=repr)
 
 
 def _is_of_keras(layer: Any) -> bool:
