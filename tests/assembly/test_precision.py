@@ -149,13 +149,15 @@ def test_mixed_precision_reaches_the_accuracy_of_float32(tmp_path, backend, prec
     assert mixed["test"]["accuracy"] == pytest.approx(exact["test"]["accuracy"], abs=0.02)
 
 
-def test_weights_that_a_layer_keeps_in_half_precision_draw_a_warning(tmp_path):
-    (tmp_path / "half_model.py").write_text(HALF_LAYER)
-    (tmp_path / "configs" / "model").mkdir(parents=True)
-    (tmp_path / "configs" / "model" / "half.yaml").write_text("_target_: half_model.half\n")
-    log = worker("jax").train(tmp_path, "model=half", "smoke=true")["log"]
-    assert "half/kernel and 1 more trains in bfloat16" in log
-    assert "dtype=mixed_bfloat16" in log
+def test_weights_that_a_layer_keeps_in_half_precision_draw_a_warning(dlrun):
+    (dlrun.cwd / "half_model.py").write_text(HALF_LAYER)
+    (dlrun.cwd / "configs" / "model").mkdir(parents=True)
+    (dlrun.cwd / "configs" / "model" / "half.yaml").write_text("_target_: half_model.half\n")
+    done = dlrun("train", "model=half", "smoke=true")
+    assert done.returncode == 0
+    [warning] = [line for line in done.stderr.splitlines() if "lose small updates" in line]
+    assert "weights in bfloat16 (sequential/half/kernel and 1 more)" in warning
+    assert "dtype=mixed_bfloat16" in warning
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -48,8 +48,8 @@ def _warn_of_half_precision(model: keras.Model) -> None:
     if half:
         more = f" and {len(half) - 1} more" if len(half) > 1 else ""
         log.warning(
-            "%s%s trains in %s, in which small updates are lost: give its layer dtype=mixed_%s",
-            *(half[0].path, more, half[0].dtype, half[0].dtype),
+            "weights in %s (%s%s) lose small updates: give their layer dtype=mixed_%s",
+            *(half[0].dtype, half[0].path, more, half[0].dtype),
         )
 
 
