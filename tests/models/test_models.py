@@ -12,6 +12,10 @@ PARAMETERS = {
     "mnist_subclassed": 260_298,
     "mixed_functional": 50_890,
     "mixed_subclassed": 257,
+    "mnist_separable": 1 * 3 * 3 + 16 + 3 * 3 * 16 + 2 * 4 * 16 + 6 * 6 * 16 * 10 + 10,
+    "text_average": 200 * 16 + 16 * 2 + 2,
+    "text_lstm": 200 * 16 + 4 * (16 + 16 + 1) * 16 + 16 * 2 + 2,
+    "text_attention": 200 * 16 + 4 * (16 * 16 + 16) + 2 * 16 + 16 * 2 + 2,
 }
 
 
@@ -32,6 +36,12 @@ def test_convolutions_agree_on_every_backend(tmp_path, model):
         for backend in (*BACKENDS, "numpy")
     ]
     assert max(losses) - min(losses) < 1e-5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_attention_learns_which_token_is_more_frequent(tmp_path, backend):
+    result = worker(backend).train(tmp_path, "model=text_attention", "epochs=4")
+    assert result["test"]["accuracy"] > 0.85
 
 
 def test_dropout_network_reaches_the_books_accuracy(dlrun):
