@@ -8,17 +8,33 @@ from typing import Any
 
 import keras
 
+from dlrun.assembly.require import without_kept
+from dlrun.assembly.schedule import set_schedule
 from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
+from dlrun.optimizers.consistent import make_consistent
+from dlrun.optimizers.excluded import exclude_weights
 
 
-def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
-    """Compile the model with its loss and metrics, and for training with its optimizer."""
-    optimizer = _optimizer(config.optimizer) if training else None
+def compile_model(model: keras.Model, config: Config, *, steps_per_epoch: int | None) -> None:
+    """Compile the model with its loss and metrics, and for training with its optimizer.
+
+    Args:
+        model: A built model.
+        config: The run's config.
+        steps_per_epoch: The batches of a training epoch; None if the model is not trained.
+    """
+    optimizer = None
+    if steps_per_epoch is not None:
+        optimizer = _optimizer(config.optimizer)
+        set_schedule(optimizer, config, steps_per_epoch)
+        make_consistent(optimizer)
+        if names := config.optimizer.get("exclude_from_weight_decay"):
+            exclude_weights(optimizer, names, model.trainable_variables)
     loss: Any
     metrics: Any
     if (outputs := outputs_by_name(config.task)) is None:
@@ -40,6 +56,7 @@ def compile_model(model: keras.Model, config: Config, *, training: bool) -> None
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """A Keras optimizer, whichever library implements it."""
     target, backend = str(spec["_target_"]), keras.backend.backend()
+    spec = without_kept("optimizer", spec)
     package = target.partition(".")[0]
     needs = {"torch": "torch", "optax": "jax"}.get(package, backend)
     if needs != backend:
@@ -57,10 +74,11 @@ def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
 
             return Optax(partial("optimizer", spec), spec.get("learning_rate"))
     optimizer = instantiate("optimizer", spec)
-    if backend == "torch" and target == "keras.optimizers.Adam" and not optimizer.amsgrad:
-        from dlrun.optimizers.fused_adam import FusedAdam
+    if backend == "torch":
+        from dlrun.optimizers.on_torch import REPLACED
 
-        return FusedAdam.from_config(optimizer.get_config())
+        if target in REPLACED and not getattr(optimizer, "amsgrad", False):
+            return REPLACED[target].from_config(optimizer.get_config())
     return optimizer
 
 
