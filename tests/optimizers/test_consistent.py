@@ -5,7 +5,7 @@ import pytest
 
 from dlrun.checkpoints.format import read_checkpoint
 from dlrun.data.batches import permutation
-from trainings import BACKENDS, worker
+from trainings import BACKENDS, Refused, worker
 
 LOOPS = ("fit", "train_step", "raw")
 RATE, DECAY, AVERAGED, EVERY, ACCUMULATED, WARMUP = 0.05, 0.3, 0.8, 3, 2, 4
@@ -111,3 +111,116 @@ def test_schedule_average_decay_and_unreached_weights_under_accumulation(project
     for name, value in expect.items():
         assert weights[name] == pytest.approx(value, rel=2e-6), name
     assert [row["learning_rate"] for row in result["rows"]] == pytest.approx(rates, rel=1e-5)
+
+
+# Weights after zero gradients under decay, and after real ones, of two layers of one model.
+STEPS = """
+import keras, numpy as np
+from dlrun.optimizers.consistent import make_consistent
+from dlrun.optimizers.excluded import exclude_weights
+if "torch" == keras.backend.backend():
+    from dlrun.optimizers.on_torch import REPLACED
+
+def trained(name, gradients, exclude=None, own=None, **arguments):
+    kind = getattr(keras.optimizers, name)
+    if "torch" == keras.backend.backend():
+        kind = REPLACED.get(f"keras.optimizers.{name}", kind)
+    body, head = keras.layers.Dense(2, name="body"), keras.layers.Dense(2, name="head")
+    model = keras.Sequential([keras.Input((2,)), body, head])
+    for weight in model.weights:
+        weight.assign(np.ones(weight.shape))
+    optimizer = kind(**arguments)
+    make_consistent(optimizer)
+    if exclude is not None:
+        spec = {"_target_": "keras.optimizers", "exclude_from_weight_decay": exclude}
+        exclude_weights(optimizer, spec, model.trainable_variables)
+    if own is not None:
+        optimizer.exclude_from_weight_decay(var_names=own)
+    optimizer.build(model.trainable_variables)
+    for gradient in gradients:
+        given = [keras.ops.convert_to_tensor(np.full(w.shape, gradient, "float32"))
+                 for w in model.trainable_variables]
+        given[1] = None if gradient == 0 else given[1]  # as of a bias that no loss reaches
+        optimizer.apply(given, model.trainable_variables)
+    return {w.path.partition("/")[2]: float(keras.ops.convert_to_numpy(w.value).ravel()[0])
+            for w in model.trainable_variables}
+
+decay = dict(weight_decay=0.3, learning_rate=0.01)
+zeros = [0.0] * 5
+found["none"] = trained("AdamW", zeros, **decay)
+found["layer"] = trained("AdamW", zeros, exclude=["head"], **decay)
+found["weight"] = trained("SGD", zeros, exclude=["body/bias", "head/kernel"], **decay)
+found["own"] = trained("SGD", zeros, own=["head"], **decay)
+found["all"] = trained("SGD", zeros, exclude=["body", "head"], **decay)
+found["muon"] = trained("Muon", zeros, exclude=["head"], adam_weight_decay=0.3, **decay)
+found["small"] = trained("SGD", [0.0] * 200, weight_decay=1e-4, learning_rate=5e-3)
+gradients = [float(g) for g in np.random.default_rng(0).normal(size=20)]
+found["nadam"] = trained("Nadam", gradients)
+found["adamw"] = trained("AdamW", gradients, weight_decay=0.3)
+"""
+NAMES = ("body/kernel", "body/bias", "head/kernel", "head/bias")
+
+
+def moved(gradients: list[float], *, nesterov: bool, decay: float) -> float:
+    """A weight of 1 after Nadam or AdamW, at a learning rate of 0.001."""
+    weight, mean, square, product = 1.0, 0.0, 0.0, 1.0
+    for step, gradient in enumerate(gradients, 1):
+        weight -= 0.001 * decay * weight
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        now, later = (0.9 * (1 - 0.5 * 0.96 ** (step + n)) for n in (0, 1))
+        product *= now
+        first = later * mean / (1 - product * later) + (1 - now) * gradient / (1 - product)
+        first = first if nesterov else mean / (1 - 0.9**step)
+        scale = np.sqrt(square / (1 - 0.999**step))
+        # Keras' Adam adds epsilon before the bias correction.
+        epsilon = 1e-7 if nesterov else 1e-7 / np.sqrt(1 - 0.999**step)
+        weight -= 0.001 * first / (scale + epsilon)
+    return weight
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_decay_and_steps_are_those_of_the_formulas(tmp_path, backend):
+    found = worker(backend).run(tmp_path, STEPS)
+    decayed = {"": 0.997**5, "excluded": 1.0}
+    for case, excluded in {
+        "none": (),
+        "layer": NAMES[2:],
+        "weight": NAMES[1:3],
+        "own": NAMES[2:],
+        "all": NAMES,
+        "muon": NAMES[2:],
+    }.items():
+        expect = {name: decayed["excluded" if name in excluded else ""] for name in NAMES}
+        assert found[case] == pytest.approx(expect, rel=1e-6), case
+    assert 1 - found["small"]["head/kernel"] == pytest.approx(200 * 5e-7, rel=0.25)
+    gradients = [float(g) for g in np.random.default_rng(0).normal(size=20)]
+    for case, decay in (("nadam", 0.0), ("adamw", 0.3)):
+        expect = moved(gradients, nesterov=case == "nadam", decay=decay)
+        assert found[case]["head/kernel"] == pytest.approx(expect, abs=3e-7), case
+
+
+SMALL = ("data.limit=2000", "epochs=1")
+
+
+def test_names_that_exclude_nothing_are_refused(tmp_path):
+    for overrides, message in (
+        (["optimizer=adamw", "{}=[haed]"], "no weight has 'haed' in its path"),
+        (["optimizer=adam", "{}=[bias]"], "no weight decays: optimizer.weight_decay is null"),
+        (["optimizer=adamw", "{}=bias"], "expected a list"),
+        (["optimizer=optax_adamw", "+{}=[bias]"], "is for optimizers of Keras"),
+    ):
+        key = "optimizer.exclude_from_weight_decay"
+        with pytest.raises(Refused, match=message) as caught:
+            worker("jax").train(tmp_path, *SMALL, *[line.format(key) for line in overrides])
+        assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_adafactor_on_inputs_that_are_always_zero_says_why_it_fails(tmp_path, backend):
+    trained = worker(backend).train(tmp_path, *SMALL, "optimizer=adafactor")  # MNIST's border
+    assert np.isfinite(trained["test"]["loss"])
+    with pytest.raises(Refused, match="is nan") as caught:
+        worker(backend).train(tmp_path, *SMALL, "optimizer=adafactor", "optimizer.epsilon_1=0")
+    assert "divides 0 by 0 where gradients are always 0" in caught.value.hint
+    assert "optimizer.epsilon_1=1e-16" in caught.value.hint
+    assert caught.value.exit_code == 1

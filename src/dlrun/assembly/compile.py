@@ -33,8 +33,7 @@ def compile_model(model: keras.Model, config: Config, *, steps_per_epoch: int | 
         optimizer = _optimizer(config.optimizer)
         set_schedule(optimizer, config, steps_per_epoch)
         make_consistent(optimizer)
-        if names := config.optimizer.get("exclude_from_weight_decay"):
-            exclude_weights(optimizer, names, model.trainable_variables)
+        exclude_weights(optimizer, config.optimizer, model.trainable_variables)
     loss: Any
     metrics: Any
     if (outputs := outputs_by_name(config.task)) is None:

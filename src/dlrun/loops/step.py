@@ -96,7 +96,9 @@ class Step:
         scale = optimizer.scale_loss(1.0)
         variables = optimizer._trainable_variables
         unscaled = [
-            keras.ops.zeros_like(variable) if gradient is None else gradient / scale
+            keras.ops.zeros(variable.shape, variable.dtype)
+            if gradient is None
+            else gradient / scale
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
         return [gradient * scale for gradient in self.gradients(unscaled)]

@@ -40,7 +40,7 @@ class Consistent(keras.optimizers.Optimizer):
         grads = list(grads)
         if any(gradient is not None for gradient in grads):
             grads = [
-                keras.ops.zeros_like(variable) if gradient is None else gradient
+                keras.ops.zeros(variable.shape, variable.dtype) if gradient is None else gradient
                 for gradient, variable in zip(grads, variables, strict=True)
             ]
         return super().apply(grads, trainable_variables)

@@ -1,6 +1,6 @@
 """Exclude weights from weight decay by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,22 +12,30 @@ SHOWN = 6  # paths in a message
 
 
 def exclude_weights(
-    optimizer: keras.optimizers.Optimizer, names: Sequence[str], variables: Sequence[Any]
+    optimizer: keras.optimizers.Optimizer, spec: Mapping[str, Any], variables: Sequence[Any]
 ) -> None:
-    """Exclude the weights of these names.
+    """Exclude the weights that an optimizer's config names.
 
     Args:
         optimizer: Not built yet.
-        names: Whole parts of paths, such as ``bias``, ``head`` or ``head/kernel``.
+        spec: Its config. A name is made of whole parts of a path, as ``bias``, ``head`` or
+            ``head/kernel``.
         variables: The model's trainable variables.
 
     Raises:
         DlrunError: If a name matches no weight, or no weight decays.
     """
+    names = spec.get("exclude_from_weight_decay") or []
+    if not names:
+        return
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise DlrunError(f"{KEY}: expected a list, got {names!r:.60}", hint=f"{KEY}=[bias]")
+    if str(spec["_target_"]).startswith(("torch.", "optax.")):
         raise DlrunError(
-            f"{KEY}: expected a list of names, got {names!r:.60}", hint=f"{KEY}=[bias]"
+            f"{KEY} is for optimizers of Keras, not for {spec['_target_']}",
+            hint="choose optimizer=adamw",
         )
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     decays = ("weight_decay", "adam_weight_decay")
     if not any(getattr(optimizer, decay, None) for decay in decays):
         raise DlrunError(

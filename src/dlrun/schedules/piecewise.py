@@ -33,9 +33,6 @@ def piecewise(
     Raises:
         DlrunError: If the boundaries do not ascend, or factors are missing.
     """
-    for key, values in (("boundaries", boundaries), ("factors", factors)):
-        if isinstance(values, str) or not isinstance(values, Sequence):
-            raise DlrunError(f"schedule.{key} must be a list of numbers, got {values!r:.80}")
     ends = [in_steps("boundaries", end, unit, steps_per_epoch) for end in boundaries]
     if not ends or any(later <= end for end, later in pairwise([0.0, *ends])):
         raise DlrunError(f"schedule.boundaries must ascend from above 0, got {boundaries!r:.80}")
