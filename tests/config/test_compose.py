@@ -95,6 +95,7 @@ def test_the_default_is_the_first_network_on_jax() -> None:
         "loss": "sparse_categorical_crossentropy",
         "model": "mnist_mlp",
         "optimizer": "adam",
+        "schedule": "constant",
         "loop": "fit",
     }
     assert (config.name, config.epochs, config.batch_size) == ("mnist_mlp", 10, 128)

@@ -14,6 +14,7 @@ from dlrun.assembly.require import require
 from dlrun.config.compose import recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
 from dlrun.config.run_config import read_config
+from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RunDir, lock
@@ -111,6 +112,7 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
     from dlrun.checkpoints.store import checkpoint_path, remove_leftovers
     from dlrun.training.resumption import Resumption
 
+    check_resumed_rate(recorded, config)
     remove_leftovers(opened.checkpoints)
     opened.clean()
     if (newest := _newest(opened, config)) is None:
@@ -144,6 +146,7 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
         at,
         checkpoint_path(opened.checkpoints, at),
         saved,
+        epochs=recorded["epochs"],
         learning_rate=rate if rate != before else None,
         stopped=stopped,
     )

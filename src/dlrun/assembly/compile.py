@@ -10,19 +10,33 @@ from typing import Any
 import keras
 
 from dlrun import backends
+from dlrun.assembly.require import without_kept
+from dlrun.assembly.schedule import set_schedule
 from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.loss import LossMetric
+from dlrun.optimizers.excluded import exclude_weights
 
 log = logging.getLogger("dlrun")
 
 
-def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
-    """Compile the model with its loss and metrics, and for training with its optimizer."""
-    optimizer = _optimizer(config.optimizer) if training else None
+def compile_model(model: keras.Model, config: Config, *, steps_per_epoch: int | None) -> None:
+    """Compile the model with its loss and metrics, and for training with its optimizer.
+
+    Args:
+        model: A built model.
+        config: The run's config.
+        steps_per_epoch: The batches of a training epoch; None if the model is not trained.
+    """
+    optimizer = None
+    if steps_per_epoch is not None:
+        backend = backends.training_module(keras.backend.backend())
+        optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
+        set_schedule(optimizer, config, steps_per_epoch)
+        exclude_weights(optimizer, config.optimizer, model.trainable_variables)
     loss: Any
     metrics: Any
     if (outputs := outputs_by_name(config.task)) is None:
@@ -56,6 +70,7 @@ def _warn_of_half_precision(model: keras.Model) -> None:
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """A Keras optimizer, whichever library implements it."""
     target, backend = str(spec["_target_"]), keras.backend.backend()
+    spec = without_kept("optimizer", spec)
     package = target.partition(".")[0]
     needs = {"torch": "torch", "optax": "jax"}.get(package, backend)
     if needs != backend:
@@ -72,7 +87,7 @@ def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
             from dlrun.optimizers.optax import Optax
 
             return Optax(partial("optimizer", spec), spec.get("learning_rate"))
-    return backends.training_module(backend).adapt_optimizer(instantiate("optimizer", spec))
+    return instantiate("optimizer", spec)
 
 
 def _loss(key: str, spec: Any) -> Any:

@@ -38,7 +38,7 @@ def require(config: Config, *, training: bool) -> None:
             _require_package("export", name, spec)
 
 
-def without_kept(group: str, spec: dict[str, object]) -> dict[str, object]:
+def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """A component's config without the keys that dlrun reads itself."""
     return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
 

@@ -117,7 +117,7 @@ class TrainingBackend(Backend, Protocol):
         """Register every variable of the model with the framework, before ``fit()``."""
 
     def adapt_optimizer(self, optimizer: Any) -> Any:
-        """The Keras optimizer in the form that is right and fastest here."""
+        """The Keras optimizer in the form that is right and fastest here; it is not built yet."""
 
     def gradient(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The derivative of a function of one tensor, again a function of one tensor.

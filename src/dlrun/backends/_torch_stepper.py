@@ -68,11 +68,11 @@ class Steps:
         return outputs, self._step.loss(self._model, inputs, targets, outputs, training=training)
 
     def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, list[Any]]:
-        """Outputs, loss, and gradients; None for a variable that the loss does not depend on."""
+        """Outputs, loss, and gradients; 0 for a variable that the loss does not depend on."""
         outputs, loss = self.forward(inputs, targets, training=True)
         weights = [weight.value for weight in self._model.trainable_weights]
         scaled = self._model.optimizer.scale_loss(loss)
-        return outputs, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True))
+        return outputs, loss, list(torch.autograd.grad(scaled, weights, materialize_grads=True))
 
     def apply(self, gradients: Sequence[Any]) -> None:
         """Update the weights."""

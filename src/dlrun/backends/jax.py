@@ -117,7 +117,9 @@ def feed(batches: Batches) -> Any:
 
 def adapt_optimizer(optimizer: Any) -> Any:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    return optimizer
+    from dlrun.optimizers.consistent import make_consistent
+
+    return make_consistent(optimizer)
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -126,9 +126,10 @@ def _physical(kind: str) -> list[object]:
 
 def adapt_optimizer(optimizer: Any) -> Any:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    from dlrun.optimizers.repeated_rows import sum_repeated_rows
+    from dlrun.optimizers.consistent import make_consistent
+    from dlrun.optimizers.repeated_rows import SummedRows, is_linear
 
-    return sum_repeated_rows(optimizer)
+    return make_consistent(optimizer, before=() if is_linear(optimizer) else (SummedRows,))
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

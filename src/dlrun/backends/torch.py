@@ -119,9 +119,10 @@ def feed(batches: Batches) -> Any:
 
 def adapt_optimizer(optimizer: Any) -> Any:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    from dlrun.optimizers.fused_adam import fused_adam
+    from dlrun.optimizers.consistent import make_consistent
+    from dlrun.optimizers.on_torch import WeightDecay, replaced
 
-    return fused_adam(optimizer)
+    return make_consistent(replaced(optimizer), after=(WeightDecay,))
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -41,12 +41,11 @@ class TensorBoard(RunCallback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write one point of each curve at step ``epoch``, from 0."""
-        for name, value in (logs or {}).items():
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        for name, value in {"learning_rate": rate, **(logs or {})}.items():
             split = "validation" if name.startswith("val_") else "train"
             tag = f"epoch_{name.removeprefix('val_')}"
             self._writer(split).add_scalar(tag, float(value), epoch)
-        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._writer("train").add_scalar("epoch_learning_rate", learning_rate, epoch)
         for writer in self._writers.values():
             writer.flush()
         self._epochs = epoch + 1

@@ -9,6 +9,7 @@ from dlrun.config.limits import broken_limits
 from dlrun.config.modes import resolve_modes
 from dlrun.config.outputs import wrong_outputs
 from dlrun.config.run_config import paths_outside_run, untrusted_error
+from dlrun.config.schedules import competing_schedules
 from dlrun.config.schema import Config
 from dlrun.config.signature import feed_not_accepted, wrong_arguments
 from dlrun.errors import DlrunError
@@ -52,7 +53,7 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
             continue  # nothing is monitored
         yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     if rules.training:
-        for problem in feed_not_accepted(config):
+        for problem in (*feed_not_accepted(config), *competing_schedules(config)):
             yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     if rules.recorded and rules.training:
         for problem in paths_outside_run(config.callbacks):

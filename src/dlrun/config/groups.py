@@ -104,6 +104,15 @@ _TABLE = (
         "optimizer",
         "The optimizer.",
         modules=("keras.optimizers", "keras.optimizers.schedules", "torch.optim", "optax"),
+        kept=frozenset({"exclude_from_weight_decay"}),
+    ),
+    Group(
+        "schedule",
+        "The learning rate over the run, from `optimizer.learning_rate`: see "
+        "[Optimizers and schedules](../how-to/optimizers.md).",
+        modules=("dlrun.schedules",),
+        given=frozenset({"learning_rate", "epochs", "steps_per_epoch"}),
+        optional=True,
     ),
     Group(
         "loop",

@@ -100,6 +100,7 @@ class Config:
     task: Task = field(default_factory=Task)
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     export: dict[str, Any] = field(default_factory=dict)

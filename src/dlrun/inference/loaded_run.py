@@ -176,7 +176,7 @@ def load_run(
 
     model = build_model(config, spec)
     if compiled:
-        compile_model(model, config, training=False)
+        compile_model(model, config, steps_per_epoch=None)
     assign_weights(model, saved, path)
     return LoadedRun(run, config, spec, model, epoch, feed, data)
 

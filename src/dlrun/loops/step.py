@@ -57,7 +57,10 @@ class Step:
         return model.compute_loss(inputs, targets, outputs, training=training)
 
     def gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-        """Change the gradients, one per trainable variable, before the optimizer applies them."""
+        """Change the gradients, one per trainable variable, before the optimizer applies them.
+
+        The gradient of a variable that the loss does not depend on is 0.
+        """
         return gradients
 
     def metrics(
@@ -86,15 +89,19 @@ class Step:
         """The gradients after :meth:`gradients`.
 
         A mixed-precision optimizer scales the loss, and unscales the gradients when it applies
-        them; the hook gets unscaled gradients. It does not get the None of variables that the loss
-        does not depend on.
+        them; the hook gets unscaled gradients.
         """
         if not self.overrides("gradients"):
             return gradients
         scale = optimizer.scale_loss(1.0)
-        unscaled = [g / scale for g in gradients if g is not None]
-        results = iter([g * scale for g in self.gradients(unscaled)])
-        return [None if g is None else next(results) for g in gradients]
+        variables = optimizer._trainable_variables
+        unscaled = [
+            keras.ops.zeros(variable.shape, variable.dtype)
+            if gradient is None
+            else gradient / scale
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        return [gradient * scale for gradient in self.gradients(unscaled)]
 
 
 class OwnLossStep(Step):

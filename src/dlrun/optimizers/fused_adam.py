@@ -1,17 +1,10 @@
-"""Keras' Adam on torch, with the whole update in one kernel."""
+"""Keras' Adam and AdamW on torch, with the whole update in one kernel."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import torch
-
-
-def fused_adam(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """A FusedAdam in place of Keras' own Adam, as far as the kernel knows its variant."""
-    if type(optimizer) is not keras.optimizers.Adam or optimizer.amsgrad:
-        return optimizer
-    return FusedAdam.from_config(optimizer.get_config())
 
 
 class FusedAdam(keras.optimizers.Adam):
@@ -64,3 +57,7 @@ class FusedAdam(keras.optimizers.Adam):
             for beta in (self.beta_1, self.beta_2)
         )
         return keras.ops.convert_to_tensor(learning_rate).to(dtype) * bias2.sqrt() / bias1
+
+
+class FusedAdamW(FusedAdam, keras.optimizers.AdamW):
+    """As :class:`FusedAdam`, with weight decay, which Keras applies before the update."""

@@ -22,12 +22,12 @@ class Optax(keras.optimizers.Optimizer):
     def __init__(self, factory: Callable[..., Any], learning_rate: float | None = None) -> None:
         super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate)
         self._factory = factory
-        self._takes_learning_rate = learning_rate is not None
+        self.takes_learning_rate = learning_rate is not None
 
     def build(self, variables: Sequence[Any]) -> None:
         """Create a variable for each array of the state."""
         super().build(variables)
-        state = self._transformation(self.learning_rate.value).init([v.value for v in variables])
+        state = self._transformation(self._rate()).init([v.value for v in variables])
         leaves, self._structure = jax.tree.flatten(state)
         self._slots = []
         for number, leaf in enumerate(leaves):
@@ -40,7 +40,7 @@ class Optax(keras.optimizers.Optimizer):
         variables = self._trainable_variables
         values = [v.value for v in variables]
         state = jax.tree.unflatten(self._structure, [slot.value for slot in self._slots])
-        transformation = self._transformation(self.learning_rate.value)
+        transformation = self._transformation(self._rate())
         updates, state = transformation.update(list(grads), state, values)
         for variable, value in zip(variables, optax.apply_updates(values, updates), strict=True):
             variable.assign(value)
@@ -52,7 +52,10 @@ class Optax(keras.optimizers.Optimizer):
         """Not supported: a factory can't be serialized."""
         raise NotImplementedError
 
+    def _rate(self) -> Any:
+        return keras.ops.convert_to_tensor(self.learning_rate)
+
     def _transformation(self, learning_rate: Any) -> Any:
-        if not self._takes_learning_rate:
+        if not self.takes_learning_rate:
             return self._factory()
         return self._factory(learning_rate=learning_rate)

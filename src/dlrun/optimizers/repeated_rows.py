@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -13,31 +13,20 @@ import tensorflow as tf
 DENSE_ROWS = 2**15
 
 
-def sum_repeated_rows(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Make the optimizer see one gradient for each row of an embedding, as on the other backends.
+class SummedRows(keras.optimizers.Optimizer):
+    """Mixed into an optimizer: it gets one gradient for each row of an embedding.
 
     TensorFlow's gradient of an embedding lists a row once for each time that its token occurs.
     Keras' optimizers square, clip and average each entry by itself, so that a token that occurs
     eight times moves Adam's row by 2.8 times its step.
-
-    Args:
-        optimizer: A Keras optimizer; its ``apply`` is replaced.
-
-    Returns:
-        The same optimizer.
     """
-    if _is_linear(optimizer):
-        return optimizer
-    apply = optimizer.apply
 
-    def apply_summed(grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        apply([_summed(gradient) for gradient in grads], trainable_variables)
-
-    optimizer.apply = apply_summed
-    return optimizer
+    def apply(self, grads: Iterable[Any], trainable_variables: Any = None) -> Any:
+        """Update the variables."""
+        return super().apply([_summed(gradient) for gradient in grads], trainable_variables)
 
 
-def _is_linear(optimizer: keras.optimizers.Optimizer) -> bool:
+def is_linear(optimizer: keras.optimizers.Optimizer) -> bool:
     """Whether the entries of a row add up by themselves, and the gradient can stay as it is."""
     clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
     return type(optimizer) is keras.optimizers.SGD and clips == (None, None, None)

@@ -27,6 +27,7 @@ from dlrun.training.initial_weights import assign_initial_weights, read_initial_
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
+    from dlrun.data.batches import Batches
     from dlrun.data.dataset import Dataset
 
 SAMPLES = 1000  # of the test split, to predict
@@ -73,12 +74,14 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.loop import build_loop
     from dlrun.assembly.model import build_model
+    from dlrun.data.batches import Batches
 
     model = build_model(config, data.spec)
     layers = list(model._flatten_layers())
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)
-    compile_model(model, config, training=bool(job.steps))
+    batches = Batches(data, data.train, config.batch_size, seed=config.seed)
+    compile_model(model, config, steps_per_epoch=len(batches) if job.steps else None)
 
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
     initial, final = evaluate_split(model, config, data, "test", feed), None
@@ -86,7 +89,7 @@ def measure(job: Job) -> dict[str, Any]:
     if job.steps:
         if "steps_per_execution" in config.loop:
             config.loop["steps_per_execution"] = 1  # every step must report its loss
-        losses = _train(build_loop(config, feed), model, config, data, job.steps)
+        losses = _train(build_loop(config, feed), model, config, batches, job.steps)
         final = evaluate_split(model, config, data, "test", feed)
     return {
         "version": backend.version(),
@@ -135,13 +138,11 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     return min(SAMPLES, len(data.test))
 
 
-def _train(loop: Any, model: Any, config: Config, data: Dataset, steps: int) -> list[float]:
+def _train(loop: Any, model: Any, config: Config, batches: Batches, steps: int) -> list[float]:
     """Train for ``steps`` steps, without the config's callbacks; returns the loss of each."""
-    from dlrun.data.batches import Batches
     from dlrun.loops.training import Training
     from dlrun.proofs.step_losses import StepLosses
 
-    batches = Batches(data, data.train, config.batch_size, seed=config.seed)
     step_losses = StepLosses(steps)
     loop(
         Training(

@@ -10,6 +10,7 @@ from typing import Any
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
+from dlrun.assembly.schedule import check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
 from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
+from dlrun.training.hooks.learning_rate import LogLearningRate
 from dlrun.training.hooks.restore import Restore
 from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
@@ -84,7 +86,10 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     model = build_model(config, data.spec)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
-    compile_model(model, config, training=True)
+    steps = len(Batches(data, data.train, config.batch_size))
+    compile_model(model, config, steps_per_epoch=steps)
+    if resumption:
+        check_same_schedule(model.optimizer, config, steps, resumption.epochs)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
     at = resumption.at if resumption else None
@@ -140,7 +145,7 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        runner = [run.interruption, run.timing, StopOnNonFinite(), *pruning]
+        runner = [run.interruption, run.timing, StopOnNonFinite(), *pruning, LogLearningRate()]
         return run.loop(
             Training(
                 model=run.model,

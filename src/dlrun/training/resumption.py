@@ -23,6 +23,7 @@ class Resumption:
         at: The checkpoint's position in training.
         path: The checkpoint's directory.
         saved: Its content.
+        epochs: The run's number of epochs when that was written.
         learning_rate: A new learning rate; None keeps the one of the checkpoint.
         stopped: Whether a callback had already ended the run.
     """
@@ -30,6 +31,7 @@ class Resumption:
     at: Position
     path: Path
     saved: CheckpointData
+    epochs: int
     learning_rate: float | None = None
     stopped: bool = False
 

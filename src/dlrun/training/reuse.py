@@ -118,7 +118,8 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
         del optimizer["learning_rate"]
     of_data = (data.input_shape, data.num_classes, data.scale)
     shapes = [tuple(variable.shape) for variable in _variables(model)]
-    program = [layers, type(model.optimizer).__name__, optimizer, *task, *of_data]
+    excluded = config.optimizer.get("exclude_from_weight_decay")
+    program = [layers, type(model.optimizer).__name__, optimizer, excluded, *task, *of_data]
     precision = (config.precision, config.matmul_precision)
     return json.dumps([*program, config.loop, precision, shapes], default=repr)
 

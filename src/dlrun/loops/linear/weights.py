@@ -30,6 +30,12 @@ def check(model: keras.Model, backend: str) -> None:
             f"this loop is plain gradient descent, but the optimizer is {name}",
             hint="choose optimizer=sgd",
         )
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if isinstance(model.optimizer._learning_rate, schedule):
+        raise DlrunError(
+            "this loop keeps one learning rate, but the optimizer follows a schedule",
+            hint="choose schedule=constant",
+        )
 
 
 def read_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray, float]:

@@ -14,6 +14,8 @@ HINT = (
     "lower optimizer.learning_rate, set optimizer.clipnorm, or check the data;"
     " the checkpoints of earlier epochs are kept"
 )
+# Below, Adafactor's estimate of a gradient that is always 0 underflows in float32.
+ADAFACTOR_EPSILON = 1e-16
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -64,13 +66,17 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self._raise_if_bad()
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):  # a loop may call no hook after a batch
-            raise DlrunError(f"the loss is {loss} in epoch {self._epoch}", hint=HINT, exit_code=1)
+            raise DlrunError(
+                f"the loss is {loss} in epoch {self._epoch}",
+                hint=_hint(self.model.optimizer),
+                exit_code=1,
+            )
         for path, index, value in _not_finite(self.model.variables):
             if path not in self._infinite:
                 raise DlrunError(
                     f"the weights are not finite after epoch {self._epoch}, step {self._steps} of"
                     f" {self._steps}: {path}{list(index)} is {value}",
-                    hint=HINT,
+                    hint=_hint(self.model.optimizer),
                     exit_code=1,
                 )
 
@@ -92,9 +98,23 @@ class StopOnNonFinite(keras.callbacks.Callback):
         step = f"step {last + 1}" if first == last else f"steps {first + 1} to {last + 1}"
         raise DlrunError(
             f"the loss is {loss} in epoch {self._epoch}, {step} of {self._steps}",
-            hint=HINT,
+            hint=_hint(self.model.optimizer),
             exit_code=1,
         )
+
+
+def _hint(optimizer: Any) -> str:
+    """How to mend it; an optimizer may be the reason by its nature."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if isinstance(optimizer, keras.optimizers.Adafactor):
+        epsilon = optimizer.epsilon_1
+        if epsilon < ADAFACTOR_EPSILON:
+            return (
+                f"Adafactor with epsilon_1={epsilon:g} divides 0 by 0 where gradients are always 0,"
+                " as of inputs that are always 0: set"
+                f" optimizer.epsilon_1={ADAFACTOR_EPSILON:g} or choose another optimizer"
+            )
+    return HINT
 
 
 def _not_finite(variables: Iterable[Any]) -> Iterable[tuple[str, tuple[int, ...], Any]]:
