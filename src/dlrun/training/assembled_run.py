@@ -23,6 +23,7 @@ from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
 from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
+from dlrun.training.hooks.monitored import Monitored
 from dlrun.training.hooks.restore import Restore
 from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
@@ -46,6 +47,7 @@ class AssembledRun:
             timing: Measures the steps.
             interruption: Ends the run when a signal asks for it.
             initial_weights: The ``init_from`` entry of ``run.json``; None without it.
+            task_monitor: ``task.monitor`` of the config.
     """
 
     data: Dataset
@@ -59,6 +61,7 @@ class AssembledRun:
     timing: Timing
     interruption: Interruption
     initial_weights: Mapping[str, Any] | None
+    task_monitor: str
 
     def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
         """The callbacks that may end training, with their names."""
@@ -71,6 +74,12 @@ class AssembledRun:
         """The best epoch so far; None if no callback decides it."""
         epochs = (run_callback(c).get_best_epoch() for c in self.callbacks.values())
         return next((epoch for epoch in epochs if epoch is not None), None)
+
+    @property
+    def monitor(self) -> str:
+        """The logged value that decides the best epoch."""
+        checkpoints = (c for c in self.callbacks.values() if isinstance(c, Checkpoint))
+        return next((checkpoint.monitor for checkpoint in checkpoints), self.task_monitor)
 
 
 def assemble(request: RunRequest, session: Session) -> AssembledRun:
@@ -100,6 +109,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         timing=Timing(len(data.train)),
         interruption=Interruption(),
         initial_weights=assigned,
+        task_monitor=config.task.monitor,
     )
 
 
@@ -140,7 +150,8 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        runner = [run.interruption, run.timing, StopOnNonFinite(), *pruning]
+        watching = [StopOnNonFinite(), Monitored(run.monitor)]
+        runner = [run.interruption, run.timing, *watching, *pruning]
         return run.loop(
             Training(
                 model=run.model,
