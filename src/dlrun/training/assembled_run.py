@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dlrun.assembly.check_inputs import match_inputs
+from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
@@ -91,6 +93,8 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
     model = build_model(config, data.spec)
+    # A step of the user's own may make other inputs of them.
+    data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
     compile_model(model, config, training=True)
