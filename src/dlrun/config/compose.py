@@ -24,6 +24,7 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
 from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config
+from dlrun.errors import shorten
 
 # The overrides that smoke=true inserts before the others: three batches of the default size.
 SMOKE = ("epochs=1", "data.limit=384")
@@ -104,7 +105,7 @@ def recompose(
             return None
         line, value = str(override.input_line), _recorded_value(config, key)
         hint = f"what may change: {', '.join(changeable)}"
-        return Mistake(line, f"can't change here: the run has {value}", hint=hint)
+        return Mistake(line, f"can't change here: the run has {shorten(value)}", hint=hint)
 
     typed = read_overrides(overrides, loader, refuse=unchangeable)
     before, _ = parse(typed_before)
