@@ -13,6 +13,7 @@ from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
+from dlrun.config.options import project_dir
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
@@ -80,6 +81,7 @@ def resume(
             trusted=trusted,
             typed_before=typed,
             training=True,
+            project=None if config_dir else opened.project,
         )
         if (result := _completed(opened, recorded, config, overrides)) is not None:
             return result
@@ -97,6 +99,7 @@ def resume(
                 command or ["dlrun", "resume", run, *overrides],
                 started_at,
                 ResumedDestination(opened, to_yaml(config), resumption),
+                str(project_dir(config_dir)),
                 initial_weights=weights,
                 resumption=resumption,
                 on_epoch=on_epoch,

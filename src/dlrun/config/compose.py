@@ -80,6 +80,7 @@ def recompose(
     typed_before: Sequence[str] = (),
     training: bool = False,
     unused: Sequence[str] = (),
+    project: str | None = None,
 ) -> Config:
     """Change the recorded config of a run.
 
@@ -92,6 +93,7 @@ def recompose(
         typed_before: The overrides that the user typed when starting this run; still trusted.
         training: Whether the run is trained further, so that its callbacks write.
         unused: Parts that are not instantiated, and whose modules may be missing.
+        project: Where the run was trained, for hints.
 
     Raises:
         DlrunError: With every mistake, including each key that may not change.
@@ -121,6 +123,7 @@ def recompose(
         training=training,
         typed_keys=[str(override.key_or_group) for override in typed_by_user],
         unused=[part for part in unused if not overrides_part(overrides, part)],
+        project=project,
     )
     return _finish(base, typed, rules)
 

@@ -100,6 +100,7 @@ def open_run(
         config_dir=config_dir,
         trusted=trusted,
         unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
+        project=None if config_dir else opened.project,
     )
     require(config, training=False)
     return opened, config

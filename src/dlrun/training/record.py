@@ -51,6 +51,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "overrides": list(request.overrides),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
+        "project": request.project,
         "seed": config.seed,
         "backend": config.backend.name,
         "device": device,
