@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams
+from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
@@ -37,6 +38,15 @@ class _Commands(TyperGroup):
             if words != rest:
                 args = ["sweep", *words]
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Bound the messages of wrong options, which quote what was typed."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # click's, which Typer may hold a copy of
+            if isinstance(message := getattr(error, "message", None), str):
+                error.message = bounded(message)  # type: ignore[attr-defined]
+            raise
 
 
 def _without_multirun(words: Sequence[str], valued: Container[str]) -> list[str]:

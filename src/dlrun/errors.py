@@ -1,19 +1,32 @@
-"""The exceptions of dlrun: an error for the user, and a request to stop."""
+"""The exceptions of dlrun: an error for the user, and a request to stop; and bounds on messages."""
+
+import re
+
+# The longest value, list and line that a message shows, in characters.
+VALUE, LIST, LINE = 200, 400, 1000
+LINES = 40
+_HEAD, _TAIL = 100, 30  # what is kept of a longer value: names differ at their ends
+
+_WORD = re.compile(rf"\S{{{VALUE + 1},}}")
+_QUOTED = re.compile(rf"(?<!\w)(['\"])((?:(?!\1).){{{VALUE + 1},}})\1(?!\w)")
+_ITEM = r"[^\s,]+(?: [^\s,]+)?"
+_LISTED = re.compile(rf"{_ITEM}(?:, {_ITEM}){{7,}}")
 
 
 class DlrunError(Exception):
     """An error that the user can fix, reported in one line.
 
     Args:
-        message: What happened, naming the key, file or array, and what was expected.
+        message: What happened, naming the key, file or array, and what was expected. Like the hint
+            it is cut by :func:`bounded`.
         hint: How to fix it.
         exit_code: 2 for bad usage or config, if nothing was started; 1 for a run that failed.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 2) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = bounded(message)
+        super().__init__(self.message)
+        self.hint = hint and bounded(hint)
         self.exit_code = exit_code
 
 
@@ -31,6 +44,46 @@ class Interrupted(BaseException):
 
 
 def first_line(error: BaseException) -> str:
-    """The first non-blank line of an error's message, else the name of its type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """The first non-blank line of an error's message, bounded, else the name of its type."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return bounded(next(filter(None, lines), type(error).__name__))
+
+
+def shorten(value: object) -> str:
+    """A value as text; the middle of a long one is replaced by its length."""
+    text = str(value)
+    if len(text) <= VALUE:
+        return text
+    return f"{text[:_HEAD]}...{text[-_TAIL:]} ({len(text):,} characters)"
+
+
+def bounded(message: str, lines: int = LINES) -> str:
+    """A message with long values and lists cut, each with a count; one that is short is unchanged.
+
+    Args:
+        message: It may quote any value, such as a model's config.
+        lines: The number of lines to keep.
+    """
+    whole = message.split("\n")
+    left_out = len(whole) - lines
+    if left_out <= 1:
+        return "\n".join(map(_bounded_line, whole))
+    return "\n".join([*map(_bounded_line, whole[:lines]), f"... {left_out:,} more lines"])
+
+
+def _bounded_line(line: str) -> str:
+    if len(line) <= VALUE:
+        return line
+    line = _QUOTED.sub(lambda match: f"{match[1]}{shorten(match[2])}{match[1]}", line)
+    line = _WORD.sub(lambda match: shorten(match[0]), line)
+    line = _LISTED.sub(lambda match: _bounded_list(match[0]), line)
+    return line if len(line) <= LINE else f"{line[:LINE]}... ({len(line):,} characters)"
+
+
+def _bounded_list(text: str) -> str:
+    if len(text) <= LIST:
+        return text
+    items = text.split(", ")
+    kept = text[: LIST - _TAIL].count(", ")
+    closing = items[-1][len(items[-1].rstrip(")]}")) :]
+    return f"{', '.join(items[:kept])} and {len(items) - kept:,} more{closing}"

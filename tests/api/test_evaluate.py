@@ -101,7 +101,7 @@ def test_a_metric_of_unknown_direction_takes_either_gate_and_nan_fails_both():
     for option in (UNDER, OVER):
         gate = _gate(option, "odd=0.5", better)
         assert gate.failure(0.5) is None
-        assert gate.failure(float("nan")) == "odd is not a number"
+        assert gate.failure(float("nan")) == "odd is nan, not a finite number"
     assert _gate(UNDER, "odd=0.5", better).failure(0.6) is None
     assert _gate(OVER, "odd=0.5", better).failure(0.6) == "odd 0.6 is over 0.5"
 

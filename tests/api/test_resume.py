@@ -280,10 +280,36 @@ def test_a_completed_run_hints_at_how_to_train_longer(tmp_path):
     more = worker("jax").resume(tmp_path, stopped["path"], "epochs=4", "~callbacks.early_stopping")
     assert (more["epochs"], more["stopped_by"]) == (4, "epochs")
     with pytest.raises(Refused, match="all 4 epochs are done") as caught:
-        worker("jax").resume(tmp_path, stopped["path"])
+        worker("jax").resume(tmp_path, stopped["path"], "+export=keras")
     assert "epochs=8" in caught.value.hint
     more = worker("jax").resume(tmp_path, stopped["path"], "epochs=5")
     assert [row["epoch"] for row in more["rows"]] == [1, 2, 3, 4, 5]
+
+
+def test_resuming_a_completed_run_prints_its_result_and_changes_nothing(dlrun, trained):
+    run = trained.copy("jax", dlrun.cwd)
+    result = trained.result("jax")
+
+    def content():
+        files = (path for path in run.rglob("[!.]*") if path.is_file())
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    before = content()
+    for overrides in ((), ("backend=torch", "epochs=4"), ("epochs=3",)):
+        done, imported = dlrun.traced("resume", run, *overrides, "--json")
+        assert done.returncode == 0, done.stderr
+        same = {k: v for k, v in dlrun.parse(done.stdout).items() if k != "run_dir"}
+        assert same == {k: v for k, v in result.items() if k != "run_dir"}
+        assert "all 4 epochs are done; to train longer, add epochs=8" in done.stderr
+        assert imported.isdisjoint({"keras", "jax", "torch"})
+    shutil.rmtree(run / "checkpoints")  # it does not start again
+    assert dlrun("resume", run).returncode == 0
+    after = content()
+    assert after == {path: value for path, value in before.items() if path in after}
+    record = dlrun.record(run) | {"stopped_by": "\x1b]0;title\x07"}
+    (run / "run.json").write_text(json.dumps(record))
+    done = dlrun("resume", run)
+    assert (done.returncode, "run.json can't be read: stopped_by is" in done.stderr) == (2, True)
 
 
 def test_a_run_killed_after_its_last_epoch_is_only_evaluated(tmp_path):

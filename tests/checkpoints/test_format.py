@@ -287,8 +287,11 @@ def test_the_newest_checkpoint_records_the_best_epoch(tmp_path: Path) -> None:
     written(tmp_path, 1, best=1)
     written(tmp_path, 3, best=2)
     assert read_best_epoch(tmp_path) == 2
-    (tmp_path / "epoch-0003" / STATE).write_text('{"best": null}')
+    (tmp_path / "epoch-0003" / STATE).write_text('{"best": 2}')
     with pytest.raises(DlrunError, match="epoch-0003 can't be read"):
+        read_best_epoch(tmp_path)
+    (tmp_path / "epoch-0003" / STATE).write_text('{"best": null}')
+    with pytest.raises(DlrunError, match="has no best epoch"):
         read_best_epoch(tmp_path)
 
 

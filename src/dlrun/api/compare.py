@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def _rows(columns: Sequence[Mapping[str, Any]], all_rows: bool) -> dict[str, lis
 def _best(key: str, row: Sequence[Any]) -> list[int]:
     """The indices of a metric's best values; none if its direction is unknown or all are equal."""
     split, _, name = key.partition(".")
-    values = {index: n for index, v in enumerate(row) if (n := query.number(v)) is not None}
+    numbers = {index: query.number(value) for index, value in enumerate(row)}
+    values = {i: n for i, n in numbers.items() if n is not None and math.isfinite(n)}
     mode = direction(name, {}) if split in SPLITS else None
     if mode is None or len(set(values.values())) < 2:
         return []

@@ -19,7 +19,7 @@ UNDER, OVER = "--fail-under", "--fail-over"
 
 @dataclass(frozen=True)
 class _Gate:
-    """A limit on a metric. A metric that is not a number fails."""
+    """A limit on a metric. A metric that is not a finite number fails."""
 
     option: str
     metric: str
@@ -27,11 +27,11 @@ class _Gate:
 
     def failure(self, value: float) -> str | None:
         """Why a value fails; None if it passes."""
+        if not math.isfinite(value):
+            return f"{self.metric} is {value}, not a finite number"
         passes = value >= self.limit if self.option == UNDER else value <= self.limit
         if passes:
             return None
-        if math.isnan(value):
-            return f"{self.metric} is not a number"
         side = self.option.removeprefix("--fail-")
         return f"{self.metric} {value:.6g} is {side} {self.limit:g}"
 

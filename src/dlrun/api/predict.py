@@ -77,6 +77,10 @@ def predict(
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
     samples = loaded.data.split("test").inputs if inputs is None else inputs
+    if inputs is not None:
+        from dlrun.assembly.check_inputs import check_inputs
+
+        check_inputs(loaded.model, loaded.spec, {f"--input {source}: inputs": inputs})
     predictions = predict_batches(loaded.model, config, loaded.spec, samples)
 
     try:

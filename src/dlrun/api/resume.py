@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
 from dlrun.assembly.require import require
-from dlrun.config.compose import recompose, to_yaml
+from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
+from dlrun.config.options import project_dir
 from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir, lock
+from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import RunResult
 from dlrun.training.initial_weights import read_initial_weights
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.training.reuse import ProcessCache
 
 log = logging.getLogger("dlrun")
+
+AT_THE_END = ("callbacks", "export")  # of no effect once nothing is left to train
 
 
 def resume(
@@ -46,7 +49,7 @@ def resume(
     cache: ProcessCache | None = None,
     quiet: bool = False,
 ) -> RunResult:
-    """Train a run to its end, as if it had never been stopped.
+    """Train a run to its end, as if it had never been stopped; a completed one is left as it is.
 
     Args:
         run: A run directory, or ``latest``.
@@ -79,7 +82,10 @@ def resume(
             trusted=trusted,
             typed_before=typed,
             training=True,
+            project=None if config_dir else opened.project,
         )
+        if (result := _completed(opened, recorded, config, overrides)) is not None:
+            return result
         require(config, training=True)
         backends.prepare(config.backend.name)
         from dlrun.training.destinations import ResumedDestination
@@ -94,6 +100,7 @@ def resume(
                 command or ["dlrun", "resume", run, *overrides],
                 started_at,
                 ResumedDestination(opened, to_yaml(config), resumption),
+                str(project_dir(config_dir)),
                 initial_weights=weights,
                 resumption=resumption,
                 on_epoch=on_epoch,
@@ -103,11 +110,44 @@ def resume(
         )
 
 
+def _completed(
+    opened: RunDir, recorded: dict[str, Any], config: Config, overrides: Sequence[str]
+) -> RunResult | None:
+    """The result of a completed run that has nothing left to do; None if it has.
+
+    Raises:
+        DlrunError: If its result can't be read, or an override has no effect any more.
+    """
+    if opened.record.get("status") != "completed":
+        return None
+    try:
+        result = RunResult.from_record(opened.record, str(opened.path))
+    except ValueError as error:
+        raise DlrunError(f"{opened.path / RECORD} can't be read: {error}") from error
+    # A changed callback must decide again.
+    stopped = result.stopped_by != "epochs" and recorded["callbacks"] == config.callbacks
+    if not stopped and result.epochs < config.epochs:
+        return None
+    done = f"all {result.epochs} epochs are done"
+    longer = f"epochs={2 * result.epochs}"
+    if stopped:
+        done = f"{result.stopped_by} stopped it after epoch {result.epochs}"
+        longer = f"~callbacks.{result.stopped_by} or change its arguments"
+    parts = (*AT_THE_END, *(["epochs"] if config.epochs > recorded["epochs"] else []))
+    if late := [o for o in overrides if any(overrides_part([o], part) for part in parts)]:
+        raise DlrunError(
+            f"{late[0]}: {opened.path} has nothing left to do: {done}",
+            hint=f"to train longer, add {longer}",
+        )
+    log.info("%s is complete: %s; to train longer, add %s", opened.path, done, longer)
+    return result
+
+
 def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Resumption | None:
     """Where the run continues; None if it has no checkpoint and starts again.
 
     Raises:
-        DlrunError: If the run has nothing left to do, or none of its checkpoints can be read.
+        DlrunError: If none of its checkpoints can be read, or training can't continue from it.
     """
     from dlrun.checkpoints.store import checkpoint_path, remove_leftovers
     from dlrun.training.resumption import Resumption
@@ -123,15 +163,6 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
     if not stopped:  # a changed callback must decide again
         for state in saved.state["callbacks"].values():
             state.pop("stopped_epoch", None)
-    if opened.record.get("status") == "completed" and (stopped or at.epochs >= config.epochs):
-        by = opened.record.get("stopped_by")
-        raise DlrunError(
-            f"{opened.path} has nothing left to do: "
-            + (f"{by} stopped it after {at}" if stopped else f"all {at.epochs} epochs are done"),
-            hint=f"to train longer, add ~callbacks.{by} or change its arguments"
-            if stopped
-            else f"to train longer, add epochs={2 * at.epochs}",
-        )
     if config.epochs > at.epochs == recorded["epochs"]:
         for name, spec in config.callbacks.items():
             if spec.get("_target_") == "keras.callbacks.SwapEMAWeights":

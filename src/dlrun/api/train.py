@@ -51,6 +51,7 @@ def train(
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
     from dlrun.assembly.require import require
+    from dlrun.config.options import project_dir
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
     from dlrun.training.initial_weights import read_initial_weights
     from dlrun.training.request import RunRequest
@@ -77,6 +78,7 @@ def train(
                 command or ["dlrun", "train", *overrides],
                 started_at,
                 destination,
+                str(project_dir(config_dir)),
                 initial_weights=weights,
                 on_epoch=on_epoch,
                 cache=cache,

@@ -94,7 +94,7 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
             f"task={config.choices.get('task')} is for {_names(named)}, the data set has {labels}",
             hint="choose a task that has a loss for each output",
         )
-    if _labels_change(config):
+    if data_may_change(config):
         return
     output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, output in task_outputs(config).items():
@@ -109,8 +109,8 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
             )
 
 
-def _labels_change(config: Config) -> bool:
-    """Whether a user's own step or loop may transform the data set's labels."""
+def data_may_change(config: Config) -> bool:
+    """Whether a user's own step or loop may transform the data set's inputs and labels."""
     step = config.loop.get("step") or {}
     return any(
         not str(p.get("_target_", "dlrun.")).startswith("dlrun.") for p in (config.loop, step)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 
+from dlrun.callbacks.monitor import watch_finite
 from dlrun.checkpoints.store import Position
 from dlrun.config.instantiate import fill_placeholders, instantiate, partial
 from dlrun.config.schema import Config
@@ -36,7 +37,9 @@ def build_callbacks(
         progress: Whether to build the progress callback.
     """
     return {
-        name: instantiate(f"callbacks.{name}", fill_placeholders(spec, run_dir=str(run_dir)))
+        name: watch_finite(
+            instantiate(f"callbacks.{name}", fill_placeholders(spec, run_dir=str(run_dir)))
+        )
         for name, spec in config.callbacks.items()
         if progress or name != "progress"
     }

@@ -4,6 +4,7 @@ Import it after the backend has started.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,8 +15,8 @@ from dlrun.assembly.precision import keep_inputs_exact
 from dlrun.config.instantiate import component_errors, instantiate
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
-from dlrun.data.input_spec import InputSpec
-from dlrun.data.tree import tree_map
+from dlrun.data.input_spec import InputSpec, integer_inputs
+from dlrun.data.tree import map_named, tree_map
 from dlrun.errors import DlrunError
 
 
@@ -52,10 +53,14 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
 def _outputs(model: keras.Model, spec: InputSpec) -> Any:
     """Outputs with the model's output shapes; builds the variables of a subclassed model."""
     if model.built:
-        return model.compute_output_spec(
-            tree_map(lambda shape: keras.KerasTensor((None, *shape), "float32"), spec.input_shape)
-        )
+        return model.compute_output_spec(map_named(partial(_symbol, model), spec.input_shape))
     return model(tree_map(lambda shape: np.zeros((1, *shape), "float32"), spec.input_shape))
+
+
+def _symbol(model: keras.Model, name: str | None, shape: tuple[int, ...]) -> keras.KerasTensor:
+    # As dlrun.data.input_spec.InputSpec.prepare makes it.
+    dtype = "int32" if name in integer_inputs(model) else "float32"
+    return keras.KerasTensor((None, *shape), dtype)
 
 
 def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> keras.Model:
@@ -68,12 +73,12 @@ def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> kera
     )
     if not any(activations.values()):
         return model
-    shape = spec.input_shape
-    inputs = (
-        {name: keras.Input(sizes, name=name) for name, sizes in shape.items()}
-        if isinstance(shape, Mapping)
-        else keras.Input(shape)
-    )
+    integers = integer_inputs(model)
+
+    def make_input(name: str | None, shape: tuple[int, ...]) -> Any:
+        return keras.Input(shape, name=name, dtype="int32" if name in integers else None)
+
+    inputs = map_named(make_input, spec.input_shape)
     outputs = model(inputs)
     predictions = (
         {name: _activate(output, activations.get(name)) for name, output in outputs.items()}

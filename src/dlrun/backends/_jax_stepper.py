@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlrun.data.input_spec import scaled
+from dlrun.data.input_spec import integer_inputs, scaled
+from dlrun.data.tree import map_named
 
 # The values of trainable, non-trainable, optimizer and metrics variables.
 State = tuple[list[Any], ...]
@@ -39,7 +40,10 @@ class JaxStepper:
         scale: float,
     ) -> None:
         self._model = model
-        self._train, self._test = (_run_steps(step, compile, scale) for step in (train, test))
+        integers = integer_inputs(model)
+        self._train, self._test = (
+            _run_steps(step, compile, scale, integers) for step in (train, test)
+        )
         self._state: State = ()
 
     def load(self) -> None:
@@ -74,18 +78,21 @@ class JaxStepper:
         )
 
 
-def _run_steps(step: Callable[..., Any], compile: str, scale: float) -> Callable[..., Any]:
+def _run_steps(
+    step: Callable[..., Any], compile: str, scale: float, integers: frozenset[str | None]
+) -> Callable[..., Any]:
     """A function that runs several steps; batches lie along the first axis."""
 
     def float32(array: Any) -> Any:
         return array.astype("float32")
 
-    def prepare(array: Any, scale: Any) -> Any:
+    def prepare(name: str | None, array: Any, scale: Any) -> Any:
+        scale = None if name in integers else scale
         integer = jnp.issubdtype(array.dtype, jnp.integer)
         return scaled(array, scale, is_integer=integer, cast=float32)
 
     def run_step(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
-        inputs = jax.tree.map(lambda array: prepare(array, scale), inputs)
+        inputs = map_named(lambda name, array: prepare(name, array, scale), inputs)
         return step(state, jax.lax.optimization_barrier(inputs), targets)
 
     def steps(state: State, inputs: Any, targets: Any, scale: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
-from dlrun.data.input_spec import scaled
+from dlrun.data.input_spec import integer_inputs, scaled
+from dlrun.data.tree import map_named
 
 if TYPE_CHECKING:
     from dlrun.loops.step import Step
@@ -21,6 +22,7 @@ class Steps:
     def __init__(self, model: Any, step: Step) -> None:
         self._model = model
         self._step = step
+        self.integers = integer_inputs(model)
         self._rechecks: list[Callable[[], None]] = []
 
     def compile(self) -> None:
@@ -101,6 +103,7 @@ class TorchStepper:
 
     def __init__(self, steps: Steps, scale: float, device: Any) -> None:
         self._steps = steps
+        self._integers = steps.integers
         self._scale = scale
         self._device = device
 
@@ -129,16 +132,16 @@ class TorchStepper:
         for index in range(steps):
             select = operator.itemgetter(index)
             # Scaled one at a time: a batch is still in the cache when the model reads it.
-            batch = _map(self._scale_inputs, _map(select, inputs))
+            batch = map_named(self._scale_inputs, _map(select, inputs))
             logs = step(batch, _map(select, targets), logged=index == steps - 1)
         return logs
 
-    def _scale_inputs(self, tensor: Any) -> Any:
+    def _scale_inputs(self, name: str | None, tensor: Any) -> Any:
         integer = not tensor.is_floating_point()
         # In place, on the copy that float() makes.
         return scaled(
             tensor,
-            self._scale,
+            None if name in self._integers else self._scale,
             is_integer=integer,
             cast=torch.Tensor.float,
             divide=torch.Tensor.div_,

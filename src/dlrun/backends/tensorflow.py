@@ -229,17 +229,21 @@ class _Stepper:
     ) -> Callable[[Any, Any], dict[str, Any]]:
         import tensorflow as tf
 
-        from dlrun.data.input_spec import scaled
+        from dlrun.data.input_spec import integer_inputs, scaled
+        from dlrun.data.tree import map_named
+
+        integers = integer_inputs(model)
 
         def float32(array: Any) -> Any:
             return tf.cast(array, tf.float32)
 
         def run_step(inputs: Any, targets: Any, index: Any, scale: Any) -> dict[str, Any]:
-            def prepare(array: Any) -> Any:
-                return scaled(array, scale, is_integer=array.dtype.is_integer, cast=float32)
+            def prepare(name: str | None, array: Any) -> Any:
+                divisor = None if name in integers else scale
+                return scaled(array, divisor, is_integer=array.dtype.is_integer, cast=float32)
 
             inputs, targets = tf.nest.map_structure(lambda a: a[index], (inputs, targets))
-            inputs = tf.nest.map_structure(prepare, inputs)
+            inputs = map_named(prepare, inputs)
             logs: dict[str, Any] = step_function(model, step, inputs, targets)
             return logs
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from dlrun.checkpoints import architecture
 from dlrun.checkpoints.format import Variable, write_checkpoint
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.errors import DlrunError
+from dlrun.runs.metric_direction import is_better
 
 if TYPE_CHECKING:
     from dlrun.backends import Backend
@@ -30,7 +30,7 @@ class Checkpoint(RunCallback):
 
     Args:
         directory: Directory of the checkpoints.
-        monitor: The logged value that decides the best epoch.
+        monitor: The logged value that decides the best epoch; one that is not finite never does.
         mode: ``min`` or ``max``.
         keep: How many of the last epochs to keep.
         every_steps: Also save within an epoch, after every this many steps; the last two of these
@@ -119,18 +119,10 @@ class Checkpoint(RunCallback):
         row = {name: float(value) for name, value in (logs or {}).items()}
         number = epoch + 1
         self.history.append({"epoch": number, **row})
-        value = row.get(self.monitor, math.nan)
-        if self.best is None or _improved(value, self.best["value"], self.mode):
+        value = row.get(self.monitor)
+        if value is not None and is_better(value, self._best_value, self.mode):
             self.best = {"epoch": number, "value": value}
         self._save(Position(number), {})
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Warn if the monitored value was never finite."""
-        if self.best and not math.isfinite(self.best["value"]):
-            log.warning(
-                "%s was not finite in any epoch: there is no best epoch, and epoch %d is kept",
-                self.monitor, self.best["epoch"],
-            )  # fmt: skip
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
         write_checkpoint(
@@ -168,19 +160,16 @@ class Checkpoint(RunCallback):
         return {name: run_callback(c).get_state() for name, c in self._others.items()}
 
     def get_best_epoch(self) -> int | None:
-        """The best epoch so far, counted from 1; None before the first."""
+        """The best epoch so far, counted from 1; None before the first finite value."""
         return int(self.best["epoch"]) if self.best else None
+
+    @property
+    def _best_value(self) -> float | None:
+        return self.best["value"] if self.best else None
 
     def _random(self) -> list[Variable]:
         states = self._backend.random_state() if self._backend else []
         return [Variable("generator", state) for state in states]
-
-
-def _improved(value: float, best: float, mode: str) -> bool:
-    """Whether a value is better than the best; a non-finite value is worse than any finite one."""
-    if not math.isfinite(value):
-        return False
-    return not math.isfinite(best) or (value < best if mode == "min" else value > best)
 
 
 def _values(variables: Iterable[Any]) -> list[Variable]:

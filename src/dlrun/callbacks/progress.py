@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
+from dlrun.runs.metric_direction import is_better
 
 log = logging.getLogger("dlrun")
 
@@ -33,10 +34,10 @@ class Progress(RunCallback):
     ) -> None:
         super().__init__()
         self._monitor = monitor
-        self._sign = 1 if mode == "min" else -1
+        self._mode = mode
         self._samples = 0
         self._show_bar = sys.stderr.isatty() if bar is None else bar
-        self._best = float("inf")
+        self._best: float | None = None
         self._bar: Any = None
         self._refreshed = self._started = self._train_seconds = 0.0
 
@@ -79,8 +80,8 @@ class Progress(RunCallback):
         self.close()
         seconds = time.perf_counter() - self._started
         rate = self._samples / (self._train_seconds or seconds)
-        value = self._sign * float((logs or {}).get(self._monitor, float("nan")))
-        best = value < self._best
+        value = float((logs or {}).get(self._monitor, float("nan")))
+        best = is_better(value, self._best, self._mode)
         if best:
             self._best = value
         log.info(

@@ -76,14 +76,21 @@ def read_best_epoch(directory: Path) -> int | None:
     """The best epoch so far, from the newest checkpoint; None if there is no checkpoint.
 
     Raises:
-        DlrunError: If the newest checkpoint's state can't be read.
+        DlrunError: If no epoch is the best, or the newest checkpoint's state can't be read.
     """
     epochs = list_epochs(directory)
     if not epochs:
         return None
     path = checkpoint_path(directory, Position(epochs[-1])) / STATE
     try:
-        return int(read_json(path)["best"]["epoch"])
+        best = read_json(path)["best"]
+        if best is None:
+            raise DlrunError(
+                f"{directory.parent} has no best epoch: the value that decides it was not finite"
+                f" in any of {epochs[-1]}",
+                hint="--checkpoint last",
+            )
+        return int(best["epoch"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DlrunError(
             f"checkpoint {path.parent} can't be read: {error}",

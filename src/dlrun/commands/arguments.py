@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 ConfigDir = Annotated[
     Path | None,
-    typer.Option(help="Your own options, as in DIR/model/my_model.yaml; by default ./configs."),
+    typer.Option(help="A project: its modules and configs/; by default the working directory."),
 ]
 Trust = Annotated[
     list[str] | None,

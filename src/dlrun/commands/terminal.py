@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import typer
 
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, Interrupted, bounded
 from dlrun.system.files import dump_json
 
 
@@ -45,6 +45,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     log = logging.getLogger("dlrun")
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    handler.setFormatter(_Bounded())
     log.setLevel(logging.INFO)
     log.propagate = False
     logging.raiseExceptions = False  # a full or closed stderr must not end a run
@@ -53,9 +54,9 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         with redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(_printable(f"error: {error.message}"), file=sys.stderr)
+        print(_printable(f"error: {bounded(error.message)}"), file=sys.stderr)
         if error.hint:
-            print(_printable(f"\nhint: {error.hint}"), file=sys.stderr)
+            print(_printable(f"\nhint: {bounded(error.hint)}"), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
     except Interrupted as stop:
         raise typer.Exit(128 + stop.signum) from stop
@@ -64,6 +65,11 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)
+
+
+class _Bounded(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return bounded(super().format(record))
 
 
 def _printable(message: str) -> str:

@@ -8,7 +8,7 @@ from dlrun.config.explain import Mistake, config_error
 from dlrun.config.limits import broken_limits
 from dlrun.config.modes import resolve_modes
 from dlrun.config.outputs import wrong_outputs
-from dlrun.config.run_config import paths_outside_run, untrusted_error
+from dlrun.config.run_config import paths_outside_run, project_hint, untrusted_error
 from dlrun.config.schedules import competing_schedules
 from dlrun.config.schema import Config
 from dlrun.config.signature import feed_not_accepted, wrong_arguments
@@ -25,6 +25,7 @@ class Rules:
         training: Whether the run trains, so that its callbacks write.
         typed_keys: In a recorded config, the keys that the user typed.
         unused: Parts that are not instantiated.
+        project: Where a recorded run was trained, as it says itself: for hints alone.
     """
 
     names: trust.TrustedNames
@@ -32,6 +33,7 @@ class Rules:
     training: bool = True
     typed_keys: Sequence[str] = ()
     unused: Sequence[str] = ()
+    project: str | None = None
 
 
 def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iterator[Mistake]:
@@ -46,30 +48,36 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
         DlrunError: If it names a component that is not trusted; nothing else is checked then.
     """
     if refusals := trust.check(config, rules.names):
-        raise _trust_error(refusals, typed, rules.recorded)
+        raise _trust_error(refusals, typed, rules)
     resolve_modes(config)
     for problem in broken_limits(config):
         if not rules.training and problem.key.endswith("monitor"):
             continue  # nothing is monitored
         yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     if rules.training:
-        for problem in (*feed_not_accepted(config), *competing_schedules(config)):
+        problems = feed_not_accepted(config, rules.names.module_dirs)
+        for problem in (*problems, *competing_schedules(config)):
             yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     if rules.recorded and rules.training:
         for problem in paths_outside_run(config.callbacks):
             if problem.key not in rules.typed_keys:
                 yield Mistake(problem.key, problem.text)
-    for problem in (*wrong_arguments(config), *wrong_outputs(config.task)):
-        if problem.key.partition(".")[0] not in rules.unused:
-            line = typed.get(problem.key, problem.key)
+    arguments = wrong_arguments(config, rules.names.module_dirs)
+    for problem in (*arguments, *wrong_outputs(config.task)):
+        if problem.key.partition(".")[0] in rules.unused:
+            continue
+        line = typed.get(problem.key, problem.key)
+        if problem.text.startswith("no module named") and rules.project:
+            yield Mistake(line, problem.text, hint=project_hint(rules.project))
+        else:
             yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
 
 
 def _trust_error(
-    refusals: list[trust.Refusal], typed: Mapping[str, str], recorded: bool
+    refusals: list[trust.Refusal], typed: Mapping[str, str], rules: Rules
 ) -> DlrunError:
-    if recorded and not any(refusal.key in typed for refusal in refusals):
-        return untrusted_error(refusals)
+    if rules.recorded and not any(refusal.key in typed for refusal in refusals):
+        return untrusted_error(refusals, rules.project)
     return config_error(
         [
             Mistake(

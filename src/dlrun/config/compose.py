@@ -24,6 +24,7 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
 from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config
+from dlrun.errors import shorten
 
 # The overrides that smoke=true inserts before the others: three batches of the default size.
 SMOKE = ("epochs=1", "data.limit=384")
@@ -79,6 +80,7 @@ def recompose(
     typed_before: Sequence[str] = (),
     training: bool = False,
     unused: Sequence[str] = (),
+    project: str | None = None,
 ) -> Config:
     """Change the recorded config of a run.
 
@@ -91,6 +93,7 @@ def recompose(
         typed_before: The overrides that the user typed when starting this run; still trusted.
         training: Whether the run is trained further, so that its callbacks write.
         unused: Parts that are not instantiated, and whose modules may be missing.
+        project: Where the run was trained, for hints.
 
     Raises:
         DlrunError: With every mistake, including each key that may not change.
@@ -104,7 +107,7 @@ def recompose(
             return None
         line, value = str(override.input_line), _recorded_value(config, key)
         hint = f"what may change: {', '.join(changeable)}"
-        return Mistake(line, f"can't change here: the run has {value}", hint=hint)
+        return Mistake(line, f"can't change here: the run has {shorten(value)}", hint=hint)
 
     typed = read_overrides(overrides, loader, refuse=unchangeable)
     before, _ = parse(typed_before)
@@ -120,6 +123,7 @@ def recompose(
         training=training,
         typed_keys=[str(override.key_or_group) for override in typed_by_user],
         unused=[part for part in unused if not overrides_part(overrides, part)],
+        project=project,
     )
     return _finish(base, typed, rules)
 

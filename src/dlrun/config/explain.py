@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.groups import GROUPS
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, shorten
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Mistake:
     problem: str
     meant: str | None = None
     hint: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The override as a message shows it."""
+        return shorten(self.override)
 
     @classmethod
     def of(cls, line: str, problem: str, options: Iterable[str]) -> "Mistake":
@@ -41,16 +46,16 @@ class Mistake:
 def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
     """All mistakes as one error: a line for a single mistake, else a table."""
     mistakes = list(dict.fromkeys(mistakes))
-    meant = ", ".join(mistake.meant for mistake in mistakes if mistake.meant)
+    meant = ", ".join(shorten(mistake.meant) for mistake in mistakes if mistake.meant)
     hints = [f"did you mean {meant}?"] if meant else []
     hints += dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
     if len(mistakes) == 1:
         [mistake] = mistakes
-        prefix = f"{mistake.override}: " if mistake.override else ""
+        prefix = f"{mistake.place}: " if mistake.override else ""
         message = f"{prefix}{mistake.problem}"
     else:
-        width = max(len(mistake.override) for mistake in mistakes)
-        rows = [f"  {mistake.override:<{width}}   {mistake.problem}" for mistake in mistakes]
+        width = max(len(mistake.place) for mistake in mistakes)
+        rows = [f"  {mistake.place:<{width}}   {mistake.problem}" for mistake in mistakes]
         message = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
     return DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
 
@@ -65,18 +70,19 @@ def parse_mistake(line: str) -> Mistake:
     key, separator, typed = line.partition("=")
     if not separator:
         return Mistake(line, "is not an override: expected key=value")
-    quoting = f"{key}='\"{typed}\"', or '{key}=[1,2]' for a list"
+    quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
 
 def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
     """The mistake in an override that Hydra can parse; None if it is valid."""
     key, _, typed = line.partition("=")
+    as_list = f"{key}=[{shorten(typed)}]"
     if parsed.is_sweep_override():
         return Mistake(
             line,
             "has several values, but a run takes one",
-            hint=f"'dlrun sweep' trains one run for each; for a list, type '{key}=[{typed}]'",
+            hint=f"'dlrun sweep' trains one run for each; for a list, type '{as_list}'",
         )
     if not typed.strip() and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
@@ -157,7 +163,9 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
     if match := re.search(r"could not be converted to (\w+)|is not a valid (\w+)", problem):
         got = re.search(r"[Vv]alue '(.*?)'", problem)
         kind = match[1] or match[2]
-        problem = f"expected {expected.get(kind, kind)}" + (f", got {got[1]!r}" if got else "")
+        problem = f"expected {expected.get(kind, kind)}" + (
+            f", got {shorten(repr(got[1]))}" if got else ""
+        )
     elif "is not Optional" in problem:
         problem = "can't be null"
     return Mistake(typed.get(key, key), problem)
@@ -190,7 +198,7 @@ def wrong_type(before: Any, after: Any) -> str | None:
     if after is None or fits:
         return None
     plain = OmegaConf.to_container(after) if isinstance(after, Container) else after
-    return f"expected {words}, got {plain!r}"
+    return f"expected {words}, got {shorten(repr(plain))}"
 
 
 def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:

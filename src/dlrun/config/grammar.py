@@ -57,7 +57,9 @@ def compose_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig
     choices, so results are cached until a file of the user's own options changes.
     """
     user_dirs = config_dirs(config_dir)[:-1]
-    files = [path for directory in user_dirs for path in (directory, *directory.rglob("*.yaml"))]
+    # Not all below it, which may be a project with its runs.
+    groups = [directory / group for directory in user_dirs for group in GROUPS]
+    files = [path for group in groups for path in (group, *group.rglob("*.yaml")) if path.exists()]
     stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
     # Five times as fast as a deep copy.
     config: DictConfig = pickle.loads(_compose_choices(tuple(lines), config_dir, stamp))

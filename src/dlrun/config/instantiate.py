@@ -4,7 +4,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -68,11 +67,10 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     Raises:
         DlrunError: If the target can't be found, or is not trusted.
     """
-    if trust.require(key, spec):
-        # The user's own modules are in the working directory, which a console script does not have
-        # on its path. Appended last, so that a file called keras.py shadows nothing.
-        if (cwd := str(Path.cwd())) not in sys.path:
-            sys.path.append(cwd)
+    if (module_dirs := trust.require(key, spec)) is not None:
+        # A console script does not have the working directory on its path. Appended last, so that
+        # a file called keras.py shadows nothing.
+        sys.path += [path for path in map(str, module_dirs) if path not in sys.path]
         trust.require_origin(key, spec)
     try:
         bound = hydra_instantiate({**spec, "_partial_": True}, _convert_="all")

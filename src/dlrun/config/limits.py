@@ -6,6 +6,7 @@ from typing import Any
 from dlrun.config.outputs import logged_metrics, wrong_outputs
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
+from dlrun.errors import shorten
 
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
@@ -41,7 +42,7 @@ def broken_limits(config: Config) -> Problems:
         group, _, name = key.partition(".")
         is_set = group != "data" or name in config.data
         if not is_integer and is_set and (value is not None or key == "data.validation_samples"):
-            yield Problem(key, f"expected an integer, got {value!r}")
+            yield Problem(key, f"expected an integer, got {shorten(repr(value))}")
             continue
         too_low = isinstance(value, int) and value < low
         if too_low or (isinstance(value, int) and high is not None and value > high):
@@ -57,14 +58,19 @@ def broken_limits(config: Config) -> Problems:
         ("task.mode", ("min", "max", "auto")),
     ):
         if (value := _get(config, key)) not in options:
-            yield Problem(key, f"must be one of {', '.join(options)}, got {value!r}", options)
+            yield Problem(
+                key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options
+            )
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
-        yield Problem("name", f"must be letters, digits, '.', '_' and '-', got {config.name!r}")
+        yield Problem(
+            "name", f"must be letters, digits, '.', '_' and '-', got {shorten(repr(config.name))}"
+        )
     if any(wrong_outputs(config.task)):
         return  # the logged names are unknown
     if config.task.mode == "auto" and config.task.monitor in metric_names(config):
         yield Problem(
-            "task.mode", f"must be min or max: auto does not know {config.task.monitor!r}"
+            "task.mode",
+            f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
         )
     yield from _unlogged_monitors(config)
 
@@ -83,7 +89,7 @@ def _unlogged_monitors(config: Config) -> Problems:
         if monitor not in names:
             without_split = str(monitor).removeprefix("val_") in names
             reason = " without a validation split" if without_split else ""
-            message = f"nothing logs {monitor!r}{reason}; there are {', '.join(names)}"
+            message = f"nothing logs {shorten(repr(monitor))}{reason}; there are {', '.join(names)}"
             yield Problem(key, message, tuple(names))
 
 

@@ -18,7 +18,8 @@ def config_dirs(config_dir: Path | None = None) -> list[Path]:
     """The directories to search for options, the user's own first.
 
     Args:
-        config_dir: The user's own options; by default ``./configs``, if it exists.
+        config_dir: The user's own options, or a project with these in ``configs``; by default the
+            working directory.
 
     Raises:
         DlrunError: If ``config_dir`` is not a directory; Hydra would silently ignore it.
@@ -28,9 +29,34 @@ def config_dirs(config_dir: Path | None = None) -> list[Path]:
             f"--config-dir {config_dir}: no such directory",
             hint="expected groups of options, as in DIR/model/my_model.yaml",
         )
-    user_dir = (config_dir or Path("configs")).resolve()
+    user_dir = Path("configs") if config_dir is None else _options_of(config_dir)
     shipped = shipped_configs().resolve()
-    return [user_dir, shipped] if user_dir.is_dir() and user_dir != shipped else [shipped]
+    is_user_dir = user_dir.is_dir() and user_dir.resolve() != shipped
+    return [user_dir.resolve(), shipped] if is_user_dir else [shipped]
+
+
+def module_dirs(config_dir: Path | None = None) -> tuple[Path, ...]:
+    """The directories to search for the user's own modules, the working directory first.
+
+    Args:
+        config_dir: As for :func:`config_dirs`. Modules lie in the project, beside its ``configs``.
+    """
+    here = Path.cwd()
+    if config_dir is None:
+        return (here,)
+    project = config_dir.resolve()
+    parents = () if _options_of(project) != project else (project.parent,)
+    return tuple(dict.fromkeys((here, project, *parents)))
+
+
+def project_dir(config_dir: Path | None = None) -> Path:
+    """What to name after ``--config-dir``, to find the same options and modules from elsewhere."""
+    return (config_dir or Path.cwd()).resolve()
+
+
+def _options_of(project: Path) -> Path:
+    inner = project / "configs"
+    return inner if inner.is_dir() else project
 
 
 def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ It was resolved when written, so it holds plain values and no interpolations.
 """
 
 import re
+import shlex
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -76,8 +77,13 @@ def check_plain(config: Any, key: str = "") -> None:
         raise DlrunError(f"the recorded config holds control characters: {key[:-1]}")
 
 
-def untrusted_error(refusals: list[Refusal]) -> DlrunError:
-    """The error for a recorded config with untrusted targets."""
+def untrusted_error(refusals: list[Refusal], project: str | None = None) -> DlrunError:
+    """The error for a recorded config with untrusted targets.
+
+    Args:
+        refusals: Of its targets.
+        project: As for :func:`project_hint`.
+    """
     if forbidden := next((r for r in refusals if r.allow is None), None):
         names = f" names {forbidden.target}, which" if forbidden.target else f": {forbidden.key}"
         return DlrunError(
@@ -87,10 +93,20 @@ def untrusted_error(refusals: list[Refusal]) -> DlrunError:
     targets = list(dict.fromkeys(r.target for r in refusals))
     verb = "is" if len(targets) == 1 else "are"
     options = " ".join(dict.fromkeys(f"--trust {r.allow}" for r in refusals))
+    where = f"; {project_hint(project)}" if project else ""
     return DlrunError(
         f"this run's config names {' and '.join(targets)}, which {verb} not trusted",
-        hint=f"if you know the code, add {options}",
+        hint=f"if you know the code, add {options}{where}",
     )
+
+
+def project_hint(project: str) -> str:
+    """How to use the options and modules of the project that a run was trained in.
+
+    Args:
+        project: As the run records it: never searched unless the user names it.
+    """
+    return f"it was trained in another project: --config-dir {shlex.quote(project)}"
 
 
 def paths_outside_run(callbacks: dict[str, Any]) -> Problems:

@@ -6,7 +6,7 @@ A component's module imports a framework, which would delay the report of a conf
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,13 @@ MOVED_KEYS = {
 }
 
 
-def wrong_arguments(config: Config) -> Problems:
-    """Yield each argument that a component does not take."""
+def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problems:
+    """Yield each argument that a component does not take.
+
+    Args:
+        config: Complete and typed.
+        module_dirs: Where the user's own modules are searched; by default the working directory.
+    """
     for group, key, spec in _components(config):
         target = spec.get("_target_") if isinstance(spec, dict) else None
         if target is None and group.optional:
@@ -32,7 +37,7 @@ def wrong_arguments(config: Config) -> Problems:
             yield Problem(key, "has no _target_: choose an option of this group")
             continue
         try:
-            arguments = _arguments(target)
+            arguments = _arguments(target, module_dirs)
         except LookupError as error:
             yield Problem(f"{key}._target_", str(error))
             continue
@@ -46,12 +51,12 @@ def wrong_arguments(config: Config) -> Problems:
             yield Problem(f"{key}.{name}", MOVED_KEYS.get(f"{key}.{name}", message), takes)
 
 
-def feed_not_accepted(config: Config) -> Problems:
-    """Yield a problem if a feed is chosen but the loop takes none."""
+def feed_not_accepted(config: Config, module_dirs: Sequence[Path] = ()) -> Problems:
+    """Yield a problem if a feed is chosen but the loop takes none; as :func:`wrong_arguments`."""
     if (feed := config.feed.get("_target_")) in feeds.GATHERED:
         return
     try:
-        arguments = _arguments(str(config.loop.get("_target_")))
+        arguments = _arguments(str(config.loop.get("_target_")), module_dirs)
     except LookupError:  # reported as a mistake in the loop
         return
     if arguments is not None and "feed" not in arguments:
@@ -72,7 +77,7 @@ def _components(config: Config) -> Iterator[tuple[Group, str, Any]]:
             yield group, name, value
 
 
-def _arguments(target: str) -> frozenset[str] | None:
+def _arguments(target: str, module_dirs: Sequence[Path]) -> frozenset[str] | None:
     """The names of a target's arguments; None if its source does not determine them.
 
     Raises:
@@ -81,7 +86,7 @@ def _arguments(target: str) -> frozenset[str] | None:
     module, _, name = target.rpartition(".")
     if not module:
         raise LookupError(f"expected module.name, got {target!r}")
-    source = _source(module, str(Path.cwd()))
+    source = _source(module, tuple(map(str, module_dirs or (Path.cwd(),))))
     # By its time too: in a notebook, a module is edited between two runs.
     if source is None:
         return None
@@ -93,8 +98,8 @@ def _arguments(target: str) -> frozenset[str] | None:
 
 
 @lru_cache
-def _source(module: str, cwd: str) -> Path | None:
-    """The source of a module, as a plain one may lie in ``cwd``; None if it can't be told.
+def _source(module: str, module_dirs: tuple[str, ...]) -> Path | None:
+    """The source of a module, as a plain one may lie in these; None if it can't be told.
 
     Raises:
         LookupError: If there is no such module.
@@ -102,7 +107,7 @@ def _source(module: str, cwd: str) -> Path | None:
     top = module.partition(".")[0]
     path = sys.path.copy()
     try:
-        sys.path.append(cwd)
+        sys.path += module_dirs
         if importlib.util.find_spec(top) is None:
             raise LookupError(f"no module named '{top}'")
         # find_spec imports the parents of a module: only dlrun's packages may be imported here.

@@ -19,7 +19,7 @@ import yaml
 
 from dlrun.config.components import is_shipped, source_path
 from dlrun.config.groups import GROUPS, parts_with_components
-from dlrun.config.options import config_dirs
+from dlrun.config.options import config_dirs, module_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 
@@ -52,11 +52,13 @@ class TrustedNames:
         trusted: Modules and targets after ``--trust``.
         typed: Targets on the command line.
         directory: The directory of the user's own options.
+        module_dirs: Where the user's own modules are searched.
     """
 
     trusted: Sequence[str] = ()
     typed: Sequence[str] = ()
     directory: Path | None = None
+    module_dirs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Refusal:
 # The targets that check() has approved, each with the package that must define it: empty if it
 # ships, None if the user has named this very target.
 _approved: dict[str, str | None] = {}
+# Where to search the modules of those that do not ship.
+_module_dirs: dict[str, tuple[Path, ...]] = {}
 
 
 def trusted_names(
@@ -106,7 +110,8 @@ def trusted_names(
     values = ({key.rpartition(".")[2]: value} for key, value in typed)
     targets = [target for value in values for target in _targets(value) if isinstance(target, str)]
     user_dirs = config_dirs(config_dir)[:-1]
-    return TrustedNames(tuple(trusted), tuple(targets), user_dirs[0] if user_dirs else None)
+    directory = user_dirs[0] if user_dirs else None
+    return TrustedNames(tuple(trusted), tuple(targets), directory, module_dirs(config_dir))
 
 
 def check(config: Config, names: TrustedNames) -> list[Refusal]:
@@ -124,11 +129,11 @@ def check(config: Config, names: TrustedNames) -> list[Refusal]:
     return refusals
 
 
-def require(key: str, spec: Any) -> bool:
+def require(key: str, spec: Any) -> list[Path] | None:
     """Require that :func:`check` has approved the targets of a part that is to be instantiated.
 
     Returns:
-        Whether any of its targets does not ship with dlrun or Keras.
+        Where to search for the user's own modules; None if all targets ship with dlrun or Keras.
 
     Raises:
         DlrunError: If a target was not approved.
@@ -137,7 +142,8 @@ def require(key: str, spec: Any) -> bool:
     for target in targets:
         if not isinstance(target, str) or target not in _approved:
             raise DlrunError(f"{key}: {_printable(target)} is not trusted")
-    return any(_approved[target] != "" for target in targets)
+    own = [target for target in targets if _approved[target] != ""]
+    return list(dict.fromkeys(d for t in own for d in _module_dirs[t])) if own else None
 
 
 def require_origin(key: str, spec: Any) -> None:
@@ -185,6 +191,7 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
             name.partition("${")[0].rpartition(".")[0] for name in targets - {*names.trusted}
         }
         in_trusted = any(target.startswith(f"{name}.") for name in names.trusted)
+        _module_dirs[target] = names.module_dirs
         if target in targets or target in names.trusted:
             _approved[target] = None
         elif top not in LIBRARIES and (in_trusted or module in modules):

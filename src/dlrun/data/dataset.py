@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class Dataset:
             function, so that a backend can apply it in its own terms.
         fit: The preprocessing steps to fit, in order, each as its class's ``fit``.
         preprocessing: The fitted steps that the inputs have been through, see :meth:`preprocess`.
+        integers: The inputs that a model takes as integers, see :meth:`match`.
     """
 
     train: Split
@@ -78,6 +80,7 @@ class Dataset:
     scale: float = 1.0
     fit: tuple[Fit, ...] = ()
     preprocessing: tuple[Step, ...] = ()
+    integers: frozenset[str | None] = frozenset()
 
     @cached_property
     def spec(self) -> InputSpec:
@@ -88,7 +91,12 @@ class Dataset:
             num_classes=tree_map(int, self.num_classes),
             scale=float(self.scale),
             preprocessing=self.preprocessing,
+            integers=self.integers,
         )
+
+    def match(self, model: Any) -> "Dataset":
+        """The data set for a model, see :meth:`InputSpec.match`."""
+        return replace(self, integers=self.spec.match(model).integers)
 
     def preprocess(self, saved: Sequence[Step] | None = None) -> "Dataset":
         """Fit the steps of :attr:`fit` on the training split, and apply them to every split.

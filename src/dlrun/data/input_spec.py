@@ -6,13 +6,13 @@ import json
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dlrun.data.preprocessing import MAX_STEPS, Step, from_entry, to_entry
-from dlrun.data.tree import Arrays, Tree, tree_map
+from dlrun.data.tree import Arrays, Tree, map_named, tree_map
 from dlrun.errors import DlrunError
 
 VERSION = 1
@@ -40,18 +40,34 @@ def scaled(
     Args:
         values: An array or tensor of integers or floats, of any shape.
         scale: A number; in code that XLA compiles a tensor, as XLA would multiply by the inverse of
-            a constant, which rounds differently.
+            a constant, which rounds differently. None for a model that takes integers.
         is_integer: Whether ``values`` has an integer dtype.
         cast: Converts integers to float32.
         divide: The division; it may work in place, as its argument is a copy.
 
     Returns:
-        The same shape: float32 for integers, else the floats.
+        The same shape: float32 for integers, else the floats. Unchanged without a scale.
     """
-    if not is_integer:
+    if not is_integer or scale is None:
         return values
     floats = cast(values)
     return floats if isinstance(scale, int | float) and scale == 1 else divide(floats, scale)
+
+
+def integer_inputs(model: Any) -> frozenset[str | None]:
+    """The names of the inputs that a model takes as integers; None for a single input.
+
+    Args:
+        model: Only a Functional or Sequential one declares the dtypes of its inputs.
+    """
+    declared = getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    if isinstance(declared, list | tuple):
+        named = {tensor.name if len(declared) > 1 else None: tensor for tensor in declared}
+    else:
+        named = dict(_named(declared))
+    return frozenset(
+        name for name, tensor in named.items() if "int" in str(getattr(tensor, "dtype", ""))
+    )
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class InputSpec:
             one.
         scale: Divisor of integer inputs in a batch.
         preprocessing: The steps from samples as a user has them to ``inputs``, in order.
+        integers: From :func:`integer_inputs`; not saved, as the model tells.
     """
 
     inputs: Tree[ArraySpec]
@@ -90,6 +107,7 @@ class InputSpec:
     num_classes: Tree[int]
     scale: float = 1.0
     preprocessing: tuple[Step, ...] = ()
+    integers: frozenset[str | None] = frozenset()
 
     @property
     def input_shape(self) -> Tree[tuple[int, ...]]:
@@ -106,6 +124,14 @@ class InputSpec:
         """The names of the arrays that a user has; empty for a single one without a name."""
         inputs = tuple(self.inputs) if isinstance(self.inputs, Mapping) else ()
         return next((step.names for step in self.preprocessing if step.names), inputs)
+
+    def match(self, model: Any) -> InputSpec:
+        """The spec for a model, which may take some of its inputs as integers."""
+        return replace(self, integers=integer_inputs(model))
+
+    def scale_of(self, name: str | None) -> float | None:
+        """The ``scale`` of an input for :func:`scaled`: None if the model takes integers."""
+        return None if name in self.integers else self.scale
 
     def preprocess(self, raw: Arrays) -> Arrays:
         """Apply the fitted steps to samples as a user has them; the data set's are preprocessed.
@@ -131,19 +157,18 @@ class InputSpec:
                 several.
 
         Returns:
-            The same shapes, float32: integers are divided by ``scale``.
+            The same shapes, float32: integers are divided by ``scale``. Integers that the model
+            takes as such are int32, and not divided.
         """
-        return tree_map(self._prepare_array, inputs)
+        return map_named(self._prepare_array, inputs)
 
-    def _prepare_array(self, inputs: np.ndarray) -> np.ndarray:
-        prepared = scaled(
-            inputs,
-            self.scale,
-            is_integer=np.issubdtype(inputs.dtype, np.integer),
-            cast=_float32,
-            divide=operator.itruediv,
+    def _prepare_array(self, name: str | None, inputs: np.ndarray) -> np.ndarray:
+        is_integer, scale = np.issubdtype(inputs.dtype, np.integer), self.scale_of(name)
+        prepared: np.ndarray = scaled(
+            inputs, scale, is_integer=is_integer, cast=_float32, divide=operator.itruediv
         )
-        return _float32(prepared)
+        dtype = np.int32 if is_integer and scale is None else np.float32
+        return prepared.astype(dtype, copy=False)
 
     def to_json(self) -> str:
         """The spec as JSON, for :meth:`from_json`.

@@ -22,6 +22,13 @@ def tree_map(function: Callable[[Leaf], Result], tree: Tree[Leaf]) -> Tree[Resul
     return function(tree)
 
 
+def map_named(function: Callable[[str | None, Leaf], Result], tree: Tree[Leaf]) -> Tree[Result]:
+    """As :func:`tree_map`, with the name of each leaf; None for a single one."""
+    if isinstance(tree, Mapping):
+        return {name: function(name, leaf) for name, leaf in tree.items()}
+    return function(None, tree)
+
+
 def leaves(tree: Tree[Leaf]) -> list[Leaf]:
     """The single leaf, or the leaves of a mapping, in order."""
     return list(tree.values()) if isinstance(tree, Mapping) else [tree]

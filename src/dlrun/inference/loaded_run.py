@@ -100,6 +100,7 @@ def open_run(
         config_dir=config_dir,
         trusted=trusted,
         unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
+        project=None if config_dir else opened.project,
     )
     require(config, training=False)
     return opened, config
@@ -171,6 +172,7 @@ def load_run(
     else:
         _, _, feed = start_backend(config)
 
+    from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
 
@@ -178,7 +180,9 @@ def load_run(
     if compiled:
         compile_model(model, config, steps_per_epoch=None)
     assign_weights(model, saved, path)
-    return LoadedRun(run, config, spec, model, epoch, feed, data)
+    if data is not None:
+        data = match_inputs(model, data)
+    return LoadedRun(run, config, spec.match(model), model, epoch, feed, data)
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

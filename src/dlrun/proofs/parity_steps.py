@@ -71,12 +71,14 @@ def measure(job: Job) -> dict[str, Any]:
     config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
     backend, device, data, feed = start(config)
 
+    from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.loop import build_loop
     from dlrun.assembly.model import build_model
     from dlrun.data.batches import Batches
 
     model = build_model(config, data.spec)
+    data = match_inputs(model, data)
     layers = list(model._flatten_layers())
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Cell:
     def reached(self) -> bool:
         """Whether the number is within the limits."""
         value, least, most = self.value, self.claim.least, self.claim.most
-        if value is None:
+        if value is None or not math.isfinite(value):
             return False
         return (least is None or value >= least) and (most is None or value <= most)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlrun.errors import shorten
+
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Align columns with spaces; the first row is the header."""
@@ -87,7 +89,7 @@ def brief(value: str) -> str:
     try:
         number = float(value)
     except ValueError:
-        return value
+        return shorten(value)
     short = f"{number:.4g}"
     return short if len(short) < len(value) and not value.isdecimal() else value
 

@@ -80,6 +80,15 @@ class RunDir:
         """The directory of the run's checkpoints."""
         return self.path / CHECKPOINTS
 
+    @property
+    def project(self) -> str | None:
+        """Where it was trained, if that is an existing directory other than this one."""
+        project = self.record.get("project")
+        if not isinstance(project, str) or not project.isprintable():
+            return None
+        path = Path(project)
+        return project if path.is_absolute() and path.is_dir() and path != Path.cwd() else None
+
     def clean(self) -> None:
         """Remove partial files of a killed process; needs the lock."""
         for leftover in (*self.path.rglob(".*.partial-[0-9]*"), *self.path.glob(".partial-*")):

@@ -1,5 +1,6 @@
-"""Whether larger or smaller values of a metric are better."""
+"""Whether larger or smaller values of a metric are better, and which of two is."""
 
+import math
 import re
 from typing import Any
 
@@ -23,3 +24,18 @@ def direction(monitor: str, metrics: dict[str, Any]) -> str | None:
         if LARGER.search(words.lower()):
             return "max"
     return None
+
+
+def is_better(value: float, best: float | None, mode: str) -> bool:
+    """Whether a value is better than the best so far; one that is not finite never is.
+
+    Args:
+        value: The new value.
+        best: The best so far; None before the first.
+        mode: ``min`` or ``max``.
+    """
+    if not math.isfinite(value):
+        return False
+    if best is None or not math.isfinite(best):
+        return True
+    return value < best if mode == "min" else value > best

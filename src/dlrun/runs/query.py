@@ -84,8 +84,8 @@ def sort_by(records: Sequence[Record], key: str, *, reverse: bool = False) -> li
     Args:
         records: The records; equal ones keep their order.
         key: As for :func:`lookup`.
-        reverse: Reverse the order. Records without the key, or without a number for a metric, are
-            always last.
+        reverse: Reverse the order. Records without the key, or without a finite number for a
+            metric, are always last.
 
     Raises:
         DlrunError: If no record has the key.
@@ -98,7 +98,7 @@ def sort_by(records: Sequence[Record], key: str, *, reverse: bool = False) -> li
     missing: list[Record] = []
     for record in records:
         value = lookup(record, key)
-        is_missing = value is _ABSENT or (metric and number(value) is None)
+        is_missing = value is _ABSENT or (metric and not _is_finite(value))
         (missing if is_missing else present).append(record)
     present.sort(key=lambda r: _rank(lookup(r, key)), reverse=largest != reverse)
     return present + missing
@@ -158,6 +158,11 @@ def number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return None if math.isnan(result) else result
+
+
+def _is_finite(value: Any) -> bool:
+    as_number = number(value)
+    return as_number is not None and math.isfinite(as_number)
 
 
 def text(value: Any) -> str:

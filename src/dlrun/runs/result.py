@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -50,5 +52,40 @@ class RunResult:
         """The fields by name, for JSON."""
         return asdict(self)
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], run_dir: str) -> RunResult:
+        """The result in a ``run.json``, which may be copied from an untrusted source.
+
+        Args:
+            record: Of a completed run.
+            run_dir: Where the run is now.
+
+        Raises:
+            ValueError: If a field is missing, or is not of its type.
+        """
+        values: dict[str, Any] = {name: record.get(name) for name in FIELDS}
+        values["run_dir"] = run_dir
+        for name, value in values.items():
+            if not _fits(name, value):
+                raise ValueError(f"{name} is {value!a:.80}")
+        for name in _METRICS:  # JSON has no NaN
+            values[name] = {k: math.nan if v is None else v for k, v in values[name].items()}
+        return cls(**values)
+
 
 FIELDS = tuple(field.name for field in fields(RunResult))
+_METRICS = ("train", "validation", "test")
+_TEXTS = ("run_dir", "status", "backend", "model", "loop", "stopped_by")
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in (*_METRICS, "seconds"):
+        allowed = (int, float, type(None)) if name in _METRICS else (int, float)
+        return isinstance(value, dict) and all(
+            str(key).isprintable() and isinstance(number, allowed) for key, number in value.items()
+        )
+    if name in _TEXTS:
+        return (isinstance(value, str) and value.isprintable()) or (
+            value is None and name in ("model", "loop")
+        )
+    return isinstance(value, int | float)

@@ -101,7 +101,7 @@ class Plan:
         """The completed jobs, best monitored metric first, pruned ones last."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
-        numbers = {n: v for n, v in values.items() if v is not None and not math.isnan(v)}
+        numbers = {n: v for n, v in values.items() if v is not None and math.isfinite(v)}
         ranks = {n: (n not in numbers, sign * numbers.get(n, 0)) for n in values}
         done = [job for job in self.jobs if job.state == "completed"]
         return sorted(done, key=lambda job: (job.pruned, ranks[job.number]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -175,7 +176,7 @@ class Search:
         value = job.logs.get(self.plan.monitor)
         if value is None or job.trial is None:
             return False
-        epoch = int(job.logs["epoch"])
+        epoch, value = int(job.logs["epoch"]), _finite(value)
         # A job in its last epoch completes, however bad.
         return self._study.should_prune(job.trial, epoch, value) and epoch < job.epochs
 
@@ -183,7 +184,8 @@ class Search:
         """Report a job's result to the study, if it has one; interrupted jobs will be resumed."""
         if job.state in ("completed", "failed") and job.trial is not None:
             value = job.value(self.plan.monitor) if job.state == "completed" else None
-            self._study.tell(job.trial, value, pruned=job.pruned)
+            is_number = value is not None and math.isfinite(value)
+            self._study.tell(job.trial, value if is_number else None, pruned=job.pruned)
 
     def settings_dict(self) -> dict[str, Any]:
         """The search's entry in ``sweep.json``."""
@@ -220,6 +222,11 @@ class Search:
 
     def _lines(self, values: Mapping[str, str]) -> list[str]:
         return [*self._fixed, *(f"{key}={value}" for key, value in values.items())]
+
+
+def _finite(value: float) -> float:
+    """NaN for any value that is not finite, as to a study infinity may be the best."""
+    return value if math.isfinite(value) else math.nan
 
 
 def _override_value(value: Any) -> str:

@@ -15,7 +15,7 @@ def extremes(array: np.ndarray) -> tuple[float, float]:
     if not array.size:
         return 0.0, 0.0
     with np.errstate(invalid="ignore"):
-        pairs = [(float(chunk.min()), float(chunk.max())) for _, chunk in _chunks(array)]
+        pairs = [(float(chunk.min()), float(chunk.max())) for _, chunk in chunks(array)]
     lows, highs = zip(*pairs, strict=True)
     return float(np.min(lows)), float(np.max(highs))
 
@@ -30,7 +30,7 @@ def first_not_finite(array: np.ndarray, dtype: Any = None) -> tuple[int, ...] | 
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.asarray(extremes(array), dtype)).all():
             return None
-        for start, chunk in _chunks(array):
+        for start, chunk in chunks(array):
             bad = ~np.isfinite(chunk.astype(dtype or chunk.dtype, copy=False))
             if bad.any():
                 first, *rest = (int(axis) for axis in np.argwhere(bad)[0])
@@ -38,7 +38,8 @@ def first_not_finite(array: np.ndarray, dtype: Any = None) -> tuple[int, ...] | 
     return None
 
 
-def _chunks(array: np.ndarray) -> list[tuple[int, np.ndarray]]:
+def chunks(array: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """The rows of an array in parts that stay in a core's cache, each with its first row."""
     array = np.atleast_1d(array)
     rows = max(CHUNK // max(array[0].size, 1), 1)
     return [(start, array[start : start + rows]) for start in range(0, len(array), rows)]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dlrun.assembly.check_inputs import match_inputs
+from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
@@ -25,6 +27,7 @@ from dlrun.training.hooks.epoch_hook import EpochHook
 from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
 from dlrun.training.hooks.learning_rate import LogLearningRate
+from dlrun.training.hooks.monitored import Monitored
 from dlrun.training.hooks.restore import Restore
 from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
@@ -48,6 +51,7 @@ class AssembledRun:
         timing: Measures the steps.
         interruption: Ends the run when a signal asks for it.
         initial_weights: The ``init_from`` entry of ``run.json``; None without it.
+        task_monitor: ``task.monitor`` of the config.
     """
 
     data: Dataset
@@ -61,6 +65,7 @@ class AssembledRun:
     timing: Timing
     interruption: Interruption
     initial_weights: Mapping[str, Any] | None
+    task_monitor: str
 
     def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
         """The callbacks that may end training, with their names."""
@@ -74,6 +79,12 @@ class AssembledRun:
         epochs = (run_callback(c).get_best_epoch() for c in self.callbacks.values())
         return next((epoch for epoch in epochs if epoch is not None), None)
 
+    @property
+    def monitor(self) -> str:
+        """The logged value that decides the best epoch."""
+        checkpoints = (c for c in self.callbacks.values() if isinstance(c, Checkpoint))
+        return next((checkpoint.monitor for checkpoint in checkpoints), self.task_monitor)
+
 
 def assemble(request: RunRequest, session: Session) -> AssembledRun:
     """Build all objects of a run.
@@ -84,6 +95,8 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
     model = build_model(config, data.spec)
+    # A step of the user's own may make other inputs of them.
+    data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
     steps = len(Batches(data, data.train, config.batch_size))
@@ -105,6 +118,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         timing=Timing(len(data.train)),
         interruption=Interruption(),
         initial_weights=assigned,
+        task_monitor=config.task.monitor,
     )
 
 
@@ -145,7 +159,8 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        runner = [run.interruption, run.timing, StopOnNonFinite(), *pruning, LogLearningRate()]
+        watching = [StopOnNonFinite(), Monitored(run.monitor)]
+        runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate()]
         return run.loop(
             Training(
                 model=run.model,

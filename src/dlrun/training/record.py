@@ -18,7 +18,7 @@ from dlrun import __version__, backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
-from dlrun.errors import DlrunError, Interrupted, first_line
+from dlrun.errors import DlrunError, Interrupted, bounded, first_line
 from dlrun.runs.directory import LOG, RECORD, RunDir
 from dlrun.system import process
 
@@ -31,6 +31,7 @@ log = logging.getLogger("dlrun")
 # Errors that only a write raises, even if they name no file.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (*FULL, errno.EROFS)
+TRACE_LINES = 1000
 
 
 def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "overrides": list(request.overrides),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
+        "project": request.project,
         "seed": config.seed,
         "backend": config.backend.name,
         "device": device,
@@ -118,7 +120,8 @@ def recording(run: RunDir) -> Iterator[None]:
             error.exit_code = 1
             raise
         message = f"{type(error).__name__}: {first_line(error)}"
-        _record_end(run, status="failed", error=message, traceback=traceback.format_exc())
+        trace = bounded(traceback.format_exc(), lines=TRACE_LINES)
+        _record_end(run, status="failed", error=message, traceback=trace)
         if isinstance(error, OSError) and _is_write_error(run, error):
             raise write_error(run, error) from error
         raise DlrunError(

@@ -45,6 +45,7 @@ class RunRequest:
         command: The command line, for the record.
         started_at: When the user started the run, in seconds since the epoch.
         destination: Where the run is written.
+        project: From :func:`dlrun.config.options.project_dir`.
         initial_weights: Initial values of the model's variables; None for random ones.
         resumption: Where a resumed run continues; None for a new one.
         on_epoch: Called after each epoch; may end the run. See
@@ -58,6 +59,7 @@ class RunRequest:
     command: Sequence[str]
     started_at: float
     destination: Destination
+    project: str
     initial_weights: InitialWeights | None = None
     resumption: Resumption | None = None
     on_epoch: OnEpoch | None = None

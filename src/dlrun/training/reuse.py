@@ -116,7 +116,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
         return None
     if isinstance(optimizer.get("learning_rate"), float):
         del optimizer["learning_rate"]
-    of_data = (data.input_shape, data.num_classes, data.scale)
+    of_data = (data.input_shape, data.num_classes, data.scale, sorted(map(str, data.integers)))
     shapes = [tuple(variable.shape) for variable in _variables(model)]
     excluded = config.optimizer.get("exclude_from_weight_decay")
     program = [layers, type(model.optimizer).__name__, optimizer, excluded, *task, *of_data]

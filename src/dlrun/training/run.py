@@ -41,6 +41,7 @@ def train_run(request: RunRequest) -> RunResult:
     session = start(config, request.cache)
     # These import Keras, so only after its backend is started.
     from dlrun.training.assembled_run import assemble, connect, train
+    from dlrun.training.hooks.monitored import require_finite
 
     run = assemble(request, session)
     new_record = record.new_record(request, run.model, run.data, run.device)
@@ -59,6 +60,7 @@ def train_run(request: RunRequest) -> RunResult:
             history = train(run, request, restore)
         seconds["first_step"] = run.timing.first_step_seconds
         rows = _rows(history, request.resumption)
+        require_finite(rows, run.monitor)
         with _time_phase(seconds, "evaluate"):
             best = _restore_best(run, directory, config, len(rows), trained=bool(history))
             test = _evaluate(run, config)
@@ -108,7 +110,7 @@ def _restore_best(
     if decided or not trained:
         restore_weights(run.model, directory.checkpoints, best)
         if best != epochs:
-            log.info("restored epoch %d, the best by %s", best, config.task.monitor)
+            log.info("restored epoch %d, the best by %s", best, run.monitor)
     return best
 
 

@@ -1,0 +1,168 @@
+"""Check a data set's inputs against the model: ids that an Embedding does not have, and padding.
+
+Backends look up an id past the end, or a negative one, in different ways and mostly without an
+error; a sample that is all padding makes some models return NaN.
+
+Import it after the backend has started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlrun.assembly.input_uses import Use, find_uses
+from dlrun.data.dataset import SPLITS, Dataset
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.tree import Arrays, tree_map
+from dlrun.errors import DlrunError
+from dlrun.system.finite import chunks, extremes
+
+INT32 = np.iinfo(np.int32)
+EXACT = 2**24  # the largest integer up to which float32 holds each one
+
+
+def match_inputs(model: keras.Model, data: Dataset) -> Dataset:
+    """Check the inputs of every split against the model.
+
+    Args:
+        model: A built model, without or with its trained weights.
+        data: The data set.
+
+    Returns:
+        The data set as the model takes it, see :meth:`dlrun.data.dataset.Dataset.match`.
+
+    Raises:
+        DlrunError: If an id or a sample does not fit the model; names it.
+    """
+    data = data.match(model)
+    named = {f"{split}.inputs": getattr(data, split).inputs for split in SPLITS}
+    check_inputs(model, data.spec, {f"data: {label}": inputs for label, inputs in named.items()})
+    return data
+
+
+def check_inputs(model: keras.Model, spec: InputSpec, inputs: Mapping[str, Arrays]) -> None:
+    """Check samples against the model.
+
+    Args:
+        model: A built model.
+        spec: From :meth:`dlrun.data.input_spec.InputSpec.match`.
+        inputs: The samples, by the label to name them by.
+
+    Raises:
+        DlrunError: As :func:`match_inputs`.
+    """
+    uses = find_uses(model, spec)
+    for label, arrays in inputs.items():
+        problems = (*_wrong_ids(uses, spec, label, arrays), *_too_large(spec, label, arrays))
+        for problem, hint in problems:
+            raise DlrunError(problem, hint=hint)
+        for use in uses:
+            _check_padding(model, spec, use, label, arrays)
+
+
+def _array(arrays: Any, name: str | None) -> np.ndarray:
+    array: np.ndarray = arrays if name is None else arrays[name]
+    return array
+
+
+def _at(label: str, name: str | None, index: tuple[int, ...]) -> str:
+    return f"{label}{'' if name is None else f'[{name!r}]'}[{', '.join(map(str, index))}]"
+
+
+def _wrong_ids(
+    uses: list[Use], spec: InputSpec, label: str, arrays: Arrays
+) -> Iterator[tuple[str, str]]:
+    """Yield each id that an Embedding does not have."""
+    for use in uses:
+        if not isinstance(use.layer, keras.layers.Embedding):
+            continue
+        array, size = _array(arrays, use.name), use.layer.input_dim
+        low = 0 if use.negative else -np.inf
+        high = size - 1 if use.large is not None and size <= use.large else np.inf
+        rounded = use.name not in spec.integers
+        if (bad := _first_outside(array, use.values, low, high)) is not None:
+            value, layer = array[bad], use.layer.name
+            limit = f"the Embedding '{layer}' has input_dim={size}: ids from 0 to {size - 1}"
+            larger = f"raise input_dim to at least {int(value) + 1}, or " if value > 0 else ""
+            hint = f"{larger}map it to an id of the vocabulary"
+            yield f"{_at(label, use.name, bad)} is {value}, but {limit}", hint
+        elif rounded and size > EXACT and (bad := _first_outside(array, use.values, low, EXACT)):
+            problem = f"is {array[bad]}, which float32 rounds, as the model's input is no integer"
+            yield f"{_at(label, use.name, bad)} {problem}", "keras.Input(shape, dtype='int32')"
+
+
+def _too_large(spec: InputSpec, label: str, arrays: Arrays) -> Iterator[tuple[str, str]]:
+    """Yield each integer that does not fit in the int32 that the model gets."""
+    for name in spec.integers:
+        array = _array(arrays, name)
+        if not np.can_cast(array.dtype, np.int32) and np.issubdtype(array.dtype, np.integer):
+            bad = _first_outside(array, None, INT32.min, INT32.max)
+            if bad is not None:
+                yield f"{_at(label, name, bad)} is {array[bad]}", "inputs must fit in int32"
+
+
+def _first_outside(
+    array: np.ndarray, values: np.ndarray | None, low: float, high: float
+) -> tuple[int, ...] | None:
+    """The index of the first of these values that is not from ``low`` to ``high``."""
+    if not len(array) or (low == -np.inf and high == np.inf):
+        return None
+    flat = array.reshape(len(array), -1)
+    everything = values is None or len(values) == flat.shape[1]
+    for start, chunk in chunks(flat):
+        part = chunk if everything else chunk[:, values]
+        least, largest = extremes(part)
+        if low <= least and largest <= high:
+            continue
+        row, column = (int(i) for i in np.argwhere((part < low) | (part > high))[0])
+        position = column if everything else int(values[column])  # type: ignore[index]
+        return (start + row, *(int(i) for i in np.unravel_index(position, array.shape[1:])))
+    return None
+
+
+def _check_padding(
+    model: keras.Model, spec: InputSpec, use: Use, label: str, arrays: Arrays
+) -> None:
+    """Refuse a sample of padding alone for which the model returns NaN, as a masked mean does."""
+    is_embedding = isinstance(use.layer, keras.layers.Embedding)
+    pad = 0 if is_embedding else use.layer.mask_value
+    if (is_embedding and not use.layer.mask_zero) or not isinstance(pad, int | float):
+        return
+    array = _array(arrays, use.name)
+    if not len(array):
+        return
+    padded, other = _padded_row(array.reshape(len(array), -1), use.values, pad)
+    if padded is None or _is_finite(model, spec, arrays, padded):
+        return
+    if other is not None and not _is_finite(model, spec, arrays, other):
+        return  # the weights are the cause
+    name = "" if use.name is None else f"[{use.name!r}]"
+    raise DlrunError(
+        f"{label}{name}[{padded}] is padding alone, {pad:g}, which '{use.layer.name}' masks: the"
+        " model returns nan for it",
+        hint="remove the sample, or leave a value that is not masked",
+    )
+
+
+def _padded_row(flat: np.ndarray, values: np.ndarray, pad: float) -> tuple[int | None, int | None]:
+    """The first row that is padding alone, and the first that is not."""
+    padded = other = None
+    for start, chunk in chunks(flat):
+        part = chunk if len(values) == flat.shape[1] else chunk[:, values]
+        is_other = (part != pad).any(axis=1)
+        if other is None and is_other.any():
+            other = start + int(is_other.argmax())
+        if not is_other.all():
+            return start + int(is_other.argmin()), other
+    return padded, other
+
+
+def _is_finite(model: keras.Model, spec: InputSpec, arrays: Arrays, row: int) -> bool:
+    sample = tree_map(lambda array: np.asarray(array[row : row + 1]), arrays)
+    outputs = model(spec.prepare(sample), training=False)
+    flat = keras.tree.flatten(outputs)
+    return all(np.isfinite(keras.ops.convert_to_numpy(output)).all() for output in flat)

@@ -1,0 +1,143 @@
+"""Messages are bounded, whatever they quote: no value of more than 200 characters is printed."""
+
+import base64
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dlrun.cli import app
+from dlrun.errors import DlrunError, bounded, first_line, shorten
+from trainings import BACKENDS, Refused, worker
+
+LONG = "x" * 5_000
+SPACED = "a b " * 1_000
+WORDS = [f"name_{number}" for number in range(3_000)]
+LIST = ", ".join(WORDS)
+
+
+def is_bounded(text: str) -> bool:
+    # What a rich panel wraps is one value again without its frame.
+    plain = re.sub(r"[\s│╭╮╰╯─]+", "", text)
+    longest = max(map(len, text.split("\n")), default=0)
+    return (
+        "x" * 201 not in plain and "ab" * 101 not in plain and "1500" not in plain
+    ) and longest <= 1_500
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("data.path=x.npz: no such file", "data.path=x.npz: no such file"),
+        (f"{'y' * 200} is short", f"{'y' * 200} is short"),
+        (f"it is {LONG}!", f"it is {'x' * 100}...{'x' * 29}! (5,001 characters)"),
+        (f"got '{SPACED}', no", f"got '{SPACED[:100]}...{SPACED[-30:]} (4,000 characters)', no"),
+        ("it isn't " + "so " * 90 + "can't", "it isn't " + "so " * 90 + "can't"),
+        (f"got [{LIST}]", re.compile(r"got \[name_0, .*, name_\d+ and 2,9\d\d more\]")),
+        (f"there are {LIST}", re.compile(r"there are name_0, .* and 2,9\d\d more")),
+        ("\n".join(WORDS), re.compile(r"(name_\d+\n){40}\.\.\. 2,960 more lines")),
+    ],
+)
+def test_long_values_and_lists_are_cut_with_a_count(message, expected):
+    if isinstance(expected, str):
+        assert bounded(message) == expected
+    else:
+        assert expected.fullmatch(bounded(message))
+    assert bounded(bounded(message)) == bounded(message)
+    assert shorten(message) == message or len(shorten(message)) < 200
+
+
+def test_a_list_of_any_kind_ends_in_the_number_of_items_left_out():
+    for items in (range(10_000), [repr(f"n{i}") for i in range(10_000)], ["a b"] * 10_000):
+        text = bounded(f"it has {', '.join(map(str, items))}")
+        kept, _, left = text.removeprefix("it has ").rpartition(" and ")
+        assert len(kept) < 400
+        assert len(kept.split(", ")) + int(left.removesuffix(" more").replace(",", "")) == 10_000
+
+
+def test_errors_bound_themselves_and_what_they_quote():
+    error = DlrunError(f"{LONG} {LONG}", hint=LONG)
+    assert is_bounded(f"{error} {error.message} {error.hint}")
+    assert is_bounded(first_line(ValueError(f"\n {LONG}\n{LONG}")))
+
+
+ARGUMENTS = {
+    "a name": ["train", f"name={LONG} y"],
+    "a seed": ["train", f"seed={LONG}"],
+    "a key": ["train", f"{LONG}=1"],
+    "an option": ["train", f"model={LONG}"],
+    "a list": ["train", f"epochs=[{','.join(WORDS)}]"],
+    "a mapping": ["train", f"model.units={{a:[{','.join(WORDS)}]}}"],
+    "a text": ["train", f"model.units='{SPACED}'"],
+    "a sweep": ["train", f"model.units={','.join(WORDS)}"],
+    "a target": ["train", f"model._target_=my.{LONG}"],
+    "not an override": ["train", LONG],
+    "a grammar": ["train", f"name={LONG}!("],
+    "a precision": ["train", f"precision={LONG}"],
+    "a monitor": ["train", f"task.monitor={LONG}"],
+    "many mistakes": ["train", *(f"{word}=1" for word in WORDS[:99])],
+    "a backend": ["train", f"backend.name={LONG}"],
+    "an interpolation": ["train", f"name=${{oc.env:{LONG}}}"],
+    "a run": ["evaluate", LONG],
+    "a folder": ["runs", LONG],
+    "a condition": ["runs", "--where", LONG],
+    "a checkpoint": ["evaluate", "latest", "--checkpoint", LONG],
+    "a split": ["evaluate", "latest", "--split", LONG],
+    "trust": ["train", "--trust", f"{LONG}!"],
+    "a config directory": ["train", "--config-dir", LONG],
+    "a number": ["sweep", "seed=1,2", "--jobs", LONG],
+    "a command": [LONG],
+    "an unknown option": ["train", f"--{LONG}"],
+    "a group": ["list", LONG],
+    "a launcher": ["sweep", "seed=1,2", "--launcher", LONG],
+    "a sampler": ["sweep", "seed=1,2", "--search", LONG],
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_whatever_is_typed_is_cut_in_the_error(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ARGUMENTS[name])
+    assert done.exit_code in (1, 2)
+    assert is_bounded(done.output), done.output[:3_000]
+
+
+MODULE = f"""
+import base64, keras
+
+def fails(input_shape, num_classes):
+    raise ValueError("config: " + base64.b64encode(bytes(200_000)).decode())
+
+def layer_fails(input_shape, num_classes):
+    class Layer(keras.layers.Layer):
+        def build(self, shape):
+            raise ValueError("of " + str(list(range(100_000))))
+    return keras.Sequential([keras.Input(input_shape), Layer()])
+
+def no_model(input_shape, num_classes):
+    return type({LONG!r}, (), {{}})()
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS[:1])
+def test_what_a_component_raises_is_cut_too(tmp_path, backend):
+    (tmp_path / "my_long.py").write_text(MODULE)
+    for name in ("fails", "layer_fails", "no_model"):
+        with pytest.raises(Refused) as caught:
+            target = f"model._target_=my_long.{name}"
+            worker(backend).train(tmp_path, target, "~model.units", "data.limit=100")
+        assert is_bounded(caught.value.message)
+        assert base64.b64encode(bytes(160)).decode() not in caught.value.message
+    values = np.zeros((3, 5))
+    np.savez(tmp_path / "x.npz", **dict.fromkeys(WORDS, values))
+    with pytest.raises(Refused) as caught:
+        worker(backend).train(
+            tmp_path,
+            "data=npz",
+            "data.path=x.npz",
+            "data.num_classes=2",
+            "data.validation_samples=1",
+        )
+    assert is_bounded(caught.value.message)
+    assert "more" in caught.value.message
