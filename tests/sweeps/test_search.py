@@ -13,6 +13,7 @@ import optuna
 import pytest
 
 from conftest import COMMAND, strict_json
+from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.space import Choice, Interval
 from dlrun.errors import DlrunError
 from dlrun.sweeps.search import Search, Settings
@@ -237,6 +238,18 @@ def test_integer_ranges_draw_integers_and_choices_stay_integers(tmp_path):
     assert {drawn["epochs"] for drawn in values} == {"1", "2", "3"}
     assert {drawn["batch_size"] for drawn in values} == {"32", "64", "96"}
     assert len({drawn["optimizer.learning_rate"] for drawn in values}) == 12
+
+
+def test_a_range_is_searched_in_exact_decimals():
+    key = "optimizer.learning_rate"
+    _, space = search_space([f"{key}=range(0.1,1,0.1)"])
+    assert search_space([f"{key}=range(0.9,0,-0.1)"])[1] == space
+    tenths = {tenth / 10 for tenth in range(1, 10)}
+    for sampler in ("random", "tpe,n_startup_trials=2", "grid", "bruteforce"):
+        study = Study(space, sampler, "none", 0, "val_loss", "min")
+        study.open("sqlite:///:memory:", sampler)
+        drawn = [study.ask("run")[1][key] for _ in range(9)]
+        assert set(drawn) == tenths if sampler in ("grid", "bruteforce") else set(drawn) <= tenths
 
 
 def test_mistakes_are_reported_before_anything_starts(tmp_path, dlrun, monkeypatch):

@@ -36,10 +36,12 @@ class SeededSampler(BaseSampler):
     Args:
         make: Creates the sampler from a seed.
         seed: The study's seed.
+        space: What is searched; a value of a range is drawn as an exact decimal.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int, space: Space) -> None:
         self._make = make
+        self._space = space
         self._seed = seed
         self._inner = make(seed)
         self._stopped = False
@@ -67,7 +69,8 @@ class SeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Delegate to the sampler."""
-        return self._inner.sample_relative(study, trial, search_space)
+        drawn = self._inner.sample_relative(study, trial, search_space)
+        return {name: self._exact(name, value) for name, value in drawn.items()}
 
     def sample_independent(
         self,
@@ -77,7 +80,12 @@ class SeededSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Delegate to the sampler."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        drawn = self._inner.sample_independent(study, trial, param_name, param_distribution)
+        return self._exact(param_name, drawn)
+
+    def _exact(self, name: str, value: Any) -> Any:
+        within = self._space[name]
+        return within.nearest(value) if isinstance(within, Interval) else value
 
     def after_trial(
         self,
@@ -119,7 +127,7 @@ def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
         created: BaseSampler = _create(optuna.samplers, "Sampler", typed, {**given, "seed": seed})
         return created
 
-    return SeededSampler(make, seed)
+    return SeededSampler(make, seed, space)
 
 
 def pruner(typed: str) -> optuna.pruners.BasePruner:
@@ -188,10 +196,9 @@ def _value(typed: str) -> Any:
 def _values(short: str, key: str, within: Interval | Choice) -> list[Any]:
     if isinstance(within, Choice):
         return list(within.values)
-    if within.step is None:
+    if (values := within.values) is None:
         raise DlrunError(
             f"--sampler {short}: {key} has infinitely many values",
             hint=f"list its values, as in {key}=1,2,3 or {key}=range(1, 10)",
         )
-    steps = round((within.high - within.low) / within.step)
-    return [within.low + n * within.step for n in range(steps + 1)]
+    return values
