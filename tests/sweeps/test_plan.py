@@ -38,6 +38,32 @@ def test_values_follow_hydras_grammar(override, values):
         assert runs(override) == [[value] for value in values]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("range(0.1,0.4,0.1)", "0.1 0.2 0.3"),
+        ("range(0.4,0.1,-0.1)", "0.4 0.3 0.2"),
+        ("range(start=0.1,stop=0.8,step=0.1)", "0.1 0.2 0.3 0.4 0.5 0.6 0.7"),
+        ("range(1e-5,4e-5,1e-5)", "1e-05 2e-05 3e-05"),
+        ("range(0.1,0.31,0.1)", "0.1 0.2 0.3"),
+        ("range(1,0,-0.25)", "1.0 0.75 0.5 0.25"),
+        ("range(10,0,-3)", "10 7 4 1"),
+        ("range(3)", "0 1 2"),
+        ("float(range(1,4))", "1.0 2.0 3.0"),
+        ("int(range(1,3,0.5))", "1 2"),
+        ("sort(range(0,10,3),reverse=true)", "9 6 3 0"),
+        ("sort(range(0.4,0,-0.1))", "0.1 0.2 0.3 0.4"),
+        ("range(0.1,0.4,0.1),5", "0.1 0.2 0.3 5"),
+        ("choice(range(0.3,0.1,-0.1),1e-3)", "0.3 0.2 0.001"),
+    ],
+)
+def test_ranges_hold_exact_decimals(here, values, expected):
+    key = "optimizer.learning_rate"
+    assert runs(f"{key}={values}") == [[f"{key}={value}"] for value in expected.split()]
+    experiment(here / "configs", "mine", f"  {key}: ['{values}']")
+    assert [run[-1] for run in runs("experiment=mine")] == [f"{key}={v}" for v in expected.split()]
+
+
 def test_every_combination_is_a_run_and_the_last_key_varies_fastest():
     planned = plan(["seed=1,2", "backend=jax,torch", "epochs=3"])
     assert [job.overrides for job in planned.jobs] == [
@@ -62,6 +88,10 @@ def test_every_combination_is_a_run_and_the_last_key_varies_fastest():
         (["backend=jax,numpy"], "backend 'numpy' can't train"),
         (["seed=1,2", "init_from=latest"], "init_from: no runs in runs"),
         (["seed=(1"], "can't be parsed"),
+        (["seed=range(0,3,0)"], "has the step 0"),
+        (["optimizer.learning_rate=range(0.1,inf,0.1)"], "a bound or step that is not finite"),
+        (["seed=range(1e9)"], "has more than 100,000 values"),
+        (["seed=[range(3)]"], "has several values inside a list"),
     ],
 )
 def test_one_mistake_in_one_run_starts_nothing(here, overrides, message):

@@ -13,10 +13,11 @@ import optuna
 import pytest
 
 from conftest import COMMAND, strict_json
+from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.space import Choice, Interval
 from dlrun.errors import DlrunError
 from dlrun.sweeps.search import Search, Settings
-from dlrun.sweeps.study import Study
+from studies import open_study
 
 SMALL = ("backend=jax", "data.limit=500", "epochs=2", "batch_size=64")
 SPACE = (
@@ -167,17 +168,11 @@ def test_a_stopped_search_resumes_its_study(dlrun):
     assert study[0].value == first["validation"]["loss"]
 
 
-def open_study(path, space, sampler, seed=0):
-    study = Study(space, sampler, "none", seed, "val_loss", "min")
-    study.open(f"sqlite:///{path}", path.name)
-    return study
-
-
-def test_equal_results_give_equal_and_improving_trials(tmp_path):
+def test_equal_results_give_equal_and_improving_trials():
     space = {"rate": Interval(1e-6, 1.0, None, log=True)}
 
     def rates(name, seed=0, trials=25):
-        study = open_study(tmp_path / name, space, "tpe", seed)
+        study = open_study(space, "tpe", seed=seed, name=name)
         drawn = []
         for _ in range(trials):
             number, values = study.ask(name)
@@ -192,20 +187,46 @@ def test_equal_results_give_equal_and_improving_trials(tmp_path):
     assert median(abs(rate + 3) for rate in first[15:]) < 1, "random draws would give 1.5"
 
 
-def test_any_sampler_of_optuna_can_be_named(tmp_path):
+def test_any_sampler_of_optuna_can_be_named():
     space = {"seed": Interval(0, 2, 1), "optimizer": Choice(("adam", "sgd"))}
     every = set(itertools.product(range(3), ("adam", "sgd")))
     samplers = ["tpe,multivariate=true", "QMCSampler", "optuna.samplers.NSGAIISampler"]
     for sampler in [*samplers, "grid", "brute_force"]:
-        study = open_study(tmp_path / sampler, space, sampler)
+        study = open_study(space, sampler)
         drawn = []
-        while len(drawn) < 8 and not study.exhausted:
-            number, values = study.ask("run")
+        while len(drawn) < 8 and (asked := study.ask("run")):
+            number, values = asked
             drawn.append((values["seed"], values["optimizer"]))
             study.tell(number, 1.0, pruned=False)
         assert set(drawn) <= every
         assert len(drawn) == (8 if sampler in samplers else 6), sampler
     assert set(drawn) == every
+
+
+@pytest.mark.parametrize("sampler", ["grid", "brute_force"])
+def test_a_grid_grows_and_ends_and_repeats_nothing(tmp_path, sampler):
+    def ask(space, processes=1):
+        """What each process draws until it is told that all is tried."""
+        path = tmp_path / "study.db"
+        studies = [open_study(space, sampler, path=path) for _ in range(processes)]
+        drawn = []
+        while studies:
+            for study in list(studies):  # all are running at once
+                if asked := study.ask("run"):
+                    drawn.append(tuple(asked[1][key] for key in space))
+                else:
+                    studies.remove(study)
+        return drawn
+
+    small = {"seed": Interval(0, 1, 1), "rate": Interval(0.1, 0.3, 0.1)}
+    points = set(itertools.product((0, 1), (0.1, 0.2, 0.3)))
+    first = ask(small, processes=2)
+    assert len(first) == 6
+    assert set(first) == points
+    assert ask(small) == []
+    grown = ask({"seed": Interval(0, 2, 1), "rate": Interval(0.1, 0.4, 0.1)})
+    assert len(grown) == 12 - 6
+    assert set(grown) == set(itertools.product((0, 1, 2), (0.1, 0.2, 0.3, 0.4))) - points
 
 
 def test_the_newest_run_is_the_same_for_all_trials(tmp_path, monkeypatch):
@@ -237,6 +258,17 @@ def test_integer_ranges_draw_integers_and_choices_stay_integers(tmp_path):
     assert {drawn["epochs"] for drawn in values} == {"1", "2", "3"}
     assert {drawn["batch_size"] for drawn in values} == {"32", "64", "96"}
     assert len({drawn["optimizer.learning_rate"] for drawn in values}) == 12
+
+
+def test_a_range_is_searched_in_exact_decimals():
+    key = "optimizer.learning_rate"
+    _, space = search_space([f"{key}=range(0.1,1,0.1)"])
+    assert search_space([f"{key}=range(0.9,0,-0.1)"])[1] == space
+    tenths = {tenth / 10 for tenth in range(1, 10)}
+    for sampler in ("random", "tpe,n_startup_trials=2", "grid", "bruteforce"):
+        study = open_study(space, sampler)
+        drawn = [study.ask("run")[1][key] for _ in range(9)]
+        assert set(drawn) == tenths if sampler in ("grid", "bruteforce") else set(drawn) <= tenths
 
 
 def test_mistakes_are_reported_before_anything_starts(tmp_path, dlrun, monkeypatch):

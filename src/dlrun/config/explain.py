@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.groups import GROUPS
@@ -77,13 +77,11 @@ def parse_mistake(line: str) -> Mistake:
 def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
     """The mistake in an override that Hydra can parse; None if it is valid."""
     key, _, typed = line.partition("=")
-    as_list = f"{key}=[{shorten(typed)}]"
     if parsed.is_sweep_override():
-        return Mistake(
-            line,
-            "has several values, but a run takes one",
-            hint=f"'dlrun sweep' trains one run for each; for a list, type '{as_list}'",
-        )
+        hint = "'dlrun sweep' trains one run for each"
+        if parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
+            hint += f"; for a list, type '{key}=[{shorten(typed)}]'"
+        return Mistake(line, "has several values, but a run takes one", hint=hint)
     if not typed.strip() and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
     return None

@@ -11,16 +11,15 @@ from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlrun.config.explain import Mistake, grammar_mistake, parse_mistake
+from dlrun.config.explain import Mistake, grammar_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
+from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
 
 Loader: TypeAlias = ConfigLoaderImpl
@@ -79,19 +78,15 @@ def _compose_choices(lines: Sequence[str], config_dir: Path | None, stamp: objec
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
     """Parse overrides one at a time, so that all mistakes are found."""
-    parser = OverridesParser.create()
     parsed: list[Override] = []
     mistakes: list[Mistake] = []
     for line in _expand_shorthand(overrides):
-        try:
-            override = parser.parse_override(line)
-        except HydraException:
-            mistakes.append(parse_mistake(line))
-            continue
-        if (problem := grammar_mistake(line, override)) is None:
-            parsed.append(override)
-        else:
+        override = parse_line(line)
+        problem = override if isinstance(override, Mistake) else grammar_mistake(line, override)
+        if problem is not None:
             mistakes.append(problem)
+        elif isinstance(override, Override):
+            parsed.append(override)
     return parsed, mistakes
 
 

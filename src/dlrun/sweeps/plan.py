@@ -98,13 +98,13 @@ class Plan:
     mode: str
 
     def ranked(self) -> list[Job]:
-        """The completed jobs, best monitored metric first, pruned ones last."""
+        """The completed and pruned jobs, best monitored metric first."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1
         numbers = {n: v for n, v in values.items() if v is not None and math.isfinite(v)}
         ranks = {n: (n not in numbers, sign * numbers.get(n, 0)) for n in values}
         done = [job for job in self.jobs if job.state == "completed"]
-        return sorted(done, key=lambda job: (job.pruned, ranks[job.number]))
+        return sorted(done, key=lambda job: ranks[job.number])
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:

@@ -1,30 +1,29 @@
-"""Optuna's samplers and pruners by name, with draws that depend on the trial alone."""
+"""Optuna's samplers by name, with draws that depend on the trial alone."""
 
 from __future__ import annotations
 
+import copy
 import importlib
-import inspect
-import json
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GridSampler, QMCSampler
-from optuna.study import Study
+from optuna.samplers import BaseSampler, QMCSampler, TPESampler
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dlrun.config.explain import nearest
 from dlrun.config.sweeps.space import Choice, Interval, Space
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError
+from dlrun.sweeps.by_name import create, short_name
+from dlrun.sweeps.grid import GridSampler
 
 # Packages that a sampler imports at its first draw.
 PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 EXHAUSTIVE = ("grid", "bruteforce")
+# In place of Optuna's own.
+REPLACED: Mapping[str, type] = dict.fromkeys(EXHAUSTIVE, GridSampler)
 
 
 class SeededSampler(BaseSampler):
@@ -36,18 +35,23 @@ class SeededSampler(BaseSampler):
     Args:
         make: Creates the sampler from a seed.
         seed: The study's seed.
+        space: What is searched; a value of a range is drawn as an exact decimal.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int, space: Space) -> None:
         self._make = make
         self._seed = seed
+        self._space = space
         self._inner = make(seed)
-        self._stopped = False
 
     def exhausted(self, study: Study) -> bool:
         """Whether every value has been tried."""
-        grid_done = isinstance(self._inner, GridSampler) and self._inner.is_exhausted(study)
-        return self._stopped or grid_done
+        return isinstance(self._inner, GridSampler) and self._inner.exhausted(study)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the last draw has been tried before: another process took the last new one."""
+        return isinstance(self._inner, GridSampler) and self._inner.repeats
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Reseed the sampler for each trial."""
@@ -61,13 +65,14 @@ class SeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Delegate to the sampler."""
-        return self._inner.infer_relative_search_space(study, trial)
+        return self._inner.infer_relative_search_space(self._seen(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Delegate to the sampler."""
-        return self._inner.sample_relative(study, trial, search_space)
+        drawn = self._inner.sample_relative(self._seen(study), trial, search_space)
+        return {name: self._exact(name, value) for name, value in drawn.items()}
 
     def sample_independent(
         self,
@@ -77,7 +82,9 @@ class SeededSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Delegate to the sampler."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        seen = self._seen(study)
+        drawn = self._inner.sample_independent(seen, trial, param_name, param_distribution)
+        return self._exact(param_name, drawn)
 
     def after_trial(
         self,
@@ -86,13 +93,51 @@ class SeededSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Delegate to the sampler, which may end the study."""
-        try:
-            self._inner.after_trial(study, trial, state, values)
-        except RuntimeError as error:  # Study.stop raises outside of study.optimize
-            if "Study.stop" not in str(error):
-                raise
-            self._stopped = True
+        """Delegate to the sampler."""
+        self._inner.after_trial(study, trial, state, values)
+
+    def _exact(self, name: str, value: Any) -> Any:
+        within = self._space[name]
+        return within.nearest(value) if isinstance(within, Interval) else value
+
+    def _seen(self, study: Study) -> Any:
+        """The study as its sampler sees it: TPE has a rule of its own for pruned trials."""
+        return study if isinstance(self._inner, TPESampler) else _WithPruned(study)
+
+
+class _WithPruned:
+    """A study in which pruned trials are completed, with the best value that they reached.
+
+    Most of Optuna's samplers learn from completed trials alone.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Any = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = self._study._get_trials(deepcopy, use_cache=use_cache)
+        seen = [self._completed(t) if t.state is TrialState.PRUNED else t for t in trials]
+        return [trial for trial in seen if states is None or trial.state in states]
+
+    def _completed(self, trial: FrozenTrial) -> FrozenTrial:
+        if (value := best_value(trial, self._study.direction)) is None:
+            return trial
+        completed = copy.copy(trial)
+        completed.state, completed.values = TrialState.COMPLETE, [value]
+        return completed
+
+
+def best_value(trial: FrozenTrial, direction: StudyDirection) -> float | None:
+    """A trial's value, or the best that it had reached when it was pruned; None without one."""
+    if trial.state is not TrialState.PRUNED:
+        return trial.value
+    best = max if direction is StudyDirection.MAXIMIZE else min
+    return best(filter(math.isfinite, trial.intermediate_values.values()), default=None)
 
 
 def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
@@ -101,11 +146,11 @@ def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
     Raises:
         DlrunError: If the name or an argument is unknown, or it can't search this space.
     """
-    short = sampler_name(typed, "Sampler")
+    short = short_name(typed, "sampler")
     given: dict[str, Any] = {}
     if short in EXHAUSTIVE:
         values = {key: _values(short, key, within) for key, within in space.items()}
-        given = {"search_space": values} if short == "grid" else {}
+        given = {"search_space": values}
     for package in PACKAGES.get(short, ()):
         try:
             importlib.import_module(package)
@@ -116,82 +161,26 @@ def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
             ) from error
 
     def make(seed: int) -> BaseSampler:
-        created: BaseSampler = _create(optuna.samplers, "Sampler", typed, {**given, "seed": seed})
+        created: BaseSampler = create("sampler", typed, REPLACED, given={**given, "seed": seed})
         return created
 
-    return SeededSampler(make, seed)
-
-
-def pruner(typed: str) -> optuna.pruners.BasePruner:
-    """Create a pruner from ``median``, ``hyperband``, ``median,n_startup_trials=2``, ``none``.
-
-    Raises:
-        DlrunError: If the name or an argument is unknown.
-    """
-    created: optuna.pruners.BasePruner = _create(optuna.pruners, "Pruner", typed, {})
-    return created
+    return SeededSampler(make, seed, space)
 
 
 def size(typed: str, space: Space) -> int | None:
     """The number of possible trials, if the sampler tries each value once; else None."""
-    short = sampler_name(typed, "Sampler")
+    short = short_name(typed, "sampler")
     if short not in EXHAUSTIVE:
         return None
     return math.prod(len(_values(short, key, within)) for key, within in space.items())
 
 
-def sampler_name(typed: str, suffix: str) -> str:
-    """The short name of a sampler or pruner."""
-    dotted = typed.partition(",")[0].strip()
-    dotted = dotted.removeprefix(f"optuna.{suffix.lower()}s.")
-    short = dotted.removesuffix(suffix).lower().replace("_", "").replace("-", "")
-    return "nop" if short == "none" else short
-
-
-def _create(module: ModuleType, suffix: str, typed: str, given: Mapping[str, Any]) -> Any:
-    option = f"--{suffix.lower()} {typed}"
-    classes = {
-        sampler_name(each, suffix): getattr(module, each)
-        for each in module.__all__
-        if each.endswith(suffix) and not each.startswith(("Base", "Partial"))
-    }
-    short = sampler_name(typed, suffix)
-    if short not in classes:
-        names = ["none" if each == "nop" else each for each in sorted(classes)]
-        near = nearest(short, names)
-        raise DlrunError(
-            f"{option}: expected one of {', '.join(names)}",
-            hint=f"did you mean {near}?" if near else None,
-        )
-    accepted = set(inspect.signature(classes[short]).parameters) - set(given)
-    arguments = {}
-    for argument in typed.split(",")[1:]:
-        key, _, value = argument.strip().partition("=")
-        if key not in accepted:
-            raise DlrunError(f"{option}: {key!r} is not one of {', '.join(sorted(accepted))}")
-        arguments[key] = _value(value)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return classes[short](**arguments, **given)
-    except (TypeError, ValueError) as error:
-        raise DlrunError(f"{option}: {first_line(error)}") from error
-
-
-def _value(typed: str) -> Any:
-    try:
-        return json.loads(typed)
-    except ValueError:
-        return typed
-
-
 def _values(short: str, key: str, within: Interval | Choice) -> list[Any]:
     if isinstance(within, Choice):
         return list(within.values)
-    if within.step is None:
+    if (values := within.values) is None:
         raise DlrunError(
             f"--sampler {short}: {key} has infinitely many values",
             hint=f"list its values, as in {key}=1,2,3 or {key}=range(1, 10)",
         )
-    steps = round((within.high - within.low) / within.step)
-    return [within.low + n * within.step for n in range(steps + 1)]
+    return values

@@ -124,6 +124,7 @@ class Search:
             config.seed,
             self.plan.monitor,
             self.plan.mode,
+            max(job.epochs for job in self.bounds),
         )
         self._on_new_job: Callable[[Job], None] = lambda job: None
 
@@ -155,10 +156,12 @@ class Search:
         return self
 
     def __next__(self) -> Job:
-        while operator.length_hint(self) and not self._study.exhausted:
+        while operator.length_hint(self):
             number = len(self.plan.jobs)
             path = self._directory / f"{number:0{self._width}}"
-            trial, values = self._study.ask(str(path))
+            if (asked := self._study.ask(str(path))) is None:
+                break
+            trial, values = asked
             job = self._job(number, path, values)
             job.trial = trial
             self.plan.jobs.append(job)

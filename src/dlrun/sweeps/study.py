@@ -1,4 +1,4 @@
-"""An Optuna study. Only this module and ``samplers`` import Optuna."""
+"""An Optuna study."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from dlrun.config.sweeps.space import Choice, Interval, Space
 from dlrun.errors import DlrunError, first_line
-from dlrun.sweeps.samplers import pruner, sampler
+from dlrun.sweeps.pruners import pruner
+from dlrun.sweeps.samplers import best_value, sampler
 
 BUSY_SECONDS = 60  # how long to wait for another process that writes to the same file
 MONITOR = "monitor"  # the study's attribute that names its metric
@@ -37,17 +39,25 @@ class Study:
         seed: The seed of the draws.
         monitor: The metric.
         mode: ``min`` or ``max``.
+        epochs: The most epochs of a run.
 
     Raises:
         DlrunError: If there is no such sampler or pruner.
     """
 
     def __init__(
-        self, space: Space, sampler_name: str, pruner_name: str, seed: int, monitor: str, mode: str
+        self,
+        space: Space,
+        sampler_name: str,
+        pruner_name: str,
+        seed: int,
+        monitor: str,
+        mode: str,
+        epochs: int,
     ) -> None:
         self._space = {name: _distribution(within) for name, within in space.items()}
         self._sampler = sampler(sampler_name, space, seed)
-        self._pruner = pruner(pruner_name)
+        self._pruner = pruner(pruner_name, seed, epochs)
         self._monitor = monitor
         self._direction: Literal["maximize", "minimize"] = (
             "maximize" if mode == "max" else "minimize"
@@ -91,16 +101,15 @@ class Study:
                     ):
                         self._refuse(f"has {key} within {trial.distributions[key]}, not {within}")
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether the sampler has tried every value."""
+    def ask(self, run_dir: str) -> tuple[int, dict[str, Any]] | None:
+        """Start a trial; returns its number and its values, or None if every value is tried."""
         with _database_errors(self._url):
-            return self._sampler.exhausted(self._opened)
-
-    def ask(self, run_dir: str) -> tuple[int, dict[str, Any]]:
-        """Start a trial; returns its number and its values."""
-        with _database_errors(self._url):
+            if self._sampler.exhausted(self._opened):
+                return None
             trial = self._opened.ask(self._space)
+            if self._sampler.repeats:
+                self._opened.tell(trial, state=TrialState.FAIL)
+                return None
             trial.set_user_attr("run_dir", run_dir)
             self._trials[trial.number] = trial
             return trial.number, trial.params
@@ -124,12 +133,17 @@ class Study:
             self._trials.pop(number, None)
 
     def best(self) -> dict[str, Any] | None:
-        """The best completed trial; None if there is none."""
+        """The best trial by its best epoch, pruned or not; None if there is none."""
         with _database_errors(self._url):
-            if not self._opened.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            study, ended = self._opened, (TrialState.COMPLETE, TrialState.PRUNED)
+            trials = study.get_trials(deepcopy=False, states=ended)
+            values = [(best_value(trial, study.direction), trial) for trial in trials]
+            valued = [(value, trial) for value, trial in values if value is not None]
+            if not valued:
                 return None
-            trial = self._opened.best_trial
-            return {"trial": trial.number, "value": trial.value, "params": trial.params}
+            choose = max if study.direction is StudyDirection.MAXIMIZE else min
+            value, best = choose(valued, key=lambda pair: pair[0])
+            return {"trial": best.number, "value": value, "params": best.params}
 
     @property
     def _opened(self) -> optuna.Study:

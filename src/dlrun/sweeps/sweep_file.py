@@ -74,7 +74,7 @@ class Sweep:
         jobs, monitor = self.plan.jobs, self.plan.monitor
         done = [job for job in jobs if job.state == "completed"]
         ranked = self.plan.ranked()
-        best = next((job for job in ranked if not job.pruned), None)
+        best = ranked[0] if ranked else None
         return {
             "sweep_dir": str(self.directory),
             "completed": sum(not job.pruned for job in done),

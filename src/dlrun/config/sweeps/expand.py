@@ -4,14 +4,13 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, config_error, parse_mistake
+from dlrun.config.explain import Mistake, config_error
 from dlrun.config.grammar import config_loader
+from dlrun.config.ranges import parse_line
 from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
 from dlrun.errors import DlrunError
 from dlrun.system.override_text import split_override
@@ -131,14 +130,13 @@ def _with_experiment_sweep(
 def _parse(
     overrides: Sequence[str], config_dir: Path | None, searching: bool = False
 ) -> list[Override]:
-    parser = OverridesParser.create(config_loader=config_loader(config_dir))
+    loader = config_loader(config_dir)
     parsed: list[Override] = []
     mistakes = []
     for line in overrides:
-        try:
-            [override] = parser.parse_overrides([line])
-        except HydraException:
-            mistakes.append(parse_mistake(line))
+        override = parse_line(line, loader)
+        if isinstance(override, Mistake):
+            mistakes.append(override)
             continue
         same_key = [other for other in parsed if other.key_or_group == override.key_or_group]
         continuous = override.is_sweep_override() and not override.is_discrete_sweep()

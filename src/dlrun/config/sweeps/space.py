@@ -3,8 +3,11 @@
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from dlrun.config.ranges import Range, count_steps, multiple
 
 LOG = "log"  # the tag of a range that is searched on a logarithmic scale
 
@@ -29,6 +32,20 @@ class Interval:
     def values_to_check(self) -> list[str]:
         """If a config accepts the bounds, it accepts all values."""
         return [repr(self.low), repr(self.high)]
+
+    @property
+    def values(self) -> list[float] | None:
+        """All values, in exact decimals; None if there are infinitely many."""
+        if self.step is None:
+            return None
+        count = count_steps(self.low, self.high, self.step) + 1
+        return [multiple(self.low, self.step, number) for number in range(count)]
+
+    def nearest(self, value: float) -> float:
+        """The exact decimal that a drawn value stands for."""
+        if self.step is None:
+            return value
+        return multiple(self.low, self.step, count_steps(self.low, value, self.step))
 
     def continuous(self) -> "Interval":
         """The interval with all numbers between its bounds."""
@@ -61,9 +78,10 @@ def search_values(override: Override) -> Interval | Choice:
         if not _is_integer_interval(override, value):
             return interval
         return Interval(int(value.start), int(value.end), 1, log)
-    if isinstance(value, RangeSweep):
-        numbers = sorted(value.range())
-        return Interval(numbers[0], numbers[-1], abs(value.step), LOG in value.tags)
+    if isinstance(value, Range):
+        numbers: list[Any] = sorted(value.list)
+        step = multiple(numbers[1], numbers[0], -1) if numbers[1:] else 1
+        return Interval(numbers[0], numbers[-1], step, LOG in value.tags)
     return Choice(tuple(dict.fromkeys(override.sweep_string_iterator())))
 
 
