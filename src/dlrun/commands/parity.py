@@ -2,6 +2,7 @@
 
 import logging
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,19 @@ def parity(
     random: Annotated[
         bool, typer.Option("--random", help="Leave dropout and other random layers on.")
     ] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Compare on every model, optimizer, schedule, loss and metric."),
+    ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GROUP[=OPTION]", help="With --all: only this group or option; repeatable."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="With --all: where to write the table, as Markdown.")
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     quiet: Quiet = False,
@@ -45,11 +59,11 @@ def parity(
       dlrun parity model=mnist_mlp
       dlrun parity model=mnist_convnet --backends jax,torch --steps 10
       dlrun parity --loops backend=tensorflow
+      dlrun parity --all --select optimizer --select model=text_lstm
     """
     with report_errors(quiet) as out:
         from dlrun import backends
-        from dlrun.proofs.parity import parity as run
-        from dlrun.report.parity import parity_table
+        from dlrun.proofs.parity_compare import Settings
 
         chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
         for name in chosen:
@@ -57,19 +71,34 @@ def parity(
         for option, value in (("", tolerance), ("prediction-", prediction_tolerance)):
             if value is not None and not (value >= 0 and math.isfinite(value)):
                 raise DlrunError(f"--{option}tolerance {value}: expected a number >= 0")
-        result = run(
-            overrides or [],
-            chosen=chosen,
-            loops=loops,
-            steps=steps,
-            tolerance=tolerance,
-            prediction_tolerance=prediction_tolerance,
-            random=random,
-            config_dir=config_dir,
-            trusted=trust or [],
+        settings = Settings(
+            steps, tolerance, prediction_tolerance, random, config_dir, tuple(trust or ())
         )
-        print_result(out, result, as_json, parity_table)
-        logging.getLogger("dlrun").info("written to %s", result["directory"])
-        if not result["within"]:
+        if every:
+            if loops:
+                raise DlrunError("--all compares backends", hint="leave out --loops, or --all")
+            from dlrun.proofs.parity_all import parity_all
+            from dlrun.report.parity_all import summary_line
+
+            result = parity_all(
+                overrides or (),
+                select=select or (),
+                chosen=chosen,
+                output=output,
+                settings=settings,
+            )
+            print_result(out, result, as_json, summary_line)
+            beyond = result["beyond"]
+        else:
+            for given, name in ((select, "--select"), (output, "--output")):
+                if given:
+                    raise DlrunError(f"{name} goes with --all", hint=f"add --all, or drop {name}")
+            from dlrun.proofs.parity import parity as run
+            from dlrun.report.parity import parity_table
+
+            result = run(overrides or (), chosen=chosen, loops=loops, settings=settings)
+            print_result(out, result, as_json, parity_table)
             beyond = [f"{name} ({', '.join(keys)})" for name, keys in result["beyond"].items()]
+        logging.getLogger("dlrun").info("written to %s", result["directory"])
+        if beyond:
             raise DlrunError(f"beyond tolerance: {', '.join(beyond)}", exit_code=1)

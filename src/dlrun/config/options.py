@@ -1,6 +1,7 @@
 """The options of each config group: directories of YAML files, read without Hydra."""
 
 import re
+import shlex
 from pathlib import Path
 
 import dlrun
@@ -70,6 +71,15 @@ def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
             for path in sorted((directory / group).glob("*.yaml")):
                 descriptions[path.stem] = _first_comment(path)
     return options
+
+
+def example(group: str, option: str, config_dir: Path | None = None) -> list[str]:
+    """The overrides of the command in an option's YAML file; empty without one."""
+    paths = [directory / group / f"{option}.yaml" for directory in config_dirs(config_dir)]
+    with next(path for path in paths if path.is_file()).open(encoding="utf-8") as lines:
+        comments = (line.strip("# \n") for line in lines if line.startswith("#"))
+        command = next((c for c in comments if c.startswith("dlrun train ")), "")
+    return [word for word in shlex.split(command)[2:] if "=" in word]
 
 
 def _first_comment(path: Path) -> str:

@@ -1,17 +1,17 @@
 """One process of ``dlrun parity``: predictions and first steps of one backend or loop.
 
-``python -m dlrun.proofs.parity_steps JOB`` takes a :class:`Job` as JSON, and writes its answer as
-JSON.
+``python -m dlrun.proofs.parity_steps`` reads a :class:`Job` as JSON from each line of stdin, writes
+its answer as JSON to a file, and then a line to stdout.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,15 +200,20 @@ def _silence(layers: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def main() -> None:
-    """Run the job of the command line."""
-    job = Job(**json.loads(sys.argv[1]))
-    answer: dict[str, Any]
-    try:
-        with redirect_stdout(sys.stderr):
+    """Do the jobs of stdin."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        job = Job(**json.loads(line))
+        answer: dict[str, Any]
+        try:
             answer = measure(job)
-    except DlrunError as error:
-        answer = {"error": error.message, "hint": error.hint}
-    Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
+        except DlrunError as error:
+            answer = {"error": error.message, "hint": error.hint}
+        Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
+        if "keras" in sys.modules:
+            backends.forget()
+        print("done", file=answers, flush=True)
 
 
 if __name__ == "__main__":
