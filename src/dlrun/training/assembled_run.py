@@ -10,7 +10,7 @@ from typing import Any
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
-from dlrun.assembly.schedule import check_same_schedule
+from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
@@ -120,6 +120,7 @@ def connect(run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any
         The callback that restores the rest when training begins; it must come last.
     """
     written_by = record.written_by(new_record)
+    check_callbacks(run.model.optimizer, run.callbacks)
     for callback in run.callbacks.values():
         run_callback(callback).set_run(
             data=run.data,
