@@ -121,3 +121,22 @@ def test_a_resumed_run_refuses_epochs_that_move_its_schedule(tmp_path):
     rest = worker("jax").resume(tmp_path, part["path"], "epochs=4")
     for row, other in zip(rest["rows"], whole["rows"], strict=True):
         assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+CALLBACK = """
+import keras
+
+class Mine(keras.callbacks.LearningRateScheduler):
+    def __init__(self):
+        super().__init__(lambda epoch, rate: rate / 2)
+"""
+
+
+def test_a_callback_that_derives_from_a_scheduler_is_refused_before_training(tmp_path):
+    (tmp_path / "my_rate.py").write_text(CALLBACK)
+    mine = (*SMALL, "+callbacks.mine._target_=my_rate.Mine")
+    with pytest.raises(Refused, match="mine sets the learning rate") as caught:
+        worker("jax").train(tmp_path, *mine, "schedule=cosine")
+    assert caught.value.exit_code == 2
+    rows = worker("jax").train(tmp_path, *mine)["rows"]
+    assert rows[1]["learning_rate"] == pytest.approx(rows[0]["learning_rate"] / 2)

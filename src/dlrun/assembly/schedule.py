@@ -3,6 +3,7 @@
 Import it after the backend has started.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -68,6 +69,30 @@ def check_same_schedule(
             hint="train a new run with init_from=RUN; a schedule of a fixed schedule.length allows"
             " other epochs",
         )
+
+
+def check_callbacks(
+    optimizer: keras.optimizers.Optimizer, callbacks: Mapping[str, keras.callbacks.Callback]
+) -> None:
+    """Check that no callback sets the learning rate of a schedule.
+
+    Those that the config names by Keras' name are refused earlier; these derive from them.
+
+    Args:
+        optimizer: Of the compiled model.
+        callbacks: The config's callbacks by name.
+
+    Raises:
+        DlrunError: If one does.
+    """
+    setting = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    for name, callback in callbacks.items():
+        if isinstance(callback, setting) and optimizer.has_schedule():
+            raise DlrunError(
+                f"callbacks.{name} sets the learning rate, and so does a schedule: choose one",
+                hint=f"~callbacks.{name}, or schedule=constant",
+            )
 
 
 def _schedule(config: Config, rate: float, updates: float, epochs: int) -> Any:

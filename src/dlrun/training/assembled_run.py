@@ -12,7 +12,7 @@ from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
-from dlrun.assembly.schedule import check_same_schedule
+from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
@@ -134,6 +134,7 @@ def connect(run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any
         The callback that restores the rest when training begins; it must come last.
     """
     written_by = record.written_by(new_record)
+    check_callbacks(run.model.optimizer, run.callbacks)
     for callback in run.callbacks.values():
         run_callback(callback).set_run(
             data=run.data,
