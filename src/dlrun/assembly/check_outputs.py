@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 # Names in lower case without underscores. Losses and metrics in no list are not checked.
 SPARSE = "sparsecategoricalcrossentropy sparsecategoricalaccuracy sparsetopkcategoricalaccuracy"
-ONE_HOT = "onehotloss onehotmetric sparserootmeansquarederror"  # dlrun's own
+ONE_HOT = (  # dlrun's own
+    "onehotloss onehotmetric sparserootmeansquarederror f1 precision recall iou topk area r2"
+    " pearson"
+)
 ELEMENTWISE = (
     "mse meansquarederror mae meanabsoluteerror mape meanabsolutepercentageerror msle"
     " meansquaredlogarithmicerror rootmeansquarederror huber logcosh logcosherror poisson"

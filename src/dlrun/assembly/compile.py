@@ -13,25 +13,36 @@ from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
-from dlrun.metrics.loss import LossMetric
+from dlrun.metrics.by_class import ByClass
+from dlrun.metrics.loss import LossTracker
 
 
 def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
     """Compile the model with its loss and metrics, and for training with its optimizer."""
     optimizer = _optimizer(config.optimizer) if training else None
-    loss: Any
+    outputs = outputs_by_name(config.task)
+    specs: Mapping[str | None, Any]
     metrics: Any
-    if (outputs := outputs_by_name(config.task)) is None:
-        loss = _loss("task.loss", config.task.loss)
+    if outputs is None:
+        specs = {None: config.task.loss}
         metrics = _metrics("task.metrics", config.task.metrics or {})
     else:
         specs = {name: out.loss for name, out in outputs.items() if out.loss is not None}
-        losses = {name: _loss(f"task.loss.{name}", spec) for name, spec in specs.items()}
-        metrics = {n: _metrics(f"task.metrics.{n}", out.metrics) for n, out in outputs.items()}
-        if len(losses) > 1:
-            metrics |= {n: [LossMetric(loss), *metrics[n]] for n, loss in losses.items()}
-        loss = [SumOfLosses(losses)]  # a list: else Keras would call it with each output alone
+        metrics = {
+            name: _metrics(f"task.metrics.{name}", out.metrics, prefix=f"{name}_")
+            for name, out in outputs.items()
+        }
+    losses = {
+        name: _loss("task.loss" if name is None else f"task.loss.{name}", spec)
+        for name, spec in specs.items()
+    }
+    tracker = LossTracker(list(losses))
+    loss: Any = SumOfLosses(losses, tracker)
+    if outputs is not None:
+        loss = [loss]  # a list: else Keras would call it with each output alone
     model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
+    # Not with setattr, which would also make it one of the model's own metrics.
+    vars(model)["_loss_tracker"] = tracker
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
@@ -75,8 +86,13 @@ def _loss(key: str, spec: Any) -> Any:
         ) from error
 
 
-def _metrics(key: str, specs: Mapping[str, Any]) -> list[keras.metrics.Metric]:
-    return [_metric(f"{key}.{name}", name, spec) for name, spec in specs.items()]
+def _metrics(key: str, specs: Mapping[str, Any], prefix: str = "") -> list[keras.metrics.Metric]:
+    metrics = [_metric(f"{key}.{name}", name, spec) for name, spec in specs.items()]
+    # A mean is a number. Others may give a value for each class, which Keras can't log.
+    return [
+        metric if isinstance(metric, keras.metrics.Mean) else ByClass(metric, prefix)
+        for metric in metrics
+    ]
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
