@@ -97,11 +97,11 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
             f"task={config.choices.get('task')} is for {_names(named)}, the data set has {labels}",
             hint="choose a task that has a loss for each output",
         )
-    if _labels_change(config):
+    if labels_change(config):
         return
     output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, output in task_outputs(config).items():
-        sizes = [_leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
+        sizes = [leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
         for key, component in _losses_and_metrics(name, output):
             _check_pair(key, component, *sizes)
         if output.activation == "softmax" and sizes[1][-1:] == (1,):
@@ -112,7 +112,7 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
             )
 
 
-def _labels_change(config: Config) -> bool:
+def labels_change(config: Config) -> bool:
     """Whether a user's own step or loop may transform the data set's labels."""
     step = config.loop.get("step") or {}
     return any(
@@ -126,7 +126,8 @@ def _names(outputs: Any) -> str:
     return "a list" if isinstance(outputs, list | tuple) else "one output"
 
 
-def _leaf(tree: Any, name: str | None) -> Any:
+def leaf(tree: Any, name: str | None) -> Any:
+    """The part of one output; the name of a single output is None."""
     return tree if name is None else tree[name]
 
 

@@ -8,44 +8,68 @@ from typing import Any
 
 import keras
 
+from dlrun.assembly.check_metrics import logged_by
+from dlrun.assembly.check_outputs import labels_change, leaf, task_outputs
+from dlrun.assembly.model import outputs_of
 from dlrun.config.instantiate import component_errors, instantiate, partial
-from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
 from dlrun.metrics.loss import LossTracker
 
 
-def compile_model(model: keras.Model, config: Config, *, training: bool) -> None:
-    """Compile the model with its loss and metrics, and for training with its optimizer."""
+def compile_model(
+    model: keras.Model, config: Config, spec: InputSpec, *, training: bool
+) -> list[str]:
+    """Compile the model with its loss and metrics, and for training with its optimizer.
+
+    Returns:
+        The names of the values that an epoch logs, without those of validation.
+
+    Raises:
+        DlrunError: If a part can't be made, or a metric can't take the outputs.
+    """
     optimizer = _optimizer(config.optimizer) if training else None
-    outputs = outputs_by_name(config.task)
-    specs: Mapping[str | None, Any]
-    metrics: Any
-    if outputs is None:
-        specs = {None: config.task.loss}
-        metrics = _metrics("task.metrics", config.task.metrics or {})
-    else:
-        specs = {name: out.loss for name, out in outputs.items() if out.loss is not None}
-        metrics = {
-            name: _metrics(f"task.metrics.{name}", out.metrics, prefix=f"{name}_")
-            for name, out in outputs.items()
-        }
-    losses = {
-        name: _loss("task.loss" if name is None else f"task.loss.{name}", spec)
-        for name, spec in specs.items()
-    }
+    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs_of(model, spec))
+    changed = labels_change(config)
+    losses: dict[str | None, Any] = {}
+    metrics: dict[str | None, list[Any]] = {}
+    logged: list[str] = []
+    for name, output in task_outputs(config).items():
+        suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
+        if output.loss is not None:
+            losses[name] = _loss(f"task.loss{suffix}", output.loss)
+        metrics[name] = []
+        for metric_name, metric_spec in output.metrics.items():
+            key = f"task.metrics{suffix}.{metric_name}"
+            metric = _metric(key, metric_name, metric_spec)
+            # A mean is a number. Others may give a value for each class, which Keras can't log.
+            if not isinstance(metric, keras.metrics.Mean):
+                metric = ByClass(metric, prefix)
+            metrics[name].append(metric)
+            if changed:  # a step of the user's own gives the metrics other labels
+                names = [metric_name]
+            else:
+                names = logged_by(key, metric, leaf(spec.labels, name), leaf(shapes, name))
+            logged += [prefix + n if n == metric_name else n for n in names]
     tracker = LossTracker(list(losses))
     loss: Any = SumOfLosses(losses, tracker)
-    if outputs is not None:
-        loss = [loss]  # a list: else Keras would call it with each output alone
-    model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
+    # A list: else Keras would call it with each output alone.
+    of_outputs = (
+        {"loss": loss, "metrics": metrics[None]}
+        if None in metrics
+        else {"loss": [loss], "metrics": metrics}
+    )
+    model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
     # Not with setattr, which would also make it one of the model's own metrics.
     vars(model)["_loss_tracker"] = tracker
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
+    return [*tracker.names, *logged]
 
 
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -84,15 +108,6 @@ def _loss(key: str, spec: Any) -> Any:
         raise DlrunError(
             f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
-
-
-def _metrics(key: str, specs: Mapping[str, Any], prefix: str = "") -> list[keras.metrics.Metric]:
-    metrics = [_metric(f"{key}.{name}", name, spec) for name, spec in specs.items()]
-    # A mean is a number. Others may give a value for each class, which Keras can't log.
-    return [
-        metric if isinstance(metric, keras.metrics.Mean) else ByClass(metric, prefix)
-        for metric in metrics
-    ]
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:

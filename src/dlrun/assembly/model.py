@@ -37,7 +37,7 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
             returned = type(model).__name__
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
         with component_errors("model", target):
-            outputs = _outputs(model, spec)
+            outputs = outputs_of(model, spec)
     except DlrunError as error:
         passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
         error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"
@@ -46,7 +46,7 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
     return model
 
 
-def _outputs(model: keras.Model, spec: InputSpec) -> Any:
+def outputs_of(model: keras.Model, spec: InputSpec) -> Any:
     """Outputs with the model's output shapes; builds the variables of a subclassed model."""
     if model.built:
         return model.compute_output_spec(

@@ -40,6 +40,7 @@ class LoadedRun:
         epoch: The epoch of the weights.
         feed: Turns batches into a source for ``model.evaluate``.
         dataset: The data set; None if the run was loaded with a ``spec``.
+        logged: The names of loss and metrics; none if the model is not compiled.
     """
 
     run: RunDir
@@ -49,6 +50,7 @@ class LoadedRun:
     epoch: int
     feed: Feed
     dataset: Dataset | None = None
+    logged: tuple[str, ...] = ()
 
     @property
     def data(self) -> Dataset:
@@ -175,10 +177,9 @@ def load_run(
     from dlrun.assembly.model import build_model
 
     model = build_model(config, spec)
-    if compiled:
-        compile_model(model, config, training=False)
+    logged = compile_model(model, config, spec, training=False) if compiled else []
     assign_weights(model, saved, path)
-    return LoadedRun(run, config, spec, model, epoch, feed, data)
+    return LoadedRun(run, config, spec, model, epoch, feed, data, tuple(logged))
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

@@ -31,6 +31,12 @@ class LossTracker(keras.metrics.Metric):
         self._sums = self.add_weight(shape=(2, outputs + 1), initializer="zeros", name="sums")
         self._lost = self.add_weight(shape=(2, outputs + 1), initializer="zeros", name="lost")
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the logged values."""
+        several = len(self._names) > 1
+        return ["loss", *(f"{name}_loss" for name in self._names if several)]
+
     def record(self, losses: list[Any], totals: list[Any], weights: list[Any]) -> None:
         """Take the losses that the next :meth:`update_state` contains."""
         batch = keras.ops.stack([keras.ops.stack(row) for row in (losses, totals, weights)])
@@ -60,5 +66,5 @@ class LossTracker(keras.metrics.Metric):
         total = keras.ops.sum(means)
         if len(self._names) < 2:
             return total
-        losses = {f"{name}_loss": means[number] for number, name in enumerate(self._names)}
-        return {"loss": total, **losses}
+        of_outputs = (means[number] for number in range(len(self._names)))
+        return dict(zip(self.names, (total, *of_outputs), strict=True))

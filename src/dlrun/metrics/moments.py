@@ -45,13 +45,12 @@ class Moments(keras.metrics.Metric):
         values = values - origin[:, None]
         batch_means = mean(values)
         deviations = values - batch_means[:, None]
-        products = keras.ops.stack([*deviations**2, deviations[0] * deviations[1]])
+        products = _products(deviations)
         shift = batch_means - self.means
-        shifts = keras.ops.stack([*shift**2, shift[0] * shift[1]])
         total = self.weight + added
         share = keras.ops.divide_no_nan(added, total)
         squares = self.squares + keras.ops.sum(weights * products, axis=1)
-        squares = squares + shifts * self.weight * share
+        squares = squares + _products(shift) * self.weight * share
         means = self.means + shift * share
         self.residual.assign_add(keras.ops.sum(weights * (labels - predictions) ** 2, axis=0))
         self.squares.assign(squares)
@@ -77,6 +76,11 @@ class Moments(keras.metrics.Metric):
         self.squares = zeros("squares", 3, size)
         self.residual = zeros("residual", size)
         self.weight = zeros("weight")
+
+
+def _products(pair: Any) -> Any:
+    """The squares of two arrays, and their product."""
+    return keras.ops.stack([pair[0] ** 2, pair[1] ** 2, pair[0] * pair[1]])
 
 
 class R2(Moments):

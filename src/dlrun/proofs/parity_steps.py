@@ -78,7 +78,7 @@ def measure(job: Job) -> dict[str, Any]:
     layers = list(model._flatten_layers())
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)
-    compile_model(model, config, training=bool(job.steps))
+    compile_model(model, config, data.spec, training=bool(job.steps))
 
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
     initial, final = evaluate_split(model, config, data, "test", feed), None

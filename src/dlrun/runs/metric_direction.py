@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from dlrun.runs.logged_names import metric_of
+
 LARGER = re.compile(
     r"acc|auc|precision|recall|sensitivity|specificity|f1|f_?beta|iou|jaccard|r2|cosine|dice"
     r"|top_?k|top_?\d|pearson|correlation|kappa|matthews"
@@ -15,8 +17,7 @@ SMALLER = re.compile(
 def direction(monitor: str, metrics: dict[str, Any]) -> str | None:
     """``min``, ``max``, or None if it is unknown from the metric's name and its class."""
     name = monitor.removeprefix("val_")
-    # A metric with a value for each class is logged as NAME_0, NAME_1, ...
-    spec = metrics.get(name, metrics.get(re.sub(r"_\d+$", "", name)))
+    spec = metrics.get(metric_of(name, metrics))
     target = spec.get("_target_", "") if isinstance(spec, dict) else str(spec or "")
     for words in (name, target.rpartition(".")[2]):
         # Errors first, as a name such as "loss of precision" matches both.

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dlrun.assembly.check_metrics import check_monitors
+from dlrun.assembly.check_outputs import labels_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
@@ -39,6 +41,7 @@ class AssembledRun:
             backend: The backend in use.
             device: The device in use, as ``kind:index``.
     model: The compiled model, with its initial values.
+            logged: The names of the values that an epoch logs, without those of validation.
             feed: Turns batches into a source for ``fit()``.
             loop: The training loop.
             callbacks: The config's callbacks by name, in its order.
@@ -52,6 +55,7 @@ class AssembledRun:
     backend: TrainingBackend
     device: str
     model: Any
+    logged: Sequence[str]
     feed: Feed
     loop: LoopCall
     callbacks: Mapping[str, Any]
@@ -84,7 +88,9 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     model = build_model(config, data.spec)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
-    compile_model(model, config, training=True)
+    logged = compile_model(model, config, data.spec, training=True)
+    if not labels_change(config):
+        check_monitors(config, logged)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
     at = resumption.at if resumption else None
@@ -93,6 +99,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         backend=training_module(config.backend.name),
         device=session.device,
         model=model,
+        logged=logged,
         feed=session.feed,
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
