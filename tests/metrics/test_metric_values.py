@@ -77,7 +77,7 @@ def of_classes(labels, probabilities):
     return {
         "accuracy": sk.accuracy_score(labels, predicted),
         "f1": sk.f1_score(labels, predicted, average="macro"),
-        **{f"f1_class_{number}": value for number, value in enumerate(by_class)},
+        **{f"f1_per_class_{number}": value for number, value in enumerate(by_class)},
         "precision": sk.precision_score(labels, predicted, average="macro"),
         "recall": sk.recall_score(labels, predicted, average="macro"),
         "iou": sk.jaccard_score(labels, predicted, average="macro"),
@@ -112,7 +112,7 @@ def test_each_metric_of_classes_equals_scikit_learns_in_each_loop(tmp_path, back
         chosen = CLASSIFICATION if loop == "fit" else ("f1_per_class", "top_k", "auc", "r2", "mae")
         result = worker(backend).train(
             tmp_path,
-            *(*words, one_metric_each(chosen), "task.monitor=val_f1_class_1", f"loop={loop}"),
+            *(*words, one_metric_each(chosen), "task.monitor=val_f1_per_class_1", f"loop={loop}"),
             *("batch_size=64", "epochs=2", "optimizer=sgd", "optimizer.learning_rate=0.5"),
         )
         for split, source in (("validation", tmp_path / "x.npy"), ("test", None)):
@@ -124,7 +124,7 @@ def test_each_metric_of_classes_equals_scikit_learns_in_each_loop(tmp_path, back
             logged = {n: v for n, v in result[split].items() if n not in ("loss", "mape")}
             chosen_ones = {n: v for n, v in expected.items() if loop == "fit" or n in logged}
             assert logged == pytest.approx(chosen_ones, abs=1e-4)
-        best = max(result["rows"], key=lambda row: row["val_f1_class_1"])
+        best = max(result["rows"], key=lambda row: row["val_f1_per_class_1"])
         assert result["best_epoch"] == best["epoch"]
 
 
@@ -294,7 +294,7 @@ def penalty_of(run):
 def test_of_each_metric_the_better_direction_is_known():
     smaller = {"mae", "mape", "mse", "rmse", "log_cosh"}
     for option in CLASSIFICATION:
-        names = ["f1_class_0"] if option == "f1_per_class" else [option]
+        names = ["f1_per_class_0"] if option == "f1_per_class" else [option]
         for name in names:
             config = compose([one_metric_each([option]), f"task.monitor=val_{name}"])
             assert config.task.mode == ("min" if option in smaller else "max"), option

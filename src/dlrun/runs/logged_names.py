@@ -1,14 +1,14 @@
 """The names of logged values. A metric with several values is logged as NAME_0, NAME_1, ..."""
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 NUMBERED = re.compile(r"(.+)_(\d+)")
 
 
 def metric_of(name: str, metrics: Container[str]) -> str:
-    """The metric that a value belongs to: ``f1_class_3`` to ``f1_class``, if there is one."""
+    """The metric of a value: that of ``f1_per_class_3`` is ``f1_per_class``, if there is one."""
     numbered = None if name in metrics else NUMBERED.fullmatch(name)
     return numbered[1] if numbered and numbered[1] in metrics else name
 
@@ -27,12 +27,19 @@ def in_order(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
 
 def for_people(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """The values by metric; of one with several, maybe a thousand, the least and the most."""
-    metrics: dict[str, list[Any]] = {}
-    for name, value in values.items():
-        numbered = NUMBERED.fullmatch(name)
-        several = numbered and numbered[1] not in values and f"{numbered[1]}_0" in values
-        metrics.setdefault(numbered[1] if numbered and several else name, []).append(value)
     return {
-        name: tuple(of_name) if len(of_name) == 1 else (min(of_name), max(of_name))
-        for name, of_name in metrics.items()
+        metric: (values[names[0]],)
+        if len(names) == 1
+        else (min(values[name] for name in names), max(values[name] for name in names))
+        for metric, names in by_metric(values).items()
     }
+
+
+def by_metric(names: Collection[str]) -> dict[str, list[str]]:
+    """The names by metric, as far as they tell: ``NAME_1`` is one of several beside ``NAME_0``."""
+    metrics: dict[str, list[str]] = {}
+    for name in names:
+        numbered = NUMBERED.fullmatch(name)
+        several = numbered and numbered[1] not in names and f"{numbered[1]}_0" in names
+        metrics.setdefault(numbered[1] if numbered and several else name, []).append(name)
+    return metrics
