@@ -12,6 +12,7 @@ from dlrun.config.schema import Task
 from dlrun.errors import DlrunError
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.runs.logged_names import metric_of
 from dlrun.runs.metric_direction import direction
 
 UNDER, OVER = "--fail-under", "--fail-over"
@@ -74,6 +75,8 @@ def evaluate(
     gates = [_gate(UNDER, typed, better) for typed in fail_under]
     gates += [_gate(OVER, typed, better) for typed in fail_over]
     loaded = load_run(opened, config, which, compiled=True)
+    for gate in gates:
+        _require_logged(gate, metric_of(gate.metric, better), loaded.logged)
     metrics = evaluate_split(loaded.model, config, loaded.data, split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
@@ -100,6 +103,18 @@ def _directions(task: Task) -> dict[str, str | None]:
     return directions
 
 
+def _require_logged(gate: _Gate, metric: str, logged: Sequence[str]) -> None:
+    """Refuse a gate on a metric that has several values, or not this one."""
+    if gate.metric in logged:
+        return
+    last = [name for name in logged if metric_of(name, [metric]) == metric][-1]
+    raise DlrunError(
+        f"{gate.option} {gate.metric}={gate.limit:g}: nothing is called {gate.metric}; the last"
+        f" value of {metric} is {last}",
+        hint=f"{gate.option} {last}={gate.limit:g}",
+    )
+
+
 def _gate(option: str, typed: str, better: Mapping[str, str | None]) -> _Gate:
     """Parse a gate.
 
@@ -124,13 +139,14 @@ def _gate(option: str, typed: str, better: Mapping[str, str | None]) -> _Gate:
             f"{option} {typed}: nothing is {option.removeprefix('--fail-')} nan",
             hint=f"{option} {example}",
         )
-    if name not in better:
+    metric = metric_of(name, better)
+    if metric not in better:
         near = nearest(name, list(better))
         raise DlrunError(
             f"{option} {typed}: no metric '{name}'; there are {', '.join(better)}",
             hint=f"did you mean {option} {near}={value}?" if near else None,
         )
-    if better[name] == ("min" if option == UNDER else "max"):
+    if better[metric] == ("min" if option == UNDER else "max"):
         size, other = ("smaller", OVER) if option == UNDER else ("larger", UNDER)
         raise DlrunError(
             f"{option} {typed}: {size} values of {name} are better, and would fail",

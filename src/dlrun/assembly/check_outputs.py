@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 # Names in lower case without underscores. Losses and metrics in no list are not checked.
 SPARSE = "sparsecategoricalcrossentropy sparsecategoricalaccuracy sparsetopkcategoricalaccuracy"
-ONE_HOT = "onehotloss onehotmetric sparserootmeansquarederror"  # dlrun's own
+ONE_HOT = (  # dlrun's own
+    "onehotloss onehotmetric sparserootmeansquarederror f1 precision recall iou topk area r2"
+    " pearson"
+)
 ELEMENTWISE = (
     "mse meansquarederror mae meanabsoluteerror mape meanabsolutepercentageerror msle"
     " meansquaredlogarithmicerror rootmeansquarederror huber logcosh logcosherror poisson"
@@ -98,7 +101,7 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
         return
     output_shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     for name, output in task_outputs(config).items():
-        sizes = [_leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
+        sizes = [leaf(tree, name) for tree in (spec.label_shape, output_shapes, spec.num_classes)]
         for key, component in _losses_and_metrics(name, output):
             _check_pair(key, component, *sizes)
         if output.activation == "softmax" and sizes[1][-1:] == (1,):
@@ -123,7 +126,8 @@ def _names(outputs: Any) -> str:
     return "a list" if isinstance(outputs, list | tuple) else "one output"
 
 
-def _leaf(tree: Any, name: str | None) -> Any:
+def leaf(tree: Any, name: str | None) -> Any:
+    """The part of one output; the name of a single output is None."""
     return tree if name is None else tree[name]
 
 

@@ -10,26 +10,40 @@ from typing import Any
 import keras
 
 from dlrun import backends
+from dlrun.assembly.check_metrics import logged_by
+from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
+from dlrun.assembly.model import outputs_of
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import set_schedule
 from dlrun.config.instantiate import component_errors, instantiate, partial
-from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
-from dlrun.metrics.loss import LossMetric
+from dlrun.metrics.by_class import ByClass
+from dlrun.metrics.loss import LossTracker
 from dlrun.optimizers.excluded import exclude_weights
 
 log = logging.getLogger("dlrun")
 
 
-def compile_model(model: keras.Model, config: Config, *, steps_per_epoch: int | None) -> None:
+def compile_model(
+    model: keras.Model, config: Config, spec: InputSpec, *, steps_per_epoch: int | None
+) -> list[str]:
     """Compile the model with its loss and metrics, and for training with its optimizer.
 
     Args:
         model: A built model.
         config: The run's config.
+        spec: Its data set's inputs and labels.
         steps_per_epoch: The batches of a training epoch; None if the model is not trained.
+
+    Returns:
+        The names of the values that an epoch logs, without those of validation.
+
+    Raises:
+        DlrunError: If a part can't be made, or a metric can't take the outputs.
     """
     optimizer = None
     if steps_per_epoch is not None:
@@ -37,23 +51,44 @@ def compile_model(model: keras.Model, config: Config, *, steps_per_epoch: int | 
         optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
         set_schedule(optimizer, config, steps_per_epoch)
         exclude_weights(optimizer, config.optimizer, model.trainable_variables)
-    loss: Any
-    metrics: Any
-    if (outputs := outputs_by_name(config.task)) is None:
-        loss = _loss("task.loss", config.task.loss)
-        metrics = _metrics("task.metrics", config.task.metrics or {})
-    else:
-        specs = {name: out.loss for name, out in outputs.items() if out.loss is not None}
-        losses = {name: _loss(f"task.loss.{name}", spec) for name, spec in specs.items()}
-        metrics = {n: _metrics(f"task.metrics.{n}", out.metrics) for n, out in outputs.items()}
-        if len(losses) > 1:
-            metrics |= {n: [LossMetric(loss), *metrics[n]] for n, loss in losses.items()}
-        loss = [SumOfLosses(losses)]  # a list: else Keras would call it with each output alone
-    model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
+    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs_of(model, spec))
+    changed = data_may_change(config)
+    losses: dict[str | None, Any] = {}
+    metrics: dict[str | None, list[Any]] = {}
+    logged: list[str] = []
+    for name, output in task_outputs(config).items():
+        suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
+        if output.loss is not None:
+            losses[name] = _loss(f"task.loss{suffix}", output.loss)
+        metrics[name] = []
+        for metric_name, metric_spec in output.metrics.items():
+            key = f"task.metrics{suffix}.{metric_name}"
+            metric = _metric(key, metric_name, metric_spec)
+            # A mean is a number. Others may give a value for each class, which Keras can't log.
+            if not isinstance(metric, keras.metrics.Mean):
+                metric = ByClass(metric, prefix)
+            metrics[name].append(metric)
+            if changed:  # a step of the user's own gives the metrics other labels
+                names = [metric_name]
+            else:
+                names = logged_by(key, metric, leaf(spec.labels, name), leaf(shapes, name))
+            logged += [prefix + n if n == metric_name else n for n in names]
+    tracker = LossTracker(list(losses))
+    loss: Any = SumOfLosses(losses, tracker)
+    # A list: else Keras would call it with each output alone.
+    of_outputs = (
+        {"loss": loss, "metrics": metrics[None]}
+        if None in metrics
+        else {"loss": [loss], "metrics": metrics}
+    )
+    model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
+    # Not with setattr, which would also make it one of the model's own metrics.
+    vars(model)["_loss_tracker"] = tracker
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
         _warn_of_half_precision(model)
+    return [*tracker.names, *logged]
 
 
 def _warn_of_half_precision(model: keras.Model) -> None:
@@ -99,10 +134,6 @@ def _loss(key: str, spec: Any) -> Any:
         raise DlrunError(
             f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
-
-
-def _metrics(key: str, specs: Mapping[str, Any]) -> list[keras.metrics.Metric]:
-    return [_metric(f"{key}.{name}", name, spec) for name, spec in specs.items()]
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:

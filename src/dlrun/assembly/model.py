@@ -40,7 +40,7 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
         keep_inputs_exact(model)
         with component_errors("model", target):
-            outputs = _outputs(model, spec)
+            outputs = outputs_of(model, spec)
         keep_inputs_exact(model)  # again, for layers that were made when it was built
     except DlrunError as error:
         passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
@@ -50,7 +50,7 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
     return model
 
 
-def _outputs(model: keras.Model, spec: InputSpec) -> Any:
+def outputs_of(model: keras.Model, spec: InputSpec) -> Any:
     """Outputs with the model's output shapes; builds the variables of a subclassed model."""
     if model.built:
         return model.compute_output_spec(map_named(partial(_symbol, model), spec.input_shape))

@@ -11,6 +11,7 @@ import torch
 from dlrun.backends._torch_capture import CapturedFunction
 from dlrun.data.input_spec import integer_inputs, scaled
 from dlrun.data.tree import map_named
+from dlrun.losses.masks import masks_of, set_masks
 
 if TYPE_CHECKING:
     from dlrun.loops.step import Step
@@ -47,16 +48,16 @@ class Steps:
     def train(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
         """Train on a batch; returns the logs if ``logged``."""
         inputs, targets = self._step.apply_batch_hook(self._model, inputs, targets)
-        outputs, loss, gradients = self.gradients(inputs, targets)
+        outputs, masks, loss, gradients = self.gradients(inputs, targets)
         with torch.no_grad():
             self.apply(self._step.apply_gradient_hook(self._model.optimizer, gradients))
-            return self._update(loss, inputs, targets, outputs, logged=logged)
+            return self._update(loss, inputs, targets, outputs, masks, logged=logged)
 
     def test(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
         """Evaluate a batch; returns the logs if ``logged``."""
         with torch.no_grad():
-            outputs, loss = self.validation_outputs(inputs, targets)
-            return self._update(loss, inputs, targets, outputs, logged=logged)
+            outputs, masks, loss = self.validation_outputs(inputs, targets)
+            return self._update(loss, inputs, targets, outputs, masks, logged=logged)
 
     def _update(self, *results: Any, logged: bool) -> dict[str, Any]:
         if logged:
@@ -64,32 +65,40 @@ class Steps:
         self.update_metrics(*results)
         return {}
 
-    def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any]:
-        """Outputs and loss."""
+    def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any, Any]:
+        """Outputs, their masks, which a replayed trace would drop, and loss."""
         outputs = self._model(inputs, training=training)
-        return outputs, self._step.loss(self._model, inputs, targets, outputs, training=training)
+        loss = self._step.loss(self._model, inputs, targets, outputs, training=training)
+        return outputs, masks_of(outputs), loss
 
-    def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, list[Any]]:
-        """Outputs, loss, and gradients; 0 for a variable that the loss does not depend on."""
-        outputs, loss = self.forward(inputs, targets, training=True)
+    def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, Any, list[Any]]:
+        """As :meth:`forward`, and gradients; 0 for what the loss does not depend on."""
+        outputs, masks, loss = self.forward(inputs, targets, training=True)
         weights = [weight.value for weight in self._model.trainable_weights]
         scaled = self._model.optimizer.scale_loss(loss)
-        return outputs, loss, list(torch.autograd.grad(scaled, weights, materialize_grads=True))
+        gradients = torch.autograd.grad(scaled, weights, materialize_grads=True)
+        return outputs, masks, loss, list(gradients)
 
     def apply(self, gradients: Sequence[Any]) -> None:
         """Update the weights."""
         self._model.optimizer.apply(gradients, self._model.trainable_weights)
 
-    def validation_outputs(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """Outputs and loss in validation."""
+    def validation_outputs(self, inputs: Any, targets: Any) -> tuple[Any, Any, Any]:
+        """As :meth:`forward`, in validation."""
         return self.forward(inputs, targets, training=False)
 
-    def metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> dict[str, Any]:
+    def metrics(
+        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any
+    ) -> dict[str, Any]:
         """Update the metrics and return the logs."""
+        set_masks(outputs, masks)
         return self._step.metrics(self._model, loss, inputs, targets, outputs)
 
-    def update_metrics(self, loss: Any, inputs: Any, targets: Any, outputs: Any) -> None:
+    def update_metrics(
+        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any
+    ) -> None:
         """Update the metrics; captured, it does not compute their results."""
+        set_masks(outputs, masks)
         self._step.metrics(self._model, loss, inputs, targets, outputs)
 
     def variables(self) -> list[Any]:

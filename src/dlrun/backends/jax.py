@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,8 +129,45 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
 
 
+class _Masked(NamedTuple):
+    """Outputs with their masks, which ``jax.grad`` would drop."""
+
+    outputs: Any
+    masks: Any
+
+
+def _with_masks(outputs: Any) -> _Masked:
+    from dlrun.losses.masks import masks_of
+
+    return _Masked(outputs, masks_of(outputs))
+
+
+def _without_masks(masked: _Masked) -> Any:
+    """The outputs, with their masks attached."""
+    from dlrun.losses.masks import set_masks
+
+    set_masks(*masked)
+    return masked.outputs
+
+
 def track(model: Any) -> None:
-    """JAX gets all variables in every step."""
+    """JAX gets all variables in every step; Keras' own step would drop the masks of outputs."""
+    import keras
+
+    is_own = type(model).train_step is not keras.Model.train_step or "train_step" in vars(model)
+    if is_own or "compute_loss_and_updates" in vars(model):
+        return
+    compute_loss, compute_metrics = model.compute_loss_and_updates, model.compute_metrics
+
+    def loss_and_updates(*arguments: Any, **keywords: Any) -> Any:
+        loss, (unscaled, outputs, *variables) = compute_loss(*arguments, **keywords)
+        return loss, (unscaled, _with_masks(outputs), *variables)
+
+    def metrics(inputs: Any, targets: Any, outputs: Any, sample_weight: Any = None) -> Any:
+        outputs = _without_masks(outputs) if isinstance(outputs, _Masked) else outputs
+        return compute_metrics(inputs, targets, outputs, sample_weight)
+
+    model.compute_loss_and_updates, model.compute_metrics = loss_and_updates, metrics
 
 
 def bind(model: Any, step: Step) -> None:
@@ -147,32 +184,38 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
     import keras
 
     def loss_and_updates(trainable: list[Any], rest: State, inputs: Any, targets: Any) -> Any:
-        non_trainable, slots, _ = rest
+        non_trainable, slots, metrics = rest
         # As in stateless_call, but spanning the loss too, so that the step's hooks may call the
         # model any number of times.
         values = [
             *zip(model.trainable_variables, trainable, strict=True),
             *zip(model.non_trainable_variables, non_trainable, strict=True),
             *zip(model.optimizer.variables, slots, strict=True),
+            *zip(model.metrics_variables, metrics, strict=True),
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             inputs, targets = step.apply_batch_hook(model, inputs, targets)
             outputs = model(inputs, training=True)
             loss = step.loss(model, inputs, targets, outputs, training=True)
             scaled = model.optimizer.scale_loss(loss)
-        non_trainable = [scope.get_current_value(v) for v in model.non_trainable_variables]
-        return scaled, (loss, (inputs, targets, outputs), non_trainable)
+        non_trainable, metrics = (
+            [scope.get_current_value(v) for v in variables]
+            for variables in (model.non_trainable_variables, model.metrics_variables)
+        )
+        return scaled, (loss, (inputs, targets, _with_masks(outputs)), non_trainable, metrics)
 
     def train(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, slots, metrics = state
         value_and_grad = jax.value_and_grad(loss_and_updates, has_aux=True)
-        (_, (loss, batch, non_trainable)), gradients = value_and_grad(
+        (_, (loss, batch, non_trainable, metrics)), gradients = value_and_grad(
             trainable, (non_trainable, slots, metrics), inputs, targets
         )
         with keras.StatelessScope(list(zip(model.optimizer.variables, slots, strict=True))):
             gradients = step.apply_gradient_hook(model.optimizer, gradients)
         trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
-        logs, metrics = _update_metrics(model, step, metrics, loss, *batch)
+        inputs, targets, masked = batch
+        results = (loss, inputs, targets, _without_masks(masked))
+        logs, metrics = _update_metrics(model, step, metrics, *results)
         return logs, (trainable, non_trainable, slots, metrics)
 
     return train
@@ -187,10 +230,12 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
         values = [
             *zip(model.trainable_variables, trainable, strict=True),
             *zip(model.non_trainable_variables, non_trainable, strict=True),
+            *zip(model.metrics_variables, metrics, strict=True),
         ]
-        with keras.StatelessScope(values, collect_losses=True):
+        with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = model(inputs, training=False)
             loss = step.loss(model, inputs, targets, outputs, training=False)
+        metrics = [scope.get_current_value(v) for v in model.metrics_variables]
         logs, metrics = _update_metrics(model, step, metrics, loss, inputs, targets, outputs)
         return logs, (trainable, non_trainable, metrics)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
+from dlrun.runs.logged_names import by_metric
 from dlrun.system.pictures import require_matplotlib, save
 
 
@@ -41,14 +42,20 @@ class Plots(RunCallback):
         """Draw the plot."""
         from matplotlib.figure import Figure
 
-        names = [name for name in self.history if not name.startswith("val_")]
-        names.sort(key=lambda name: name != "loss")
-        figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            for prefix, label, style in (("", "train", "o-"), ("val_", "validation", "o--")):
-                if curve := self.history.get(prefix + name):
-                    axes.plot(list(curve), list(curve.values()), style, label=label, markersize=3)
-            axes.set_title(name)
+        metrics = by_metric([name for name in self.history if not name.startswith("val_")])
+        titles = sorted(metrics, key=lambda title: title != "loss")
+        figure = Figure(figsize=(5 * len(titles), 3.6), layout="constrained")
+        panels = zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True)
+        for axes, title in panels:
+            names = metrics[title]  # of a metric with a value for each class, all in one panel
+            for number, name in enumerate(names):
+                for prefix, split, style in (("", "train", "o-"), ("val_", "validation", "o--")):
+                    if curve := self.history.get(prefix + name):
+                        options = {"label": split} if number == 0 else {}
+                        options |= {"color": f"C{number % 10}"} if len(names) > 1 else {}
+                        values = list(curve.values())
+                        axes.plot(list(curve), values, style, markersize=3, **options)
+            axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)

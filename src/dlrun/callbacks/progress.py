@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
+from dlrun.runs.logged_names import for_people
 from dlrun.runs.metric_direction import is_better
 
 log = logging.getLogger("dlrun")
@@ -108,10 +109,10 @@ def _format_logs(logs: Mapping[str, Any] | None) -> str:
         return bare != name, bare != "loss", not bare.endswith("_loss")
 
     names = sorted(logs or {}, key=sort_key)
-    values = [(name, float((logs or {})[name])) for name in names]
+    values = for_people({name: float((logs or {})[name]) for name in names})
     return "  ".join(
-        f"{name} {value:.3g}" if name == "learning_rate" else f"{name} {value:.4f}"
-        for name, value in values
+        f"{name} " + " to ".join(f"{v:.3g}" if name == "learning_rate" else f"{v:.4f}" for v in of)
+        for name, of in values.items()
     )
 
 

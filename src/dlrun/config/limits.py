@@ -7,6 +7,7 @@ from dlrun.config.outputs import logged_metrics, wrong_outputs
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 from dlrun.errors import shorten
+from dlrun.runs.logged_names import metric_of
 
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
@@ -67,7 +68,8 @@ def broken_limits(config: Config) -> Problems:
         )
     if any(wrong_outputs(config.task)):
         return  # the logged names are unknown
-    if config.task.mode == "auto" and config.task.monitor in metric_names(config):
+    names = metric_names(config)
+    if config.task.mode == "auto" and metric_of(config.task.monitor, names) in names:
         yield Problem(
             "task.mode",
             f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
@@ -86,7 +88,7 @@ def _unlogged_monitors(config: Config) -> Problems:
         ):
             monitors[f"callbacks.{name}.monitor"] = callback["monitor"]
     for key, monitor in monitors.items():
-        if monitor not in names:
+        if metric_of(str(monitor), names) not in names:
             without_split = str(monitor).removeprefix("val_") in names
             reason = " without a validation split" if without_split else ""
             message = f"nothing logs {shorten(repr(monitor))}{reason}; there are {', '.join(names)}"

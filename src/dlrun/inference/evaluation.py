@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.outputs import logged_metrics
 from dlrun.config.schema import Config
+from dlrun.runs.logged_names import in_order
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset
@@ -26,5 +27,5 @@ def evaluate_split(
 
     source = feed(Batches(data, data.split(split), config.batch_size))
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
-    names = dict.fromkeys([*logged_metrics(config.task), *metrics])  # Keras sorts them by name
-    return {name: float(metrics[name]) for name in names if name in metrics}
+    names = in_order(metrics, list(logged_metrics(config.task)))  # Keras sorts them by name
+    return {name: float(metrics[name]) for name in names}

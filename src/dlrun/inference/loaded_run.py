@@ -40,6 +40,7 @@ class LoadedRun:
         epoch: The epoch of the weights.
         feed: Turns batches into a source for ``model.evaluate``.
         dataset: The data set; None if the run was loaded with a ``spec``.
+        logged: The names of loss and metrics; none if the model is not compiled.
     """
 
     run: RunDir
@@ -49,6 +50,7 @@ class LoadedRun:
     epoch: int
     feed: Feed
     dataset: Dataset | None = None
+    logged: tuple[str, ...] = ()
 
     @property
     def data(self) -> Dataset:
@@ -177,12 +179,11 @@ def load_run(
     from dlrun.assembly.model import build_model
 
     model = build_model(config, spec)
-    if compiled:
-        compile_model(model, config, steps_per_epoch=None)
+    logged = compile_model(model, config, spec, steps_per_epoch=None) if compiled else []
     assign_weights(model, saved, path)
     if data is not None:
         data = match_inputs(model, data)
-    return LoadedRun(run, config, spec.match(model), model, epoch, feed, data)
+    return LoadedRun(run, config, spec.match(model), model, epoch, feed, data, tuple(logged))
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

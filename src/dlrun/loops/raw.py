@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +185,15 @@ class _Passes:
                     break
         finally:
             self._stepper.store()
-        return {name: float(value) for name, value in logs.items()}
+        return _flat(logs)
+
+
+def _flat(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The logs as numbers; a metric with several values gives a mapping of them."""
+    values: dict[str, float] = {}
+    for name, value in logs.items():
+        values |= _flat(value) if isinstance(value, Mapping) else {name: float(value)}
+    return values
 
 
 def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tuple[int, int, Any]]:

@@ -4,11 +4,13 @@ The backend's module runs it in the framework's own terms: it computes the forwa
 gradients, and calls the hooks below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+
+from dlrun.losses.masks import masks_of, position_weights
 
 
 class Step:
@@ -137,7 +139,9 @@ class OwnLossStep(Step):
         self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any
     ) -> dict[str, Any]:
         """Track the loss, and update the compiled metrics."""
-        self.tracker.update_state(loss, sample_weight=_samples(inputs))
+        masked = not isinstance(outputs, Mapping) and masks_of(outputs)
+        weight = keras.ops.sum(position_weights(outputs)) if masked else _samples(inputs)
+        self.tracker.update_state(loss, sample_weight=weight)
         logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs)
         return logs
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from dlrun.losses.masks import position_weights
+
 
 def match_outputs(labels: Any, outputs: Any, activation: str | None) -> tuple[Any, Any]:
     """Labels in the shape of the outputs, and the outputs as predictions.
@@ -29,6 +31,29 @@ def match_outputs(labels: Any, outputs: Any, activation: str | None) -> tuple[An
         return keras.ops.cast(labels[..., None], outputs.dtype), predictions
     numbers = keras.ops.cast(labels, "int32")
     return keras.ops.one_hot(numbers, classes, dtype=outputs.dtype), predictions
+
+
+def flat_samples(
+    labels: Any, outputs: Any, sample_weight: Any, activation: str | None
+) -> tuple[Any, Any, Any]:
+    """Labels, predictions and weights with every step of a sequence as a sample of its own.
+
+    Args:
+        labels: As for :func:`match_outputs`.
+        outputs: As for :func:`match_outputs`; their masks give a step the weight 0.
+        sample_weight: Weights by sample or by step; None for 1.
+        activation: As for :func:`match_outputs`.
+
+    Returns:
+        Labels and predictions ``(samples, num_classes)``, weights ``(samples,)``, float32.
+    """
+    weights = position_weights(outputs, sample_weight)
+    labels, predictions = match_outputs(labels, outputs, activation)
+    labels, predictions = (
+        keras.ops.cast(keras.ops.reshape(values, (-1, outputs.shape[-1])), "float32")
+        for values in (labels, predictions)
+    )
+    return labels, predictions, keras.ops.reshape(weights, (-1,))
 
 
 def get_class(module: Any, name: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from dlrun.losses.labels import get_class, match_outputs
+from dlrun.losses.masks import position_weights
 
 
 class OneHotMetric(keras.metrics.Metric):
@@ -27,8 +28,9 @@ class OneHotMetric(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
+        weights = position_weights(y_pred, sample_weight)
         y_true, y_pred = match_outputs(y_true, y_pred, self.activation)
-        self.metric.update_state(y_true, y_pred, sample_weight=sample_weight)
+        self.metric.update_state(y_true, y_pred, sample_weight=weights)
 
     def result(self) -> Any:
         """The metric over the batches since the last reset."""

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from dlrun.losses.labels import match_outputs
+from dlrun.losses.masks import position_weights
 
 
 class SparseRootMeanSquaredError(keras.metrics.Metric):
@@ -30,11 +31,10 @@ class SparseRootMeanSquaredError(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
+        weights = position_weights(y_pred, sample_weight)
         y_true, y_pred = match_outputs(y_true, y_pred, self.activation)
         errors = keras.ops.sum(keras.ops.square(y_true - y_pred), axis=-1)
-        weights = keras.ops.ones_like(errors)
-        if sample_weight is not None:
-            weights = keras.ops.cast(sample_weight, errors.dtype)
+        weights = keras.ops.cast(weights, errors.dtype)
         self.sum_squared_error.assign_add(keras.ops.sum(weights * errors))
         self.samples.assign_add(keras.ops.sum(weights))
 

@@ -71,14 +71,14 @@ def parity_all(
             written. An option that fails is a row with its error.
     """
     cases = _cases(overrides, select, settings)
-    runs_dir = Path(str(compose(overrides, config_dir=settings.config_dir).runs_dir))
+    runs_dir = Path(compose(overrides, config_dir=settings.config_dir).runs_dir)
     rows: list[dict[str, Any]] = []
     with result_directory(runs_dir) as directory, Processes() as processes:
         for number, case in enumerate(cases, 1):
             row = _row(case, chosen, processes, directory, settings)
             rows.append(row)
             log.info("%d/%d  %s=%s  %s", number, len(cases), *case[:2], row_line(row))
-        result = {
+        result: dict[str, Any] = {
             "dlrun": __version__,
             "overrides": list(overrides),
             "steps": settings.steps,

@@ -83,7 +83,7 @@ def measure(job: Job) -> dict[str, Any]:
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
-    compile_model(model, config, steps_per_epoch=len(batches) if job.steps else None)
+    compile_model(model, config, data.spec, steps_per_epoch=len(batches) if job.steps else None)
 
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
     initial, final = evaluate_split(model, config, data, "test", feed), None

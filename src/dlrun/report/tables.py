@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun.errors import shorten
+from dlrun.runs.logged_names import for_people
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -17,10 +18,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def train_table(result: Mapping[str, Any]) -> str:
     """The metrics of each split, then time and memory."""
-    names = list(result["test"])
-    splits = [s for s in ("train", "validation", "test") if result[s]]
+    splits = {s: for_people(result[s]) for s in ("train", "validation", "test") if result[s]}
+    names = list(splits["test"])
     rows = [["split", *names]]
-    rows += [[split, *(_figure(result[split].get(name)) for name in names)] for split in splits]
+    rows += [[split, *(_figure(of.get(name)) for name in names)] for split, of in splits.items()]
     seconds = result["seconds"]
     return "\n".join(
         [
@@ -45,11 +46,11 @@ def verify_resume_lines(result: Mapping[str, Any]) -> str:
 
 def evaluate_table(result: Mapping[str, Any]) -> str:
     """The metrics of one split."""
-    names = list(result["metrics"])
-    head = ["split", "samples", "backend", "checkpoint", *names]
+    metrics = for_people(result["metrics"])
+    head = ["split", "samples", "backend", "checkpoint", *metrics]
     row = [result["split"], f"{result['samples']:,}", result["backend"]]
     row += [f"{result['checkpoint']} (epoch {result['epoch']})"]
-    return table([head, [*row, *(_figure(result["metrics"][name]) for name in names)]])
+    return table([head, [*row, *map(_figure, metrics.values())]])
 
 
 def options_table(options: Mapping[str, Mapping[str, str]]) -> str:
@@ -94,5 +95,5 @@ def brief(value: str) -> str:
     return short if len(short) < len(value) and not value.isdecimal() else value
 
 
-def _figure(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _figure(values: Sequence[float] | None) -> str:
+    return " to ".join(f"{value:.4f}" for value in values or ())

@@ -4,9 +4,12 @@ import math
 import re
 from typing import Any
 
-LARGER = re.compile(r"acc|auc|precision|recall|sensitivity|specificity|f1|fbeta|iou|r2|cosine|dice")
+from dlrun.runs.logged_names import metric_of
 
-
+LARGER = re.compile(
+    r"acc|auc|precision|recall|sensitivity|specificity|f1|f_?beta|iou|jaccard|r2|cosine|dice"
+    r"|top_?k|top_?\d|pearson|correlation|kappa|matthews"
+)
 SMALLER = re.compile(
     r"loss|error|entropy|divergence|poisson|hinge|log_?cosh|m[as]pe|mse|mae|rmse|msle"
 )
@@ -15,7 +18,7 @@ SMALLER = re.compile(
 def direction(monitor: str, metrics: dict[str, Any]) -> str | None:
     """``min``, ``max``, or None if it is unknown from the metric's name and its class."""
     name = monitor.removeprefix("val_")
-    spec = metrics.get(name)
+    spec = metrics.get(metric_of(name, metrics))
     target = spec.get("_target_", "") if isinstance(spec, dict) else str(spec or "")
     for words in (name, target.rpartition(".")[2]):
         # Errors first, as a name such as "loss of precision" matches both.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlrun.assembly.check_inputs import match_inputs
+from dlrun.assembly.check_metrics import check_monitors
 from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
@@ -44,6 +45,7 @@ class AssembledRun:
         backend: The backend in use.
         device: The device in use, as ``kind:index``.
         model: The compiled model, with its initial values.
+        logged: The names of the values that an epoch logs, without those of validation.
         feed: Turns batches into a source for ``fit()``.
         loop: The training loop.
         callbacks: The config's callbacks by name, in its order.
@@ -58,6 +60,7 @@ class AssembledRun:
     backend: TrainingBackend
     device: str
     model: Any
+    logged: Sequence[str]
     feed: Feed
     loop: LoopCall
     callbacks: Mapping[str, Any]
@@ -100,9 +103,11 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
     steps = len(Batches(data, data.train, config.batch_size))
-    compile_model(model, config, steps_per_epoch=steps)
+    logged = compile_model(model, config, data.spec, steps_per_epoch=steps)
     if resumption:
         check_same_schedule(model.optimizer, config, steps, resumption.epochs)
+    if not data_may_change(config):
+        check_monitors(config, logged)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
     at = resumption.at if resumption else None
@@ -111,6 +116,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         backend=training_module(config.backend.name),
         device=session.device,
         model=model,
+        logged=logged,
         feed=session.feed,
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),

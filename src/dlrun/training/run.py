@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
-from dlrun.config.limits import metric_names
 from dlrun.config.schema import Config
 from dlrun.runs.directory import RunDir
 from dlrun.runs.result import RunResult
@@ -145,7 +144,8 @@ def _result(
     test: dict[str, float],
     seconds: Seconds,
 ) -> RunResult:
-    logged = {name: rows[best - 1][name] for name in metric_names(config) if name in rows[best - 1]}
+    names = [*run.logged, *(f"val_{name}" for name in run.logged)]
+    logged = {name: rows[best - 1][name] for name in names if name in rows[best - 1]}
     return RunResult(
         run_dir=str(directory.path),
         status="completed",
