@@ -123,7 +123,7 @@ def test_each_value_of_a_metric_with_several_is_logged_and_can_be_monitored(tmp_
         ),
         (
             ("+metrics=f1_per_class", "task.monitor=val_f1_per_class"),
-            "task.monitor=val_f1_per_class: f1_per_class has 10 values; there are val_f1_per_class_0",
+            "task.monitor=val_f1_per_class: f1_per_class has 10 values; there are val_f1_",
         ),
         (
             ("+metrics=f1_per_class", "task.monitor=val_f1_per_class_10"),
