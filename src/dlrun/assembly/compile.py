@@ -32,9 +32,25 @@ def compile_model(model: keras.Model, config: Config, *, training: bool) -> None
             metrics |= {n: [LossMetric(loss), *metrics[n]] for n, loss in losses.items()}
         loss = [SumOfLosses(losses)]  # a list: else Keras would call it with each output alone
     model.compile(**({"optimizer": optimizer} if optimizer else {}), loss=loss, metrics=metrics)
+    if keras.backend.backend() == "numpy":
+        _add_up_losses(model)
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
+
+
+def _add_up_losses(model: keras.Model) -> None:
+    """Let a model on NumPy have losses of its own: Keras passes their list to a sum of arrays."""
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        return
+
+    def compute_loss(
+        x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
+    ) -> Any:
+        own = [keras.ops.sum(loss) for loss in model.losses]
+        return sum(own, model._compile_loss(y, y_pred, sample_weight))
+
+    model.compute_loss = compute_loss
 
 
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:

@@ -73,6 +73,8 @@ class Steps:
         """Outputs, loss, and gradients; None for a variable that the loss does not depend on."""
         outputs, loss = self.forward(inputs, targets, training=True)
         weights = [weight.value for weight in self._model.trainable_weights]
+        if not weights:  # torch would refuse to derive by nothing
+            return outputs, loss, []
         scaled = self._model.optimizer.scale_loss(loss)
         return outputs, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True))
 

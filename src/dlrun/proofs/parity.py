@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +26,7 @@ from dlrun.proofs import agreement
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
-from dlrun.system.child import python_command
+from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import write_json, write_text
 from dlrun.system.override_text import split_override
 
@@ -174,10 +173,12 @@ def _run_job(name: str, job: Mapping[str, Any]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(Path(job["answer"]).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        sys.stderr.write(done.stderr)
-        raise DlrunError(f"{name}: the process ended with exit code {done.returncode}") from error
+        why = how_ended(done.returncode, done.stderr)
+        raise DlrunError(f"{name}: {why}", exit_code=1) from error
     if "error" in answer:
-        raise DlrunError(f"{name}: {answer['error']}", hint=answer["hint"])
+        raise DlrunError(
+            f"{name}: {answer['error']}", hint=answer["hint"], exit_code=answer["exit_code"]
+        )
     return answer
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from dlrun import backends
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.prediction import predict_batches
 from dlrun.training.initial_weights import assign_initial_weights, read_initial_weights
@@ -206,7 +207,11 @@ def main() -> None:
         with redirect_stdout(sys.stderr):
             answer = measure(job)
     except DlrunError as error:
-        answer = {"error": error.message, "hint": error.hint}
+        answer = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        answer = {"error": reason, "hint": None, "exit_code": 1}
     Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
 
 
