@@ -148,3 +148,38 @@ def test_a_backend_that_fails_is_named_and_leaves_nothing(dlrun):
     assert done.stderr.startswith("error: jax: optimizer: torch.optim.SGD needs backend 'torch'")
     assert "Traceback" not in done.stderr
     assert not list((dlrun.cwd / "runs" / "parity").iterdir())
+
+
+BROKEN = """
+import os
+import keras
+
+class Broken(keras.layers.Layer):
+    def call(self, x, training=False):
+        if training and "DIE" in os.environ:
+            os.kill(os.getpid(), 9)
+        if training:
+            raise KeyError("no such feature")
+        return x
+
+    def compute_output_shape(self, shape):
+        return shape
+
+def broken(input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    hidden = Broken()(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(hidden))
+"""
+
+
+def test_the_reason_is_named_if_a_member_fails(dlrun):
+    (dlrun.cwd / "my_broken.py").write_text(BROKEN)
+    typed = ("model={_target_: my_broken.broken}", "~model.units", "data.limit=100")
+    done = dlrun("parity", *typed, "--backends", "torch,jax", "--steps", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("error: torch: KeyError: ")
+    assert "no such feature" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    done = dlrun("parity", *typed, "--backends", "torch,jax", "--steps", "2", env={"DIE": "1"})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: torch: its process was killed by SIGK")

@@ -1,10 +1,10 @@
-"""Child processes: the working directory does not shadow the standard library."""
+"""Child processes: nothing shadows the standard library, and a failure is told in words."""
 
 import sys
 
 import pytest
 
-from dlrun.system.child import python_command
+from dlrun.system.child import how_ended, python_command
 
 MODEL = """
 import keras
@@ -69,3 +69,17 @@ def test_user_files_shadow_no_module_and_user_modules_are_found(dlrun, words):
         assert [run["status"] for run in result["runs"]] == ["completed"] * 2
     if words[0] == "doctor":
         assert {found["status"] for found in result["backends"].values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("code", "errors", "why"),
+    [
+        (2, "noise\nerror: model=x: no such option\n\nhint: y\n", "model=x: no such option"),
+        (1, "Traceback\nKeyError: 'x'\n", "its process ended with exit code 1: KeyError: 'x'"),
+        (3, "", "its process ended with exit code 3"),
+        (-9, "noise", "its process was killed by SIGKILL, perhaps out of memory"),
+        (-15, "", "its process was killed by SIGTERM"),
+    ],
+)
+def test_how_a_process_ended_is_told_in_words(code, errors, why):
+    assert how_ended(code, errors) == why

@@ -163,6 +163,7 @@ def _padded_row(flat: np.ndarray, values: np.ndarray, pad: float) -> tuple[int |
 
 def _is_finite(model: keras.Model, spec: InputSpec, arrays: Arrays, row: int) -> bool:
     sample = tree_map(lambda array: np.asarray(array[row : row + 1]), arrays)
-    outputs = model(spec.prepare(sample), training=False)
+    with np.errstate(invalid="ignore"):
+        outputs = model(spec.prepare(sample), training=False)
     flat = keras.tree.flatten(outputs)
     return all(np.isfinite(keras.ops.convert_to_numpy(output)).all() for output in flat)

@@ -84,6 +84,8 @@ def compile_model(
     model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
     # Not with setattr, which would also make it one of the model's own metrics.
     vars(model)["_loss_tracker"] = tracker
+    if keras.backend.backend() == "numpy":
+        _add_up_losses(model)
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
@@ -100,6 +102,20 @@ def _warn_of_half_precision(model: keras.Model) -> None:
             "weights in %s (%s%s) lose small updates: give their layer dtype=mixed_%s",
             *(half[0].dtype, half[0].path, more, half[0].dtype),
         )
+
+
+def _add_up_losses(model: keras.Model) -> None:
+    """Let a model on NumPy have losses of its own: Keras passes their list to a sum of arrays."""
+    if type(model).compute_loss is not keras.Model.compute_loss:
+        return
+
+    def compute_loss(
+        x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
+    ) -> Any:
+        own = [keras.ops.sum(loss) for loss in model.losses]
+        return sum(own, model._compile_loss(y, y_pred, sample_weight))
+
+    model.compute_loss = compute_loss
 
 
 def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:

@@ -63,9 +63,10 @@ def find_uses(model: keras.Model, spec: InputSpec) -> list[Use]:
     places, inputs = _marked(spec, marks)
     received: list[tuple[Any, np.ndarray]] = []
     try:
-        calls = _count_calls(model, layers, spec)
-        with _watched(layers, received, calls):
-            model(spec.prepare(inputs), training=False)
+        with np.errstate(all="ignore"):  # on NumPy, of what the marks lead to
+            calls = _count_calls(model, layers, spec)
+            with _watched(layers, received, calls):
+                model(spec.prepare(inputs), training=False)
     except _AllReceived:
         pass
     except Exception as error:  # such values may be illegal elsewhere in the model

@@ -54,7 +54,9 @@ def outputs_of(model: keras.Model, spec: InputSpec) -> Any:
     """Outputs with the model's output shapes; builds the variables of a subclassed model."""
     if model.built:
         return model.compute_output_spec(map_named(partial(_symbol, model), spec.input_shape))
-    return model(tree_map(lambda shape: np.zeros((1, *shape), "float32"), spec.input_shape))
+    zeros = tree_map(lambda shape: np.zeros((1, *shape), "float32"), spec.input_shape)
+    with np.errstate(invalid="ignore"):  # to a mask, zeros may be padding alone
+        return model(zeros)
 
 
 def _symbol(model: keras.Model, name: str | None, shape: tuple[int, ...]) -> keras.KerasTensor:

@@ -168,6 +168,8 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
+    import keras
+
     from dlrun.backends._torch_stepper import Steps, TorchStepper
 
     steps = Steps(model, step)
@@ -175,4 +177,4 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
         steps.compile()
     elif compile == "trace":
         steps.capture()
-    return TorchStepper(steps, scale, model.variables[0].value.device)
+    return TorchStepper(steps, scale, keras.ops.zeros(()).device)

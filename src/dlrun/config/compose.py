@@ -208,10 +208,13 @@ def _hydra_mistake(error: Exception) -> Mistake:
         head = f"{head.partition(':')[0]}: {rest[0]}"
     key = next((f" ({line})" for line in rest if line.startswith("full_key: ")), "")
     head += key.replace("full_key: ", "")
+    packages = {group.name: group.place for group in GROUPS.values() if group.place}
+    packages["experiment"] = "_global_"
     places = [
-        group.place
-        for group in GROUPS.values()
-        if group.place and f"Key '{group.name}' not in 'Config'" in head
+        package
+        for name, package in packages.items()
+        # Of its first key, and of a default that it overrides.
+        if f"Key '{name}' not in 'Config'" in head or f"@{name}." in head
     ]
     hint = f"begin the file with '# @package {places[0]}'" if places else None
     return Mistake("", head, hint=hint)

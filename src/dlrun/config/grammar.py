@@ -21,6 +21,8 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.runs.query import flat
 
 Loader: TypeAlias = ConfigLoaderImpl
 
@@ -67,13 +69,46 @@ def compose_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig
 
 @lru_cache(maxsize=16)
 def _compose_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> bytes:
-    base = config_loader(config_dir).load_configuration("dlrun", list(lines), RunMode.RUN)
+    loader = config_loader(config_dir)
+    base = loader.load_configuration("dlrun", list(lines), RunMode.RUN)
+    if any(_mentions_hydra(directory) for directory in config_dirs(config_dir)[:-1]):
+        _refuse_hydra_settings(base, loader)
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
     del base["hydra"]
     single = (name for name, group in GROUPS.items() if not group.several)
     base.choices = {name: runtime[name] for name in single if isinstance(runtime.get(name), str)}
     return pickle.dumps(base)
+
+
+def _mentions_hydra(directory: Path) -> bool:
+    files = (path for group in GROUPS for path in (directory / group).rglob("*.yaml"))
+    return any(b"hydra" in path.read_bytes() for path in files if path.is_file())
+
+
+def _refuse_hydra_settings(composed: DictConfig, loader: Loader) -> None:
+    """Refuse an option that changes Hydra's own settings, as dlrun starts no Hydra application.
+
+    Raises:
+        DlrunError: Names the settings.
+    """
+    default = loader.load_configuration("dlrun", [], RunMode.RUN)
+    settings: list[Any] = [
+        OmegaConf.to_container(config.hydra, resolve=False) for config in (composed, default)
+    ]
+    actual, expected = (dict(flat(setting)) for setting in settings)
+    own = ("runtime.", "overrides.", "job.override_dirname", "job.name", "job.config_name")
+    changed = [
+        f"hydra.{key}"
+        for key in dict.fromkeys((*actual, *expected))
+        if actual.get(key) != expected.get(key) and not key.startswith(own)
+    ]
+    if changed:
+        raise DlrunError(
+            f"an option sets {', '.join(changed)}, but dlrun has no use for Hydra's own settings",
+            hint="remove 'hydra' from the option; runs_dir=PATH is the place of the runs, and"
+            " dlrun sweep takes --launcher, --search and --jobs",
+        )
 
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:

@@ -1,6 +1,7 @@
 """Parse overrides, and apply them to a config one at a time."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,13 @@ from dlrun.config.explain import (
     wrong_type,
 )
 from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
+from dlrun.config.run_config import PLACES
 from dlrun.config.schema import Config
 from dlrun.errors import first_line
+
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]+\}")
+# As JSON has them: 007 is text.
+NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?")
 
 
 @dataclass
@@ -86,6 +92,7 @@ def to_config(composed: DictConfig, overrides: Overrides) -> Config:
         DlrunError: With every mistake so far, missing values and wrong types included.
     """
     try:
+        read_numbers(composed)
         missing = OmegaConf.missing_keys(composed)
         mistakes = [
             *overrides.mistakes,
@@ -116,6 +123,8 @@ def _apply(config: DictConfig, value: Override) -> Mistake | None:
                 return key_mistake(line, key, config)
         return value_mistake(key, {key: line}, error)
     try:
+        if "${" in line:
+            read_numbers(config)
         after = _value_at(config, key)
         if isinstance(before, float) and type(after) is int:
             # Such as 1 for 0.001: Keras takes no integer learning rate.
@@ -128,6 +137,30 @@ def _apply(config: DictConfig, value: Override) -> Mistake | None:
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
     return Mistake(line, problem)
+
+
+def read_numbers(config: Any) -> None:
+    """Read each value that is an environment variable, and a number, as the number.
+
+    The environment holds text. Typed keys convert it; the arguments of a component would take a
+    learning rate of ``'0.01'``.
+
+    Args:
+        config: A DictConfig or ListConfig, changed in place. Paths stay text.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    for name, value in plain.items() if isinstance(plain, dict) else enumerate(plain):
+        if PLACES.fullmatch(str(name)):
+            continue
+        if isinstance(value, dict | list):
+            read_numbers(config[name])
+        elif isinstance(value, str) and ENVIRONMENT.fullmatch(value):
+            try:
+                text = str(config[name])
+            except OmegaConfBaseException:  # reported when the config is resolved
+                continue
+            if NUMBER.fullmatch(text):
+                config[name] = int(text) if text.lstrip("+-").isdecimal() else float(text)
 
 
 def _value_at(config: DictConfig, key: str) -> Any:

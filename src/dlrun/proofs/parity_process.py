@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any
 
-from dlrun.errors import DlrunError, bounded
-from dlrun.system.child import python_command
+from dlrun.errors import DlrunError
+from dlrun.system.child import how_ended, python_command
 
 
 class Processes:
@@ -58,12 +57,12 @@ class Processes:
             log.seek(0)
             text = log.read()
             code = self._end(name)
-            sys.stderr.write(text)
-            last_line = bounded(text.strip().rpartition("\n")[2])
-            raise DlrunError(f"{name}: {last_line or f'the process ended with exit code {code}'}")
+            raise DlrunError(f"{name}: {how_ended(code, text)}", exit_code=1)
         answer: dict[str, Any] = json.loads(Path(job["answer"]).read_text(encoding="utf-8"))
         if "error" in answer:
-            raise DlrunError(f"{name}: {answer['error']}", hint=answer["hint"])
+            raise DlrunError(
+                f"{name}: {answer['error']}", hint=answer["hint"], exit_code=answer["exit_code"]
+            )
         return answer
 
     def _process(self, name: str) -> tuple[subprocess.Popen[str], IO[str]]:

@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from dlrun import backends
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.prediction import predict_batches
 from dlrun.training.initial_weights import assign_initial_weights, read_initial_weights
@@ -209,7 +210,11 @@ def main() -> None:
         try:
             answer = measure(job)
         except DlrunError as error:
-            answer = {"error": error.message, "hint": error.hint}
+            answer = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            answer = {"error": reason, "hint": None, "exit_code": 1}
         Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
         if "keras" in sys.modules:
             backends.forget()

@@ -20,7 +20,7 @@ from dlrun.errors import DlrunError
 from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
 from dlrun.runs.directory import RECORD
-from dlrun.system.child import python_command
+from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import read_json, write_text
 
 log = logging.getLogger("dlrun")
@@ -197,10 +197,7 @@ def _run(cell: Cell, done: _CompletedRuns, options: Sequence[str]) -> None:
     command = python_command("dlrun", "train", *overrides, *options, "--quiet", "--json")
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:
-        lines = process.stderr.splitlines()
-        errors = [line for line in lines if line.startswith("error: ")]
-        code = process.returncode
-        cell.error = errors[-1].removeprefix("error: ") if errors else f"exit code {code}"
+        cell.error = how_ended(process.returncode, process.stderr)
         return
     cell.result = json.loads(process.stdout)
     done.add(cell.experiment, cell.result)

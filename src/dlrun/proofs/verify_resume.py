@@ -27,7 +27,7 @@ from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
 from dlrun.system import signals
-from dlrun.system.child import python_command
+from dlrun.system.child import how_ended, python_command
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
@@ -185,14 +185,9 @@ def _run(command: Sequence[str], raise_if_stopped: Callable[[], None]) -> dict[s
         out.seek(0)
         errors.seek(0)
         if process.returncode:
-            lines = errors.read().decode().splitlines()
-            messages = [line for line in lines if line.startswith("error: ")]
-            code = process.returncode
-            raise DlrunError(
-                f"'dlrun {command[command.index('dlrun') + 1]}' failed: "
-                + (messages[-1].removeprefix("error: ") if messages else f"exit code {code}"),
-                exit_code=1,
-            )
+            why = how_ended(process.returncode, errors.read().decode())
+            verb = command[command.index("dlrun") + 1]
+            raise DlrunError(f"'dlrun {verb}' failed: {why}", exit_code=1)
         return dict(json.loads(out.read()))
 
 

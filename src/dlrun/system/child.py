@@ -1,5 +1,6 @@
 """Start another Python process."""
 
+import signal
 import sys
 
 
@@ -14,3 +15,20 @@ def python_command(module: str, *arguments: str) -> list[str]:
         arguments: The module's arguments.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def how_ended(code: int, errors: str = "") -> str:
+    """Why a child process failed, in words.
+
+    Args:
+        code: Its exit code; below 0 the signal that killed it.
+        errors: What it wrote to stderr.
+    """
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    if told := [line for line in lines if line.startswith("error: ")]:
+        return told[-1].removeprefix("error: ")
+    if code < 0:
+        memory = ", perhaps out of memory" if code == -signal.SIGKILL else ""
+        return f"its process was killed by {signal.Signals(-code).name}{memory}"
+    last = f": {lines[-1]}" if lines else ""
+    return f"its process ended with exit code {code}{last}"

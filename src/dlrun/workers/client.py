@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from dlrun.system.child import python_command
+from dlrun.system.child import how_ended, python_command
 from dlrun.workers.key import ProcessKey
 
 CLOSE_SECONDS = 5.0  # for a worker to end by itself
@@ -146,13 +146,7 @@ class Worker(Generic[Job]):
         while not self.has_exited() and time.monotonic() < deadline:
             time.sleep(0.01)
         self._kill()  # before its process id can be reused
-        code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            return f"its process was killed by {name}" + (
-                ", perhaps out of memory" if code == -signal.SIGKILL else ""
-            )
-        return f"its process ended with exit code {code}"
+        return how_ended(self._process.wait())
 
 
 def _answer(line: bytes) -> dict[str, Any] | None:
