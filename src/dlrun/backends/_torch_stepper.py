@@ -76,7 +76,7 @@ class Steps:
         outputs, masks, loss = self.forward(inputs, targets, training=True)
         weights = [weight.value for weight in self._model.trainable_weights]
         if not weights:  # torch would refuse to derive by nothing
-            return outputs, loss, []
+            return outputs, masks, loss, []
         scaled = self._model.optimizer.scale_loss(loss)
         gradients = torch.autograd.grad(scaled, weights, materialize_grads=True)
         return outputs, masks, loss, list(gradients)
