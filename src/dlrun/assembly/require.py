@@ -33,6 +33,7 @@ def require(config: Config, *, training: bool) -> None:
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
     _require_package("feed", config.choices.get("feed"), config.feed)
+    _require_backend(config)
     if training:
         for name, spec in config.export.items():
             _require_package("export", name, spec)
@@ -41,6 +42,16 @@ def require(config: Config, *, training: bool) -> None:
 def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """A component's config without the keys that dlrun reads itself."""
     return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
+
+
+def _require_backend(config: Config) -> None:
+    """Check the backend of a model that is written in one backend's own terms."""
+    model, backend = config.choices.get("model"), config.model.get("only_backend")
+    if backend not in (None, config.backend.name):
+        raise DlrunError(
+            f"model={model} computes on backend={backend} alone, not on {config.backend.name}",
+            hint=f"backend={backend}",
+        )
 
 
 def _require_package(group: str, option: str | None, spec: Mapping[str, Any]) -> None:

@@ -101,7 +101,9 @@ def _name(layer: Any) -> str:
 
 def _config(layer: Any) -> dict[str, Any]:
     try:
-        config = dict(layer.get_config())
+        # A native network has no config that Keras could save.
+        describe = getattr(layer, "describe_architecture", layer.get_config)
+        config = dict(describe())
     except Exception:  # a user's layer may have no config
         config = {}
     if callable(activation := getattr(layer, "activation", None)):
