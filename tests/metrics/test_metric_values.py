@@ -252,7 +252,8 @@ def test_masked_sequences_have_one_loss_whatever_the_batch_size_and_loop(tmp_pat
     words = ("model=steps", "data=sets", one_metric_each(options), "optimizer=sgd", "epochs=1")
     # The weights stay: what an epoch logs is the loss of the whole split.
     words = (*words, "optimizer.learning_rate=0", "batch_size=10")
-    result, *others = [worker(backend).train(tmp_path, *words, f"loop={loop}") for loop in LOOPS]
+    runs = [*((f"loop={loop}",) for loop in LOOPS), ("loop=raw", "+task.loss.reduction=sum")]
+    result, *others = [worker(backend).train(tmp_path, *words, *changed) for changed in runs]
     run = result["path"]
     for other in others:
         for split in ("train", "validation", "test"):
