@@ -1,5 +1,7 @@
 """The loss that training minimizes: of a single output, or the sum over several."""
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -21,7 +23,8 @@ class SumOfLosses(keras.losses.Loss):
     Keras can sum a mapping of losses itself, but on tensorflow logs each as a mean to which a
     smaller last batch counts as much as the others; and it weights the loss of a batch by its
     samples, though the batch's own mean is over unmasked steps. Here each output's loss is
-    recorded with the number of samples or unmasked steps that it is a mean of.
+    recorded with the number of samples or unmasked steps that it is a mean of, unless that is the
+    number of samples alone.
 
     Args:
         losses: Keras losses or loss functions by output name; other outputs are ignored. The name
@@ -41,21 +44,33 @@ class SumOfLosses(keras.losses.Loss):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The sum, a scalar."""
-        values, totals, weights = [], [], []
-        for name, loss in self.losses.items():
-            labels, outputs = (y_true, y_pred) if name is None else (y_true[name], y_pred[name])
-            value = keras.ops.cast(loss(labels, outputs, sample_weight), self.dtype)
-            value = keras.ops.mean(value)  # a loss without a reduction returns ``(batch_size,)``
-            weight = _weight(outputs)
-            values.append(value)
-            totals.append(value if loss.reduction == "sum" else value * weight)
-            weights.append(weight)
-        self._recorder.record(values, totals, weights)
-        return sum(values)
+        parts = [
+            (loss, *((y_true, y_pred) if name is None else (y_true[name], y_pred[name])))
+            for name, loss in self.losses.items()
+        ]
+        values = [
+            _scalar(keras.ops.cast(loss(labels, outputs, sample_weight), self.dtype))
+            for loss, labels, outputs in parts
+        ]
+        if len(parts) > 1 or any(
+            loss.reduction == "sum" or masks_of(out) for loss, _, out in parts
+        ):
+            weights = [_weight(outputs) for _, _, outputs in parts]
+            totals = [
+                value if loss.reduction == "sum" else value * weight
+                for (loss, _, _), value, weight in zip(parts, values, weights, strict=True)
+            ]
+            self._recorder.record(values, totals, weights)
+        return functools.reduce(operator.add, values)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Not used: Keras would drop the masks of outputs that it casts."""
         raise NotImplementedError
+
+
+def _scalar(value: Any) -> Any:
+    # A loss without a reduction returns ``(batch_size,)``.
+    return keras.ops.mean(value) if len(value.shape) else value
 
 
 class _FunctionLoss(keras.losses.Loss):

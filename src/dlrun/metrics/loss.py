@@ -24,12 +24,13 @@ class LossTracker(keras.metrics.Metric):
     def __init__(self, names: Sequence[str | None]) -> None:
         super().__init__(name="loss")
         self._names = list(names)
-        outputs = len(self._names)
-        # A column for each output: its loss in this batch, the sum that it stands for, the weight.
-        self._batch = self.add_weight(shape=(3, outputs), initializer="zeros", name="batch")
-        # One more column for the rest. Compensated, as a float32 loses digits over many batches.
-        self._sums = self.add_weight(shape=(2, outputs + 1), initializer="zeros", name="sums")
-        self._lost = self.add_weight(shape=(2, outputs + 1), initializer="zeros", name="lost")
+        # Whether a batch's loss consists of parts that count in other ways. Of a single output
+        # without a mask all counts by samples, and recording it would cost a small model's step a
+        # tenth.
+        self._has_parts = False
+        self._rest = _WeightedMean(self, "rest", ())
+        self._parts = _WeightedMean(self, "parts", (len(self._names),))
+        self._batch = self.add_weight(shape=(3, len(names)), initializer="zeros", name="batch")
 
     @property
     def names(self) -> list[str]:
@@ -39,6 +40,7 @@ class LossTracker(keras.metrics.Metric):
 
     def record(self, losses: list[Any], totals: list[Any], weights: list[Any]) -> None:
         """Take the losses that the next :meth:`update_state` contains."""
+        self._has_parts = True
         batch = keras.ops.stack([keras.ops.stack(row) for row in (losses, totals, weights)])
         self._batch.assign(keras.ops.stop_gradient(batch))
 
@@ -50,21 +52,43 @@ class LossTracker(keras.metrics.Metric):
             sample_weight: The number of samples.
         """
         samples = keras.ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
-        rest = keras.ops.cast(value, self.dtype) - keras.ops.sum(self._batch[0])
-        of_rest = keras.ops.stack([rest * samples, samples])
-        added = keras.ops.concatenate([self._batch[1:], of_rest[:, None]], axis=1)
-        compensated = added - self._lost
-        sums = self._sums + compensated
-        lost = (sums - self._sums) - compensated
-        self._lost.assign(lost)
-        self._sums.assign(sums)
-        self._batch.assign(keras.ops.zeros(self._batch.shape))
+        rest = keras.ops.cast(value, self.dtype)
+        if self._has_parts:
+            rest = rest - keras.ops.sum(self._batch[0])
+            self._parts.add(self._batch[1], self._batch[2])
+            # A step may compute its next loss in a way of its own, and record nothing.
+            self._batch.assign(keras.ops.zeros(self._batch.shape))
+        self._rest.add(rest * samples, samples)
 
     def result(self) -> Any:
         """The loss; with several outputs a mapping of it and the loss of each."""
-        means = keras.ops.divide_no_nan(self._sums[0], self._sums[1])
-        total = keras.ops.sum(means)
+        rest = self._rest.result()
+        if not self._has_parts:
+            return rest
+        parts = self._parts.result()
+        total = rest + keras.ops.sum(parts)
         if len(self._names) < 2:
             return total
-        of_outputs = (means[number] for number in range(len(self._names)))
+        of_outputs = (parts[number] for number in range(len(self._names)))
         return dict(zip(self.names, (total, *of_outputs), strict=True))
+
+
+class _WeightedMean:
+    """A running mean of sums, compensated, as float32 loses digits over many small batches."""
+
+    def __init__(self, metric: keras.metrics.Metric, name: str, shape: tuple[int, ...]) -> None:
+        self._total, self._lost, self._weight = (
+            metric.add_weight(shape=shape, initializer="zeros", name=f"{name}_{part}")
+            for part in ("total", "lost", "weight")
+        )
+
+    def add(self, values: Any, weights: Any) -> None:
+        compensated = values - self._lost
+        total = self._total + compensated
+        lost = (total - self._total) - compensated
+        self._lost.assign(lost)
+        self._total.assign(total)
+        self._weight.assign_add(weights)
+
+    def result(self) -> Any:
+        return keras.ops.divide_no_nan(self._total, self._weight)
