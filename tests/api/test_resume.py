@@ -169,7 +169,9 @@ def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backe
     assert_same(straight, resumed)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    "loop", [pytest.param(loop, marks=() if loop == "raw" else pytest.mark.slow) for loop in LOOPS]
+)
 def test_a_run_stopped_by_sigterm_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, loop):
     overrides = [*SHORT, f"loop={loop}", "+callbacks.killer._target_=my_callbacks.Killer"]
     straight = worker("jax").train(tmp_path, *overrides)
@@ -209,7 +211,7 @@ HOLDING = {
 }
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_the_state_of_callbacks_is_restored(tmp_path, backend):
     """The run is interrupted by an error within an epoch."""
     plain = [word for word in SHORT if "early" not in word and "reduce" not in word]

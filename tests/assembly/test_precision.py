@@ -91,6 +91,7 @@ EXPECTED = {
     "discretization": np.arange(25),
     "ids": np.arange(250, 275) / 128,
 }
+MIXED_ONCE = (("torch", "mixed_bfloat16"), ("tensorflow", "mixed_float16"))
 MATMUL = {
     "jax": "jax.config.jax_default_matmul_precision",
     "tensorflow": "tensorflow.config.experimental.tensor_float_32_execution_enabled()",
@@ -129,17 +130,13 @@ def test_training_in_half_precision_alone_is_refused_with_the_policy_to_take(tmp
 @pytest.mark.parametrize(
     ("backend", "precision"),
     [
-        ("jax", "mixed_bfloat16"),
-        ("tensorflow", "mixed_float16"),
-        ("torch", "mixed_bfloat16"),
-        *(
-            pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in (
-                ("jax", "mixed_float16"),
-                ("tensorflow", "mixed_bfloat16"),
-                ("torch", "mixed_float16"),
-            )
-        ),
+        pytest.param(
+            backend,
+            precision,
+            marks=() if (backend, precision) in MIXED_ONCE else pytest.mark.slow,
+        )
+        for backend in BACKENDS
+        for precision in ("mixed_bfloat16", "mixed_float16")
     ],
 )
 def test_mixed_precision_reaches_the_accuracy_of_float32(tmp_path, backend, precision):

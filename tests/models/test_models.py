@@ -19,8 +19,16 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("model", PARAMETERS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("backend", "model"),
+    [
+        pytest.param(backend, model, marks=pytest.mark.slow if slow else ())
+        for model in PARAMETERS
+        for backend in BACKENDS
+        # The parity of text models is tested by itself.
+        for slow in [backend != "jax" and model in ("text_average", "text_lstm", "text_attention")]
+    ],
+)
 def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, model):
     result = worker(backend).train(tmp_path, f"model={model}", "smoke=true")
     assert result["parameters"] == PARAMETERS[model]
@@ -38,7 +46,9 @@ def test_convolutions_agree_on_every_backend(tmp_path, model):
     assert max(losses) - min(losses) < 1e-5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend", ["jax", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])]
+)
 def test_attention_learns_which_token_is_more_frequent(tmp_path, backend):
     result = worker(backend).train(tmp_path, "model=text_attention", "epochs=4")
     assert result["test"]["accuracy"] > 0.85
