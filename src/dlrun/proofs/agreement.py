@@ -134,8 +134,8 @@ def metrics(
         by_member: The metrics of each member; None if it has none.
         reference: The member to compare with.
         tolerance: None for no limit.
-        scaled: The losses, which are compared relatively. The others may differ by more, since
-            single samples may change class.
+        scaled: The losses, which are compared relatively; the others only where they are above 1.
+            These may differ by more, since single samples may change class.
         samples: The number of samples that they are computed on.
     """
     present = {name: values for name, values in by_member.items() if values is not None}
@@ -143,7 +143,8 @@ def metrics(
     for metric in present[reference]:
         values = {name: metrics[metric] for name, metrics in present.items()}
         expected = values[reference]
-        scale = abs(expected) if metric in scaled and expected else 1
+        # Relative above 1, as for predictions.
+        scale = abs(expected) if metric in scaled and expected else max(1, abs(expected))
         differences = {
             name: 0.0 if value == expected else abs(value - expected) / scale
             for name, value in values.items()
