@@ -22,6 +22,7 @@ from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
+from dlrun.metrics.in_units import in_units
 from dlrun.metrics.loss import LossTracker
 from dlrun.optimizers.excluded import exclude_weights
 
@@ -64,6 +65,8 @@ def compile_model(
         for metric_name, metric_spec in output.metrics.items():
             key = f"task.metrics{suffix}.{metric_name}"
             metric = _metric(key, metric_name, metric_spec)
+            if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
+                in_units(metric, target.mean, target.deviation)
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, prefix)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlrun.assembly.check_outputs import check_outputs
 from dlrun.assembly.precision import keep_inputs_exact
-from dlrun.config.instantiate import component_errors, instantiate
+from dlrun.config.instantiate import component_errors, instantiate, takes_argument
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec, integer_inputs
@@ -34,7 +34,9 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
     target = config.model["_target_"]
     arguments = {"input_shape": spec.input_shape, "num_classes": spec.num_classes}
     try:
-        model = instantiate("model", config.model, **arguments)
+        takes_sizes = takes_argument("model", config.model, "input_sizes")
+        sizes = {"input_sizes": spec.sizes} if takes_sizes else {}
+        model = instantiate("model", config.model, **arguments, **sizes)
         if not isinstance(model, keras.Model):
             returned = type(model).__name__
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
@@ -66,31 +68,42 @@ def _symbol(model: keras.Model, name: str | None, shape: tuple[int, ...]) -> ker
 
 
 def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> keras.Model:
-    """The model with the task's activation applied to its logits, for prediction and export."""
+    """The model for prediction and export.
+
+    The task's activation is applied to its logits, and numbers that were standardized are given
+    back in the units of the target.
+    """
     task_outputs = outputs_by_name(config.task)
     activations: dict[str, str | None] = (
         {"": config.task.activation}
         if task_outputs is None
         else {name: output.activation for name, output in task_outputs.items()}
     )
-    if not any(activations.values()):
+    single = {} if spec.targets is None else {"": spec.targets}
+    targets: Any = spec.targets if isinstance(spec.targets, Mapping) else single
+    scaled = {name: target for name, target in targets.items() if target.deviation}
+    if not any(activations.values()) and not scaled:
         return model
     integers = integer_inputs(model)
 
     def make_input(name: str | None, shape: tuple[int, ...]) -> Any:
         return keras.Input(shape, name=name, dtype="int32" if name in integers else None)
 
+    def finish(name: str, output: Any) -> Any:
+        if name in scaled:
+            target = scaled[name]
+            units = keras.layers.Rescaling(target.deviation, target.mean, dtype="float32")
+            return units(output)
+        activation = activations.get(name)
+        if activation is None:
+            return output
+        return keras.layers.Activation(activation, dtype="float32")(output)
+
     inputs = map_named(make_input, spec.input_shape)
     outputs = model(inputs)
     predictions = (
-        {name: _activate(output, activations.get(name)) for name, output in outputs.items()}
+        {name: finish(name, output) for name, output in outputs.items()}
         if isinstance(outputs, Mapping)
-        else _activate(outputs, activations[""])
+        else finish("", outputs)
     )
     return keras.Model(inputs, predictions, name=f"{model.name}_predictions")
-
-
-def _activate(output: Any, activation: str | None) -> Any:
-    if activation is None:
-        return output
-    return keras.layers.Activation(activation, dtype="float32")(output)

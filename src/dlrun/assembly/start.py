@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +13,7 @@ from dlrun.config.instantiate import instantiate, partial
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset
-    from dlrun.data.preprocessing import Step
+    from dlrun.data.input_spec import InputSpec
     from dlrun.feeds import Feed
     from dlrun.training.reuse import ProcessCache
 
@@ -31,7 +30,7 @@ class Session(NamedTuple):
 def start(
     config: Config,
     cache: ProcessCache | None = None,
-    preprocessing: Sequence[Step] | None = None,
+    saved: InputSpec | None = None,
 ) -> Session:
     """Import Keras on the config's backend, and read and check the data set.
 
@@ -41,7 +40,7 @@ def start(
     Args:
         config: The run's config; its feed may need another backend's framework.
         cache: What a process that does several runs keeps between them.
-        preprocessing: The fitted steps of a run; None to fit those of the data set.
+        saved: Of a run, whose fitted preprocessing is applied; None to fit that of the data set.
 
     Raises:
         DlrunError: If the backend, the device, the data set or the feed is not available, or the
@@ -49,11 +48,11 @@ def start(
     """
     if not str(config.data["_target_"]).startswith("dlrun."):
         backend, device, feed = start_backend(config)
-        return Session(backend, device, _read_data(config, cache, preprocessing), feed)
+        return Session(backend, device, _read_data(config, cache, saved), feed)
     import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        data = pool.submit(_read_data, config, cache, preprocessing)
+        data = pool.submit(_read_data, config, cache, saved)
         backend, device, feed = start_backend(config)
         return Session(backend, device, data.result(), feed)
 
@@ -94,20 +93,21 @@ def _feed(config: Config, backend: backends.Backend) -> Feed:
     return partial("feed", without_kept("feed", config.feed))
 
 
-def _read_data(
-    config: Config, cache: ProcessCache | None, preprocessing: Sequence[Step] | None
-) -> Any:
+def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | None) -> Any:
     # Imported here: reporting a wrong config needs no NumPy.
     from dlrun.assembly.check_data import check_data
     from dlrun.data.dataset import SPLITS, Dataset, Split
+    from dlrun.data.source import Source
 
     def read() -> Any:
-        data = instantiate("data", config.data)
+        data = instantiate("data", without_kept("data", config.data))
+        if isinstance(data, Source):
+            return data.dataset(saved)
         # check_data reports what a user's function returns in place of these.
         is_valid = isinstance(data, Dataset) and all(
             isinstance(getattr(data, split), Split) for split in SPLITS
         )
-        return data.preprocess(preprocessing) if is_valid else data
+        return data.preprocess(saved.preprocessing if saved else None) if is_valid else data
 
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlrun.config import trust
 from dlrun.config.checks import Rules, check_config
 from dlrun.config.explain import Mistake, config_error
+from dlrun.config.found_task import choices_of_data, find_task
 from dlrun.config.grammar import choose, compose_choices, config_loader, is_addition, parse
 from dlrun.config.groups import GROUPS
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
@@ -56,8 +57,8 @@ def compose(
     with _hydra_mistakes(typed):
         lines = [str(choice.input_line) for choice in typed.choices if choice not in later]
         base = compose_choices(lines, config_dir)
-        for choice in later:
-            choose(choice, base, loader)
+        if of_data := choices_of_data(base, typed):
+            base = compose_choices([*of_data, *lines], config_dir)
     if recorded:
         typed.mistakes += [
             Mistake(str(value.input_line), "is an interpolation, which a record may not have")
@@ -67,6 +68,11 @@ def compose(
     names = _trusted_names(trusted, () if recorded else typed.parsed, config_dir)
     if _is_smoke(base, typed.values):
         typed.values[:0] = parse(SMOKE)[0]
+    if "data" in base and not typed.mistakes:
+        find_task(base, typed, names, config_dir)
+    with _hydra_mistakes(typed):
+        for choice in later:
+            choose(choice, base, loader)
     return _finish(base, typed, Rules(names, recorded=recorded))
 
 

@@ -62,7 +62,13 @@ _TABLE = (
         resume=True,
         evaluate=True,
     ),
-    Group("data", "The data set.", modules=("dlrun.data",), evaluate=True),
+    Group(
+        "data",
+        "The data set: see [Your own data](../how-to/own-data.md).",
+        modules=("dlrun.data",),
+        kept=frozenset({"default_model", "default_task"}),
+        evaluate=True,
+    ),
     Group(
         "feed",
         "How batches reach `fit()`: see [Feeds](feeds.md).",
@@ -98,7 +104,7 @@ _TABLE = (
             "keras.regularizers",
             "keras.constraints",
         ),
-        given=frozenset({"input_shape", "num_classes"}),
+        given=frozenset({"input_shape", "num_classes", "input_sizes"}),
     ),
     Group(
         "optimizer",

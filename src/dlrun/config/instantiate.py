@@ -1,5 +1,6 @@
 """Instantiate the target of a mapping with a ``_target_``."""
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,18 @@ def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
     component = partial(key, spec)
     with component_errors(key, spec["_target_"]):
         return component(**given)
+
+
+def takes_argument(key: str, spec: Mapping[str, Any], name: str) -> bool:
+    """Whether a component's target has a parameter of this name.
+
+    Raises:
+        DlrunError: If the target can't be found, or is not trusted.
+    """
+    try:
+        return name in inspect.signature(partial(key, spec)).parameters
+    except (TypeError, ValueError):  # a builtin has no signature
+        return False
 
 
 @contextmanager

@@ -21,7 +21,7 @@ MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 def metric_names(config: Config) -> list[str]:
     """The names that an epoch logs; ``monitor`` must be one of them."""
     names = list(logged_metrics(config.task))
-    if config.data.get("validation_samples") != 0:
+    if 0 not in (config.data.get("validation_samples"), config.data.get("validation")):
         names += [f"val_{name}" for name in names]
     return names
 

@@ -1,7 +1,7 @@
 """The contract of a data set: its splits and what a model needs to know about them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.preprocessing import Fit, Step
+from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 
@@ -70,6 +71,8 @@ class Dataset:
             function, so that a backend can apply it in its own terms.
         fit: The preprocessing steps to fit, in order, each as its class's ``fit``.
         preprocessing: The fitted steps that the inputs have been through, see :meth:`preprocess`.
+        sizes: As in :class:`dlrun.data.input_spec.InputSpec`, as is ``targets``.
+        targets: What the labels were made of; None if the labels are all that is known.
         integers: The inputs that a model takes as integers, see :meth:`match`.
     """
 
@@ -80,6 +83,8 @@ class Dataset:
     scale: float = 1.0
     fit: tuple[Fit, ...] = ()
     preprocessing: tuple[Step, ...] = ()
+    sizes: Mapping[str | None, tuple[int, ...]] = field(default_factory=dict)
+    targets: Tree[Target] | None = None
     integers: frozenset[str | None] = frozenset()
 
     @cached_property
@@ -91,6 +96,8 @@ class Dataset:
             num_classes=tree_map(int, self.num_classes),
             scale=float(self.scale),
             preprocessing=self.preprocessing,
+            sizes=self.sizes,
+            targets=self.targets,
             integers=self.integers,
         )
 

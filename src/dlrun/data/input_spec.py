@@ -6,18 +6,19 @@ import json
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dlrun.data.preprocessing import MAX_STEPS, Step, from_entry, to_entry
+from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, map_named, tree_map
 from dlrun.errors import DlrunError
 
 VERSION = 1
-# Limits far above any model's needs, as a file may come from anyone.
-MAX_BYTES = 2**20
+# Limits far above any model's needs, as a file may come from anyone. A vocabulary is in it.
+MAX_BYTES = 64 * 2**20
 MAX_ARRAYS = 1000
 MAX_NAME = 200
 MAX_AXES = 32
@@ -99,6 +100,9 @@ class InputSpec:
             one.
         scale: Divisor of integer inputs in a batch.
         preprocessing: The steps from samples as a user has them to ``inputs``, in order.
+        sizes: For inputs of ids, the number that they are below, for each value or for all; None
+            names a single input.
+        targets: What the labels were made of; None if the labels are all that is known.
         integers: From :func:`integer_inputs`; not saved, as the model tells.
     """
 
@@ -107,6 +111,8 @@ class InputSpec:
     num_classes: Tree[int]
     scale: float = 1.0
     preprocessing: tuple[Step, ...] = ()
+    sizes: Mapping[str | None, tuple[int, ...]] = field(default_factory=dict)
+    targets: Tree[Target] | None = None
     integers: frozenset[str | None] = frozenset()
 
     @property
@@ -177,11 +183,19 @@ class InputSpec:
             DlrunError: If a preprocessing step is not dlrun's own, so that it can't be read again.
         """
         classes = dict(_named(self.num_classes))
+        targets = None if self.targets is None else dict(_named(self.targets))
         content = {
             "version": VERSION,
-            "inputs": [_entry(name, spec) for name, spec in _named(self.inputs)],
+            "inputs": [
+                {**_entry(name, spec), **_given("sizes", list(self.sizes.get(name, ())))}
+                for name, spec in _named(self.inputs)
+            ],
             "outputs": [
-                {**_entry(name, spec), "num_classes": classes[name]}
+                {
+                    **_entry(name, spec),
+                    "num_classes": classes[name],
+                    **_given("target", targets[name].state() if targets else None),
+                }
                 for name, spec in _named(self.labels)
             ],
             "scale": self.scale,
@@ -230,6 +244,10 @@ def _entry(name: str | None, spec: ArraySpec) -> dict[str, Any]:
     return {"name": name, "shape": list(spec.shape), "dtype": spec.dtype}
 
 
+def _given(key: str, value: Any) -> dict[str, Any]:
+    return {key: value} if value else {}
+
+
 def _read(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("expected a mapping")
@@ -242,18 +260,30 @@ def _read(content: Any) -> dict[str, Any]:
     scale = content["scale"]
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
         raise ValueError(f"scale is {scale!a:.80}, expected a number above 0")
-    outputs = _by_name(content["outputs"], "outputs")
+    inputs, outputs = (_by_name(content[part], part) for part in ("inputs", "outputs"))
+    targets = dict(_named(tree_map(lambda array: array.target, outputs)))
+    if None in targets.values() and len({*targets.values()}) > 1:
+        raise ValueError("some outputs have a target, and some have none")
     return {
-        "inputs": tree_map(lambda array: array[0], _by_name(content["inputs"], "inputs")),
-        "labels": tree_map(lambda array: array[0], outputs),
-        "num_classes": tree_map(lambda array: array[1], outputs),
+        "inputs": tree_map(lambda array: array.spec, inputs),
+        "labels": tree_map(lambda array: array.spec, outputs),
+        "num_classes": tree_map(lambda array: array.num_classes, outputs),
+        "sizes": {name: array.sizes for name, array in _named(inputs) if array.sizes},
+        "targets": None if None in targets.values() else targets.get(None, targets),
         "scale": float(scale),
         "preprocessing": tuple(map(from_entry, steps)),
     }
 
 
-def _by_name(entries: Any, part: str) -> Tree[tuple[ArraySpec, int]]:
-    """The arrays of a part, each with its number of classes: one, or a mapping of several."""
+class _Entry(NamedTuple):
+    spec: ArraySpec
+    num_classes: int
+    sizes: tuple[int, ...]
+    target: Target | None
+
+
+def _by_name(entries: Any, part: str) -> Tree[_Entry]:
+    """The arrays of a part: one, or a mapping of several."""
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ARRAYS:
         raise ValueError(f"{part} is not a list of 1 to {MAX_ARRAYS} arrays")
     arrays = {}
@@ -261,15 +291,29 @@ def _by_name(entries: Any, part: str) -> Tree[tuple[ArraySpec, int]]:
         place = f"{part}[{number}]"
         if not isinstance(entry, dict):
             raise ValueError(f"{place} is not a mapping")
-        classes = {"num_classes"} if part == "outputs" else set()
-        _require_keys(entry, {"name", "shape", "dtype", *classes}, place)
+        classes, optional = ({"num_classes"}, "target") if part == "outputs" else (set(), "sizes")
+        _require_keys(
+            {**entry, optional: None}, {"name", "shape", "dtype", *classes, optional}, place
+        )
         name = entry["name"]
         if not _is_name(name) and not (name is None and len(entries) == 1):
             raise ValueError(f"{place}.name is {name!a:.80}, expected a name")
         if name in arrays:
             raise ValueError(f"{part} has two arrays named {name!a:.80}")
-        arrays[name] = (_array(entry, place), _classes(entry, place) if classes else 1)
+        target = entry.get("target")
+        arrays[name] = _Entry(
+            _array(entry, place),
+            _classes(entry, place) if classes else 1,
+            _sizes(entry.get("sizes", []), place),
+            None if target is None else Target.from_state(target),
+        )
     return arrays.get(None, arrays)
+
+
+def _sizes(sizes: Any, place: str) -> tuple[int, ...]:
+    if not isinstance(sizes, list) or not all(_is_size(size) and size > 0 for size in sizes):
+        raise ValueError(f"{place}.sizes is {sizes!a:.80}, expected numbers of ids")
+    return tuple(sizes)
 
 
 def _array(entry: Mapping[str, Any], place: str) -> ArraySpec:

@@ -167,9 +167,7 @@ def load_run(
     saved = read_checkpoint(path)  # before importing the framework, which takes seconds
     data: Dataset | None = None
     if spec is None:
-        saved_spec = read_saved_spec(run)
-        steps = saved_spec.preprocessing if saved_spec else None
-        _, _, data, feed = start(config, preprocessing=steps)
+        _, _, data, feed = start(config, saved=read_saved_spec(run))
         spec = data.spec
     else:
         _, _, feed = start_backend(config)

@@ -1,6 +1,7 @@
 """Make the import of a framework fast and quiet."""
 
 import gc
+import importlib.util
 import os
 import sys
 import tempfile
@@ -10,6 +11,26 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from dlrun.errors import DlrunError
+
+
+def require_package(package: str, purpose: str, extra: str) -> None:
+    """Check that an optional package is installed, without importing it.
+
+    Args:
+        package: The package, such as ``pyarrow``.
+        purpose: What it is for, in words.
+        extra: The extra of dlrun that installs it.
+
+    Raises:
+        DlrunError: If it is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise DlrunError(
+            f"{purpose} need {package}, which is not installed",
+            hint=f"pip install 'dlrun[{extra}]'",
+        )
 
 
 @contextmanager

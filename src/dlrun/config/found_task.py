@@ -1,0 +1,103 @@
+"""Choose the model and the task that a data source goes with, where the user chooses none."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlrun.config import trust
+from dlrun.config.grammar import compose_choices
+from dlrun.config.groups import GROUPS
+from dlrun.config.instantiate import instantiate
+from dlrun.config.overrides import Overrides, apply_values, to_config
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.config.trust import TrustedNames
+
+AUTO = "auto"
+KEPT = "default_"  # default_model and default_task, in an option of data
+
+
+def choices_of_data(base: DictConfig, typed: Overrides) -> list[str]:
+    """Choices that the chosen data set makes, unless the user or an experiment does.
+
+    Args:
+        base: The config of the chosen options.
+        typed: What the user typed.
+
+    Returns:
+        Overrides, such as ``model=tabular``.
+    """
+    chosen = {str(choice.key_or_group) for choice in typed.choices}
+    if "experiment" in chosen:
+        return []
+    defaults = {key: base.data.get(f"{KEPT}{key}") for key in ("model", "task")}
+    return [f"{key}={option}" for key, option in defaults.items() if option and key not in chosen]
+
+
+def find_task(
+    base: DictConfig, typed: Overrides, names: TrustedNames, config_dir: Path | None
+) -> None:
+    """Replace ``task=auto`` by the task that fits the data, and record it; ``base`` is changed.
+
+    Args:
+        base: The config of the chosen options.
+        typed: The values, which name the file and the target.
+        names: What the user trusts.
+        config_dir: The user's own options.
+
+    Raises:
+        DlrunError: If the data can't be read, or have no task.
+    """
+    task = base.choices.get("task")
+    if task != AUTO:
+        if "kind" in base.data and base.data.get("kind") is None and task in _kinds():
+            base.data.kind = task
+        return
+    trial = copy.deepcopy(base)
+    kept = [value for value in typed.values if not str(value.key_or_group).startswith("task")]
+    values = Overrides(typed.parsed, typed.choices, kept, list(typed.mistakes))
+    apply_values(trial, values)
+    config = to_config(trial, values)
+    if trust.check(config, names):
+        return  # reported when the config is checked
+    tasks = _tasks(config.data)
+    single = None in tasks
+    parts: dict[str | None, Any] = {}
+    for name, kind in tasks.items():
+        option = compose_choices([f"task={kind}"], config_dir).task
+        # Of several outputs, each has an activation of its own, so it is resolved here.
+        parts[name] = OmegaConf.to_container(option, resolve=not single)
+    found: dict[str, Any] = {}
+    for key in ("loss", "metrics", "activation"):
+        by_name = {name: part[key] for name, part in parts.items()}
+        found[key] = by_name[None] if single else by_name
+    OmegaConf.update(base, "task", found, merge=True, force_add=True)
+    if single:
+        base.choices.task = tasks[None]
+        if "kind" in base.data and base.data.get("kind") is None:
+            base.data.kind = tasks[None]
+
+
+def _tasks(data: Mapping[str, Any]) -> Mapping[str | None, str]:
+    from dlrun.data.source import Source
+
+    arguments = {key: value for key, value in data.items() if key not in GROUPS["data"].kept}
+    source = instantiate("data", arguments)
+    if not isinstance(source, Source):
+        raise DlrunError(
+            f"task=auto: {data['_target_']} is no source that tells its task",
+            hint="choose one of 'dlrun list task'",
+        )
+    return source.tasks()
+
+
+def _kinds() -> Sequence[str]:
+    from dlrun.data.targets import KINDS
+
+    return KINDS

@@ -1,0 +1,171 @@
+"""A cache of prepared data on disk, shared by all runs of a user.
+
+An entry is a directory that appears whole or not at all: it is written under another name, and
+renamed. Who makes an entry holds a lock on it, so that two runs do not make it twice; the system
+releases the lock if the process dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+
+VERSION = 1  # of what is cached; entries of other versions are not found, and are removed in time
+MANIFEST = "manifest.json"
+LEFT_SECONDS = 7 * 86_400
+
+
+def cache_dir() -> Path:
+    """``DLRUN_CACHE``, or ``dlrun/data`` in the user's cache directory."""
+    if path := os.environ.get("DLRUN_CACHE"):
+        return Path(path)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "dlrun" / "data"
+
+
+def key_of(*parts: Any) -> str:
+    """A key from everything that an entry depends on, as JSON holds it."""
+    text = json.dumps([VERSION, *parts], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def content_key(paths: list[Path]) -> str:
+    """A key of the content of files, by name and in order.
+
+    A file is read again only if its size or its time has changed.
+
+    Raises:
+        OSError: If one can't be read.
+    """
+    stats = [path.stat() for path in paths]
+    stamps = [
+        [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        for path, stat in zip(paths, stats, strict=True)
+    ]
+    note = cache_dir() / "stamps" / key_of(stamps)
+    with suppress(OSError, UnicodeDecodeError):
+        if len(known := note.read_text(encoding="ascii")) == 32:
+            return known
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    key = digest.hexdigest()
+    # A file that changes now may get the same time again.
+    newest = max((stat.st_mtime_ns for stat in stats), default=0)
+    if time.time_ns() - newest > 2e9:
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            partial = note.with_name(f".{note.name}-{os.getpid()}")
+            partial.write_text(key, encoding="ascii")
+            partial.replace(note)
+    return key
+
+
+def cached(key: str, make: Callable[[Path], None], *, limit_bytes: float) -> Path:
+    """The directory of an entry, made if it is not there or is damaged.
+
+    Args:
+        key: From :func:`key_of`.
+        make: Writes the entry's files into a directory.
+        limit_bytes: Afterwards, the entries that were not used for longest are removed until the
+            others fit. An array that is open stays readable.
+
+    Raises:
+        DlrunError: If the entry can't be written, as on a full disk; nothing of it is left.
+    """
+    root, entry = cache_dir(), cache_dir() / key
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if _is_whole(entry):
+            _mark_used(entry)
+            return entry
+        with _locked(root / f"{key}.lock"):
+            if not _is_whole(entry):  # another run may have made it meanwhile
+                _make(root, entry, make)
+        _mark_used(entry)
+        _remove_old(root, entry, limit_bytes)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise DlrunError(
+            f"the data cache {root} can't be written: {error.strerror or error}",
+            hint="free some space, or name another place: DLRUN_CACHE=DIRECTORY"
+            if full
+            else "name another place: DLRUN_CACHE=DIRECTORY",
+            exit_code=1,
+        ) from error
+    return entry
+
+
+def _make(root: Path, entry: Path, make: Callable[[Path], None]) -> None:
+    for left in root.glob(f".{entry.name}-*"):  # of a process that died; the lock is free
+        shutil.rmtree(left, ignore_errors=True)
+    partial = root / f".{entry.name}-{os.getpid()}"
+    partial.mkdir()
+    try:
+        make(partial)
+        sizes = {p.name: p.stat().st_size for p in partial.iterdir()}
+        (partial / MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
+        if entry.exists():  # damaged
+            shutil.rmtree(entry)
+        partial.rename(entry)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether every file has the size that it was written with."""
+    try:
+        sizes = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
+        return all((entry / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+
+
+def _mark_used(entry: Path) -> None:
+    with suppress(OSError):
+        os.utime(entry)
+
+
+def _remove_old(root: Path, keep: Path, limit: float) -> None:
+    entries = []
+    for entry in root.iterdir():
+        if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)  # of a process that died
+        if entry.name.startswith(".") or not (entry / MANIFEST).is_file():
+            continue
+        with suppress(OSError):
+            size = sum(p.stat().st_size for p in entry.iterdir())
+            entries.append((entry.stat().st_mtime, entry, size))
+    total = sum(size for _, _, size in entries)
+    for _, entry, size in sorted(entries):
+        if total <= limit:
+            return
+        if entry != keep:
+            # Renamed first, so that no run finds half of it.
+            gone = root / f".{entry.name}-removed-{os.getpid()}"
+            with suppress(OSError):
+                entry.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+                total -= size
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

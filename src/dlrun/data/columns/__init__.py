@@ -1,0 +1,221 @@
+"""Kinds of table columns: how a column becomes values of a model's input.
+
+Each module is one kind, named like the module, and has
+
+- ``Fitter(name, **options)``: sees the training split's values batch by batch, ``update(array)``,
+  and gives the fitted column, ``fitted()``. ``options`` are those that a user may set.
+- the fitted column, a :class:`Column` named like the module in CamelCase.
+
+A fitted column is a function of the training split alone, and treats each row by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+NUMBERS = "numbers"
+CATEGORIES = "categories"
+
+
+class Column(Protocol):
+    """A fitted column."""
+
+    @property
+    def name(self) -> str:
+        """The column of the table."""
+
+    @property
+    def input(self) -> str:
+        """The model's input that its values go to: ``numbers``, ``categories``, or its own."""
+
+    @property
+    def width(self) -> int:
+        """How many values it gives for a row."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """If its values are ids: the number that they are below, for each value or for all."""
+
+    def encode(self, values: pa.Array) -> np.ndarray:
+        """The values of rows, ``(rows, width)``: float32, or int32 for ids.
+
+        Args:
+            values: Of one of the types of :data:`dlrun.data.tables.TYPES`.
+
+        Raises:
+            WrongValueError: If a value is not of this kind.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What was fitted, as JSON holds it."""
+
+    @classmethod
+    def from_state(cls, name: str, state: dict[str, Any]) -> Column:
+        """The column again, from an untrusted source.
+
+        Raises:
+            ValueError: If it is not what :meth:`state` returns.
+        """
+
+
+class WrongValueError(ValueError):
+    """A value that is not of its column's kind.
+
+    Args:
+        column: The column.
+        row: The row within the batch, from 0.
+        value: The value.
+        expected: What it should be.
+    """
+
+    def __init__(self, column: str, row: int, value: Any, expected: str) -> None:
+        self.column, self.row, self.value, self.expected = column, row, value, expected
+        super().__init__(
+            f"column '{column}': row {row + 1:,} is {value!r:.80}, expected {expected}"
+        )
+
+
+def kinds() -> list[str]:
+    """The names of all kinds."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    """The fitter of a column.
+
+    Raises:
+        ValueError: If there is no such kind or option.
+    """
+    if kind not in kinds():
+        raise ValueError(f"column '{name}': there is no kind '{kind}': {', '.join(kinds())}")
+    module = importlib.import_module(f"{__name__}.{kind}")
+    known = module.Fitter.OPTIONS
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(
+            f"column '{name}': a {kind} has no option '{unknown[0]}': {', '.join(known) or 'none'}"
+        )
+    return module.Fitter(name, **options)
+
+
+def to_entry(column: Column) -> dict[str, Any]:
+    """A fitted column as JSON holds it, for :func:`from_entry`."""
+    kind = type(column).__module__.rpartition(".")[2]
+    return {"name": column.name, "kind": kind, "state": column.state()}
+
+
+def from_entry(entry: Any) -> Column:
+    """A fitted column from an untrusted source.
+
+    Raises:
+        ValueError: If there is no such kind, or its state is damaged.
+    """
+    if not isinstance(entry, dict) or set(entry) != {"name", "kind", "state"}:
+        raise ValueError("a column has name, kind and state")
+    name, kind, state = entry["name"], entry["kind"], entry["state"]
+    if not isinstance(name, str) or not isinstance(state, dict):
+        raise ValueError(f"a column has the name {name!a:.80}")
+    if kind not in kinds():
+        raise ValueError(f"there is no kind of column {kind!a:.80} in this dlrun")
+    module = importlib.import_module(f"{__name__}.{kind}")
+    try:
+        column: Column = getattr(module, kind.title()).from_state(name, state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the state of column {name!a:.80} is damaged") from error
+    return column
+
+
+def read_numbers(values: Any, *, finite: bool = True) -> list[float]:
+    """A list of numbers from an untrusted source.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    import math
+
+    if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
+        raise ValueError("expected a list of numbers")
+    if finite and not all(map(math.isfinite, values)):
+        raise ValueError("expected finite numbers")
+    return [float(value) for value in values]
+
+
+def read_texts(values: Any) -> list[str]:
+    """A list of different texts from an untrusted source.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("expected a list of texts")
+    if len(set(values)) < len(values):
+        raise ValueError("expected different texts")
+    return values
+
+
+def to_numbers(name: str, values: pa.Array) -> np.ndarray:
+    """The values as float64 ``(rows,)``, NaN where one is missing.
+
+    Raises:
+        WrongValueError: If one is no finite number; names the first such row.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(values.type):
+        try:
+            numbers = pc.utf8_trim_whitespace(values).cast(pa.float64())
+        except pa.ArrowInvalid:
+            raise _first_wrong(name, values) from None
+    elif pa.types.is_timestamp(values.type) or pa.types.is_list(values.type):
+        raise WrongValueError(name, 0, values[0].as_py(), "a number")
+    else:
+        numbers = values.cast(pa.float64(), safe=False)
+    array: np.ndarray = numbers.to_numpy(zero_copy_only=False)
+    infinite = np.isinf(array)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise WrongValueError(name, row, float(array[row]), "a finite number")
+    return array
+
+
+def _first_wrong(name: str, values: pa.Array) -> WrongValueError:
+    for row, value in enumerate(values.to_pylist()):
+        try:
+            float(value) if value is not None else None
+        except ValueError:
+            return WrongValueError(name, row, value, "a number")
+    return WrongValueError(name, 0, values[0].as_py(), "a number")
+
+
+def to_texts(values: pa.Array) -> pa.Array:
+    """The values as texts, such as categories are compared by: integers as 7, true as true."""
+    import pyarrow as pa
+
+    if pa.types.is_string(values.type):
+        return values
+    return values.cast(pa.string())
+
+
+def count_values(counts: dict[str, int], values: pa.Array) -> None:
+    """Add how often each text occurs; missing ones are not counted."""
+    for entry in values.drop_null().value_counts().to_pylist():
+        counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+
+
+def index_in(values: pa.Array, known: Sequence[str], missing: int) -> np.ndarray:
+    """The index of each text in ``known``, ``(rows,)`` int32; ``missing`` for others."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.index_in(values, value_set=pa.array(list(known), pa.string()), skip_nulls=True)
+    indices: np.ndarray = pc.fill_null(found, missing).to_numpy(zero_copy_only=False)
+    return indices.astype(np.int32)

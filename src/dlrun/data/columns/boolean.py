@@ -1,0 +1,91 @@
+"""Truth values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import NUMBERS, WrongValueError, to_texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """A column of truth values: 1 or 0; 0 if missing.
+
+    Args:
+        name: The column.
+        indicator: Whether a second value says that it was missing, 1 or 0.
+    """
+
+    name: str
+    indicator: bool
+
+    input = NUMBERS
+    sizes = ()
+
+    @property
+    def width(self) -> int:
+        """See :class:`dlrun.data.columns.Column`."""
+        return 1 + self.indicator
+
+    def encode(self, values: pa.Array) -> np.ndarray:
+        """See :class:`dlrun.data.columns.Column`."""
+        truth, missing = to_booleans(self.name, values)
+        parts = [truth, missing] if self.indicator else [truth]
+        return np.stack(parts, axis=1).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.columns.Column`."""
+        return {"indicator": self.indicator}
+
+    @classmethod
+    def from_state(cls, name: str, state: dict[str, Any]) -> Boolean:
+        """See :class:`dlrun.data.columns.Column`."""
+        if not isinstance(state["indicator"], bool):
+            raise ValueError(f"the state of column {name!a:.80} is damaged")
+        return cls(name, state["indicator"])
+
+
+class Fitter:
+    """Notes whether truth values are missing; see :mod:`dlrun.data.columns`."""
+
+    OPTIONS = ()
+
+    def __init__(self, name: str) -> None:
+        self._name, self._has_missing = name, False
+
+    def update(self, values: pa.Array) -> None:
+        """Add a batch."""
+        self._has_missing |= bool(to_booleans(self._name, values)[1].any())
+
+    def fitted(self) -> Boolean:
+        """The fitted column."""
+        return Boolean(self._name, self._has_missing)
+
+
+def to_booleans(name: str, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The truth of each row, and whether it is missing, both ``(rows,)`` bool.
+
+    Raises:
+        WrongValueError: If one is neither true nor false, yes nor no, 1 nor 0.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_lower(to_texts(values))
+    missing = texts.is_null().to_numpy(zero_copy_only=False)
+    true, false = (
+        pc.is_in(texts, value_set=pa.array(words)).to_numpy(zero_copy_only=False)
+        for words in (TRUE, FALSE)
+    )
+    if not (known := true | false | missing).all():
+        row = int(known.argmin())
+        raise WrongValueError(name, row, values[row].as_py(), "true or false")
+    return true, missing

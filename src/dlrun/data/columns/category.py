@@ -1,0 +1,118 @@
+"""Categories: ids for an embedding, or one-hot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import CATEGORIES, NUMBERS, count_values, index_in, read_texts, to_texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENCODINGS = ("auto", "ids", "one_hot")
+UNSEEN, MISSING, RARE = range(3)  # the ids before those of the categories
+ONE_HOT = 16  # encoding=auto takes ids for more categories
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of categories.
+
+    Args:
+        name: The column.
+        encoding: ``ids``: 0 for a category that training did not see, 1 if it is missing, 2 for a
+            rare one, then the categories from 3. ``one_hot``: a value for each, and for missing
+            and rare ones; all are 0 for an unseen one.
+        categories: Those of the training split that are frequent enough, the most frequent first.
+        rare: Those of the training split that are not.
+    """
+
+    name: str
+    encoding: str
+    categories: tuple[str, ...]
+    rare: tuple[str, ...] = ()
+
+    @property
+    def input(self) -> str:
+        """See :class:`dlrun.data.columns.Column`."""
+        return CATEGORIES if self.encoding == "ids" else NUMBERS
+
+    @property
+    def width(self) -> int:
+        """See :class:`dlrun.data.columns.Column`."""
+        return 1 if self.encoding == "ids" else 2 + len(self.categories)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """See :class:`dlrun.data.columns.Column`."""
+        return (3 + len(self.categories),) if self.encoding == "ids" else ()
+
+    def encode(self, values: pa.Array) -> np.ndarray:
+        """See :class:`dlrun.data.columns.Column`."""
+        texts = to_texts(values)
+        ids = index_in(texts, self.categories, -3) + 3
+        if self.rare:
+            ids[(index_in(texts, self.rare, -1) >= 0) & (ids == UNSEEN)] = RARE
+        ids[texts.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        if self.encoding == "ids":
+            return ids[:, None]
+        hot = np.zeros((len(ids), 3 + len(self.categories)), np.float32)
+        hot[np.arange(len(ids)), ids] = 1
+        return hot[:, 1:]
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.columns.Column`."""
+        return {
+            "encoding": self.encoding,
+            "categories": list(self.categories),
+            "rare": list(self.rare),
+        }
+
+    @classmethod
+    def from_state(cls, name: str, state: dict[str, Any]) -> Category:
+        """See :class:`dlrun.data.columns.Column`."""
+        if state["encoding"] not in ENCODINGS[1:]:
+            raise ValueError(f"column {name!a:.80} has an unknown encoding")
+        categories, rare = read_texts(state["categories"]), read_texts(state["rare"])
+        return cls(name, state["encoding"], tuple(categories), tuple(rare))
+
+
+class Fitter:
+    """Counts categories; see :mod:`dlrun.data.columns`.
+
+    Args:
+        name: The column.
+        encoding: ``auto``: one_hot for up to 16 categories, ids for more.
+        min_count: Categories that occur less often in the training split are rare.
+        max_categories: All but the most frequent ones are rare.
+    """
+
+    OPTIONS = ("encoding", "min_count", "max_categories")
+
+    def __init__(
+        self, name: str, encoding: str = "auto", min_count: int = 1, max_categories: int = 10_000
+    ) -> None:
+        if encoding not in ENCODINGS:
+            raise ValueError(
+                f"column '{name}': encoding is {encoding}, expected {', '.join(ENCODINGS)}"
+            )
+        self._name, self._encoding = name, encoding
+        self._min_count, self._most = min_count, max_categories
+        self._counts: dict[str, int] = {}
+
+    def update(self, values: pa.Array) -> None:
+        """Add a batch."""
+        count_values(self._counts, to_texts(values))
+
+    def fitted(self) -> Category:
+        """The fitted column."""
+        ordered = sorted(self._counts, key=lambda text: (-self._counts[text], text))
+        enough = [text for text in ordered if self._counts[text] >= self._min_count][: self._most]
+        rare = ordered[len(enough) :]
+        encoding = self._encoding
+        if encoding == "auto":
+            encoding = "one_hot" if len(enough) <= ONE_HOT else "ids"
+        return Category(self._name, encoding, tuple(enough), tuple(rare))

@@ -1,0 +1,151 @@
+"""Dates and times: as a time line, and as places in the year, the week and the day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import NUMBERS, WrongValueError, read_numbers
+from dlrun.data.columns.number import Moments
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DAY = 86_400.0
+# The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
+CYCLES = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}
+
+
+@dataclass(frozen=True)
+class Date:
+    """A column of dates: the standardized time, and the sine and cosine of each cycle.
+
+    Args:
+        name: The column.
+        format: Of texts, as in ``strptime``; None for ISO 8601.
+        mean: Of the training split, in seconds since 1970.
+        deviation: Of the training split, in seconds.
+        cycles: Those that the training split goes through: of ``year``, ``week`` and ``day``.
+        indicator: Whether a last value says that it was missing, 1 or 0.
+    """
+
+    name: str
+    format: str | None
+    mean: float
+    deviation: float
+    cycles: tuple[str, ...]
+    indicator: bool
+
+    input = NUMBERS
+    sizes = ()
+
+    @property
+    def width(self) -> int:
+        """See :class:`dlrun.data.columns.Column`."""
+        return 1 + 2 * len(self.cycles) + self.indicator
+
+    def encode(self, values: pa.Array) -> np.ndarray:
+        """See :class:`dlrun.data.columns.Column`."""
+        seconds = to_seconds(self.name, values, self.format)
+        missing = np.isnan(seconds)
+        seconds = np.where(missing, self.mean, seconds)
+        parts = [(seconds - self.mean) / self.deviation]
+        for cycle in self.cycles:
+            angle = seconds / CYCLES[cycle] * 2 * np.pi
+            parts += [np.where(missing, 0, np.sin(angle)), np.where(missing, 0, np.cos(angle))]
+        return np.stack([*parts, *([missing] if self.indicator else [])], axis=1).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.columns.Column`."""
+        return {
+            "format": self.format,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "cycles": list(self.cycles),
+            "indicator": self.indicator,
+        }
+
+    @classmethod
+    def from_state(cls, name: str, state: dict[str, Any]) -> Date:
+        """See :class:`dlrun.data.columns.Column`."""
+        mean, deviation = read_numbers([state["mean"], state["deviation"]])
+        cycles, form = state["cycles"], state["format"]
+        known = isinstance(cycles, list) and all(cycle in CYCLES for cycle in cycles)
+        if deviation <= 0 or not known or not isinstance(form, str | None):
+            raise ValueError(f"the state of column {name!a:.80} is damaged")
+        return cls(name, form, mean, deviation, tuple(cycles), bool(state["indicator"]))
+
+
+class Fitter:
+    """Measures dates; see :mod:`dlrun.data.columns`.
+
+    Args:
+        name: The column.
+        format: Of texts, as in ``strptime``; None for ISO 8601.
+    """
+
+    OPTIONS = ("format",)
+
+    def __init__(self, name: str, format: str | None = None) -> None:
+        self._name, self._format = name, format
+        self._moments, self._has_missing, self._has_times = Moments(), False, False
+
+    def update(self, values: pa.Array) -> None:
+        """Add a batch."""
+        seconds = to_seconds(self._name, values, self._format)
+        there = seconds[~np.isnan(seconds)]
+        self._has_missing |= len(there) < len(seconds)
+        self._has_times |= bool((there % DAY != 0).any())
+        self._moments.update(there)
+
+    def fitted(self) -> Date:
+        """The fitted column."""
+        of = self._moments
+        span = of.high - of.low if of.count else 0.0
+        cycles = [name for name, seconds in CYCLES.items() if name != "day" and span >= seconds / 2]
+        cycles += ["day"] if self._has_times else []
+        deviation = of.deviation or 1.0
+        return Date(self._name, self._format, of.mean, deviation, tuple(cycles), self._has_missing)
+
+
+def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.ndarray:
+    """The dates in seconds since 1970, UTC, ``(rows,)`` float64; NaN where one is missing.
+
+    Raises:
+        WrongValueError: If one is no date of this format.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(values.type):
+        try:
+            if format is None:
+                values = values.cast(pa.timestamp("us"))
+            else:
+                values = pc.strptime(values, format=format, unit="us")
+        except pa.ArrowInvalid:
+            raise _first_wrong(name, values, format) from None
+    elif not pa.types.is_timestamp(values.type):
+        raise WrongValueError(name, 0, values[0].as_py(), "a date")
+    micros = values.cast(pa.int64()).cast(pa.float64(), safe=False)
+    seconds: np.ndarray = micros.to_numpy(zero_copy_only=False) / 1e6
+    return seconds
+
+
+def _first_wrong(name: str, values: pa.Array, format: str | None) -> WrongValueError:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    expected = f"a date of the format {format}" if format else "a date such as 2026-11-28"
+    for row in range(len(values)):
+        one = values[row : row + 1]
+        try:
+            if format:
+                pc.strptime(one, format=format, unit="us")
+            else:
+                one.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            return WrongValueError(name, row, one[0].as_py(), expected)
+    return WrongValueError(name, 0, values[0].as_py(), expected)

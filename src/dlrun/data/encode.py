@@ -1,0 +1,257 @@
+"""Encode a table's rows into arrays, split by split, in the data cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from dlrun.data import columns
+from dlrun.data.cache import cached, key_of
+from dlrun.data.columns import WrongValueError, to_numbers
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.targets import Target, TargetFitter
+from dlrun.data.tree import Arrays
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.input_spec import InputSpec
+    from dlrun.data.table import Table
+
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+FITTED = "fitted.json"
+IN_MEMORY = 64 * 2**20  # bytes; larger arrays stay in their files
+
+
+def dataset(of: Table, saved: InputSpec | None) -> Dataset:
+    """The table's rows as arrays, from the cache if they are in it.
+
+    Args:
+        of: The table.
+        saved: As in :class:`dlrun.data.source.Source`.
+
+    Raises:
+        DlrunError: If a value is not of its column's kind, or the run's columns are not there.
+    """
+    step, targets = _saved(of, saved) if saved else (None, None)
+    key = key_of(
+        "encoded",
+        of._entry.name,
+        {name: target.state() for name, target in of.labels.items()},
+        of.inputs,
+        of.weight,
+        vars(of._way),
+        of.limit,
+        step.state() if step else None,
+        [[name, target.state()] for name, target in targets.items()] if targets else None,
+    )
+
+    def make(directory: Path) -> None:
+        fitted = (step, targets) if step and targets else _fit(of)
+        _write(of, directory, *fitted)
+
+    entry = cached(key, make, limit_bytes=of.cache_bytes)
+    state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
+    step = Columns.from_state(state["columns"])
+    targets = {name: Target.from_state(target) for name, target in state["targets"]}
+    train, validation, test = (
+        Split(
+            _load(entry, split, "inputs", state["inputs"]),
+            _load(entry, split, "labels", [name for name, _ in state["targets"]]),
+        )
+        for split in SPLITS
+    )
+    single = None in targets
+    return Dataset(
+        train,
+        validation,
+        test,
+        num_classes=targets[None].num_classes
+        if single
+        else {str(name): target.num_classes for name, target in targets.items()},
+        preprocessing=(step,),
+        targets=targets[None] if single else {str(name): t for name, t in targets.items()},
+        sizes=step.sizes,
+    )
+
+
+def _saved(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
+    """The run's fitted columns and targets."""
+    step = next((step for step in saved.preprocessing if isinstance(step, Columns)), None)
+    if step is None or saved.targets is None:
+        raise DlrunError(
+            "data: the run was not trained on a table", hint="choose data of the run's own kind"
+        )
+    targets = saved.targets
+    named: dict[str | None, Target] = (
+        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[dict-item]
+    )
+    needed = [*step.names, *(column for target in named.values() for column in target.columns)]
+    if missing := [name for name in needed if name not in of.profiles]:
+        raise DlrunError(
+            f"data: {of.path} has no column '{missing[0]}', which the run was trained on"
+            + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
+            hint=f"the run takes {', '.join(needed[:12])}",
+        )
+    return step, named
+
+
+def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
+    """Fit columns and targets on the training split."""
+    fitters = {
+        name: columns.fitter(kind, name, options) for name, (kind, options) in of.inputs.items()
+    }
+    of_targets = {name: TargetFitter(target) for name, target in of.labels.items()}
+    start = 0
+    for batch in of.batches():
+        mask = of.splits[start : start + len(batch)] == TRAIN
+        rows = batch if mask.all() else batch.filter(_mask(mask))
+        for name, fitter in fitters.items():
+            with _at_row(of, start, mask):
+                fitter.update(rows.column(name))
+        for fitter in of_targets.values():
+            with _at_row(of, start, mask):
+                fitter.update(_Columns(rows))
+        start += len(batch)
+    step = Columns(tuple(fitter.fitted() for fitter in fitters.values()))
+    return step, {name: fitter.fitted() for name, fitter in of_targets.items()}
+
+
+def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | None, Target]) -> None:
+    """Write the arrays of each split, batch by batch."""
+    counts = {split: int((of.splits == code).sum()) for split, code in SPLITS.items()}
+    names: list[str | None] = []
+    start = 0
+    with ExitStack() as stack:
+        files: dict[str, _Rows] = {}
+
+        def write(split: str, part: str, name: str | None, array: np.ndarray) -> None:
+            file = _file(split, part, name)
+            if file not in files:
+                opened = stack.enter_context((directory / file).open("wb"))
+                files[file] = _Rows(opened, counts[split], array)
+            files[file].write(array)
+
+        for batch in of.batches():
+            codes = of.splits[start : start + len(batch)]
+            for split, code in SPLITS.items():
+                if not (mask := codes == code).any() and start:
+                    continue
+                with _at_row(of, start, mask):
+                    rows = _Columns(batch if mask.all() else batch.filter(_mask(mask)))
+                    inputs = step.apply(rows)
+                    labels = {name: target.encode(rows) for name, target in targets.items()}
+                for name, array in _named(inputs):
+                    write(split, "inputs", name, array)
+                for label, array in labels.items():
+                    write(split, "labels", label, array)
+                names = names or [name for name, _ in _named(inputs)]
+                if of.weight is not None:
+                    write(
+                        split,
+                        "weights",
+                        None,
+                        to_numbers(of.weight, rows[of.weight]).astype(np.float32),
+                    )
+            start += len(batch)
+    state = {
+        "columns": step.state(),
+        "targets": [[name, target.state()] for name, target in targets.items()],
+        "inputs": names,
+    }
+    (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
+
+
+class _Columns(Mapping[str, Any]):
+    """A batch as a mapping of its columns."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+
+    def __getitem__(self, name: str) -> Any:
+        return self._batch.column(name)
+
+    def __iter__(self) -> Any:
+        return iter(self._batch.schema.names)
+
+    def __len__(self) -> int:
+        return int(self._batch.num_columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._batch.schema.names
+
+
+class _Rows:
+    """An ``.npy`` file that is written row by row.
+
+    Args:
+        file: The file.
+        rows: How many there will be.
+        like: An array with the dtype and the shape of the rows.
+    """
+
+    def __init__(self, file: BinaryIO, rows: int, like: np.ndarray) -> None:
+        self._file = file
+        header = {
+            "descr": np.lib.format.dtype_to_descr(like.dtype),
+            "fortran_order": False,
+            "shape": (rows, *like.shape[1:]),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+
+    def write(self, array: np.ndarray) -> None:
+        """Write further rows."""
+        self._file.write(np.ascontiguousarray(array).data)
+
+
+class _at_row:  # noqa: N801 - reads like a function
+    """Turn a wrong value into an error that names its row in the table."""
+
+    def __init__(self, of: Table, start: int, mask: np.ndarray) -> None:
+        self._of, self._start, self._mask = of, start, mask
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, WrongValueError):
+            row = self._start + int(np.flatnonzero(self._mask)[error.row])
+            raise DlrunError(
+                f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
+                f" {error.value!r:.80} is not {error.expected}",
+                hint="correct it, or 'data.missing=[TEXT]' if it stands for a missing value",
+            ) from error
+
+
+def _mask(mask: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    return pa.array(mask)
+
+
+def _named(tree: Any) -> list[tuple[str | None, np.ndarray]]:
+    return list(tree.items()) if isinstance(tree, Mapping) else [(None, tree)]
+
+
+def _file(split: str, part: str, name: str | None) -> str:
+    # A column's name may hold anything.
+    suffix = "" if name is None else f"-{name.encode().hex()[:120]}"
+    return f"{split}-{part}{suffix}.npy"
+
+
+def _load(entry: Path, split: str, part: str, names: list[str | None]) -> Arrays:
+    def load(name: str | None) -> np.ndarray:
+        path = entry / _file(split, part, name)
+        small = path.stat().st_size <= IN_MEMORY
+        array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
+        return array
+
+    if names == [None]:
+        return load(None)
+    return {str(name): load(name) for name in names}

@@ -1,0 +1,88 @@
+"""A table's columns as inputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dlrun.data import columns
+from dlrun.data.columns import Column
+from dlrun.data.tree import Arrays
+
+MAX_COLUMNS = 10_000
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Encode each column, and put those of one input side by side.
+
+    The inputs are ``numbers``, float32 ``(rows, values)``, ``categories``, int32 ids ``(rows,
+    columns)``, and one int32 ``(rows, length)`` for each text, as far as there are such columns; an
+    array rather than a mapping if there is a single input.
+
+    Args:
+        fitted: The columns, in the table's order.
+    """
+
+    fitted: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        return tuple(column.name for column in self.fitted)
+
+    @cached_property
+    def inputs(self) -> dict[str, list[Column]]:
+        """The columns of each input."""
+        found: dict[str, list[Column]] = {}
+        for column in self.fitted:
+            found.setdefault(column.input, []).append(column)
+        return dict(sorted(found.items(), key=lambda item: item[0] != columns.NUMBERS))
+
+    @property
+    def sizes(self) -> dict[str | None, tuple[int, ...]]:
+        """For each input of ids, the numbers that they are below."""
+        found = {name: [size for c in of for size in c.sizes] for name, of in self.inputs.items()}
+        single = len(found) == 1
+        return {None if single else name: tuple(of) for name, of in found.items() if of}
+
+    def apply(self, inputs: Arrays) -> Arrays:
+        """See :class:`dlrun.data.preprocessing.Step`; the arrays may be pyarrow's too."""
+        if not isinstance(inputs, Mapping):
+            raise ValueError(f"expected columns by name: {', '.join(self.names)}")
+        encoded = {name: self._encode(of, inputs) for name, of in self.inputs.items()}
+        return next(iter(encoded.values())) if len(encoded) == 1 else encoded
+
+    def _encode(self, of: Iterable[Column], inputs: Mapping[str, Any]) -> np.ndarray:
+        import pyarrow as pa
+
+        parts = []
+        for column in of:
+            if column.name not in inputs:
+                raise ValueError(f"there is no column '{column.name}'")
+            values = inputs[column.name]
+            parts.append(
+                column.encode(values if isinstance(values, pa.Array) else pa.array(values))
+            )
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        return {"columns": [columns.to_entry(column) for column in self.fitted]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Columns:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        entries = state.get("columns")
+        if set(state) != {"columns"} or not isinstance(entries, list):
+            raise ValueError("columns needs a list of columns")
+        if not 0 < len(entries) <= MAX_COLUMNS:
+            raise ValueError(f"columns is for 1 to {MAX_COLUMNS:,} columns")
+        fitted = tuple(map(columns.from_entry, entries))
+        if len({column.name for column in fitted}) < len(fitted):
+            raise ValueError("columns has two columns of one name")
+        return cls(fitted)

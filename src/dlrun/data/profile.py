@@ -1,0 +1,210 @@
+"""What is in a table: types, missing values, classes, and the kind of each column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import WrongValueError, count_values, to_texts
+from dlrun.data.columns.boolean import FALSE, TRUE
+from dlrun.data.columns.date import to_seconds
+from dlrun.data.columns.number import Moments
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_DISTINCT = 10_000  # counted; a column with more has many
+EXAMPLES = 5
+TOP = 20
+IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
+KINDS = {
+    "int64": "number", "double": "number", "bool": "boolean", "timestamp[us]": "date",
+    "list<item: string>": "list",
+}  # fmt: skip
+MANY_CLASSES = 20  # an integer target with more different values is a number
+
+
+@dataclass
+class ColumnProfile:
+    """One column of a table.
+
+    Args:
+        name: Its name.
+        type: One of :data:`dlrun.data.tables.TYPES`.
+        rows: How many rows the table has.
+        missing: How many have no value.
+        distinct: How many different values there are; None for more than 10,000.
+        counts: How often each occurs, the most frequent first; empty if there are too many.
+        low: The smallest number, or the earliest time in seconds since 1970; None for others.
+        high: The largest.
+        mean: The mean of numbers.
+        words: The mean number of words of texts.
+        numeric: The share of the texts that are numbers.
+        wrong: The first row whose text is no number, and the text.
+        dates: Whether all texts are dates such as 2026-11-28.
+        examples: Some values.
+    """
+
+    name: str
+    type: str
+    rows: int = 0
+    missing: int = 0
+    distinct: int | None = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    words: float = 0.0
+    numeric: float = 0.0
+    wrong: tuple[int, str] | None = None
+    dates: bool = False
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether each row may have a value of its own: all that were counted have."""
+        return self.distinct is None or (
+            self.rows > 1 and self.distinct == self.rows - self.missing
+        )
+
+    @property
+    def kind(self) -> str:  # noqa: PLR0911 - a rule a line
+        """The kind of column that it is taken for, or why it is left out."""
+        if self.missing == self.rows:
+            return "empty"
+        if self.distinct == 1 and not self.missing:
+            return "constant"
+        if self._looks_like_id():
+            return "id"
+        if self.type != "string":
+            return KINDS[self.type]
+        if self.dates:
+            return "date"
+        values = {value.lower() for value in self.counts}
+        if values and values <= {*TRUE, *FALSE}:
+            return "boolean"
+        many = self.distinct is None or self.distinct > max(50, self.rows // 20)
+        return "text" if many and self.words >= 3 else "category"
+
+    def _looks_like_id(self) -> bool:
+        if not self.is_unique or self.type in ("double", "bool") or self.rows < 3:
+            return False
+        if self.type == "int64":
+            # A row number, or called an id. Other integers may all differ by chance.
+            runs = self.low in (0, 1) and self.high == self.low + self.rows - self.missing - 1
+            return bool(IDENTIFIER.search(self.name)) or (bool(runs) and self.distinct is not None)
+        return self.type == "string" and self.words < 1.5 and not self.dates
+
+    @property
+    def target_kind(self) -> str:
+        """The task that fits, if it is the target; see :data:`dlrun.data.targets.KINDS`."""
+        if self.type.startswith("list"):
+            return "multilabel"
+        classes = self.distinct
+        if self.type == "double" and set(self.counts) != {"0", "1"}:
+            return "regression"
+        if self.type == "int64" and not (classes and self._are_class_numbers(classes)):
+            return "regression"
+        return "binary_classification" if classes == 2 else "classification"
+
+    def _are_class_numbers(self, classes: int) -> bool:
+        """Whether few integers without large gaps may be the numbers of classes."""
+        assert self.low is not None
+        assert self.high is not None
+        return classes == 2 or (classes <= MANY_CLASSES and self.high - self.low < 2 * classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as JSON holds it."""
+        return {**asdict(self), "counts": dict(list(self.counts.items())[:MAX_DISTINCT])}
+
+
+def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]:
+    """Profile every column, in the table's order.
+
+    Args:
+        batches: With columns of :data:`dlrun.data.tables.TYPES`.
+    """
+    found: dict[str, ColumnProfile] = {}
+    moments: dict[str, Moments] = {}
+    row = 0
+    for batch in batches:
+        for name, array in zip(batch.schema.names, batch.columns, strict=True):
+            profile = found.setdefault(name, ColumnProfile(name, str(array.type)))
+            _add(profile, moments.setdefault(name, Moments()), array, row)
+        row += len(batch)
+    for name, profile in found.items():
+        _finish(profile, moments[name])
+    return found
+
+
+def _add(profile: ColumnProfile, moments: Moments, array: pa.Array, row: int) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    there = array.drop_null()
+    first = profile.rows == profile.missing  # no value so far
+    profile.rows += len(array)
+    profile.missing += array.null_count
+    if not len(there):
+        return
+    if len(profile.examples) < EXAMPLES:
+        for value in there[:EXAMPLES].to_pylist():
+            if len(profile.examples) < EXAMPLES and str(value) not in profile.examples:
+                profile.examples.append(str(value)[:200])
+    if pa.types.is_list(array.type):
+        count_values(profile.counts, pc.utf8_trim_whitespace(there.flatten()))
+        profile.distinct = len(profile.counts)
+        return
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        numbers = there.to_numpy(zero_copy_only=False).astype(np.float64)
+        moments.update(numbers[np.isfinite(numbers)])
+    elif pa.types.is_timestamp(array.type):
+        moments.update(there.cast(pa.int64()).to_numpy() / 1e6)
+    elif pa.types.is_string(array.type):
+        _add_text(profile, there, array, row, first)
+    if profile.distinct is not None:
+        count_values(profile.counts, to_texts(there))
+        profile.distinct = len(profile.counts)
+        if profile.distinct > MAX_DISTINCT:
+            profile.distinct, profile.counts = None, {}
+
+
+def _add_text(
+    profile: ColumnProfile, there: pa.Array, array: pa.Array, row: int, first: bool
+) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words = pc.add(pc.count_substring_regex(there, r"\s+"), 1)
+    before = profile.rows - len(array) - (profile.missing - array.null_count)
+    total = profile.words * before + float(pc.sum(words).as_py())
+    profile.words = total / (before + len(there))
+    numeric = pc.match_substring_regex(there, r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
+    share = float(pc.sum(numeric.cast(pa.int64())).as_py())
+    profile.numeric = (profile.numeric * before + share) / (before + len(there))
+    if profile.wrong is None and share < len(there):
+        texts = array.to_pylist()
+        flags = iter(numeric.to_pylist())
+        for number, text in enumerate(texts):
+            if text is not None and not next(flags):
+                profile.wrong = (row + number, text[:200])
+                break
+    if first or profile.dates:
+        try:
+            to_seconds(profile.name, there)
+            profile.dates = True
+        except WrongValueError:
+            profile.dates = False
+
+
+def _finish(profile: ColumnProfile, moments: Moments) -> None:
+    if moments.count:
+        profile.low, profile.high, profile.mean = moments.low, moments.high, moments.mean
+    ordered = sorted(profile.counts.items(), key=lambda item: (-item[1], item[0]))
+    profile.counts = dict(ordered)
+    if profile.numeric == 1:
+        profile.wrong = None

@@ -1,0 +1,296 @@
+"""Which rows train, validate and test: a function of the seed and of the rows alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlrun.errors import DlrunError
+
+TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
+WAYS = ("auto", "random", "stratified", "hash", "group", "time", "column", "files")
+# The names of splits in columns, folders and files.
+NAMES = {
+    "train": TRAIN, "training": TRAIN,
+    "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION,
+    "test": TEST, "testing": TEST,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How to split a table.
+
+    Args:
+        way: One of :data:`WAYS`. ``auto``: by a column called ``split``, by folders or files called
+            train, validation and test, else stratified for classes, else random.
+        by: The column for ``hash``, ``group``, ``time`` and ``column``.
+        validation: The share of the rows to validate on, or their number if it is an integer.
+        test: The same for the test.
+        folds: For cross-validation: the test is one of so many parts.
+        fold: Which part, from 0.
+        seed: Seeds the draw.
+    """
+
+    way: str = "auto"
+    by: str | None = None
+    validation: float = 0.15
+    test: float = 0.15
+    folds: int | None = None
+    fold: int = 0
+    seed: int = 0
+
+    def check(self) -> None:
+        """Check the options alone.
+
+        Raises:
+            DlrunError: If one is impossible.
+        """
+        if self.way not in WAYS:
+            raise DlrunError(f"data.split={self.way}: expected {', '.join(WAYS)}")
+        for name, share in (("validation", self.validation), ("test", self.test)):
+            if share < 0 or (isinstance(share, float) and share >= 1):
+                raise DlrunError(
+                    f"data.{name}={share}: expected a share of the rows, from 0 to 1, or their"
+                    " number",
+                    hint=f"data.{name}=0.15",
+                )
+        if self.folds is not None and not 0 <= self.fold < self.folds > 1:
+            raise DlrunError(
+                f"data.folds={self.folds}, data.fold={self.fold}: expected a fold from 0 to below"
+                " the number of folds, which is at least 2",
+                hint="dlrun sweep data.folds=5 'data.fold=range(5)'",
+            )
+        if self.way in ("hash", "group", "time", "column") and self.by is None:
+            raise DlrunError(f"data.split={self.way} needs a column", hint="data.by=COLUMN")
+
+
+def file_split(path: str) -> int | None:
+    """The split that a file's name, or one of its folders', names; None for none."""
+    parts = path.lower().replace("\\", "/").split("/")
+    for part in (*parts[:-1], parts[-1].partition(".")[0]):
+        for word in (part, part.partition("-")[0], part.partition("_")[0]):
+            if word in NAMES:
+                return NAMES[word]
+    return None
+
+
+def split_rows(
+    rows: int,
+    options: SplitOptions,
+    *,
+    values: Any = None,
+    classes: np.ndarray | None = None,
+    files: np.ndarray | None = None,
+) -> np.ndarray:
+    """The split of each row, ``(rows,)`` uint8.
+
+    Args:
+        rows: How many there are, without those that are left out.
+        options: With a way other than ``auto``.
+        values: For ``hash``, ``group``, ``time`` and ``column``: what is in the column ``by``, a
+            list of texts, or for ``time`` of seconds.
+        classes: For ``stratified``: the class number of each row.
+        files: For ``files``: the split of each row's file.
+
+    Raises:
+        DlrunError: If a split that is needed would be empty.
+    """
+    generator = np.random.default_rng(options.seed)
+    way, splits = options.way, np.zeros(rows, np.uint8)
+    if way in ("column", "files"):
+        splits = _named(values, options) if way == "column" else np.asarray(files, np.uint8).copy()
+        _complete(splits, options, generator)
+    elif way == "hash":
+        splits = _hashed(values, options)
+    elif way == "time":
+        splits = _in_time(np.asarray(values, np.float64), options)
+    elif way == "group":
+        splits = _grouped(values, options, generator)
+    else:
+        strata = classes if way == "stratified" else np.zeros(rows, np.int64)
+        splits = _drawn(np.asarray(strata), options, generator)
+    _require_rows(splits, options)
+    return splits
+
+
+def resolve_way(
+    options: SplitOptions, columns: Sequence[str], files: Sequence[int | None], *, classes: bool
+) -> SplitOptions:
+    """The options with the way that ``auto`` stands for.
+
+    Args:
+        options: As given.
+        columns: The table's.
+        files: From :func:`file_split`, for each of its files.
+        classes: Whether the target is classes.
+    """
+    from dataclasses import replace
+
+    if options.way != "auto":
+        return options
+    if options.folds is None and options.by is None:
+        if "split" in columns:
+            return replace(options, way="column", by="split")
+        if TRAIN in files and TEST in files:
+            return replace(options, way="files")
+    return replace(options, way="stratified" if classes else "random")
+
+
+def _sizes(rows: int, options: SplitOptions) -> tuple[int, int]:
+    """How many rows to validate and to test on."""
+    sizes = []
+    for share in (options.validation, options.test):
+        size = round(rows * share) if isinstance(share, float) else int(share)
+        sizes.append(max(size, 1) if share else 0)
+    return sizes[0], sizes[1]
+
+
+def _drawn(strata: np.ndarray, options: SplitOptions, generator: np.random.Generator) -> np.ndarray:
+    """Random rows of each stratum, in proportion to its size.
+
+    All rows are drawn; sorted by stratum, every n-th of them is taken, so that each stratum has its
+    share to within one row, and the sizes are exact.
+    """
+    rows = len(strata)
+    order = generator.permutation(rows)
+    order = order[np.argsort(strata[order], kind="stable")]
+    splits = np.zeros(rows, np.uint8)
+    if options.folds:
+        part = np.arange(rows) % options.folds
+        splits[order[part == options.fold]] = TEST
+        rest = order[part != options.fold]
+        validation, _ = _sizes(len(rest), options)
+        splits[_spread(rest, validation)] = VALIDATION
+        return splits
+    validation, test = _sizes(rows, options)
+    splits[_spread(order, test)] = TEST
+    rest = order[splits[order] == TRAIN]
+    splits[_spread(rest, min(validation, len(rest)))] = VALIDATION
+    return splits
+
+
+def _spread(order: np.ndarray, count: int) -> np.ndarray:
+    """So many of these, evenly spread."""
+    count = min(count, len(order))
+    places = np.floor((np.arange(count) + 0.5) * len(order) / max(count, 1)).astype(np.int64)
+    return order[places]
+
+
+def _named(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
+    splits = np.zeros(len(values), np.uint8)
+    known: dict[Any, int] = {}
+    for row, value in enumerate(values):
+        if value not in known:
+            split = NAMES.get(str(value).strip().lower())
+            if split is None:
+                raise DlrunError(
+                    f"data.split=column: row {row + 1:,} of column '{options.by}' is {value!r:.80},"
+                    " expected train, validation or test",
+                    hint=f"data.split=random, and leave the column out: data.drop=[{options.by}]",
+                )
+            known[value] = split
+        splits[row] = known[value]
+    return splits
+
+
+def _complete(splits: np.ndarray, options: SplitOptions, generator: np.random.Generator) -> None:
+    """Draw the validation split from the training rows if none is named."""
+    if VALIDATION not in splits and options.validation:
+        train = generator.permutation(np.flatnonzero(splits == TRAIN))
+        size, _ = _sizes(len(train), options)
+        splits[train[:size]] = VALIDATION
+
+
+def _hashed(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
+    """By the hash of an id: rows that are added later leave the others where they were."""
+    shares = (options.validation, options.test)
+    if not all(isinstance(share, float) or share == 0 for share in shares):
+        raise DlrunError(
+            "data.split=hash takes shares, not numbers of rows", hint="data.validation=0.15"
+        )
+    key = str(options.seed).encode()
+    places = np.empty(len(values))
+    for row, value in enumerate(values):
+        digest = hashlib.blake2b(str(value).encode(), digest_size=8, key=key).digest()
+        places[row] = int.from_bytes(digest, "big") / 2**64
+    splits = np.zeros(len(values), np.uint8)
+    if options.folds:
+        low = options.fold / options.folds
+        test = (places >= low) & (places < low + 1 / options.folds)
+        rest = (places - low) % 1  # from 1 / folds on
+        start = 1 / options.folds
+        share = (1 - start) * options.validation
+        splits[~test & (rest < start + share)] = VALIDATION
+        splits[test] = TEST
+        return splits
+    splits[places < options.test + options.validation] = VALIDATION
+    splits[places < options.test] = TEST
+    return splits
+
+
+def _grouped(
+    values: Sequence[Any], options: SplitOptions, generator: np.random.Generator
+) -> np.ndarray:
+    """Whole groups, in random order, until a split has its rows."""
+    names, groups = np.unique(np.asarray([str(value) for value in values]), return_inverse=True)
+    counts = np.bincount(groups, minlength=len(names))
+    order = generator.permutation(len(names))
+    of_group = np.zeros(len(names), np.uint8)
+    if options.folds:
+        # The largest first, each to the smallest part: as even as groups allow.
+        sizes = np.zeros(options.folds)
+        part = np.zeros(len(names), np.int64)
+        for group in order[np.argsort(-counts[order], kind="stable")]:
+            part[group] = int(sizes.argmin())
+            sizes[part[group]] += counts[group]
+        of_group[part == options.fold] = TEST
+        validation, _ = _sizes(int(counts[of_group == TRAIN].sum()), options)
+        wanted = [(VALIDATION, validation)]
+    else:
+        validation, test = _sizes(len(values), options)
+        wanted = [(TEST, test), (VALIDATION, validation)]
+    for split, size in wanted:
+        taken = 0
+        for group in order:
+            if of_group[group] == TRAIN and taken < size:
+                of_group[group] = split
+                taken += int(counts[group])
+    splits: np.ndarray = of_group[groups]
+    return splits
+
+
+def _in_time(seconds: np.ndarray, options: SplitOptions) -> np.ndarray:
+    """The latest rows test, those before them validate; equal times stay together."""
+    if options.folds:
+        raise DlrunError("data.folds: a split by time has no folds", hint="data.split=random")
+    if (missing := np.isnan(seconds)).any():
+        raise DlrunError(
+            f"data.by={options.by}: row {int(missing.argmax()) + 1:,} has no time",
+            hint="remove the row, or choose another data.split",
+        )
+    ordered = np.sort(seconds)
+    validation, test = _sizes(len(seconds), options)
+    splits = np.zeros(len(seconds), np.uint8)
+    if validation:
+        splits[seconds >= ordered[max(len(seconds) - test - validation, 0)]] = VALIDATION
+    if test:
+        splits[seconds >= ordered[len(seconds) - test]] = TEST
+    return splits
+
+
+def _require_rows(splits: np.ndarray, options: SplitOptions) -> None:
+    counts = np.bincount(splits, minlength=4)
+    needed = {"train": TRAIN, "test": TEST}
+    needed |= {"validation": VALIDATION} if options.validation else {}
+    for name, split in needed.items():
+        if not counts[split]:
+            raise DlrunError(
+                f"data.split={options.way}: the {name} split is empty: {counts[TRAIN]:,} rows to"
+                f" train, {counts[VALIDATION]:,} to validate, {counts[TEST]:,} to test",
+                hint="change data.validation, data.test or data.split",
+            )

@@ -1,0 +1,353 @@
+"""Tables: files of rows and columns, read in batches with pyarrow.
+
+Each module reads one format, and is named as its usual suffix, as ``csv`` reads ``.csv``. It has
+
+- ``SUFFIXES``: the suffixes of its files, each of which ``.gz`` may follow if ``COMPRESSED``.
+- ``batches(path, types, options)``: an iterator of ``pyarrow.RecordBatch``. ``types`` are the
+  columns whose types are known. It raises :class:`WiderType` for a value that does not fit the type
+  of the rows before it, ``ValueError`` or ``OSError`` for a damaged file.
+
+All columns are read as one of :data:`TYPES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# int64, double, bool, string, timestamp[us], and list<string>, by the names of pyarrow.
+TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How to read a table; a format uses what applies to it.
+
+    Args:
+        delimiter: Between the columns of a CSV; None finds one of comma, semicolon, tab and bar.
+        decimal: The decimal point of a CSV.
+        missing: Texts that stand for a missing value, beside the empty one, NA, NaN and null.
+    """
+
+    delimiter: str | None = None
+    decimal: str = "."
+    missing: tuple[str, ...] = ()
+
+
+@dataclass
+class WiderType(Exception):  # noqa: N818 - a request to begin again, not an error
+    """A value that does not fit the type of its column so far.
+
+    Args:
+        column: The column's name.
+        value: The value, for messages.
+    """
+
+    column: str
+    value: str = ""
+
+
+@dataclass
+class TableFiles:
+    """The files of one table, in order.
+
+    Args:
+        root: What the user named: a file, a folder or a pattern.
+        paths: The files, sorted by path.
+        format: The module that reads them.
+        options: How to read them.
+    """
+
+    root: str
+    paths: Sequence[Path]
+    format: str
+    options: TableOptions = field(default_factory=TableOptions)
+
+    def batches(self, types: dict[str, Any]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Read all rows, each batch with the number of its file.
+
+        Args:
+            types: The columns whose types are known; the others' are added as they are found.
+
+        Yields:
+            Batches whose columns are of :data:`TYPES`.
+
+        Raises:
+            DlrunError: If a file is damaged or empty, or has other columns than the first one.
+            WiderType: If a value does not fit the type of its column.
+        """
+        reader = importlib.import_module(f"{__name__}.{self.format}")
+        columns: list[str] = []
+        for number, path in enumerate(self.paths):
+            try:
+                for batch in reader.batches(path, types, self.options):
+                    names = batch.schema.names
+                    if not columns:
+                        _check_names(path, names)
+                        columns = list(names)
+                    elif set(names) != set(columns):
+                        raise DlrunError(
+                            f"data: {path} has other columns than {self.paths[0]}: "
+                            + _difference(columns, names),
+                            hint="name the files of one table by a pattern in data.path",
+                        )
+                    yield number, normal_batch(batch.select(columns), types, path)
+            except (OSError, ValueError, EOFError) as error:
+                raise _read_error(path, error) from error
+
+    def convert(self, target: Path) -> list[int]:
+        """Write all rows as one Arrow file, which is read without parsing.
+
+        Args:
+            target: The new file.
+
+        Returns:
+            The number of rows of each file.
+
+        Raises:
+            DlrunError: As :meth:`batches`, and if there is no row.
+        """
+        types: dict[str, Any] = {}
+        while True:
+            try:
+                return self._convert(target, types)
+            except WiderType as wider:  # the type is known from the beginning the next time
+                types[wider.column] = _wider(types.get(wider.column), wider.value)
+
+    def _convert(self, target: Path, types: dict[str, Any]) -> list[int]:
+        import pyarrow as pa
+
+        rows = [0] * len(self.paths)
+        writer = None
+        try:
+            for number, batch in self.batches(types):
+                if writer is None:
+                    writer = pa.ipc.new_file(str(target), batch.schema)
+                rows[number] += len(batch)
+                writer.write_batch(batch)
+        finally:
+            if writer is not None:
+                writer.close()
+        if not sum(rows):
+            raise DlrunError(
+                f"data: {self.root} has no rows", hint="its first row names the columns"
+            )
+        return rows
+
+
+def find_files(path: str, format: str | None, options: TableOptions) -> TableFiles:
+    """The files of a table, and their format.
+
+    Args:
+        path: A file, a folder, or a pattern such as ``sales/*.parquet``.
+        format: A module of this package; None goes by the suffix.
+        options: How to read them.
+
+    Raises:
+        DlrunError: If there is none, or nothing reads it.
+    """
+    require_package("pyarrow", "tables", "data")
+    root = Path(path)
+    if root.is_file():
+        paths = [root]
+    elif root.is_dir():
+        paths = sorted(
+            p for p in root.rglob("*") if p.is_file() and suffix_of(p) in suffixes(format)
+        )
+        if not paths:
+            kinds = ", ".join(suffixes(format))
+            raise DlrunError(f"data.path={path}: no table in this folder", hint=f"one of {kinds}")
+    else:
+        start = Path(root.anchor)
+        pattern = str(root.relative_to(start)) if root.anchor else path
+        paths = sorted(p for p in start.glob(pattern) if p.is_file())
+        if not paths:
+            raise DlrunError(f"data.path={path}: no such file", hint=_near(root))
+    formats = {format_of(p) for p in paths} if format is None else {format}
+    if None in formats or len(formats) > 1:
+        known = ", ".join(suffixes(None))
+        raise DlrunError(
+            f"data.path={path}: expected files of one kind, one of {known}",
+            hint="data=csv, jsonl, parquet or arrow names the format of other suffixes",
+        )
+    [found] = formats
+    return TableFiles(path, paths, str(found), options)
+
+
+def suffixes(format: str | None) -> list[str]:
+    """The suffixes of one format, or of all."""
+    found = []
+    for module in pkgutil.iter_modules(__path__):
+        if format in (None, module.name):
+            reader = importlib.import_module(f"{__name__}.{module.name}")
+            found += list(reader.SUFFIXES)
+            found += [f"{suffix}.gz" for suffix in reader.SUFFIXES if reader.COMPRESSED]
+    return found
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a file, with that of its compression."""
+    parts = path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:]
+    return "".join(parts).lower()
+
+
+def format_of(path: Path) -> str | None:
+    """The format of a file by its suffix; None if nothing reads it."""
+    suffix = suffix_of(path)
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return next((name for name in names if suffix in suffixes(name)), None)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise DlrunError(
+                f"data: {path}: column {number} has no name", hint="name it in the first row"
+            )
+        if name in seen:
+            raise DlrunError(
+                f"data: {path} has two columns named '{name}'", hint="rename one of them"
+            )
+        seen.add(name)
+
+
+def _difference(expected: Sequence[str], names: Sequence[str]) -> str:
+    missing = [f"no '{name}'" for name in expected if name not in names]
+    more = [f"'{name}' more" for name in names if name not in expected]
+    return ", ".join([*missing, *more][:5])
+
+
+def _wider(known: Any, value: str) -> Any:
+    """The next wider type of a column: from integers to numbers to text."""
+    import pyarrow as pa
+
+    kinds = {pa.int64(): int, pa.float64(): float}
+    for kind, parse in kinds.items():
+        if known is None or (known == pa.int64() and kind != known):
+            try:
+                parse(value)
+            except ValueError:
+                continue
+            return kind
+    return pa.string()
+
+
+def normal_batch(batch: pa.RecordBatch, types: dict[str, Any], path: Path) -> pa.RecordBatch:
+    """The batch with columns of :data:`TYPES`, in the types of ``types`` if they are known.
+
+    Raises:
+        DlrunError: If a column is of a type that has no meaning here.
+        WiderType: If a value does not fit the type of its column.
+    """
+    import pyarrow as pa
+
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        is_empty = array.null_count == len(array)
+        normal = _normal_array(array, name, path)
+        known = types.setdefault(name, None if is_empty else normal.type)
+        if known is None:  # all missing so far; a later value gives the type
+            known = pa.string()
+            if not is_empty:
+                raise WiderType(name, _first_text(normal))
+        if normal.type != known:
+            if is_empty:
+                normal = pa.nulls(len(array), known)
+            elif pa.types.is_int64(normal.type) and pa.types.is_float64(known):
+                normal = normal.cast(known, safe=False)
+            elif pa.types.is_string(known) and not pa.types.is_list(normal.type):
+                normal = normal.cast(known)
+            else:
+                raise WiderType(name, _first_text(normal))
+        arrays.append(normal)
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _first_text(array: Any) -> str:
+    return str(array.drop_null()[0].as_py())
+
+
+def _normal_array(array: Any, name: str, path: Path) -> Any:
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.string())
+    if pa.types.is_boolean(kind) or kind in (pa.int64(), pa.float64(), pa.string()):
+        return _without_nan(array)
+    target = None
+    if pa.types.is_integer(kind):
+        target = pa.int64()
+    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        target = pa.float64()
+    elif pa.types.is_large_string(kind) or kind == pa.string_view():
+        target = pa.string()
+    elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        target = pa.timestamp("us")
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        target = pa.list_(pa.string())
+    elif pa.types.is_time(kind) or pa.types.is_duration(kind):
+        target = pa.int64()
+    if target is None:
+        raise DlrunError(
+            f"data: {path}: column '{name}' has type {kind}; expected numbers, texts, dates or"
+            " lists",
+            hint="write the table without it, or its parts as columns of their own",
+        )
+    try:
+        return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(kind)))
+    except pa.ArrowInvalid as error:
+        raise DlrunError(f"data: {path}: column '{name}': {error}") from error
+
+
+def _without_nan(array: Any) -> Any:
+    """The array with NaN as missing, as pandas means it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_float64(array.type) and pc.any(is_nan := pc.is_nan(array)).as_py():
+        return pc.if_else(is_nan, pa.scalar(None, pa.float64()), array)
+    return array
+
+
+def _read_error(path: Path, error: Exception) -> DlrunError:
+    message = str(error)
+    if "Empty CSV file" in message or "Empty JSON file" in message:
+        return DlrunError(f"data: {path} is empty", hint="the first row names the columns")
+    if "Expected" in message and "columns, got" in message:
+        where = message.partition("CSV parse error: ")[2].partition(": ")
+        row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
+        counts = message[message.index("Expected") :].partition(":")[0]
+        counts = counts[0].lower() + counts[1:]
+        return DlrunError(
+            f"data: {path}: {row}: {counts}",
+            hint="quote values with delimiters in them, or choose another data.delimiter",
+        )
+    if "invalid UTF8" in message or "invalid UTF-8" in message:
+        return DlrunError(f"data: {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
+    return DlrunError(f"data: {path} can't be read: {message.splitlines()[0]}")
+
+
+def _near(path: Path) -> str:
+    from difflib import get_close_matches
+
+    parent = path.parent
+    if not parent.is_dir():
+        return f"there is no folder {parent}"
+    names = [p.name for p in parent.iterdir()]
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"

@@ -1,0 +1,33 @@
+"""Arrow files, also called Feather, and Arrow streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.data.tables import TableOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".arrow", ".feather", ".ipc")
+COMPRESSED = False
+
+
+def batches(
+    path: Path, types: Mapping[str, Any], options: TableOptions
+) -> Iterator[pa.RecordBatch]:
+    """See :mod:`dlrun.data.tables`."""
+    import pyarrow as pa
+
+    # Not memory-mapped: the pages would count as memory of the process.
+    with pa.OSFile(str(path)) as source:
+        try:
+            file = pa.ipc.open_file(source)
+        except pa.ArrowInvalid:
+            source.seek(0)
+            yield from pa.ipc.open_stream(source)
+            return
+        for number in range(file.num_record_batches):
+            yield file.get_batch(number)

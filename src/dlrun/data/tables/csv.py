@@ -1,0 +1,68 @@
+"""Comma-separated values, and those with another delimiter; the first row names the columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.data.tables import TableOptions, WiderType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+COMPRESSED = True
+BLOCK = 4 * 2**20  # bytes parsed at once
+DELIMITERS = ",;\t|"
+CONVERSION = re.compile(
+    r"In CSV column #(\d+): CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
+)
+
+
+def batches(
+    path: Path, types: Mapping[str, Any], options: TableOptions
+) -> Iterator[pa.RecordBatch]:
+    """See :mod:`dlrun.data.tables`."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names, delimiter = _header(path, options.delimiter)
+    convert = csv.ConvertOptions(
+        column_types={name: kind for name, kind in types.items() if kind is not None},
+        null_values=["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", *options.missing],
+        true_values=["true", "True", "TRUE"],
+        false_values=["false", "False", "FALSE"],
+        strings_can_be_null=True,
+        decimal_point=options.decimal,
+    )
+    try:
+        reader = csv.open_csv(
+            path,
+            read_options=csv.ReadOptions(block_size=BLOCK),
+            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=convert,
+        )
+        with reader:
+            yield from reader
+    except pa.ArrowInvalid as error:
+        if match := CONVERSION.search(str(error)):
+            value = re.sub(r"^invalid value '(.*)'$", r"\1", match[2].strip(), flags=re.DOTALL)
+            raise WiderType(names[int(match[1])], value) from error
+        raise
+
+
+def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
+    """The names of the columns, and the delimiter: the one that is most frequent among them."""
+    import csv
+
+    import pyarrow as pa
+
+    with pa.input_stream(str(path)) as stream:
+        start = stream.read(2**16).decode("utf-8-sig", errors="replace")
+    line = start.partition("\n")[0].rstrip("\r")
+    if delimiter is None:
+        outside = re.sub(r'"[^"]*"', "", line)
+        delimiter = max(DELIMITERS, key=outside.count)
+    return next(csv.reader([line], delimiter=delimiter), []), delimiter

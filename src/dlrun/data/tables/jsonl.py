@@ -1,0 +1,93 @@
+"""JSON lines: an object for each row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.data.tables import TableOptions, WiderType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".jsonl", ".ndjson")
+COMPRESSED = True
+ROWS = 10_000  # at once
+
+
+def batches(
+    path: Path, types: Mapping[str, Any], options: TableOptions
+) -> Iterator[pa.RecordBatch]:
+    """See :mod:`dlrun.data.tables`."""
+    import pyarrow as pa
+
+    with pa.input_stream(str(path)) as stream:
+        yield from from_lines(_lines(stream), types, options)
+
+
+def from_lines(
+    lines: Iterator[bytes], types: Mapping[str, Any], options: TableOptions, *, rows: int = ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Batches of the objects in lines.
+
+    pyarrow's own reader takes the columns and types of its first block for all.
+
+    Args:
+        lines: UTF-8; empty ones are skipped.
+        types: As for :func:`batches`.
+        options: As for :func:`batches`.
+        rows: At most so many in a batch.
+
+    Raises:
+        ValueError: If a line is no object.
+        WiderType: For a column that the rows before it do not have.
+    """
+    names: dict[str, None] = dict.fromkeys(types)
+    first, waiting = True, []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number} is not JSON: {line[:40]!r}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f'line {number} is no object, such as {{"area": 80}}')
+        if first:
+            names |= dict.fromkeys(row)
+        elif new := next((name for name in row if name not in names), None):
+            raise WiderType(new, str(row[new]))
+        waiting.append(row)
+        if len(waiting) >= rows:
+            yield _batch(waiting, list(names), options)
+            first, waiting = False, []
+    if waiting:
+        yield _batch(waiting, list(names), options)
+
+
+def _lines(stream: Any) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(2**20):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _batch(rows: list[dict[str, Any]], names: list[str], options: TableOptions) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    absent = {"", *options.missing}
+    arrays = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        values = [None if isinstance(v, str) and v in absent else v for v in values]
+        try:
+            array = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types
+            texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+            array = pa.array(texts, pa.string())
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=names)
