@@ -21,7 +21,7 @@ from dlrun.errors import bounded
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
     "Runs": ("train", "resume", "sweep", "evaluate", "predict", "runs", "compare"),
-    "Configs": ("summary", "config", "list"),
+    "Configs": ("data", "summary", "config", "list"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
 }
 

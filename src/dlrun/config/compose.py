@@ -5,7 +5,7 @@ So Hydra composes only the chosen options; dlrun applies the values one at a tim
 and reports all mistakes at once. Nothing here imports a framework.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,7 @@ def compose(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     recorded: bool = False,
+    find: bool = True,
 ) -> Config:
     """Compose and check the config of one run.
 
@@ -46,6 +47,7 @@ def compose(
         trusted: Modules that may be instantiated besides those that the user's options name.
         recorded: The overrides were read from a sweep, which may be a copy, so the components they
             name are not trusted.
+        find: Whether ``task=auto`` is replaced by the task that fits the data, which are read.
 
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
@@ -68,7 +70,7 @@ def compose(
     names = _trusted_names(trusted, () if recorded else typed.parsed, config_dir)
     if _is_smoke(base, typed.values):
         typed.values[:0] = parse(SMOKE)[0]
-    if "data" in base and not typed.mistakes:
+    if find and not typed.mistakes:
         find_task(base, typed, names, config_dir)
     with _hydra_mistakes(typed):
         for choice in later:
@@ -143,6 +145,11 @@ def overrides_part(overrides: Sequence[str], part: str) -> bool:
 def to_yaml(config: Config) -> str:
     """The resolved config as YAML, keys in the schema's order."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def to_plain_yaml(part: Mapping[str, Any]) -> str:
+    """A part of a config as YAML, keys in their order."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(part)))
 
 
 def _finish(base: DictConfig, typed: Overrides, rules: Rules) -> Config:

@@ -14,7 +14,7 @@ import numpy as np
 
 from dlrun.data import columns, encode
 from dlrun.data.cache import cached, content_key, key_of
-from dlrun.data.columns import to_texts
+from dlrun.data.columns import to_numbers, to_texts
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.profile import ColumnProfile, profile_table
 from dlrun.data.source import Description
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 TABLE, PROFILE = "table.arrow", "profile.json"
+BINS = 20  # of a histogram
 NUMERIC = 0.9  # a column of texts that are numbers to this share is one with mistakes
 
 
 def table(
     *,
     path: str,
-    target: str | Sequence[str],
+    target: str | Sequence[str] | None = None,
     format: str | None = None,
     kind: str | None = None,
     columns: Mapping[str, Any] | None = None,
@@ -73,7 +74,7 @@ def table(
 
     Args:
         path: A file, a folder of files, or a pattern.
-        target: The column to predict, or several.
+        target: The column to predict, or several; None only to describe the table.
         format: csv, jsonl, parquet or arrow; None goes by the suffix.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found from the target.
         columns: What a column is: a kind of :mod:`dlrun.data.columns`, or a mapping with ``kind``
@@ -101,8 +102,8 @@ def table(
     """
     options = SplitOptions(split, by, validation, test, folds, fold, seed)
     options.check()
-    targets = (target,) if isinstance(target, str) else tuple(target)
-    if not targets or len(set(targets)) < len(targets):
+    targets = (target,) if isinstance(target, str) else tuple(target or ())
+    if len(set(targets)) < len(targets):
         raise DlrunError("data.target: expected different columns", hint="data.target=COLUMN")
     if kind is not None and kind not in KINDS:
         raise DlrunError(f"data.kind={kind}: expected {', '.join(KINDS)}")
@@ -211,47 +212,79 @@ class Table:
         return {name: target.kind for name, target in self.labels.items()}
 
     def describe(self) -> Description:
-        """See :class:`dlrun.data.source.Source`."""
-        counts = np.bincount(self.splits, minlength=4)
-        rows = len(self.splits)
-        used = {column for target in self.labels.values() for column in target.columns}
-        described = []
-        for name, profile in self.profiles.items():
-            kind = self.inputs[name][0] if name in self.inputs else "left out"
-            kind = "target" if name in used else kind
-            kind = "weight" if name == self.weight else kind
-            described.append(
-                {
-                    "name": name,
-                    "type": profile.type,
-                    "kind": kind,
-                    "missing": profile.missing,
-                    "distinct": profile.distinct,
-                    "low": profile.low,
-                    "high": profile.high,
-                    "mean": profile.mean,
-                    "counts": dict(list(profile.counts.items())[:20]),
-                    "examples": profile.examples,
-                }
+        """See :class:`dlrun.data.source.Source`; without a target, of the columns alone."""
+        if not self.targets:
+            return Description(
+                source=self.path,
+                samples=next(iter(self.profiles.values())).rows,
+                splits={},
+                columns=[
+                    self._describe(profile, profile.kind) for profile in self.profiles.values()
+                ],
+                notes=["data.target=COLUMN names the column to predict"],
             )
+        counts = np.bincount(self.splits, minlength=4)
+        outputs = {name or target.columns[0]: target for name, target in self.labels.items()}
+        used = {column: "target" for target in outputs.values() for column in target.columns}
+        used |= {self.weight: "weight"} if self.weight else {}
+        used |= {name: kind for name, (kind, _) in self.inputs.items()}
+        if self._way.by is not None:
+            used.setdefault(self._way.by, "split")
         return Description(
             source=self.path,
-            samples=rows,
-            splits={
-                "train": int(counts[TRAIN]),
-                "validation": int(counts[VALIDATION]),
-                "test": int(counts[TEST]),
-            },
-            columns=described,
-            tasks={name or target.columns[0]: target.kind for name, target in self.labels.items()},
+            samples=int(counts[:LEFT_OUT].sum()),
+            splits={name: int(counts[code]) for name, code in encode.SPLITS.items()},
+            columns=[
+                self._describe(profile, used.get(name, "left out"))
+                for name, profile in self.profiles.items()
+            ],
+            tasks={name: target.kind for name, target in outputs.items()},
             classes={
-                name or target.columns[0]: _class_counts(self, target)
-                for name, target in self.labels.items()
+                name: _class_counts(self, target)
+                for name, target in outputs.items()
                 if target.classes
             },
             notes=self.notes,
             explicit=self._explicit(),
         )
+
+    def _describe(self, profile: ColumnProfile, kind: str) -> dict[str, Any]:
+        return {
+            "name": profile.name,
+            "type": profile.type,
+            "kind": kind,
+            "missing": profile.missing,
+            "distinct": profile.distinct,
+            "low": profile.low,
+            "high": profile.high,
+            "mean": profile.mean,
+            "counts": dict(list(profile.counts.items())[:20]),
+            "examples": profile.examples,
+            "histogram": self._histograms.get(profile.name),
+        }
+
+    @cached_property
+    def _histograms(self) -> dict[str, dict[str, list[Any]]]:
+        """For each column of numbers, the edges of 20 bins and how many values are in each."""
+        edges = {
+            name: np.linspace(profile.low, profile.high, BINS + 1)
+            for name, profile in self.profiles.items()
+            if profile.type in ("int64", "double", "timestamp[us]")
+            and profile.low is not None
+            and profile.high is not None
+            and profile.low < profile.high
+        }
+        counts = {name: np.zeros(BINS, np.int64) for name in edges}
+        for batch in self.batches():
+            for name, of in edges.items():
+                values = batch.column(name)
+                is_time = self.profiles[name].type.startswith("timestamp")
+                numbers = to_seconds(name, values) if is_time else to_numbers(name, values)
+                counts[name] += np.histogram(numbers[~np.isnan(numbers)], of)[0]
+        return {
+            name: {"edges": of.tolist(), "counts": counts[name].tolist()}
+            for name, of in edges.items()
+        }
 
     def _explicit(self) -> dict[str, Any]:
         used = {column for target in self.labels.values() for column in target.columns}
@@ -312,6 +345,12 @@ def _require_column(of: Table, name: str, key: str) -> ColumnProfile:
 
 
 def _find_targets(of: Table) -> dict[str | None, Target]:
+    if not of.targets:
+        some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
+        raise DlrunError(
+            f"data.target: needs a column of {of.path}: {some}",
+            hint=f"data.target={list(of.profiles)[-1]}; 'dlrun data' tells what each holds",
+        )
     profiles = [_require_column(of, name, "data.target") for name in of.targets]
     for profile in profiles:
         if profile.missing == profile.rows:

@@ -1,0 +1,47 @@
+"""``dlrun data``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
+from dlrun.commands.terminal import print_result, report_errors
+
+
+def data(
+    overrides: Overrides = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write an option with each choice made explicit, as configs/data/mine.yaml.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the distributions, as data.png."),
+    ] = None,
+    config_dir: ConfigDir = None,
+    trust: Trust = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Describe a data set: columns, missing values, classes, splits, and the task that fits.
+
+    No framework is imported.
+
+    \b
+    Examples:
+      dlrun data data=csv data.path=houses.csv
+      dlrun data data=csv data.path=houses.csv data.target=price --save configs/data/houses.yaml
+      dlrun data data=mnist --json
+    """
+    with report_errors(quiet) as out:
+        from dlrun.api.data import describe_data
+        from dlrun.report.data import data_tables
+
+        result = describe_data(
+            overrides or [], save=save, plot=plot, config_dir=config_dir, trusted=trust or ()
+        )
+        print_result(out, result, as_json, data_tables)

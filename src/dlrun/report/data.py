@@ -1,0 +1,112 @@
+"""The description of a data set: as tables, and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from dlrun.report.cells import figure, plain
+from dlrun.report.tables import table
+from dlrun.system.pictures import save_plot
+
+WIDTH = 32  # of an example
+CLASSES = 20  # listed; the others are counted
+PANELS = 36
+DAY = 86_400  # seconds
+
+
+def data_tables(result: Mapping[str, Any]) -> str:
+    """Columns, classes, splits, the task, and the notes."""
+    rows = [["column", "type", "used as", "missing", "distinct", "range or examples"]]
+    for column in result["columns"]:
+        distinct = column["distinct"]
+        rows.append(
+            [
+                _cut(column["name"]),
+                column["type"].replace("[us]", "").replace("list<item: string>", "list"),
+                column["kind"],
+                f"{column['missing']:,}" if column["missing"] else "",
+                "many" if distinct is None else f"{distinct:,}",
+                _values(column),
+            ]
+        )
+    if all(row[4] == "many" for row in rows[1:]):  # arrays in memory, which are not counted
+        rows = [[cell for place, cell in enumerate(row) if place not in (3, 4)] for row in rows]
+    parts = [f"{plain(result['source'])}, {result['samples']:,} samples", table(rows)]
+    for name, counts in result["classes"].items():
+        total = sum(counts.values()) or 1
+        shown = list(counts.items())[:CLASSES]
+        lines = [[f"classes of {_cut(name)}", "samples", "share"]]
+        lines += [[_cut(label), f"{count:,}", f"{count / total:.1%}"] for label, count in shown]
+        if len(counts) > CLASSES:
+            lines.append([f"and {len(counts) - CLASSES:,} more", "", ""])
+        parts.append(table(lines))
+    if result["splits"]:
+        sizes = ", ".join(f"{size:,} {split}" for split, size in result["splits"].items())
+        parts.append(f"splits  {sizes}")
+    for name, task in result["tasks"].items():
+        parts.append(f"task    {task} of {_cut(name)}")
+    parts += [f"note    {plain(note)}" for note in result["notes"]]
+    parts += [f"{key}   {plain(str(result[key]))}" for key in ("saved", "plot") if key in result]
+    tables = "\n\n".join(part for part in parts if "\n" in part or part is parts[0])
+    lines_ = "\n".join(part for part in parts[1:] if "\n" not in part)
+    return f"{tables}\n\n{lines_}" if lines_ else tables
+
+
+def _values(column: Mapping[str, Any]) -> str:
+    if column["low"] is not None and column["type"] != "string":
+        if column["type"].startswith("timestamp"):
+            from datetime import UTC, datetime
+
+            low, high = (
+                datetime.fromtimestamp(column[end], UTC).strftime("%Y-%m-%d")
+                for end in ("low", "high")
+            )
+            return f"{low} to {high}"
+        low, high = (f"{column[end]:.6g}" for end in ("low", "high"))
+        return f"{low} to {high}, mean {figure(column['mean'])}"
+    values = list(column["counts"]) or column["examples"]
+    return ", ".join(_cut(str(value)) for value in values[:3])
+
+
+def _cut(text: str) -> str:
+    text = plain(text)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
+def draw_data(result: Mapping[str, Any], path: Path) -> None:
+    """Draw the distribution of each column: a histogram, or its most frequent values.
+
+    Args:
+        result: From :func:`dlrun.api.data.describe_data`.
+        path: The picture.
+
+    Raises:
+        DlrunError: If it can't be written.
+    """
+    from matplotlib.figure import Figure
+
+    columns = [c for c in result["columns"] if c["counts"] or c.get("histogram")][:PANELS]
+    across = min(4, max(1, len(columns)))
+    down = max(1, -(-len(columns) // across))
+    picture = Figure(figsize=(3.6 * across, 2.6 * down), layout="constrained")
+    panels = list(picture.subplots(down, across, squeeze=False).flat)
+    for axes, column in zip(panels, columns, strict=False):
+        if histogram := column.get("histogram"):
+            edges = histogram["edges"]
+            if column["type"].startswith("timestamp"):  # matplotlib counts days
+                edges = [edge / DAY for edge in edges]
+                axes.xaxis_date()
+            widths = [high - low for low, high in pairwise(edges)]
+            axes.bar(edges[:-1], histogram["counts"], widths, align="edge")
+        else:
+            shown = list(column["counts"].items())[:10]
+            axes.barh([_cut(str(name))[:16] for name, _ in shown], [n for _, n in shown])
+            axes.invert_yaxis()
+        axes.set_title(f"{_cut(column['name'])} ({column['kind']})", fontsize=9)
+        axes.tick_params(labelsize=7)
+    for axes in panels[len(columns) :]:
+        axes.set_axis_off()
+    save_plot(picture, path)
