@@ -449,7 +449,7 @@ def _require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
         return
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
-        f"{key}={profile.name}: row {row + 1:,} is {value!r:.80}, expected a number",
+        f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
         hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value",
     )
 
@@ -479,6 +479,8 @@ def _find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             _refuse_almost_numbers(of, profile, kind)
             if kind not in columns.kinds():
                 continue
+        if kind == "number":
+            _require_numbers(of, profile, "data.columns")
         options = {**of.kind_options.get(str(kind), {}), **own}
         try:
             columns.fitter(str(kind), name, options)

@@ -289,19 +289,15 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         return pa.nulls(len(array), pa.string())
     if pa.types.is_boolean(kind) or kind in (pa.int64(), pa.float64(), pa.string()):
         return _without_nan(array)
-    target = None
-    if pa.types.is_integer(kind):
-        target = pa.int64()
-    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        target = pa.float64()
-    elif pa.types.is_large_string(kind) or kind == pa.string_view():
-        target = pa.string()
-    elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        target = pa.timestamp("us")
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        target = pa.list_(pa.string())
-    elif pa.types.is_time(kind) or pa.types.is_duration(kind):
-        target = pa.int64()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        try:
+            return array.cast(pa.string())
+        except pa.ArrowInvalid as error:
+            raise DlrunError(
+                f"data: {path}: column '{name}' is not UTF-8",
+                hint=f"iconv -f latin1 -t utf-8 {path.name} > new.csv",
+            ) from error
+    target = _target_type(kind)
     if target is None:
         raise DlrunError(
             f"data: {path}: column '{name}' has type {kind}; expected numbers, texts, dates or"
@@ -312,6 +308,23 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(kind)))
     except pa.ArrowInvalid as error:
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
+
+
+def _target_type(kind: Any) -> Any:
+    """The type of :data:`TYPES` that holds another type of numbers, texts, dates or lists."""
+    import pyarrow as pa
+
+    of = pa.types
+    for targets, tests in (
+        (pa.int64(), (of.is_integer, of.is_time, of.is_duration)),
+        (pa.float64(), (of.is_floating, of.is_decimal)),
+        (pa.string(), (of.is_large_string, of.is_string_view)),
+        (pa.timestamp("us"), (of.is_timestamp, of.is_date)),
+        (pa.list_(pa.string()), (of.is_list, of.is_large_list)),
+    ):
+        if any(test(kind) for test in tests):
+            return targets
+    return None
 
 
 def _without_nan(array: Any) -> Any:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".txt")
 COMPRESSED = True
 BLOCK = 4 * 2**20  # bytes parsed at once
+CODE = re.compile(r"0\d+")
 DELIMITERS = ",;\t|"
 CONVERSION = re.compile(
-    r"In CSV column #(\d+): CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
 )
 
 
@@ -28,9 +29,10 @@ def batches(
     import pyarrow as pa
     from pyarrow import csv
 
-    names, delimiter = _header(path, options.delimiter)
+    names, delimiter, codes = _header(path, options.delimiter)
+    texts = {name: pa.string() for name in codes}
     convert = csv.ConvertOptions(
-        column_types={name: kind for name, kind in types.items() if kind is not None},
+        column_types=texts | {name: kind for name, kind in types.items() if kind is not None},
         null_values=["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", *options.missing],
         true_values=["true", "True", "TRUE"],
         false_values=["false", "False", "FALSE"],
@@ -53,8 +55,13 @@ def batches(
         raise
 
 
-def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
-    """The names of the columns, and the delimiter: the one that is most frequent among them."""
+def _header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]]:
+    """What the start of a file tells.
+
+    Returns:
+        The names of the columns, the delimiter, which is the most frequent one among them, and the
+        columns of codes such as 01234, which are texts: as numbers they would lose the zero.
+    """
     import csv
 
     import pyarrow as pa
@@ -65,4 +72,7 @@ def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
     if delimiter is None:
         outside = re.sub(r'"[^"]*"', "", line)
         delimiter = max(DELIMITERS, key=outside.count)
-    return next(csv.reader([line], delimiter=delimiter), []), delimiter
+    names, *rows = list(csv.reader(start.splitlines()[:1000], delimiter=delimiter)) or [[]]
+    zeros = [[CODE.fullmatch(value) is not None for value in row] for row in rows[:-1]]
+    codes = {names[at] for row in zeros for at, is_code in enumerate(row[: len(names)]) if is_code}
+    return names, delimiter, sorted(codes)

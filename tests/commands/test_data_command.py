@@ -1,0 +1,76 @@
+"""dlrun data: what a user sees before the first run."""
+
+import pytest
+import yaml
+
+from tables import write_all
+
+
+def test_a_table_is_described_without_a_framework_or_a_target(dlrun):
+    write_all(dlrun.cwd)
+    done, imported = dlrun.traced("data", "data=csv", "data.path=houses.csv")
+    assert done.returncode == 0, done.stderr
+    assert not imported & {"keras", "jax", "torch", "tensorflow", "matplotlib"}
+    lines = done.stdout.splitlines()
+    assert lines[0] == "houses.csv, 120 samples"
+    assert any(line.split()[:3] == ["city", "string", "category"] for line in lines)
+    assert "data.target=COLUMN" in done.stdout
+
+
+def test_choices_are_saved_as_an_option_that_trains_the_same(dlrun):
+    write_all(dlrun.cwd)
+    typed = ("data=csv", "data.path=houses.csv", "data.target=kind")
+    described = dlrun.json("data", *typed, "--save", "configs/data/mine.yaml")
+    assert described["tasks"] == {"kind": "classification"}
+    assert described["classes"]["kind"] == {"barn": 40, "flat": 40, "house": 40}
+    assert described["splits"] == {"train": 84, "validation": 18, "test": 18}
+    option = yaml.safe_load((dlrun.cwd / "configs/data/mine.yaml").read_text())
+    assert option["columns"]["area"] == "number"
+    assert (option["kind"], option["split"], option["drop"]) == (
+        "classification",
+        "stratified",
+        ["id"],
+    )
+    by_option = dlrun.json("data", "data=mine")
+    for key in ("samples", "splits", "columns", "tasks", "classes"):
+        assert by_option[key] == described[key]
+    assert by_option["notes"] == []  # what was left out is now said
+    config = dlrun.json("config", "data=mine")
+    assert config["choices"]["task"] == "classification"
+    assert config["choices"]["model"] == "tabular"
+    again = dlrun("data", *typed, "--save", "configs/data/mine.yaml")
+    assert again.returncode == 2
+    assert "the file exists" in again.stderr
+
+
+def test_distributions_are_drawn(dlrun):
+    pytest.importorskip("matplotlib")
+    write_all(dlrun.cwd)
+    described = dlrun.json("data", "data=csv", "data.path=houses.csv", "--plot", "data.png")
+    assert (dlrun.cwd / "data.png").read_bytes()[1:4] == b"PNG"
+    area = next(column for column in described["columns"] if column["name"] == "area")
+    assert sum(area["histogram"]["counts"]) == 120 - area["missing"]
+
+
+def test_a_data_set_in_memory_is_described(dlrun):
+    described = dlrun.json("data", "data=tickets")
+    assert described["splits"] == {"train": 1280, "validation": 320, "test": 320}
+    assert sum(described["classes"]["department"].values()) == 1280
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data=csv"], "data.path: needs a value"),
+        (["data=csv", "data.path=nothing.csv"], "no such file"),
+        (["data=csv", "data.path=houses.csv", "data.target=prise"], "hint: data.target=price"),
+        (["data=blobs", "--save", "configs/data/b.yaml"], "nothing is to be saved"),
+        (["data=csv", "data.path=houses.csv", "--plot", "a.txt"], "expected a name that ends in"),
+    ],
+)
+def test_mistakes_are_one_line(dlrun, overrides, words):
+    write_all(dlrun.cwd)
+    done = dlrun("data", *overrides)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

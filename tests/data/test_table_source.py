@@ -1,0 +1,255 @@
+"""A table becomes a data set: what its columns are is found, and what is wrong is said."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.table import table
+from dlrun.errors import DlrunError
+from tables import CITIES, houses, write_all, write_csv
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "houses.csv", houses())
+
+
+def refused(**arguments):
+    with pytest.raises(DlrunError) as caught:
+        table(**{"path": "houses.csv", "target": "price", **arguments}).dataset()
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+def rows_of(of, split):
+    return np.flatnonzero(of.splits == ("train", "validation", "test").index(split))
+
+
+def test_columns_and_task_are_found_and_each_split_is_encoded_by_the_training_split_alone():
+    of = table(path="houses.csv", target="price")
+    data, columns = of.dataset(), houses()
+    assert of.tasks() == {None: "regression"}
+    assert {name: kind for name, (kind, _) in of.inputs.items()} == {
+        "area": "number",
+        "city": "category",
+        "rooms": "number",
+        "garden": "boolean",
+        "sold": "date",
+        "kind": "category",
+    }
+    assert [len(data.split(name)) for name in ("train", "validation", "test")] == [83, 18, 18]
+    train = rows_of(of, "train")
+    price = np.array(columns["price"][:-1])
+    mean, deviation = price[train].mean(), price[train].std()
+    for split in ("train", "validation", "test"):
+        rows = rows_of(of, split)
+        labels = data.split(split).labels[:, 0]
+        np.testing.assert_allclose(labels, (price[rows] - mean) / deviation, atol=1e-5)
+    np.testing.assert_allclose(data.targets.restore(labels[:, None])[:, 0], price[rows], rtol=1e-6)
+    area = np.array([np.nan if v is None else v for v in columns["area"]])
+    scaled = (area[rows] - np.nanmean(area[train])) / np.nanstd(area[train])
+    found = data.test.inputs
+    np.testing.assert_allclose(found[:, 0], np.nan_to_num(scaled), atol=1e-5)
+    np.testing.assert_array_equal(found[:, 1], np.isnan(scaled))
+    [step] = data.preprocessing
+    city = next(column for column in step.fitted if column.name == "city")
+    assert set(city.categories) == set(CITIES)
+
+
+def test_each_format_gives_the_same_arrays(tmp_path):
+    write_all(tmp_path)
+    first, *others = (
+        table(path=f"houses.{suffix}", target="price").dataset()
+        for suffix in ("csv", "jsonl", "parquet", "arrow")
+    )
+    for other in others:
+        np.testing.assert_array_equal(first.train.inputs, other.train.inputs)
+        np.testing.assert_array_equal(first.test.labels, other.test.labels)
+
+
+def test_the_spec_of_a_run_holds_columns_and_targets_and_encodes_new_rows_the_same():
+    data = table(path="houses.csv", target=["price", "kind"]).dataset()
+    spec = InputSpec.from_json(data.spec.to_json(), source="x")
+    assert spec == data.spec
+    assert spec.targets["kind"].classes == ("barn", "flat", "house")
+    again = table(path="houses.csv", target=["price", "kind"], seed=5).dataset(spec)
+    assert again.preprocessing == data.preprocessing
+    assert again.targets == data.targets
+
+
+def test_a_change_of_test_rows_does_not_change_what_training_sees():
+    of = table(path="houses.csv", target="price", split="time", by="sold")
+    before, columns = of.dataset(), houses()
+    for row in rows_of(of, "test"):
+        columns["area"][row], columns["city"][row] = 1e6, "Rom"
+    write_csv(of._entry.parent.parent / "houses.csv", columns)
+    after = table(path="houses.csv", target="price", split="time", by="sold").dataset()
+    np.testing.assert_array_equal(before.train.inputs, after.train.inputs)
+    assert before.preprocessing == after.preprocessing
+    assert (before.test.inputs != after.test.inputs).any()
+
+
+def test_the_task_is_chosen_from_the_target():
+    columns = houses()
+    columns["price"][-1] = 1.0
+    columns["stars"] = [n % 5 + 1 for n in range(120)]
+    columns["flag"] = [n % 2 for n in range(120)]
+    write_csv(table(path="houses.csv", target="price")._entry.parent.parent / "h.csv", columns)
+    for target, kind in {
+        "price": "regression",
+        "sold": "classification",
+        "city": "classification",
+        "kind": "classification",
+        "garden": "binary_classification",
+        "flag": "binary_classification",
+        "stars": "classification",
+    }.items():
+        if target != "sold":
+            assert table(path="h.csv", target=target).tasks() == {None: kind}, target
+    several = table(path="h.csv", target=["price", "area"])
+    assert several.tasks() == {None: "regression"}
+    assert several.dataset().num_classes == 2
+    assert table(path="h.csv", target=["garden", "flag"]).tasks() == {None: "multilabel"}
+    assert table(path="h.csv", target=["garden", "price"]).tasks() == {
+        "garden": "binary_classification",
+        "price": "regression",
+    }
+    assert table(path="h.csv", target="stars", kind="regression").dataset().num_classes == 1
+
+
+def test_lists_and_texts_with_bars_are_several_classes_at_once(tmp_path):
+    write_all(tmp_path)
+    data = table(path="films.csv", target="genres", kind="multilabel").dataset()
+    assert data.targets.classes == ("action", "comedy", "drama")
+    assert data.num_classes == 3
+    total = sum(split.labels.sum(axis=0) for split in (data.train, data.validation, data.test))
+    assert total.tolist() == [40, 40, 40]
+
+
+def test_a_split_column_and_folders_of_splits_are_recognised(tmp_path):
+    columns = houses()
+    columns["split"] = ["test" if n % 4 == 0 else "train" for n in range(120)]
+    write_csv(tmp_path / "s.csv", columns)
+    of = table(path="s.csv", target="kind")
+    assert rows_of(of, "test").tolist() == list(range(0, 120, 4))
+    assert "split" not in of.inputs
+    for name in ("train", "test"):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        write_csv(tmp_path / "parts" / name / "a.csv", houses(rows=40, seed=len(name)))
+    data = table(path="parts", target="kind", validation=0.25).dataset()
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [30, 10, 40]
+
+
+def test_the_second_time_arrays_come_from_the_cache_and_a_damaged_entry_is_made_anew(tmp_path):
+    first = table(path="houses.csv", target="price").dataset()
+    entries = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.npy")}
+    assert entries
+    table(path="houses.csv", target="price").dataset()
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*.npy")} == entries
+    for path in entries:
+        path.write_bytes(path.read_bytes()[:-7])
+    again = table(path="houses.csv", target="price").dataset()
+    np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
+
+
+def test_notes_tell_what_is_left_out():
+    columns = houses()
+    columns["empty"], columns["same"] = [None] * 120, ["x"] * 120
+    write_csv(table(path="houses.csv", target="price")._entry.parent.parent / "n.csv", columns)
+    notes = table(path="n.csv", target="price").notes
+    assert notes == [
+        "column 'id' is left out: each row has another value, like an id",
+        "column 'empty' is left out: it has no values",
+        "column 'same' is left out: all values are equal",
+        "1 row has no target, and are left out",
+    ]
+
+
+def test_what_a_column_is_can_be_said():
+    of = table(
+        path="houses.csv",
+        target="price",
+        columns={
+            "rooms": "category",
+            "area": {"kind": "number", "scale": "min_max"},
+            "id": "number",
+        },
+        drop=["kind"],
+        categories={"encoding": "ids"},
+    )
+    assert of.inputs["rooms"] == ("category", {"encoding": "ids"})
+    assert of.inputs["area"] == ("number", {"scale": "min_max"})
+    assert "id" in of.inputs
+    assert "kind" not in of.inputs
+    data = of.dataset()
+    assert list(data.train.inputs) == ["numbers", "categories"]
+    assert data.train.inputs["categories"].dtype == np.int32
+    for place, size in enumerate(data.sizes["categories"]):
+        assert data.train.inputs["categories"][:, place].max() < size
+
+
+WRONG = {
+    "an unknown target": ({"target": "prize"}, "houses.csv has no such column; it has id, area"),
+    "no target": ({"target": None}, "needs a column of houses.csv: id, area"),
+    "an unknown column": ({"columns": {"aria": "number"}}, "data.columns=aria"),
+    "an unknown kind": ({"columns": {"area": "image"}}, "there is no kind 'image'"),
+    "an unknown option": ({"numbers": {"scales": "log"}}, "a number has no option 'scales'"),
+    "an unknown scale": ({"numbers": {"scale": "log2"}}, "scale is log2"),
+    "a text that is no number": ({"columns": {"city": "number"}}, "row 1 is"),
+    "a target of text": ({"target": "city", "kind": "regression"}, "row 1 is"),
+    "two classes needed": ({"target": "kind", "kind": "binary_classification"}, "has 3 different"),
+    "an unknown task": ({"kind": "ranking"}, "expected classification"),
+    "no column left": ({"drop": ["id", "area", "city", "rooms", "garden", "sold", "kind"]},
+                       "has no column to learn from"),
+    "the target twice": ({"target": ["price", "price"]}, "expected different columns"),
+    "a group that is not there": ({"split": "group", "by": "owner"}, "data.by=owner"),
+    "no time": ({"split": "time", "by": "city"}, "data.by=city"),
+    "an id as classes": ({"target": "id", "kind": "classification"}, "class 0 has one row"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG)
+def test_wrong_arguments_are_refused_in_one_line(arguments, words):
+    assert words in refused(**arguments).message
+
+
+def test_almost_numbers_are_refused_by_row_and_can_be_called_missing(tmp_path):
+    columns = houses()
+    columns["area"][7] = "unknown"
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv")
+    assert re.search(r"column 'area': row 8 is 'unknown', but 99% of the rows", error.message)
+    assert "data.missing=[unknown]" in error.hint
+    of = table(path="h.csv", target="price", missing=["unknown"])
+    assert of.inputs["area"][0] == "number"
+    columns["price"][3] = "?"
+    write_csv(tmp_path / "h.csv", columns)
+    assert "data.target: column 'price', row 4 is '?'" in refused(path="h.csv", missing=["unknown"],
+                                                        kind="regression").message  # fmt: skip
+
+
+def test_targets_that_teach_nothing_are_refused(tmp_path):
+    columns = houses()
+    columns |= {"none": [None] * 120, "same": [3] * 120, "rare": ["a"] * 119 + ["b"]}
+    write_csv(tmp_path / "h.csv", columns)
+    for target, words in (
+        ("none", "has no values"),
+        ("same", "every row is 3"),
+        ("rare", "class b has one row"),
+    ):
+        assert words in refused(path="h.csv", target=target).message
+
+
+def test_the_description_makes_each_choice_explicit():
+    of = table(path="houses.csv", target="price")
+    explicit = of.describe().explicit
+    again = table(**json.loads(json.dumps(explicit)))
+    np.testing.assert_array_equal(again.dataset().train.inputs, of.dataset().train.inputs)
+    assert isinstance(again.dataset().preprocessing[0], Columns)
+    assert explicit["drop"] == ["id"]

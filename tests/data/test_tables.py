@@ -1,0 +1,126 @@
+"""Files of tables become rows of the same columns and values, whatever their format."""
+
+import gzip
+
+import pyarrow as pa
+import pytest
+
+from dlrun.data.table import batches
+from dlrun.data.tables import TableOptions, find_files
+from dlrun.errors import DlrunError
+from tables import houses, write_all, write_csv
+
+
+def rows(path, **options):
+    """The rows of a table, as they are in the cache."""
+    files = find_files(str(path), None, TableOptions(**options))
+    target = path.parent / "out.arrow" if path.suffix else path / "out.arrow"
+    files.convert(target)
+    return pa.Table.from_batches(batches(target))
+
+
+def refused(path, **options):
+    with pytest.raises(DlrunError) as caught:
+        rows(path, **options)
+    return str(caught.value)
+
+
+def test_each_format_has_the_same_values(tmp_path):
+    write_all(tmp_path)
+    columns = houses()
+    for suffix in ("csv", "jsonl", "parquet", "arrow"):
+        table = rows(tmp_path / f"houses.{suffix}")
+        assert table.column_names == list(columns)
+        for name in ("id", "area", "city", "rooms", "garden", "price"):
+            assert table[name].to_pylist() == columns[name], (suffix, name)
+
+
+def test_a_value_far_down_widens_the_type_of_its_column(tmp_path):
+    # Far beyond the block by which pyarrow infers the types.
+    many = 400_000
+    columns = {
+        "whole": [1] * many + [2.5],
+        "text": [7] * many + ["seven"],
+        "late": [""] * many + [3],
+        "zip": ["01234"] * (many + 1),
+    }
+    table = rows(write_csv(tmp_path / "wide.csv", columns))
+    assert table["whole"][-1].as_py() == 2.5
+    assert table["whole"][0].as_py() == 1.0
+    assert (table["text"][0].as_py(), table["text"][-1].as_py()) == ("7", "seven")
+    assert table["zip"][0].as_py() == "01234"
+    assert (table["late"][0].as_py(), table["late"][-1].as_py()) == (None, 3)
+
+
+def test_json_lines_may_leave_out_keys_and_add_them_late(tmp_path):
+    path = tmp_path / "late.jsonl"
+    path.write_text('{"a": 1}\n' * 12_000 + '{"a": 2, "b": "x"}\n\n{"b": null}\n', encoding="utf-8")
+    table = rows(path)
+    assert table["b"].to_pylist()[-2:] == ["x", None]
+    assert table["a"].to_pylist()[-2:] == [2, None]
+
+
+def test_the_delimiter_is_found_and_the_decimal_point_and_missing_texts_are_options(tmp_path):
+    path = write_csv(tmp_path / "a.csv", {"x": ["1,5", "?"], "y": ["a;b", "c"]}, delimiter=";")
+    table = rows(path, decimal=",", missing=("?",))
+    assert table.to_pydict() == {"x": [1.5, None], "y": ["a;b", "c"]}
+    for delimiter, suffix in (("\t", "tsv"), ("|", "csv")):
+        path = write_csv(tmp_path / f"b.{suffix}", {"x": [1], "y": ["a"]}, delimiter=delimiter)
+        assert rows(path).to_pydict() == {"x": [1], "y": ["a"]}
+
+
+def test_a_packed_file_a_folder_and_a_pattern_are_read(tmp_path):
+    text = write_csv(tmp_path / "a.csv", {"x": [1, 2]}).read_bytes()
+    with gzip.open(tmp_path / "a.csv.gz", "wb") as file:
+        file.write(text)
+    assert rows(tmp_path / "a.csv.gz")["x"].to_pylist() == [1, 2]
+    folder = tmp_path / "parts"
+    (folder / "more").mkdir(parents=True)
+    write_csv(folder / "p1.csv", {"x": [1], "y": ["a"]})
+    write_csv(folder / "more/p0.csv", {"y": ["b"], "x": [2.5]})
+    assert rows(folder)["x"].to_pylist() == [2.5, 1.0]
+    assert rows(folder / "p*.csv")["x"].to_pylist() == [1]
+
+
+def test_quoted_texts_keep_their_lines_and_delimiters(tmp_path):
+    values = ['one, "two"\nthree', "x"]
+    assert rows(write_csv(tmp_path / "a.csv", {"t": values}))["t"].to_pylist() == values
+
+
+BAD = {
+    "nothing": ("a.csv", "", "is empty"),
+    "a header alone": ("a.csv", "x,y\n", "has no rows"),
+    "a ragged row": ("a.csv", "x,y\n1,2\n1,2,3\n", "row 3: expected 2 columns, got 3"),
+    "two columns of one name": ("a.csv", "x,y,x\n1,2,3\n", "has two columns named 'x'"),
+    "a column without a name": ("a.csv", "x,,y\n1,2,3\n", "column 2 has no name"),
+    "latin1": ("a.csv", "x\nK\xf6ln\n", "is not UTF-8"),
+    "no JSON": ("a.jsonl", '{"x": 1}\n{"x": \n', "line 2 is not JSON"),
+    "a list": ("a.jsonl", "[1]\n", "line 1 is no object"),
+    "an object in an object": ("a.jsonl", '{"x": {"y": 1}}\n', "column 'x' has type struct"),
+    "no parquet": ("a.parquet", "PAR1", "can't be read"),
+    "no arrow": ("a.arrow", "ARROW1", "can't be read"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "words"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_refused_in_one_line(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content.encode("latin1"))
+    message = refused(tmp_path / name)
+    assert words in message
+    assert "\n" not in message
+
+
+def test_files_of_one_table_have_the_same_columns(tmp_path):
+    write_csv(tmp_path / "a.csv", {"x": [1]})
+    write_csv(tmp_path / "b.csv", {"y": [1]})
+    assert "no 'x', 'y' more" in refused(tmp_path)
+
+
+def test_a_file_that_is_not_there_is_named_with_its_nearest(tmp_path):
+    write_csv(tmp_path / "houses.csv", {"x": [1]})
+    with pytest.raises(DlrunError) as caught:
+        find_files(str(tmp_path / "house.csv"), None, TableOptions())
+    assert "houses.csv" in caught.value.hint
+    (tmp_path / "notes.doc").write_text("x")
+    with pytest.raises(DlrunError, match="expected files of one kind"):
+        find_files(str(tmp_path / "notes.doc"), None, TableOptions())

@@ -1,0 +1,81 @@
+"""Runs on tables: every backend and loop, metrics and predictions in the units of the target."""
+
+import numpy as np
+import pytest
+
+from dlrun.data.table import table
+from tables import houses, write_all, write_csv
+from trainings import BACKENDS, worker
+
+pytestmark = pytest.mark.trains
+HOUSES = ("data=csv", "data.path=houses.csv", "data.target=price", "epochs=3", "batch_size=16")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkeypatch, backend):
+    monkeypatch.chdir(tmp_path)
+    write_all(tmp_path)
+    of = table(path="houses.csv", target="price")
+    rows = np.flatnonzero(of.splits == 2)
+    price = np.array([houses()["price"][row] for row in rows])
+    trainer = worker(backend)
+    losses = []
+    for loop in ("fit", "train_step", "raw"):
+        result = trainer.train(tmp_path, *HOUSES, f"loop={loop}")
+        trainer.predict(tmp_path, result["path"], tmp_path / "p.npz")
+        predicted = np.load("p.npz")["predictions"][:, 0].astype(np.float64)
+        errors = np.abs(predicted - price)
+        mean = result["test"]["mean_absolute_error"]
+        assert mean == pytest.approx(errors.mean(), rel=1e-5)
+        deviation = of.dataset().targets.deviation[0]
+        squares = ((predicted - price) ** 2).mean() / deviation**2
+        assert result["test"]["loss"] == pytest.approx(squares, rel=1e-4)
+        losses.append([row["loss"] for row in result["rows"]])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    np.testing.assert_allclose(losses[2], losses[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ids_texts_and_several_outputs_train_on_every_backend(tmp_path, monkeypatch, backend):
+    monkeypatch.chdir(tmp_path)
+    columns = houses()
+    columns["price"][-1] = 1.0
+    words = ["red door", "green roof and old windows", "quiet street near a park"]
+    columns["text"] = [f"{words[n % 3]} number {n}" for n in range(120)]
+    write_csv(tmp_path / "houses.csv", columns)
+    result = worker(backend).train(
+        tmp_path,
+        "data=csv",
+        "data.path=houses.csv",
+        "data.target=[price,kind,garden]",
+        "+data.categories.encoding=ids",
+        "+data.columns.text=text",
+        "+data.texts.length=6",
+        "epochs=25",
+        "batch_size=8",
+        "loop=raw",
+    )
+    # The words tell the kind.
+    assert result["test"]["kind_accuracy"] > 0.9
+    assert {"price_mean_absolute_error", "garden_binary_accuracy"} <= set(result["test"])
+
+
+def test_several_classes_at_once_are_learnt(tmp_path):
+    write_all(tmp_path)
+    result = worker("jax").train(
+        tmp_path, "data=csv", "data.path=films.csv", "data.target=genres", "data.kind=multilabel"
+    )
+    assert result["test"]["binary_accuracy"] > 0.4
+
+
+def test_a_typed_task_decides_what_the_target_is(tmp_path):
+    write_all(tmp_path)
+    columns = houses()
+    columns["stars"] = [n % 3 for n in range(120)]
+    write_csv(tmp_path / "stars.csv", columns)
+    common = ("data=csv", "data.path=stars.csv", "data.target=stars", "epochs=1")
+    assert "accuracy" in worker("jax").train(tmp_path, *common)["test"]
+    regression = worker("jax").train(tmp_path, *common, "task=regression")["test"]
+    assert "mean_absolute_error" in regression
+    added = worker("jax").train(tmp_path, *common, "task=regression", "+metrics=r2")["test"]
+    assert {"mean_absolute_error", "r2"} <= set(added)

@@ -1,0 +1,56 @@
+"""Small tables of houses and films, in files of every format, made from fixed random numbers."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+CITIES = ("Bonn", "Köln", "Ulm")
+
+
+def houses(rows: int = 120, seed: int = 0) -> dict[str, list]:
+    """The columns of a table; some areas and cities are missing, and the last price."""
+    random = np.random.default_rng(seed)
+    area = random.normal(80, 20, rows).round(1)
+    city = random.integers(0, 3, rows)
+    garden = random.random(rows) < 0.4
+    price = 3000 * area + 40_000 * garden + 50_000 * city
+    sold = np.datetime64("2015-01-01") + random.integers(0, 3000, rows)
+    return {
+        "id": list(range(rows)),
+        "area": [None if n % 11 == 3 else float(v) for n, v in enumerate(area)],
+        "city": [None if n % 13 == 5 else CITIES[v] for n, v in enumerate(city)],
+        "rooms": random.integers(1, 9, rows).tolist(),
+        "garden": garden.tolist(),
+        "sold": [str(day) for day in sold],
+        "price": [*price.round(2).tolist()[:-1], None],
+        "kind": [["flat", "house", "barn"][n % 3] for n in range(rows)],
+    }
+
+
+def write_csv(path: Path, columns: dict[str, list], delimiter: str = ",") -> Path:
+    """Write columns, None as nothing."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+def write_all(directory: Path) -> None:
+    """Write houses and films in every format."""
+    columns = houses()
+    table = pa.table({**columns, "sold": pa.array(columns["sold"]).cast(pa.timestamp("us"))})
+    write_csv(directory / "houses.csv", columns)
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (directory / "houses.jsonl").write_text(text, encoding="utf-8")
+    pyarrow.parquet.write_table(table, directory / "houses.parquet")
+    with pa.ipc.new_file(str(directory / "houses.arrow"), table.schema) as file:
+        file.write_table(table)
+    genres = [["drama|comedy", "drama", "action|comedy", "action"][n % 4] for n in range(80)]
+    year = [1950 + 7 * n % 70 for n in range(80)]
+    write_csv(directory / "films.csv", {"year": year, "genres": genres})
