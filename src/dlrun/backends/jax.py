@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACKAGE = "jax"
 EXTRA = "jax"
 TRAINS = True
-HIDDEN: Sequence[str] = ("matplotlib", "pandas")
+HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")

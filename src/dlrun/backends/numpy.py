@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PACKAGE = "jax"  # Keras imports jax for this backend's convolutions
 EXTRA = "jax"
 TRAINS = False
-HIDDEN: Sequence[str] = ("matplotlib", "pandas")
+HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 

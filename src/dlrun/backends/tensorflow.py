@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = "tensorflow"
 EXTRA = "tensorflow"
 TRAINS = True
-HIDDEN: Sequence[str] = ("matplotlib", "pandas", "jax")
+HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are on")
 KEEPS_MEMORY = False
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 FITTED = "fitted.json"
-IN_MEMORY = 64 * 2**20  # bytes; larger arrays stay in their files
+IN_MEMORY = 16 * 2**20  # bytes; larger arrays stay in their files
 
 
 def dataset(of: Table, saved: InputSpec | None) -> Dataset:

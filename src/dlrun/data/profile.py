@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlrun.data.columns import WrongValueError, count_values, to_texts
 from dlrun.data.columns.boolean import FALSE, TRUE
 from dlrun.data.columns.date import to_seconds
@@ -160,42 +158,39 @@ def _add(profile: ColumnProfile, moments: Moments, array: pa.Array, row: int) ->
         profile.distinct = len(profile.counts)
         return
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        numbers = there.to_numpy(zero_copy_only=False).astype(np.float64)
-        moments.update(numbers[np.isfinite(numbers)])
+        moments.update_arrow(there)
     elif pa.types.is_timestamp(array.type):
-        moments.update(there.cast(pa.int64()).to_numpy() / 1e6)
+        moments.update_arrow(pc.divide(there.cast(pa.int64()).cast(pa.float64()), 1e6))
     elif pa.types.is_string(array.type):
-        _add_text(profile, there, array, row, first)
-    if profile.distinct is not None:
-        count_values(profile.counts, to_texts(there))
+        _add_text(profile, array, row, first)
+    for start in range(0, len(there), MAX_DISTINCT):  # most columns soon have too many
+        if profile.distinct is None:
+            break
+        count_values(profile.counts, to_texts(there[start : start + MAX_DISTINCT]))
         profile.distinct = len(profile.counts)
         if profile.distinct > MAX_DISTINCT:
             profile.distinct, profile.counts = None, {}
 
 
-def _add_text(
-    profile: ColumnProfile, there: pa.Array, array: pa.Array, row: int, first: bool
-) -> None:
-    import pyarrow as pa
+def _add_text(profile: ColumnProfile, array: pa.Array, row: int, first: bool) -> None:
+    """Look at each different text once, and weight it by how often it occurs."""
     import pyarrow.compute as pc
 
-    words = pc.add(pc.count_substring_regex(there, r"\s+"), 1)
-    before = profile.rows - len(array) - (profile.missing - array.null_count)
-    total = profile.words * before + float(pc.sum(words).as_py())
-    profile.words = total / (before + len(there))
-    numeric = pc.match_substring_regex(there, r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
-    share = float(pc.sum(numeric.cast(pa.int64())).as_py())
-    profile.numeric = (profile.numeric * before + share) / (before + len(there))
-    if profile.wrong is None and share < len(there):
-        texts = array.to_pylist()
-        flags = iter(numeric.to_pylist())
-        for number, text in enumerate(texts):
-            if text is not None and not next(flags):
-                profile.wrong = (row + number, text[:200])
-                break
+    counted = array.drop_null().value_counts()
+    texts, counts = counted.field("values"), counted.field("counts")
+    there = len(array) - array.null_count
+    before = profile.rows - profile.missing - there
+    words = pc.multiply(pc.add(pc.count_substring_regex(texts, r"\s+"), 1), counts)
+    profile.words = (profile.words * before + float(pc.sum(words).as_py())) / (before + there)
+    numeric = pc.match_substring_regex(texts, r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
+    share = float(pc.sum(pc.if_else(numeric, counts, 0)).as_py())
+    profile.numeric = (profile.numeric * before + share) / (before + there)
+    if profile.wrong is None and share < there:
+        wrong = texts.filter(pc.invert(numeric))[0]  # texts are in the order of their first rows
+        profile.wrong = (row + pc.index(array, wrong).as_py(), wrong.as_py()[:200])
     if first or profile.dates:
         try:
-            to_seconds(profile.name, there)
+            to_seconds(profile.name, texts)
             profile.dates = True
         except WrongValueError:
             profile.dates = False

@@ -37,9 +37,10 @@ def require_package(package: str, purpose: str, extra: str) -> None:
 def without_packages(packages: Sequence[str]) -> Iterator[None]:
     """Hide these optional packages from Keras and the framework, unless already imported.
 
-    Keras imports matplotlib for image galleries, pandas to recognize data frames, jax for orbax
-    even on other backends, and TensorFlow to save a ``.keras`` file; TensorFlow imports jax for its
-    lite converter. These imports take seconds and no run needs them; all of them are optional.
+    Keras imports matplotlib for image galleries, pandas to recognize data frames, scikit-learn for
+    wrappers of its models, jax for orbax even on other backends, and TensorFlow to save a
+    ``.keras`` file; TensorFlow imports jax for its lite converter. These imports take seconds and
+    no run needs them; all of them are optional.
     """
     finder = _Hider([p for p in packages if p not in sys.modules])
     sys.meta_path.insert(0, finder)

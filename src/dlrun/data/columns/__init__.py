@@ -43,11 +43,12 @@ class Column(Protocol):
     def sizes(self) -> tuple[int, ...]:
         """If its values are ids: the number that they are below, for each value or for all."""
 
-    def encode(self, values: pa.Array) -> np.ndarray:
-        """The values of rows, ``(rows, width)``: float32, or int32 for ids.
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
+        """Write the values of rows.
 
         Args:
             values: Of one of the types of :data:`dlrun.data.tables.TYPES`.
+            out: Where to write, ``(rows, width)`` zeros: float32, or int32 for ids.
 
         Raises:
             WrongValueError: If a value is not of this kind.

@@ -35,11 +35,11 @@ class Boolean:
         """See :class:`dlrun.data.columns.Column`."""
         return 1 + self.indicator
 
-    def encode(self, values: pa.Array) -> np.ndarray:
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
-        truth, missing = to_booleans(self.name, values)
-        parts = [truth, missing] if self.indicator else [truth]
-        return np.stack(parts, axis=1).astype(np.float32)
+        out[:, 0], missing = to_booleans(self.name, values)
+        if self.indicator:
+            out[:, 1] = missing
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""

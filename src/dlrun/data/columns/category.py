@@ -50,7 +50,7 @@ class Category:
         """See :class:`dlrun.data.columns.Column`."""
         return (3 + len(self.categories),) if self.encoding == "ids" else ()
 
-    def encode(self, values: pa.Array) -> np.ndarray:
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
         texts = to_texts(values)
         ids = index_in(texts, self.categories, -3) + 3
@@ -58,10 +58,10 @@ class Category:
             ids[(index_in(texts, self.rare, -1) >= 0) & (ids == UNSEEN)] = RARE
         ids[texts.is_null().to_numpy(zero_copy_only=False)] = MISSING
         if self.encoding == "ids":
-            return ids[:, None]
-        hot = np.zeros((len(ids), 3 + len(self.categories)), np.float32)
-        hot[np.arange(len(ids)), ids] = 1
-        return hot[:, 1:]
+            out[:, 0] = ids
+        else:
+            seen = np.flatnonzero(ids != UNSEEN)
+            out[seen, ids[seen] - 1] = 1
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""

@@ -46,16 +46,18 @@ class Date:
         """See :class:`dlrun.data.columns.Column`."""
         return 1 + 2 * len(self.cycles) + self.indicator
 
-    def encode(self, values: pa.Array) -> np.ndarray:
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
         seconds = to_seconds(self.name, values, self.format)
         missing = np.isnan(seconds)
         seconds = np.where(missing, self.mean, seconds)
-        parts = [(seconds - self.mean) / self.deviation]
-        for cycle in self.cycles:
+        out[:, 0] = (seconds - self.mean) / self.deviation
+        for number, cycle in enumerate(self.cycles):
             angle = seconds / CYCLES[cycle] * 2 * np.pi
-            parts += [np.where(missing, 0, np.sin(angle)), np.where(missing, 0, np.cos(angle))]
-        return np.stack([*parts, *([missing] if self.indicator else [])], axis=1).astype(np.float32)
+            out[:, 2 * number + 1] = np.where(missing, 0, np.sin(angle))
+            out[:, 2 * number + 2] = np.where(missing, 0, np.cos(angle))
+        if self.indicator:
+            out[:, -1] = missing
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""

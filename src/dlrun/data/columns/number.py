@@ -48,20 +48,21 @@ class Number:
         """See :class:`dlrun.data.columns.Column`."""
         return 1 + self.indicator
 
-    def encode(self, values: pa.Array) -> np.ndarray:
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
         numbers = to_numbers(self.name, values)
-        missing = np.isnan(numbers)
-        if missing.any():
+        if values.null_count:
+            missing = np.isnan(numbers)
             numbers = np.where(missing, self.fill, numbers)
+            if self.indicator:
+                out[:, 1] = missing
         if self.scale == "quantile":
             shares = np.linspace(0, 1, len(self.quantiles))
-            scaled = np.interp(numbers, self.quantiles, shares)
+            out[:, 0] = np.interp(numbers, self.quantiles, shares)
         else:
             scaled = (_log(numbers) if self.scale == "log" else numbers) - self.offset
             scaled /= self.divisor
-        parts = [scaled, missing] if self.indicator else [scaled]
-        return np.stack(parts, axis=1).astype(np.float32)
+            out[:, 0] = scaled
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""
@@ -148,16 +149,29 @@ class Moments:
         """Add finite numbers, ``(n,)`` float64."""
         if not len(numbers):
             return
-        count, mean = len(numbers), float(numbers.mean())
+        mean = float(numbers.mean())
+        squares = float(((numbers - mean) ** 2).sum())
+        self._merge(len(numbers), mean, squares, float(numbers.min()), float(numbers.max()))
+
+    def update_arrow(self, values: pa.Array) -> None:
+        """Add numbers without missing ones; infinite ones are left out."""
+        import pyarrow.compute as pc
+
+        mean = pc.mean(values).as_py()
+        if mean is not None and not np.isfinite(mean):
+            values = values.filter(pc.is_finite(values))
+            mean = pc.mean(values).as_py()
+        if mean is not None:
+            squares = pc.variance(values).as_py() * len(values)
+            ends = pc.min_max(values).as_py()
+            self._merge(len(values), mean, squares, float(ends["min"]), float(ends["max"]))
+
+    def _merge(self, count: int, mean: float, squares: float, low: float, high: float) -> None:
         total, delta = self.count + count, mean - self.mean
-        self._squares += float(((numbers - mean) ** 2).sum())
-        self._squares += delta * delta * self.count * count / total
+        self._squares += squares + delta * delta * self.count * count / total
         self.mean += delta * count / total
         self.count = total
-        self.low, self.high = (
-            min(self.low, float(numbers.min())),
-            max(self.high, float(numbers.max())),
-        )
+        self.low, self.high = min(self.low, low), max(self.high, high)
         if self.low == self.high:  # whose mean may be off by a rounding
             self.mean, self._squares = self.low, 0.0
 

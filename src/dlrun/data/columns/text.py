@@ -48,7 +48,7 @@ class Text:
         """See :class:`dlrun.data.columns.Column`."""
         return (2 + len(self.words),)
 
-    def encode(self, values: pa.Array) -> np.ndarray:
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
         words, lengths = split_words(values)
         ids = index_in(words, self.words, -1) + 2
@@ -56,10 +56,8 @@ class Text:
         kept = np.minimum(lengths, self.length)
         rows = np.repeat(np.arange(len(lengths)), kept)
         places = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
-        encoded = np.zeros((len(lengths), self.length), np.int32)
-        encoded[rows, places] = ids[np.repeat(starts, kept) + places]
-        encoded[lengths == 0, 0] = UNKNOWN
-        return encoded
+        out[rows, places] = ids[np.repeat(starts, kept) + places]
+        out[lengths == 0, 0] = UNKNOWN
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""

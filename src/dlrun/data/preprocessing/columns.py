@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,18 +57,19 @@ class Columns:
         encoded = {name: self._encode(of, inputs) for name, of in self.inputs.items()}
         return next(iter(encoded.values())) if len(encoded) == 1 else encoded
 
-    def _encode(self, of: Iterable[Column], inputs: Mapping[str, Any]) -> np.ndarray:
+    def _encode(self, of: Sequence[Column], inputs: Mapping[str, Any]) -> np.ndarray:
         import pyarrow as pa
 
-        parts = []
-        for column in of:
-            if column.name not in inputs:
-                raise ValueError(f"there is no column '{column.name}'")
-            values = inputs[column.name]
-            parts.append(
-                column.encode(values if isinstance(values, pa.Array) else pa.array(values))
-            )
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if missing := next((column for column in of if column.name not in inputs), None):
+            raise ValueError(f"there is no column '{missing.name}'")
+        arrays = [inputs[column.name] for column in of]
+        widths = [column.width for column in of]
+        dtype = np.int32 if of[0].sizes else np.float32
+        encoded = np.zeros((len(arrays[0]), sum(widths)), dtype)
+        for column, values, end in zip(of, arrays, np.cumsum(widths), strict=True):
+            array = values if isinstance(values, pa.Array) else pa.array(values)
+            column.encode(array, encoded[:, end - column.width : end])
+        return encoded
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.preprocessing.Step`."""

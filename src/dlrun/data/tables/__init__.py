@@ -25,6 +25,7 @@ from dlrun.system.imports import require_package
 if TYPE_CHECKING:
     import pyarrow as pa
 
+BATCH_BYTES = 16 * 2**20  # of the Arrow file that a table is converted to
 # int64, double, bool, string, timestamp[us], and list<string>, by the names of pyarrow.
 TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
 
@@ -128,13 +129,25 @@ class TableFiles:
         import pyarrow as pa
 
         rows = [0] * len(self.paths)
-        writer = None
+        writer: Any = None
+        waiting: list[Any] = []
+
+        def write() -> None:
+            # Whatever reads a column calls NumPy once for each batch.
+            table = pa.Table.from_batches(waiting).combine_chunks()
+            writer.write_table(table)
+            waiting.clear()
+
         try:
             for number, batch in self.batches(types):
                 if writer is None:
                     writer = pa.ipc.new_file(str(target), batch.schema)
                 rows[number] += len(batch)
-                writer.write_batch(batch)
+                waiting.append(batch)
+                if sum(b.nbytes for b in waiting) >= BATCH_BYTES:
+                    write()
+            if waiting:
+                write()
         finally:
             if writer is not None:
                 writer.close()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 COMPRESSED = True
-BLOCK = 4 * 2**20  # bytes parsed at once
+BLOCK = 2**20  # bytes parsed at once; four times as many take a third longer
 CODE = re.compile(r"0\d+")
 DELIMITERS = ",;\t|"
 CONVERSION = re.compile(
