@@ -234,6 +234,18 @@ def test_almost_numbers_are_refused_by_row_and_can_be_called_missing(tmp_path):
                                                         kind="regression").message  # fmt: skip
 
 
+def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):
+    columns = houses()
+    columns["area"][7] = 1e100
+    write_csv(tmp_path / "h.csv", columns)
+    message = refused(path="h.csv", numbers={"scale": "none"}).message
+    assert message == "data: h.csv, row 8: a value is too large for float32"
+    assert np.isfinite(table(path="h.csv", target="price").dataset().train.inputs).all()
+    columns["area"][7] = 1e300
+    write_csv(tmp_path / "h.csv", columns)
+    assert "column 'area' has numbers as large as 1e+300" in refused(path="h.csv").message
+
+
 def test_targets_that_teach_nothing_are_refused(tmp_path):
     columns = houses()
     columns |= {"none": [None] * 120, "same": [3] * 120, "rare": ["a"] * 119 + ["b"]}

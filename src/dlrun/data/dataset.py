@@ -73,6 +73,8 @@ class Dataset:
         preprocessing: The fitted steps that the inputs have been through, see :meth:`preprocess`.
         sizes: As in :class:`dlrun.data.input_spec.InputSpec`, as is ``targets``.
         targets: What the labels were made of; None if the labels are all that is known.
+        is_checked: Whether every input is known to be a finite float32, so that arrays larger than
+            memory are not read once more.
         integers: The inputs that a model takes as integers, see :meth:`match`.
     """
 
@@ -85,6 +87,7 @@ class Dataset:
     preprocessing: tuple[Step, ...] = ()
     sizes: Mapping[str | None, tuple[int, ...]] = field(default_factory=dict)
     targets: Tree[Target] | None = None
+    is_checked: bool = False
     integers: frozenset[str | None] = frozenset()
 
     @cached_property

@@ -78,6 +78,7 @@ def dataset(of: Table, saved: InputSpec | None) -> Dataset:
         preprocessing=(step,),
         targets=targets[None] if single else {str(name): t for name, t in targets.items()},
         sizes=step.sizes,
+        is_checked=True,
     )
 
 
@@ -148,6 +149,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
                 for name, array in _named(inputs):
+                    _require_finite(of, array, start, mask)
                     write(split, "inputs", name, array)
                 for label, array in labels.items():
                     write(split, "labels", label, array)
@@ -166,6 +168,16 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
         "inputs": names,
     }
     (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
+
+
+def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) -> None:
+    """Refuse a value that float32 does not hold, such as 1e300 that is not scaled."""
+    if not (finite := np.isfinite(array).reshape(len(array), -1).all(axis=1)).all():
+        row = start + int(np.flatnonzero(mask)[int(finite.argmin())])
+        raise DlrunError(
+            f"data: {of.path}, row {row + 1:,}: a value is too large for float32",
+            hint="correct it, or choose numbers.scale=log or quantile",
+        )
 
 
 class _Columns(Mapping[str, Any]):

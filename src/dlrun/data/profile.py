@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +131,14 @@ def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]
     found: dict[str, ColumnProfile] = {}
     moments: dict[str, Moments] = {}
     row = 0
-    for batch in batches:
-        for name, array in zip(batch.schema.names, batch.columns, strict=True):
-            profile = found.setdefault(name, ColumnProfile(name, str(array.type)))
-            _add(profile, moments.setdefault(name, Moments()), array, row)
-        row += len(batch)
+    with ThreadPoolExecutor(max_workers=2) as pool:  # pyarrow works without Python's lock
+        for batch in batches:
+            for name, array in zip(batch.schema.names, batch.columns, strict=True):
+                found.setdefault(name, ColumnProfile(name, str(array.type)))
+                moments.setdefault(name, Moments())
+            rows = itertools.repeat(row)
+            list(pool.map(_add, found.values(), moments.values(), batch.columns, rows))
+            row += len(batch)
     for name, profile in found.items():
         _finish(profile, moments[name])
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers, to_numbers
+from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +63,8 @@ class Number:
         else:
             scaled = (_log(numbers) if self.scale == "log" else numbers) - self.offset
             scaled /= self.divisor
-            out[:, 0] = scaled
+            with np.errstate(over="ignore"):  # infinite values are refused by row
+                out[:, 0] = scaled
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""
@@ -120,6 +122,12 @@ class Fitter:
         """The fitted column."""
         of, quantiles = self._moments, ()
         offset, divisor = of.mean, of.deviation
+        if not np.isfinite(divisor):
+            largest = max(of.high, -of.low)
+            raise DlrunError(
+                f"data: column '{self._name}' has numbers as large as {largest:g}",
+                hint=f"+data.columns.{self._name}={{kind: number, scale: quantile}}, or drop it",
+            )
         if self._scale == "min_max":
             offset, divisor = of.low, of.high - of.low
         elif self._scale == "log":
@@ -149,8 +157,9 @@ class Moments:
         """Add finite numbers, ``(n,)`` float64."""
         if not len(numbers):
             return
-        mean = float(numbers.mean())
-        squares = float(((numbers - mean) ** 2).sum())
+        with np.errstate(over="ignore"):  # reported by fitted()
+            mean = float(numbers.mean())
+            squares = float(((numbers - mean) ** 2).sum())
         self._merge(len(numbers), mean, squares, float(numbers.min()), float(numbers.max()))
 
     def update_arrow(self, values: pa.Array) -> None:
