@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
-HIDDEN: Sequence[str] = (
-    "matplotlib",
-    "sklearn",
-    "jax",
-)  # not pandas, which torch must be able to find
+HIDDEN: Sequence[str] = ("matplotlib", "jax")  # torch must find pandas and scikit-learn
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 COMPILES: Sequence[str] = ("auto", "eager", "graph")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCALES = ("standardize", "min_max", "log", "quantile", "none")
 QUANTILES = 1001
+FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ class Fitter:
         """The fitted column."""
         of, quantiles = self._moments, ()
         offset, divisor = of.mean, of.deviation
-        if not np.isfinite(divisor):
-            largest = max(of.high, -of.low)
+        largest = max(of.high, -of.low)
+        if not np.isfinite(divisor) or (self._scale == "none" and largest > FLOAT32):
             raise DlrunError(
                 f"data: column '{self._name}' has numbers as large as {largest:g}",
                 hint=f"+data.columns.{self._name}={{kind: number, scale: quantile}}, or drop it",
