@@ -68,12 +68,13 @@ def compile_model(
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, prefix)
-            is_weighted = isinstance(metric_spec, Mapping) and metric_spec.get("weighted")
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
             (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
                 names = [metric_name]
             else:
-                names = logged_by(key, metric, leaf(spec.labels, name), leaf(shapes, name))
+                arrays = (leaf(spec.labels, name), leaf(shapes, name))
+                names = logged_by(key, metric, *arrays, weighted=is_weighted)
             logged += [prefix + n if n == metric_name else n for n in names]
     tracker = LossTracker(list(losses))
     loss: Any = SumOfLosses(losses, tracker)

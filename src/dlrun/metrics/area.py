@@ -64,12 +64,11 @@ class Area(keras.metrics.Metric):
         if curves > 1:
             bins += keras.ops.arange(classes, dtype="int32") * BINS
         weights = weights[:, None]
-        columns = [labels * weights, (1 - labels) * weights]
-        if self.curve == "PR" and sample_weight is not None:
-            columns.append(labels * weights**2)
         if self.counts is None:
-            shape = (len(columns), curves, *SHAPE)
+            rows = 3 if self.curve == "PR" and sample_weight is not None else 2
+            shape = (rows, curves, *SHAPE)
             self.counts = self.add_weight(shape=shape, initializer="zeros", name="counts")
+        columns = [labels * weights, (1 - labels) * weights, labels * weights**2]
         self.counts.assign_add(
             keras.ops.stack(
                 [
@@ -81,7 +80,7 @@ class Area(keras.metrics.Metric):
                         ),
                         (curves, *SHAPE),
                     )
-                    for column in columns
+                    for column in columns[: self.counts.shape[0]]
                 ]
             )
         )
