@@ -229,3 +229,38 @@ def test_evaluation_refuses_it_too(own):
     run = worker("jax").train(own, "data=mine", "epochs=1", "batch_size=3")["path"]
     with pytest.raises(Refused, match="is inf"):
         worker("jax").evaluate(own, run, "data.bad=input")
+
+
+def weighted(weights, labels=LABELS) -> Dataset:
+    sound = Split(SAMPLES, labels)
+    return dataset(train=Split(SAMPLES, labels, weights), validation=sound, test=sound)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (changed(np.ones(12), 5, -1), "train.weights[5] is -1.0; a weight is a number from 0"),
+        (changed(np.ones(12), 5, np.nan), "train.weights[5] is nan; a weight is a number from 0"),
+        (changed(np.ones(12, int), 5, -1), "train.weights[5] is -1; a weight is a number from 0"),
+        (np.zeros(12), "train.weights are all 0, so no sample counts"),
+        (np.ones((12, 1)), "has shape (12, 1): expected (12,), one for each sample; weights[:, 0]"),
+        (np.ones((12, 12)), "has shape (12, 12): expected (12,), one for each sample"),
+        (np.ones(12, bool), "train.weights has dtype bool: expected numbers"),
+        ({"a": np.ones(12)}, "train.weights is for a, train.labels has one array"),
+    ],
+)
+def test_weights_that_would_make_no_loss(weights, message):
+    assert message in refused(weighted(weights))
+
+
+def test_weights_of_no_output():
+    labels = {"a": LABELS, "b": LABELS}
+    config = compose(["task=tickets", "model=ticket_classifier", "task.monitor=loss"])
+    split = Split(SAMPLES, labels, {"c": np.ones(12)})
+    data = Dataset(split, Split(SAMPLES, labels), split, num_classes={"a": 4, "b": 4})
+    assert "train.weights['c']: train.labels has a, b" in refused(data, config)
+
+
+def test_weights_may_be_integers_and_0():
+    check_data(weighted(np.arange(12)), CONFIG)
+    check_data(weighted(np.ones(12, np.float32)), CONFIG)

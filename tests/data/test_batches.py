@@ -1,10 +1,13 @@
 """The order of the batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.fingerprint import fingerprint
 from dlrun.errors import DlrunError
 
 
@@ -131,3 +134,36 @@ def test_arrays_of_different_lengths_are_refused() -> None:
         Split(zeros((3, 2)), zeros(4))
     with pytest.raises(DlrunError, match="number of samples"):
         Split({"a": zeros((3, 2)), "b": zeros((2, 2))}, {"c": zeros(3)})
+
+
+# Weights
+
+
+def test_the_weights_of_a_split_come_with_its_samples() -> None:
+    place = np.arange(10)
+    split = Split(place[:, None], {"a": place, "b": place}, {"a": place, "b": place / 2})
+    data = Dataset(split, split[:4], split, num_classes={"a": 10, "b": 10})
+    batches = Batches(data, data.train, 3, seed=0)
+    inputs, labels, weights = batches[1]
+    np.testing.assert_array_equal(weights["a"], labels["a"])
+    np.testing.assert_array_equal(weights["b"], inputs[:, 0] / 2)
+    assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
+    assert len(batches.gather(np.array([[1, 2], [3, 4]]))[2]["a"]) == 2
+    assert data.validation.weights["a"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_split_without_weights_gives_none(data: Dataset) -> None:
+    batches = Batches(data, data.train, 3)
+    assert len(batches[0]) == len(batches.gather(np.arange(2))) == 2
+    assert not batches.is_weighted
+
+
+def test_weights_of_another_length_are_refused() -> None:
+    with pytest.raises(DlrunError, match=r"inputs, labels and weights differ .* \(4,\), \(3,\)"):
+        Split(np.zeros((4, 2)), np.zeros(4), np.zeros(3))
+
+
+def test_a_fingerprint_tells_weights_apart(data: Dataset) -> None:
+    weighted = replace(data, train=replace(data.train, weights=np.ones(10)))
+    heavier = replace(data, train=replace(data.train, weights=np.full(10, 2.0)))
+    assert len({fingerprint(d)["train"] for d in (data, weighted, heavier)}) == 3

@@ -28,6 +28,18 @@ def test_the_arrays_become_the_splits(tmp_path):
     assert len(npz(path=path, num_classes=3, limit=2).train) == 2
 
 
+def test_weights_are_optional_arrays(tmp_path):
+    weights = {"w_train": np.arange(10.0), "w_test": np.ones(5)}
+    np.savez(tmp_path / "mine.npz", **ARRAYS, **weights)
+    data = npz(path=str(tmp_path / "mine.npz"), num_classes=3, validation_samples=4)
+    assert data.validation.weights.tolist() == [0, 1, 2, 3]
+    assert data.train.weights.tolist() == [4, 5, 6, 7, 8, 9]
+    np.testing.assert_array_equal(data.test.weights, weights["w_test"])
+    np.savez(tmp_path / "mine.npz", **ARRAYS)
+    data = npz(path=str(tmp_path / "mine.npz"), num_classes=3, standardize=True)
+    assert data.train.weights is data.test.weights is None
+
+
 def break_file(path, how):
     content = path.read_bytes()
     place = content.index(bytes(ARRAYS["x_train"]))

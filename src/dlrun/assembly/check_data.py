@@ -68,6 +68,7 @@ def _problems(data: Any, config: Config) -> Problems:
     for split in SPLITS:
         yield from () if data.is_checked else _wrong_values(split, getattr(data, split))
         yield from _wrong_labels(split, data, config)
+        yield from _wrong_weights(split, getattr(data, split))
 
 
 def _named(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
@@ -167,6 +168,41 @@ def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
             yield f"{_at(name, bad)} is {array[bad]}", hint
 
 
+def _wrong_weights(split: str, samples: Split) -> Problems:
+    """Weights that would broadcast against the wrong axis, or make a loss no number."""
+    if samples.weights is None:
+        return
+    labels: Any = samples.labels
+    if isinstance(samples.weights, Mapping) != isinstance(labels, Mapping):
+        problem = f"{split}.weights is for {_names(samples.weights)}, {split}.labels has"
+        yield f"{problem} {_names(labels)}", "give weights by the names of the labels"
+        return
+    weights: Any = samples.weights
+    for key, array in weights.items() if isinstance(weights, Mapping) else [(None, weights)]:
+        [(name, _)] = _leaves(f"{split}.weights", array if key is None else {key: array})
+        if key is not None and key not in labels:
+            yield f"{name}: {split}.labels has {_names(labels)}", "name the weights like the labels"
+        elif not isinstance(array, np.ndarray):
+            yield f"{name} is {type(array).__name__}", "make it an array with numpy.asarray()"
+        elif not (_floats(array) or np.issubdtype(array.dtype, np.integer)):
+            yield f"{name} has dtype {array.dtype}: expected numbers", "weights.astype('float32')"
+        else:
+            shape = (labels if key is None else labels[key]).shape
+            yield from _wrong_weight_values(name, array, shape)
+
+
+def _wrong_weight_values(name: str, array: np.ndarray, labels: tuple[int, ...]) -> Problems:
+    if array.shape != labels[: array.ndim]:
+        steps = f", or {labels}, one for each step" if len(labels) > 1 else ""
+        problem = f"{name} has shape {array.shape}: expected ({len(array)},), one for each sample"
+        yield f"{problem}{steps}", "weights[:, 0]" if array.shape[1:] == (1,) else None
+    bad = first_not_finite(array, np.float32) if _floats(array) else None
+    if bad := bad or _first_outside(array, 0, np.inf):
+        yield f"{_at(name, bad)} is {array[bad]}", "a weight is a number from 0"
+    elif len(array) and not array.any():
+        yield f"{name} are all 0, so no sample counts", "give some of them a weight"
+
+
 def _wrong_class_numbers(name: str, labels: np.ndarray, classes: int) -> Problems:
     """Labels that number no class: jax would train on a wrong loss without an error."""
     if _floats(labels):
@@ -182,7 +218,7 @@ def _wrong_class_numbers(name: str, labels: np.ndarray, classes: int) -> Problem
         yield f"{_at(name, bad)} is {labels[bad]}: {expected}", fix
 
 
-def _first_outside(array: np.ndarray, low: int, high: int) -> tuple[int, ...] | None:
+def _first_outside(array: np.ndarray, low: float, high: float) -> tuple[int, ...] | None:
     least, largest = extremes(array)
     if low <= least and largest <= high:
         return None

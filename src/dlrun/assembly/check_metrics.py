@@ -27,13 +27,18 @@ class _Result(keras.Operation):
         super().__init__()
         self.metric = metric
 
-    def call(self, labels: Any, outputs: Any) -> Any:
-        self.metric.update_state(labels, outputs)
+    def call(self, labels: Any, outputs: Any, *weights: Any) -> Any:
+        self.metric.update_state(labels, outputs, *weights)
         return self.metric.result()
 
 
 def logged_by(
-    key: str, metric: keras.metrics.Metric, labels: ArraySpec, outputs: tuple[int | None, ...]
+    key: str,
+    metric: keras.metrics.Metric,
+    labels: ArraySpec,
+    outputs: tuple[int | None, ...],
+    *,
+    weighted: bool = False,
 ) -> list[str]:
     """The names of the values that a metric logs.
 
@@ -42,13 +47,14 @@ def logged_by(
         metric: From the config.
         labels: One sample's labels.
         outputs: The shape of one sample's outputs.
+        weighted: Whether it gets the weights of samples.
 
     Raises:
         DlrunError: If the metric can't take them, or gives more than a number or a vector.
     """
     if isinstance(metric, keras.metrics.Mean):
         return [metric.name]
-    result = _result(key, metric, labels, tuple(axis or 1 for axis in outputs))
+    result = _result(key, metric, labels, tuple(axis or 1 for axis in outputs), weighted)
     values = dict(_flat(metric.name, result))
     for shape in values.values():
         if shape:
@@ -91,10 +97,15 @@ def check_monitors(config: Config, logged: Sequence[str]) -> None:
 
 
 def _result(
-    key: str, metric: keras.metrics.Metric, labels: ArraySpec, outputs: tuple[int, ...]
+    key: str,
+    metric: keras.metrics.Metric,
+    labels: ArraySpec,
+    outputs: tuple[int, ...],
+    weighted: bool,
 ) -> Any:
     dtype = "int32" if np.issubdtype(np.dtype(labels.dtype), np.integer) else "float32"
-    shapes = (((SAMPLES, *labels.shape), dtype), ((SAMPLES, *outputs), "float32"))
+    shapes = [((SAMPLES, *labels.shape), dtype), ((SAMPLES, *outputs), "float32")]
+    shapes += [((SAMPLES,), "float32")] if weighted else []
     try:
         return _Result(metric).compute_output_spec(*(keras.KerasTensor(*s) for s in shapes))
     except Exception:  # one that reads values: it may still do so in a loop that is not compiled

@@ -56,12 +56,13 @@ def compile_model(
     changed = data_may_change(config)
     losses: dict[str | None, Any] = {}
     metrics: dict[str | None, list[Any]] = {}
+    weighted: dict[str | None, list[Any]] = {}
     logged: list[str] = []
     for name, output in task_outputs(config).items():
         suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
         if output.loss is not None:
             losses[name] = _loss(f"task.loss{suffix}", output.loss)
-        metrics[name] = []
+        metrics[name], weighted[name] = [], []
         for metric_name, metric_spec in output.metrics.items():
             key = f"task.metrics{suffix}.{metric_name}"
             metric = _metric(key, metric_name, metric_spec)
@@ -70,20 +71,24 @@ def compile_model(
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, prefix)
-            metrics[name].append(metric)
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
+            (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
                 names = [metric_name]
             else:
-                names = logged_by(key, metric, leaf(spec.labels, name), leaf(shapes, name))
+                arrays = (leaf(spec.labels, name), leaf(shapes, name))
+                names = logged_by(key, metric, *arrays, weighted=is_weighted)
             logged += [prefix + n if n == metric_name else n for n in names]
     tracker = LossTracker(list(losses))
     loss: Any = SumOfLosses(losses, tracker)
     # A list: else Keras would call it with each output alone.
-    of_outputs = (
+    of_outputs: dict[str, Any] = (
         {"loss": loss, "metrics": metrics[None]}
         if None in metrics
         else {"loss": [loss], "metrics": metrics}
     )
+    if any(weighted.values()):
+        of_outputs["weighted_metrics"] = weighted.get(None, weighted)
     model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
     # Not with setattr, which would also make it one of the model's own metrics.
     vars(model)["_loss_tracker"] = tracker
@@ -158,7 +163,7 @@ def _loss(key: str, spec: Any) -> Any:
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
     # Logs use the name in the config, not Keras' name for the metric.
     if isinstance(spec, Mapping):
-        return instantiate(key, spec, name=name)
+        return instantiate(key, without_kept("metrics", spec), name=name)
     try:
         metric = keras.metrics.get(spec)
         # Most names resolve to a metric object; only a plain function needs the wrapper.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,6 +97,7 @@ def _feed(config: Config, backend: backends.Backend) -> Feed:
 def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | None) -> Any:
     # Imported here: reporting a wrong config needs no NumPy.
     from dlrun.assembly.check_data import check_data
+    from dlrun.assembly.classes import class_sampling, class_weights
     from dlrun.data.dataset import SPLITS, Dataset, Split
     from dlrun.data.source import Source
 
@@ -111,4 +113,5 @@ def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | No
 
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)
-    return data
+    class_weights(data, config)  # refused here, before a model is built
+    return replace(data, sampling=class_sampling(data, config))

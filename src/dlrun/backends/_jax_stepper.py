@@ -25,7 +25,7 @@ class JaxStepper:
 
     Args:
         model: A compiled model.
-        train: Maps state, inputs and targets to logs and state.
+        train: Maps state, inputs, targets and weights, if there are any, to logs and state.
         test: As ``train``; its state excludes the optimizer's variables.
         compile: ``scan`` over the steps of a call, one compiled ``step`` at a time, or ``eager``.
         scale: Divisor of integer inputs.
@@ -56,15 +56,15 @@ class JaxStepper:
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def train(self, *batch: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        logs, self._state = self._train(self._state, inputs, targets)
+        logs, self._state = self._train(self._state, batch)
         return logs  # type: ignore[no-any-return]
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def test(self, *batch: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
         trainable, non_trainable, slots, metrics = self._state
-        logs, state = self._test((trainable, non_trainable, metrics), inputs, targets)
+        logs, state = self._test((trainable, non_trainable, metrics), batch)
         self._state = (*state[:2], slots, state[2])
         return logs  # type: ignore[no-any-return]
 
@@ -91,17 +91,17 @@ def _run_steps(
         integer = jnp.issubdtype(array.dtype, jnp.integer)
         return scaled(array, scale, is_integer=integer, cast=float32)
 
-    def run_step(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
+    def run_step(state: State, batch: tuple[Any, ...], scale: Any) -> Any:
+        inputs, *others = batch
         inputs = map_named(lambda name, array: prepare(name, array, scale), inputs)
-        return step(state, jax.lax.optimization_barrier(inputs), targets)
+        return step(state, jax.lax.optimization_barrier(inputs), *others)
 
-    def steps(state: State, inputs: Any, targets: Any, scale: Any) -> Any:
-        def body(state: State, batch: Any) -> Any:
-            inputs, targets = batch
-            logs, state = run_step(state, inputs, targets, scale)
+    def steps(state: State, batches: tuple[Any, ...], scale: Any) -> Any:
+        def body(state: State, batch: tuple[Any, ...]) -> Any:
+            logs, state = run_step(state, batch, scale)
             return state, logs
 
-        state, logs = jax.lax.scan(body, state, (inputs, targets))
+        state, logs = jax.lax.scan(body, state, batches)
         return jax.tree.map(lambda values: values[-1], logs), state
 
     compiled = jax.jit(run_step if compile == "step" else steps, donate_argnums=0)
@@ -109,16 +109,16 @@ def _run_steps(
     # differently from the division in every other loop.
     divisor = np.float32(scale)
 
-    def run(state: State, inputs: Any, targets: Any) -> Any:
+    def run(state: State, batches: tuple[Any, ...]) -> Any:
         if compile == "scan":
-            return compiled(state, inputs, targets, divisor)
+            return compiled(state, batches, divisor)
         if compile == "eager":
             with jax.disable_jit():
-                return steps(state, inputs, targets, divisor)
+                return steps(state, batches, divisor)
         logs: Any = {}
-        for index in range(len(jax.tree.leaves(targets)[0])):
-            batch = jax.tree.map(operator.itemgetter(index), (inputs, targets))
-            logs, state = compiled(state, *batch, divisor)
+        for index in range(len(jax.tree.leaves(batches)[0])):
+            batch = jax.tree.map(operator.itemgetter(index), batches)
+            logs, state = compiled(state, batch, divisor)
         return logs, state
 
     return run

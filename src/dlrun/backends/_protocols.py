@@ -18,7 +18,8 @@ class Stepper(Protocol):
 
     Arrays have the dtype that they have in memory, and several batches along the first axis: inputs
     ``(steps, batch_size, *input_shape)``, targets ``(steps, batch_size, ...)``, or mappings of
-    such arrays. Each call runs ``steps`` steps and returns the running metrics after the last.
+    such arrays; ``weights`` is empty, or one more of these with the weights of the samples. Each
+    call runs ``steps`` steps and returns the running metrics after the last.
     """
 
     def load(self) -> None:
@@ -27,10 +28,10 @@ class Stepper(Protocol):
     def store(self) -> None:
         """Write the state back to the model's variables."""
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def train(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Train on the batches."""
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def test(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Evaluate the batches."""
 
 

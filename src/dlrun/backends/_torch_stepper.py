@@ -45,19 +45,22 @@ class Steps:
         for recheck in self._rechecks:
             recheck()
 
-    def train(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
+    def train(
+        self, inputs: Any, targets: Any, *weights: Any, logged: bool = True
+    ) -> dict[str, Any]:
         """Train on a batch; returns the logs if ``logged``."""
-        inputs, targets = self._step.apply_batch_hook(self._model, inputs, targets)
-        outputs, masks, loss, gradients = self.gradients(inputs, targets)
+        batch = self._step.apply_batch_hook(self._model, inputs, targets, *weights)
+        inputs, targets, *weights = batch  # type: ignore[assignment]
+        outputs, masks, loss, gradients = self.gradients(*batch)
         with torch.no_grad():
             self.apply(self._step.apply_gradient_hook(self._model.optimizer, gradients))
-            return self._update(loss, inputs, targets, outputs, masks, logged=logged)
+            return self._update(loss, inputs, targets, outputs, masks, *weights, logged=logged)
 
-    def test(self, inputs: Any, targets: Any, *, logged: bool = True) -> dict[str, Any]:
+    def test(self, inputs: Any, targets: Any, *weights: Any, logged: bool = True) -> dict[str, Any]:
         """Evaluate a batch; returns the logs if ``logged``."""
         with torch.no_grad():
-            outputs, masks, loss = self.validation_outputs(inputs, targets)
-            return self._update(loss, inputs, targets, outputs, masks, logged=logged)
+            outputs, masks, loss = self.validation_outputs(inputs, targets, *weights)
+            return self._update(loss, inputs, targets, outputs, masks, *weights, logged=logged)
 
     def _update(self, *results: Any, logged: bool) -> dict[str, Any]:
         if logged:
@@ -65,43 +68,48 @@ class Steps:
         self.update_metrics(*results)
         return {}
 
-    def forward(self, inputs: Any, targets: Any, *, training: bool) -> tuple[Any, Any, Any]:
+    def forward(
+        self, inputs: Any, targets: Any, *weights: Any, training: bool
+    ) -> tuple[Any, Any, Any]:
         """Outputs, their masks, which a replayed trace would drop, and loss."""
         outputs = self._model(inputs, training=training)
-        loss = self._step.loss(self._model, inputs, targets, outputs, training=training)
+        results = (inputs, targets, outputs, *weights)
+        loss = self._step.apply_loss_hook(self._model, *results, training=training)
         return outputs, masks_of(outputs), loss
 
-    def gradients(self, inputs: Any, targets: Any) -> tuple[Any, Any, Any, list[Any]]:
+    def gradients(self, *batch: Any) -> tuple[Any, Any, Any, list[Any]]:
         """As :meth:`forward`, and gradients; 0 for what the loss does not depend on."""
-        outputs, masks, loss = self.forward(inputs, targets, training=True)
-        weights = [weight.value for weight in self._model.trainable_weights]
-        if not weights:  # torch would refuse to derive by nothing
+        outputs, masks, loss = self.forward(*batch, training=True)
+        variables = [weight.value for weight in self._model.trainable_weights]
+        if not variables:  # torch would refuse to derive by nothing
             return outputs, masks, loss, []
         scaled = self._model.optimizer.scale_loss(loss)
-        gradients = torch.autograd.grad(scaled, weights, materialize_grads=True)
+        gradients = torch.autograd.grad(scaled, variables, materialize_grads=True)
         return outputs, masks, loss, list(gradients)
 
     def apply(self, gradients: Sequence[Any]) -> None:
         """Update the weights."""
         self._model.optimizer.apply(gradients, self._model.trainable_weights)
 
-    def validation_outputs(self, inputs: Any, targets: Any) -> tuple[Any, Any, Any]:
+    def validation_outputs(self, *batch: Any) -> tuple[Any, Any, Any]:
         """As :meth:`forward`, in validation."""
-        return self.forward(inputs, targets, training=False)
+        return self.forward(*batch, training=False)
 
     def metrics(
-        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any
+        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any, *weights: Any
     ) -> dict[str, Any]:
         """Update the metrics and return the logs."""
         set_masks(outputs, masks)
-        return self._step.metrics(self._model, loss, inputs, targets, outputs)
+        results = (loss, inputs, targets, outputs, *weights)
+        return self._step.apply_metrics_hook(self._model, *results)
 
     def update_metrics(
-        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any
+        self, loss: Any, inputs: Any, targets: Any, outputs: Any, masks: Any, *weights: Any
     ) -> None:
         """Update the metrics; captured, it does not compute their results."""
         set_masks(outputs, masks)
-        self._step.metrics(self._model, loss, inputs, targets, outputs)
+        results = (loss, inputs, targets, outputs, *weights)
+        self._step.apply_metrics_hook(self._model, *results)
 
     def variables(self) -> list[Any]:
         """All variables that a step may read or change."""
@@ -125,26 +133,27 @@ class TorchStepper:
     def store(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def train(self, *batches: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(self._steps.train, inputs, targets)
+        return self._each(self._steps.train, *batches)
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def test(self, *batches: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(self._steps.test, inputs, targets)
+        return self._each(self._steps.test, *batches)
 
-    def _each(self, step: Callable[..., Any], inputs: Any, targets: Any) -> dict[str, Any]:
+    def _each(self, step: Callable[..., Any], *batches: Any) -> dict[str, Any]:
         def tensor(array: Any) -> Any:
             return torch.as_tensor(array, device=self._device)
 
-        inputs, targets = _map(tensor, inputs), _map(tensor, targets)
+        inputs, targets, *weights = (_map(tensor, arrays) for arrays in batches)
         logs: dict[str, Any] = {}
         steps = len(next(iter(targets.values())) if _is_mapping(targets) else targets)
         for index in range(steps):
             select = operator.itemgetter(index)
             # Scaled one at a time: a batch is still in the cache when the model reads it.
             batch = map_named(self._scale_inputs, _map(select, inputs))
-            logs = step(batch, _map(select, targets), logged=index == steps - 1)
+            others = [_map(select, arrays) for arrays in (targets, *weights)]
+            logs = step(batch, *others, logged=index == steps - 1)
         return logs
 
     def _scale_inputs(self, name: str | None, tensor: Any) -> Any:

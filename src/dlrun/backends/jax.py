@@ -173,9 +173,9 @@ def track(model: Any) -> None:
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     train, test = _train_step(model, step), _test_step(model, step)
-    # Keras passes the state and compiles. data[2] would be sample weights: dlrun has none.
-    model.train_step = lambda state, data: train(state, *data[:2])
-    model.test_step = lambda state, data: test(state, *data[:2])
+    # Keras passes the state and compiles. The samples' weights, if they have any, are data[2].
+    model.train_step = lambda state, data: train(state, *data)
+    model.test_step = lambda state, data: test(state, *data)
 
 
 def _train_step(model: Any, step: Step) -> Callable[..., Any]:
@@ -183,7 +183,7 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
     import jax
     import keras
 
-    def loss_and_updates(trainable: list[Any], rest: State, inputs: Any, targets: Any) -> Any:
+    def loss_and_updates(trainable: list[Any], rest: State, *batch: Any) -> Any:
         non_trainable, slots, metrics = rest
         # As in stateless_call, but spanning the loss too, so that the step's hooks may call the
         # model any number of times.
@@ -194,27 +194,29 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
             *zip(model.metrics_variables, metrics, strict=True),
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
-            inputs, targets = step.apply_batch_hook(model, inputs, targets)
+            inputs, targets, *weights = step.apply_batch_hook(model, *batch)
             outputs = model(inputs, training=True)
-            loss = step.loss(model, inputs, targets, outputs, training=True)
+            results = (model, inputs, targets, outputs, *weights)
+            loss = step.apply_loss_hook(*results, training=True)
             scaled = model.optimizer.scale_loss(loss)
         non_trainable, metrics = (
             [scope.get_current_value(v) for v in variables]
             for variables in (model.non_trainable_variables, model.metrics_variables)
         )
-        return scaled, (loss, (inputs, targets, _with_masks(outputs)), non_trainable, metrics)
+        batch = (inputs, targets, _with_masks(outputs), *weights)
+        return scaled, (loss, batch, non_trainable, metrics)
 
-    def train(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
+    def train(state: State, *batch: Any) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, slots, metrics = state
         value_and_grad = jax.value_and_grad(loss_and_updates, has_aux=True)
         (_, (loss, batch, non_trainable, metrics)), gradients = value_and_grad(
-            trainable, (non_trainable, slots, metrics), inputs, targets
+            trainable, (non_trainable, slots, metrics), *batch
         )
         with keras.StatelessScope(list(zip(model.optimizer.variables, slots, strict=True))):
             gradients = step.apply_gradient_hook(model.optimizer, gradients)
         trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
-        inputs, targets, masked = batch
-        results = (loss, inputs, targets, _without_masks(masked))
+        inputs, targets, masked, *weights = batch
+        results = (loss, inputs, targets, _without_masks(masked), *weights)
         logs, metrics = _update_metrics(model, step, metrics, *results)
         return logs, (trainable, non_trainable, slots, metrics)
 
@@ -225,7 +227,9 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
     """One validation step without side effects; its state excludes the optimizer."""
     import keras
 
-    def test(state: State, inputs: Any, targets: Any) -> tuple[dict[str, Any], State]:
+    def test(
+        state: State, inputs: Any, targets: Any, *weights: Any
+    ) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, metrics = state
         values = [
             *zip(model.trainable_variables, trainable, strict=True),
@@ -234,9 +238,10 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = model(inputs, training=False)
-            loss = step.loss(model, inputs, targets, outputs, training=False)
+            results = (inputs, targets, outputs, *weights)
+            loss = step.apply_loss_hook(model, *results, training=False)
         metrics = [scope.get_current_value(v) for v in model.metrics_variables]
-        logs, metrics = _update_metrics(model, step, metrics, loss, inputs, targets, outputs)
+        logs, metrics = _update_metrics(model, step, metrics, loss, *results)
         return logs, (trainable, non_trainable, metrics)
 
     return test
@@ -250,7 +255,7 @@ def _update_metrics(
 
     values = list(zip(model.metrics_variables, metrics, strict=True))
     with keras.StatelessScope(values) as scope:
-        logs = step.metrics(model, *results)
+        logs = step.apply_metrics_hook(model, *results)
     return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 

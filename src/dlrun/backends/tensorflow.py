@@ -152,32 +152,34 @@ def track(model: Any) -> None:
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    # Keras compiles. data[2] would be sample weights: dlrun has none.
-    model.train_step = lambda data: _train_step(model, step, *data[:2])
-    model.test_step = lambda data: _test_step(model, step, *data[:2])
+    # Keras compiles. The samples' weights, if they have any, are data[2].
+    model.train_step = lambda data: _train_step(model, step, *data)
+    model.test_step = lambda data: _test_step(model, step, *data)
 
 
-def _train_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, Any]:
+def _train_step(model: Any, step: Step, *batch: Any) -> dict[str, Any]:
     import tensorflow as tf
 
-    inputs, targets = step.apply_batch_hook(model, inputs, targets)
+    inputs, targets, *weights = step.apply_batch_hook(model, *batch)
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
-        loss = step.loss(model, inputs, targets, outputs, training=True)
+        results = (inputs, targets, outputs, *weights)
+        loss = step.apply_loss_hook(model, *results, training=True)
         scaled = model.optimizer.scale_loss(loss)
-    weights = model.trainable_weights
-    gradients = tape.gradient(scaled, weights)
+    variables = model.trainable_weights
+    gradients = tape.gradient(scaled, variables)
     if step.overrides("gradients"):  # it expects tensors, not the slices of an embedding
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         gradients = step.apply_gradient_hook(model.optimizer, gradients)
-    model.optimizer.apply(gradients, weights)
-    return step.metrics(model, loss, inputs, targets, outputs)
+    model.optimizer.apply(gradients, variables)
+    return step.apply_metrics_hook(model, loss, *results)
 
 
-def _test_step(model: Any, step: Step, inputs: Any, targets: Any) -> dict[str, Any]:
+def _test_step(model: Any, step: Step, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
     outputs = model(inputs, training=False)
-    loss = step.loss(model, inputs, targets, outputs, training=False)
-    return step.metrics(model, loss, inputs, targets, outputs)
+    results = (inputs, targets, outputs, *weights)
+    loss = step.apply_loss_hook(model, *results, training=False)
+    return step.apply_metrics_hook(model, loss, *results)
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
@@ -226,7 +228,7 @@ class _Stepper:
     @staticmethod
     def _compile(
         step_function: Callable[..., Any], model: Any, step: Step, compile: str, scale: float
-    ) -> Callable[[Any, Any], dict[str, Any]]:
+    ) -> Callable[..., dict[str, Any]]:
         import tensorflow as tf
 
         from dlrun.data.input_spec import integer_inputs, scaled
@@ -237,24 +239,24 @@ class _Stepper:
         def float32(array: Any) -> Any:
             return tf.cast(array, tf.float32)
 
-        def run_step(inputs: Any, targets: Any, index: Any, scale: Any) -> dict[str, Any]:
+        def run_step(batches: tuple[Any, ...], index: Any, scale: Any) -> dict[str, Any]:
             def prepare(name: str | None, array: Any) -> Any:
                 divisor = None if name in integers else scale
                 return scaled(array, divisor, is_integer=array.dtype.is_integer, cast=float32)
 
-            inputs, targets = tf.nest.map_structure(lambda a: a[index], (inputs, targets))
+            inputs, *others = tf.nest.map_structure(lambda a: a[index], batches)
             inputs = map_named(prepare, inputs)
-            logs: dict[str, Any] = step_function(model, step, inputs, targets)
+            logs: dict[str, Any] = step_function(model, step, inputs, *others)
             return logs
 
-        def run_steps(inputs: Any, targets: Any, scale: Any) -> dict[str, Any]:
-            steps = len(tf.nest.flatten(targets)[0])
+        def run_steps(batches: tuple[Any, ...], scale: Any) -> dict[str, Any]:
+            steps = len(tf.nest.flatten(batches)[0])
             if compile == "eager" or steps == 1:
-                logs = [run_step(inputs, targets, index, scale) for index in range(steps)]
+                logs = [run_step(batches, index, scale) for index in range(steps)]
                 return logs[-1]
 
             def body(index: Any) -> tuple[Any]:
-                run_step(inputs, targets, index, scale)
+                run_step(batches, index, scale)
                 return (index + 1,)
 
             tf.while_loop(lambda index: index < steps, body, [0])
@@ -268,10 +270,11 @@ class _Stepper:
         # differently from the division in every other loop.
         divisor = tf.constant(scale, tf.float32)
 
-        def call(inputs: Any, targets: Any) -> dict[str, Any]:
+        def call(*batches: Any) -> dict[str, Any]:
             # Tensors: with NumPy arrays, the function would be traced again for each call.
-            inputs, targets = tf.nest.map_structure(tf.convert_to_tensor, (inputs, targets))
-            logs: dict[str, Any] = run(inputs, targets, divisor)
+            logs: dict[str, Any] = run(
+                tf.nest.map_structure(tf.convert_to_tensor, batches), divisor
+            )
             return logs
 
         return call

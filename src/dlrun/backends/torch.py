@@ -155,9 +155,9 @@ def bind(model: Any, step: Step) -> None:
     from dlrun.backends._torch_stepper import Steps
 
     steps = Steps(model, step)
-    # data[2] would be sample weights: dlrun has none.
-    model.train_step = lambda data: steps.train(*data[:2])
-    model.test_step = lambda data: steps.test(*data[:2])
+    # The samples' weights, if they have any, are data[2].
+    model.train_step = lambda data: steps.train(*data)
+    model.test_step = lambda data: steps.test(*data)
 
 
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:

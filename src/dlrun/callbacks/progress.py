@@ -44,7 +44,7 @@ class Progress(RunCallback):
 
     def set_run(self, *, data: Any, **_: Any) -> None:
         """Take the number of training samples per epoch, for the rate."""
-        self._samples = len(data.train)
+        self._samples = data.samples_per_epoch
 
     def get_state(self) -> dict[str, Any]:
         """The best value so far, for a checkpoint."""

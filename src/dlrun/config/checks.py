@@ -12,6 +12,7 @@ from dlrun.config.run_config import paths_outside_run, project_hint, untrusted_e
 from dlrun.config.schedules import competing_schedules
 from dlrun.config.schema import Config
 from dlrun.config.signature import feed_not_accepted, wrong_arguments
+from dlrun.config.weighting import name_classes, wrong_weighting
 from dlrun.errors import DlrunError
 
 
@@ -50,10 +51,12 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
     if refusals := trust.check(config, rules.names):
         raise _trust_error(refusals, typed, rules)
     resolve_modes(config)
+    config.task.class_weight = name_classes(config.task.class_weight)
     for problem in broken_limits(config):
         if not rules.training and problem.key.endswith("monitor"):
             continue  # nothing is monitored
         yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
+    yield from _wrong_weighting(config, typed)
     if rules.training:
         problems = feed_not_accepted(config, rules.names.module_dirs)
         for problem in (*problems, *competing_schedules(config)):
@@ -71,6 +74,14 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
             yield Mistake(line, problem.text, hint=project_hint(rules.project))
         else:
             yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
+
+
+def _wrong_weighting(config: Config, typed: Mapping[str, str]) -> Iterator[Mistake]:
+    for problem in wrong_weighting(config):
+        if problem.key in typed:
+            yield Mistake.of(typed[problem.key], problem.text, problem.names)
+        else:
+            yield Mistake.of_argument(problem.key, problem.key, problem.text, problem.names)
 
 
 def _trust_error(

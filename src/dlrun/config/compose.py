@@ -25,6 +25,7 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
 from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config
+from dlrun.config.weighting import name_classes
 from dlrun.errors import shorten
 
 # The overrides that smoke=true inserts before the others: three batches of the default size.
@@ -163,6 +164,8 @@ def _finish(base: DictConfig, typed: Overrides, rules: Rules) -> Config:
     Raises:
         DlrunError: With every mistake.
     """
+    if isinstance(weights := base.task.class_weight, DictConfig):
+        base.task.class_weight = name_classes(OmegaConf.to_container(weights))
     apply_values(base, typed)
     config = to_config(base, typed)
     mistakes = [*typed.mistakes, *check_config(config, typed.lines, rules)]

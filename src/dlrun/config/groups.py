@@ -92,6 +92,7 @@ _TABLE = (
         place="task.metrics",
         several=True,
         modules=("dlrun.metrics", "keras.metrics"),
+        kept=frozenset({"weighted"}),
         evaluate=True,
     ),
     Group(

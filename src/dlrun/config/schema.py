@@ -50,6 +50,12 @@ class Task:
     """The activation that ``predict`` and the exported model apply to the logits."""
     monitor: str = "val_loss"
     """The logged value that decides the best epoch, early stopping and learning-rate cuts."""
+    class_weight: Any = None
+    """The weight of each class in the loss: null, ``balanced``, or a mapping such as
+    ``{0: 1, 1: 5}``; by output if there are several."""
+    sampling: Any = None
+    """``oversample`` or ``undersample`` to train on as many samples of each class; null for each
+    sample once. By output, of one, if there are several."""
     mode: str = "auto"
     """Whether smaller or larger is better: min, max, or auto, which goes by the metric's name."""
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.sampling import ClassSampling
 from dlrun.data.tree import tree_map
 
 
@@ -15,20 +16,24 @@ def permutation(seed: int, epoch: int, samples: int) -> np.ndarray:
     Keras shuffles with a different generator on each backend, so its order can't be compared across
     backends or resumed.
     """
-    generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
-    return generator.permutation(samples)
+    return _generator(seed, epoch).permutation(samples)
+
+
+def _generator(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, epoch]))
 
 
 class Batches:
     """The batches of one split, prepared one at a time.
 
     Args:
-        dataset: The data set, for its ``scale`` and ``prepare``.
+        dataset: The data set, for its ``scale``, ``prepare`` and ``sampling``.
         split: The samples.
         batch_size: Samples per batch; the last may have fewer.
-        seed: Shuffles the samples each epoch; None keeps the split's order.
+        seed: Draws and shuffles the samples of each training epoch; None keeps the split's order.
 
-    ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64.
+    ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64. A batch is
+    inputs and labels, and a third part if the split has weights.
     """
 
     def __init__(
@@ -39,25 +44,41 @@ class Batches:
         self.batch_size = batch_size
         self._seed = seed
         self.order = np.arange(len(split))
+        if self._sampling is not None:
+            self.start_epoch(0)  # as long as in any epoch
 
     @property
     def samples(self) -> int:
         """The number of samples per epoch."""
-        return len(self.split)
+        return len(self.order)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether a batch has weights."""
+        return self.split.weights is not None
+
+    @property
+    def _sampling(self) -> ClassSampling | None:
+        return None if self._seed is None else self.dataset.sampling
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, counted from 0."""
-        if self._seed is not None:
+        if self._seed is None:
+            return
+        if self._sampling is not None:
+            self.order = self._sampling.draw(_generator(self._seed, epoch))
+        else:
             self.order = permutation(self._seed, epoch, len(self.split))
 
     def __len__(self) -> int:
-        return math.ceil(len(self.split) / self.batch_size)
+        return math.ceil(self.samples / self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Batch ``index``, ready for the model.
 
         Returns:
-            Inputs ``(batch, *input_shape)`` float32, and labels as from :meth:`gather`.
+            Inputs ``(batch, *input_shape)`` float32, and labels and weights as from
+            :meth:`gather`.
         """
         return self.prepare(self.sample_indices(index))
 
@@ -67,12 +88,12 @@ class Batches:
             raise IndexError(index)
         return self.order[index * self.batch_size : (index + 1) * self.batch_size]
 
-    def prepare(self, indices: np.ndarray) -> tuple[Any, Any]:
+    def prepare(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples ready for the model, as from :meth:`__getitem__`."""
-        inputs, labels = self.gather(indices)
-        return self.dataset.prepare(inputs), labels
+        inputs, *others = self.gather(indices)
+        return self.dataset.prepare(inputs), *others
 
-    def gather(self, indices: np.ndarray) -> tuple[Any, Any]:
+    def gather(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples as stored in memory, for a loop that scales them on its device.
 
         Args:
@@ -80,10 +101,19 @@ class Batches:
 
         Returns:
             Inputs ``(*indices.shape, *input_shape)`` in their own dtype, not scaled; labels int32
-            if they are integers, else float32. Mappings if the split's arrays are mappings.
+            if they are integers, else float32; only if the split has weights, these, float32.
+            Mappings if the split's arrays are mappings.
         """
         inputs = tree_map(lambda array: array[indices], self.split.inputs)
-        return inputs, tree_map(lambda array: _cast_labels(array[indices]), self.split.labels)
+        labels = tree_map(lambda array: _cast_labels(array[indices]), self.split.labels)
+        if self.split.weights is None:
+            return inputs, labels
+        weights = tree_map(lambda array: _float32(array[indices]), self.split.weights)
+        return inputs, labels, weights
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32, copy=False)
 
 
 def _cast_labels(labels: np.ndarray) -> np.ndarray:

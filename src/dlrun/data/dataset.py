@@ -1,6 +1,8 @@
 """The contract of a data set: its splits and what a model needs to know about them."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.preprocessing import Fit, Step
+from dlrun.data.sampling import ClassSampling
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
@@ -25,6 +28,9 @@ class Split:
             mapping of such arrays for several inputs.
         labels: Integers ``(samples,)`` for classes, floats ``(samples, 1)`` for numbers; a mapping
             for several outputs.
+        weights: How much each sample counts in the loss, ``(samples,)``, from 0; ``(samples,
+            steps)`` for labels with steps. A mapping by output if the labels are one; an output
+            without an entry, as a split without weights, counts each sample once.
 
     Raises:
         DlrunError: If one is not an array, or their numbers of samples differ.
@@ -32,29 +38,37 @@ class Split:
 
     inputs: Arrays
     labels: Arrays
+    weights: Arrays | None = None
 
     def __post_init__(self) -> None:
+        names = "inputs and labels" if self.weights is None else "inputs, labels and weights"
         for array in self._arrays():
             if not getattr(array, "shape", ()):
                 actual = "a scalar" if hasattr(array, "shape") else type(array).__name__
                 raise DlrunError(
-                    f"inputs and labels: expected arrays of samples, got {actual}",
+                    f"{names}: expected arrays of samples, got {actual}",
                     hint="make it an array with numpy.asarray()",
                 )
         if len({len(array) for array in self._arrays()}) > 1:
             raise DlrunError(
-                "inputs and labels differ in their number of samples: shapes "
+                f"{names} differ in their number of samples: shapes "
                 + ", ".join(str(array.shape) for array in self._arrays())
             )
 
     def __len__(self) -> int:
         return len(self._arrays()[-1])
 
-    def __getitem__(self, samples: slice) -> "Split":
-        return Split(*(tree_map(lambda a: a[samples], t) for t in (self.inputs, self.labels)))
+    def __getitem__(self, samples: slice) -> Split:
+        return self.map(lambda array: array[samples])
+
+    def map(self, function: Callable[[np.ndarray], Any]) -> Split:
+        """The split with a function applied to each of its arrays, or what behaves like one."""
+        weights = None if self.weights is None else tree_map(function, self.weights)
+        return Split(tree_map(function, self.inputs), tree_map(function, self.labels), weights)
 
     def _arrays(self) -> list[np.ndarray]:
-        return [*leaves(self.inputs), *leaves(self.labels)]
+        weights = [] if self.weights is None else leaves(self.weights)
+        return [*leaves(self.inputs), *leaves(self.labels), *weights]
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,7 @@ class Dataset:
         is_checked: Whether every input is known to be a finite float32, so that arrays larger than
             memory are not read once more.
         integers: The inputs that a model takes as integers, see :meth:`match`.
+        sampling: Draws the samples of a training epoch; None for each sample once.
     """
 
     train: Split
@@ -89,6 +104,12 @@ class Dataset:
     targets: Tree[Target] | None = None
     is_checked: bool = False
     integers: frozenset[str | None] = frozenset()
+    sampling: ClassSampling | None = None
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """The number of samples that an epoch trains on."""
+        return self.sampling.samples if self.sampling else len(self.train)
 
     @cached_property
     def spec(self) -> InputSpec:
@@ -104,11 +125,11 @@ class Dataset:
             integers=self.integers,
         )
 
-    def match(self, model: Any) -> "Dataset":
+    def match(self, model: Any) -> Dataset:
         """The data set for a model, see :meth:`InputSpec.match`."""
         return replace(self, integers=self.spec.match(model).integers)
 
-    def preprocess(self, saved: Sequence[Step] | None = None) -> "Dataset":
+    def preprocess(self, saved: Sequence[Step] | None = None) -> Dataset:
         """Fit the steps of :attr:`fit` on the training split, and apply them to every split.
 
         Args:
@@ -130,7 +151,7 @@ class Dataset:
             try:
                 step = fit(data.train.inputs) if saved is None else saved[number]
                 train, validation, test = (
-                    Split(step.apply(split.inputs), split.labels)
+                    replace(split, inputs=step.apply(split.inputs))
                     for split in (data.train, data.validation, data.test)
                 )
             except ValueError as error:
@@ -170,6 +191,7 @@ def split_off(
     num_classes: Tree[int],
     scale: float = 1.0,
     fit: tuple[Fit, ...] = (),
+    weights: Arrays | None = None,
 ) -> Dataset:
     """Make a data set: the first ``validation_samples`` are for validation, the rest for training.
 
@@ -182,11 +204,12 @@ def split_off(
         num_classes: As in :class:`Dataset`.
         scale: As in :class:`Dataset`.
         fit: As in :class:`Dataset`.
+        weights: As in :class:`Split`.
 
     Raises:
         DlrunError: If no sample is left to train on.
     """
-    samples = Split(inputs, labels)
+    samples = Split(inputs, labels, weights)
     if validation_samples >= len(samples):
         raise DlrunError(
             f"data.validation_samples={validation_samples} leaves nothing to train on:"

@@ -18,7 +18,8 @@ def fingerprint(data: Dataset) -> dict[str, str]:
 def _split(split: Split) -> str:
     digest, shapes = hashlib.blake2b(digest_size=8), []
     indices = np.linspace(0, len(split) - 1, min(len(split), SAMPLES)).astype(np.int64)
-    for array in (*leaves(split.inputs), *leaves(split.labels)):
+    weights = [] if split.weights is None else leaves(split.weights)
+    for array in (*leaves(split.inputs), *leaves(split.labels), *weights):
         shapes.append(f"{array.dtype.name}{array.shape}")
         digest.update(array[indices].tobytes())
     return f"{' '.join(shapes)} {digest.hexdigest()}"

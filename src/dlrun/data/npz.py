@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
+WEIGHTS = ("w_train", "w_test")
 
 
 def npz(
@@ -26,6 +28,8 @@ def npz(
 ) -> Dataset:
     """The arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``.
 
+    ``w_train`` and ``w_test``, how much each sample counts in the loss, may be left out.
+
     Args:
         path: The file, as ``numpy.savez`` writes it.
         num_classes: The number of classes, labelled from 0; 1 for numeric labels.
@@ -38,21 +42,27 @@ def npz(
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
     """
-    x_train, y_train, x_test, y_test = read(path, NAMES)
+    x_train, y_train, x_test, y_test, w_train, w_test = read(path, NAMES, WEIGHTS)
     return split_off(
         x_train,
         y_train,
-        Split(x_test, y_test),
+        Split(x_test, y_test, w_test),
         validation_samples=validation_samples,
         limit=limit,
         num_classes=num_classes,
         scale=scale,
         fit=(Standardize.fit,) if standardize else (),
+        weights=w_train,
     )
 
 
-def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
+def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> list[Any]:
     """Read arrays from a ``.npz`` file, in the order of ``names``, without unpickling.
+
+    Args:
+        path: The file.
+        names: The arrays that it must have.
+        optional: The arrays that follow; None for one that it does not have.
 
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
@@ -75,7 +85,7 @@ def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
                     f"data: {path}: no array '{missing[0]}'; the file has {available}",
                     hint=f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
-            return [arrays[name] for name in names]
+            return [arrays.get(name, None) for name in (*names, *optional)]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DlrunError(
             f"data: {path} can't be read: {error}", hint="write it again with numpy.savez"

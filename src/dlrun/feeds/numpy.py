@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlrun.data.dataset import Split
 from dlrun.feeds.pydataset import BatchSequence
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def numpy(batches: Batches) -> BatchSequence:
     memory of pixels. ``fit()`` would read plain arrays in their own or in Keras' order, so dlrun
     passes them batch by batch.
     """
-    inputs, labels = batches.prepare(np.arange(batches.samples))
+    arrays = batches.prepare(np.arange(len(batches.split)))
     scaled = copy(batches)
-    scaled.split = replace(batches.split, inputs=inputs, labels=labels)
+    scaled.split = Split(*arrays)
     return BatchSequence(batches, scaled.prepare)

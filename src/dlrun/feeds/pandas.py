@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import keras
 import pandas as pd
 
 from dlrun.feeds.pydataset import BatchSequence
@@ -26,8 +24,7 @@ def pandas(batches: Batches) -> BatchSequence:
     by batch.
     """
     framed = copy(batches)
-    inputs, labels = keras.tree.map_structure(_Frame, (batches.split.inputs, batches.split.labels))
-    framed.split = replace(batches.split, inputs=inputs, labels=labels)
+    framed.split = batches.split.map(_Frame)
     return BatchSequence(batches, framed.prepare)
 
 

@@ -18,10 +18,11 @@ class BatchSequence(keras.utils.PyDataset):
 
     Args:
         batches: The order and number of the batches.
-        take: Maps indices into the split, ``(batch,)``, to inputs and labels.
+        take: Maps indices into the split, ``(batch,)``, to inputs, labels, and weights if it has
+            them.
     """
 
-    def __init__(self, batches: Batches, take: Callable[[np.ndarray], tuple[Any, Any]]) -> None:
+    def __init__(self, batches: Batches, take: Callable[[np.ndarray], tuple[Any, ...]]) -> None:
         super().__init__()
         self._batches = batches
         self._take = take
@@ -29,7 +30,7 @@ class BatchSequence(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         return self._take(self._batches.sample_indices(index))
 
 

@@ -20,7 +20,8 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     TensorFlow's threads made epochs on two cores vary between 3.8 s and 5.8 s.
     """
     split, spec = batches.split, batches.dataset.spec
-    arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels))
+    weights = [] if split.weights is None else [split.weights]
+    arrays = tf.nest.map_structure(tf.constant, (split.inputs, split.labels, *weights))
 
     def float32(array: Any) -> Any:
         return tf.cast(array, tf.float32)
@@ -38,9 +39,12 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
         order.set_shape((None,))
         return tf.data.Dataset.from_tensor_slices(order).batch(batches.batch_size)
 
-    def gather(indices: Any) -> tuple[Any, Any]:
-        inputs, labels = tf.nest.map_structure(lambda array: tf.gather(array, indices), arrays)
-        return map_named(prepare, inputs), tf.nest.map_structure(cast_labels, labels)
+    def gather(indices: Any) -> tuple[Any, ...]:
+        inputs, labels, *weights = tf.nest.map_structure(
+            lambda array: tf.gather(array, indices), arrays
+        )
+        labels = tf.nest.map_structure(cast_labels, labels)
+        return map_named(prepare, inputs), labels, *tf.nest.map_structure(float32, weights)
 
     indices = tf.data.Dataset.range(1).flat_map(sample_indices)
     source = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

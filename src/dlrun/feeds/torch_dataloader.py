@@ -32,12 +32,11 @@ class _Samples(torch.utils.data.Dataset):
         self._batches = batches
 
     def __len__(self) -> int:
-        return self._batches.samples
+        return len(self._batches.split)
 
-    def __getitems__(self, indices: np.ndarray) -> tuple[Any, Any]:
+    def __getitems__(self, indices: np.ndarray) -> tuple[Any, ...]:
         """A whole batch; torch prefers this method if a data set has it."""
-        inputs, labels = keras.tree.map_structure(torch.from_numpy, self._batches.prepare(indices))
-        return inputs, labels
+        return tuple(keras.tree.map_structure(torch.from_numpy, self._batches.prepare(indices)))
 
 
 class _Order(torch.utils.data.Sampler):

@@ -18,8 +18,9 @@ from dlrun.config.compose import overrides_part, recompose
 from dlrun.config.groups import EVALUABLE
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
+from dlrun.config.weighting import wrong_weighting
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, INPUTS, RunDir
+from dlrun.runs.directory import CONFIG, INPUTS, RECORD, RunDir
 from dlrun.runs.locate import find_run
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
@@ -104,8 +105,23 @@ def open_run(
         unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
         project=None if config_dir else opened.project,
     )
+    _weigh_as_trained(config, opened)
     require(config, training=False)
     return opened, config
+
+
+def _weigh_as_trained(config: Config, run: RunDir) -> None:
+    """Weigh classes as the run's training split did: evaluation may read other data.
+
+    Raises:
+        DlrunError: If its record holds no weights of classes.
+    """
+    recorded = run.record.get("class_weight")
+    if config.task.class_weight is None or recorded is None:
+        return
+    config.task.class_weight = recorded
+    for problem in wrong_weighting(config):
+        raise DlrunError(f"{run.path / RECORD}: {problem.key}: {problem.text}")
 
 
 def read_input_spec(run: RunDir, overrides: Sequence[str]) -> InputSpec | None:
@@ -175,12 +191,14 @@ def load_run(
     from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
+    from dlrun.assembly.weights import weigh
 
     model = build_model(config, spec)
     logged = compile_model(model, config, spec, steps_per_epoch=None) if compiled else []
     assign_weights(model, saved, path)
     if data is not None:
         data = match_inputs(model, data)
+        data = weigh(model, data, config) if compiled else data
     return LoadedRun(run, config, spec.match(model), model, epoch, feed, data, tuple(logged))
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:  # a loop does not import data or backends
 
 def build_metrics(model: keras.Model, train: Batches) -> None:
     """Create the metrics' variables, which Keras creates only when it first sees outputs."""
-    inputs, targets = train[len(train) - 1]
+    inputs, targets, *weights = train[len(train) - 1]
     outputs = model(inputs, training=False)
-    model.compute_loss(inputs, targets, outputs, training=False)
-    model.compute_metrics(inputs, targets, outputs)
+    model.compute_loss(inputs, targets, outputs, *weights, training=False)
+    model.compute_metrics(inputs, targets, outputs, *weights)
     model.reset_metrics()
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -53,6 +54,8 @@ def raw(
     model, train, validation = training.model, training.train, training.validation
     step = step or Step()
     _check(step, compile)
+    if train.is_weighted:
+        step.require_weights()
     step.begin(model, training.seed)
     function = _raw_function(model, train, step, stepper, compile, training.backend)
     hooks = keras.callbacks.CallbackList(
@@ -112,6 +115,11 @@ def _raw_function(
     build_metrics(model, train)
     planned, best_steps = backend.plan_raw(model, train[len(train) - 1][0], compile)
     made = (stepper or backend.stepper)(model, step, compile=planned, scale=scale)
+    if train.is_weighted and not _takes_weights(made):
+        raise DlrunError(
+            f"loop.stepper: {type(made).__name__} takes no weights, and the samples have them",
+            hint="def train(self, inputs, targets, *weights), and test likewise",
+        )
     model.raw_function = function = _RawFunction(arguments, made, best_steps)
     return function
 
@@ -166,7 +174,7 @@ class _Passes:
         self,
         batches: Batches,
         initial: int,
-        steps: Callable[[Any, Any], dict[str, Any]],
+        steps: Callable[..., dict[str, Any]],
         begin: Callable[[int], None],
         end: Callable[[int, dict[str, Any]], None],
     ) -> dict[str, float]:
@@ -224,6 +232,17 @@ def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
         getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
         for hook in hooks
     )
+
+
+def _takes_weights(stepper: Stepper) -> bool:
+    for method in (stepper.train, stepper.test):
+        try:
+            signature(method).bind(None, None, None)
+        except TypeError:
+            return False
+        except ValueError:  # a compiled function has no signature
+            continue
+    return True
 
 
 def _check(step: Any, compile: str) -> None:

@@ -5,12 +5,15 @@ gradients, and calls the hooks below.
 """
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import keras
 import numpy as np
 
+from dlrun.errors import DlrunError
 from dlrun.losses.masks import masks_of, position_weights
+from dlrun.losses.sum_of_losses import with_reduction
 
 
 class Step:
@@ -19,6 +22,10 @@ class Step:
     To write your own step, override the hooks that differ and name the class in ``loop.step``. A
     class with a method ``train_step`` replaces the whole step; it takes Keras' own arguments:
     ``train_step(model, data)``, and on jax ``train_step(model, state, data)``.
+
+    Where the samples have weights, the hooks ``batch``, ``loss`` and ``metrics`` get them as the
+    keyword ``sample_weight``, and ``batch`` returns them as a third value. Where they have none, a
+    hook is called without it. An overridden hook that lacks the keyword refuses weights.
     """
 
     _words: Sequence[int] = ()
@@ -34,18 +41,33 @@ class Step:
         self._words = [int(w) for w in np.random.SeedSequence([seed, 1]).generate_state(64) >> 2]
         self._seed_dtype = keras.random.SeedGenerator(seed).state.dtype
 
-    def batch(self, inputs: Any, targets: Any, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
+    def batch(
+        self,
+        inputs: Any,
+        targets: Any,
+        seed: keras.random.SeedGenerator,
+        sample_weight: Any = None,
+    ) -> tuple[Any, ...]:
         """Change a training batch before the forward pass, as mixup does.
 
         Args:
             inputs: Shape ``(batch_size, *input_shape)``, float32; a mapping for named inputs.
             targets: Shape ``(batch_size,)`` or ``(batch_size, ...)``; a mapping for named outputs.
             seed: For ``keras.random``: new numbers in each step, the same in each run.
+            sample_weight: Shape ``(batch_size,)``, or ``(batch_size, steps)`` of labels with steps;
+                a mapping for named outputs.
         """
-        return inputs, targets
+        return (inputs, targets) if sample_weight is None else (inputs, targets, sample_weight)
 
     def loss(
-        self, model: keras.Model, inputs: Any, targets: Any, outputs: Any, *, training: bool
+        self,
+        model: keras.Model,
+        inputs: Any,
+        targets: Any,
+        outputs: Any,
+        *,
+        training: bool,
+        sample_weight: Any = None,
     ) -> Any:
         """The scalar to minimise; it may call the model again, as a gradient penalty does.
 
@@ -55,8 +77,10 @@ class Step:
             targets: From :meth:`batch`.
             outputs: The model's outputs for the inputs.
             training: False in validation.
+            sample_weight: From :meth:`batch`.
         """
-        return model.compute_loss(inputs, targets, outputs, training=training)
+        weight = _given(sample_weight)
+        return model.compute_loss(inputs, targets, outputs, training=training, **weight)
 
     def gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
         """Change the gradients, one per trainable variable, before the optimizer applies them.
@@ -66,12 +90,19 @@ class Step:
         return gradients
 
     def metrics(
-        self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any
+        self,
+        model: keras.Model,
+        loss: Any,
+        inputs: Any,
+        targets: Any,
+        outputs: Any,
+        sample_weight: Any = None,
     ) -> dict[str, Any]:
         """Update the running metrics; return the logs, by name."""
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=_samples(inputs))
-        logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs)
+        weight = _given(sample_weight)
+        logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs, **weight)
         return logs
 
     # The backends' modules call the methods below.
@@ -80,12 +111,49 @@ class Step:
         """Whether a subclass overrides the hook of this name."""
         return getattr(type(self), hook) is not getattr(Step, hook)
 
-    def apply_batch_hook(self, model: keras.Model, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """The batch after :meth:`batch`."""
+    def require_weights(self) -> None:
+        """Check that the step can train on samples with weights.
+
+        Raises:
+            DlrunError: If an overridden hook does not take them.
+        """
+        for hook in ("batch", "loss", "metrics"):
+            parameters = signature(getattr(self, hook)).parameters
+            takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+            if not takes_any and "sample_weight" not in parameters:
+                raise DlrunError(
+                    f"loop.step: {type(self).__name__}.{hook} takes no sample_weight, and the"
+                    " samples have weights",
+                    hint=f"def {hook}(..., sample_weight=None)"
+                    + (", which also returns it" if hook == "batch" else ""),
+                )
+
+    def apply_batch_hook(
+        self, model: keras.Model, inputs: Any, targets: Any, *weights: Any
+    ) -> tuple[Any, ...]:
+        """The batch after :meth:`batch`; it has weights if ``weights`` is not empty."""
         if not self.overrides("batch"):
-            return inputs, targets
+            return inputs, targets, *weights
         seed = StepSeed(self._words, model.optimizer.iterations, self._seed_dtype)
-        return self.batch(inputs, targets, seed)
+        return self.batch(inputs, targets, seed, **_given(*weights))
+
+    def apply_loss_hook(
+        self,
+        model: keras.Model,
+        inputs: Any,
+        targets: Any,
+        outputs: Any,
+        *weights: Any,
+        training: bool,
+    ) -> Any:
+        """The value of :meth:`loss`."""
+        return self.loss(model, inputs, targets, outputs, training=training, **_given(*weights))
+
+    def apply_metrics_hook(
+        self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any, *weights: Any
+    ) -> dict[str, Any]:
+        """The logs of :meth:`metrics`."""
+        return self.metrics(model, loss, inputs, targets, outputs, **_given(*weights))
 
     def apply_gradient_hook(self, optimizer: Any, gradients: Sequence[Any]) -> Sequence[Any]:
         """The gradients after :meth:`gradients`.
@@ -130,19 +198,36 @@ class OwnLossStep(Step):
         model._metrics.append(self.tracker)
 
     def loss(
-        self, model: keras.Model, inputs: Any, targets: Any, outputs: Any, *, training: bool
+        self,
+        model: keras.Model,
+        inputs: Any,
+        targets: Any,
+        outputs: Any,
+        *,
+        training: bool,
+        sample_weight: Any = None,
     ) -> Any:
         """The loss function's value."""
-        return keras.ops.mean(self._loss(targets, outputs))
+        if sample_weight is None:
+            return keras.ops.mean(self._loss(targets, outputs))
+        weighted = with_reduction(self._loss)
+        return keras.ops.mean(weighted(targets, outputs, sample_weight=sample_weight))
 
     def metrics(
-        self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any
+        self,
+        model: keras.Model,
+        loss: Any,
+        inputs: Any,
+        targets: Any,
+        outputs: Any,
+        sample_weight: Any = None,
     ) -> dict[str, Any]:
         """Track the loss, and update the compiled metrics."""
         masked = not isinstance(outputs, Mapping) and masks_of(outputs)
         weight = keras.ops.sum(position_weights(outputs)) if masked else _samples(inputs)
         self.tracker.update_state(loss, sample_weight=weight)
-        logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs)
+        given = _given(sample_weight)
+        logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs, **given)
         return logs
 
 
@@ -169,6 +254,11 @@ class StepSeed(keras.random.SeedGenerator):
         """
         word = keras.ops.convert_to_tensor(next(self._words), dtype=self._dtype)
         return keras.ops.stack([word, keras.ops.cast(self._iterations, self._dtype)])
+
+
+def _given(sample_weight: Any = None) -> dict[str, Any]:
+    """The keyword for weights, if there are any: a model's own methods may not have it."""
+    return {} if sample_weight is None else {"sample_weight": sample_weight}
 
 
 def _samples(inputs: Any) -> Any:

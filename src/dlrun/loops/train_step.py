@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dlrun.errors import DlrunError
 from dlrun.loops.fit import fit
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
@@ -31,14 +32,20 @@ def train_step(
         training: What to train, and how.
         feed: As for :func:`dlrun.loops.fit.fit`.
         step: A :class:`dlrun.loops.step.Step`, or an object with a ``train_step`` in Keras' own
-            form for this backend.
+            form for this backend. That one must have ``takes_sample_weight = True`` to train on
+            samples with weights, which are the third part of its ``data``.
         jit_compile: As in ``keras.Model.compile``.
         steps_per_execution: Batches per compiled call.
 
     Returns:
         The values that each epoch logged, by name.
+
+    Raises:
+        DlrunError: If the samples have weights, and the step does not take them.
     """
     step, model = step or Step(), training.model
+    if training.train.is_weighted:
+        _require_weights(step)
     if hasattr(step, "train_step"):
         for name in ("train_step", "test_step"):
             if hasattr(step, name):
@@ -49,3 +56,13 @@ def train_step(
     return fit(
         training, feed=feed, jit_compile=jit_compile, steps_per_execution=steps_per_execution
     )
+
+
+def _require_weights(step: Any) -> None:
+    if not hasattr(step, "train_step"):
+        step.require_weights()
+    elif not getattr(step, "takes_sample_weight", False):
+        raise DlrunError(
+            f"loop.step: {type(step).__name__}.train_step may leave out the weights of the samples",
+            hint="use the third part of its data, and set takes_sample_weight = True on the class",
+        )

@@ -26,6 +26,10 @@ class SumOfLosses(keras.losses.Loss):
     recorded with the number of samples or unmasked steps that it is a mean of, unless that is the
     number of samples alone.
 
+    The weights of samples do not change what a loss is divided by: Keras' reduction is the sum of
+    the weighted losses over the number of samples. Only ``mean_with_sample_weight`` divides by the
+    sum of the weights.
+
     Args:
         losses: Keras losses or loss functions by output name; other outputs are ignored. The name
             None is for the model's single output.
@@ -36,29 +40,30 @@ class SumOfLosses(keras.losses.Loss):
         self, losses: Mapping[str | None, Callable[..., Any]], recorder: LossRecorder
     ) -> None:
         super().__init__(name="sum_of_losses")
-        self.losses = {
-            name: loss if isinstance(loss, keras.losses.Loss) else _FunctionLoss(loss)
-            for name, loss in losses.items()
-        }
+        self.losses = {name: with_reduction(loss) for name, loss in losses.items()}
         self._recorder = recorder
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The sum, a scalar."""
         parts = [
-            (loss, *((y_true, y_pred) if name is None else (y_true[name], y_pred[name])))
+            (loss, _of(y_true, name), _of(y_pred, name), _of(sample_weight, name))
             for name, loss in self.losses.items()
         ]
         values = [
-            _scalar(keras.ops.cast(loss(labels, outputs, sample_weight), self.dtype))
-            for loss, labels, outputs in parts
+            _scalar(keras.ops.cast(loss(labels, outputs, weight), self.dtype))
+            for loss, labels, outputs, weight in parts
         ]
         if len(parts) > 1 or any(
-            loss.reduction == "sum" or masks_of(out) for loss, _, out in parts
+            loss.reduction == "sum" or _is_weighted_mean(loss, weight) or masks_of(outputs)
+            for loss, _, outputs, weight in parts
         ):
-            weights = [_weight(outputs) for _, _, outputs in parts]
+            weights = [
+                _weight(outputs, weight if _is_weighted_mean(loss, weight) else None)
+                for loss, _, outputs, weight in parts
+            ]
             totals = [
                 value if loss.reduction == "sum" else value * weight
-                for (loss, _, _), value, weight in zip(parts, values, weights, strict=True)
+                for (loss, *_), value, weight in zip(parts, values, weights, strict=True)
             ]
             self._recorder.record(values, totals, weights)
         return functools.reduce(operator.add, values)
@@ -66,6 +71,20 @@ class SumOfLosses(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Not used: Keras would drop the masks of outputs that it casts."""
         raise NotImplementedError
+
+
+def with_reduction(loss: Callable[..., Any]) -> keras.losses.Loss:
+    """A Keras loss, or a loss function with the weights, the masks and the mean of one."""
+    return loss if isinstance(loss, keras.losses.Loss) else _FunctionLoss(loss)
+
+
+def _of(arrays: Any, name: str | None) -> Any:
+    """The array of one output; the name of a single output is None."""
+    return arrays[name] if isinstance(arrays, Mapping) and name is not None else arrays
+
+
+def _is_weighted_mean(loss: keras.losses.Loss, sample_weight: Any) -> bool:
+    return sample_weight is not None and loss.reduction == "mean_with_sample_weight"
 
 
 def _scalar(value: Any) -> Any:
@@ -84,8 +103,8 @@ class _FunctionLoss(keras.losses.Loss):
         return self._function(y_true, y_pred)
 
 
-def _weight(outputs: Any) -> Any:
-    """The number of unmasked steps, or of samples if nothing is masked."""
-    if masks_of(outputs):
-        return keras.ops.sum(position_weights(outputs))
+def _weight(outputs: Any, sample_weight: Any) -> Any:
+    """The number of unmasked steps, or of samples if nothing is masked; or the sum of weights."""
+    if masks_of(outputs) or sample_weight is not None:
+        return keras.ops.sum(position_weights(outputs, sample_weight))
     return keras.ops.cast(keras.ops.shape(outputs)[0], "float32")

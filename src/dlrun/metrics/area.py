@@ -63,22 +63,24 @@ class Area(keras.metrics.Metric):
         curves = 1 if self.average == "micro" else classes
         if curves > 1:
             bins += keras.ops.arange(classes, dtype="int32") * BINS
-        if self.counts is None:
-            shape = (2, curves, *SHAPE)
-            self.counts = self.add_weight(shape=shape, initializer="zeros", name="counts")
         weights = weights[:, None]
+        if self.counts is None:
+            rows = 3 if self.curve == "PR" and sample_weight is not None else 2
+            shape = (rows, curves, *SHAPE)
+            self.counts = self.add_weight(shape=shape, initializer="zeros", name="counts")
+        columns = [labels * weights, (1 - labels) * weights, labels * weights**2]
         self.counts.assign_add(
             keras.ops.stack(
                 [
                     keras.ops.reshape(
                         keras.ops.segment_sum(
-                            keras.ops.reshape(values * weights, (-1,)),
+                            keras.ops.reshape(column, (-1,)),
                             keras.ops.reshape(bins, (-1,)),
                             num_segments=curves * BINS,
                         ),
                         (curves, *SHAPE),
                     )
-                    for values in (labels, 1 - labels)
+                    for column in columns[: self.counts.shape[0]]
                 ]
             )
         )
@@ -95,8 +97,11 @@ class Area(keras.metrics.Metric):
         else:
             above = total[:, None, None, None] - _running_sum(positives)
             false = total_negatives[:, None, None, None] - lower - negatives / 2
-            # The precision at the middle one of the bin's positive samples.
-            true = above + (positives + 1) / 2
+            # The precision at the middle one of the bin's positive samples, each of their weight.
+            weight: Any = 1
+            if self.counts.shape[0] > 2:
+                weight = keras.ops.divide_no_nan(self.counts[2], positives)
+            true = above + (positives + weight) / 2
             precision = keras.ops.divide_no_nan(true, true + false)
             areas = keras.ops.divide_no_nan(_sum(positives * precision), total)
         if self.average is None:

@@ -76,6 +76,7 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.loop import build_loop
     from dlrun.assembly.model import build_model
+    from dlrun.assembly.weights import weigh
     from dlrun.data.batches import Batches
 
     model = build_model(config, data.spec)
@@ -83,8 +84,10 @@ def measure(job: Job) -> dict[str, Any]:
     layers = list(model._flatten_layers())
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     _share_weights(model, config, Path(job.weights), make=job.first)
+    steps = len(Batches(data, data.train, config.batch_size, seed=config.seed))
+    compile_model(model, config, data.spec, steps_per_epoch=steps if job.steps else None)
+    data = weigh(model, data, config)
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
-    compile_model(model, config, data.spec, steps_per_epoch=len(batches) if job.steps else None)
 
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
     initial, final = evaluate_split(model, config, data, "test", feed), None

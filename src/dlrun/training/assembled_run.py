@@ -15,9 +15,11 @@ from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
 from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
+from dlrun.assembly.weights import weigh
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import RunCallback, run_callback
+from dlrun.config.schema import Config
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
@@ -102,8 +104,9 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
-    steps = len(Batches(data, data.train, config.batch_size))
+    steps = len(_train_batches(data, config))
     logged = compile_model(model, config, data.spec, steps_per_epoch=steps)
+    data = weigh(model, data, config)
     if resumption:
         check_same_schedule(model.optimizer, config, steps, resumption.epochs)
     if not data_may_change(config):
@@ -121,7 +124,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
-        timing=Timing(len(data.train)),
+        timing=Timing(data.samples_per_epoch),
         interruption=Interruption(),
         initial_weights=assigned,
         task_monitor=config.task.monitor,
@@ -171,7 +174,7 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
         return run.loop(
             Training(
                 model=run.model,
-                train=Batches(data, data.train, config.batch_size, seed=config.seed),
+                train=_train_batches(data, config),
                 validation=validation if len(data.validation) else None,
                 epochs=config.epochs,
                 seed=config.seed,
@@ -181,6 +184,10 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
                 initial_step=resumption.at.steps if resumption else 0,
             )
         )
+
+
+def _train_batches(data: Dataset, config: Config) -> Batches:
+    return Batches(data, data.train, config.batch_size, seed=config.seed)
 
 
 def _require_monitored(monitor: str, data: Dataset) -> None:

@@ -15,6 +15,7 @@ from platform import node, python_version
 from typing import TYPE_CHECKING, Any
 
 from dlrun import __version__, backends
+from dlrun.assembly.classes import as_config, class_weights
 from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
@@ -63,6 +64,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "input_shape": tree_map(list, data.input_shape),
         "data_fingerprint": fingerprint(data),
         "parameters": model.count_params(),
+        "class_weight": as_config(class_weights(data, config)),
         "config": asdict(config),  # also in config.yaml, but JSON is faster to search
     }
 

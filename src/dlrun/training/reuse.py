@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
+from dlrun.data.tree import tree_map
 from dlrun.loops import LOOPS
 from dlrun.system import process
 from dlrun.system.imports import without_packages
@@ -116,7 +117,11 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
         return None
     if isinstance(optimizer.get("learning_rate"), float):
         del optimizer["learning_rate"]
-    of_data = (data.input_shape, data.num_classes, data.scale, sorted(map(str, data.integers)))
+    weights = data.train.weights
+    of_data = (
+        *(data.input_shape, data.num_classes, data.scale, sorted(map(str, data.integers))),
+        weights if weights is None else tree_map(lambda array: array.shape[1:], weights),
+    )
     shapes = [tuple(variable.shape) for variable in _variables(model)]
     excluded = config.optimizer.get("exclude_from_weight_decay")
     program = [layers, type(model.optimizer).__name__, optimizer, excluded, *task, *of_data]

@@ -43,7 +43,8 @@ def train_run(request: RunRequest) -> RunResult:
     from dlrun.training.hooks.monitored import require_finite
 
     run = assemble(request, session)
-    new_record = record.new_record(request, run.model, run.data, run.device)
+    # The data as read: its fingerprint does not tell what a task makes of it.
+    new_record = record.new_record(request, run.model, session.data, run.device)
     restore = connect(run, request, new_record)
     # The config is proved right from here on.
     with (

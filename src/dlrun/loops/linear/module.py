@@ -4,12 +4,13 @@ Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "Packa
 computation with Module".
 """
 
+import math
 from typing import Any
 
 import keras
 import torch
 
-from dlrun.loops.linear import weights
+from dlrun.loops.linear import weights as exchange
 
 
 class LinearModel(torch.nn.Module):
@@ -33,7 +34,7 @@ class Module:
     """See :class:`dlrun.backends.Stepper`."""
 
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
-        weights.check(model, "torch")
+        exchange.check(model, "torch")
         self._model = model
         self._module = LinearModel(model.weights[0].shape[0])
         self._forward = torch.compile(self._module) if compile == "graph" else self._module
@@ -42,7 +43,7 @@ class Module:
 
     def load(self) -> None:
         """Read the weights from the model."""
-        kernel, bias, learning_rate = weights.read_weights(self._model)
+        kernel, bias, learning_rate = exchange.read_weights(self._model)
         self._module.load_state_dict(
             {"kernel": torch.from_numpy(kernel), "bias": torch.from_numpy(bias)}
         )
@@ -50,24 +51,30 @@ class Module:
 
     def store(self) -> None:
         """Write the weights to the model."""
-        weights.write_weights(self._model, self._module.kernel.detach(), self._module.bias.detach())
+        exchange.write_weights(
+            self._model, self._module.kernel.detach(), self._module.bias.detach()
+        )
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def train(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Take optimizer steps."""
         losses = []
-        for points, labels in weights.batches(inputs, targets):
-            loss = self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
+        for batch in exchange.batches(inputs, targets, *weights):
+            loss = self._loss(*map(torch.from_numpy, batch))
             loss.backward()
             self._optimizer.step()
             self._optimizer.zero_grad()
             losses.append(loss.detach())
-        return weights.log_losses(self._model, losses, targets)
+        return exchange.log_losses(self._model, losses, targets)
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def test(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Evaluate the batches."""
         with torch.no_grad():
-            losses = [
-                self._measure(self._forward(torch.from_numpy(points)), torch.from_numpy(labels))
-                for points, labels in weights.batches(inputs, targets)
-            ]
-        return weights.log_losses(self._model, losses, targets)
+            batches = exchange.batches(inputs, targets, *weights)
+            losses = [self._loss(*map(torch.from_numpy, batch)) for batch in batches]
+        return exchange.log_losses(self._model, losses, targets)
+
+    def _loss(self, inputs: Any, targets: Any, *weights: Any) -> Any:
+        predictions = self._forward(inputs)
+        if not weights:
+            return self._measure(predictions, targets)
+        return torch.mean(math.prod(weights, start=torch.square(targets - predictions)))

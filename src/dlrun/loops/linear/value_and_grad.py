@@ -4,56 +4,57 @@ Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "A lin
 pure JAX".
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 
-from dlrun.loops.linear import weights
+from dlrun.loops.linear import weights as exchange
 
 
 class ValueAndGrad:
     """See :class:`dlrun.backends.Stepper`."""
 
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
-        weights.check(model, "jax")
+        exchange.check(model, "jax")
         self._model = model
         self._step = _step if compile == "eager" else jax.jit(_step)
         self.load()
 
     def load(self) -> None:
         """Read the weights from the model."""
-        kernel, bias, self._learning_rate = weights.read_weights(self._model)
+        kernel, bias, self._learning_rate = exchange.read_weights(self._model)
         self._state = jnp.asarray(kernel), jnp.asarray(bias)
 
     def store(self) -> None:
         """Write the weights to the model."""
-        weights.write_weights(self._model, *self._state)
+        exchange.write_weights(self._model, *self._state)
 
-    def train(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def train(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Take gradient descent steps."""
         losses = []
-        for batch in weights.batches(inputs, targets):
-            loss, self._state = self._step(self._state, *batch, self._learning_rate)
+        for batch in exchange.batches(inputs, targets, *weights):
+            loss, self._state = self._step(self._state, self._learning_rate, *batch)
             losses.append(loss)
-        return weights.log_losses(self._model, losses, targets)
+        return exchange.log_losses(self._model, losses, targets)
 
-    def test(self, inputs: Any, targets: Any) -> dict[str, Any]:
+    def test(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Evaluate the batches."""
-        losses = [_loss(self._state, *batch) for batch in weights.batches(inputs, targets)]
-        return weights.log_losses(self._model, losses, targets)
+        losses = [
+            _loss(self._state, *batch) for batch in exchange.batches(inputs, targets, *weights)
+        ]
+        return exchange.log_losses(self._model, losses, targets)
 
 
-def _loss(state: tuple[Any, Any], inputs: Any, targets: Any) -> Any:
+def _loss(state: tuple[Any, Any], inputs: Any, targets: Any, *weights: Any) -> Any:
     kernel, bias = state
     predictions = jnp.matmul(inputs, kernel) + bias
-    return jnp.mean(jnp.square(targets - predictions))
+    return jnp.mean(math.prod(weights, start=jnp.square(targets - predictions)))
 
 
-def _step(
-    state: tuple[Any, Any], inputs: Any, targets: Any, learning_rate: float
-) -> tuple[Any, tuple[Any, Any]]:
-    loss, slopes = jax.value_and_grad(_loss)(state, inputs, targets)
+def _step(state: tuple[Any, Any], learning_rate: float, *batch: Any) -> tuple[Any, tuple[Any, Any]]:
+    loss, slopes = jax.value_and_grad(_loss)(state, *batch)
     kernel, bias = (w - learning_rate * slope for w, slope in zip(state, slopes, strict=True))
     return loss, (kernel, bias)

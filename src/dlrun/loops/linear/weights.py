@@ -64,7 +64,17 @@ def log_losses(model: keras.Model, losses: Any, targets: np.ndarray) -> dict[str
     return {"loss": tracker.result()}
 
 
-def batches(inputs: np.ndarray, labels: np.ndarray) -> Sequence[tuple[np.ndarray, np.ndarray]]:
-    """Batches along the first axis, the labels as floats in a column, ``(batch_size, 1)``."""
-    columns = labels.astype(np.float32).reshape(*inputs.shape[:2], 1)
-    return list(zip(inputs, columns, strict=True))
+def batches(
+    inputs: np.ndarray, labels: np.ndarray, *weights: np.ndarray
+) -> Sequence[tuple[np.ndarray, ...]]:
+    """Batches along the first axis; labels and weights as floats in a column, ``(batch_size, 1)``.
+
+    Args:
+        inputs: Shape ``(steps, batch_size, features)``.
+        labels: Shape ``(steps, batch_size)``.
+        *weights: None, or an array like the labels.
+    """
+    columns = (
+        array.astype(np.float32).reshape(*inputs.shape[:2], 1) for array in (labels, *weights)
+    )
+    return list(zip(inputs, *columns, strict=True))

@@ -1,0 +1,146 @@
+"""The classes of a data set's samples: their weights in the loss, and how an epoch draws them.
+
+Keras' ``class_weight`` takes one output alone and no sample weights beside it, weighs a class that
+is left out as 1, and takes the largest column of several labels for a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.assembly.check_outputs import label_format, leaf, task_outputs
+from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
+from dlrun.data.dataset import SPLITS, Dataset
+from dlrun.data.sampling import ClassSampling
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.config.schema import Config
+
+SHOWN = 10  # of the classes in a message
+
+
+def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, float]]:
+    """The weight of each class, by output; the name of a single output is None.
+
+    ``balanced`` weights are ``samples / (classes * samples of the class)`` over the training split,
+    as from scikit-learn.
+
+    Raises:
+        DlrunError: If labels are not class numbers, or a class has no weight.
+    """
+    weights = {}
+    for name, given in class_weights_by_output(config.task).items():
+        key = f"task.class_weight.{name}" if name else "task.class_weight"
+        classes = {split: _classes(key, split, name, data, config) for split in SPLITS}
+        if given == BALANCED:
+            numbers, counts = np.unique(classes["train"], return_counts=True)
+            balanced = counts.sum() / (len(numbers) * counts.astype(np.float64))
+            weights[name] = dict(zip(numbers.tolist(), balanced.tolist(), strict=True))
+        else:
+            weights[name] = {int(number): float(weight) for number, weight in given.items()}
+            last = max(2, leaf(data.num_classes, name)) - 1
+            if (largest := max(weights[name])) > last:
+                raise DlrunError(
+                    f"{key}: there is no class {largest}: the classes are 0 to {last}",
+                    hint="leave it out, or raise num_classes of the data set",
+                )
+        for split, of_samples in classes.items():
+            _require_each(key, split, np.unique(of_samples), weights[name], given)
+    return weights
+
+
+def as_config(weights: Mapping[str | None, Mapping[int, float]]) -> Any:
+    """Class weights as a value of ``task.class_weight``; None for none."""
+    named = {
+        name: {str(number): weight for number, weight in of_output.items()}
+        for name, of_output in weights.items()
+    }
+    return named.get(None, named) or None
+
+
+def samples_weights(
+    name: str | None, split: str, weights: Mapping[int, float], data: Dataset, config: Config
+) -> np.ndarray:
+    """The weights of a split's samples by their class, in the shape of the labels, float32."""
+    classes = _classes("task.class_weight", split, name, data, config)
+    table = np.zeros(max(weights) + 1, np.float32)
+    table[list(weights)] = list(weights.values())
+    return np.asarray(table[classes])
+
+
+def class_sampling(data: Dataset, config: Config) -> ClassSampling | None:
+    """How an epoch draws its samples; None for each once.
+
+    Raises:
+        DlrunError: If labels are not one class number for each sample.
+    """
+    if (chosen := sampling_by_output(config.task)) is None:
+        return None
+    name, sampling = chosen
+    key = f"task.sampling.{name}" if name else "task.sampling"
+    classes = _classes(key, "train", name, data, config)
+    if classes.ndim > 1:
+        raise DlrunError(
+            f"{key}={sampling}: train.labels have several classes for each sample, so samples can't"
+            " be drawn by class",
+            hint="weigh them instead: task.class_weight=balanced",
+        )
+    return ClassSampling(classes, oversample=sampling == "oversample")
+
+
+def _classes(key: str, split: str, name: str | None, data: Dataset, config: Config) -> np.ndarray:
+    """The class of each sample, ``(samples,)``, or of each step, ``(samples, steps)``.
+
+    Raises:
+        DlrunError: If the labels are not class numbers.
+    """
+    labels = leaf(getattr(data, split).labels, name)
+    num_classes, loss = leaf(data.num_classes, name), task_outputs(config)[name].loss
+    label = f"{split}.labels" + (f"[{name!r}]" if name else "")
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
+    elif labels.ndim > 1 and label_format(loss) != "sparse":
+        raise DlrunError(
+            f"{key}: {label} has shape {labels.shape}, and its columns are not one class number for"
+            " each sample",
+            hint=f"{key}=null; give weights to the samples themselves: Split(..., weights=...)",
+        )
+    # Floats may be classes only as 0 and 1, which binary cross-entropy takes.
+    whole = np.issubdtype(labels.dtype, np.integer) and num_classes > 1
+    if not whole and len(other := labels[(labels != 0) & (labels != 1)]):
+        raise DlrunError(
+            f"{key}: {label} has the value {other.flat[0]:g}, so they are not class numbers",
+            hint=f"{key}=null; classes are integers from 0, or 0 and 1 of a binary label",
+        )
+    return np.asarray(labels, np.int64)
+
+
+def _require_each(
+    key: str, split: str, classes: np.ndarray, weights: Mapping[int, float], given: Any
+) -> None:
+    """Check that each class has a weight.
+
+    Raises:
+        DlrunError: If one has none.
+    """
+    missing = [number for number in classes.tolist() if number not in weights]
+    if not missing:
+        return
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    names = f"{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing[:SHOWN]))}{more}"
+    if given == BALANCED:
+        why = (
+            f"class{names} of {split}.labels occur{'' if len(missing) > 1 else 's'} in no training"
+        )
+        raise DlrunError(
+            f"{key}={BALANCED}: {why} sample, so there is nothing to balance by",
+            hint=f"give a weight by class: '{key}={{0: 1, 1: 5}}'",
+        )
+    raise DlrunError(
+        f"{key}: no weight for class{names} of {split}.labels",
+        hint=f"{key}.{missing[0]}=1, or {key}={BALANCED}",
+    )
