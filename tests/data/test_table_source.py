@@ -250,6 +250,23 @@ def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):
     assert refused(path="h.csv").message == "data: h.csv, row 8: a value is too large for float32"
 
 
+def test_a_column_of_weights_goes_with_its_rows_and_is_no_input(tmp_path):
+    columns = houses()
+    columns["importance"] = [1 + n % 4 for n in range(120)]
+    write_csv(tmp_path / "h.csv", columns)
+    of = table(path="h.csv", target=["price", "kind"], weight="importance")
+    data = of.dataset()
+    for split in ("train", "test"):
+        expected = [columns["importance"][row] for row in rows_of(of, split)]
+        for name in ("price", "kind"):
+            assert data.split(split).weights[name].tolist() == expected
+    assert "importance" not in of.inputs
+    columns["importance"][9] = -1
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", weight="importance")
+    assert error.message == "data.weight=importance: row 10 is -1, expected a number from 0"
+
+
 def test_targets_that_teach_nothing_are_refused(tmp_path):
     columns = houses()
     columns |= {"none": [None] * 120, "same": [3] * 120, "rare": ["a"] * 119 + ["b"]}

@@ -60,13 +60,16 @@ def dataset(of: Table, saved: InputSpec | None) -> Dataset:
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     step = Columns.from_state(state["columns"])
     targets = {name: Target.from_state(target) for name, target in state["targets"]}
-    train, validation, test = (
-        Split(
-            _load(entry, split, "inputs", state["inputs"]),
-            _load(entry, split, "labels", [name for name, _ in state["targets"]]),
-        )
-        for split in SPLITS
-    )
+    outputs = [name for name, _ in state["targets"]]
+
+    def load(split: str) -> Split:
+        weights = _load(entry, split, "weights", [None]) if of.weight else None
+        if weights is not None and outputs != [None]:
+            weights = {str(name): weights for name in outputs}  # type: ignore[misc]
+        inputs = _load(entry, split, "inputs", state["inputs"])
+        return Split(inputs, _load(entry, split, "labels", outputs), weights)
+
+    train, validation, test = map(load, SPLITS)
     single = None in targets
     return Dataset(
         train,
@@ -91,7 +94,7 @@ def _saved(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Targe
         )
     targets = saved.targets
     named: dict[str | None, Target] = (
-        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[dict-item]
+        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[misc]
     )
     needed = [*step.names, *(column for target in named.values() for column in target.columns)]
     if missing := [name for name in needed if name not in of.profiles]:
@@ -155,12 +158,15 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     write(split, "labels", label, array)
                 names = names or [name for name, _ in _named(inputs)]
                 if of.weight is not None:
-                    write(
-                        split,
-                        "weights",
-                        None,
-                        to_numbers(of.weight, rows[of.weight]).astype(np.float32),
-                    )
+                    weights = to_numbers(of.weight, rows[of.weight])
+                    if (wrong := ~(weights >= 0)).any():
+                        row = start + int(np.flatnonzero(mask)[int(wrong.argmax())])
+                        raise DlrunError(
+                            f"data.weight={of.weight}: row {row + 1:,} is"
+                            f" {weights[wrong][0]:g}, expected a number from 0",
+                            hint="correct it, or remove the row",
+                        )
+                    write(split, "weights", None, weights.astype(np.float32))
             start += len(batch)
     state = {
         "columns": step.state(),
