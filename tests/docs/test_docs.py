@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from conftest import Dlrun
+from tables import write_all
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "findings/README.md")]
@@ -228,7 +229,11 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
 def test_every_command_parses_and_its_overrides_compose(page: Path, tmp_path: Path) -> None:
+    write_all(tmp_path)  # the tables of one's own that the options' commands name
     write_files(page, tmp_path)
+    for command in commands(page):
+        if command.name == "python":
+            run([sys.executable, *command.words[1:]], tmp_path)
     shown = [c for c in commands(page) if not (c.is_example or c.fails or c.name == "python")]
     # In a process for each page: what it finds in a page's module it keeps.
     asked = json.dumps([COMPOSES, [command.words for command in shown]])
@@ -299,7 +304,7 @@ def test_every_file_of_a_page_is_used_by_its_commands(page: Path) -> None:
 
 def is_brief(page: Path) -> bool:
     """Whether it is a how-to of which the commands run in seconds."""
-    return page.stem in ("own-model", "own-data", "own-export", "ci-smoke-run")
+    return page.stem in ("own-model", "own-data", "own-export", "ci-smoke-run", "tables")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _saved(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Targe
         )
     targets = saved.targets
     named: dict[str | None, Target] = (
-        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[misc]
+        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[dict-item]
     )
     needed = [*step.names, *(column for target in named.values() for column in target.columns)]
     if missing := [name for name in needed if name not in of.profiles]:
