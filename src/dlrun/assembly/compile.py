@@ -17,6 +17,7 @@ from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import set_schedule
 from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
+from dlrun.config.weighting import loss_weights_by_output
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
@@ -79,8 +80,9 @@ def compile_model(
                 arrays = (leaf(spec.labels, name), leaf(shapes, name))
                 names = logged_by(key, metric, *arrays, weighted=is_weighted)
             logged += [prefix + n if n == metric_name else n for n in names]
-    tracker = LossTracker(list(losses))
-    loss: Any = SumOfLosses(losses, tracker)
+    weights = loss_weights_by_output(config.task)
+    tracker = LossTracker(list(losses), [weights[name] for name in losses])
+    loss: Any = SumOfLosses(losses, tracker, weights)
     # A list: else Keras would call it with each output alone.
     of_outputs: dict[str, Any] = (
         {"loss": loss, "metrics": metrics[None]}

@@ -50,6 +50,8 @@ class Task:
     """The activation that ``predict`` and the exported model apply to the logits."""
     monitor: str = "val_loss"
     """The logged value that decides the best epoch, early stopping and learning-rate cuts."""
+    loss_weights: Any = None
+    """What each output's loss counts in their sum, by output; null: 1 for each."""
     class_weight: Any = None
     """The weight of each class in the loss: null, ``balanced``, or a mapping such as
     ``{0: 1, 1: 5}``; by output if there are several."""

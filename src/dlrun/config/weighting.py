@@ -33,6 +33,18 @@ def class_weights_by_output(task: Task) -> dict[str | None, Any]:
     return dict(_by_output(task, task.class_weight))
 
 
+def loss_weights_by_output(task: Task) -> dict[str | None, float]:
+    """What the loss of each output counts in their sum.
+
+    The config must pass :func:`wrong_weighting`.
+    """
+    outputs = outputs_by_name(task)
+    if outputs is None:
+        return {None: 1.0}
+    given = task.loss_weights or {}
+    return {name: float(given.get(name, 1)) for name in outputs}
+
+
 def sampling_by_output(task: Task) -> tuple[str | None, str] | None:
     """The output whose classes decide the sampling, and the sampling; None for none."""
     return next(_by_output(task, task.sampling), None)
@@ -58,6 +70,7 @@ def wrong_weighting(config: Config) -> Problems:
         value = getattr(task, key)
         if outputs is not None and value is not None:
             yield from _wrong_names(f"task.{key}", value, outputs)
+    yield from _wrong_loss_weights(task.loss_weights, outputs)
     if outputs is not None and not all(
         isinstance(value, dict | None) for value in (task.class_weight, task.sampling)
     ):
@@ -77,6 +90,25 @@ def wrong_weighting(config: Config) -> Problems:
             yield Problem(key, f"{text}={BALANCED} weighs them again: choose one")
     if len(samplings) > 1:
         yield Problem("task.sampling", "can follow the classes of one output only")
+
+
+def _wrong_loss_weights(value: Any, outputs: dict[str, Output] | None) -> Problems:
+    key = "task.loss_weights"
+    if value is None:
+        return
+    if outputs is None:
+        yield Problem(key, "weighs the losses of several outputs, but the task has one")
+        return
+    yield from _wrong_names(key, value, outputs)
+    if not isinstance(value, dict):
+        return
+    for name, weight in value.items():
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not 0 <= weight < math.inf:
+            text = f"expected a number from 0, got {shorten(repr(weight))}"
+            yield Problem(f"{key}.{name}", text)
+    if not any(value.get(name, 1) for name in outputs):
+        yield Problem(key, "has no weight above 0")
 
 
 def _wrong_names(key: str, value: Any, outputs: dict[str, Output]) -> Problems:

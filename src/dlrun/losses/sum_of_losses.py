@@ -34,12 +34,18 @@ class SumOfLosses(keras.losses.Loss):
         losses: Keras losses or loss functions by output name; other outputs are ignored. The name
             None is for the model's single output.
         recorder: Takes the losses of each batch.
+        weights: What each output's loss counts in the sum; 1 for those without. A loss is recorded
+            as it is.
     """
 
     def __init__(
-        self, losses: Mapping[str | None, Callable[..., Any]], recorder: LossRecorder
+        self,
+        losses: Mapping[str | None, Callable[..., Any]],
+        recorder: LossRecorder,
+        weights: Mapping[str | None, float] | None = None,
     ) -> None:
         super().__init__(name="sum_of_losses")
+        self._weights = [(weights or {}).get(name, 1.0) for name in losses]
         self.losses = {name: with_reduction(loss) for name, loss in losses.items()}
         self._recorder = recorder
 
@@ -66,7 +72,11 @@ class SumOfLosses(keras.losses.Loss):
                 for (loss, *_), value, weight in zip(parts, values, weights, strict=True)
             ]
             self._recorder.record(values, totals, weights)
-        return functools.reduce(operator.add, values)
+        counted = [
+            value if weight == 1 else weight * value
+            for value, weight in zip(values, self._weights, strict=True)
+        ]
+        return functools.reduce(operator.add, counted)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Not used: Keras would drop the masks of outputs that it casts."""

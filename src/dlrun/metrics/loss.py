@@ -19,11 +19,15 @@ class LossTracker(keras.metrics.Metric):
 
     Args:
         names: The outputs with a loss; with more than one, each is logged as ``NAME_loss``.
+        loss_weights: What each of them counts in the loss.
     """
 
-    def __init__(self, names: Sequence[str | None]) -> None:
+    def __init__(
+        self, names: Sequence[str | None], loss_weights: Sequence[float] | None = None
+    ) -> None:
         super().__init__(name="loss")
         self._names = list(names)
+        self._loss_weights = list(loss_weights or [1.0] * len(self._names))
         # Whether a batch's loss consists of parts that count in other ways. Of a single output
         # without a mask all counts by samples, and recording it would cost a small model's step a
         # tenth.
@@ -54,7 +58,7 @@ class LossTracker(keras.metrics.Metric):
         samples = keras.ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
         rest = keras.ops.cast(value, self.dtype)
         if self._has_parts:
-            rest = rest - keras.ops.sum(self._batch[0])
+            rest = rest - self._sum(self._batch[0])
             self._parts.add(self._batch[1], self._batch[2])
             # A step may compute its next loss in a way of its own, and record nothing.
             self._batch.assign(keras.ops.zeros(self._batch.shape))
@@ -66,11 +70,17 @@ class LossTracker(keras.metrics.Metric):
         if not self._has_parts:
             return rest
         parts = self._parts.result()
-        total = rest + keras.ops.sum(parts)
+        total = rest + self._sum(parts)
         if len(self._names) < 2:
             return total
         of_outputs = (parts[number] for number in range(len(self._names)))
         return dict(zip(self.names, (total, *of_outputs), strict=True))
+
+    def _sum(self, losses: Any) -> Any:
+        if all(weight == 1 for weight in self._loss_weights):
+            return keras.ops.sum(losses)
+        weights = keras.ops.convert_to_tensor(self._loss_weights, losses.dtype)
+        return keras.ops.sum(losses * weights)
 
 
 class _WeightedMean:

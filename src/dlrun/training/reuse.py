@@ -97,7 +97,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     """
     from dlrun.checkpoints import architecture
 
-    task = (config.task.loss, config.task.metrics, config.task.outputs)
+    task = (config.task.loss, config.task.metrics, config.task.outputs, config.task.loss_weights)
     targets = _targets([*task, config.callbacks, config.loop])
     if not (
         backends.training_module(config.backend.name).TRACES
@@ -121,6 +121,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     of_data = (
         *(data.input_shape, data.num_classes, data.scale, sorted(map(str, data.integers))),
         weights if weights is None else tree_map(lambda array: array.shape[1:], weights),
+        repr(data.targets),  # metrics are in their units
     )
     shapes = [tuple(variable.shape) for variable in _variables(model)]
     excluded = config.optimizer.get("exclude_from_weight_decay")
