@@ -16,7 +16,8 @@ PACKAGES = {"pandas": "pandas", "tf_data": "tensorflow", "torch_dataloader": "to
 SETTINGS = ("model=mnist_mlp_dropout", "epochs=2", "data.limit=300")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-# Every feed in one process, with two inputs and two labels, and the specifics of each feed.
+# Every feed in one process, with two inputs, two labels and their weights, and a class drawn more
+# often than it occurs; and the specifics of each feed.
 SCRIPT = """
 import importlib, json, sys
 import numpy as np
@@ -28,14 +29,18 @@ backends.start_beside("tensorflow")
 import keras, tensorflow, torch
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.sampling import ClassSampling
 
 place = np.arange(10)
 pixels = np.random.default_rng(0).integers(256, size=(10, 3, 2)).astype(np.uint8)
 split = Split(
     {"pixels": pixels, "size": place[:, None] / 3},
     {"number": place[:, None] / 1, "kind": place.astype(np.uint8)},
+    {"number": place / 7, "kind": place},
 )
-data = Dataset(split, split, split, num_classes={"number": 1, "kind": 10}, scale=255)
+classes = {"number": 1, "kind": 10}
+sampling = ClassSampling(place < 4, oversample=True)
+data = Dataset(split, split, split, num_classes=classes, scale=255, sampling=sampling)
 KINDS = {
     "tf_data": tensorflow.data.Dataset,
     "torch_dataloader": torch.utils.data.DataLoader,
@@ -97,7 +102,7 @@ def test_every_feed_gives_the_batches_in_the_epochs_order(dlrun):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert tuple(found) == FEEDS
-    epoch = [3, *[True] * 3 * 4]  # batches, and each one's two inputs and two labels
+    epoch = [3, *[True] * 3 * 6]  # batches, and each one's two inputs, two labels and their weights
     for name, seen in found.items():
         assert seen == [True, 3, *epoch, *epoch], name
 

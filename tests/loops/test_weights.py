@@ -184,6 +184,23 @@ def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
     assert run["rows"][0]["accuracy"] != run["rows"][0]["plain"]
 
 
+@pytest.mark.parametrize(
+    ("backend", "feed"),
+    [
+        ("torch", "numpy"),
+        ("torch", "pandas"),
+        ("jax", "tf_data"),
+        ("tensorflow", "torch_dataloader"),
+        ("tensorflow", "pydataset"),
+    ],
+)
+def test_every_feed_passes_the_weights_on(place, backend, feed):
+    typed = ("task.class_weight=balanced", "epochs=2", f"optimizer.learning_rate={RATE}")
+    run = worker(backend).train(place, *NPZ, f"feed={feed}", *typed)
+    expected = reference(place)["loss"]
+    assert [row["loss"] for row in run["rows"]] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("backend", [*BACKENDS, "numpy"])
 def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
     run, expected = weighted_run(place, "torch", "raw"), reference(place)["test"]

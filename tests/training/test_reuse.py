@@ -115,6 +115,7 @@ OWN_LAYER = ("model._target_=my_parts.with_own_layer",)
 EMA = (*NET, "+optimizer.use_ema=true", "+callbacks=swap_ema_weights")
 OWN_LOSS = (*NET, "loop=train_step_own_loss")
 RAW = (*NET, "loop=raw")
+RISING = f"{{{', '.join(f'{number}: {number}' for number in range(10))}}}"
 RUNS = (
     ((*NET, "seed=1"), False, False),
     ((*NET, "seed=2"), True, True),
@@ -126,6 +127,8 @@ RUNS = (
     ((*RAW, "optimizer.learning_rate=0.01"), True, True),
     ((*RAW, "optimizer.learning_rate=1e30"), True, False),
     (RAW, False, True),  # a failed run keeps nothing
+    ((*RAW, "task.class_weight=balanced"), False, False),  # its steps take weights
+    ((*RAW, f"task.class_weight={RISING}"), True, True),
     (OWN_LOSS, False, False),
     ((*OWN_LOSS, "seed=2"), False, True),  # its tracker is an extra metric of the model
     ((*NET, "+callbacks.own._target_=my_parts.Freezes"), False, False),

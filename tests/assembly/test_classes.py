@@ -1,0 +1,98 @@
+"""Weights of classes and sampling, from the labels of the training split."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from dlrun.assembly.classes import as_config, class_sampling, class_weights, samples_weights
+from dlrun.config.compose import compose
+from dlrun.data.dataset import Dataset, Split
+from dlrun.errors import DlrunError
+
+LABELS = np.array([0] * 6 + [1] * 3 + [4] * 1)
+BINARY = compose(["task=binary_classification", "task.class_weight=balanced"])
+
+
+def dataset(labels=LABELS, num_classes=5, **splits) -> Dataset:
+    split = Split(np.zeros((len(labels), 2)), np.asarray(labels))
+    whole = dict.fromkeys(("train", "validation", "test"), split)
+    return Dataset(**whole | splits, num_classes=num_classes)
+
+
+def refused(function, data, config) -> str:
+    with pytest.raises(DlrunError) as caught:
+        function(data, config)
+    assert "\n" not in caught.value.message
+    return f"{caught.value.message}; {caught.value.hint}"
+
+
+def test_balanced_weights_are_scikit_learns():
+    config, classes = compose(["task.class_weight=balanced"]), np.unique(LABELS)
+    other = Split(np.zeros((3, 2)), np.array([4, 4, 1]))  # only the training split counts
+    data = dataset(test=other)
+    expected = compute_class_weight("balanced", classes=classes, y=LABELS)
+    weights = class_weights(data, config)
+    assert weights[None] == pytest.approx(dict(zip(classes.tolist(), expected, strict=True)))
+    of_samples = samples_weights(None, "test", weights[None], data, config)
+    np.testing.assert_allclose(of_samples, expected[[2, 2, 1]], rtol=1e-6)
+    assert of_samples.dtype == np.float32
+    # As a run records them, they are the same again.
+    recorded = replace(config.task, class_weight=as_config(weights))
+    assert class_weights(data, replace(config, task=recorded)) == weights
+
+
+@pytest.mark.parametrize("labels", [LABELS % 4 > 0, (LABELS % 4 > 0)[:, None]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("num_classes", [1, 2])
+def test_binary_labels_are_classes(labels, dtype, num_classes):
+    data = dataset(labels.astype(dtype), num_classes)
+    weights = class_weights(data, BINARY)[None]
+    assert weights == pytest.approx({0: 10 / (2 * 7), 1: 10 / (2 * 3)})
+    assert samples_weights(None, "test", weights, data, BINARY).shape == (10,)
+
+
+def test_classes_without_a_weight_are_named():
+    given = compose(["task.class_weight={0: 1, 3: 2}"])
+    message = "task.class_weight: no weight for classes 1, 4 of train.labels"
+    assert refused(class_weights, dataset(), given).startswith(message)
+    balanced = compose(["task.class_weight=balanced"])
+    data = dataset(validation=Split(np.zeros((2, 2)), np.array([2, 1])))
+    message = "class 2 of validation.labels occurs in no training sample"
+    assert message in refused(class_weights, data, balanced)
+    too_many = compose(["task.class_weight={0: 1, 1: 1, 4: 1, 5: 1}"])
+    message = "there is no class 5: the classes are 0 to 4"
+    assert message in refused(class_weights, dataset(), too_many)
+
+
+@pytest.mark.parametrize("key", ["class_weight=balanced", "sampling=oversample"])
+def test_labels_that_are_no_class_numbers_are_refused(key):
+    function = class_weights if "balanced" in key else class_sampling
+    typed = f"task.{key}"
+    several = dataset(np.eye(3, dtype=int)[[0, 1, 2]], 3)
+    message = "train.labels has shape (3, 3), and its columns are not one class number"
+    assert message in refused(function, several, compose([typed, "task=binary_classification"]))
+    numbers = dataset(np.array([0.0, 1.0, 2.5])[:, None], 1)
+    config = compose([typed, "task=regression"])
+    assert "has the value 2.5, so they are not class numbers" in refused(function, numbers, config)
+
+
+def test_a_step_of_a_sequence_has_the_weight_of_its_class_and_is_not_drawn():
+    data = dataset(np.array([[0, 1], [1, 1], [0, 2]]), 3)
+    config = compose(["task.class_weight={0: 1, 1: 2, 2: 7}"])
+    weights = class_weights(data, config)[None]
+    of_steps = samples_weights(None, "train", weights, data, config)
+    np.testing.assert_array_equal(of_steps, [[1, 2], [2, 2], [1, 7]])
+    config = compose(["task.sampling=undersample"])
+    assert "several classes for each sample" in refused(class_sampling, data, config)
+
+
+def test_sampling_follows_the_classes_of_one_output():
+    overrides = ["model=ticket_classifier", "task=tickets", "task.monitor=loss"]
+    config = compose([*overrides, "task.sampling={department: undersample}"])
+    labels = {"priority": np.zeros((10, 1)), "department": LABELS}
+    split = Split(np.zeros((10, 2)), labels)
+    data = Dataset(split, split, split, num_classes={"priority": 1, "department": 5})
+    assert class_sampling(data, config).samples == 3
+    assert class_sampling(data, compose(overrides)) is None
