@@ -44,6 +44,7 @@ REQUIRED = {
         f"data/{name}": [f"data.path=houses.{name}", "data.target=price"]
         for name in ("jsonl", "parquet", "arrow")
     },
+    "data/sklearn": ["data.name=wine"],
     "task/auto": ["data=csv", *TABLE],
 }
 FOUND = {"task/auto": "regression"}  # options that stand for another one

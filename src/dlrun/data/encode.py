@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from dlrun.data import columns
 from dlrun.data.cache import cached, key_of
 from dlrun.data.columns import WrongValueError, to_numbers
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.duplicates import RowHashes, notes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target, TargetFitter
@@ -23,6 +25,8 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
     from dlrun.data.table import Table
+
+log = logging.getLogger("dlrun")
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 FITTED = "fitted.json"
@@ -70,6 +74,9 @@ def dataset(of: Table, saved: InputSpec | None) -> Dataset:
         return Split(inputs, _load(entry, split, "labels", outputs), weights)
 
     train, validation, test = map(load, SPLITS)
+    rows = {"validation": len(validation), "test": len(test)}
+    for note in notes(state.get("duplicates", {}), rows):
+        log.warning("data: %s", note)
     single = None in targets
     return Dataset(
         train,
@@ -134,6 +141,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
     start = 0
     with ExitStack() as stack:
         files: dict[str, _Rows] = {}
+        hashes = stack.enter_context(RowHashes(directory))
 
         def write(split: str, part: str, name: str | None, array: np.ndarray) -> None:
             file = _file(split, part, name)
@@ -157,6 +165,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                 for label, array in labels.items():
                     write(split, "labels", label, array)
                 names = names or [name for name, _ in _named(inputs)]
+                hashes.add(split, [array for _, array in _named(inputs)])
                 if of.weight is not None:
                     weights = to_numbers(of.weight, rows[of.weight])
                     if (wrong := ~(weights >= 0)).any():
@@ -168,10 +177,12 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                         )
                     write(split, "weights", None, weights.astype(np.float32))
             start += len(batch)
+        duplicates = hashes.counts()
     state = {
         "columns": step.state(),
         "targets": [[name, target.state()] for name, target in targets.items()],
         "inputs": names,
+        "duplicates": duplicates,
     }
     (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
 

@@ -104,8 +104,10 @@ class Board:
 
 
 def leaderboard(result: Mapping[str, Any]) -> str:
-    """The runs, best first, and the number of runs by state."""
+    """The runs, best first, their means over the folds, and the number of runs by state."""
     lines = [_narrow(_rows(result, brief))] if result["ranking"] else []
+    if result.get("folds"):
+        lines += ["", _narrow(_fold_rows(result))]
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
     ended = [(name, result[name]) for name in ("completed", "pruned", "failed")]
@@ -141,6 +143,30 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
             ]
         )
     return rows
+
+
+def _fold_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """Mean and deviation over the folds, a row for each set of otherwise equal runs."""
+    entries = result["folds"]
+    keys = [key for key in result["keys"] if any(key in entry["differs"] for entry in entries)]
+    tests = list(dict.fromkeys(name for entry in entries for name in entry["test"]))
+    rows = [["folds", *keys, f"mean {result['monitor']}", *(f"test {name}" for name in tests)]]
+    for entry in entries:
+        rows.append(
+            [
+                str(entry["folds"]),
+                *(brief(entry["differs"].get(key, "")) for key in keys),
+                _with_deviation(entry["value"]),
+                *(_with_deviation(entry["test"].get(name)) for name in tests),
+            ]
+        )
+    return rows
+
+
+def _with_deviation(moments: Mapping[str, float | None] | None) -> str:
+    if moments is None or moments["mean"] is None:
+        return ""
+    return f"{_figure(moments['mean'])} ± {_figure(moments['deviation'])}"
 
 
 def _narrow(rows: Sequence[Sequence[str]]) -> str:

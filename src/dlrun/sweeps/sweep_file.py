@@ -12,6 +12,7 @@ from typing import Any
 from dlrun import __version__
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, lock, plan_run_path
+from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.plan import (
     SWEEP_FILE,
     WORKERS,
@@ -75,6 +76,7 @@ class Sweep:
         done = [job for job in jobs if job.state == "completed"]
         ranked = self.plan.ranked()
         best = ranked[0] if ranked else None
+        folds = fold_results(ranked, monitor, self.plan.mode)
         return {
             "sweep_dir": str(self.directory),
             "completed": sum(not job.pruned for job in done),
@@ -85,6 +87,7 @@ class Sweep:
             "runs": [job.to_dict() for job in jobs],
             "ranking": [{**job.to_dict(), "value": job.value(monitor)} for job in ranked],
             "best": best.to_dict() if best else None,
+            **({"folds": folds} if folds else {}),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),
         }
 

@@ -1,0 +1,226 @@
+"""Arrays of inputs and labels without a split: the split and the task are found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dlrun.data import encode, table
+from dlrun.data.arrow_table import ArrowTable, arrow_table
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.preprocessing.standardize import Standardize
+from dlrun.data.source import Description
+from dlrun.data.splits import LEFT_OUT, TRAIN
+from dlrun.data.targets import Target, TargetFitter
+from dlrun.data.tree import Arrays, leaves, tree_map
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlrun.data.input_spec import InputSpec
+
+log = logging.getLogger("dlrun")
+
+LABELS = "y"
+
+
+class Samples(NamedTuple):
+    """What a source of arrays reads.
+
+    Args:
+        inputs: ``(samples, ...)`` of numbers, or a mapping of several.
+        labels: ``(samples,)`` or ``(samples, values)``: class names or numbers, truth values, or
+            numbers.
+        names: The names of the labels' columns; by default ``y``, or ``y0``, ``y1``, ...
+    """
+
+    inputs: Arrays
+    labels: np.ndarray
+    names: Sequence[str] = ()
+
+
+def array_source(
+    name: str,
+    load: Callable[[], Samples],
+    *,
+    scale: float = 1.0,
+    standardize: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> ArraySource:
+    """A source whose arrays are read by a function when they are needed.
+
+    Args:
+        name: What the arrays are, for messages.
+        load: Reads them.
+        scale: Divisor of integer inputs, such as 255 for pixels.
+        standardize: Give each input value mean 0 and standard deviation 1.
+        arguments: What names the arrays in a config.
+        **options: Those of :func:`dlrun.data.table.table` for the target and the split.
+    """
+    return ArraySource(name, load, float(scale), standardize, dict(arguments or {}), options)
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Arrays as a :class:`dlrun.data.source.Source`; see :func:`array_source`.
+
+    The labels are a table of their own, which finds the task and the split.
+    """
+
+    name: str
+    load: Callable[[], Samples]
+    scale: float
+    standardize: bool
+    arguments: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    @cached_property
+    def _samples(self) -> Samples:
+        samples = self.load()
+        arrays = [*leaves(samples.inputs), samples.labels]
+        if len({len(array) for array in arrays}) > 1:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise DlrunError(
+                f"data: {self.name}: inputs and labels differ in their number of samples: {shapes}"
+            )
+        return samples
+
+    @cached_property
+    def _table(self) -> ArrowTable:
+        labels = _label_table(self.name, self._samples)
+        names = labels.schema.names
+        target: Any = names[0] if len(names) == 1 else names
+        options = dict(self.options)
+        if len(names) > 1 and options.get("kind") is None:
+            is_truth = self._samples.labels.dtype.kind in "biu"
+            options["kind"] = "multilabel" if is_truth else "regression"
+        return arrow_table(self.name, lambda: labels, target=target, **options)
+
+    def tasks(self) -> Mapping[str | None, str]:
+        """See :class:`dlrun.data.source.Source`."""
+        return self._table.tasks()
+
+    def describe(self) -> Description:
+        """See :class:`dlrun.data.source.Source`."""
+        of_labels, samples = self._table, self._samples
+        counts = np.bincount(of_labels.splits, minlength=4)
+        target = of_labels.labels[None]
+        name = target.columns[0] if len(target.columns) == 1 else LABELS
+        way = of_labels.split_options
+        return Description(
+            source=self.name,
+            samples=int(counts[:LEFT_OUT].sum()),
+            splits={split: int(counts[code]) for split, code in encode.SPLITS.items()},
+            columns=[
+                *(_describe(key or "x", array) for key, array in _named(samples.inputs)),
+                *(of_labels._describe(of_labels.profiles[key], "target") for key in target.columns),
+            ],
+            tasks={name: target.kind},
+            classes={name: table._class_counts(of_labels, target)} if target.classes else {},
+            notes=self._notes(),
+            explicit={**self.arguments, "kind": target.kind, "split": way.way, "seed": way.seed},
+        )
+
+    def _notes(self) -> list[str]:
+        missing = int((self._table.splits == LEFT_OUT).sum()) if not self._table.limit else 0
+        are = "samples have" if missing > 1 else "sample has"
+        return [f"{missing:,} {are} no label, and are left out"] if missing else []
+
+    def dataset(self, saved: InputSpec | None = None) -> Dataset:
+        """See :class:`dlrun.data.source.Source`."""
+        for note in self._notes():
+            log.info("data   %s", note)
+        inputs, splits = self._samples.inputs, self._table.splits
+        labels = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]
+        target = _saved_target(self.name, saved) or self._fit(labels)
+
+        def split(name: str) -> Split:
+            rows = np.flatnonzero(splits == encode.SPLITS[name])
+            chosen = labels.take(_array(rows))
+            return Split(tree_map(lambda array: array[rows], inputs), target.encode(_of(chosen)))
+
+        data = Dataset(
+            train=split("train"),
+            validation=split("validation"),
+            test=split("test"),
+            num_classes=target.num_classes,
+            scale=self.scale,
+            fit=(Standardize.fit,) if self.standardize else (),
+            targets=target,
+        )
+        return data.preprocess(saved.preprocessing if saved else None)
+
+    def _fit(self, labels: pa.RecordBatch) -> Target:
+        fitter = TargetFitter(self._table.labels[None])
+        fitter.update(_of(labels.take(_array(np.flatnonzero(self._table.splits == TRAIN)))))
+        return fitter.fitted()
+
+
+def _saved_target(name: str, saved: InputSpec | None) -> Target | None:
+    if saved is None or saved.targets is None:
+        return None
+    if isinstance(saved.targets, Mapping):
+        raise DlrunError(
+            f"data: {name} has one target, and the run was trained on {len(saved.targets)}"
+        )
+    return saved.targets
+
+
+def _label_table(name: str, samples: Samples) -> pa.Table:
+    """The labels as columns."""
+    import pyarrow as pa
+
+    labels = samples.labels
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8")
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUO" or not labels.size:
+        raise DlrunError(
+            f"data: {name}: the labels are {labels.dtype.name} of shape {labels.shape}, expected"
+            " class names or numbers, one or several for each sample"
+        )
+    if labels.ndim == 1:
+        labels = labels[:, None]
+    width = labels.shape[1]
+    default = [LABELS] if width == 1 else [f"{LABELS}{number}" for number in range(width)]
+    try:
+        columns = [pa.array(column.tolist()) for column in labels.T]
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DlrunError(f"data: {name}: the labels are of mixed types: {error}") from error
+    return pa.table(columns, names=list(samples.names) or default)
+
+
+def _of(batch: pa.RecordBatch) -> dict[str, Any]:
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def _array(rows: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    return pa.array(rows)
+
+
+def _describe(name: str, array: np.ndarray) -> dict[str, Any]:
+    shape = ", ".join(map(str, array.shape[1:]))
+    return {
+        "name": name,
+        "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
+        "kind": "input",
+        "missing": 0,
+        "distinct": None,
+        "low": float(array.min()),
+        "high": float(array.max()),
+        "mean": float(array.mean(dtype=np.float64)),
+        "counts": {},
+        "examples": [],
+    }
+
+
+def _named(inputs: Arrays) -> list[tuple[str | None, np.ndarray]]:
+    return list(inputs.items()) if isinstance(inputs, Mapping) else [(None, inputs)]
