@@ -21,7 +21,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 
-VERSION = 1  # of what is cached; entries of other versions are not found, and are removed in time
+VERSION = 2  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
 
