@@ -92,6 +92,32 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
     )
 
 
+def check(of: TimeSeries) -> None:
+    """Check the rows before a framework is imported; noted in the cache, so that it is done once.
+
+    Raises:
+        DlrunError: As :func:`dataset`.
+    """
+
+    def make(directory: Path) -> None:
+        splits = of.splits(of.arranged)
+        runs(of, of.arranged, splits)
+        _fit(of, of.arranged, splits == TRAIN)
+
+    cached(_key(of, "checked", None), make, limit_bytes=of.table.cache_bytes)
+
+
+def _key(of: TimeSeries, kind: str, step: Windows | None) -> str:
+    return key_of(
+        kind,
+        of.table._entry.name,
+        [of.history, of.horizon, of.stride, of.limit, *of.table.targets],
+        vars(step.options if step else of.options),
+        vars(of.table.split_options),
+        step.state() if step else None,
+    )
+
+
 def _target(step: Windows) -> Target:
     """The rows after a window, one after the other: those of the first step, then of the second."""
     names = step.options.columns[: step.targets]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
 from dlrun.data.columns.text import AUTO
@@ -17,6 +17,10 @@ from dlrun.data.tables import TableFiles, TableOptions
 from dlrun.data.targets import KINDS
 from dlrun.data.text_files import FILE, LABEL, SPLIT, TEXT, TextFiles, find_texts
 from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.dataset import Dataset
+    from dlrun.data.input_spec import InputSpec
 
 
 def text_folder(
@@ -141,16 +145,20 @@ class TextFolder(Table):
     @cached_property
     def notes(self) -> list[str]:
         """See :class:`dlrun.data.table.Table`."""
-        profile = self.profiles[TEXT]
-        if not profile.words:
-            raise DlrunError(
-                f"data.path={self.path}: no text has a word",
-                hint="see whether the files are what you expect: data.encoding=...",
-            )
         notes = list(self._texts.notes)
-        if empty := profile.counts.get("", 0):
+        if empty := self.profiles[TEXT].counts.get("", 0):
             notes.append(f"{empty:,} texts are empty" if empty > 1 else "1 text is empty")
         return notes
+
+    def dataset(self, saved: InputSpec | None = None) -> Dataset:
+        """See :class:`dlrun.data.source.Source`."""
+        dataset = super().dataset(saved)
+        if saved is None and dataset.sizes[None] == (2,):  # padding and unknown words
+            raise DlrunError(
+                f"data.path={self.path}: no text of the training split has a word",
+                hint="see whether the files are what you expect: data.encoding=...",
+            )
+        return dataset
 
     def _explicit(self) -> dict[str, Any]:
         return {

@@ -203,7 +203,7 @@ class TimeSeries:
 
     def tasks(self) -> Mapping[str | None, str]:
         """See :class:`dlrun.data.source.Source`."""
-        _ = self.options  # which checks the columns
+        cut_windows.check(self)
         return {None: "regression"}
 
     def describe(self) -> Description:

@@ -30,7 +30,7 @@ APOSTROPHES = "[\u2018\u2019\u02bc\uff07]"
 TWO_WAYS = r"[\p{M}\x{1100}-\x{11FF}\x{1F00}-\x{1FFF}\x{2126}\x{212A}\x{212B}\x{F900}-\x{FAFF}]"
 # Scripts without spaces between words: each character is a word.
 NO_SPACES = r"([\p{Han}\p{Hiragana}\p{Katakana}])"
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
