@@ -21,7 +21,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 
-VERSION = 1  # of what is cached; entries of other versions are not found, and are removed in time
+VERSION = 2  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
 
@@ -49,9 +49,12 @@ def content_key(paths: list[Path]) -> str:
         OSError: If one can't be read.
     """
     stats = [path.stat() for path in paths]
+    places = [os.path.split(path) for path in paths]
+    # Of a folder of many files, only the folder is resolved: it takes longer than to stat a file.
+    folders = {folder: str(Path(folder).resolve()) for folder in {folder for folder, _ in places}}
     stamps = [
-        [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        for path, stat in zip(paths, stats, strict=True)
+        [folders[folder], name, stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        for (folder, name), stat in zip(places, stats, strict=True)
     ]
     note = cache_dir() / "stamps" / key_of(stamps)
     with suppress(OSError, UnicodeDecodeError):

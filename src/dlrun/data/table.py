@@ -28,7 +28,7 @@ from dlrun.data.splits import (
     resolve_way,
     split_rows,
 )
-from dlrun.data.tables import TableOptions, find_files
+from dlrun.data.tables import TableFiles, TableOptions, find_files
 from dlrun.data.targets import KINDS, Target, split_list
 from dlrun.errors import DlrunError
 
@@ -146,10 +146,15 @@ class Table:
     limit: int | None
     cache_bytes: float
 
+    @property
+    def files(self) -> TableFiles:
+        """What is read."""
+        return find_files(self.path, self.format, self.table_options)
+
     @cached_property
     def _entry(self) -> Path:
         """The table in the cache, as an Arrow file with its profile."""
-        files = find_files(self.path, self.format, self.table_options)
+        files = self.files
 
         def make(directory: Path) -> None:
             rows = files.convert(directory / TABLE)

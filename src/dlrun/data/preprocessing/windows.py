@@ -1,0 +1,129 @@
+"""The last rows of time series as inputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.columns import read_numbers, read_texts
+from dlrun.data.series import FILLS, GAPS, Options, Series, arrange
+from dlrun.data.tree import Arrays
+
+MAX_COLUMNS = 10_000
+MAX_ROWS = 2**20  # of a window
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Standardize columns of numbers, and take the last rows of each series.
+
+    Other than the other steps, it makes one sample of many rows: it needs a table with all of them.
+
+    Args:
+        options: The columns; those to forecast are the first.
+        history: Rows of a window.
+        horizon: Rows to forecast after it.
+        targets: How many of the columns to forecast.
+        mean: Of each column, over the training rows.
+        deviation: Of each column, of the population; 1 where all are equal.
+    """
+
+    options: Options
+    history: int
+    horizon: int
+    targets: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        return self.options.names
+
+    def standardize(self, values: np.ndarray) -> np.ndarray:
+        """Columns ``(rows, columns)`` of numbers as a model sees them, float32."""
+        standardized: np.ndarray = (values - self.mean) / self.deviation
+        return standardized.astype(np.float32)
+
+    def apply(self, inputs: Arrays) -> Arrays:
+        """The last window of each series, from which the rows after it are forecast.
+
+        Args:
+            inputs: All rows of a table, arrays of pyarrow or NumPy by column.
+
+        Returns:
+            ``(series, history, columns)`` float32, in the order of :meth:`series`.
+
+        Raises:
+            ValueError: If they are no time series, or too short.
+        """
+        return self._windows(*self._last(inputs))
+
+    def series(self, inputs: Arrays) -> tuple[tuple[str, ...], np.ndarray]:
+        """The series of each sample of :meth:`apply`, and the row that it ends with, from 0.
+
+        The names are empty for a single series without one.
+        """
+        arranged, ends = self._last(inputs)
+        parts = np.searchsorted(arranged.starts, ends, side="left") - 1
+        names = tuple(arranged.names[part] for part in parts) if arranged.names else ()
+        return names, arranged.rows[ends - 1]
+
+    def _last(self, inputs: Arrays) -> tuple[Series, np.ndarray]:
+        """The rows in order, and where the last part of each series ends."""
+        if not isinstance(inputs, Mapping):
+            raise ValueError(f"expected columns by name: {', '.join(self.names)}")
+        arranged = arrange(inputs, self.options)
+        starts, ends = arranged.starts[:-1], arranged.starts[1:]
+        names = arranged.names or ("",) * len(ends)
+        last = [n for n, name in enumerate(names) if names[n + 1 : n + 2] != (name,)]
+        for part in last:
+            if (rows := int(ends[part] - starts[part])) < self.history:
+                of = f"series '{names[part]}'" if arranged.names else "the series"
+                raise ValueError(f"{of} ends with {rows:,} rows, expected {self.history:,}")
+        return arranged, ends[last]
+
+    def _windows(self, arranged: Series, ends: np.ndarray) -> np.ndarray:
+        rows = ends[:, None] + np.arange(-self.history, 0)
+        return self.standardize(arranged.values[rows])
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        return {
+            **asdict(self.options),
+            "columns": list(self.options.columns),
+            "history": self.history,
+            "horizon": self.horizon,
+            "targets": self.targets,
+            "mean": list(self.mean),
+            "deviation": list(self.deviation),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Windows:
+        """See :class:`dlrun.data.preprocessing.Step`."""
+        known = {*Options.__dataclass_fields__, *cls.__dataclass_fields__} - {"options"}
+        if set(state) != known:
+            raise ValueError("windows needs its columns, rows and statistics")
+        columns = read_texts(state["columns"])
+        mean, deviation = read_numbers(state["mean"]), read_numbers(state["deviation"])
+        sizes = [state[name] for name in ("history", "horizon", "targets")]
+        if not 0 < len(columns) <= MAX_COLUMNS or not len(columns) == len(mean) == len(deviation):
+            raise ValueError("windows needs a mean and a deviation of each column")
+        if not all(type(size) is int and 0 < size <= MAX_ROWS for size in sizes):
+            raise ValueError("windows needs numbers of rows and columns")
+        if sizes[2] > len(columns) or not all(value > 0 for value in deviation):
+            raise ValueError("windows has too few columns, or a deviation that is not above 0")
+        for name in ("time", "group", "format"):
+            if not isinstance(state[name], str | None):
+                raise ValueError(f"windows has {name} {state[name]!a:.80}")
+        if state["gaps"] not in GAPS or state["fill"] not in (None, *FILLS):
+            raise ValueError("windows has an unknown gaps or fill")
+        options = Options(
+            tuple(columns), *(state[n] for n in ("time", "group", "format", "gaps", "fill"))
+        )
+        history, horizon, targets = sizes
+        return cls(options, history, horizon, targets, tuple(mean), tuple(deviation))
