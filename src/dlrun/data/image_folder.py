@@ -1,0 +1,310 @@
+"""Images of one's own: a folder for each class, or a table of paths and labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.cache import cached, content_key, key_of
+from dlrun.data.images import encode
+from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, read_header
+from dlrun.data.images.decode_all import broken_error, each
+from dlrun.data.images.folders import Folders
+from dlrun.data.images.listed import Listed
+from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
+from dlrun.data.source import Description
+from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
+from dlrun.data.targets import KINDS
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+if TYPE_CHECKING:
+    from dlrun.data.dataset import Dataset
+    from dlrun.data.input_spec import InputSpec
+
+log = logging.getLogger("dlrun")
+
+HEADERS = "headers.json"
+LARGEST, USUAL = 256, 128  # a size that is found: the common one up to this, else the usual one
+SKIP_HINT = "replace it, or data.on_error=skip leaves it out"
+
+
+def image_folder(
+    *,
+    path: str,
+    labels: str | None = None,
+    image: str | None = None,
+    target: str | Sequence[str] | None = None,
+    kind: str | None = None,
+    size: int | Sequence[int] | None = None,
+    channels: int | str = "auto",
+    resize: str = "stretch",
+    background: str = "white",
+    split: str = "auto",
+    by: str | None = None,
+    validation: float = 0.15,
+    test: float = 0.15,
+    folds: int | None = None,
+    fold: int = 0,
+    seed: int = 0,
+    limit: int | None = None,
+    on_error: str = "fail",
+    cache_gb: float = 10.0,
+) -> ImageFolder:
+    """Images in folders, or named by a table.
+
+    Args:
+        path: A folder with a folder for each class, also below ``train``, ``validation`` and
+            ``test``; with ``labels``, the folder that paths are relative to.
+        labels: A table of paths and labels, of any kind that ``data=table`` reads.
+        image: Its column of paths; None is found.
+        target: Its column to predict, or several; None is the only other one.
+        kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found.
+        size: Height and width in pixels, or one number for both; None is found.
+        channels: 1 for grey, 3 for colour; ``auto`` is grey if all files are.
+        resize: As :class:`dlrun.data.preprocessing.images.Images`, like ``background``.
+        background: What transparent pixels are put on.
+        split: As :class:`dlrun.data.splits.SplitOptions`, like the following six.
+        by: The column of the table to split by.
+        validation: The share, or the number, of images to validate on.
+        test: The share, or the number, of images to test on.
+        folds: Parts for cross-validation.
+        fold: The part to test on.
+        seed: Seeds the split.
+        limit: Keep N images of each split, evenly spread over them.
+        on_error: ``fail``, or ``skip`` to leave out images that can't be decoded.
+        cache_gb: What the data cache may hold, in GB.
+
+    Raises:
+        DlrunError: If an argument is impossible.
+    """
+    options = SplitOptions(split, by, validation, test, folds, fold, seed)
+    options.check()
+    for key, value, values in (
+        ("kind", kind, (None, *KINDS)),
+        ("channels", channels, ("auto", 1, 3)),
+        ("resize", resize, RESIZE),
+        ("background", background, tuple(BACKGROUNDS)),
+        ("on_error", on_error, ("fail", "skip")),
+    ):
+        if value not in values:
+            expected = ", ".join(str(v) for v in values if v is not None)
+            raise DlrunError(f"data.{key}={value}: expected {expected}")
+    if limit is not None and limit < 1:
+        raise DlrunError(f"data.limit={limit}: must be at least 1")
+    if labels is None and (given := image or target or by):
+        raise DlrunError(
+            f"data: '{given}' names a column, but there is no table",
+            hint="data.labels=TABLE, a table of paths and labels",
+        )
+    samples: Folders | Listed = (
+        Folders(path, kind, options)
+        if labels is None
+        else Listed(path, labels, image, target, kind, options, cache_gb)
+    )
+    return ImageFolder(
+        samples=samples,
+        size=_size(size),
+        channels=None if channels == "auto" else int(channels),
+        resize=resize,
+        background=background,
+        limit=limit,
+        on_error=on_error,
+        cache_bytes=cache_gb * 1e9,
+    )
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Images as a :class:`dlrun.data.source.Source`.
+
+    Args:
+        samples: The files, and their labels and splits.
+        size: Height and width; None is found.
+        channels: None is found.
+        resize: As for :func:`image_folder`, like the following three.
+        background: See there.
+        limit: See there.
+        on_error: See there.
+        cache_bytes: What the data cache may hold.
+    """
+
+    samples: Folders | Listed
+    size: tuple[int, int] | None
+    channels: int | None
+    resize: str
+    background: str
+    limit: int | None
+    on_error: str
+    cache_bytes: float
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The file of each image; a table may name one that is missing."""
+        return [self.samples.root / name for name in self.samples.names]
+
+    @cached_property
+    def content(self) -> str:
+        """A key of the files' content."""
+        there = [path for path in self.paths if path.is_file()]
+        try:
+            return key_of(content_key(there), self.samples.names)
+        except OSError as error:
+            raise DlrunError(f"data: {error.filename} can't be read: {error.strerror}") from error
+
+    @cached_property
+    def headers(self) -> list[Header | str]:
+        """The header of each file, or what is wrong with it.
+
+        Raises:
+            DlrunError: If a file is no image, with ``on_error=fail``.
+        """
+        require_package("PIL", "images", "data")
+
+        def make(directory: Path) -> None:
+            found = [
+                header.reason if isinstance(header, BrokenImageError) else [*header]
+                for header in each(read_header, self.paths, "images looked at")
+            ]
+            (directory / HEADERS).write_text(json.dumps(found), encoding="utf-8")
+
+        entry = cached(key_of("headers", self.content), make, limit_bytes=self.cache_bytes)
+        found = json.loads((entry / HEADERS).read_text(encoding="utf-8"))
+        headers = [header if isinstance(header, str) else Header(*header) for header in found]
+        if self.on_error == "fail":
+            for row, header in enumerate(headers):
+                if isinstance(header, str):
+                    error = BrokenImageError(self.paths[row], header)
+                    raise broken_error(error, SKIP_HINT)
+        return headers
+
+    @cached_property
+    def form(self) -> Images:
+        """What each image becomes."""
+        whole = [header for header in self.headers if isinstance(header, Header)]
+        if not whole:
+            raise DlrunError(f"data: none of the {len(self.paths):,} images can be decoded")
+        sizes = {(header.height, header.width) for header in whole}
+        found = next(iter(sizes)) if len(sizes) == 1 else (USUAL, USUAL)
+        height, width = self.size or (found if max(found) <= LARGEST else (USUAL, USUAL))
+        channels = self.channels or (1 if all(header.is_grey for header in whole) else 3)
+        return Images(height, width, channels, self.resize, self.background)
+
+    @cached_property
+    def splits(self) -> np.ndarray:
+        """The split of each image, ``(images,)`` uint8; left out are those beyond the limit."""
+        splits = self.samples.splits.copy()
+        broken = [row for row, header in enumerate(self.headers) if isinstance(header, str)]
+        splits[broken] = LEFT_OUT
+        if self.limit is not None:
+            for split in (TRAIN, VALIDATION, TEST):
+                rows = np.flatnonzero(splits == split)
+                kept = np.arange(self.limit) * len(rows) // max(self.limit, len(rows))
+                splits[np.setdiff1d(rows, rows[kept] if len(rows) > self.limit else rows)] = (
+                    LEFT_OUT
+                )
+        return splits
+
+    def tasks(self) -> Mapping[str | None, str]:
+        """See :class:`dlrun.data.source.Source`."""
+        tasks = {name: target.kind for name, target in self.samples.targets.items()}
+        _ = self.headers  # a file that is no image is told before a framework is imported
+        return tasks
+
+    def describe(self) -> Description:
+        """See :class:`dlrun.data.source.Source`."""
+        counts = np.bincount(self.splits, minlength=4)
+        targets = self.samples.targets
+        names = {name: name or target.columns[0] for name, target in targets.items()}
+        return Description(
+            source=str(self.samples.root),
+            samples=len(self.paths),
+            splits={
+                "train": int(counts[TRAIN]),
+                "validation": int(counts[VALIDATION]),
+                "test": int(counts[TEST]),
+            },
+            columns=[self._column()],
+            tasks={names[name]: target.kind for name, target in targets.items()},
+            classes=self._class_counts(),
+            notes=self.notes,
+            explicit=self._explicit(),
+        )
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What was decided that one may not expect, one line each."""
+        broken = [row for row, header in enumerate(self.headers) if isinstance(header, str)]
+        if not broken:
+            return self.samples.notes
+        are = f"{len(broken):,} images are" if len(broken) > 1 else "1 image is"
+        first = f"{self.paths[broken[0]]}, {self.headers[broken[0]]}"
+        return [*self.samples.notes, f"{are} left out, not decoded: {first}"]
+
+    def _column(self) -> dict[str, Any]:
+        """The images, as a table's column is described; ``counts`` are of their sizes."""
+        whole = [header for header in self.headers if isinstance(header, Header)]
+        sizes = Counter(f"{header.height} x {header.width}" for header in whole)
+        return {
+            "name": "image",
+            "type": "grey image" if all(h.is_grey for h in whole) else "image",
+            "kind": "image",
+            "missing": len(self.paths) - len(whole),
+            "distinct": len(sizes),
+            "low": None,
+            "high": None,
+            "mean": None,
+            "counts": dict(sizes.most_common(20)),
+            "examples": self.samples.names[:5],
+        }
+
+    def _class_counts(self) -> dict[str, dict[str, int]]:
+        targets = {name: t for name, t in self.samples.targets.items() if t.classes}
+        rows = np.flatnonzero(self.samples.splits != LEFT_OUT)
+        counts = {}
+        for name, labels in self.samples.labels(rows, targets).items():
+            target = targets[name]
+            if labels.ndim > 1:
+                of_classes = labels.sum(axis=0)
+            else:
+                of_classes = np.bincount(labels, minlength=len(target.classes))
+            named = zip(target.classes, of_classes.tolist(), strict=True)
+            counts[name or target.columns[0]] = dict(named)
+        return counts
+
+    def _explicit(self) -> dict[str, Any]:
+        form = self.form
+        return {
+            "path": str(self.samples.root),
+            **self.samples.explicit(),
+            "size": [form.height, form.width],
+            "channels": form.channels,
+            "resize": form.resize,
+            "background": form.background,
+        }
+
+    def dataset(self, saved: InputSpec | None = None) -> Dataset:
+        """See :class:`dlrun.data.source.Source`."""
+        data = encode.dataset(self, saved)
+        for note in self.notes:
+            log.info("data   %s", note)
+        return data
+
+
+def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = [size, size] if isinstance(size, int) else list(size)
+    if len(sides) != 2 or not all(type(n) is int and 0 < n <= MAX_SIDE for n in sides):
+        raise DlrunError(
+            f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"
+        )
+    return sides[0], sides[1]

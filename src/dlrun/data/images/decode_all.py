@@ -1,0 +1,132 @@
+"""Decode many image files at once: Pillow decodes in C, beside Python, so threads are enough."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from dlrun.data.images.decode import BrokenImageError, decode
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.preprocessing.images import Images
+
+log = logging.getLogger("dlrun")
+
+CHUNK = 16  # files for a thread at a time
+SECONDS = 5.0  # between two lines that tell how far it is
+Result = TypeVar("Result")
+
+
+def each(
+    function: Callable[[Path], Result], paths: Sequence[Path], doing: str
+) -> Iterator[Result | BrokenImageError]:
+    """Call a function for each file, in threads; in the order of the files.
+
+    Few results are kept ahead of the one that is asked for, so that memory stays flat.
+
+    Args:
+        function: For one file; it may raise :class:`BrokenImageError`.
+        paths: The files.
+        doing: What it does, for the lines that tell how far it is; empty for none.
+
+    Yields:
+        Its results, or the error.
+    """
+    chunks = (paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK))
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    waiting: deque[Future[list[Result | BrokenImageError]]] = deque()
+    progress = _Progress(doing, len(paths))
+    with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_call_each, function, chunk))
+                if len(waiting) > 4 * (threads or 1):
+                    yield from progress.count(waiting.popleft().result())
+            while waiting:
+                yield from progress.count(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def decode_batches(
+    paths: Sequence[Path], form: Images, *, batch_size: int = 128, on_error: str = "fail"
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Decode files in batches, in their order.
+
+    Args:
+        paths: The files.
+        form: What to make of each.
+        batch_size: The images in a batch; the last may have fewer.
+        on_error: ``fail``, or ``skip`` to leave out a file that can't be decoded, with a warning.
+
+    Yields:
+        The paths as text, and the images, ``(batch, height, width, channels)`` uint8.
+
+    Raises:
+        DlrunError: If a file can't be decoded, with ``fail``.
+    """
+    names: list[str] = []
+    images: list[np.ndarray] = []
+    results = each(lambda path: decode(path, form), paths, "images decoded")
+    for path, image in zip(paths, results, strict=True):
+        if isinstance(image, BrokenImageError):
+            if on_error == "fail":
+                raise broken_error(image, "--on-error skip leaves it out")
+            log.warning("%s is left out: %s", image.path, image.reason)
+            continue
+        names.append(str(path))
+        images.append(image)
+        if len(images) == batch_size:
+            yield names, np.stack(images)
+            names, images = [], []
+    if images:
+        yield names, np.stack(images)
+
+
+def broken_error(error: BrokenImageError, hint: str) -> DlrunError:
+    """The error of a file that can't be decoded, for the user."""
+    return DlrunError(f"data: {error}", hint=hint)
+
+
+def _call_each(
+    function: Callable[[Path], Result], paths: Sequence[Path]
+) -> list[Result | BrokenImageError]:
+    results: list[Result | BrokenImageError] = []
+    for path in paths:
+        try:
+            results.append(function(path))
+        except BrokenImageError as error:
+            results.append(error)
+    return results
+
+
+class _Progress:
+    """Logs a line every few seconds.
+
+    Args:
+        doing: The line's words; empty for no line.
+        files: How many there are.
+    """
+
+    def __init__(self, doing: str, files: int) -> None:
+        self._doing, self._files = doing, files
+        self._done = 0
+        self._next = time.monotonic() + SECONDS
+
+    def count(self, results: list[Result]) -> list[Result]:
+        """The results, once counted."""
+        self._done += len(results)
+        if self._doing and time.monotonic() >= self._next:
+            log.info("data   %s: %s of %s", self._doing, f"{self._done:,}", f"{self._files:,}")
+            self._next = time.monotonic() + SECONDS
+        return results

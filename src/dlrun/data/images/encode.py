@@ -1,0 +1,159 @@
+"""Decode images into one memory-mapped array in the data cache, split by split."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.cache import cache_dir, cached, key_of
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.encode import IN_MEMORY
+from dlrun.data.images.decode import BrokenImageError, decode
+from dlrun.data.images.decode_all import broken_error, each
+from dlrun.data.preprocessing.images import Images
+from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.targets import Target
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.image_folder import ImageFolder
+    from dlrun.data.input_spec import InputSpec
+
+log = logging.getLogger("dlrun")
+
+SPLITS = (TRAIN, VALIDATION, TEST)
+PIXELS, ROWS = "images.npy", "rows.json"
+SCALE = 255.0
+
+
+def dataset(of: ImageFolder, saved: InputSpec | None) -> Dataset:
+    """The images as arrays, from the cache if they are in it.
+
+    Args:
+        of: The images.
+        saved: As in :class:`dlrun.data.source.Source`.
+
+    Raises:
+        DlrunError: If an image can't be decoded, or a label does not fit.
+    """
+    form, targets = _saved(saved) if saved else (of.form, None)
+    ordered = [row for split in SPLITS for row in np.flatnonzero(of.splits == split).tolist()]
+    entry, rows, broken = _decoded(of, form, ordered)
+    pixels = np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    for row, reason in broken.items():
+        log.warning("%s is left out: %s", of.paths[int(row)], reason)
+    codes = of.splits[rows]
+    targets = targets or of.samples.fit(np.asarray(rows)[codes == TRAIN])
+    train, validation, test = (
+        _split(of, pixels, rows, targets, np.flatnonzero(codes == split)) for split in SPLITS
+    )
+    single = targets.get(None)
+    return Dataset(
+        train,
+        validation,
+        test,
+        num_classes=single.num_classes
+        if single
+        else {str(name): target.num_classes for name, target in targets.items()},
+        scale=SCALE,
+        preprocessing=(form,),
+        targets=single or {str(name): target for name, target in targets.items()},
+    )
+
+
+def _saved(saved: InputSpec) -> tuple[Images, dict[str | None, Target]]:
+    """The run's form and targets."""
+    form = next((step for step in saved.preprocessing if isinstance(step, Images)), None)
+    if form is None or saved.targets is None:
+        raise DlrunError(
+            "data: the run was not trained on images", hint="choose data of the run's own kind"
+        )
+    targets = saved.targets
+    if isinstance(targets, Mapping):
+        return form, {**targets}  # type: ignore[dict-item]
+    return form, {None: targets}
+
+
+def _split(
+    of: ImageFolder,
+    pixels: np.ndarray,
+    rows: Sequence[int],
+    targets: Mapping[str | None, Target],
+    places: np.ndarray,
+) -> Split:
+    """The images at these places, which follow each other, and their labels."""
+    images = pixels[places[0] : places[-1] + 1] if len(places) else pixels[:0]
+    if images.nbytes <= IN_MEMORY:
+        images = images.copy()
+    labels = of.samples.labels(np.asarray(rows, np.int64)[places], targets)
+    single = labels.get(None)
+    return Split(images, {str(n): v for n, v in labels.items()} if single is None else single)
+
+
+def _decoded(
+    of: ImageFolder, form: Images, ordered: list[int]
+) -> tuple[Path, list[int], dict[str, str]]:
+    """The entry of the decoded images, the row of each, and what is wrong with the others."""
+    pool = key_of("pixels", of.content, form.state())
+    note = cache_dir() / "pixels" / pool
+
+    def make(directory: Path) -> None:
+        log.info("data   decoding %s images, once for all runs", f"{len(ordered):,}")
+        rows, broken = [], {}
+        found = _images(of, form, ordered, _known(note))
+        with (directory / PIXELS).open("wb") as file:
+            _write_header(file, len(ordered), form)
+            for row, image in found:
+                if not isinstance(image, BrokenImageError):
+                    file.write(np.ascontiguousarray(image).data)
+                    rows.append(row)
+                elif of.on_error == "skip":
+                    broken[row] = image.reason
+                else:
+                    raise broken_error(image, "replace it, or data.on_error=skip leaves it out")
+            file.seek(0)  # the header of fewer images is as long
+            _write_header(file, len(rows), form)
+        if not rows:
+            raise DlrunError(f"data: none of {len(ordered):,} images can be decoded")
+        (directory / ROWS).write_text(json.dumps([rows, broken]), encoding="utf-8")
+
+    key = key_of(pool, ordered, of.on_error)
+    entry = cached(key, make, limit_bytes=of.cache_bytes)
+    with suppress(OSError):  # another split of the same images is copied from this one
+        note.parent.mkdir(parents=True, exist_ok=True)
+        if not note.is_file() or len(_known(note)) <= len(ordered):
+            note.write_text(key, encoding="ascii")
+    rows, broken = json.loads((entry / ROWS).read_text(encoding="utf-8"))
+    return entry, rows, broken
+
+
+def _images(
+    of: ImageFolder, form: Images, ordered: list[int], known: Mapping[int, np.ndarray]
+) -> Iterator[tuple[int, Any]]:
+    """Each row with its image, or with the error; copied if another split has it decoded."""
+    new = [of.paths[row] for row in ordered if row not in known]
+    decoded = each(lambda path: decode(path, form), new, "images decoded")
+    for row in ordered:
+        yield row, known[row] if row in known else next(decoded)
+
+
+def _known(note: Path) -> Mapping[int, np.ndarray]:
+    """The images that an earlier entry holds, by row."""
+    try:
+        entry = cache_dir() / note.read_text(encoding="ascii")
+        rows, _ = json.loads((entry / ROWS).read_text(encoding="utf-8"))
+        pixels = np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False)
+        return dict(zip(rows, pixels, strict=True))
+    except (OSError, ValueError, TypeError):  # it was removed, or there was none
+        return {}
+
+
+def _write_header(file: Any, count: int, form: Images) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *form.shape)}
+    np.lib.format.write_array_header_1_0(file, header)
