@@ -211,6 +211,18 @@ def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
             assert found["metrics"][name] == pytest.approx(expected[name], rel=1e-5)
 
 
+@pytest.mark.parametrize(("backend", "loop"), [("jax", "raw"), ("torch", "fit")])
+def test_a_mean_over_weights_is_one_over_all_samples(place, backend, loop):
+    reduction = "+task.loss.reduction=mean_with_sample_weight"
+    run = worker(backend).train(place, *NPZ, f"loop={loop}", reduction, "epochs=1")
+    losses = [
+        worker(backend).evaluate(place, run["path"], typed, trusted=["my_net"])["metrics"]["loss"]
+        for typed in ("batch_size=7", "batch_size=140")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[1] == pytest.approx(run["test"]["loss"], rel=1e-5)
+
+
 def test_areas_under_curves_are_weighted(place):
     run, expected = weighted_run(place, "torch", "raw"), reference(place)["test"]
     typed = [f"task.metrics.{name}.average=null" for name in ("auc", "pr_auc")]
