@@ -414,7 +414,7 @@ def test_a_step_that_can_not_take_weights_refuses_them(place, loop, step, messag
         ),
         (
             ("task.loss={_target_: my_net.Whole}",),
-            "task.loss: sparse_categorical_crossentropy has one value for a batch, so samples can't have weights in it",
+            "task.loss: sparse_categorical_crossentropy has one value for a batch",
         ),
     ],
 )
@@ -424,7 +424,10 @@ def test_what_can_not_be_weighted_refuses_weights(place, typed, message):
 
 
 def test_weights_of_an_axis_that_the_loss_does_not_have_are_refused(place):
-    shape = r"train.weights has shape \(4, 4\), but task.loss, my_net.OfSamples, has one value"
+    shape = (
+        r"train.weights has shape \(4, 4\), but the values of task.loss, my_net.OfSamples, have"
+        r" shape \(4,\)"
+    )
     with pytest.raises(Refused, match=shape):
         worker("torch").train(
             place,
