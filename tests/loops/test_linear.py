@@ -28,6 +28,14 @@ def test_the_native_loop_and_keras_give_the_same_losses(tmp_path, backend, loop)
     assert result["test"]["accuracy"] > 0.99
 
 
+@pytest.mark.parametrize(("backend", "loop"), NATIVE)
+def test_the_native_loop_weighs_samples_as_keras_does(tmp_path, backend, loop):
+    weights = ("task.class_weight={0: 1, 1: 3}", "task.sampling=undersample", "epochs=2")
+    _, native = curve(tmp_path, backend, f"loop={loop}", *weights)
+    _, keras = curve(tmp_path, backend, "loop=fit", *weights)
+    assert native == pytest.approx(keras, rel=1e-5)
+
+
 def test_the_plot_is_drawn(tmp_path):
     result, _ = curve(tmp_path, "jax", "epochs=2")
     plot = result["path"] / "plots" / "decision_line.png"

@@ -72,6 +72,23 @@ class New(Step):
     def loss(self, model, inputs, targets, outputs, *, training, sample_weight=None):
         return model.compute_loss(inputs, targets, outputs, sample_weight, training=training)
 
+class OldStepper:
+    def __init__(self, model, step, *, compile, scale):
+        pass
+
+    def train(self, inputs, targets):
+        raise AssertionError("not reached")
+
+    test = train
+
+class OfSamples(keras.losses.SparseCategoricalCrossentropy):
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(super().call(y_true, y_pred), axis=-1)
+
+class Whole(keras.losses.SparseCategoricalCrossentropy):
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(y_pred)
+
 class Native:
     def train_step(self, model, *arguments):
         raise AssertionError("not reached")
@@ -209,6 +226,18 @@ def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
         found = worker(backend).evaluate(place, run["path"], typed, trusted=["my_net"])
         for name in ("loss", "accuracy", "plain"):
             assert found["metrics"][name] == pytest.approx(expected[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(("backend", "loop"), [("jax", "raw"), ("torch", "fit")])
+def test_a_mean_over_weights_is_one_over_all_samples(place, backend, loop):
+    reduction = "+task.loss.reduction=mean_with_sample_weight"
+    run = worker(backend).train(place, *NPZ, f"loop={loop}", reduction, "epochs=1")
+    losses = [
+        worker(backend).evaluate(place, run["path"], typed, trusted=["my_net"])["metrics"]["loss"]
+        for typed in ("batch_size=7", "batch_size=140")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[1] == pytest.approx(run["test"]["loss"], rel=1e-5)
 
 
 def test_areas_under_curves_are_weighted(place):
@@ -374,6 +403,38 @@ def test_a_step_that_can_not_take_weights_refuses_them(place, loop, step, messag
         plain = [override.replace("mine", "plain") for override in NPZ]
         own = f"loop.step._target_=my_net.{step}"
         assert worker("torch").train(place, *plain, f"loop={loop}", own, "epochs=1")["test"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (
+            ("loop=raw", "+loop.stepper={_target_: my_net.OldStepper, _partial_: true}"),
+            "loop.stepper: OldStepper takes no weights, and the samples have them",
+        ),
+        (
+            ("task.loss={_target_: my_net.Whole}",),
+            "task.loss: sparse_categorical_crossentropy has one value for a batch",
+        ),
+    ],
+)
+def test_what_can_not_be_weighted_refuses_weights(place, typed, message):
+    with pytest.raises(Refused, match=message):
+        worker("torch").train(place, *NPZ, *typed)
+
+
+def test_weights_of_an_axis_that_the_loss_does_not_have_are_refused(place):
+    shape = (
+        r"train.weights has shape \(4, 4\), but the values of task.loss, my_net.OfSamples, have"
+        r" shape \(4,\)"
+    )
+    with pytest.raises(Refused, match=shape):
+        worker("torch").train(
+            place,
+            *("data._target_=my_net.steps", "~data.validation_samples", "+data.by_step=true"),
+            *("model._target_=my_net.as_given", "~model.units", "metrics=[]"),
+            "task.loss={_target_: my_net.OfSamples}",
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -82,12 +82,12 @@ def _product(
     """The product of weights, each spread over the axes of the loss that it does not have."""
     product = np.ones((), np.float32)
     for label, weights in factors:
-        if len(weights.shape) > 1 + len(shape):
+        if weights.shape[1:] != shape[: weights.ndim - 1]:
             loss, suffix = task_outputs(config)[name].loss, f".{name}" if name else ""
             target = loss["_target_"] if isinstance(loss, Mapping) else loss
             raise DlrunError(
-                f"{label}{suffix} has shape {weights.shape}, but task.loss{suffix}, {target}, has"
-                f" one value for {'each sample' if not shape else f'shape {shape} of it'}",
+                f"{label}{suffix} has shape {weights.shape}, but the values of task.loss{suffix},"
+                f" {target}, have shape {(samples, *shape)}",
                 hint=f"give each sample one weight, of shape ({samples},)",
             )
         axes = tuple(range(weights.ndim, 1 + len(shape)))

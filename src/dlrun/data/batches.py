@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.sampling import ClassSampling
 from dlrun.data.tree import tree_map
 
 
@@ -44,6 +43,7 @@ class Batches:
         self.batch_size = batch_size
         self._seed = seed
         self.order = np.arange(len(split))
+        self._sampling = dataset.sampling if split is dataset.train else None
         if self._sampling is not None:
             self.start_epoch(0)  # as long as in any epoch
 
@@ -56,10 +56,6 @@ class Batches:
     def is_weighted(self) -> bool:
         """Whether a batch has weights."""
         return self.split.weights is not None
-
-    @property
-    def _sampling(self) -> ClassSampling | None:
-        return None if self._seed is None else self.dataset.sampling
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, counted from 0."""
