@@ -123,6 +123,17 @@ def test_no_value_of_the_test_changes_what_is_learned_from(tmp_path):
         assert getattr(before, name).labels.tobytes() == getattr(after, name).labels.tobytes()
 
 
+def test_the_error_of_the_last_value_is_told(tmp_path, caplog):
+    table = columns()
+    path = write(tmp_path / "t.csv", table)
+    with caplog.at_level("INFO", logger="dlrun"):
+        timeseries(**given(path, test=20)).dataset()
+    load = table["load"]
+    ends = range(85, 100 - 3 + 1)
+    error = np.mean([np.abs(np.array(load[end : end + 3]) - load[end - 1]).mean() for end in ends])
+    assert f"test: the last value as forecast has a mean error of {error:.4g}" in caplog.text
+
+
 def test_no_window_lies_in_two_splits(tmp_path):
     data = timeseries(**given(write(tmp_path / "t.csv", columns()), covariates=[])).dataset()
     ends = 0.0
