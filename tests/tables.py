@@ -41,7 +41,7 @@ def write_csv(path: Path, columns: dict[str, list], delimiter: str = ",") -> Pat
 
 
 def write_all(directory: Path) -> None:
-    """Write houses and films in every format."""
+    """Write houses and films in every format, a time series and a folder of texts."""
     columns = houses()
     table = pa.table({**columns, "sold": pa.array(columns["sold"]).cast(pa.timestamp("us"))})
     write_csv(directory / "houses.csv", columns)
@@ -54,3 +54,11 @@ def write_all(directory: Path) -> None:
     genres = [["drama|comedy", "drama", "action|comedy", "action"][n % 4] for n in range(80)]
     year = [1950 + 7 * n % 70 for n in range(80)]
     write_csv(directory / "films.csv", {"year": year, "genres": genres})
+    hours = [f"2026-01-{1 + n // 24:02} {n % 24:02}:00" for n in range(400)]
+    load = [round(100 + n / 10 + 9 * np.sin(n * np.pi / 12), 2) for n in range(400)]
+    write_csv(directory / "load.csv", {"hour": hours, "load": load})
+    for number in range(40):
+        kind = ("good", "bad")[number % 2]
+        (directory / "reviews" / kind).mkdir(parents=True, exist_ok=True)
+        text = directory / "reviews" / kind / f"{number}.txt"
+        text.write_text(f"A {kind} film of {1950 + number}.", encoding="utf-8")

@@ -45,6 +45,8 @@ REQUIRED = {
         for name in ("jsonl", "parquet", "arrow")
     },
     "data/sklearn": ["data.name=wine"],
+    "data/text_folder": ["data.path=reviews"],
+    "data/timeseries": ["data.path=load.csv", "data.time=hour", "data.target=load"],
     "task/auto": ["data=csv", *TABLE],
 }
 FOUND = {"task/auto": "regression"}  # options that stand for another one

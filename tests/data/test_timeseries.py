@@ -123,6 +123,17 @@ def test_no_value_of_the_test_changes_what_is_learned_from(tmp_path):
         assert getattr(before, name).labels.tobytes() == getattr(after, name).labels.tobytes()
 
 
+def test_the_error_of_the_last_value_is_told(tmp_path, caplog):
+    table = columns()
+    path = write(tmp_path / "t.csv", table)
+    with caplog.at_level("INFO", logger="dlrun"):
+        timeseries(**given(path, test=20)).dataset()
+    load = table["load"]
+    ends = range(85, 100 - 3 + 1)
+    error = np.mean([np.abs(np.array(load[end : end + 3]) - load[end - 1]).mean() for end in ends])
+    assert f"test: the last value as forecast has a mean error of {error:.4g}" in caplog.text
+
+
 def test_no_window_lies_in_two_splits(tmp_path):
     data = timeseries(**given(write(tmp_path / "t.csv", columns()), covariates=[])).dataset()
     ends = 0.0
@@ -175,8 +186,8 @@ def change(table, name, row, value):
         (lambda t: change(t, "hour", 6, t["hour"][5]), {}, "is there twice, first in row 6"),
         (lambda t: change(t, "hour", 6, "1.2.2026"), {}, "row 7 is '1.2.2026', expected a date"),
         (lambda t: change(t, "hour", 6, None), {}, "row 7 has no time"),
-        (lambda t: change(t, "load", 6, "n/k"), {}, "data.target=load: row 7 is 'n/k'"),
-        (lambda t: change(t, "wind", 6, "n/k"), {}, "column=wind: row 7 is 'n/k', expected a num"),
+        (lambda t: change(t, "load", 6, "n/k"), {}, "column 'load', row 7 is 'n/k'"),
+        (lambda t: change(t, "wind", 6, "n/k"), {}, "data: column 'wind', row 7 is 'n/k'"),
         (lambda t: t.update(load=[5] * 100), {}, "load: is 5 in every row of the training"),
         (lambda t: t.update(wind=[None] + ["a"] * 99), {"group": "wind"}, "row 1 names no series"),
         (len, {"history": 80}, "take 83 rows; the train split has at most 70 one after the other"),

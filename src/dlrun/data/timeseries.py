@@ -286,7 +286,7 @@ def _covariates(of: TimeSeries) -> list[str]:
         if name in aside:
             continue
         if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
-            _require_numbers(table, profile, "data: column")
+            _require_numbers(table, profile, "data")
         if not _why_not(profile):
             found.append(name)
     return found
