@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from against_plain import run
 from pyarrow import csv
+
+from against_plain import run
 
 HERE = Path(__file__).parent
 PART = 100_000

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+from PIL import Image
 
 CITIES = ("Bonn", "Köln", "Ulm")
 
@@ -62,3 +63,9 @@ def write_all(directory: Path) -> None:
         (directory / "reviews" / kind).mkdir(parents=True, exist_ok=True)
         text = directory / "reviews" / kind / f"{number}.txt"
         text.write_text(f"A {kind} film of {1950 + number}.", encoding="utf-8")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        folder = directory / "photos" / ("cat", "dog")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")

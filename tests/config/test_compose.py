@@ -45,6 +45,7 @@ REQUIRED = {
         for name in ("jsonl", "parquet", "arrow")
     },
     "data/sklearn": ["data.name=wine"],
+    "data/image_folder": ["data.path=photos"],
     "data/text_folder": ["data.path=reviews"],
     "data/timeseries": ["data.path=load.csv", "data.time=hour", "data.target=load"],
     "task/auto": ["data=csv", *TABLE],
