@@ -34,7 +34,7 @@ def data(
     \b
     Examples:
       dlrun data data=csv data.path=houses.csv
-      dlrun data data=csv data.path=houses.csv data.target=price --save configs/data/houses.yaml
+      dlrun data data=csv data.path=houses.csv --plot houses.png
       dlrun data data=mnist --json
     """
     with report_errors(quiet) as out:
