@@ -8,6 +8,8 @@ from tables import houses, write_all, write_csv
 from trainings import BACKENDS, worker
 
 pytestmark = pytest.mark.trains
+# Each loop on some backend; that the loops agree on all is tested with the loops.
+LOOPS = {"jax": ("fit", "raw"), "tensorflow": ("fit", "train_step"), "torch": ("fit", "raw")}
 HOUSES = ("data=csv", "data.path=houses.csv", "data.target=price", "epochs=3", "batch_size=16")
 
 
@@ -20,7 +22,7 @@ def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkey
     price = np.array([houses()["price"][row] for row in rows])
     trainer = worker(backend)
     losses = []
-    for loop in ("fit", "train_step", "raw"):
+    for loop in LOOPS[backend]:
         result = trainer.train(tmp_path, *HOUSES, f"loop={loop}")
         trainer.predict(tmp_path, result["path"], tmp_path / "p.npz")
         predicted = np.load("p.npz")["predictions"][:, 0].astype(np.float64)
@@ -32,10 +34,11 @@ def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkey
         assert result["test"]["loss"] == pytest.approx(squares, rel=1e-4)
         losses.append([row["loss"] for row in result["rows"]])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
-    np.testing.assert_allclose(losses[2], losses[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend", ["jax", "torch", pytest.param("tensorflow", marks=pytest.mark.slow)]
+)
 def test_ids_texts_and_several_outputs_train_on_every_backend(tmp_path, monkeypatch, backend):
     monkeypatch.chdir(tmp_path)
     columns = houses()
