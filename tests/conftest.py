@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def strict_json(text: str) -> dict:
 
 # Files of few long tests: begun first, none keeps one core busy while the others are idle.
 LONG = ("test_launchers", "test_resume", "test_docs", "test_reuse", "test_parity", "test_reproduce")
+
+
+def pytest_configure() -> None:
+    """Refuse two test files of one name, whatever is run: pytest can not have both."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise pytest.UsageError(f"test files need names of their own: {', '.join(twice)}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
