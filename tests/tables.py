@@ -40,8 +40,20 @@ def write_csv(path: Path, columns: dict[str, list], delimiter: str = ",") -> Pat
     return path
 
 
+FUNCTION = """import numpy as np
+
+
+def load(rows=60):
+    values = np.arange(3.0 * rows).reshape(rows, 3)
+    return values, np.arange(rows) % 2
+"""
+
+
 def write_all(directory: Path) -> None:
-    """Write houses and films in every format."""
+    """Write houses and films in every format, arrays, and a module with a function."""
+    np.save(directory / "x.npy", np.arange(120.0).reshape(60, 2))
+    np.save(directory / "y.npy", np.arange(60) % 2)
+    (directory / "my_data.py").write_text(FUNCTION, encoding="utf-8")
     columns = houses()
     table = pa.table({**columns, "sold": pa.array(columns["sold"]).cast(pa.timestamp("us"))})
     write_csv(directory / "houses.csv", columns)

@@ -45,6 +45,9 @@ REQUIRED = {
         for name in ("jsonl", "parquet", "arrow")
     },
     "data/sklearn": ["data.name=wine"],
+    "data/keras": ["data.name=mnist"],
+    "data/npy": ["data.path=x.npy", "data.labels=y.npy"],
+    "data/function": ["data.function=my_data.load"],
     "task/auto": ["data=csv", *TABLE],
 }
 FOUND = {"task/auto": "regression"}  # options that stand for another one

@@ -73,7 +73,9 @@ def read(path: str | Path, names: Sequence[str]) -> list[np.ndarray]:
                 available = ", ".join(arrays) or "no arrays"
                 raise DlrunError(
                     f"data: {path}: no array '{missing[0]}'; the file has {available}",
-                    hint=f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
+                    hint=f"data=npy data.path={path} splits x and y"
+                    if {"x", "y"} <= {*arrays}
+                    else f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
             return [arrays[name] for name in names]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
