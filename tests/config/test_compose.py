@@ -46,6 +46,7 @@ REQUIRED = {
     },
     "data/sklearn": ["data.name=wine"],
     "data/keras": ["data.name=mnist"],
+    "data/huggingface": ["data.name=imdb", "data.target=label", "task=classification"],
     "data/npy": ["data.path=x.npy", "data.labels=y.npy"],
     "data/function": ["data.function=my_data.load"],
     "task/auto": ["data=csv", *TABLE],
