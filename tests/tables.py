@@ -58,7 +58,7 @@ def write_reviews(folder: Path) -> None:
     kinds = {"text": {"dtype": "string", "_type": "Value"},
              "label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}  # fmt: skip
     state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_fingerprint": "0" * 16}
-    state |= {key: None for key in ("_format_columns", "_format_type", "_split")}
+    state |= dict.fromkeys(("_format_columns", "_format_type", "_split"))
     state |= {"_format_kwargs": {}, "_output_all_columns": False}
     (folder / "state.json").write_text(json.dumps(state))
     (folder / "dataset_info.json").write_text(json.dumps({"features": kinds}))
