@@ -41,8 +41,36 @@ def write_csv(path: Path, columns: dict[str, list], delimiter: str = ",") -> Pat
     return path
 
 
+FUNCTION = """import numpy as np
+
+
+def load(rows=60):
+    values = np.arange(3.0 * rows).reshape(rows, 3)
+    return values, np.arange(rows) % 2
+"""
+
+
+def write_reviews(folder: Path) -> None:
+    """Write a data set as ``save_to_disk`` of Hugging Face's ``datasets`` does."""
+    folder.mkdir()
+    rows = pa.table({"text": [f"film {n % 7}" for n in range(40)], "label": [0, 1] * 20})
+    with pa.ipc.new_stream(str(folder / "data-00000-of-00001.arrow"), rows.schema) as stream:
+        stream.write_table(rows)
+    kinds = {"text": {"dtype": "string", "_type": "Value"},
+             "label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}  # fmt: skip
+    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_fingerprint": "0" * 16}
+    state |= dict.fromkeys(("_format_columns", "_format_type", "_split"))
+    state |= {"_format_kwargs": {}, "_output_all_columns": False}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text(json.dumps({"features": kinds}))
+
+
 def write_all(directory: Path) -> None:
-    """Write houses and films in every format, a time series and a folder of texts."""
+    """Write tables in every format, a series, texts, arrays, and a module with a function."""
+    write_reviews(directory / "saved_reviews")
+    np.save(directory / "x.npy", np.arange(120.0).reshape(60, 2))
+    np.save(directory / "y.npy", np.arange(60) % 2)
+    (directory / "my_data.py").write_text(FUNCTION, encoding="utf-8")
     columns = houses()
     table = pa.table({**columns, "sold": pa.array(columns["sold"]).cast(pa.timestamp("us"))})
     write_csv(directory / "houses.csv", columns)

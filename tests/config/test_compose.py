@@ -48,6 +48,10 @@ REQUIRED = {
     "data/image_folder": ["data.path=photos"],
     "data/text_folder": ["data.path=reviews"],
     "data/timeseries": ["data.path=load.csv", "data.time=hour", "data.target=load"],
+    "data/keras": ["data.name=mnist"],
+    "data/huggingface": ["data.name=imdb", "data.target=label", "task=classification"],
+    "data/npy": ["data.path=x.npy", "data.labels=y.npy"],
+    "data/function": ["data.function=my_data.load"],
     "task/auto": ["data=csv", *TABLE],
 }
 FOUND = {"task/auto": "regression"}  # options that stand for another one

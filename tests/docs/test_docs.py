@@ -169,7 +169,7 @@ def used_files(page: Path) -> set[str]:
         for name in shown:
             place = Path(name)
             if place.suffix == ".py":
-                named = rf"^python {re.escape(name)}$|_target_: {place.stem}\."
+                named = rf"^python {re.escape(name)}$|(_target_: |function=){place.stem}\."
             else:
                 group, option = re.escape(place.parent.name), re.escape(place.stem)
                 named = rf"(^|[ +/]){group}(@[\w.]+)?(=\[?|: *)(\w+,)*{option}\b"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
 from dlrun.assembly.require import without_kept
-from dlrun.config.instantiate import instantiate, partial
+from dlrun.config.instantiate import instantiate, partial, targets
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -47,7 +47,7 @@ def start(
         DlrunError: If the backend, the device, the data set or the feed is not available, or the
             data set fails a check.
     """
-    if not str(config.data["_target_"]).startswith("dlrun."):
+    if not all(target.startswith("dlrun.") for target in targets(config.data)):
         backend, device, feed = start_backend(config)
         return Session(backend, device, _read_data(config, cache, saved), feed)
     import numpy  # noqa: F401 - importing it from two threads at once breaks it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from dlrun.config import trust
 from dlrun.config.grammar import compose_choices
 from dlrun.config.groups import GROUPS
-from dlrun.config.instantiate import instantiate
+from dlrun.config.instantiate import instantiate, targets
 from dlrun.config.overrides import Overrides, apply_values, to_config
 from dlrun.errors import DlrunError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dlrun.config.trust import TrustedNames
 
 AUTO = "auto"
+FRAMEWORKS = ("keras", "jax", "tensorflow", "torch")
 KEPT = "default_"  # default_model and default_task, in an option of data
 
 
@@ -88,13 +90,22 @@ def _tasks(data: Mapping[str, Any]) -> Mapping[str | None, str]:
     from dlrun.data.source import Source
 
     arguments = {key: value for key, value in data.items() if key not in GROUPS["data"].kept}
+    before = {name for name in FRAMEWORKS if name in sys.modules}
     source = instantiate("data", arguments)
     if not isinstance(source, Source):
         raise DlrunError(
             f"task=auto: {data['_target_']} is no source that tells its task",
             hint="choose one of 'dlrun list task'",
         )
-    return source.tasks()
+    tasks = source.tasks()
+    # Keras would be on another backend, or the backend not be set up as it has to be.
+    if early := next((n for n in FRAMEWORKS if n in sys.modules and n not in before), None):
+        named = next((t for t in targets(data) if not t.startswith("dlrun.")), data["_target_"])
+        raise DlrunError(
+            f"task=auto: {named} imports {early}, and the task is found before the backend starts",
+            hint=f"task={next(iter(tasks.values()))}, or import {early} elsewhere",
+        )
+    return tasks
 
 
 def _kinds() -> Sequence[str]:

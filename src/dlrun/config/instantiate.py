@@ -42,6 +42,18 @@ def takes_argument(key: str, spec: Mapping[str, Any], name: str) -> bool:
         return False
 
 
+def targets(spec: Any) -> Iterator[str]:
+    """Every target of a part of the config, at any depth."""
+    if isinstance(spec, Mapping):
+        if "_target_" in spec:
+            yield str(spec["_target_"])
+        for value in spec.values():
+            yield from targets(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from targets(value)
+
+
 @contextmanager
 def component_errors(key: str, target: str) -> Iterator[None]:
     """Convert an exception of a component into a one-line error.
@@ -95,7 +107,9 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
             reason = first_line(cause)
             if not isinstance(cause, ImportError):
                 reason = f"{type(cause).__name__}: {reason}"
-            raise DlrunError(f"{key}: {spec['_target_']} can't be imported: {reason}") from error
+            # A user's own module, if one is named, as dlrun's are there.
+            named = next((t for t in targets(spec) if not t.startswith("dlrun.")), spec["_target_"])
+            raise DlrunError(f"{key}: {named} can't be imported: {reason}") from error
         raise DlrunError(f"{key}: {first_line(cause)}") from error
     assert callable(bound)
     return bound  # type: ignore[no-any-return]

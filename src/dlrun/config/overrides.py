@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from dlrun.config.explain import (
     Mistake,
@@ -103,6 +103,9 @@ def to_config(composed: DictConfig, overrides: Overrides) -> Config:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         mistake = value_mistake(error.full_key or "", overrides.lines, error)
+        if isinstance(error, InterpolationToMissingValueError):
+            key = first_line(error).rpartition(": ")[2]
+            mistake = Mistake(key, f"needs a value: {key}=...")
         raise config_error([*overrides.mistakes, mistake]) from error
     assert isinstance(config, Config)
     return config

@@ -64,12 +64,14 @@ class Task:
 
 @dataclass
 class Reproduces:
-    """The number of the source material that an experiment reproduces, and its limits."""
+    """The number that an experiment has to reach: the source material's, or a baseline's."""
 
     system: str = ""
     """The systems of the source material that it covers, such as S4, S5."""
     prints: str = ""
     """The source material's own result, in words."""
+    baseline: str = ""
+    """For data without a source that prints a result: what another program reaches, in words."""
     metric: str = "test.accuracy"
     """The result to compare: split and metric, such as ``test.accuracy``."""
     least: float | None = None

@@ -34,6 +34,8 @@ READERS = re.compile(
 )
 # Never components: Python's standard library has open, exec and system.
 NEVER_CALLED = sys.stdlib_module_names | {"__main__", "hydra", "omegaconf", "pip", "setuptools"}
+# The key of data=function whose value is a target by itself.
+FUNCTION = "data.function"
 # Hydra's own keys, and the type of each value.
 HYDRA_KEYS = {
     "_target_": object,
@@ -107,7 +109,9 @@ def trusted_names(
                 f"--trust {module}: expected a module of your own, not one of a library",
                 hint="name your module that uses it",
             )
-    values = ({key.rpartition(".")[2]: value} for key, value in typed)
+    values = (
+        {"_target_" if key == FUNCTION else key.rpartition(".")[2]: value} for key, value in typed
+    )
     targets = [target for value in values for target in _targets(value) if isinstance(target, str)]
     user_dirs = config_dirs(config_dir)[:-1]
     directory = user_dirs[0] if user_dirs else None
@@ -125,7 +129,8 @@ def check(config: Config, names: TrustedNames) -> list[Refusal]:
             refusals += _suspicious_keys(key, mapping)
             target = mapping.get("_target_")
             if target is not None:  # wrong_arguments() reports a missing one
-                refusals += _check_target(part, f"{key}._target_", target, names)
+                place = FUNCTION if key == "data.call" else f"{key}._target_"
+                refusals += _check_target(part, place, target, names)
     return refusals
 
 
@@ -215,6 +220,8 @@ def _option_targets(module: str, directory: Path | None) -> Iterator[str]:
             except (OSError, ValueError, yaml.YAMLError):
                 continue  # reported if it is chosen
             yield from (target for target in _targets(spec) if isinstance(target, str))
+            if group == FUNCTION.partition(".")[0] and isinstance(spec, dict):
+                yield from (name for name in [spec.get("function")] if isinstance(name, str))
 
 
 def _suspicious_keys(key: str, mapping: dict[Any, Any]) -> Iterator[Refusal]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-LABELS = "y"
+LABELS, SPLIT = "y", "split"
 
 
 class Samples(NamedTuple):
@@ -38,11 +38,44 @@ class Samples(NamedTuple):
         labels: ``(samples,)`` or ``(samples, values)``: class names or numbers, truth values, or
             numbers.
         names: The names of the labels' columns; by default ``y``, or ``y0``, ``y1``, ...
+        splits: How many samples each split has, in order, by a name of
+            :data:`dlrun.data.splits.NAMES`; empty if they are to be split. Without samples to
+            validate on, these are drawn from those to train on.
+        sizes: As in :class:`dlrun.data.input_spec.InputSpec`.
+        weights: How much each sample counts in the loss, ``(samples,)``; None for once each.
     """
 
     inputs: Arrays
     labels: np.ndarray
     names: Sequence[str] = ()
+    splits: Mapping[str, int] = {}
+    sizes: Mapping[str | None, tuple[int, ...]] = {}
+    weights: np.ndarray | None = None
+
+    @classmethod
+    def of_splits(
+        cls, parts: Mapping[str, tuple[Arrays, Any]], names: Sequence[str] = ()
+    ) -> Samples:
+        """The samples of several splits, one after another.
+
+        Args:
+            parts: The inputs and labels of each, by its name.
+            names: As in :class:`Samples`.
+
+        Raises:
+            ValueError: If their shapes differ.
+        """
+        labels = [np.asarray(labels) for _, labels in parts.values()]
+        first = next(iter(parts.values()))[0]
+
+        def join(name: str | None) -> np.ndarray:
+            return np.concatenate(
+                [x[name] if isinstance(x, Mapping) else x for x, _ in parts.values()]  # type: ignore[index]
+            )
+
+        inputs = {name: join(name) for name in first} if isinstance(first, Mapping) else join(None)
+        sizes = dict(zip(parts, map(len, labels), strict=True))
+        return cls(inputs, np.concatenate(labels), names, sizes)
 
 
 def array_source(
@@ -85,17 +118,18 @@ class ArraySource:
     def _samples(self) -> Samples:
         samples = self.load()
         arrays = [*leaves(samples.inputs), samples.labels]
+        arrays += [] if samples.weights is None else [samples.weights]
         if len({len(array) for array in arrays}) > 1:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise DlrunError(
-                f"data: {self.name}: inputs and labels differ in their number of samples: {shapes}"
+                f"data: {self.name}: the arrays differ in their number of samples: {shapes}"
             )
         return samples
 
     @cached_property
     def _table(self) -> ArrowTable:
         labels = _label_table(self.name, self._samples)
-        names = labels.schema.names
+        names = [name for name in labels.schema.names if name != SPLIT]
         target: Any = names[0] if len(names) == 1 else names
         options = dict(self.options)
         if len(names) > 1 and options.get("kind") is None:
@@ -113,7 +147,7 @@ class ArraySource:
         counts = np.bincount(of_labels.splits, minlength=4)
         target = of_labels.labels[None]
         name = target.columns[0] if len(target.columns) == 1 else LABELS
-        way = of_labels.split_options
+        way = of_labels._way
         return Description(
             source=self.name,
             samples=int(counts[:LEFT_OUT].sum()),
@@ -125,7 +159,7 @@ class ArraySource:
             tasks={name: target.kind},
             classes={name: table._class_counts(of_labels, target)} if target.classes else {},
             notes=self._notes(),
-            explicit={**self.arguments, "kind": target.kind, "split": way.way, "seed": way.seed},
+            explicit={**self.arguments, "kind": target.kind, "split": way.way},
         )
 
     def _notes(self) -> list[str]:
@@ -137,14 +171,19 @@ class ArraySource:
         """See :class:`dlrun.data.source.Source`."""
         for note in self._notes():
             log.info("data   %s", note)
-        inputs, splits = self._samples.inputs, self._table.splits
+        inputs, weights = self._samples.inputs, self._samples.weights
+        splits = self._table.splits
         labels = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]
         target = _saved_target(self.name, saved) or self._fit(labels)
 
         def split(name: str) -> Split:
             rows = np.flatnonzero(splits == encode.SPLITS[name])
             chosen = labels.take(_array(rows))
-            return Split(tree_map(lambda array: array[rows], inputs), target.encode(_of(chosen)))
+            return Split(
+                tree_map(lambda array: array[rows], inputs),
+                target.encode(_of(chosen)),
+                None if weights is None else weights[rows],
+            )
 
         data = Dataset(
             train=split("train"),
@@ -154,6 +193,7 @@ class ArraySource:
             scale=self.scale,
             fit=(Standardize.fit,) if self.standardize else (),
             targets=target,
+            sizes=self._samples.sizes,
         )
         return data.preprocess(saved.preprocessing if saved else None)
 
@@ -193,7 +233,12 @@ def _label_table(name: str, samples: Samples) -> pa.Table:
         columns = [pa.array(column.tolist()) for column in labels.T]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DlrunError(f"data: {name}: the labels are of mixed types: {error}") from error
-    return pa.table(columns, names=list(samples.names) or default)
+    found = dict(zip(samples.names or default, columns, strict=True))
+    if samples.splits:
+        found[SPLIT] = pa.array(
+            [split for split, size in samples.splits.items() for _ in range(size)]
+        )
+    return pa.table(found)
 
 
 def _of(batch: pa.RecordBatch) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
                 available = ", ".join(arrays) or "no arrays"
                 raise DlrunError(
                     f"data: {path}: no array '{missing[0]}'; the file has {available}",
-                    hint=f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
+                    hint=f"data=npy data.path={path} splits x and y"
+                    if {"x", "y"} <= {*arrays}
+                    else f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
             return [arrays.get(name, None) for name in (*names, *optional)]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -1,0 +1,224 @@
+"""A function of the user's own: what it returns is split, and the task is found."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.arrays import Samples, array_source
+from dlrun.data.arrow_table import arrow_table
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.describe import describe_dataset
+from dlrun.data.source import Description, Source
+from dlrun.data.tree import map_named
+from dlrun.errors import DlrunError, first_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dlrun.data.input_spec import InputSpec
+
+SPLITS = ("train", "test"), ("train", "validation", "test")
+ARRAY_OPTIONS = (
+    "kind", "split", "validation", "test", "folds", "fold", "seed", "limit", "cache_gb"
+)  # fmt: skip
+EXPECTED = (
+    "a table of pandas, polars or pyarrow, arrays (x, y), several splits of such, or a Dataset"
+)
+# The last result, so that the function is called once to find the task and to train.
+_last: dict[str, Any] = {}
+
+
+def function(
+    *,
+    function: str,
+    call: Callable[..., Any],
+    arguments: Mapping[str, Any] | None = None,
+    target: str | Sequence[str] | None = None,
+    scale: float = 1.0,
+    standardize: bool = False,
+    **options: Any,
+) -> FunctionSource:
+    """What a function returns, as a source.
+
+    Args:
+        function: Its name, ``module.name``.
+        call: The function of that name.
+        arguments: What it is called with.
+        target: The column of a table to predict, or several.
+        scale: Divisor of integer arrays, such as 255 for pixels.
+        standardize: Give each value of an array mean 0 and standard deviation 1.
+        **options: Others of :func:`dlrun.data.table.table`.
+    """
+    given = {"target": target, "scale": scale, "standardize": standardize, **options}
+    return FunctionSource(function, call, dict(arguments or {}), given)
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """A function as a :class:`dlrun.data.source.Source`; see :func:`function`."""
+
+    name: str
+    call: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    @cached_property
+    def _source(self) -> Source:
+        key = (getattr(self.call, "func", self.call), repr(self.arguments))
+        if _last.get("key") != key:
+            _last.update(key=key, result=self._call())
+        return _to_source(self.name, _last["result"], self.options)
+
+    def _call(self) -> Any:
+        try:
+            return self.call(**self.arguments)
+        except DlrunError:
+            raise
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise DlrunError(
+                f"data.function={self.name} raised {type(error).__name__}: {first_line(error)}"
+                f" ({frame.filename}, line {frame.lineno})"
+            ) from error
+
+    def tasks(self) -> Mapping[str | None, str]:
+        """See :class:`dlrun.data.source.Source`."""
+        return self._source.tasks()
+
+    def describe(self) -> Description:
+        """See :class:`dlrun.data.source.Source`."""
+        return self._source.describe()
+
+    def dataset(self, saved: InputSpec | None = None) -> Dataset:
+        """See :class:`dlrun.data.source.Source`."""
+        source = self._source
+        _last.clear()  # the rows are in the data cache, or in the data set
+        return source.dataset(saved)
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A data set as a :class:`dlrun.data.source.Source`."""
+
+    name: str
+    data: Dataset
+
+    def tasks(self) -> Mapping[str | None, str]:
+        """See :class:`dlrun.data.source.Source`."""
+        found: dict[str | None, str] = {}
+        labels, classes = self.data.train.labels, self.data.num_classes
+
+        def add(name: str | None, array: np.ndarray) -> None:
+            width = classes[str(name)] if isinstance(classes, Mapping) else classes
+            if array.dtype.kind == "f":
+                found[name] = "regression"
+            elif width == 1:
+                found[name] = "binary_classification"
+            else:
+                several = array.ndim > 1 and array.shape[-1] == width
+                found[name] = "multilabel" if several else "classification"
+
+        map_named(add, labels)
+        return found
+
+    def describe(self) -> Description:
+        """See :class:`dlrun.data.source.Source`."""
+        return describe_dataset(self.data, self.name)
+
+    def dataset(self, saved: InputSpec | None = None) -> Dataset:
+        """See :class:`dlrun.data.source.Source`."""
+        return self.data.preprocess(saved.preprocessing if saved else None)
+
+
+def _to_source(name: str, result: Any, options: Mapping[str, Any]) -> Source:
+    if isinstance(result, Source):
+        return result
+    if isinstance(result, Dataset):
+        return DatasetSource(name, result)
+    tables = {key: value for key, value in options.items() if key not in ("scale", "standardize")}
+    if _is_frame(result):
+        return _table_source(name, _to_arrow(result), tables)
+    if isinstance(result, tuple) and len(result) == 2 and _is_frame(result[0]):
+        rows, targets = _with_labels(*result)
+        return _table_source(name, rows, {**tables, "target": options["target"] or targets})
+    if (samples := _to_samples(name, result)) is None:
+        raise DlrunError(
+            f"data.function={name} returned {_about(result)}", hint=f"return {EXPECTED}"
+        )
+    given = {key: value for key, value in options.items() if key in ARRAY_OPTIONS}
+    shape = {key: options[key] for key in ("scale", "standardize")}
+    return array_source(f"data.function={name}", lambda: samples, **shape, **given)
+
+
+def _table_source(name: str, rows: pa.Table, options: Mapping[str, Any]) -> Source:
+    return arrow_table(f"data.function={name}", lambda: rows, **options)
+
+
+def _is_frame(value: Any) -> bool:
+    """Whether it is a table of pandas, polars, pyarrow or another library of Arrow's protocol."""
+    return hasattr(value, "__arrow_c_stream__") and hasattr(value, "columns")
+
+
+def _to_arrow(frame: Any) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        if type(frame).__module__.partition(".")[0] == "pandas":
+            return pa.Table.from_pandas(frame, preserve_index=False)
+        return frame if isinstance(frame, pa.Table) else pa.table(frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise DlrunError(f"data: the table can't be read: {first_line(error)}") from error
+
+
+def _with_labels(frame: Any, labels: Any) -> tuple[pa.Table, list[str]]:
+    """A table of the inputs and labels, and the names of the labels' columns."""
+    import pyarrow as pa
+
+    rows = _to_arrow(frame)
+    if _is_frame(labels):
+        of = _to_arrow(labels)
+    else:
+        name = getattr(labels, "name", None)
+        of = pa.table({str(name or "y"): pa.array(np.asarray(labels))})
+    if len(of) != len(rows):
+        raise DlrunError(f"data: there are {len(rows):,} rows, and {len(of):,} labels")
+    for name in of.schema.names:
+        rows = rows.append_column(name, of.column(name))
+    return rows, of.schema.names
+
+
+def _to_samples(name: str, result: Any) -> Samples | None:
+    """Arrays ``(x, y)``, or a pair of them, or a Split, for each split."""
+    if not isinstance(result, tuple | list):
+        return None
+    parts = [(p.inputs, p.labels) if isinstance(p, Split) else p for p in result]
+    names = next((names for names in SPLITS if len(names) == len(parts)), None)
+    try:
+        if names and all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
+            pairs = [(_arrays(inputs), np.asarray(labels)) for inputs, labels in parts]
+            return Samples.of_splits(dict(zip(names, pairs, strict=True)))
+        if len(parts) == 2:
+            return Samples(_arrays(parts[0]), np.asarray(parts[1]))
+    except ValueError as error:
+        raise DlrunError(f"data.function={name}: {first_line(error)}") from error
+    return None
+
+
+def _arrays(inputs: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {str(name): np.asarray(array) for name, array in inputs.items()}
+    return np.asarray(inputs)
+
+
+def _about(result: Any) -> str:
+    kind = type(result).__name__
+    if isinstance(result, tuple | list):
+        kinds = [type(part).__name__ for part in result[:4]]
+        return f"a {kind} of {', '.join(kinds)}{', ...' if len(result) > 4 else ''}"
+    return kind

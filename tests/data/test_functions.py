@@ -1,0 +1,129 @@
+"""What a function of one's own returns becomes a data set."""
+
+import numpy as np
+import pytest
+
+from dlrun.data.dataset import Split, split_off
+from dlrun.data.function import function
+from dlrun.errors import DlrunError
+
+pd = pytest.importorskip("pandas")
+pa = pytest.importorskip("pyarrow")
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(120, 3))
+Y = np.arange(120) % 3
+FRAME = pd.DataFrame({"a": X[:, 0], "town": np.asarray(["Bonn", "Ulm"])[Y % 2], "price": X[:, 1]})
+
+
+def source(returned, **options):
+    return function(function="my.load", call=lambda: returned, **options)
+
+
+@pytest.mark.parametrize(
+    ("returned", "options", "task", "sizes"),
+    [
+        (FRAME, {"target": "price"}, "regression", [84, 18, 18]),
+        (pa.table({"a": X[:, 0], "b": Y}), {"target": "b"}, "classification", [84, 18, 18]),
+        ((FRAME[["a", "price"]], FRAME["town"]), {}, "binary_classification", [84, 18, 18]),
+        ((X, Y), {"test": 0.25, "validation": 0.0}, "classification", [90, 0, 30]),
+        (({"l": X, "r": X}, Y), {}, "classification", [84, 18, 18]),
+        (((X[:100], Y[:100]), (X[100:], Y[100:])), {}, "classification", [85, 15, 20]),
+        ((Split(X, Y), Split(X[:9], Y[:9]), Split(X[:7], Y[:7])), {}, "classification",
+         [120, 9, 7]),
+        (split_off(X, Y, Split(X, Y), validation_samples=20, limit=None, num_classes=3), {},
+         "classification", [100, 20, 120]),
+    ],
+    ids=["pandas", "pyarrow", "frame and series", "x and y", "two inputs", "train and test",
+         "three splits", "a data set"],
+)  # fmt: skip
+def test_splits_and_task_are_found_in_what_it_returns(returned, options, task, sizes):
+    of = source(returned, **options)
+    data = of.dataset()
+    assert of.tasks() == {None: task}
+    assert [len(data.train), len(data.validation), len(data.test)] == sizes
+    assert of.describe().samples == sum(sizes)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "data.function=my.load returned NoneType"),
+        ((X, Y, X, Y), "returned a tuple of ndarray, ndarray, ndarray, ndarray"),
+        ((X, Y[:9]), "the arrays differ in their number of samples: (120, 3), (9,)"),
+        (FRAME, "data.target: needs a column of data.function=my.load: a, town, price"),
+        (pd.DataFrame({"a": [object()]}), "data: the table can't be read: "),
+    ],
+    ids=["nothing", "four arrays", "other lengths", "no target", "objects"],
+)
+def test_anything_else_is_refused_in_a_line(returned, message):
+    with pytest.raises(DlrunError) as caught:
+        source(returned).dataset()
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+MODULE = """
+import numpy as np
+
+
+def load(rows=90):
+    with open("calls", "a") as file:
+        file.write("x")
+    values = np.random.default_rng(0).normal(size=(rows, 3))
+    return values, values.sum(axis=1) > 0
+
+
+def early():
+    import sys, types
+
+    sys.modules["keras"] = types.ModuleType("keras")  # as if it were imported, which takes seconds
+    return load()
+
+
+def broken():
+    raise ValueError("no such server\\nat all")
+"""
+
+
+@pytest.mark.trains
+def test_a_run_calls_the_function_once_and_is_evaluated_again(dlrun):
+    (dlrun.cwd / "my_rows.py").write_text(MODULE)
+    option = dlrun.cwd / "configs" / "data" / "rows.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("defaults:\n  - function\n  - _self_\n\nfunction: my_rows.load\n")
+    run = dlrun.json("train", "data=rows", "epochs=3", "batch_size=8", "+data.arguments.rows=300")
+    assert (dlrun.cwd / "calls").read_text() == "x"
+    assert "binary_accuracy" in run["test"]
+    again = dlrun.json("evaluate", "latest")
+    assert again["metrics"]["loss"] == pytest.approx(run["test"]["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("my_rows.early", "task=auto: my_rows.early imports keras, and the task is found before"),
+        ("my_rows.broken", "data.function=my_rows.broken raised ValueError: no such server"),
+        ("my_rows.nothing", "data: my_rows.nothing can't be imported"),
+        ("os.system", "data.function=os.system: os.system is never called from a config"),
+    ],
+)
+def test_a_function_that_can_not_be_used_is_reported(dlrun, name, message):
+    (dlrun.cwd / "my_rows.py").write_text(MODULE)
+    done = dlrun("train", "data=function", f"data.function={name}")
+    assert done.returncode == 2
+    assert f"error: {message}" in done.stderr
+
+
+def test_a_recorded_config_does_not_trust_the_function_it_names(dlrun):
+    (dlrun.cwd / "my_rows.py").write_text(MODULE)
+    other = ["data=function", "data.function=my_rows.load"]
+    done = dlrun("data", *other)
+    assert done.returncode == 0, done.stderr
+    assert "binary_classification of y" in done.stdout
+    option = dlrun.cwd / "configs" / "data" / "rows.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: dlrun.data.function.function\nfunction: shutil.rmtree\n"
+                      "call: {_target_: shutil.rmtree, _partial_: true}\n")  # fmt: skip
+    done = dlrun("data", "data=rows")
+    assert done.returncode == 2
+    assert "shutil.rmtree is never called from a config" in done.stderr

@@ -1,0 +1,223 @@
+"""Arrays without a split: one file or two, what a function returns, and Keras' own files."""
+
+import gzip
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from dlrun.data.arrays import Samples, array_source
+from dlrun.data.keras import keras
+from dlrun.data.npy import npy
+from dlrun.data.npz import npz
+from dlrun.data.pickled_arrays import load_pickle
+from dlrun.data.splits import SplitOptions, split_rows
+from dlrun.errors import DlrunError
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(3, 2, (200, 4)).astype(np.float32)
+
+
+def source(labels, **options):
+    return array_source("mine", lambda: Samples(X, np.asarray(labels)), **options)
+
+
+def test_a_file_of_x_and_y_or_two_files_are_split_alike(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = np.asarray(["cat", "dog"])[np.arange(200) % 3 // 2]
+    np.savez("both.npz", x=X, y=labels)
+    np.save("x.npy", X)
+    np.save("y.npy", labels)
+    expected = split_rows(200, SplitOptions("stratified"), classes=(labels == "dog").astype(int))
+    for of in (npy(path="both.npz"), npy(path="x.npy", labels="y.npy")):
+        assert of.tasks() == {None: "binary_classification"}
+        data = of.dataset()
+        for split, code in (("train", 0), ("validation", 1), ("test", 2)):
+            rows = expected == code
+            np.testing.assert_array_equal(getattr(data, split).inputs, X[rows])
+            np.testing.assert_array_equal(getattr(data, split).labels, labels[rows] == "dog")
+        assert data.targets.classes == ("cat", "dog")
+    assert of.describe().classes == {"y": {"cat": 134, "dog": 66}}
+    with pytest.raises(DlrunError) as caught:
+        npz(path="both.npz", num_classes=2)
+    assert caught.value.hint == "data=npy data.path=both.npz splits x and y"
+    with pytest.raises(DlrunError, match="needs one of labels"):
+        npy(path="x.npy")
+
+
+def test_weights_go_with_their_samples(tmp_path):
+    weights = RANDOM.random(200).astype(np.float32)
+    np.savez(tmp_path / "both.npz", x=X, y=np.arange(200) % 2, w=weights)
+    data = npy(path=str(tmp_path / "both.npz")).dataset()
+    for split in (data.train, data.validation, data.test):
+        rows = [np.flatnonzero((row == X).all(axis=1))[0] for row in split.inputs]
+        np.testing.assert_array_equal(split.weights, weights[rows])
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "classes"),
+    [
+        (np.arange(200) % 5, "classification", 5),
+        (np.arange(200) % 2 == 0, "binary_classification", 1),
+        (X[:, 0] * 1000, "regression", 1),
+        (X[:, :3], "regression", 3),
+        ((X[:, :3] > 3).astype(np.uint8), "multilabel", 3),
+    ],
+)
+def test_the_task_is_found_from_the_labels(labels, task, classes):
+    of = source(labels)
+    data = of.dataset()
+    assert of.tasks() == {None: task}
+    assert data.num_classes == classes
+    if task == "regression":
+        rows = of._table.splits == 2
+        restored = data.targets.restore(data.test.labels)
+        np.testing.assert_allclose(restored, labels.reshape(200, -1)[rows], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(data.train.labels.mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_runs_own_statistics_are_applied_to_other_samples():
+    first = source(X[:, 0] * 2, standardize=True).dataset()
+    np.testing.assert_allclose(first.train.inputs.mean(axis=0), 0, atol=1e-6)
+    again = array_source("more", lambda: Samples(X + 1, X[:, 0] * 2 + 1), standardize=True)
+    other = again.dataset(first.spec)
+    shift = 1 / np.asarray(first.preprocessing[0].statistics.deviation)
+    np.testing.assert_allclose(other.test.inputs - first.test.inputs, shift[None, :] + 0 * X[:30],
+                               rtol=1e-4)  # fmt: skip
+    assert other.targets == first.targets
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(200), "every row is 0"),
+        (np.arange(150), "differ in their number of samples: (200, 4), (150,)"),
+        (np.full(200, None), "the column has no values"),
+        (np.zeros((200, 2, 2)), "the labels are float64 of shape (200, 2, 2)"),
+        (np.asarray([*range(199), "x"], object), "the labels are of mixed types"),
+    ],
+)
+def test_labels_that_can_not_be_learnt_are_refused(labels, message):
+    with pytest.raises(DlrunError) as caught:
+        source(labels).dataset()
+    assert message in caught.value.message
+
+
+# Keras' files
+
+
+def write_fashion(folder):
+    folder.mkdir(parents=True)
+    images = RANDOM.integers(0, 256, (300, 28, 28), dtype=np.uint8)
+    labels = (np.arange(300) % 10).astype(np.uint8)
+    for split, rows in (("train", slice(200)), ("t10k", slice(200, None))):
+        for part, array in (("images-idx3", images[rows]), ("labels-idx1", labels[rows])):
+            head = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+            with gzip.open(folder / f"{split}-{part}-ubyte.gz", "wb") as file:
+                file.write(head + array.tobytes())
+
+
+@pytest.mark.trains
+def test_fashion_mnist_is_what_keras_reads_from_the_same_files(tmp_path, monkeypatch):
+    write_fashion(tmp_path / "datasets" / "fashion-mnist")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code = (
+        "import keras, numpy as np; (a, b), (c, d) = keras.datasets.fashion_mnist.load_data();"
+        f"np.savez({str(tmp_path / 'read.npz')!r}, a=a, b=b, c=c, d=d)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    theirs = np.load(tmp_path / "read.npz")
+    of = keras(name="fashion_mnist", validation=50)
+    data = of.dataset()
+    assert [len(data.train), len(data.validation), len(data.test)] == [150, 50, 100]
+    np.testing.assert_array_equal(data.test.inputs, theirs["c"])
+    np.testing.assert_array_equal(data.train.inputs, theirs["a"][of._table.splits[:200] == 0])
+    names = np.asarray(data.targets.classes)[data.test.labels]
+    shirt = names == "Shirt"
+    assert set(theirs["d"][shirt]) == {6}
+    assert shirt.sum() == 10
+
+
+class Python2(pickle._Pickler):
+    """Writes texts and bytes as Python 2 did, which wrote CIFAR."""
+
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012 - as in its parent
+
+    def save_text(self, value):
+        content = value.encode("ascii") if isinstance(value, str) else value
+        self.write(b"T" + struct.pack("<i", len(content)) + content)
+        self.memoize(value)
+
+    dispatch[bytes] = dispatch[str] = save_text
+
+
+def python2(value):
+    file = io.BytesIO()
+    Python2(file, 2).dump(value)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("write", [python2, pickle.dumps])
+def test_cifars_batches_are_read_without_unpickling_what_they_name(tmp_path, write):
+    images = RANDOM.integers(0, 256, (60, 3072), dtype=np.uint8)
+    labels = (np.arange(60) % 10).tolist()
+    folder = tmp_path / "cifar-10-batches-py-target" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        rows = slice(10 * number, 10 * number + 10)
+        content = {b"data": images[rows], b"labels": labels[rows], b"batch_label": b"x"}
+        (folder / name).write_bytes(write(content))
+    data = keras(name="cifar10", path=str(tmp_path), validation=10, split="column", by="split")
+    data = data.dataset()
+    assert (data.input_shape, data.scale, len(data.test)) == ((32, 32, 3), 255, 10)
+    red = images[50:, :1024].reshape(10, 32, 32)
+    np.testing.assert_array_equal(data.test.inputs[..., 0], red)
+    assert data.targets.classes[data.test.labels[3]] == "cat"
+
+
+def test_ragged_texts_become_ids(tmp_path):
+    texts = np.empty(40, object)
+    texts[:] = [list(range(1, 3 + n)) for n in range(40)]
+    np.savez(tmp_path / "reuters.npz", x=texts, y=np.arange(40) % 4)
+    arrays = {"x_train": texts, "y_train": np.arange(40) % 2, "x_test": texts[:8],
+              "y_test": np.arange(8) % 2}  # fmt: skip
+    np.savez(tmp_path / "imdb.npz", **arrays)
+    data = keras(name="imdb", path=str(tmp_path), words=10, length=12).dataset()
+    # Keras' ids: 1 begins a text, a word is its rank plus 3, a rarer one is 2; 0 pads.
+    np.testing.assert_array_equal(data.test.inputs[2], [1, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(data.test.inputs[7], [1, 4, 5, 6, 7, 8, 9, 2, 2, 2, 0, 0])
+    assert data.sizes == {None: (10,)}
+    assert keras(name="reuters", path=str(tmp_path)).tasks() == {None: "classification"}
+
+
+def test_a_pickle_that_names_anything_else_is_refused(tmp_path):
+    for hostile in (b"cos\nsystem\n(S'touch owned'\ntR.", pickle.dumps(zipfile.ZipFile)):
+        with pytest.raises(ValueError, match="which is no array"):
+            load_pickle(io.BytesIO(hostile))
+    with pytest.raises(ValueError, match="can't be read"):
+        load_pickle(io.BytesIO(pickle.dumps({"a": np.arange(9)})[:-9]))
+    with zipfile.ZipFile(tmp_path / "reuters.npz", "w") as archive:
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|O", "fortran_order": False, "shape": (1,)}
+        )
+        archive.writestr("x.npy", file.getvalue() + b"cos\nsystem\n(S'touch owned'\ntR.")
+    with pytest.raises(DlrunError, match=r"can't be read: .*os\.system"):
+        keras(name="reuters", path=str(tmp_path)).tasks()
+
+
+def test_what_keras_has_not_downloaded_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    start = time.perf_counter()
+    with pytest.raises(DlrunError) as caught:
+        keras(name="imdb")
+    assert time.perf_counter() - start < 1
+    assert f"there is no {tmp_path / 'datasets' / 'imdb.npz'}" in caught.value.message
+    assert "data.download=true" in caught.value.hint
+    assert len(keras(name="mnist", limit=9).dataset().train) == 9  # dlrun brings it
