@@ -53,7 +53,9 @@ def compile_model(
         optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
         set_schedule(optimizer, config, steps_per_epoch)
         exclude_weights(optimizer, config.optimizer, model.trainable_variables)
-    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs_of(model, spec))
+    with component_errors("model", config.model["_target_"]):
+        outputs = outputs_of(model, spec)
+    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
     changed = data_may_change(config)
     losses: dict[str | None, Any] = {}
     metrics: dict[str | None, list[Any]] = {}

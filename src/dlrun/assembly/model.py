@@ -100,7 +100,8 @@ def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> kera
         return keras.layers.Activation(activation, dtype="float32")(output)
 
     inputs = map_named(make_input, spec.input_shape)
-    outputs = model(inputs)
+    with component_errors("model", config.model["_target_"]):
+        outputs = model(inputs)
     predictions = (
         {name: finish(name, output) for name, output in outputs.items()}
         if isinstance(outputs, Mapping)

@@ -167,6 +167,7 @@ def start(
     if is_restart:
         keras.utils.clear_session()  # names and generators of the previous run
     keras.config.set_dtype_policy(precision)
+    backend.adapt_keras()
     backend.set_matmul_precision(matmul_precision)
     random.seed(seed)  # Keras draws the seeds of initializers and layers from here
     _seed_numpy(seed)

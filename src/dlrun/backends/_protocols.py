@@ -75,6 +75,9 @@ class Backend(Protocol):
     def default_device(self) -> str:
         """The one of :meth:`devices` that the framework uses by default."""
 
+    def adapt_keras(self) -> None:
+        """Mend what Keras does wrong on this backend; called after it is imported."""
+
     def set_matmul_precision(self, precision: str) -> None:
         """Set how exact products of float32 matrices and convolutions are from now on.
 

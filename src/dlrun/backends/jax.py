@@ -77,6 +77,10 @@ def default_device() -> str:
     return devices()[0]
 
 
+def adapt_keras() -> None:
+    """Nothing: Keras is right here."""
+
+
 def set_matmul_precision(precision: str) -> None:
     """See :class:`dlrun.backends.Backend`."""
     import jax

@@ -45,6 +45,36 @@ def default_device() -> str:
     return "cpu:0"
 
 
+def adapt_keras() -> None:
+    """Let Keras find shapes by calling a model on zeros.
+
+    It uses memory as it finds it, in which a subclassed model looks up ids that it does not have.
+    """
+    import keras
+    import numpy as np
+    from keras.src import backend  # where its layers look the function up
+
+    specify = backend.compute_output_spec
+    if getattr(specify, "on_zeros", False):  # an earlier run of the process
+        return
+
+    def on_zeros(function: Any, *arguments: Any, **keywords: Any) -> Any:
+        given = keras.tree.flatten((arguments, keywords))
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            made = keras.tree.flatten((arguments, keywords))
+            for symbol, array in zip(given, made, strict=True):
+                if isinstance(symbol, keras.KerasTensor):
+                    array.fill(0)
+            return function(*arguments, **keywords)
+
+        with np.errstate(invalid="ignore", divide="ignore"):  # to a mask, zeros may be padding
+            return specify(call, *arguments, **keywords)
+
+    on_zeros.on_zeros = True  # type: ignore[attr-defined]
+    backend.compute_output_spec = on_zeros
+
+
 def set_matmul_precision(precision: str) -> None:
     """NumPy computes in float32."""
 

@@ -9,19 +9,32 @@ from dlrun.losses.labels import flat_samples
 
 AVERAGES = ("micro", "macro", None)
 
-# Scores are counted in bins, 512 for each doubling from 2**-44 to 2**20, of either sign. Finer bins
-# make a step slower. Their array has three axes, as a running sum over one long axis is slow too.
+# Scores are counted in bins. ANCHORS scores of the first batch have GRID bins between each two of
+# them, and TAIL bins lie on either side. More bins make a step slower. Their array has three axes,
+# as a running sum over one long axis is slow too.
 SHAPE = (64, 32, 32)
 BINS = math.prod(SHAPE)
-FIRST, LAST = -44, 20
-PER_OCTAVE = BINS // 2 // (LAST - FIRST)
+GRID, TAIL = 256, BINS // 4
+ANCHORS = BINS // 2 // GRID + 1
+PER_ANCHOR = 4  # scores that are sorted for each anchor
+STRIDE = 7919  # a prime, so that these scores are of every class
+LARGEST = 3.4028235e38
+ORDERS = 255 * 2**22  # half the number of positive float32 values
 
 
 class Area(keras.metrics.Metric):
     """The area under the ROC curve or the precision-recall curve.
 
     Keras' ``AUC`` counts at 200 thresholds of probabilities: scores that all lie between two of
-    them are one score. Here the scores are logits, in bins 0.14 % of their size apart.
+    them are one score. Here the scores are logits, in 65,536 bins that the first batch since the
+    last reset places: 256 between each two of 129 of its scores, and 64 for each doubling of the
+    distance from all of them. Scores in one bin are tied.
+
+    If the first batch has some 32 scores or more, and the later ones are drawn as it was, the area
+    is within 1e-3 of the exact one, whatever the scores' scale and offset. Scores far from all of
+    the first batch are not told apart if they differ by less than 1 % of that distance: so two
+    narrow groups far apart, in batches of one sample, were 1.5e-2 off. Subnormal numbers, below
+    1.2e-38, are 0 to jax and tensorflow.
 
     Args:
         curve: ``ROC``, or ``PR`` for the average precision.
@@ -50,6 +63,8 @@ class Area(keras.metrics.Metric):
         self.average = average
         self.activation = activation
         self.counts: Any = None
+        self.anchors: Any = None
+        self.has_anchors: Any = None
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
@@ -59,16 +74,22 @@ class Area(keras.metrics.Metric):
         classes = scores.shape[-1]
         if self.activation == "softmax" and classes > 1:
             scores = _log_odds(scores)
-        bins = _bins(scores)
         curves = 1 if self.average == "micro" else classes
-        if curves > 1:
-            bins += keras.ops.arange(classes, dtype="int32") * BINS
         weights = weights[:, None]
         if self.counts is None:
-            rows = 3 if self.curve == "PR" and sample_weight is not None else 2
-            shape = (rows, curves, *SHAPE)
+            shape = (2, curves, *SHAPE)
             self.counts = self.add_weight(shape=shape, initializer="zeros", name="counts")
-        columns = [labels * weights, (1 - labels) * weights, labels * weights**2]
+            self.anchors = self.add_weight(
+                shape=(curves, ANCHORS), initializer="zeros", name="anchors"
+            )
+            self.has_anchors = self.add_weight(shape=(), initializer="zeros", name="has_anchors")
+        scores = keras.ops.clip(keras.ops.reshape(scores, (-1, curves)), -LARGEST, LARGEST)
+        anchors = keras.ops.where(
+            self.has_anchors > 0, keras.ops.convert_to_tensor(self.anchors), _anchors(scores)
+        )
+        self.anchors.assign(anchors)
+        self.has_anchors.assign(keras.ops.ones(()))
+        bins = _bins(scores, anchors) + keras.ops.arange(curves, dtype="int32") * BINS
         self.counts.assign_add(
             keras.ops.stack(
                 [
@@ -80,7 +101,7 @@ class Area(keras.metrics.Metric):
                         ),
                         (curves, *SHAPE),
                     )
-                    for column in columns[: self.counts.shape[0]]
+                    for column in (labels * weights, (1 - labels) * weights)
                 ]
             )
         )
@@ -95,13 +116,8 @@ class Area(keras.metrics.Metric):
             pairs = _sum(positives * (lower + negatives / 2))
             areas = keras.ops.divide_no_nan(pairs, total * total_negatives)
         else:
-            above = total[:, None, None, None] - _running_sum(positives)
-            false = total_negatives[:, None, None, None] - lower - negatives / 2
-            # The precision at the middle one of the bin's positive samples, each of their weight.
-            weight: Any = 1
-            if self.counts.shape[0] > 2:
-                weight = keras.ops.divide_no_nan(self.counts[2], positives)
-            true = above + (positives + weight) / 2
+            true = total[:, None, None, None] - _running_sum(positives) + positives
+            false = total_negatives[:, None, None, None] - lower
             precision = keras.ops.divide_no_nan(true, true + false)
             areas = keras.ops.divide_no_nan(_sum(positives * precision), total)
         if self.average is None:
@@ -122,12 +138,54 @@ def _log_odds(logits: Any) -> Any:
     return logits - keras.ops.log(keras.ops.maximum(rest, 1e-37))
 
 
-def _bins(scores: Any) -> Any:
+def _anchors(scores: Any) -> Any:
+    """Quantiles of a part of the scores ``(samples, curves)``: ``(curves, ANCHORS)``, ascending."""
+    part = keras.ops.arange(PER_ANCHOR * (ANCHORS - 1) + 1, dtype="int32") * STRIDE
+    part = keras.ops.take(scores, part % keras.ops.shape(scores)[0], axis=0)
+    return keras.ops.transpose(keras.ops.sort(part, axis=0)[::PER_ANCHOR])
+
+
+def _bins(scores: Any, anchors: Any) -> Any:
     """The bin of each score, from 0 to ``BINS - 1``, in the order of the scores."""
-    size = keras.ops.clip(keras.ops.abs(scores), 2.0**FIRST, 2.0**LAST)
-    level = keras.ops.floor((keras.ops.log2(size) - FIRST) * PER_OCTAVE)
-    level = keras.ops.cast(keras.ops.clip(level, 0, BINS // 2 - 1), "int32")
-    return keras.ops.where(scores > 0, BINS // 2 + level, BINS // 2 - 1 - level)
+    curves = anchors.shape[0]
+    first = keras.ops.arange(curves, dtype="int32") * ANCHORS
+    flat = keras.ops.reshape(anchors, (-1,))
+
+    def anchor(index: Any) -> Any:
+        return keras.ops.take(flat, first + keras.ops.clip(index, 0, ANCHORS - 1), axis=0)
+
+    below = keras.ops.zeros_like(scores, dtype="int32")  # the anchors up to the score
+    for step in (2**power for power in reversed(range(ANCHORS.bit_length()))):
+        further = below + step
+        is_below = keras.ops.logical_and(further <= ANCHORS, anchor(further - 1) <= scores)
+        below = keras.ops.where(is_below, further, below)
+    low, high = anchor(below - 1), anchor(below)
+    # Halves, as the difference of two scores may be infinite.
+    distance, width = scores / 2 - low / 2, high / 2 - low / 2
+    # In equal steps of the number and in equal steps of its bits, which are those of its logarithm.
+    even = keras.ops.divide_no_nan(distance, width)
+    octaves = keras.ops.divide_no_nan(_order(scores, low), _order(high, low))
+    between = TAIL + (below - 1) * GRID + _floor((even + octaves) / 2, GRID)
+    far = _floor(_order(keras.ops.abs(distance), 0 * distance) / ORDERS, TAIL)
+    return keras.ops.where(
+        below == 0,
+        TAIL - 1 - far,
+        keras.ops.where(below == ANCHORS, BINS - TAIL + far, between),
+    )
+
+
+def _order(scores: Any, others: Any) -> Any:
+    """Half the number of float32 values between scores and smaller or equal others."""
+    return keras.ops.cast(_half_order(scores) - _half_order(others), "float32")
+
+
+def _half_order(scores: Any) -> Any:
+    bits = keras.ops.view(scores, dtype="int32")
+    return keras.ops.where(bits < 0, -(bits & 0x7FFFFFFF), bits) // 2
+
+
+def _floor(share: Any, bins: int) -> Any:
+    return keras.ops.clip(keras.ops.cast(share * bins, "int32"), 0, bins - 1)
 
 
 def _sum(counts: Any) -> Any:

@@ -12,14 +12,16 @@ AVERAGES = ("auto", "macro", "micro", "weighted", None)
 class ClassScore(keras.metrics.Metric):
     """A score of each class, from how often it is right, predicted and actual.
 
-    It takes logits and integer labels. A model with a single output has the classes 0 and 1.
+    It takes logits and integer labels. A model with a single output has the classes 0 and 1. Labels
+    of the outputs' shape with a sigmoid have any number of classes at once.
 
     Args:
         average: ``macro``: the mean over the classes that occur. ``weighted``: weighted by how
             often each is actual. ``micro``: of all classes together. ``auto``: class 1 of a model
             with one output, else ``macro``. None: no average, one value for each class.
-        threshold: Predict every class whose prediction is above it, for labels of several classes
-            at once; None predicts the most probable class, of one output class 1 above 0.5.
+        threshold: Predict every class whose prediction is above it; None predicts the most
+            probable class, of one output class 1 above 0.5, and of labels of several classes at
+            once every class above 0.5.
         class_id: Only this class, instead of an average.
         activation: Turns outputs into predictions; None if the model returns predictions.
         name: The metric's name in the logs.
@@ -49,18 +51,21 @@ class ClassScore(keras.metrics.Metric):
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
         actual, values, weights = flat_samples(y_true, y_pred, sample_weight, self.activation)
         classes = values.shape[-1]
+        threshold = self.threshold
+        several = self.activation == "sigmoid" and _rest(y_true) == _rest(y_pred)
+        if threshold is None and (classes == 1 or several):
+            threshold = 0.5
         if classes == 1:
-            above = values > (0.5 if self.threshold is None else self.threshold)
-            predicted = keras.ops.cast(above, "float32")
+            predicted = keras.ops.cast(values > threshold, "float32")
             actual, predicted = (
                 keras.ops.concatenate([1 - column, column], axis=1)
                 for column in (actual, predicted)
             )
-        elif self.threshold is None:
+        elif threshold is None:
             predicted = keras.ops.one_hot(keras.ops.argmax(values, axis=-1), classes)
             predicted = keras.ops.cast(predicted, "float32")
         else:
-            predicted = keras.ops.cast(values > self.threshold, "float32")
+            predicted = keras.ops.cast(values > threshold, "float32")
         if self.counts is None:
             self._build(classes)
         columns = keras.ops.stack([actual * predicted, predicted, actual])
@@ -124,3 +129,7 @@ class IoU(ClassScore):
     def score(self, right: Any, predicted: Any, actual: Any) -> Any:
         """See :class:`ClassScore`."""
         return keras.ops.divide_no_nan(right, predicted + actual - right)
+
+
+def _rest(array: Any) -> tuple[int, ...]:
+    return tuple(array.shape)[1:]
