@@ -117,7 +117,7 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
                 fitter.update(rows.column(name))
         for fitter in of_targets.values():
             with _at_row(of, start, mask):
-                fitter.update(_Columns(rows))
+                fitter.update(BatchColumns(rows))
         start += len(batch)
     step = Columns(tuple(fitter.fitted() for fitter in fitters.values()))
     return step, {name: fitter.fitted() for name, fitter in of_targets.items()}
@@ -144,7 +144,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                 if not (mask := codes == code).any() and start:
                     continue
                 with _at_row(of, start, mask):
-                    rows = _Columns(batch if mask.all() else batch.filter(_mask(mask)))
+                    rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
                 for name, array in _named(inputs):
@@ -168,7 +168,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
     (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
 
 
-class _Columns(Mapping[str, Any]):
+class BatchColumns(Mapping[str, Any]):
     """A batch as a mapping of its columns."""
 
     def __init__(self, batch: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
@@ -24,17 +24,43 @@ def predict_batches(
         spec: Gives the inputs' shape and scale, and the outputs' names.
         inputs: Unscaled samples, ``(samples, *input_shape)``, by name if there are several inputs.
     """
+    yield from predictor(model, config, spec)(inputs, False)
+
+
+def predictor(
+    model: Any, config: Config, spec: InputSpec, *, units: bool = True
+) -> Callable[[Arrays, bool], Iterator[Arrays]]:
+    """A function that predicts as :func:`predict_batches`.
+
+    It takes samples, and whether the last batch is filled up to the size of the others: a framework
+    compiles a model for each size that it sees.
+
+    Args:
+        model: As for :func:`predict_batches`, as are ``config`` and ``spec``.
+        config: See there.
+        spec: See there.
+        units: As for :func:`dlrun.assembly.model.with_activation`.
+    """
     import numpy as np
 
     from dlrun.assembly.model import with_activation
     from dlrun.data.tree import leaves, tree_map
 
-    predictor, size = with_activation(model, config, spec), config.batch_size
-    for first in range(0, len(leaves(inputs)[0]), size):
-        take = operator.itemgetter(slice(first, first + size))
-        batch = tree_map(np.asarray, tree_map(take, inputs))
-        outputs = predictor.predict_on_batch(spec.prepare(batch))
-        if isinstance(named := spec.num_classes, Mapping):
-            yield {name: np.asarray(outputs[name]) for name in named}  # Keras sorts them
-        else:
-            yield np.asarray(outputs)
+    whole, size = with_activation(model, config, spec, units=units), config.batch_size
+
+    def predict(inputs: Arrays, fill: bool) -> Iterator[Arrays]:
+        samples = len(leaves(inputs)[0])
+        for first in range(0, samples, size):
+            take = operator.itemgetter(slice(first, first + size))
+            batch = tree_map(np.asarray, tree_map(take, inputs))
+            there = min(size, samples - first)
+            if fill and there < size:  # repeat the last sample
+                rows = np.minimum(np.arange(size), there - 1)
+                batch = tree_map(operator.itemgetter(rows), batch)
+            outputs = whole.predict_on_batch(spec.prepare(batch))
+            if isinstance(named := spec.num_classes, Mapping):
+                yield {name: np.asarray(outputs[name])[:there] for name in named}  # Keras sorts
+            else:
+                yield np.asarray(outputs)[:there]
+
+    return predict

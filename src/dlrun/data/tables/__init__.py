@@ -103,7 +103,7 @@ class TableFiles:
                         )
                     yield number, normal_batch(batch.select(columns), types, path)
             except (OSError, ValueError, EOFError) as error:
-                raise _read_error(path, error) from error
+                raise read_error(path, error) from error
 
     def convert(self, target: Path) -> list[int]:
         """Write all rows as one Arrow file, which is read without parsing.
@@ -145,13 +145,16 @@ class TableFiles:
         return rows
 
 
-def find_files(path: str, format: str | None, options: TableOptions) -> TableFiles:
+def find_files(
+    path: str, format: str | None, options: TableOptions, *, key: str = "data.path="
+) -> TableFiles:
     """The files of a table, and their format.
 
     Args:
         path: A file, a folder, or a pattern such as ``sales/*.parquet``.
         format: A module of this package; None goes by the suffix.
         options: How to read them.
+        key: How the user names the files, for messages.
 
     Raises:
         DlrunError: If there is none, or nothing reads it.
@@ -166,18 +169,18 @@ def find_files(path: str, format: str | None, options: TableOptions) -> TableFil
         )
         if not paths:
             kinds = ", ".join(suffixes(format))
-            raise DlrunError(f"data.path={path}: no table in this folder", hint=f"one of {kinds}")
+            raise DlrunError(f"{key}{path}: no table in this folder", hint=f"one of {kinds}")
     else:
         start = Path(root.anchor)
         pattern = str(root.relative_to(start)) if root.anchor else path
         paths = sorted(p for p in start.glob(pattern) if p.is_file())
         if not paths:
-            raise DlrunError(f"data.path={path}: no such file", hint=_near(root))
+            raise DlrunError(f"{key}{path}: no such file", hint=_near(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
     if None in formats or len(formats) > 1:
         known = ", ".join(suffixes(None))
         raise DlrunError(
-            f"data.path={path}: expected files of one kind, one of {known}",
+            f"{key}{path}: expected files of one kind, one of {known}",
             hint="data=csv, jsonl, parquet or arrow names the format of other suffixes",
         )
     [found] = formats
@@ -324,22 +327,29 @@ def _without_nan(array: Any) -> Any:
     return array
 
 
-def _read_error(path: Path, error: Exception) -> DlrunError:
+def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunError:
+    """What is wrong with a file, for the user.
+
+    Args:
+        path: The file.
+        error: From reading it.
+        label: What the message begins with.
+    """
     message = str(error)
     if "Empty CSV file" in message or "Empty JSON file" in message:
-        return DlrunError(f"data: {path} is empty", hint="the first row names the columns")
+        return DlrunError(f"{label} {path} is empty", hint="the first row names the columns")
     if "Expected" in message and "columns, got" in message:
         where = message.partition("CSV parse error: ")[2].partition(": ")
         row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
         counts = message[message.index("Expected") :].partition(":")[0]
         counts = counts[0].lower() + counts[1:]
         return DlrunError(
-            f"data: {path}: {row}: {counts}",
+            f"{label} {path}: {row}: {counts}",
             hint="quote values with delimiters in them, or choose another data.delimiter",
         )
     if "invalid UTF8" in message or "invalid UTF-8" in message:
-        return DlrunError(f"data: {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
-    return DlrunError(f"data: {path} can't be read: {message.splitlines()[0]}")
+        return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
+    return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}")
 
 
 def _near(path: Path) -> str:

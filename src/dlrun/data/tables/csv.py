@@ -16,6 +16,7 @@ SUFFIXES = (".csv", ".tsv", ".txt")
 COMPRESSED = True
 BLOCK = 4 * 2**20  # bytes parsed at once
 DELIMITERS = ",;\t|"
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null")
 CONVERSION = re.compile(
     r"In CSV column #(\d+): CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
 )
@@ -28,10 +29,10 @@ def batches(
     import pyarrow as pa
     from pyarrow import csv
 
-    names, delimiter = _header(path, options.delimiter)
+    names, delimiter = header(path, options.delimiter)
     convert = csv.ConvertOptions(
         column_types={name: kind for name, kind in types.items() if kind is not None},
-        null_values=["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", *options.missing],
+        null_values=[*MISSING, *options.missing],
         true_values=["true", "True", "TRUE"],
         false_values=["false", "False", "FALSE"],
         strings_can_be_null=True,
@@ -53,7 +54,7 @@ def batches(
         raise
 
 
-def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
+def header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
     """The names of the columns, and the delimiter: the one that is most frequent among them."""
     import csv
 
