@@ -27,12 +27,14 @@ class Dlrun:
     def __init__(self, cwd: Path) -> None:
         self.cwd = cwd
 
-    def __call__(self, *arguments, cwd=None, env=None, timeout=TIMEOUT_SECONDS, command=None):
+    def __call__(
+        self, *arguments, cwd=None, env=None, timeout=TIMEOUT_SECONDS, command=None, input=None
+    ):
         return subprocess.run(
             [*(command or [COMMAND]), *map(str, arguments)],
             cwd=cwd or self.cwd,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}),
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +12,14 @@ import numpy as np
 
 from dlrun import feeds
 from dlrun.data.input_spec import ArraySpec, InputSpec
-from dlrun.data.readers import STDIN, Part, Reader, Request, open_reader
-from dlrun.data.tables import TableOptions
-from dlrun.data.tree import Arrays, Tree, leaves, tree_map
+from dlrun.data.readers import STDIN, Part, Reader, open_reader
+from dlrun.data.tree import Tree, leaves, tree_map
 from dlrun.errors import DlrunError
-from dlrun.inference.described import Columns, Described, Plain, named_outputs
-from dlrun.inference.loaded_run import (
-    LoadedRun,
-    load_run,
-    open_run,
-    read_input_spec,
-    read_saved_spec,
-)
-from dlrun.inference.prediction import predictor
+from dlrun.inference.checked_parts import CheckedParts
+from dlrun.inference.described import Described, Plain
+from dlrun.inference.loaded_run import load_run, open_run, read_input_spec, read_saved_spec
+from dlrun.inference.own_data import make_request
+from dlrun.inference.prediction import predict_columns, predict_parts
 from dlrun.inference.prediction_files import STDOUT, check_output, write_arrays, write_columns
 from dlrun.runs.directory import RECORD, RunDir
 
@@ -35,11 +28,6 @@ if TYPE_CHECKING:
     from dlrun.inference.prediction_files import Stream
 
 log = logging.getLogger("dlrun")
-
-AT_ONCE = 4096  # samples whose predictions are described together
-SHOWN = 5  # samples that could not be read
-POLICIES = ("fail", "skip")
-STDOUT_KINDS = ("csv", "jsonl")
 
 
 def predict(
@@ -107,101 +95,40 @@ def predict(
         )
     spec: InputSpec | None = None
     reader: Reader | None = None
-    parts: Iterator[Part] = iter(())
-    skipped = _Skipped(on_error, source)
+    checked: CheckedParts | None = None
     if source is not None:
         spec = read_input_spec(opened, overrides)
-        request = _request(source, spec or _spec_of_record(opened), config, array, ids)
+        given = {"array": array, "ids": tuple(ids)}
+        request = make_request(source, spec or _spec_of_record(opened), config, **given)
         reader = open_reader(request)
-        parts = skipped.checked(reader.parts())  # the first is read before a framework is imported
-    described = _described(spec or read_saved_spec(opened), config, top)
+        # The first samples are read before a framework is imported.
+        checked = CheckedParts(reader.parts(), source, skip=on_error == "skip")
+    _describe(spec or read_saved_spec(opened), config, top)  # to refuse --top
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
-    if source is None:
-        parts = iter([_all_samples(loaded.data.split("test").inputs, "test")])
-    described = described or _described(loaded.spec, config, top)
-    suffix = output.suffix if str(output) != STDOUT else ""
-    counted = _Counted(parts)
-    if described is None and suffix == ".npz":
-        write_arrays(output, _batches(loaded, config, counted, source))
+    parts: Iterable[Part] = checked or [_whole(loaded.data.split("test").inputs)]
+    described = _describe(loaded.spec, config, top)
+    is_file = str(output) != STDOUT
+    if described is None and is_file and output.suffix == ".npz":
+        write_arrays(output, predict_parts(loaded, parts))
     else:
-        shown = described or Plain()
-        tables = _tables(loaded, config, counted, shown, source, errors=on_error == "skip")
+        columns = predict_columns(loaded, parts, described or Plain(), errors=on_error == "skip")
         kind = stdout_kind or ("jsonl" if _is_json_lines(source) else "csv")
-        write_columns(output, tables, stdout=stdout or sys.stdout, kind=kind)
+        write_columns(output, columns, stdout=stdout or sys.stdout, kind=kind)
     notes = reader.notes() if reader else []
     for note in notes:
         log.warning("%s", note)
-    skipped.report(counted.rows)
+    right = checked.rows - checked.wrong if checked else len(loaded.data.split("test"))
     result = {
         "run_dir": str(opened.path),
         "checkpoint": which,
         "epoch": loaded.epoch,
         "backend": config.backend.name,
         "input": str(source) if source else "test",
-        "samples": counted.rows - skipped.count,
+        "samples": right,
         "output": str(output),
     }
-    return result | ({"skipped": skipped.count, "notes": notes} if described and source else {})
-
-
-class _Skipped:
-    """The samples that could not be read, and what to do with them.
-
-    Args:
-        policy: One of :data:`POLICIES`.
-        source: What the user named.
-    """
-
-    def __init__(self, policy: str, source: Path | None) -> None:
-        self._policy, self._source = policy, source
-        self.count = 0
-
-    def checked(self, parts: Iterator[Part]) -> Iterator[Part]:
-        """The parts, of which the first is read at once."""
-        first = next(parts, None)
-        if first is None:
-            raise DlrunError(f"--input {self._source}: has no rows")
-        self._note(first)
-
-        def others() -> Iterator[Part]:
-            for part in parts:
-                self._note(part)
-                yield part
-
-        return itertools.chain([first], others())
-
-    def _note(self, part: Part) -> None:
-        wrong = [f"{part.source}: row {part.rows[n]:,}: {why}" for n, why in part.wrong.items()]
-        if wrong and self._policy == "fail":
-            more = f"; {len(wrong) - 1:,} more rows are wrong" if len(wrong) > 1 else ""
-            raise DlrunError(
-                f"{wrong[0]}{more}",
-                hint="correct it, or --on-error skip leaves such rows without a prediction",
-            )
-        for line in wrong[: max(SHOWN - self.count, 0)]:
-            log.warning("%s", line)
-        self.count += len(wrong)
-
-    def report(self, rows: int) -> None:
-        """Say how many there were."""
-        if self.count > SHOWN:
-            log.warning("%s more rows could not be read", f"{self.count - SHOWN:,}")
-        if rows and self.count == rows:
-            raise DlrunError(f"--input {self._source}: no row could be read", exit_code=1)
-
-
-class _Counted:
-    """The parts, and how many samples they had."""
-
-    def __init__(self, parts: Iterator[Part]) -> None:
-        self._parts = parts
-        self.rows = 0
-
-    def __iter__(self) -> Iterator[Part]:
-        for part in self._parts:
-            self.rows += len(part.rows)
-            yield part
+    return result | ({"skipped": checked.wrong, "notes": notes} if checked and described else {})
 
 
 def _spec_of_record(run: RunDir) -> InputSpec:
@@ -215,96 +142,17 @@ def _spec_of_record(run: RunDir) -> InputSpec:
     return InputSpec(inputs, ArraySpec((), "float32"), 1)
 
 
-def _request(
-    source: Path, spec: InputSpec, config: Config, array: str | None, ids: Sequence[str]
-) -> Request:
-    data: Mapping[str, Any] = config.data
-    size = config.batch_size
-    return Request(
-        source,
-        spec,
-        rows=size * max(1, 1024 // size),  # whole batches
-        array=array,
-        ids=tuple(ids),
-        format=data.get("format"),
-        table=TableOptions(
-            data.get("delimiter"),
-            str(data.get("decimal", ".")),
-            tuple(map(str, data.get("missing") or ())),
-        ),
-    )
-
-
-def _described(spec: InputSpec | None, config: Config, top: int | None) -> Described | None:
+def _describe(spec: InputSpec | None, config: Config, top: int | None) -> Described | None:
     """What describes the outputs of a run; None if it does not know what they mean."""
-    if spec is None:
-        return None
-    if spec.targets is not None:
+    if spec is not None and spec.targets is not None:
         return Described(spec, config, top)
-    if top is not None:
+    if spec is not None and top is not None:
         raise DlrunError(f"--top {top}: the run's classes have no names", hint="leave it out")
     return None
 
 
-def _all_samples(inputs: Arrays, label: str) -> Part:
-    return Part(inputs, np.arange(1, len(leaves(inputs)[0]) + 1), label)
-
-
-def _batches(
-    loaded: LoadedRun, config: Config, parts: _Counted, source: Path | None
-) -> Iterator[Arrays]:
-    """The outputs of samples in memory, batch by batch."""
-    predict = predictor(loaded.model, config, loaded.spec)
-    for part in parts:
-        if source is not None:
-            _check(loaded, part)
-        yield from predict(part.inputs, False)
-
-
-def _tables(
-    loaded: LoadedRun,
-    config: Config,
-    parts: _Counted,
-    described: Described | Plain,
-    source: Path | None,
-    *,
-    errors: bool,
-) -> Iterator[Columns]:
-    """The predictions as columns, part by part."""
-    predict = predictor(loaded.model, config, loaded.spec, units=False)
-    fill = isinstance(described, Described)
-    for number, part in enumerate(parts):
-        if source is not None and number == 0:  # the others are of the same form
-            _check(loaded, part)
-        if len(part.rows) <= max(AT_ONCE, config.batch_size):
-            outputs = _joined(list(predict(part.inputs, fill)), loaded.spec)
-            yield described.columns(part, outputs, errors=errors)
-            continue
-        first = 0  # samples in memory, none of which is wrong
-        for outputs in predict(part.inputs, fill):
-            rows = slice(first, first + len(leaves(outputs)[0]))
-            names = {name: values[rows] for name, values in part.names.items()}
-            piece = replace(part, rows=part.rows[rows], names=names)
-            yield described.columns(piece, outputs, errors=errors)
-            first = rows.stop
-
-
-def _joined(batches: list[Arrays], spec: InputSpec) -> Arrays:
-    """The outputs of a part; of one without samples, too."""
-    if not batches:
-        return tree_map(lambda classes: np.zeros((0, classes)), spec.num_classes)
-    joined = {
-        name: np.concatenate([dict(named_outputs(batch))[name] for batch in batches])
-        for name, _ in named_outputs(batches[0])
-    }
-    return joined.get("", joined)
-
-
-def _check(loaded: LoadedRun, part: Part) -> None:
-    from dlrun.assembly.check_inputs import check_inputs
-
-    if len(leaves(part.inputs)[0]):
-        check_inputs(loaded.model, loaded.spec, {f"{part.source}: inputs": part.inputs})
+def _whole(inputs: Any) -> Part:
+    return Part(inputs, np.arange(1, len(leaves(inputs)[0]) + 1), "")
 
 
 def _is_json_lines(source: Path | None) -> bool:

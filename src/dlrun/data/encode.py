@@ -29,17 +29,16 @@ FITTED = "fitted.json"
 IN_MEMORY = 64 * 2**20  # bytes; larger arrays stay in their files
 
 
-def dataset(of: Table, saved: InputSpec | None) -> Dataset:
+def dataset(of: Table) -> Dataset:
     """The table's rows as arrays, from the cache if they are in it.
 
     Args:
-        of: The table.
-        saved: As in :class:`dlrun.data.source.Source`.
+        of: The table; columns and targets that it does not know are fitted.
 
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    step, targets = _saved(of, saved) if saved else (None, None)
+    step, targets = of.known or (None, None)
     key = key_of(
         "encoded",
         of._entry.name,
@@ -81,8 +80,12 @@ def dataset(of: Table, saved: InputSpec | None) -> Dataset:
     )
 
 
-def _saved(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
-    """The run's fitted columns and targets."""
+def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
+    """A run's fitted columns and targets, all of which the table has.
+
+    Raises:
+        DlrunError: If the run was not trained on a table, or one is not there.
+    """
     step = next((step for step in saved.preprocessing if isinstance(step, Columns)), None)
     if step is None or saved.targets is None:
         raise DlrunError(
@@ -113,10 +116,10 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
         mask = of.splits[start : start + len(batch)] == TRAIN
         rows = batch if mask.all() else batch.filter(_mask(mask))
         for name, fitter in fitters.items():
-            with _at_row(of, start, mask):
+            with at_row(of, start, mask):
                 fitter.update(rows.column(name))
         for fitter in of_targets.values():
-            with _at_row(of, start, mask):
+            with at_row(of, start, mask):
                 fitter.update(BatchColumns(rows))
         start += len(batch)
     step = Columns(tuple(fitter.fitted() for fitter in fitters.values()))
@@ -143,7 +146,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
             for split, code in SPLITS.items():
                 if not (mask := codes == code).any() and start:
                     continue
-                with _at_row(of, start, mask):
+                with at_row(of, start, mask):
                     rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
@@ -210,7 +213,7 @@ class _Rows:
         self._file.write(np.ascontiguousarray(array).data)
 
 
-class _at_row:  # noqa: N801 - reads like a function
+class at_row:  # noqa: N801 - reads like a function
     """Turn a wrong value into an error that names its row in the table."""
 
     def __init__(self, of: Table, start: int, mask: np.ndarray) -> None:

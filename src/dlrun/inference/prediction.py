@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.input_spec import InputSpec
+    from dlrun.data.readers import Part
     from dlrun.data.tree import Arrays
+    from dlrun.inference.described import Columns, Described, Plain
+    from dlrun.inference.loaded_run import LoadedRun
+
+AT_ONCE = 4096  # samples whose predictions are described together
 
 
 def predict_batches(
@@ -64,3 +70,64 @@ def predictor(
                 yield np.asarray(outputs)[:there]
 
     return predict
+
+
+def predict_parts(run: LoadedRun, parts: Iterable[Part]) -> Iterator[Arrays]:
+    """Yield the outputs of all samples, one batch at a time.
+
+    Raises:
+        DlrunError: If a sample does not fit the model.
+    """
+    predict = predictor(run.model, run.config, run.spec)
+    for part in _fitting(run, parts):
+        yield from predict(part.inputs, False)
+
+
+def predict_columns(
+    run: LoadedRun, parts: Iterable[Part], described: Described | Plain, *, errors: bool
+) -> Iterator[Columns]:
+    """Yield the predictions of all samples as columns, some samples at a time.
+
+    Args:
+        run: The run.
+        parts: The samples.
+        described: What makes columns of outputs.
+        errors: Whether a column says what is wrong with a sample.
+
+    Raises:
+        DlrunError: If a sample does not fit the model.
+    """
+    import numpy as np
+
+    from dlrun.data.tree import concatenate, leaves, tree_map
+    from dlrun.inference.described import Described
+
+    predict = predictor(run.model, run.config, run.spec, units=False)
+    fill = isinstance(described, Described)  # of a table, in parts that differ in size
+    for part in _fitting(run, parts):
+        if len(part.rows) <= max(AT_ONCE, run.config.batch_size):
+            batches = list(predict(part.inputs, fill))
+            none = tree_map(lambda classes: np.zeros((0, classes)), run.spec.num_classes)
+            outputs = concatenate(batches) if batches else none
+            yield described.columns(part, outputs, errors=errors)
+            continue
+        first = 0  # samples in memory, all of which could be read
+        for outputs in predict(part.inputs, False):
+            rows = slice(first, first + len(leaves(outputs)[0]))
+            names = {name: values[rows] for name, values in part.names.items()}
+            piece = replace(part, rows=part.rows[rows], names=names)
+            yield described.columns(piece, outputs, errors=errors)
+            first = rows.stop
+
+
+def _fitting(run: LoadedRun, parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts; of the user's own, the first is checked against the model, as are all arrays."""
+    from dlrun.assembly.check_inputs import check_inputs
+    from dlrun.data.tree import leaves
+
+    checked = False
+    for part in parts:
+        if part.source and not checked and len(leaves(part.inputs)[0]):
+            check_inputs(run.model, run.spec, {f"{part.source}: inputs": part.inputs})
+            checked = True
+        yield part

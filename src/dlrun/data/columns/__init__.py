@@ -106,8 +106,12 @@ def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
 
 def to_entry(column: Column) -> dict[str, Any]:
     """A fitted column as JSON holds it, for :func:`from_entry`."""
-    kind = type(column).__module__.rpartition(".")[2]
-    return {"name": column.name, "kind": kind, "state": column.state()}
+    return {"name": column.name, "kind": kind_of(column), "state": column.state()}
+
+
+def kind_of(column: Column) -> str:
+    """The kind of a fitted column."""
+    return type(column).__module__.rpartition(".")[2]
 
 
 def from_entry(entry: Any) -> Column:
