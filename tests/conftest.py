@@ -161,3 +161,11 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One small finished run per backend."""
     return Trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory):
+    """Tables, and runs on them, trained when a test first asks for one."""
+    from houses import Homes
+
+    return Homes(tmp_path_factory.mktemp("homes"))

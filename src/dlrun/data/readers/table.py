@@ -22,6 +22,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.rows import Block, Rows, open_rows
 from dlrun.data.tables import find_files, format_of, read_error, suffixes
 from dlrun.data.targets import Target
+from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
 
@@ -157,7 +158,12 @@ class Reader:
             right = np.ones(len(rows), bool)
             right[list(wrong)] = False
             batch, rows = batch.filter(_mask(right)), rows[right]
-            inputs = self._request.spec.preprocess(BatchColumns(batch))
+            # A column of another type can't be encoded even if it has no rows.
+            inputs = (
+                self._request.spec.preprocess(BatchColumns(batch))
+                if len(batch)
+                else tree_map(lambda a: np.zeros((0, *a.shape), a.dtype), self._request.spec.inputs)
+            )
         self._count(batch)
         label = f"{self._request.key} {path}"
         return Part(
@@ -253,7 +259,7 @@ def _at(every: np.ndarray, rows: np.ndarray, values: Sequence[Any]) -> list[Any]
 
 
 def _why(error: WrongValueError) -> str:
-    return f"column '{error.column}': {str(error.value)!r:.80} is not {error.expected}"
+    return f"column '{error.column}': {error.value!r:.80} is not {error.expected}"
 
 
 def _rows(count: int) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 
 from dlrun.data.rows import Block, evenly
 from dlrun.data.tables import TableOptions
-from dlrun.data.tables.csv import BLOCK, MISSING, header
+from dlrun.data.tables.csv import MISSING, header
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+BLOCK = 2**20  # bytes parsed at once
 TIME = r"^\s*\d{1,2}:\d\d(:\d\d)?\s*$"  # which a table to train on reads as seconds
 
 
