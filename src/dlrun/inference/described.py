@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class Plain:
         for name, values in named_outputs(outputs):
             if (labels := labels_of(values)) is not None:
                 found[f"{name}_label" if name else "label"] = (INTEGER, _spread(labels, right))
-            flat = values.reshape(len(values), -1)
+            flat = _flat(values)
             is_scalar = name and flat.shape[1] == 1
             for place, column in enumerate(flat.T):
                 title = name if is_scalar else f"{name or 'output'}_{place}"
@@ -107,7 +108,7 @@ class Described:
 
     def _describe(self, name: str, values: np.ndarray) -> dict[str, tuple[str, Any]]:
         target, prefix = self._targets[name], f"{name}_" if name else ""
-        values = values.astype(np.float64).reshape(len(values), -1)
+        values = _flat(values.astype(np.float64))
         if target.kind == "regression":
             numbers = target.restore(values)
             return {
@@ -156,6 +157,10 @@ def labels_of(predictions: np.ndarray) -> np.ndarray | None:
     """The class of each sample, ``(samples,)``; None if they are no classes."""
     classes = predictions.ndim == 2 and predictions.shape[1] > 1
     return predictions.argmax(axis=1) if classes else None
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def _spread(values: Any, right: np.ndarray) -> list[Any]:
