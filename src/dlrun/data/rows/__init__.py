@@ -25,6 +25,8 @@ from dlrun.data.tables import TableOptions
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TIME = r"^\s*([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?\s*$"
+
 
 @dataclass(frozen=True)
 class Block:
@@ -95,3 +97,35 @@ def evenly(blocks: Iterable[Block], size: int) -> Iterator[Block]:
         batch, rows = batch[start:], rows[start:]
     if batch is not None and (len(rows) or wrong):
         yield Block(batch, rows, wrong)
+
+
+def read_numbers(
+    batch: pa.RecordBatch, numbers: Collection[str], options: TableOptions
+) -> pa.RecordBatch:
+    """The batch with texts of numbers as Python writes them: without the table's decimal point.
+
+    Times of the day become seconds, as those of a table to train on do.
+
+    Args:
+        batch: Columns of any type; those of texts are changed.
+        numbers: The columns that should hold numbers.
+        options: Of the table.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        texts = array
+        if name in numbers and pa.types.is_string(array.type):
+            if options.decimal != ".":
+                texts = pc.replace_substring(texts, options.decimal, ".")
+            if pc.any(is_time := pc.match_substring_regex(texts, TIME)).as_py():
+                times = pc.if_else(is_time, texts, pa.scalar(None, pa.string()))
+                dates = pc.binary_join_element_wise(
+                    "1970-01-01", pc.utf8_trim_whitespace(times), "T"
+                )
+                seconds = dates.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.string())
+                texts = pc.coalesce(seconds, texts)
+        arrays.append(texts)
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from dlrun.data.rows import Block, evenly
+from dlrun.data.rows import Block, evenly, read_numbers
 from dlrun.data.tables import TableOptions
 from dlrun.data.tables.csv import MISSING, header
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 BLOCK = 2**20  # bytes parsed at once
-TIME = r"^\s*\d{1,2}:\d\d(:\d\d)?\s*$"  # which a table to train on reads as seconds
 
 
 class Rows:
@@ -65,29 +61,9 @@ class Rows:
                 last = int(rows[-1]) if len(rows) else first - 1
                 before = {row: wrong.pop(row) for row in sorted(wrong) if row <= last}
                 first = last + 1
-                yield Block(self._normal(batch, numbers), rows, before)
+                yield Block(read_numbers(batch, numbers, self._options), rows, before)
             if wrong:
                 empty = pa.RecordBatch.from_pydict(
                     {name: pa.array([], pa.string()) for name in columns}
                 )
                 yield Block(empty, np.zeros(0, np.int64), wrong)
-
-    def _normal(self, batch: pa.RecordBatch, numbers: Collection[str]) -> pa.RecordBatch:
-        import pyarrow as pa
-
-        arrays = []
-        for name, array in zip(batch.schema.names, batch.columns, strict=True):
-            arrays.append(self._numbers(array) if name in numbers else array)
-        return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-    def _numbers(self, texts: pa.Array) -> pa.Array:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if self._options.decimal != ".":
-            texts = pc.replace_substring(texts, self._options.decimal, ".")
-        if not pc.any(is_time := pc.match_substring_regex(texts, TIME)).as_py():
-            return texts
-        times = pc.if_else(is_time, texts, pa.scalar(None, pa.string()))
-        seconds = times.cast(pa.time32("s")).cast(pa.int32()).cast(pa.string())
-        return pc.coalesce(seconds, texts)

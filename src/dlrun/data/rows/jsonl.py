@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.rows import Block
+from dlrun.data.rows import Block, read_numbers
 from dlrun.data.tables import TableOptions, normal_batch
 from dlrun.data.tables.jsonl import batch_of, lines_of
 
@@ -47,6 +47,7 @@ class Rows:
                     places.append(number)
             batch = batch_of(objects, list(columns), self._options)
             normal = normal_batch(batch, {}, self._path)
+            normal = read_numbers(normal, numbers, self._options)
             yield Block(normal, np.asarray(places, np.int64), wrong)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:

@@ -283,6 +283,7 @@ def _first_text(array: Any) -> str:
 
 def _normal_array(array: Any, name: str, path: Path) -> Any:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     kind = array.type
     if pa.types.is_dictionary(kind):
@@ -304,7 +305,10 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         target = pa.list_(pa.string())
     elif pa.types.is_time(kind) or pa.types.is_duration(kind):
-        target = pa.int64()
+        # In seconds, whatever the unit of the file.
+        unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
+        micros = array.cast(unit, safe=False).cast(pa.int64()).cast(pa.float64(), safe=False)
+        return pc.divide(micros, 1e6)
     if target is None:
         raise DlrunError(
             f"data: {path}: column '{name}' has type {kind}; expected numbers, texts, dates or"
