@@ -81,10 +81,3 @@ def test_the_test_split_of_another_file_is_encoded_as_the_runs_own(homes):
     ]
     assert there["metrics"]["loss"] == pytest.approx(-np.log(probabilities).mean(), rel=1e-5)
     assert len(read_csv(homes.cwd / "part.csv")) == 20
-
-
-def test_arrays_are_evaluated_by_their_own_option(trained, dlrun):
-    write_csv(dlrun.cwd / "any.csv", {"x": [1]})
-    done = dlrun("evaluate", trained.run("jax"), "--data", "any.csv")
-    assert done.returncode == 2
-    assert "hint: dlrun evaluate RUN data.path=FILE" in done.stderr

@@ -76,7 +76,7 @@ def predict(
       dlrun predict latest --output predictions.csv
       dlrun predict latest --input digits.npy --output digits.npz
       dlrun predict latest --input new.csv --output predictions.csv --top 3
-      tail -n 5 rows.jsonl | dlrun predict latest --input - --output -
+      dlrun predict latest --input - --output - < rows.jsonl
     """
     with report_errors(quiet) as out:
         require_choice("--on-error", on_error, ("fail", "skip"))
