@@ -28,12 +28,14 @@ class Dlrun:
     def __init__(self, cwd: Path) -> None:
         self.cwd = cwd
 
-    def __call__(self, *arguments, cwd=None, env=None, timeout=TIMEOUT_SECONDS, command=None):
+    def __call__(
+        self, *arguments, cwd=None, env=None, timeout=TIMEOUT_SECONDS, command=None, input=None
+    ):
         return subprocess.run(
             [*(command or [COMMAND]), *map(str, arguments)],
             cwd=cwd or self.cwd,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            **({"stdin": subprocess.DEVNULL} if input is None else {"input": input}),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -167,3 +169,11 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One small finished run per backend."""
     return Trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory):
+    """Tables, and runs on them, trained when a test first asks for one."""
+    from houses import Homes
+
+    return Homes(tmp_path_factory.mktemp("homes"))

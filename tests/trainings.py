@@ -68,10 +68,12 @@ class Worker:
         overrides = (f"backend={self.backend}", *overrides)
         return self._ask(cwd, "evaluate", [str(run), list(overrides), options])
 
-    def predict(self, cwd: Path, run: Path, output: Path, source: Path | None = None) -> dict:
-        """``dlrun predict``: the result."""
-        overrides, given = [f"backend={self.backend}"], str(cwd / source) if source else None
-        return self._ask(cwd, "predict", [str(run), overrides, str(cwd / output), given])
+    def predict(
+        self, cwd: Path, run: Path, output: Path, source: Path | None = None, *more: str, **options
+    ) -> dict:
+        """``dlrun predict`` with more overrides: the result."""
+        overrides, given = [f"backend={self.backend}", *more], str(cwd / source) if source else None
+        return self._ask(cwd, "predict", [str(run), overrides, str(cwd / output), given, options])
 
     def run(self, cwd: Path, script: str) -> dict:
         """What a script has put into the mapping ``found``, once the backend is started."""
@@ -128,14 +130,15 @@ def _resume(run, overrides):
 def _evaluate(run, overrides, options):
     from dlrun.api.evaluate import evaluate
 
+    options = {k: Path(v) if k == "data" else v for k, v in options.items()}
     return evaluate(run, overrides, **options)[0]
 
 
-def _predict(run, overrides, output, source):
+def _predict(run, overrides, output, source, options):
     from dlrun.api.predict import predict
 
     source = Path(source) if source else None
-    return predict(run, overrides, output=Path(output), source=source)
+    return predict(run, overrides, output=Path(output), source=source, **options)
 
 
 def _run(backend, script):

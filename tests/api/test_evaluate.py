@@ -53,6 +53,12 @@ def test_limit_and_split_choose_the_samples(trained, dlrun):
     assert result["metrics"]["accuracy"] > trained.result("jax")["test"]["accuracy"]
 
 
+def test_a_file_for_a_run_on_arrays_is_refused(trained, dlrun):
+    done = dlrun("evaluate", trained.run("jax"), "--data", "any.csv")
+    assert done.returncode == 2
+    assert "hint: dlrun evaluate RUN data.path=FILE" in done.stderr
+
+
 def test_batch_size_does_not_change_the_metrics(trained, dlrun):
     result = dlrun.json("evaluate", trained.run("jax"), "batch_size=1000")
     assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)

@@ -264,7 +264,7 @@ def test_a_column_of_weights_goes_with_its_rows_and_is_no_input(tmp_path):
     columns["importance"][9] = -1
     write_csv(tmp_path / "h.csv", columns)
     error = refused(path="h.csv", weight="importance")
-    assert error.message == "data.weight=importance: row 10 is -1, expected a number from 0"
+    assert error.message.endswith("column 'importance', row 10: -1.0 is not a number from 0")
 
 
 def test_targets_that_teach_nothing_are_refused(tmp_path):

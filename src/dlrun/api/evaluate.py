@@ -12,6 +12,7 @@ from dlrun.config.schema import Task
 from dlrun.errors import DlrunError
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.inference.own_data import read_own_data
 from dlrun.runs.logged_names import metric_of
 from dlrun.runs.metric_direction import direction
 
@@ -43,6 +44,7 @@ def evaluate(
     *,
     which: str = "best",
     split: str = "test",
+    data: Path | None = None,
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
     runs_dir: Path = Path("runs"),
@@ -56,6 +58,8 @@ def evaluate(
         overrides: Changes to the run's config: backend, device, data, batch size, metrics.
         which: ``best``, ``last`` or the number of an epoch.
         split: ``train``, ``validation`` or ``test``.
+        data: A table with the run's columns and targets, of which all rows are evaluated; the
+            training data are not read.
         fail_under: Lower limits, each ``metric=value``, of metrics where larger is better.
         fail_over: Upper limits of metrics where smaller is better, such as losses.
         runs_dir: Where to look for ``latest``.
@@ -69,24 +73,33 @@ def evaluate(
         DlrunError: If the run, an override, a limit or the checkpoint is unusable.
     """
     opened, config = open_run(
-        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
+        run,
+        overrides,
+        runs_dir=runs_dir,
+        config_dir=config_dir,
+        trusted=trusted,
+        needs_data=data is None,
     )
     better = _directions(config.task)
     gates = [_gate(UNDER, typed, better) for typed in fail_under]
     gates += [_gate(OVER, typed, better) for typed in fail_over]
-    loaded = load_run(opened, config, which, compiled=True)
+    own = None if data is None else read_own_data(data, opened, overrides, config)
+    loaded = load_run(opened, config, which, compiled=True, spec=own.dataset.spec if own else None)
+    dataset = own.dataset.match(loaded.model) if own else loaded.data
     for gate in gates:
         _require_logged(gate, metric_of(gate.metric, better), loaded.logged)
-    metrics = evaluate_split(loaded.model, config, loaded.data, split, loaded.feed)
+    metrics = evaluate_split(loaded.model, config, dataset, split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
         "checkpoint": which,
         "epoch": loaded.epoch,
         "backend": config.backend.name,
-        "split": split,
-        "samples": len(loaded.data.split(split)),
+        "split": str(data) if data else split,
+        "samples": len(dataset.split(split)),
         "metrics": metrics,
     }
+    if own:
+        result["notes"] = own.notes
     return result, [why for gate in gates if (why := gate.failure(metrics[gate.metric]))]
 
 

@@ -1,23 +1,33 @@
-"""``dlrun predict``: a run's predictions for its test split or the user's own arrays."""
+"""``dlrun predict``: a run's predictions for its test split, or for samples of the user's own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun import feeds
-from dlrun.data.input_spec import InputSpec
-from dlrun.data.readers import read_inputs
-from dlrun.data.tree import Arrays, Tree, leaves, tree_map
+from dlrun.data.input_spec import ArraySpec, InputSpec
+from dlrun.data.readers import STDIN, Part, Reader, open_reader
+from dlrun.data.tree import Tree, leaves, tree_map
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import load_run, open_run, read_input_spec
-from dlrun.inference.prediction import predict_batches
-from dlrun.inference.prediction_files import check_output, write_predictions
+from dlrun.inference.checked_parts import CheckedParts
+from dlrun.inference.described import Described, Plain
+from dlrun.inference.loaded_run import load_run, open_run, read_input_spec, read_saved_spec
+from dlrun.inference.own_data import make_request
+from dlrun.inference.prediction import predict_columns, predict_parts
+from dlrun.inference.prediction_files import STDOUT, check_output, write_arrays, write_columns
 from dlrun.runs.directory import RECORD, RunDir
-from dlrun.system.finite import first_not_finite
+
+if TYPE_CHECKING:
+    from dlrun.config.schema import Config
+    from dlrun.inference.prediction_files import Stream
+
+log = logging.getLogger("dlrun")
 
 
 def predict(
@@ -28,6 +38,11 @@ def predict(
     source: Path | None = None,
     array: str | None = None,
     output: Path | None = None,
+    ids: Sequence[str] = (),
+    top: int | None = None,
+    on_error: str = "fail",
+    stdout: Stream | None = None,
+    stdout_kind: str | None = None,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
@@ -40,12 +55,19 @@ def predict(
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config: backend, device, batch size.
         which: ``best``, ``last`` or the number of an epoch.
-        source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
-            as the training data were, floats must be scaled already. For a model with several
-            inputs, a ``.npz`` with an array per input, by name. None takes the test split.
+        source: What a reader of :mod:`dlrun.data.readers` takes: for a run that was trained on a
+            table, a table with the run's columns, or ``-`` for JSON lines on the standard input;
+            a ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled as
+            the training data were, floats must be scaled already. For a model with several inputs,
+            a ``.npz`` with an array per input, by name. None takes the test split.
         array: The array of a ``.npz``; required if it has several and the model takes one.
-        output: A ``.npz`` or ``.csv``; by default ``predictions.npz`` in the run directory. See
-            :func:`dlrun.inference.prediction_files.write_predictions`.
+        output: A ``.npz``, ``.csv``, ``.jsonl`` or ``.parquet``, or ``-``; by default
+            ``predictions.npz`` in the run directory. See :mod:`dlrun.inference.described`.
+        ids: Columns of a table that name its rows; by default those called id, or like it.
+        top: Write so many of the best classes instead of every class.
+        on_error: ``fail`` at a sample that can't be read, or ``skip`` it: it has no prediction.
+        stdout: For ``output`` ``-``; by default the standard output.
+        stdout_kind: ``csv`` or ``jsonl``; by default that of the input.
         runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
         trusted: Modules that the run may name, beside those that the user's options name.
@@ -71,77 +93,67 @@ def predict(
             f"feed={config.choices.get('feed')}: predict gathers its batches itself",
             hint="leave it out",
         )
-    spec = None if source is None else read_input_spec(opened, overrides)
-    shape = spec.input_shape if spec else _input_shape(opened)
-    inputs = None if source is None else _read_samples(source, array, spec, shape)
+    spec: InputSpec | None = None
+    reader: Reader | None = None
+    checked: CheckedParts | None = None
+    if source is not None:
+        spec = read_input_spec(opened, overrides)
+        given = {"array": array, "ids": tuple(ids)}
+        request = make_request(source, spec or _spec_of_record(opened), config, **given)
+        reader = open_reader(request)
+        # The first samples are read before a framework is imported.
+        checked = CheckedParts(reader.parts(), source, skip=on_error == "skip")
+    _describe(spec or read_saved_spec(opened), config, top)  # to refuse --top
 
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
-    samples = loaded.data.split("test").inputs if inputs is None else inputs
-    if inputs is not None:
-        from dlrun.assembly.check_inputs import check_inputs
-
-        check_inputs(loaded.model, loaded.spec, {f"--input {source}: inputs": inputs})
-    predictions = predict_batches(loaded.model, config, loaded.spec, samples)
-
-    try:
-        write_predictions(output, predictions)
-    except OSError as error:
-        raise DlrunError(f"can't write {output}: {error.strerror}", exit_code=1) from error
-    return {
+    parts: Iterable[Part] = checked or [_whole(loaded.data.split("test").inputs)]
+    described = _describe(loaded.spec, config, top)
+    is_file = str(output) != STDOUT
+    if described is None and is_file and output.suffix == ".npz":
+        write_arrays(output, predict_parts(loaded, parts))
+    else:
+        columns = predict_columns(loaded, parts, described or Plain(), errors=on_error == "skip")
+        kind = stdout_kind or ("jsonl" if _is_json_lines(source) else "csv")
+        write_columns(output, columns, stdout=stdout or sys.stdout, kind=kind)
+    notes = reader.notes() if reader else []
+    for note in notes:
+        log.warning("%s", note)
+    right = checked.rows - checked.wrong if checked else len(loaded.data.split("test"))
+    result = {
         "run_dir": str(opened.path),
         "checkpoint": which,
         "epoch": loaded.epoch,
         "backend": config.backend.name,
         "input": str(source) if source else "test",
-        "samples": len(leaves(samples)[0]),
+        "samples": right,
         "output": str(output),
     }
+    return result | ({"skipped": checked.wrong, "notes": notes} if checked and described else {})
 
 
-def _input_shape(run: RunDir) -> Tree[tuple[int, ...]]:
-    shape = run.record.get("input_shape", [])
+def _spec_of_record(run: RunDir) -> InputSpec:
+    """The shapes of the inputs, of a run that saved no spec."""
+    shape: Tree[Any] = run.record.get("input_shape", [])
     if not all(
         isinstance(leaf, list) and all(isinstance(n, int) for n in leaf) for leaf in leaves(shape)
     ):
         raise DlrunError(f"{run.path / RECORD} can't be read: input_shape is {shape!a:.80}")
-    return tree_map(tuple, shape)
+    inputs = tree_map(lambda leaf: ArraySpec(tuple(leaf), "float32"), shape)
+    return InputSpec(inputs, ArraySpec((), "float32"), 1)
 
 
-def _read_samples(
-    source: Path, array: str | None, spec: InputSpec | None, shape: Tree[tuple[int, ...]]
-) -> Arrays:
-    """Read and check the user's samples, preprocessed as the run's were."""
-    names = tuple(shape) if isinstance(shape, Mapping) else ()
-    inputs = read_inputs(source, names=spec.raw_names if spec else names, array=array)
-    if spec:
-        try:
-            inputs = spec.preprocess(inputs)
-        except ValueError as error:
-            raise DlrunError(f"--input {source}: {error}") from error
-    labels = [f"--input {source}, array {name}" for name in names] or [f"--input {source}"]
-    for label, values, expected in zip(labels, leaves(inputs), leaves(shape), strict=True):
-        _check_input(label, values, expected)
-    if len({len(values) for values in leaves(inputs)}) > 1:
-        shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
-        raise DlrunError(f"--input {source}: the arrays differ in length: {shapes}")
-    return inputs
+def _describe(spec: InputSpec | None, config: Config, top: int | None) -> Described | None:
+    """What describes the outputs of a run; None if it does not know what they mean."""
+    if spec is not None and spec.targets is not None:
+        return Described(spec, config, top)
+    if spec is not None and top is not None:
+        raise DlrunError(f"--top {top}: the run's classes have no names", hint="leave it out")
+    return None
 
 
-def _check_input(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
-    if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
-        raise DlrunError(f"{label}: expected numbers, got dtype {inputs.dtype}")
-    if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
-        expected = ", ".join(["samples", *map(str, shape)])
-        raise DlrunError(
-            f"{label}: expected shape ({expected}), got {inputs.shape}",
-            hint="add an axis to a single sample: x[None]" if inputs.shape == shape else None,
-        )
-    if not len(inputs):
-        raise DlrunError(f"{label}: has no samples")
-    if not np.issubdtype(inputs.dtype, np.integer) and (
-        bad := first_not_finite(inputs, np.float32)
-    ):
-        raise DlrunError(
-            f"{label}: the value at {list(bad)} is {inputs[bad]}",
-            hint="remove the sample, or fill in the value",
-        )
+def _whole(inputs: Any) -> Part:
+    return Part(inputs, np.arange(1, len(leaves(inputs)[0]) + 1), "")
+
+
+def _is_json_lines(source: Path | None) -> bool:
+    return source is not None and (str(source) == STDIN or ".jsonl" in source.suffixes)

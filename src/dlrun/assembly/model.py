@@ -67,11 +67,16 @@ def _symbol(model: keras.Model, name: str | None, shape: tuple[int, ...]) -> ker
     return keras.KerasTensor((None, *shape), dtype)
 
 
-def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> keras.Model:
-    """The model for prediction and export.
+def with_activation(
+    model: keras.Model, config: Config, spec: InputSpec, *, units: bool = True
+) -> keras.Model:
+    """The model for prediction and export, which applies the task's activation to its logits.
 
-    The task's activation is applied to its logits, and numbers that were standardized are given
-    back in the units of the target.
+    Args:
+        model: Its outputs are logits, or numbers.
+        config: The run's config.
+        spec: Its inputs and outputs.
+        units: Whether numbers that were standardized are given back in the units of the target.
     """
     task_outputs = outputs_by_name(config.task)
     activations: dict[str, str | None] = (
@@ -82,7 +87,7 @@ def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> kera
     single = {} if spec.targets is None else {"": spec.targets}
     targets: Any = spec.targets if isinstance(spec.targets, Mapping) else single
     scaled = {name: target for name, target in targets.items() if target.deviation}
-    if not any(activations.values()) and not scaled:
+    if not any(activations.values()) and not (scaled and units):
         return model
     integers = integer_inputs(model)
 
@@ -91,9 +96,10 @@ def with_activation(model: keras.Model, config: Config, spec: InputSpec) -> kera
 
     def finish(name: str, output: Any) -> Any:
         if name in scaled:
-            target = scaled[name]
-            units = keras.layers.Rescaling(target.deviation, target.mean, dtype="float32")
-            return units(output)
+            if not units:
+                return output
+            deviation, mean = scaled[name].deviation, scaled[name].mean
+            return keras.layers.Rescaling(deviation, mean, dtype="float32")(output)
         activation = activations.get(name)
         if activation is None:
             return output

@@ -25,6 +25,12 @@ def evaluate(
     overrides: Overrides = None,
     checkpoint: Which = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table with the run's columns and targets: evaluate on all of its rows."
+        ),
+    ] = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,6 +57,7 @@ def evaluate(
     Examples:
       dlrun evaluate latest
       dlrun evaluate latest backend=numpy data.limit=1000 --json
+      dlrun evaluate latest --data new.csv
       dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
     """
     with report_errors(quiet) as out:
@@ -65,6 +72,7 @@ def evaluate(
             overrides or [],
             which=checkpoint,
             split=split,
+            data=data,
             fail_under=fail_under or [],
             fail_over=fail_over or [],
             runs_dir=runs_dir,

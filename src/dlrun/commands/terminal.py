@@ -14,15 +14,43 @@ from dlrun.system.files import dump_json
 
 
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
-    """Print a result on stdout. Nothing else in dlrun does."""
-    try:
+    """Print a result on stdout. But for ``predict --output -``, nothing else in dlrun does."""
+    with stdout_errors(out):
         print(dump_json(result) if as_json else table(result), file=out, flush=True)
+
+
+@contextmanager
+def stdout_errors(out: TextIO) -> Iterator[None]:
+    """Report that the standard output can't be written; end quietly if its reader has closed it."""
+    try:
+        yield
     except OSError as error:
         # Else the rest of the buffer would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as head does
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+class GuardedStream:
+    """The standard output for a result that is written in parts.
+
+    Args:
+        out: From :func:`report_errors`.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Write some of it; errors are those of :func:`stdout_errors`."""
+        with stdout_errors(self._out):
+            return self._out.write(text)
+
+    def flush(self) -> None:
+        """Write the rest; errors are those of :func:`stdout_errors`."""
+        with stdout_errors(self._out):
+            self._out.flush()
 
 
 def open_standard_streams() -> None:

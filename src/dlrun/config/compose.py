@@ -137,10 +137,12 @@ def recompose(
     return _finish(base, typed, rules)
 
 
-def overrides_part(overrides: Sequence[str], part: str) -> bool:
-    """Whether an override changes a part of the config, such as ``data``."""
+def overrides_part(
+    overrides: Sequence[str], part: str, *, but: frozenset[str] = frozenset()
+) -> bool:
+    """Whether an override changes a part of the config, such as ``data``, but for some keys."""
     keys = [str(override.key_or_group) for override in parse(overrides)[0]]
-    return any(key == part or key.startswith(f"{part}.") for key in keys)
+    return any((key == part or key.startswith(f"{part}.")) and key not in but for key in keys)
 
 
 def to_yaml(config: Config) -> str:

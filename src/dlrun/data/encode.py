@@ -13,7 +13,7 @@ import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.cache import cached, key_of
-from dlrun.data.columns import WrongValueError, to_numbers
+from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.duplicates import RowHashes, notes
 from dlrun.data.preprocessing.columns import Columns
@@ -33,17 +33,16 @@ FITTED = "fitted.json"
 IN_MEMORY = 16 * 2**20  # bytes; larger arrays stay in their files
 
 
-def dataset(of: Table, saved: InputSpec | None) -> Dataset:
+def dataset(of: Table) -> Dataset:
     """The table's rows as arrays, from the cache if they are in it.
 
     Args:
-        of: The table.
-        saved: As in :class:`dlrun.data.source.Source`.
+        of: The table; columns and targets that it does not know are fitted.
 
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    step, targets = _saved(of, saved) if saved else (None, None)
+    step, targets = of.known or (None, None)
     key = key_of(
         "encoded",
         of._entry.name,
@@ -92,8 +91,12 @@ def dataset(of: Table, saved: InputSpec | None) -> Dataset:
     )
 
 
-def _saved(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
-    """The run's fitted columns and targets."""
+def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
+    """A run's fitted columns and targets, all of which the table has.
+
+    Raises:
+        DlrunError: If the run was not trained on a table, or one is not there.
+    """
     step = next((step for step in saved.preprocessing if isinstance(step, Columns)), None)
     if step is None or saved.targets is None:
         raise DlrunError(
@@ -124,11 +127,11 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
         mask = of.splits[start : start + len(batch)] == TRAIN
         rows = batch if mask.all() else batch.filter(_mask(mask))
         for name, fitter in fitters.items():
-            with _at_row(of, start, mask):
+            with at_row(of, start, mask):
                 fitter.update(rows.column(name))
         for fitter in of_targets.values():
-            with _at_row(of, start, mask):
-                fitter.update(_Columns(rows))
+            with at_row(of, start, mask):
+                fitter.update(BatchColumns(rows))
         start += len(batch)
     step = Columns(tuple(fitter.fitted() for fitter in fitters.values()))
     return step, {name: fitter.fitted() for name, fitter in of_targets.items()}
@@ -155,8 +158,8 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
             for split, code in SPLITS.items():
                 if not (mask := codes == code).any() and start:
                     continue
-                with _at_row(of, start, mask):
-                    rows = _Columns(batch if mask.all() else batch.filter(_mask(mask)))
+                with at_row(of, start, mask):
+                    rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
                 for name, array in _named(inputs):
@@ -167,15 +170,9 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                 names = names or [name for name, _ in _named(inputs)]
                 hashes.add(split, [array for _, array in _named(inputs)])
                 if of.weight is not None:
-                    weights = to_numbers(of.weight, rows[of.weight])
-                    if (wrong := ~(weights >= 0)).any():
-                        row = start + int(np.flatnonzero(mask)[int(wrong.argmax())])
-                        raise DlrunError(
-                            f"data.weight={of.weight}: row {row + 1:,} is"
-                            f" {weights[wrong][0]:g}, expected a number from 0",
-                            hint="correct it, or remove the row",
-                        )
-                    write(split, "weights", None, weights.astype(np.float32))
+                    with at_row(of, start, mask):
+                        weights = to_weights(of.weight, rows[of.weight])
+                    write(split, "weights", None, weights)
             start += len(batch)
         duplicates = hashes.counts()
     state = {
@@ -197,7 +194,7 @@ def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) 
         )
 
 
-class _Columns(Mapping[str, Any]):
+class BatchColumns(Mapping[str, Any]):
     """A batch as a mapping of its columns."""
 
     def __init__(self, batch: Any) -> None:
@@ -239,7 +236,7 @@ class _Rows:
         self._file.write(np.ascontiguousarray(array).data)
 
 
-class _at_row:  # noqa: N801 - reads like a function
+class at_row:  # noqa: N801 - reads like a function
     """Turn a wrong value into an error that names its row in the table."""
 
     def __init__(self, of: Table, start: int, mask: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from dlrun.data import columns, encode
 from dlrun.data.cache import cached, content_key, key_of
 from dlrun.data.columns import to_numbers, to_texts
 from dlrun.data.columns.date import to_seconds
+from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.profile import ColumnProfile, profile_table
 from dlrun.data.source import Description
 from dlrun.data.splits import (
@@ -131,7 +132,10 @@ def table(
 
 @dataclass(frozen=True)
 class Table:
-    """A table as a :class:`dlrun.data.source.Source`; the arguments are those of :func:`table`."""
+    """A table as a :class:`dlrun.data.source.Source`; the arguments are those of :func:`table`.
+
+    With ``known``, the columns and targets of a run, none of them is found.
+    """
 
     path: str
     format: str | None
@@ -145,6 +149,7 @@ class Table:
     kind_options: Mapping[str, Mapping[str, Any]]
     limit: int | None
     cache_bytes: float
+    known: tuple[Columns, Mapping[str | None, Target]] | None = field(default=None, kw_only=True)
 
     @property
     def files(self) -> TableFiles:
@@ -191,11 +196,13 @@ class Table:
     @cached_property
     def labels(self) -> dict[str | None, Target]:
         """The outputs, by name; None is a single one. Their numbers are not measured yet."""
-        return _find_targets(self)
+        return dict(self.known[1]) if self.known else _find_targets(self)
 
     @cached_property
     def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The kind of each input column, and its options."""
+        """The kind of each input column, and its options; of a run's columns, no options."""
+        if self.known:
+            return {column.name: (columns.kind_of(column), {}) for column in self.known[0].fitted}
         return _find_inputs(self)
 
     @cached_property
@@ -317,9 +324,10 @@ class Table:
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:
         """See :class:`dlrun.data.source.Source`."""
-        for note in self.notes:
+        of = self if saved is None else replace(self, known=encode.saved_columns(self, saved))
+        for note in of.notes:
             log.info("data   %s", note)
-        return encode.dataset(self, saved)
+        return encode.dataset(of)
 
 
 def batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -541,7 +549,7 @@ def _split(of: Table) -> np.ndarray:
             "data.split=stratified is for a single target of classes", hint="data.split=random"
         )
     needed = [column for target in labels.values() for column in target.columns]
-    there, values, classes = [], [], []
+    there, values, classes, start = [], [], [], 0
     for batch in of.batches():
         mask = np.ones(len(batch), bool)
         for name in needed:
@@ -556,7 +564,9 @@ def _split(of: Table) -> np.ndarray:
             else:
                 values.extend(to_texts(column).to_pylist())
         if stratify is not None:
-            classes.append(stratify.encode({stratify.columns[0]: kept.column(stratify.columns[0])}))
+            with encode.at_row(of, start, mask):
+                classes.append(stratify.encode(encode.BatchColumns(kept)))
+        start += len(batch)
     mask = np.concatenate(there)
     files = None
     if way.way == "files":

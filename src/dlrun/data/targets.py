@@ -11,6 +11,7 @@ import numpy as np
 from dlrun.data.columns import (
     WrongValueError,
     index_in,
+    index_of_class,
     read_numbers,
     read_texts,
     to_numbers,
@@ -78,8 +79,7 @@ class Target:
             truths = [to_booleans(name, table[name])[0] for name in self.columns]
             return np.stack(truths, axis=1).astype(np.uint8)
         name = self.columns[0]
-        texts = to_texts(table[name])
-        labels = index_in(texts, self.classes, -1)
+        labels = index_of_class(table[name], self.classes)
         if (labels < 0).any():
             row = int((labels < 0).argmax())
             raise WrongValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -32,3 +32,16 @@ def map_named(function: Callable[[str | None, Leaf], Result], tree: Tree[Leaf]) 
 def leaves(tree: Tree[Leaf]) -> list[Leaf]:
     """The single leaf, or the leaves of a mapping, in order."""
     return list(tree.values()) if isinstance(tree, Mapping) else [tree]
+
+
+def concatenate(parts: Sequence[Arrays]) -> Arrays:
+    """Arrays of the same form, one after the other, as one."""
+    import numpy as np
+
+    each = [dict(_named(part)) for part in parts]
+    whole = {name: np.concatenate([part[name] for part in each]) for name in each[0]}
+    return whole[None] if None in whole else {str(name): array for name, array in whole.items()}
+
+
+def _named(tree: Tree[Leaf]) -> Mapping[str | None, Leaf]:
+    return {**tree} if isinstance(tree, Mapping) else {None: tree}  # type: ignore[dict-item]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import replacing
+from dlrun.system.files import replacing, write_text
 from dlrun.system.imports import without_packages
 
 if TYPE_CHECKING:  # Keras is imported before there is a model
@@ -21,6 +21,10 @@ def export_keras(
     model: keras.Model, *, spec: InputSpec, directory: Path, filename: str = "model.keras"
 ) -> Path:
     """Write a standard ``.keras`` file atomically, for ``keras.saving.load_model``.
+
+    The model takes preprocessed inputs and returns probabilities, or numbers in the units of the
+    target. If there is any preprocessing, or the outputs have names, ``model.inputs.json`` beside
+    it says which, as the run's ``inputs.json`` does.
 
     Args:
         model: Its outputs are predictions.
@@ -45,6 +49,8 @@ def export_keras(
             hint="evaluate and predict work without it",
             exit_code=1,
         ) from error
+    if spec.preprocessing or spec.targets is not None:
+        write_text(path.with_suffix(".inputs.json"), spec.to_json())
     return path
 
 

@@ -110,6 +110,12 @@ def open_run(
     return opened, config
 
 
+# Keys of the data that say how a table is read, and nothing about what the model takes.
+READING = frozenset(
+    {"data.delimiter", "data.decimal", "data.missing", "data.format", "data.weight"}
+)
+
+
 def _weigh_as_trained(config: Config, run: RunDir) -> None:
     """Weigh classes as the run's training split did: evaluation may read other data.
 
@@ -132,12 +138,13 @@ def read_input_spec(run: RunDir, overrides: Sequence[str]) -> InputSpec | None:
         overrides: As for :func:`open_run`.
 
     Returns:
-        None for a run of a version that saved no spec, and if ``overrides`` change the data set.
+        None for a run of a version that saved no spec, and if ``overrides`` change the data set;
+        not if they change how a table is read, see :data:`READING`.
 
     Raises:
         DlrunError: If the file can't be read, or is damaged.
     """
-    return None if overrides_part(overrides, "data") else read_saved_spec(run)
+    return None if overrides_part(overrides, "data", but=READING) else read_saved_spec(run)
 
 
 def read_saved_spec(run: RunDir) -> InputSpec | None:

@@ -1,17 +1,44 @@
-"""Predictions as a file: arrays in a ``.npz``, or a row for each sample in a ``.csv``."""
+"""Predictions as a file: columns in a ``.csv``, ``.jsonl``, ``.parquet`` or ``.npz``."""
+
+from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
+from dlrun.inference.described import (
+    INTEGER,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    Columns,
+    labels_of,
+    named_outputs,
+)
 from dlrun.system.files import partial_path, replacing
+from dlrun.system.imports import require_package
 
-SUFFIXES = (".npz", ".csv")
+SUFFIXES = (".npz", ".csv", ".jsonl", ".parquet")
+STDOUT = "-"
+ROW_GROUP = 65_536  # rows of a Parquet file that are written together
+
+
+class Stream(Protocol):
+    """What text is written to."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text."""
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
 
 
 def check_output(output: Path) -> None:
@@ -20,11 +47,15 @@ def check_output(output: Path) -> None:
     Raises:
         DlrunError: If its suffix is unknown, or its directory is missing or not writable.
     """
+    if str(output) == STDOUT:
+        return
     if output.suffix not in SUFFIXES:
         raise DlrunError(
             f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
             hint=f"--output {output.with_suffix('.npz')}",
         )
+    if output.suffix == ".parquet":
+        require_package("pyarrow", "Parquet files", "data")
     if output.is_dir():
         raise DlrunError(f"--output {output} is a directory", hint=f"{output / 'predictions.npz'}")
     if not output.parent.is_dir():
@@ -42,70 +73,165 @@ def check_output(output: Path) -> None:
         ) from error
 
 
-def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:
-    """Write the predictions atomically.
+@contextmanager
+def _errors_of(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error).partition("\n")[0]
+        raise DlrunError(f"can't write {output}: {why}", exit_code=1) from error
 
-    A ``.npz`` has the array ``predictions``, ``(samples, *output_shape)``, and ``labels``,
-    ``(samples,)``, for a classifier. A ``.csv`` has the columns ``index``, ``label`` and
-    ``output_0``, ``output_1``, .... Several outputs are distinguished by name: the arrays are
-    ``department`` and ``department_label``, the columns ``department_label``, ``department_0``,
-    ..., and just ``priority`` for a single number.
+
+def write_columns(
+    output: Path, parts: Iterator[Columns], *, stdout: Stream | None = None, kind: str = "csv"
+) -> None:
+    """Write columns part by part; a file atomically.
+
+    Args:
+        output: A path that :func:`check_output` accepts.
+        parts: Each has the same columns.
+        stdout: For the path ``-``.
+        kind: ``csv`` or ``jsonl``, for the path ``-``.
+
+    Raises:
+        DlrunError: If a file can't be written; an existing one is kept.
+    """
+    if str(output) == STDOUT:
+        assert stdout is not None
+        writer = {"csv": _write_csv, "jsonl": _write_jsonl}[kind]
+        writer(stdout, parts)
+        stdout.flush()
+        return
+    with _errors_of(output), replacing(output) as partial:
+        if output.suffix == ".parquet":
+            _write_parquet(partial, parts)
+        elif output.suffix == ".npz":
+            with partial.open("wb") as file:
+                np.savez(file, **_npz_arrays(parts))  # type: ignore[arg-type]  # allow_pickle
+        else:
+            writer = {".csv": _write_csv, ".jsonl": _write_jsonl}[output.suffix]
+            with partial.open("w", newline="", encoding="utf-8") as file:
+                writer(file, parts)
+
+
+def write_arrays(output: Path, batches: Iterator[Arrays]) -> None:
+    """Write a ``.npz`` of the outputs as they are, atomically.
+
+    It has the array ``predictions``, ``(samples, *output_shape)``, and ``labels``, ``(samples,)``,
+    for a classifier. Several outputs are distinguished by name: ``department`` and
+    ``department_label``.
 
     Args:
         output: A path that :func:`check_output` accepts.
         batches: The outputs, batch by batch.
 
     Raises:
-        OSError: If it can't be written; an existing file is kept.
+        DlrunError: If it can't be written; an existing file is kept.
     """
-    with replacing(output) as partial:
-        if output.suffix == ".csv":
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                _write_csv(file, batches)
-        else:
-            with partial.open("wb") as file:
-                np.savez(file, **_arrays(list(batches)))  # type: ignore[arg-type]  # allow_pickle
+    with _errors_of(output), replacing(output) as partial, partial.open("wb") as file:
+        found: dict[str, list[np.ndarray]] = {}
+        for batch in batches:
+            for name, values in named_outputs(batch):
+                found.setdefault(name, []).append(values)
+        arrays = {}
+        for name, parts in found.items():
+            whole = np.concatenate(parts)
+            arrays[name or "predictions"] = whole
+            if (labels := labels_of(whole)) is not None:
+                arrays[f"{name}_label" if name else "labels"] = labels
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # allow_pickle
 
 
-def _arrays(batches: list[Arrays]) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name in _names(batches[0]):
-        whole = np.concatenate([_output(batch, name) for batch in batches])
-        arrays[name or "predictions"] = whole
-        if (labels := _labels(whole)) is not None:
-            arrays[f"{name}_label" if name else "labels"] = labels
-    return arrays
+def _write_csv(file: Stream, parts: Iterator[Columns]) -> None:
+    writer, head = csv.writer(file), False
+    for part in parts:
+        if not head:
+            writer.writerow(part)
+            head = True
+        columns = [_csv_cells(kind, values) for kind, values in part.values()]
+        writer.writerows(zip(*columns, strict=True))
 
 
-def _write_csv(file: Any, batches: Iterator[Arrays]) -> None:
-    writer, index = csv.writer(file), 0
-    for batch in batches:
-        head, columns = ["index"], []
-        for name in _names(batch):
-            values = _output(batch, name)
-            if (labels := _labels(values)) is not None:
-                head.append(f"{name}_label" if name else "label")
-                columns.append([str(label) for label in labels])
-            flat = values.reshape(len(values), -1)
-            is_scalar = name and flat.shape[1] == 1
-            head += [name if is_scalar else f"{name or 'output'}_{i}" for i in range(flat.shape[1])]
-            columns += [[repr(float(value)) for value in column] for column in flat.T]
-        if index == 0:
-            writer.writerow(head)
+def _csv_cells(kind: str, values: Sequence[Any]) -> Sequence[Any]:
+    if kind == NUMBER:
+        return ["" if value is None else repr(value) for value in values]
+    if kind == TEXTS:
+        return ["" if value is None else "|".join(value) for value in values]
+    return values
+
+
+def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
+    for part in parts:
+        columns = [[_json_value(value) for value in values] for _, values in part.values()]
         for row in zip(*columns, strict=True):
-            writer.writerow([index, *row])
-            index += 1
+            file.write(json.dumps(dict(zip(part, row, strict=True)), default=str) + "\n")
 
 
-def _names(batch: Arrays) -> list[str]:
-    """The outputs' names; a single output has the name ``""``."""
-    return list(batch) if isinstance(batch, Mapping) else [""]
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _output(batch: Arrays, name: str) -> np.ndarray:
-    return batch[name] if isinstance(batch, Mapping) else batch
+def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = {INTEGER: pa.int64(), NUMBER: pa.float64(), TEXT: pa.string()}
+    types[TEXTS] = pa.list_(pa.string())
+    schema: Any = None
+    writer: Any = None
+    waiting: list[Any] = []
+    try:
+        for part in parts:
+            if schema is None:
+                found = {
+                    name: types.get(kind) or pa.array(values).type
+                    for name, (kind, values) in part.items()
+                }
+                known = {n: pa.string() if pa.types.is_null(t) else t for n, t in found.items()}
+                schema = pa.schema(known)
+                writer = parquet.ParquetWriter(path, schema)
+            arrays = [
+                _array_of(name, values, schema.field(name).type)
+                for name, (_, values) in part.items()
+            ]
+            waiting.append(pa.Table.from_arrays(arrays, schema=schema))
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
+    finally:
+        if writer is not None:
+            writer.close()
 
 
-def _labels(predictions: np.ndarray) -> np.ndarray | None:
-    classes = predictions.ndim == 2 and predictions.shape[1] > 1
-    return predictions.argmax(axis=1) if classes else None
+def _array_of(name: str, values: Sequence[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DlrunError(
+            f"--output: column '{name}' holds {kind} and then other values: {error}",
+            hint="--output predictions.jsonl",
+            exit_code=1,
+        ) from error
+
+
+def _npz_arrays(parts: Iterator[Columns]) -> dict[str, np.ndarray]:
+    """An array for each column: NaN, -1 or an empty text where there is no value."""
+    found: dict[str, tuple[str, list[Any]]] = {}
+    for part in parts:
+        for name, (kind, values) in part.items():
+            found.setdefault(name, (kind, []))[1].extend(values)
+    return {name: _npz_array(kind, values) for name, (kind, values) in found.items()}
+
+
+def _npz_array(kind: str, values: list[Any]) -> np.ndarray:
+    if kind == NUMBER:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if kind == INTEGER or all(type(value) is int for value in values):
+        return np.array([-1 if value is None else value for value in values], np.int64)
+    if kind == TEXTS:
+        values = [None if value is None else "|".join(value) for value in values]
+    return np.array(["" if value is None else str(value) for value in values], str)

@@ -107,8 +107,12 @@ def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
 
 def to_entry(column: Column) -> dict[str, Any]:
     """A fitted column as JSON holds it, for :func:`from_entry`."""
-    kind = type(column).__module__.rpartition(".")[2]
-    return {"name": column.name, "kind": kind, "state": column.state()}
+    return {"name": column.name, "kind": kind_of(column), "state": column.state()}
+
+
+def kind_of(column: Column) -> str:
+    """The kind of a fitted column."""
+    return type(column).__module__.rpartition(".")[2]
 
 
 def from_entry(entry: Any) -> Column:
@@ -187,12 +191,32 @@ def to_numbers(name: str, values: pa.Array) -> np.ndarray:
     return array
 
 
+def to_weights(name: str, values: pa.Array) -> np.ndarray:
+    """The weights of samples, float32 ``(rows,)``.
+
+    Raises:
+        WrongValueError: If one is no finite number from 0; names the first such row.
+    """
+    import numpy as np
+
+    weights = to_numbers(name, values)
+    if (wrong := ~(weights >= 0)).any():
+        row = int(wrong.argmax())
+        value = None if np.isnan(weights[row]) else float(weights[row])
+        raise WrongValueError(name, row, value, "a number from 0")
+    return weights.astype(np.float32)
+
+
 def _first_wrong(name: str, values: pa.Array) -> WrongValueError:
-    for row, value in enumerate(values.to_pylist()):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_trim_whitespace(values)
+    for row in range(len(texts)):
         try:
-            float(value) if value is not None else None
-        except ValueError:
-            return WrongValueError(name, row, value, "a number")
+            texts[row].cast(pa.float64())
+        except pa.ArrowInvalid:
+            return WrongValueError(name, row, values[row].as_py(), "a number")
     return WrongValueError(name, 0, values[0].as_py(), "a number")
 
 
@@ -203,6 +227,45 @@ def to_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_string(values.type):
         return values
     return values.cast(pa.string())
+
+
+def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
+    """The index of each value in ``known``, ``(rows,)`` int32; -1 for others and missing ones.
+
+    A table may hold the same values in another form than the training data: 7 as 7.0 or 007, true
+    as True. They are compared as numbers, or without case, if all of ``known`` are such.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = to_texts(values)
+    found = index_in(texts, known, -1)
+    others = np.flatnonzero((found < 0) & texts.is_valid().to_numpy(zero_copy_only=False))
+    if not len(others):
+        return found
+    if set(known) <= {"true", "false"}:
+        found[others] = index_in(pc.utf8_lower(texts.take(pa.array(others))), known, -1)
+    elif numbers := _as_numbers(known):
+        for row in others:
+            found[row] = numbers.get(_number(texts[row].as_py()), -1)
+    return found
+
+
+def _as_numbers(known: Sequence[str]) -> dict[float | None, int]:
+    """The index of each number; none if one is no number, or two are equal."""
+    numbers = {_number(text): index for index, text in enumerate(known)}
+    return {} if None in numbers or len(numbers) < len(known) else numbers
+
+
+def _number(text: str) -> float | None:
+    import math
+
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def count_values(counts: dict[str, int], values: pa.Array) -> None:

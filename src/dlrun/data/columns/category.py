@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import CATEGORIES, NUMBERS, count_values, index_in, read_texts, to_texts
+from dlrun.data.columns import (
+    CATEGORIES,
+    NUMBERS,
+    count_values,
+    index_of_class,
+    read_texts,
+    to_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,16 +59,20 @@ class Category:
 
     def encode(self, values: pa.Array, out: np.ndarray) -> None:
         """See :class:`dlrun.data.columns.Column`."""
-        texts = to_texts(values)
-        ids = index_in(texts, self.categories, -3) + 3
-        if self.rare:
-            ids[(index_in(texts, self.rare, -1) >= 0) & (ids == UNSEEN)] = RARE
-        ids[texts.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        ids = self.ids(values)
         if self.encoding == "ids":
             out[:, 0] = ids
         else:
             seen = np.flatnonzero(ids != UNSEEN)
             out[seen, ids[seen] - 1] = 1
+
+    def ids(self, values: pa.Array) -> np.ndarray:
+        """The id of each row, ``(rows,)`` int32, whatever the encoding."""
+        found = index_of_class(values, (*self.categories, *self.rare))
+        ids = np.where(found < len(self.categories), found + 3, RARE).astype(np.int32)
+        ids[found < 0] = UNSEEN
+        ids[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        return ids
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.columns.Column`."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DAY = 86_400.0
+ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 # The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
 CYCLES = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}
 
@@ -119,14 +120,10 @@ def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.nda
         WrongValueError: If one is no date of this format.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if pa.types.is_string(values.type):
         try:
-            if format is None:
-                values = values.cast(pa.timestamp("us"))
-            else:
-                values = pc.strptime(values, format=format, unit="us")
+            values = _parse(values, format)
         except pa.ArrowInvalid:
             raise _first_wrong(name, values, format) from None
     elif not pa.types.is_timestamp(values.type):
@@ -136,18 +133,30 @@ def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.nda
     return seconds
 
 
-def _first_wrong(name: str, values: pa.Array, format: str | None) -> WrongValueError:
+def _parse(values: pa.Array, format: str | None) -> pa.Array:
+    """Texts as timestamps without a zone; those with one in UTC."""
     import pyarrow as pa
     import pyarrow.compute as pc
+
+    if format is not None:
+        return pc.strptime(values, format=format, unit="us")
+    try:
+        return values.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        has_zone, none = pc.match_substring_regex(values, ZONE), pa.scalar(None, pa.string())
+        with_zone = pc.if_else(has_zone, values, none).cast(pa.timestamp("us", "UTC"))
+        without = pc.if_else(has_zone, none, values).cast(pa.timestamp("us"))
+        return pc.coalesce(with_zone.cast(pa.timestamp("us")), without)
+
+
+def _first_wrong(name: str, values: pa.Array, format: str | None) -> WrongValueError:
+    import pyarrow as pa
 
     expected = f"a date of the format {format}" if format else "a date such as 2026-11-28"
     for row in range(len(values)):
         one = values[row : row + 1]
         try:
-            if format:
-                pc.strptime(one, format=format, unit="us")
-            else:
-                one.cast(pa.timestamp("us"))
+            _parse(one, format)
         except pa.ArrowInvalid:
             return WrongValueError(name, row, one[0].as_py(), expected)
     return WrongValueError(name, 0, values[0].as_py(), expected)

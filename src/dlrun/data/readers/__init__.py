@@ -1,55 +1,122 @@
-"""Readers: files of samples, one module for each suffix, as ``npy`` reads ``.npy``.
+"""Readers of samples that a run is asked about: files, or rows on the standard input.
 
-Each module has a function ``read(path, *, names, array)``:
+Each module reads one sort of input, and has
 
-- ``path``: the file, which may come from anyone.
-- ``names``: the arrays to read, by name; empty for a single one without a name.
-- ``array``: which array of the file is the single one; None if the file tells.
-
-It returns the array ``(samples, ...)``, or a mapping of arrays for ``names``, and raises
-``ValueError`` or ``OSError`` for a damaged file, :class:`DlrunError` for one of another form.
+- ``kinds(spec)``: what it reads for a run, for messages, such as ``[".npy", ".npz"]``; none if the
+  run takes nothing of it.
+- ``takes(request)``: whether it reads this input for this run. The first module in alphabetical
+  order that does reads it.
+- ``Reader(request)``: a :class:`Reader`. It raises :class:`DlrunError` for an input that can't be
+  read, or is not what the run takes.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from dlrun.data.tables import TableOptions
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
 
+if TYPE_CHECKING:
+    from dlrun.data.input_spec import InputSpec
 
-def read_inputs(path: Path, *, names: Sequence[str], array: str | None = None) -> Arrays:
-    """Read samples from a file, by the reader for its suffix.
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read, and for which run.
 
     Args:
-        path: The file.
-        names: As for a reader.
-        array: As for a reader.
+        source: A file, a folder, a pattern, or ``-`` for the standard input.
+        spec: What the run takes. Its preprocessing is applied.
+        key: The option that names the source, for messages.
+        rows: How many samples to read at once, if they are not in memory.
+        array: The array of an ``.npz``; None if the file tells.
+        ids: Columns that name the rows; empty to find them.
+        labels: Whether the samples' labels are read too.
+        weight: The column that weighs the samples, if labels are read; None for none.
+        format: Of a table whose suffix does not tell.
+        table: How to read a table.
+    """
+
+    source: Path
+    spec: InputSpec
+    key: str = "--input"
+    rows: int = 1024
+    array: str | None = None
+    ids: tuple[str, ...] = ()
+    labels: bool = False
+    weight: str | None = None
+    format: str | None = None
+    table: TableOptions = field(default_factory=TableOptions)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some samples, one after the other.
+
+    Args:
+        inputs: Those that could be read, in the form of ``InputSpec.inputs``.
+        rows: The number of each sample in its file, from 1, also of those that could not,
+            ``(rows,)`` int64.
+        source: The option and the file, for messages.
+        wrong: What is wrong with each sample that could not be read, by its place in ``rows``.
+        names: What names the samples, by column: ids, or files; ``rows`` values each.
+        labels: The labels of those that could be read, if they were asked for.
+        weights: What each of those counts, float32 ``(samples,)``; None if nothing weighs them.
+    """
+
+    inputs: Arrays
+    rows: np.ndarray
+    source: str
+    wrong: Mapping[int, str] = field(default_factory=dict)
+    names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    labels: Arrays | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def is_right(self) -> np.ndarray:
+        """Whether each sample could be read, ``(rows,)`` bool."""
+        right = np.ones(len(self.rows), bool)
+        right[list(self.wrong)] = False
+        return right
+
+
+class Reader(Protocol):
+    """Reads one input."""
+
+    def parts(self) -> Iterator[Part]:
+        """All samples, once and in order.
+
+        Raises:
+            DlrunError: If a file is damaged, or not what the run takes.
+        """
+
+    def notes(self) -> list[str]:
+        """What was unusual in the samples read so far, one line each."""
+
+
+def open_reader(request: Request) -> Reader:
+    """The reader of an input.
 
     Raises:
-        DlrunError: If no reader takes it, or it is missing, damaged or of another form.
+        DlrunError: If nothing reads it, or it is missing, damaged or of another form.
     """
-    suffixes = [f".{module.name}" for module in pkgutil.iter_modules(__path__)]
-    if path.suffix not in suffixes:
-        kinds = ", ".join(suffixes[:-1]) + f" or {suffixes[-1]}"
-        raise DlrunError(f"--input {path}: expected a {kinds} file")
-    if names and array is not None:
-        raise DlrunError(
-            f"--array {array}: the run takes inputs by name: {', '.join(names)}",
-            hint="leave it out",
-        )
-    if not path.is_file():
-        raise DlrunError(f"--input {path}: no such file")
-    reader = importlib.import_module(f"{__name__}{path.suffix}")
-    try:
-        inputs: Arrays = reader.read(path, names=tuple(names), array=array)
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise DlrunError(
-            f"--input {path} can't be read: {error}", hint="write it with numpy.save"
-        ) from error
-    return inputs
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    for module in modules:
+        if module.takes(request):
+            reader: Reader = module.Reader(request)
+            return reader
+    kinds = [kind for module in modules for kind in module.kinds(request.spec)]
+    what = ", ".join(kinds[:-1]) + f" or {kinds[-1]}"
+    raise DlrunError(f"{request.key} {request.source}: expected a {what} file")

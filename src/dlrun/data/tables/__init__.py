@@ -104,7 +104,7 @@ class TableFiles:
                         )
                     yield number, normal_batch(batch.select(columns), types, path)
             except (OSError, ValueError, EOFError) as error:
-                raise _read_error(path, error) from error
+                raise read_error(path, error) from error
 
     def convert(self, target: Path) -> list[int]:
         """Write all rows as one Arrow file, which is read without parsing.
@@ -158,13 +158,16 @@ class TableFiles:
         return rows
 
 
-def find_files(path: str, format: str | None, options: TableOptions) -> TableFiles:
+def find_files(
+    path: str, format: str | None, options: TableOptions, *, key: str = "data.path="
+) -> TableFiles:
     """The files of a table, and their format.
 
     Args:
         path: A file, a folder, or a pattern such as ``sales/*.parquet``.
         format: A module of this package; None goes by the suffix.
         options: How to read them.
+        key: How the user names the files, for messages.
 
     Raises:
         DlrunError: If there is none, or nothing reads it.
@@ -179,18 +182,18 @@ def find_files(path: str, format: str | None, options: TableOptions) -> TableFil
         )
         if not paths:
             kinds = ", ".join(suffixes(format))
-            raise DlrunError(f"data.path={path}: no table in this folder", hint=f"one of {kinds}")
+            raise DlrunError(f"{key}{path}: no table in this folder", hint=f"one of {kinds}")
     else:
         start = Path(root.anchor)
         pattern = str(root.relative_to(start)) if root.anchor else path
         paths = sorted(p for p in start.glob(pattern) if p.is_file())
         if not paths:
-            raise DlrunError(f"data.path={path}: no such file", hint=_near(root))
+            raise DlrunError(f"{key}{path}: no such file", hint=_near(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
     if None in formats or len(formats) > 1:
         known = ", ".join(suffixes(None))
         raise DlrunError(
-            f"data.path={path}: expected files of one kind, one of {known}",
+            f"{key}{path}: expected files of one kind, one of {known}",
             hint="data=csv, jsonl, parquet or arrow names the format of other suffixes",
         )
     [found] = formats
@@ -293,6 +296,7 @@ def _first_text(array: Any) -> str:
 
 def _normal_array(array: Any, name: str, path: Path) -> Any:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     kind = array.type
     if pa.types.is_dictionary(kind):
@@ -310,6 +314,11 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
                 f"data: {path}: column '{name}' is not UTF-8",
                 hint=f"iconv -f latin1 -t utf-8 {path.name} > new.csv",
             ) from error
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        # In seconds, whatever the unit of the file.
+        unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
+        micros = array.cast(unit, safe=False).cast(pa.int64()).cast(pa.float64(), safe=False)
+        return pc.divide(micros, 1e6)
     target = _target_type(kind)
     if target is None:
         raise DlrunError(
@@ -329,7 +338,7 @@ def _target_type(kind: Any) -> Any:
 
     of = pa.types
     for targets, tests in (
-        (pa.int64(), (of.is_integer, of.is_time, of.is_duration)),
+        (pa.int64(), (of.is_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),
         (pa.string(), (of.is_large_string, of.is_string_view)),
         (pa.timestamp("us"), (of.is_timestamp, of.is_date)),
@@ -350,22 +359,29 @@ def _without_nan(array: Any) -> Any:
     return array
 
 
-def _read_error(path: Path, error: Exception) -> DlrunError:
+def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunError:
+    """What is wrong with a file, for the user.
+
+    Args:
+        path: The file.
+        error: From reading it.
+        label: What the message begins with.
+    """
     message = str(error)
     if "Empty CSV file" in message or "Empty JSON file" in message:
-        return DlrunError(f"data: {path} is empty", hint="the first row names the columns")
+        return DlrunError(f"{label} {path} is empty", hint="the first row names the columns")
     if "Expected" in message and "columns, got" in message:
         where = message.partition("CSV parse error: ")[2].partition(": ")
         row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
         counts = message[message.index("Expected") :].partition(":")[0]
         counts = counts[0].lower() + counts[1:]
         return DlrunError(
-            f"data: {path}: {row}: {counts}",
+            f"{label} {path}: {row}: {counts}",
             hint="quote values with delimiters in them, or choose another data.delimiter",
         )
     if "invalid UTF8" in message or "invalid UTF-8" in message:
-        return DlrunError(f"data: {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
-    return DlrunError(f"data: {path} can't be read: {message.splitlines()[0]}")
+        return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
+    return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}")
 
 
 def _near(path: Path) -> str:

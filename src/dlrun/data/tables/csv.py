@@ -17,6 +17,7 @@ COMPRESSED = True
 BLOCK = 2**20  # bytes parsed at once; four times as many take a third longer
 CODE = re.compile(r"0\d+")
 DELIMITERS = ",;\t|"
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null")
 CONVERSION = re.compile(
     r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
 )
@@ -29,11 +30,11 @@ def batches(
     import pyarrow as pa
     from pyarrow import csv
 
-    names, delimiter, codes = _header(path, options.delimiter)
+    names, delimiter, codes = header(path, options.delimiter)
     texts = {name: pa.string() for name in codes}
     convert = csv.ConvertOptions(
         column_types=texts | {name: kind for name, kind in types.items() if kind is not None},
-        null_values=["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", *options.missing],
+        null_values=[*MISSING, *options.missing],
         true_values=["true", "True", "TRUE"],
         false_values=["false", "False", "FALSE"],
         strings_can_be_null=True,
@@ -55,7 +56,7 @@ def batches(
         raise
 
 
-def _header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]]:
+def header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]]:
     """What the start of a file tells.
 
     Returns:

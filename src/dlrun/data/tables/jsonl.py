@@ -24,7 +24,7 @@ def batches(
     import pyarrow as pa
 
     with pa.input_stream(str(path)) as stream:
-        yield from from_lines(_lines(stream), types, options)
+        yield from from_lines(lines_of(stream), types, options)
 
 
 def from_lines(
@@ -61,13 +61,14 @@ def from_lines(
             raise WiderType(new, str(row[new]))
         waiting.append(row)
         if len(waiting) >= rows:
-            yield _batch(waiting, list(names), options)
+            yield batch_of(waiting, list(names), options)
             first, waiting = False, []
     if waiting:
-        yield _batch(waiting, list(names), options)
+        yield batch_of(waiting, list(names), options)
 
 
-def _lines(stream: Any) -> Iterator[bytes]:
+def lines_of(stream: Any) -> Iterator[bytes]:
+    """The lines of a binary stream."""
     rest = b""
     while block := stream.read(2**20):
         *whole, rest = (rest + block).split(b"\n")
@@ -76,7 +77,8 @@ def _lines(stream: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _batch(rows: list[dict[str, Any]], names: list[str], options: TableOptions) -> pa.RecordBatch:
+def batch_of(rows: list[dict[str, Any]], names: list[str], options: TableOptions) -> pa.RecordBatch:
+    """A batch of objects, each column of the type that its values have; texts if of several."""
     import pyarrow as pa
 
     absent = {"", *options.missing}

@@ -1,0 +1,135 @@
+"""Arrays: one from ``numpy.save``, or several by name from ``numpy.savez``."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.readers import Part, Request
+from dlrun.data.tree import Arrays, leaves
+from dlrun.errors import DlrunError
+from dlrun.system.arrays import check_npy, check_npz
+from dlrun.system.finite import first_not_finite
+
+SUFFIXES = (".npy", ".npz")
+
+
+def kinds(spec: InputSpec) -> list[str]:
+    """See :mod:`dlrun.data.readers`."""
+    return list(SUFFIXES)
+
+
+def takes(request: Request) -> bool:
+    """See :mod:`dlrun.data.readers`."""
+    return request.source.suffix in SUFFIXES and not request.labels
+
+
+class Reader:
+    """See :class:`dlrun.data.readers.Reader`. All samples are one part; an ``.npy`` is mapped."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        names, array, path = request.spec.raw_names, request.array, request.source
+        if names and array is not None:
+            raise DlrunError(
+                f"--array {array}: the run takes inputs by name: {', '.join(names)}",
+                hint="leave it out",
+            )
+        if not path.is_file():
+            raise DlrunError(f"--input {path}: no such file")
+        read = _read_npy if path.suffix == ".npy" else _read_npz
+        try:
+            raw = read(path, names=names, array=array)
+        except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise DlrunError(
+                f"--input {path} can't be read: {error}", hint="write it with numpy.save"
+            ) from error
+        try:
+            self._inputs = request.spec.preprocess(raw)
+        except ValueError as error:
+            raise DlrunError(f"--input {path}: {error}") from error
+        _check(path, self._inputs, request.spec)
+
+    def parts(self) -> Iterator[Part]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        samples = len(leaves(self._inputs)[0])
+        yield Part(self._inputs, np.arange(1, samples + 1), f"--input {self._request.source}")
+
+    def notes(self) -> list[str]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        return []
+
+
+def _read_npy(path: Path, *, names: tuple[str, ...], array: str | None) -> np.ndarray:
+    """The array, memory-mapped: it need not fit into memory."""
+    if names:
+        raise DlrunError(
+            f"--input {path}: expected a .npz file",
+            hint=f"the run takes inputs by name: {', '.join(names)}",
+        )
+    if array is not None:
+        raise DlrunError(f"--array {array}: {path} is a single array", hint="leave it out")
+    with path.open("rb") as file:
+        check_npy(file, path.stat().st_size)
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _read_npz(path: Path, *, names: tuple[str, ...], array: str | None) -> Arrays:
+    """The arrays of the names, or a single one."""
+    check_npz(path, packed=True)
+    with np.load(path, allow_pickle=False) as arrays:
+        there = list(arrays)
+        if names:
+            if missing := [name for name in names if name not in there]:
+                raise DlrunError(
+                    f"--input {path}: has no array '{missing[0]}': {', '.join(there)}",
+                    hint=f"expected an array for each input: {', '.join(names)}",
+                )
+            return {name: arrays[name] for name in names}
+        if array is None and len(there) == 1:
+            [array] = there
+        if array not in there:
+            problem = "has several arrays" if array is None else f"has no array '{array}'"
+            raise DlrunError(
+                f"--input {path}: {problem}: {', '.join(there)}",
+                hint=f"--array {there[0]}" if there else None,
+            )
+        single: np.ndarray = arrays[array]
+        return single
+
+
+def _check(path: Path, inputs: Arrays, spec: InputSpec) -> None:
+    shape = spec.input_shape
+    names = tuple(shape) if isinstance(shape, dict) else ()
+    labels = [f"--input {path}, array {name}" for name in names] or [f"--input {path}"]
+    for label, values, expected in zip(labels, leaves(inputs), leaves(shape), strict=True):
+        _check_array(label, values, expected)
+    if len({len(values) for values in leaves(inputs)}) > 1:
+        shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
+        raise DlrunError(f"--input {path}: the arrays differ in length: {shapes}")
+
+
+def _check_array(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
+        raise DlrunError(f"{label}: expected numbers, got dtype {inputs.dtype}")
+    if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
+        expected = ", ".join(["samples", *map(str, shape)])
+        raise DlrunError(
+            f"{label}: expected shape ({expected}), got {inputs.shape}",
+            hint="add an axis to a single sample: x[None]" if inputs.shape == shape else None,
+        )
+    if not len(inputs):
+        raise DlrunError(f"{label}: has no samples")
+    if not np.issubdtype(inputs.dtype, np.integer) and (
+        bad := first_not_finite(inputs, np.float32)
+    ):
+        raise DlrunError(
+            f"{label}: the value at {list(bad)} is {inputs[bad]}",
+            hint="remove the sample, or fill in the value",
+        )

@@ -1,0 +1,286 @@
+"""Rows of a table, for a run that was trained on one, and what names them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import WrongValueError, to_weights
+from dlrun.data.columns.category import UNSEEN, Category
+from dlrun.data.columns.number import Number
+from dlrun.data.encode import BatchColumns
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.profile import IDENTIFIER
+from dlrun.data.readers import STDIN, Part, Request
+from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.rows import Block, Rows, open_rows
+from dlrun.data.tables import find_files, format_of, read_error, suffixes
+from dlrun.data.targets import Target
+from dlrun.data.tree import Arrays, tree_map
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def kinds(spec: InputSpec) -> list[str]:
+    """See :mod:`dlrun.data.readers`."""
+    return suffixes(None) if columns_of(spec) else []
+
+
+def takes(request: Request) -> bool:
+    """See :mod:`dlrun.data.readers`."""
+    return columns_of(request.spec) is not None and request.source.suffix not in ARRAYS
+
+
+def columns_of(spec: InputSpec) -> Columns | None:
+    """The step that makes inputs of columns; None for a run that was not trained on a table."""
+    return next((step for step in spec.preprocessing if isinstance(step, Columns)), None)
+
+
+def targets_of(spec: InputSpec) -> dict[str | None, Target]:
+    """The targets by output; None names a single one."""
+    named = spec.targets if isinstance(spec.targets, Mapping) else {None: spec.targets}
+    return {name: target for name, target in named.items() if target is not None}
+
+
+class Reader:
+    """See :class:`dlrun.data.readers.Reader`."""
+
+    def __init__(self, request: Request) -> None:
+        require_package("pyarrow", "tables", "data")
+        step = columns_of(request.spec)
+        assert step is not None, "takes() says so"
+        self._request, self._step = request, step
+        self._targets = targets_of(request.spec)
+        self._unseen: Counter[str] = Counter()
+        self._absent: Counter[str] = Counter()
+        self._without_target = 0
+        self._files, self._format = _files(request)
+        if request.array is not None:
+            raise DlrunError(
+                f"--array {request.array}: {request.source} is a table", hint="leave it out"
+            )
+        self._first = self._open(self._files[0])
+
+    def parts(self) -> Iterator[Part]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        some = False
+        for number, path in enumerate(self._files):
+            rows, ids = self._open(path) if number else self._first
+            wanted = list(dict.fromkeys([*self._step.names, *ids, *self._told()]))
+            try:
+                for block in rows.blocks(wanted, self._numbers(), self._request.rows):
+                    some = True
+                    yield self._part(block, ids, path)
+            except (OSError, ValueError, EOFError) as error:
+                raise read_error(path, error, label=self._request.key) from error
+        if not some:
+            raise DlrunError(f"{self._request.key} {self._request.source}: has no rows")
+
+    def notes(self) -> list[str]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        notes = [
+            f"column '{name}': {_rows(count)} a value that training did not see"
+            for name, count in self._unseen.items()
+        ]
+        notes += [
+            f"column '{name}': {_rows(count)} no value, as no row had in training"
+            for name, count in self._absent.items()
+        ]
+        if count := self._without_target:
+            targets = ", ".join(self._target_columns())
+            left = "are" if count > 1 else "is"
+            notes.append(f"{_rows(count)} no {targets}, and {left} left out")
+        return notes
+
+    def _open(self, path: Path) -> tuple[Rows, list[str]]:
+        """A file, and the columns that name its rows."""
+        key = self._request.key
+        try:
+            rows = open_rows(path, self._format, self._request.table)
+        except (OSError, ValueError, EOFError) as error:
+            raise read_error(path, error, label=key) from error
+        names = rows.names
+        if not names and self._format == "csv":
+            raise DlrunError(f"{key} {path} is empty", hint="the first row names the columns")
+        label, targets = f"{key} {path}", self._target_columns()
+        if names:  # else no row could be read, and each says why
+            _require(label, names, self._step.names, "which the run takes")
+            _require(label, names, self._request.ids, "which --id names")
+            if self._request.labels:
+                _require(label, names, targets, "which the run predicts")
+                if (weight := self._request.weight) and weight not in names:
+                    raise DlrunError(
+                        f"{label} has no column '{weight}', which weighs the run's rows",
+                        hint="data.weight=null counts each row once",
+                    )
+        ids = list(self._request.ids) or [
+            name
+            for name in dict.fromkeys(names)
+            if IDENTIFIER.search(name) and name not in (*self._step.names, *targets)
+        ]
+        if not names or self._request.labels:
+            ids = []
+        read = {*self._step.names, *ids, *self._told()}
+        if twice := [name for name, count in Counter(names).items() if count > 1 and name in read]:
+            raise DlrunError(
+                f"{label} has two columns named '{twice[0]}'", hint="rename one of them"
+            )
+        return rows, ids
+
+    def _target_columns(self) -> list[str]:
+        return [column for target in self._targets.values() for column in target.columns]
+
+    def _told(self) -> list[str]:
+        """The columns that are read beside those of the model's inputs."""
+        if not self._request.labels:
+            return []
+        weight = self._request.weight
+        return [*self._target_columns(), *([] if weight is None else [weight])]
+
+    def _numbers(self) -> set[str]:
+        of_targets = (t.columns for t in self._targets.values() if t.kind == "regression")
+        inputs = {column.name for column in self._step.fitted if isinstance(column, Number)}
+        return inputs.union(*of_targets, {self._request.weight or ""})
+
+    def _part(self, block: Block, ids: Sequence[str], path: Path) -> Part:
+        """The rows of a block as inputs, and what names them."""
+        batch, rows = block.batch, block.rows
+        if self._request.labels:
+            batch, rows = self._with_target(batch, rows)
+        every = np.sort(np.concatenate([rows, list(block.wrong)]).astype(np.int64))
+        names = {name: _at(every, rows, batch.column(name).to_pylist()) for name in ids}
+        if len(self._files) > 1:
+            names = {"file": [str(path)] * len(every), **names}
+        why = dict(block.wrong)
+        try:
+            inputs = self._request.spec.preprocess(BatchColumns(batch))
+        except WrongValueError:
+            wrong = _wrong_rows(self._step, batch)
+            why |= {int(rows[place]): text for place, text in wrong.items()}
+            right = np.ones(len(rows), bool)
+            right[list(wrong)] = False
+            batch, rows = batch.filter(_mask(right)), rows[right]
+            # A column of another type can't be encoded even if it has no rows.
+            inputs = (
+                self._request.spec.preprocess(BatchColumns(batch))
+                if len(batch)
+                else tree_map(lambda a: np.zeros((0, *a.shape), a.dtype), self._request.spec.inputs)
+            )
+        self._count(batch)
+        label = f"{self._request.key} {path}"
+        wrong = {int(np.searchsorted(every, row)): text for row, text in sorted(why.items())}
+        if not self._request.labels:
+            return Part(inputs, every, label, wrong, names)
+        return Part(inputs, every, label, wrong, names, *self._labels(batch, rows, label))
+
+    def _with_target(
+        self, batch: pa.RecordBatch, rows: np.ndarray
+    ) -> tuple[pa.RecordBatch, np.ndarray]:
+        """The rows with a value in each target."""
+        has_target = np.ones(len(rows), bool)
+        for name in self._target_columns():
+            has_target &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
+        self._without_target += int((~has_target).sum())
+        return batch.filter(_mask(has_target)), rows[has_target]
+
+    def _labels(
+        self, batch: pa.RecordBatch, rows: np.ndarray, label: str
+    ) -> tuple[Arrays, np.ndarray | None]:
+        """The rows' labels, and what they count."""
+        weight = self._request.weight
+        try:
+            labels: dict[Any, np.ndarray] = {
+                name: target.encode(BatchColumns(batch)) for name, target in self._targets.items()
+            }
+            weights = None if weight is None else to_weights(weight, batch.column(weight))
+        except WrongValueError as error:
+            row = int(rows[error.row]) if error.row < len(rows) else 0
+            raise DlrunError(
+                f"{label}: row {row:,}: {_why(error)}", hint="correct it, or remove the row"
+            ) from error
+        return labels.get(None, labels), weights
+
+    def _count(self, batch: pa.RecordBatch) -> None:
+        """Count values that are unlike those of the training split."""
+        for column in self._step.fitted:
+            values = batch.column(column.name)
+            if isinstance(column, Category):
+                if unseen := int((column.ids(values) == UNSEEN).sum()):
+                    self._unseen[column.name] += unseen
+            elif values.null_count and getattr(column, "indicator", None) is False:
+                self._absent[column.name] += values.null_count
+
+
+def _files(request: Request) -> tuple[Sequence[Path], str]:
+    """The files of a request, and their format."""
+    source = request.source
+    if str(source) == STDIN:
+        return [source], "jsonl"
+    known = source.is_dir() or format_of(source) is not None
+    files = find_files(
+        str(source), None if known else request.format, request.table, key=f"{request.key} "
+    )
+    return files.paths, files.format
+
+
+def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) -> None:
+    """Refuse a table without a column; the hint names one that may be it."""
+    missing = [name for name in needed if name not in names]
+    if not missing:
+        return
+    others = {name.strip().lower(): name for name in names if name not in needed}
+    near = get_close_matches(missing[0].strip().lower(), others, n=1)
+    listed = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
+    more = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
+    raise DlrunError(
+        f"{label} has no column '{missing[0]}', {why}{more}",
+        hint=f"rename '{others[near[0]]}' to '{missing[0]}'" if near else f"it has {listed}",
+    )
+
+
+def _wrong_rows(step: Columns, batch: pa.RecordBatch) -> dict[int, str]:
+    """What is wrong with each row of which a column can't be encoded, by its place."""
+    found: dict[int, str] = {}
+    for column in step.fitted:
+        values, start = batch.column(column.name), 0
+        while start < len(values):
+            try:
+                rest = values[start:]
+                dtype = np.int32 if column.sizes else np.float32
+                column.encode(rest, np.zeros((len(rest), column.width), dtype))
+                break
+            except WrongValueError as error:
+                found.setdefault(start + error.row, _why(error))
+                start += error.row + 1
+    return found
+
+
+def _at(every: np.ndarray, rows: np.ndarray, values: Sequence[Any]) -> list[Any]:
+    """Values of some rows as those of every row; None for the others."""
+    placed: list[Any] = [None] * len(every)
+    for place, value in zip(np.searchsorted(every, rows), values, strict=True):
+        placed[place] = value
+    return placed
+
+
+def _why(error: WrongValueError) -> str:
+    return f"column '{error.column}': {error.value!r:.80} is not {error.expected}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} rows have" if count > 1 else "1 row has"
+
+
+def _mask(mask: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    return pa.array(mask)

@@ -1,0 +1,69 @@
+"""Rows of a CSV: columns as texts, so that a wrong value is wrong in its row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.rows import Block, evenly, read_numbers
+from dlrun.data.tables import TableOptions
+from dlrun.data.tables.csv import MISSING, header
+
+BLOCK = 2**20  # bytes parsed at once
+
+
+class Rows:
+    """See :class:`dlrun.data.rows.Rows`."""
+
+    def __init__(self, path: Path, options: TableOptions) -> None:
+        self._path, self._options = path, options
+        self.names, self._delimiter, _ = header(path, options.delimiter)
+
+    def blocks(
+        self, columns: Sequence[str], numbers: Collection[str], size: int
+    ) -> Iterator[Block]:
+        """See :class:`dlrun.data.rows.Rows`."""
+        yield from evenly(self._read(columns, numbers), size)
+
+    def _read(self, columns: Sequence[str], numbers: Collection[str]) -> Iterator[Block]:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        wrong: dict[int, str] = {}
+
+        def note(row: Any) -> str:  # the first row is that of the names
+            wrong[row.number - 1] = f"has {row.actual_columns} values, not {row.expected_columns}"
+            return "skip"
+
+        reader = csv.open_csv(
+            self._path,
+            # In one thread, in which a row that is wrong knows its number.
+            read_options=csv.ReadOptions(block_size=BLOCK, use_threads=False),
+            parse_options=csv.ParseOptions(
+                delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=note
+            ),
+            convert_options=csv.ConvertOptions(
+                include_columns=list(columns),
+                column_types=dict.fromkeys(columns, pa.string()),
+                null_values=[*MISSING, *self._options.missing],
+                strings_can_be_null=True,
+            ),
+        )
+        first = 1
+        with reader:
+            for batch in reader:
+                # Wrong rows may be known that come after this batch, and none is unknown before.
+                places = np.arange(first, first + len(batch) + len(wrong))
+                rows = places[~np.isin(places, list(wrong))][: len(batch)]
+                last = int(rows[-1]) if len(rows) else first - 1
+                before = {row: wrong.pop(row) for row in sorted(wrong) if row <= last}
+                first = last + 1
+                yield Block(read_numbers(batch, numbers, self._options), rows, before)
+            if wrong:
+                empty = pa.RecordBatch.from_pydict(
+                    {name: pa.array([], pa.string()) for name in columns}
+                )
+                yield Block(empty, np.zeros(0, np.int64), wrong)

@@ -1,0 +1,64 @@
+"""Samples of the user's own, and what to do with those that can't be read."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlrun.data.readers import Part
+from dlrun.errors import DlrunError
+
+log = logging.getLogger("dlrun")
+
+SHOWN = 5  # samples that could not be read
+
+
+class CheckedParts:
+    """The parts of an input, to iterate over once; the first is read at once.
+
+    ``rows`` samples were seen so far, of which ``wrong`` could not be read.
+
+    Args:
+        parts: From a reader.
+        source: What the user named.
+        skip: Whether samples that can't be read are left without a prediction.
+
+    Raises:
+        DlrunError: If there is no sample; here and while iterating, if one can't be read and is not
+            to be skipped, or none can be.
+    """
+
+    def __init__(self, parts: Iterator[Part], source: Path, *, skip: bool) -> None:
+        self._source, self._skip = source, skip
+        self.rows = self.wrong = 0
+        first = next(parts, None)
+        if first is None:
+            raise DlrunError(f"--input {source}: has no rows")
+        self._check(first)
+        self._parts = itertools.chain([first], parts)
+
+    def __iter__(self) -> Iterator[Part]:
+        for number, part in enumerate(self._parts):
+            if number:
+                self._check(part)
+            yield part
+        if self.wrong > SHOWN:
+            log.warning("%s more rows could not be read", f"{self.wrong - SHOWN:,}")
+        if self.wrong == self.rows:
+            raise DlrunError(f"--input {self._source}: no row could be read", exit_code=1)
+
+    def _check(self, part: Part) -> None:
+        wrong = [f"{part.source}: row {part.rows[n]:,}: {why}" for n, why in part.wrong.items()]
+        if wrong and not self._skip:
+            more = len(wrong) - 1
+            raise DlrunError(
+                wrong[0]
+                + (f"; {more:,} more row{'s are' if more > 1 else ' is'} wrong" * bool(more)),
+                hint="correct it, or --on-error skip leaves such rows without a prediction",
+            )
+        for line in wrong[: max(SHOWN - self.wrong, 0)]:
+            log.warning("%s", line)
+        self.rows += len(part.rows)
+        self.wrong += len(wrong)

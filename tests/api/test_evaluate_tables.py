@@ -1,0 +1,104 @@
+"""Evaluating runs on tables of the user's own."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from houses import SPLIT, columns, read_csv, without, write_csv
+from trainings import Refused, worker
+
+pytestmark = pytest.mark.trains
+
+
+def evaluate(homes, name, *overrides, **options):
+    return worker("jax").evaluate(homes.cwd, homes.run(name), *overrides, **options)
+
+
+@pytest.fixture
+def truth(homes):
+    """``truth.csv``: new rows with their targets, of which two are missing."""
+    table = columns(40, seed=2)
+    for name in ("price", "kind"):
+        table[name][3] = table[name][20] = None
+    write_csv(homes.cwd / "truth.csv", table)
+    return table
+
+
+def test_metrics_are_those_of_the_predictions(homes, truth):
+    there = [row for row in range(40) if row not in (3, 20)]
+    rows = homes.predict("price", "truth.csv")
+    errors = np.array([float(rows[r]["predicted_price"]) - truth["price"][r] for r in there])
+    result = evaluate(homes, "price", data="truth.csv")
+    assert (result["split"], result["samples"]) == ("truth.csv", 38)
+    assert result["notes"] == ["2 rows have no price, and are left out"]
+    metrics = result["metrics"]
+    assert metrics["mean_absolute_error"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+    of_train = np.array(homes.table["price"])[np.array(SPLIT) == "train"]
+    assert metrics["loss"] == pytest.approx(((errors / of_train.std()) ** 2).mean(), rel=1e-5)
+
+    rows = homes.predict("kind", "truth.csv")
+    right = [float(rows[r][f"probability_{truth['kind'][r]}"]) for r in there]
+    metrics = evaluate(homes, "kind", data="truth.csv")["metrics"]
+    assert metrics["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
+    correct = [rows[r]["predicted_kind"] == truth["kind"][r] for r in there]
+    assert metrics["accuracy"] == pytest.approx(np.mean(correct))
+
+
+def test_a_column_weighs_the_rows(homes, truth):
+    there = [row for row in range(40) if row not in (3, 20)]
+    rows = homes.predict("price", "truth.csv")
+    errors = np.array([float(rows[r]["predicted_price"]) - truth["price"][r] for r in there])
+    scaled = (errors / np.array(homes.table["price"])[np.array(SPLIT) == "train"].std()) ** 2
+    weights = np.array(truth["rooms"])[there]
+    metrics = evaluate(homes, "price", "data.weight=rooms", data="truth.csv")["metrics"]
+    assert metrics["loss"] == pytest.approx((scaled * weights).mean(), rel=1e-5)
+    evaluate(homes, "both", "data.weight=rooms", data="truth.csv")
+    truth["rooms"][5] = -2
+    write_csv(homes.cwd / "negative.csv", truth)
+    for source, message in {
+        "negative.csv": "row 6: column 'rooms': -2.0 is not a number from 0",
+        "new.csv": "has no column 'price'",
+    }.items():
+        with pytest.raises(Refused, match=message):
+            evaluate(homes, "price", "data.weight=rooms", data=source)
+    with pytest.raises(Refused, match="has no column 'w', which weighs the run's rows"):
+        evaluate(homes, "price", "data.weight=w", data="truth.csv")
+
+
+def test_numpy_evaluates_without_the_training_data(homes, truth, dlrun):
+    run = shutil.copytree(homes.run("both"), dlrun.cwd / "run")
+    words = ("backend=numpy", "--data", homes.cwd / "truth.csv")
+    here = dlrun.json("evaluate", run, *words)["metrics"]
+    assert here == pytest.approx(evaluate(homes, "both", data="truth.csv")["metrics"], rel=1e-5)
+
+
+def test_a_wrong_target_is_one_line(homes, truth):
+    truth["kind"][30] = "huge"
+    write_csv(homes.cwd / "huge.csv", truth)
+    write_csv(homes.cwd / "none.csv", without(truth, "kind"))
+    expected = "row 31: column 'kind': 'huge' is not one of big, mid, small"
+    for source, message in {"huge.csv": expected, "none.csv": "has no column 'kind'"}.items():
+        with pytest.raises(Refused, match=message):
+            evaluate(homes, "kind", data=source)
+    with pytest.raises(Refused, match="huge"):
+        evaluate(homes, "kind", "data.path=huge.csv", "data.split=random", "data.drop=[price]")
+
+
+def test_the_test_split_of_another_file_is_encoded_as_the_runs_own(homes):
+    """It has two of three classes, one of them once, and no id: nothing is found anew."""
+    table = without(columns(60, seed=3), "house_id", "price", "big", "tags")
+    table["kind"] = ["small"] * 59 + ["mid"]
+    split = ["train", "validation", "test"] * 20
+    write_csv(homes.cwd / "later.csv", {**table, "split": split})
+    write_csv(homes.cwd / "part.csv", {name: values[2::3] for name, values in table.items()})
+    there = evaluate(homes, "kind", "data.path=later.csv")
+    expected = evaluate(homes, "kind", data="part.csv")
+    assert (there["split"], there["samples"]) == ("test", 20)
+    assert there["metrics"] == pytest.approx(expected["metrics"], rel=1e-6)
+    probabilities = [
+        float(row[f"probability_{kind}"])
+        for row, kind in zip(homes.predict("kind", "part.csv"), table["kind"][2::3], strict=True)
+    ]
+    assert there["metrics"]["loss"] == pytest.approx(-np.log(probabilities).mean(), rel=1e-5)
+    assert len(read_csv(homes.cwd / "part.csv")) == 20

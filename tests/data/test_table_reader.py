@@ -1,0 +1,144 @@
+"""Rows to predict are encoded to the bit as the rows that a run was trained on."""
+
+import csv
+import itertools
+import json
+from datetime import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from dlrun.data.columns import index_of_class
+from dlrun.data.columns.date import to_seconds
+from dlrun.data.readers import Request, open_reader
+from dlrun.data.rows import Block, evenly
+from dlrun.data.table import table
+from dlrun.data.tables import TableOptions
+from dlrun.data.tree import concatenate
+
+ROWS = 90
+
+
+@pytest.fixture
+def columns():
+    """Values that a CSV holds in many ways; each column repeats with another period."""
+    cycle = itertools.cycle
+
+    def of(*values):
+        return list(itertools.islice(cycle(values), ROWS))
+
+    return {
+        "area": of(1.5, 2, None, 1e-3, -7.25, 3, 8),
+        "rooms": of(1, 2, 3, 40, 5),
+        "zip": of("007", "012", "100", "999"),
+        "level": of(1, 2, None, 3),
+        "garden": of(True, False, True),
+        "pool": of("Yes", "no", "NO", None),
+        "sold": of("2020-01-05", "2021-11-30", "2020-06-01"),
+        "seen": of("2020-01-05T10:00:00Z", "2020-01-06T23:30:00Z", None),
+        "opens": of("09:30", "10:00", "11:45"),
+        "note": of("A quiet house", "near the sea, bright", "old house: needs work", None),
+        "price": of(1.0, 5.5, 2.25, 9.0, 7.0),
+    }
+
+
+def write(path, columns, *, decimal=".", delimiter=","):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            texts = ["" if v is None else str(v) for v in row]
+            is_number = [isinstance(v, float) for v in row]
+            writer.writerow(
+                t.replace(".", decimal) if n else t for t, n in zip(texts, is_number, strict=True)
+            )
+
+
+def source(path, **options):
+    given = {"zip": "category", "level": "category", "note": {"kind": "text", "length": 5}}
+    return table(path=str(path), target="price", kind="regression", columns=given, **options)
+
+
+def assert_encoded_alike(data, request):
+    """Every row of the data set is among those of the reader, with the same label."""
+    parts = list(open_reader(request).parts())
+    assert not any(part.wrong for part in parts)
+    inputs = concatenate([part.inputs for part in parts])
+    labels = concatenate([part.labels for part in parts])
+    rows = rows_of(inputs, labels)
+    of_splits = [rows_of(s.inputs, s.labels) for s in (data.train, data.validation, data.test)]
+    assert sorted(rows) == sorted(itertools.chain(*of_splits))
+
+
+def rows_of(inputs, labels):
+    arrays = [*inputs.values(), labels]
+    return [b"".join(array[row].tobytes() for array in arrays) for row in range(len(labels))]
+
+
+def test_a_csv_is_encoded_as_in_training(columns, tmp_path):
+    path = tmp_path / "t.csv"
+    write(path, columns)
+    data = source(path).dataset()
+    assert_encoded_alike(data, Request(path, data.spec, rows=7, labels=True))
+
+
+def test_decimal_commas_and_words_for_missing_are_those_of_the_run(columns, tmp_path):
+    path = tmp_path / "t.csv"
+    columns["pool"] = [value or "none" for value in columns["pool"]]
+    write(path, columns, decimal=",", delimiter=";")
+    data = source(path, decimal=",", missing=["none"]).dataset()
+    options = TableOptions(decimal=",", missing=("none",))
+    assert_encoded_alike(data, Request(path, data.spec, labels=True, table=options))
+
+
+def test_other_formats_of_the_same_rows_are_encoded_alike(columns, tmp_path):
+    """Also where their types differ from those of the CSV: numbers as texts, and 1 as 1.0."""
+    write(tmp_path / "t.csv", columns)
+    data = source(tmp_path / "t.csv").dataset()
+    names = list(columns)
+    lines = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    columns["level"] = [None if value is None else float(value) for value in columns["level"]]
+    columns["opens"] = [time.fromisoformat(text) for text in columns["opens"]]
+    columns["rooms"] = [str(value) for value in columns["rooms"]]
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=32)
+    for name in ("t.jsonl", "t.parquet"):
+        assert_encoded_alike(data, Request(tmp_path / name, data.spec, rows=50, labels=True))
+
+
+def test_classes_are_compared_as_what_they_are():
+    def of(values, known):
+        return index_of_class(pa.array(values), known).tolist()
+
+    assert of(["7", "007", "7.0", " 10", "8", None, "x"], ["7", "10"]) == [0, 0, 0, 1, -1, -1, -1]
+    assert of([7.0, 10.5, None], ["7", "10.5"]) == [0, 1, -1]
+    assert of(["007", "7", "08"], ["007", "7"]) == [0, 1, -1]  # codes: two that are equal numbers
+    assert of(["True", "FALSE", "yes"], ["false", "true"]) == [1, 0, -1]
+    assert of(["Rome", "rome"], ["Rome"]) == [0, -1]
+
+
+def test_dates_may_have_a_zone_each():
+    texts = pa.array(["2020-01-01T12:00:00+02:00", None, "2020-01-01", "2020-01-01T10:00:00Z"])
+    seconds = to_seconds("day", texts)
+    noon = np.datetime64("2020-01-01T10:00:00").astype(float)
+    np.testing.assert_array_equal(seconds, [noon, np.nan, noon - 36_000, noon])
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 100])
+def test_blocks_of_one_size_hold_all_rows_once(size):
+    """Rows 4 and 9, which can't be read, stay with those around them."""
+    rows = [row for row in range(1, 13) if row not in (4, 9)]
+    cuts = [rows[:2], [], rows[2:7], rows[7:]]
+    blocks = [
+        Block(pa.RecordBatch.from_pydict({"x": pa.array(cut, pa.int64())}), np.array(cut, int),
+              {4: "short"} if 5 in cut else {9: "short"} if 12 in cut else {})
+        for cut in cuts
+    ]  # fmt: skip
+    found = list(evenly(blocks, size))
+    assert [len(block.rows) for block in found[:-1]] == [size] * (len(found) - 1)
+    assert [row for block in found for row in block.batch.column("x").to_pylist()] == rows
+    assert [row for block in found for row in block.rows] == rows
+    places = [row for block in found for row in sorted([*block.rows, *block.wrong])]
+    assert places == list(range(1, 13))
