@@ -1,0 +1,127 @@
+"""Rows of time series, for a run that forecasts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.columns import WrongValueError
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.preprocessing.windows import Windows
+from dlrun.data.readers import STDIN, Part, Request
+from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.series import Series, SeriesError, arrange
+from dlrun.data.table import batches
+from dlrun.data.tables import find_files, format_of, suffixes
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def kinds(spec: InputSpec) -> list[str]:
+    """See :mod:`dlrun.data.readers`."""
+    return suffixes(None) if windows_of(spec) else []
+
+
+def takes(request: Request) -> bool:
+    """See :mod:`dlrun.data.readers`."""
+    is_array = request.source.suffix in ARRAYS or str(request.source) == STDIN
+    return windows_of(request.spec) is not None and not is_array
+
+
+def windows_of(spec: InputSpec) -> Windows | None:
+    """The step that makes windows of rows; None for a run that does not forecast."""
+    return next((step for step in spec.preprocessing if isinstance(step, Windows)), None)
+
+
+class Reader:
+    """See :class:`dlrun.data.readers.Reader`.
+
+    A sample is the last window of each series. With labels, it is each window that has as many rows
+    after it as are forecast. All rows are read, as the table may hold the series in any order.
+    """
+
+    def __init__(self, request: Request) -> None:
+        require_package("pyarrow", "tables", "data")
+        step = windows_of(request.spec)
+        assert step is not None, "takes() says so"
+        self._request, self._step = request, step
+        self._label = f"{request.key} {request.source}"
+        self._table = self._read()
+
+    def parts(self) -> Iterator[Part]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        try:
+            if self._request.labels:
+                yield from self._windows(arrange(self._table, self._step.options))
+            else:
+                yield self._last()
+        except (SeriesError, WrongValueError) as error:
+            hint = getattr(error, "hint", "correct it, or remove the row")
+            if hint.startswith("data."):  # which can't change after the training
+                hint = "complete the table: the run was trained without gaps and missing values"
+            raise DlrunError(f"{self._label}: {error}", hint=hint) from error
+        except ValueError as error:
+            raise DlrunError(f"{self._label}: {error}") from error
+
+    def notes(self) -> list[str]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        return []
+
+    def _read(self) -> dict[str, Any]:
+        """The columns of the run, of all rows."""
+        import pyarrow as pa
+
+        request = self._request
+        known = request.source.is_dir() or format_of(request.source) is not None
+        format = None if known else request.format
+        files = find_files(str(request.source), format, request.table, key=f"{request.key} ")
+        with TemporaryDirectory() as directory:
+            rows = Path(directory) / "rows.arrow"
+            files.convert(rows)
+            table = pa.Table.from_batches(list(batches(rows)))
+        for name in self._step.names:
+            if name not in table.column_names:
+                raise DlrunError(
+                    f"{self._label} has no column '{name}', which the run takes",
+                    hint=f"it has {', '.join(table.column_names[:12])}",
+                )
+        return {name: table.column(name).combine_chunks() for name in self._step.names}
+
+    def _last(self) -> Part:
+        inputs = self._step.apply(self._table)
+        series, rows = self._step.series(self._table)
+        names: dict[str, Any] = {}
+        options = self._step.options
+        if options.group is not None:
+            names[options.group] = list(series)
+        if options.time is not None:
+            times: pa.Array = self._table[options.time]
+            names[options.time] = [times[int(row)].as_py() for row in rows]
+        return Part(inputs, rows + 1, self._label, names=names)
+
+    def _windows(self, arranged: Series) -> Iterator[Part]:
+        """All windows of which the following rows are there, some at a time."""
+        step = self._step
+        values = step.standardize(arranged.values)
+        needed = step.history + step.horizon
+        bounds = zip(arranged.starts[:-1], arranged.starts[1:], strict=True)
+        firsts = [np.arange(start, max(start, end - needed + 1)) for start, end in bounds]
+        starts = np.concatenate(firsts)
+        if not len(starts):
+            raise ValueError(f"no series has {needed:,} rows one after the other")
+        for first in range(0, len(starts), self._request.rows):
+            some = starts[first : first + self._request.rows, None]
+            after = values[some + step.history + np.arange(step.horizon), : step.targets]
+            yield Part(
+                values[some + np.arange(step.history)],
+                arranged.rows[some[:, 0] + step.history - 1] + 1,
+                self._label,
+                labels=after.reshape(len(some), -1),
+            )

@@ -1,0 +1,80 @@
+"""Forecasts from tables: the last rows of each series, or each window to evaluate on."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.readers import Request, open_reader
+from dlrun.data.timeseries import timeseries
+from dlrun.errors import DlrunError
+
+HISTORY, HORIZON = 5, 3
+
+
+def columns(rows: int, shop: str) -> dict[str, list]:
+    load = np.random.default_rng(len(shop) + rows).normal(50, 9, rows).round(3).tolist()
+    hours = [f"2026-01-{1 + n // 24:02} {n % 24:02}:00:00" for n in range(rows)]
+    return {"hour": hours, "shop": [shop] * rows, "load": load}
+
+
+def write(path: Path, *tables: dict[str, list]) -> Path:
+    csv.write_csv(pa.concat_tables(map(pa.table, tables)), path)
+    return path
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InputSpec:
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path / "old.csv", columns(80, "a"), columns(80, "b"))
+    data = timeseries(
+        path=str(path), target="load", time="hour", group="shop", history=HISTORY, horizon=HORIZON
+    ).dataset()
+    return InputSpec.from_json(data.spec.to_json(), source="inputs.json")
+
+
+def test_a_forecast_is_named_by_its_series_and_the_time_that_it_follows(tmp_path, spec):
+    new = [columns(60, "a"), columns(40, "new")]
+    path = write(tmp_path / "new.csv", *new)
+    [part] = open_reader(Request(path, spec)).parts()
+    assert (part.rows.tolist(), part.names["shop"]) == ([60, 100], ["a", "new"])
+    assert [str(time) for time in part.names["hour"]] == [table["hour"][-1] for table in new]
+    [step] = spec.preprocessing
+    for window, table in zip(part.inputs, new, strict=True):
+        restored = window[:, 0] * step.deviation + step.mean
+        np.testing.assert_allclose(restored, table["load"][-HISTORY:], atol=1e-4)
+
+
+def test_a_run_is_evaluated_on_every_window_and_what_follows_it(tmp_path, spec):
+    new = [columns(30, "a"), columns(20, "b"), columns(7, "short")]
+    path = write(tmp_path / "new.csv", *new)
+    parts = list(open_reader(Request(path, spec, labels=True, rows=10)).parts())
+    assert [len(part.rows) for part in parts] == [10, 10, 10, 6]
+    labels = spec.targets.restore(np.concatenate([part.labels for part in parts]))
+    expected = [
+        table["load"][end : end + HORIZON]
+        for table in new for end in range(HISTORY, len(table["load"]) - HORIZON + 1)
+    ]  # fmt: skip
+    np.testing.assert_allclose(labels, expected, atol=1e-4)
+
+
+def test_what_is_wrong_with_a_table_is_told_in_a_line(tmp_path, spec):
+    table = columns(30, "a")
+    gap = {name: of[:9] + of[12:] for name, of in table.items()}
+    short = {name: of[:4] for name, of in table.items()}
+    less = {name: of for name, of in table.items() if name != "shop"}
+    for changed, problem in (
+        (gap, "row 10: 2026-01-01 12:00:00 comes 4 hours after"),
+        (short, "series 'a' ends with 4 rows, expected 5"),
+        (less, "has no column 'shop', which the run takes"),
+        ({**table, "load": ["x", *table["load"][1:]]}, "row 1 is 'x', expected a number"),
+    ):
+        wrong = {name: [*map(str, of)] for name, of in changed.items()}
+        with pytest.raises(DlrunError) as caught:
+            list(open_reader(Request(write(tmp_path / "w.csv", wrong), spec)).parts())
+        assert f"--input {tmp_path / 'w.csv'}" in caught.value.message
+        assert problem in caught.value.message
+        assert "data.gaps" not in str(caught.value.hint)
