@@ -88,7 +88,7 @@ def test_a_change_of_test_rows_does_not_change_what_training_sees():
     before, columns = of.dataset(), houses()
     for row in rows_of(of, "test"):
         columns["area"][row], columns["city"][row] = 1e6, "Rom"
-    write_csv(of._entry.parent.parent / "houses.csv", columns)
+    write_csv(of.entry.parent.parent / "houses.csv", columns)
     after = table(path="houses.csv", target="price", split="time", by="sold").dataset()
     np.testing.assert_array_equal(before.train.inputs, after.train.inputs)
     assert before.preprocessing == after.preprocessing
@@ -100,7 +100,7 @@ def test_the_task_is_chosen_from_the_target():
     columns["price"][-1] = 1.0
     columns["stars"] = [n % 5 + 1 for n in range(120)]
     columns["flag"] = [n % 2 for n in range(120)]
-    write_csv(table(path="houses.csv", target="price")._entry.parent.parent / "h.csv", columns)
+    write_csv(table(path="houses.csv", target="price").entry.parent.parent / "h.csv", columns)
     for target, kind in {
         "price": "regression",
         "sold": "classification",
@@ -161,7 +161,7 @@ def test_the_second_time_arrays_come_from_the_cache_and_a_damaged_entry_is_made_
 def test_notes_tell_what_is_left_out():
     columns = houses()
     columns["empty"], columns["same"] = [None] * 120, ["x"] * 120
-    write_csv(table(path="houses.csv", target="price")._entry.parent.parent / "n.csv", columns)
+    write_csv(table(path="houses.csv", target="price").entry.parent.parent / "n.csv", columns)
     notes = table(path="n.csv", target="price").notes
     assert notes == [
         "column 'id' is left out: each row has another value, like an id",

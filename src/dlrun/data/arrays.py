@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dlrun.data import encode, table
+from dlrun.data import encode
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, TRAIN
+from dlrun.data.table_columns import class_counts
+from dlrun.data.table_description import describe_columns
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, tree_map
 from dlrun.errors import DlrunError
@@ -147,17 +149,17 @@ class ArraySource:
         counts = np.bincount(of_labels.splits, minlength=4)
         target = of_labels.labels[None]
         name = target.columns[0] if len(target.columns) == 1 else LABELS
-        way = of_labels._way
+        way = of_labels.way
         return Description(
             source=self.name,
             samples=int(counts[:LEFT_OUT].sum()),
             splits={split: int(counts[code]) for split, code in encode.SPLITS.items()},
             columns=[
                 *(_describe(key or "x", array) for key, array in _named(samples.inputs)),
-                *(of_labels._describe(of_labels.profiles[key], "target") for key in target.columns),
+                *describe_columns(of_labels, dict.fromkeys(target.columns, "target")),
             ],
             tasks={name: target.kind},
-            classes={name: table._class_counts(of_labels, target)} if target.classes else {},
+            classes={name: class_counts(of_labels, target)} if target.classes else {},
             notes=self._notes(),
             explicit={**self.arguments, "kind": target.kind, "split": way.way},
         )

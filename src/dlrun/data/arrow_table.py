@@ -72,7 +72,9 @@ class ArrowTable(Table):
         return rows
 
     @cached_property
-    def _entry(self) -> Path:
+    def entry(self) -> Path:
+        """See :class:`dlrun.data.table.Table`."""
+
         def make(directory: Path) -> None:
             write(self._rows, directory / TABLE, self.path)
             profiles = profile_table(batches(directory / TABLE))
@@ -85,8 +87,9 @@ class ArrowTable(Table):
         parts = [_content_key(self._rows)] if self.key is None else self.key
         return cached(key_of("arrow", *parts), make, limit_bytes=self.cache_bytes)
 
-    def _explicit(self) -> dict[str, Any]:
-        explicit = super()._explicit()
+    def explicit(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.table.Table`."""
+        explicit = super().explicit()
         del explicit["path"]
         return {**self.arguments, **explicit}
 

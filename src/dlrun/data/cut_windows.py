@@ -66,7 +66,7 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
     step = _saved(of, saved) if saved else None
     key = key_of(
         "windows",
-        of.table._entry.name,
+        of.table.entry.name,
         [of.history, of.horizon, of.stride, of.limit, *of.table.targets],
         vars(step.options if step else of.options),
         vars(of.table.split_options),
@@ -110,7 +110,7 @@ def check(of: TimeSeries) -> None:
 def _key(of: TimeSeries, kind: str, step: Windows | None) -> str:
     return key_of(
         kind,
-        of.table._entry.name,
+        of.table.entry.name,
         [of.history, of.horizon, of.stride, of.limit, *of.table.targets],
         vars(step.options if step else of.options),
         vars(of.table.split_options),

@@ -45,11 +45,11 @@ def dataset(of: Table) -> Dataset:
     step, targets = of.known or (None, None)
     key = key_of(
         "encoded",
-        of._entry.name,
+        of.entry.name,
         {name: target.state() for name, target in of.labels.items()},
         of.inputs,
         of.weight,
-        vars(of._way),
+        vars(of.way),
         of.limit,
         step.state() if step else None,
         [[name, target.state()] for name, target in targets.items()] if targets else None,

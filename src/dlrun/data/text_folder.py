@@ -160,12 +160,13 @@ class TextFolder(Table):
             )
         return dataset
 
-    def _explicit(self) -> dict[str, Any]:
+    def explicit(self) -> dict[str, Any]:
+        """See :class:`dlrun.data.table.Table`."""
         return {
             "path": self.path,
             "classes": list(self.labels[None].classes),
             "encoding": self.encoding,
             **self.kind_options["text"],
             "kind": self.labels[None].kind,
-            "split": "auto" if self._way.by == SPLIT else self._way.way,
+            "split": "auto" if self.way.by == SPLIT else self.way.way,
         }

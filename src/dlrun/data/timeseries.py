@@ -17,7 +17,8 @@ from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
-from dlrun.data.table import NUMERIC, Table, _require_column, _require_numbers
+from dlrun.data.table import Table
+from dlrun.data.table_columns import NUMERIC, require_column, require_numbers
 from dlrun.data.tables import TableOptions
 from dlrun.errors import DlrunError
 
@@ -272,13 +273,13 @@ def _covariates(of: TimeSeries) -> list[str]:
     table, reading = of.table, of.reading
     for key, name in (("data.time", reading.time), ("data.group", reading.group)):
         if name is not None:
-            _require_column(table, name, key)
+            require_column(table, name, key)
     for name in table.targets:
-        _require_numbers(table, _require_column(table, name, "data.target"), "data.target")
+        require_numbers(table, require_column(table, name, "data.target"), "data.target")
     if of.covariates is not None:
         for name in of.covariates:
-            profile = _require_column(table, name, "data.covariates")
-            _require_numbers(table, profile, "data.covariates")
+            profile = require_column(table, name, "data.covariates")
+            require_numbers(table, profile, "data.covariates")
         return list(of.covariates)
     aside = {*table.targets, reading.time, reading.group}
     found = []
@@ -286,7 +287,7 @@ def _covariates(of: TimeSeries) -> list[str]:
         if name in aside:
             continue
         if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
-            _require_numbers(table, profile, "data")
+            require_numbers(table, profile, "data")
         if not _why_not(profile):
             found.append(name)
     return found

@@ -136,7 +136,7 @@ class Listed:
     @property
     def way(self) -> SplitOptions:
         """The split, with ``auto`` resolved."""
-        return self.rows._way
+        return self.rows.way
 
     @property
     def splits(self) -> np.ndarray:

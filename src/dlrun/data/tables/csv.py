@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,19 +41,21 @@ def batches(
         strings_can_be_null=True,
         decimal_point=options.decimal,
     )
-    try:
-        reader = csv.open_csv(
-            path,
-            read_options=csv.ReadOptions(block_size=BLOCK),
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=convert,
-        )
-        with reader:
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+
+    def read(*, use_threads: bool) -> Iterator[pa.RecordBatch]:
+        options = csv.ReadOptions(block_size=BLOCK, use_threads=use_threads)
+        with csv.open_csv(path, options, parse, convert) as reader:
             yield from reader
+
+    try:
+        yield from read(use_threads=True)
     except pa.ArrowInvalid as error:
         if match := CONVERSION.search(str(error)):
             value = re.sub(r"^invalid value '(.*)'$", r"\1", match[2].strip(), flags=re.DOTALL)
             raise WiderType(names[int(match[1])], value) from error
+        if "columns, got" in str(error):  # only one thread always knows the number of the row
+            deque(read(use_threads=False), maxlen=0)
         raise
 
 

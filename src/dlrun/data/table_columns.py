@@ -1,0 +1,233 @@
+"""What the columns of a table are: targets, inputs, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlrun.data import columns
+from dlrun.data.profile import ColumnProfile
+from dlrun.data.splits import LEFT_OUT
+from dlrun.data.targets import Target, split_list
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.table import Table
+
+NUMERIC = 0.9  # a column of texts that are numbers to this share is one with mistakes
+
+
+def require_column(of: Table, name: str, key: str) -> ColumnProfile:
+    """The profile of a column that the user names.
+
+    Args:
+        of: The table.
+        name: The column.
+        key: What names it, for messages.
+
+    Raises:
+        DlrunError: If there is no such column.
+    """
+    if name not in of.profiles:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, of.profiles, n=1)
+        some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
+        raise DlrunError(
+            f"{key}={name}: {of.path} has no such column; it has {some}",
+            hint=f"{key}={near[0]}" if near else None,
+        )
+    return of.profiles[name]
+
+
+def find_targets(of: Table) -> dict[str | None, Target]:
+    """The outputs by name, None for a single one, as the target columns suggest.
+
+    Raises:
+        DlrunError: If a column is missing, or nothing can be learned from it.
+    """
+    if not of.targets:
+        some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
+        raise DlrunError(
+            f"data.target: needs a column of {of.path}: {some}",
+            hint=f"data.target={list(of.profiles)[-1]}; 'dlrun data' tells what each holds",
+        )
+    profiles = [require_column(of, name, "data.target") for name in of.targets]
+    for profile in profiles:
+        if profile.missing == profile.rows:
+            raise DlrunError(f"data.target={profile.name}: the column has no values")
+        if profile.distinct == 1 and not profile.type.startswith("list"):
+            raise DlrunError(
+                f"data.target={profile.name}: every row is {next(iter(profile.counts))}",
+                hint="choose a column that varies",
+            )
+    kinds = [of.kind or profile.target_kind for profile in profiles]
+    if len(profiles) == 1:
+        return {None: _target(of, kinds[0], profiles)}
+    if of.kind in ("regression", "multilabel") or set(kinds) == {"regression"}:
+        return {None: _target(of, kinds[0], profiles)}
+    if set(kinds) == {"binary_classification"} and of.kind is None and _are_flags(profiles):
+        return {None: _target(of, "multilabel", profiles)}
+    return {
+        profile.name: _target(of, kind, [profile])
+        for kind, profile in zip(kinds, profiles, strict=True)
+    }
+
+
+def _are_flags(profiles: Sequence[ColumnProfile]) -> bool:
+    return all(profile.type == "bool" or set(profile.counts) <= {"0", "1"} for profile in profiles)
+
+
+def _target(of: Table, kind: str, profiles: Sequence[ColumnProfile]) -> Target:
+    names = tuple(profile.name for profile in profiles)
+    if kind == "regression":
+        for profile in profiles:
+            require_numbers(of, profile, "data.target")
+        return Target(kind, names)
+    if kind == "multilabel" and len(profiles) > 1:
+        return Target(kind, names, names)
+    [profile] = profiles
+    if kind == "multilabel":
+        found: dict[str, None] = {}
+        for batch in of.batches():
+            values, _ = split_list(batch.column(profile.name))
+            found |= dict.fromkeys(values.unique().to_pylist())
+        return Target(kind, names, tuple(sorted(found)))
+    if profile.distinct is None:
+        raise DlrunError(
+            f"data.target={profile.name}: more than {10_000:,} different values are no classes",
+            hint="data.kind=regression, or choose another column",
+        )
+    classes = tuple(sorted(profile.counts, key=_class_order))
+    if kind == "binary_classification" and len(classes) != 2:
+        raise DlrunError(
+            f"data.target={profile.name}: has {len(classes)} different values, not two",
+            hint="data.kind=classification",
+        )
+    if kind == "classification" and profile.type == "string" and profile.is_unique:
+        raise DlrunError(
+            f"data.target={profile.name}: each row has another value: {profile.examples[0]!r}, ...",
+            hint="choose a column whose values repeat",
+        )
+    few = [name for name in classes if profile.counts[name] < 2]
+    if few:
+        raise DlrunError(
+            f"data.target={profile.name}: class {few[0]} has one row, which can't be both in"
+            " training and in the test" + (f"; {len(few)} such classes" if len(few) > 1 else ""),
+            hint="collect more rows of it, or remove it"
+            if profile.type == "string"
+            else "data.kind=regression, or remove it",
+        )
+    return Target(kind, names, classes)
+
+
+def _class_order(name: str) -> tuple[int, float, str]:
+    """Numbers by value, then texts: 2 before 10, false before true, no before yes."""
+    try:
+        return (0, float(name), name)
+    except ValueError:
+        return (1, 0.0, name)
+
+
+def class_counts(of: Table, target: Target) -> dict[str, int]:
+    """How many rows are in each class of a target."""
+    if target.kind == "multilabel" and not target.is_list:
+        counts = {}
+        for name in target.columns:
+            values = of.profiles[name].counts
+            counts[name] = sum(
+                n for text, n in values.items() if text.lower() in ("true", "1", "yes")
+            )
+        return counts
+    counts = of.profiles[target.columns[0]].counts
+    return {name: counts.get(name, 0) for name in target.classes}
+
+
+def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
+    """Refuse texts in a column of numbers, by row."""
+    if profile.type in ("int64", "double", "bool") or (
+        profile.type == "string" and not profile.wrong
+    ):
+        return
+    row, value = profile.wrong or (0, profile.examples[0])
+    raise DlrunError(
+        f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
+        hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value",
+    )
+
+
+def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The kind of each input column, and its options.
+
+    Raises:
+        DlrunError: If one is not what is said of it, or there is none.
+    """
+    used = {column for target in of.labels.values() for column in target.columns}
+    for key, names in (("data.columns", of.given), ("data.drop", of.drop)):
+        for name in names:
+            require_column(of, name, key)
+    if of.weight is not None:
+        require_numbers(of, require_column(of, of.weight, "data.weight"), "data.weight")
+    aside = {*used, *of.drop, of.weight}
+    if (way := of.way).by is not None:
+        require_column(of, way.by, "data.by")
+        aside.add(way.by) if way.way != "time" else None
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, profile in of.profiles.items():
+        if name in aside:
+            continue
+        given = of.given.get(name)
+        own = dict(given) if isinstance(given, Mapping) else {}
+        kind = own.pop("kind", None) if isinstance(given, Mapping) else given
+        if kind in ("drop", "left out"):
+            continue
+        if kind is None:
+            kind = profile.kind
+            _refuse_almost_numbers(of, profile, kind)
+            if kind not in columns.kinds():
+                continue
+        if kind == "number":
+            require_numbers(of, profile, "data.columns")
+        options = {**of.kind_options.get(str(kind), {}), **own}
+        try:
+            columns.fitter(str(kind), name, options)
+        except (ValueError, TypeError) as error:
+            raise DlrunError(f"data: {error}", hint=f"+data.columns.{name}=KIND") from error
+        found[name] = (str(kind), options)
+    if not found:
+        raise DlrunError(
+            f"data: {of.path} has no column to learn from", hint="see 'dlrun data' for what each is"
+        )
+    return found
+
+
+def _refuse_almost_numbers(of: Table, profile: ColumnProfile, kind: str) -> None:
+    if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
+        row, value = profile.wrong
+        raise DlrunError(
+            f"data: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
+            f" {profile.numeric:.0%} of the rows are numbers",
+            hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value,"
+            f" or +data.columns.{profile.name}={kind}",
+        )
+
+
+def find_notes(of: Table) -> list[str]:
+    """What was decided that one may not expect, one line each."""
+    notes = []
+    why = {
+        "id": "each row has another value, like an id",
+        "constant": "all values are equal",
+        "empty": "it has no values",
+        "list": "lists are no inputs",
+    }
+    used = {column for target in of.labels.values() for column in target.columns}
+    for name, profile in of.profiles.items():
+        if name in of.inputs or name in used or name in (*of.drop, of.weight, of.way.by):
+            continue
+        if name not in of.given and (reason := why.get(profile.kind)):
+            notes.append(f"column '{name}' is left out: {reason}")
+    if missing := int((of.splits == LEFT_OUT).sum()):
+        are = "rows have" if missing > 1 else "row has"
+        notes.append(f"{missing:,} {are} no target, and are left out")
+    return notes

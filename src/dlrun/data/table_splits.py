@@ -1,0 +1,86 @@
+"""Which split a row of a table is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data import encode
+from dlrun.data.columns import to_texts
+from dlrun.data.columns.date import to_seconds
+from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, file_split, split_rows
+from dlrun.data.table_columns import require_column
+from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:
+    from dlrun.data.table import Table
+
+
+def split_table(of: Table) -> np.ndarray:
+    """The split of each row; rows without a target are left out."""
+    import pyarrow as pa
+
+    way, labels = of.way, of.labels
+    stratify = next(iter(labels.values())) if way.way == "stratified" else None
+    if stratify is not None and stratify.kind not in ("classification", "binary_classification"):
+        raise DlrunError(
+            "data.split=stratified is for a single target of classes", hint="data.split=random"
+        )
+    needed = [column for target in labels.values() for column in target.columns]
+    there, values, classes, start = [], [], [], 0
+    for batch in of.batches():
+        mask = np.ones(len(batch), bool)
+        for name in needed:
+            mask &= ~batch.column(name).is_null().to_numpy(zero_copy_only=False)
+        there.append(mask)
+        kept = batch.filter(pa.array(mask)) if not mask.all() else batch
+        if way.by is not None:
+            require_column(of, way.by, "data.by")
+            column = kept.column(way.by)
+            if way.way == "time":
+                values.extend(_times(of, way.by, column).tolist())
+            else:
+                values.extend(to_texts(column).to_pylist())
+        if stratify is not None:
+            with encode.at_row(of, start, mask):
+                classes.append(stratify.encode(encode.BatchColumns(kept)))
+        start += len(batch)
+    mask = np.concatenate(there)
+    files = None
+    if way.way == "files":
+        codes = [file_split(name) for name, _ in of.file_rows]
+        counts = [rows for _, rows in of.file_rows]
+        if None in codes:
+            name = of.file_rows[codes.index(None)][0]
+            raise DlrunError(
+                f"data.split=files: {name} names no split", hint="call it train, validation or test"
+            )
+        files = np.repeat(np.asarray(codes, np.uint8), counts)[mask]
+    splits = np.full(len(mask), LEFT_OUT, np.uint8)
+    splits[mask] = split_rows(
+        int(mask.sum()),
+        way,
+        values=values,
+        classes=np.concatenate(classes) if classes else None,
+        files=files,
+    )
+    if of.limit is not None:
+        for split in (TRAIN, VALIDATION, TEST):
+            splits[np.flatnonzero(splits == split)[of.limit :]] = LEFT_OUT
+    return splits
+
+
+def _times(of: Table, name: str, values: Any) -> np.ndarray:
+    given = of.given.get(name)
+    form = given.get("format") if isinstance(given, Mapping) else None
+    if of.profiles[name].type in ("int64", "double"):
+        numbers: np.ndarray = values.cast("double").to_numpy(zero_copy_only=False)
+        return numbers
+    try:
+        return to_seconds(name, values, form)
+    except ValueError as error:
+        raise DlrunError(
+            f"data.by={name}: {error}", hint=f"+data.columns.{name}={{kind: date, format: ...}}"
+        ) from error
