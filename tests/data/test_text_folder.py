@@ -206,7 +206,7 @@ def test_a_run_learns_what_texts_are_about_and_predicts_new_ones(tmp_path, monke
     np.savez(tmp_path / "new.npz", text=np.array(["Return the square root of x.",
              "Remove a directory tree, following symbolic links."]))  # fmt: skip
     worker(backend).predict(tmp_path, result["path"], Path("p.npz"), Path("new.npz"))
-    root, tree = np.load(tmp_path / "p.npz")["predictions"][:, 0]
+    root, tree = np.load(tmp_path / "p.npz")["probability_numbers"]
     assert root > 0.5 > tree
 
 

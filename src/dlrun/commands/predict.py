@@ -109,5 +109,5 @@ def predict(
 
 
 def _line(result: Mapping[str, Any]) -> str:
-    skipped = f"; {result['skipped']:,} rows skipped" if result.get("skipped") else ""
+    skipped = f"; {result['skipped']:,} skipped" if result.get("skipped") else ""
     return f"{result['samples']:,} predictions written to {result['output']}{skipped}"

@@ -69,19 +69,40 @@ class TextFiles(TableFiles):
 
     def _read(self, path: Path) -> str:
         try:
-            text = path.read_bytes().decode(self.encoding)
-        except UnicodeDecodeError as error:
+            return read_text(path, self.encoding)
+        except UnreadableTextError as error:
             other = "latin-1" if self.encoding.replace("-", "").startswith("utf8") else "utf-8"
+            hint = f"data.encoding={other} if all are, or convert it: iconv -t utf-8"
+            is_decoding = isinstance(error.__cause__, UnicodeDecodeError)
             raise DlrunError(
-                f"data: {path} is not {self.encoding}: byte {error.start:,} is"
-                f" 0x{error.object[error.start]:02x}",
-                hint=f"data.encoding={other} if all are, or convert it: iconv -t utf-8",
+                f"data: {path} {error.reason}", hint=hint if is_decoding else None
             ) from error
-        except UnicodeError as error:  # of UTF-16 without its mark
-            raise DlrunError(f"data: {path} is not {self.encoding}: {error}") from error
-        except OSError as error:
-            raise DlrunError(f"data: {path} can't be read: {error.strerror}") from error
-        return text.removeprefix("\ufeff")
+
+
+class UnreadableTextError(ValueError):
+    """A file that is no text of its encoding, or can't be read; ``reason`` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+def read_text(path: Path, encoding: str) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        UnreadableTextError: If it can't be read or decoded.
+    """
+    try:
+        return path.read_bytes().decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        reason = f"is not {encoding}: byte {error.start:,} is 0x{byte:02x}"
+        raise UnreadableTextError(reason) from error
+    except UnicodeError as error:  # of UTF-16 without its mark
+        raise UnreadableTextError(f"is not {encoding}: {error}") from error
+    except OSError as error:
+        raise UnreadableTextError(f"can't be read: {error.strerror}") from error
 
 
 def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextFiles:

@@ -36,6 +36,7 @@ class CheckedParts:
         first = next(parts, None)
         if first is None:
             raise DlrunError(f"--input {source}: has no rows")
+        self._noun = "row" if first.files is None else "file"
         self._check(first)
         self._parts = itertools.chain([first], parts)
 
@@ -45,18 +46,19 @@ class CheckedParts:
                 self._check(part)
             yield part
         if self.wrong > SHOWN:
-            log.warning("%s more rows could not be read", f"{self.wrong - SHOWN:,}")
+            log.warning("%s more %ss could not be read", f"{self.wrong - SHOWN:,}", self._noun)
         if self.wrong == self.rows:
-            raise DlrunError(f"--input {self._source}: no row could be read", exit_code=1)
+            raise DlrunError(f"--input {self._source}: no {self._noun} could be read", exit_code=1)
 
     def _check(self, part: Part) -> None:
-        wrong = [f"{part.source}: row {part.rows[n]:,}: {why}" for n, why in part.wrong.items()]
+        noun = self._noun
+        wrong = [f"{part.place(n)}: {why}" for n, why in part.wrong.items()]
         if wrong and not self._skip:
             more = len(wrong) - 1
             raise DlrunError(
                 wrong[0]
-                + (f"; {more:,} more row{'s are' if more > 1 else ' is'} wrong" * bool(more)),
-                hint="correct it, or --on-error skip leaves such rows without a prediction",
+                + (f"; {more:,} more {noun}{'s are' if more > 1 else ' is'} wrong" * bool(more)),
+                hint=f"correct it, or --on-error skip leaves such {noun}s without a prediction",
             )
         for line in wrong[: max(SHOWN - self.wrong, 0)]:
             log.warning("%s", line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,16 +12,15 @@ from dlrun.errors import DlrunError
 from dlrun.inference.loaded_run import read_input_spec
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
-    import numpy as np
-
     from dlrun.config.schema import Config
-    from dlrun.data.dataset import Dataset
+    from dlrun.data.dataset import Dataset, Split
     from dlrun.data.input_spec import InputSpec
-    from dlrun.data.readers import Request
-    from dlrun.data.tree import Arrays
+    from dlrun.data.readers import Reader, Request
     from dlrun.runs.directory import RunDir
 
 log = logging.getLogger("dlrun")
+
+PART_BYTES = 64 * 2**20  # of the inputs that are read at once, as float32
 
 
 class OwnData(NamedTuple):
@@ -41,14 +41,19 @@ def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) 
     """
     from dlrun.data.readers import Request
     from dlrun.data.tables import TableOptions
+    from dlrun.data.tree import leaves
 
     data: Mapping[str, Any] = config.data
     size = config.batch_size
+    a_sample = sum(4 * math.prod(array.shape) for array in leaves(spec.inputs))
+    at_once = min(1024, PART_BYTES // max(a_sample, 1))
     return Request(
         source,
         spec,
-        rows=size * max(1, 1024 // size),  # whole batches
+        rows=size * max(1, at_once // size),  # whole batches
         format=data.get("format"),
+        encoding=data.get("encoding"),
+        image=data.get("image"),
         table=TableOptions(
             data.get("delimiter"),
             str(data.get("decimal", ".")),
@@ -71,11 +76,8 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         DlrunError: If the file is not what the run takes, a label is unknown, or the run does not
             know what its labels mean.
     """
-    import numpy as np
-
-    from dlrun.data.dataset import Dataset, Split
+    from dlrun.data.dataset import Dataset
     from dlrun.data.readers import open_reader
-    from dlrun.data.tree import concatenate
 
     spec = read_input_spec(run, overrides)
     if spec is None or spec.targets is None:
@@ -87,24 +89,9 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
     reader = open_reader(
         make_request(source, spec, config, key="--data", labels=True, weight=weight)
     )
-    inputs: list[Arrays] = []
-    labels: list[Arrays] = []
-    weights: list[np.ndarray] = []
-    for part in reader.parts():
-        for place, why in part.wrong.items():
-            raise DlrunError(
-                f"{part.source}: row {part.rows[place]:,}: {why}",
-                hint="correct it, or remove the row",
-            )
-        assert part.labels is not None
-        inputs.append(part.inputs)
-        labels.append(part.labels)
-        if part.weights is not None:
-            weights.append(part.weights)
-    each: Arrays | None = np.concatenate(weights) if weights else None
-    if isinstance(each, np.ndarray) and isinstance(spec.targets, Mapping):
-        each = dict.fromkeys(spec.targets, each)
-    samples = Split(concatenate(inputs), concatenate(labels), each)
+    samples = _read_all(reader, spec)
+    if samples is None:
+        raise DlrunError(f"--data {source}: has no rows")
     notes = reader.notes()
     for note in notes:
         log.warning("%s", note)
@@ -119,3 +106,23 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         targets=spec.targets,
     )
     return OwnData(dataset, notes)
+
+
+def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
+    """All samples; None if there is none. They stay outside of memory."""
+    from dlrun.data.dataset import Split
+    from dlrun.data.spool import Spool
+
+    outputs = spec.targets if isinstance(spec.targets, Mapping) else None
+    with Spool() as inputs, Spool() as labels, Spool() as weights:
+        for part in reader.parts():
+            for place, why in part.wrong.items():
+                raise DlrunError(f"{part.place(place)}: {why}", hint="correct it, or remove it")
+            assert part.labels is not None, "the request asks for them"
+            inputs.add(part.inputs)
+            labels.add(part.labels)
+            if part.weights is not None:
+                of_each = part.weights
+                weights.add(of_each if outputs is None else dict.fromkeys(outputs, of_each))
+        x, y, weight = inputs.arrays(), labels.arrays(), weights.arrays()
+    return None if x is None or y is None else Split(x, y, weight)

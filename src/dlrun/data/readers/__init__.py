@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from dlrun.data.columns import WrongValueError
 from dlrun.data.tables import TableOptions
+from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
 
@@ -45,6 +47,8 @@ class Request:
         labels: Whether the samples' labels are read too.
         weight: The column that weighs the samples, if labels are read; None for none.
         format: Of a table whose suffix does not tell.
+        encoding: Of files of texts; None for a run that was not trained on such files.
+        image: The column of a table that names images; None to find it.
         table: How to read a table.
     """
 
@@ -57,6 +61,8 @@ class Request:
     labels: bool = False
     weight: str | None = None
     format: str | None = None
+    encoding: str | None = None
+    image: str | None = None
     table: TableOptions = field(default_factory=TableOptions)
 
 
@@ -68,10 +74,11 @@ class Part:
         inputs: Those that could be read, in the form of ``InputSpec.inputs``.
         rows: The number of each sample in its file, from 1, also of those that could not,
             ``(rows,)`` int64.
-        source: The option and the file, for messages.
+        source: The option and the file, for messages; the option alone if each sample has a file.
         wrong: What is wrong with each sample that could not be read, by its place in ``rows``.
         names: What names the samples, by column: ids, or files; ``rows`` values each.
         labels: The labels of those that could be read, if they were asked for.
+        files: The file of each sample, if each has its own; ``rows`` paths.
         weights: What each of those counts, float32 ``(samples,)``; None if nothing weighs them.
     """
 
@@ -82,6 +89,17 @@ class Part:
     names: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     labels: Arrays | None = None
     weights: np.ndarray | None = None
+    files: Sequence[Path] | None = None
+
+    def place(self, number: int) -> str:
+        """Where a sample is, for messages.
+
+        Args:
+            number: Its place in ``rows``.
+        """
+        if self.files is not None:
+            return f"{self.source} {self.files[number]}"
+        return f"{self.source}: row {self.rows[number]:,}"
 
     @property
     def is_right(self) -> np.ndarray:
@@ -103,6 +121,45 @@ class Reader(Protocol):
 
     def notes(self) -> list[str]:
         """What was unusual in the samples read so far, one line each."""
+
+
+def targets_of(spec: InputSpec) -> dict[str | None, Target]:
+    """The targets by output; None names a single one."""
+    named = spec.targets if isinstance(spec.targets, Mapping) else {None: spec.targets}
+    return {name: target for name, target in named.items() if target is not None}
+
+
+def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
+    """The labels of samples that are files.
+
+    Args:
+        request: Names them, and has the targets.
+        columns: The classes that their folders are, or what a table says of each; pyarrow arrays.
+
+    Raises:
+        DlrunError: If one has no label, or one that is unlike those of the run.
+    """
+    label = f"{request.key} {request.source}"
+    targets = targets_of(request.spec)
+    for name in [column for target in targets.values() for column in target.columns]:
+        if name not in columns:
+            raise DlrunError(
+                f"{label} has no column '{name}', which the run predicts",
+                hint=f"name a table with a column '{name}' and one of the files' paths",
+            )
+        if columns[name].null_count:
+            row = columns[name].is_null().to_pylist().index(True) + 1
+            raise DlrunError(
+                f"{label}: row {row:,} has no {name}", hint="correct it, or remove the row"
+            )
+    try:
+        labels: dict[Any, np.ndarray] = {n: target.encode(columns) for n, target in targets.items()}
+    except WrongValueError as error:
+        raise DlrunError(
+            f"{label}: {error.column} {error.value!r:.80} is not {error.expected}",
+            hint="correct it, or leave it out",
+        ) from error
+    return labels.get(None, labels)
 
 
 def open_reader(request: Request) -> Reader:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.series import Series, SeriesError, arrange
-from dlrun.data.table import batches
 from dlrun.data.tables import find_files, format_of, suffixes
 from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
@@ -76,23 +73,18 @@ class Reader:
 
     def _read(self) -> dict[str, Any]:
         """The columns of the run, of all rows."""
-        import pyarrow as pa
-
         request = self._request
         known = request.source.is_dir() or format_of(request.source) is not None
         format = None if known else request.format
         files = find_files(str(request.source), format, request.table, key=f"{request.key} ")
-        with TemporaryDirectory() as directory:
-            rows = Path(directory) / "rows.arrow"
-            files.convert(rows)
-            table = pa.Table.from_batches(list(batches(rows)))
+        columns = files.read()
         for name in self._step.names:
-            if name not in table.column_names:
+            if name not in columns:
                 raise DlrunError(
                     f"{self._label} has no column '{name}', which the run takes",
-                    hint=f"it has {', '.join(table.column_names[:12])}",
+                    hint=f"it has {', '.join(list(columns)[:12])}",
                 )
-        return {name: table.column(name).combine_chunks() for name in self._step.names}
+        return {name: columns[name] for name in self._step.names}
 
     def _last(self) -> Part:
         inputs = self._step.apply(self._table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,10 @@ from dlrun.data.encode import BatchColumns
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.profile import IDENTIFIER
-from dlrun.data.readers import STDIN, Part, Request
+from dlrun.data.readers import STDIN, Part, Request, targets_of, texts
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.rows import Block, Rows, open_rows
 from dlrun.data.tables import find_files, format_of, read_error, suffixes
-from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
@@ -37,18 +36,13 @@ def kinds(spec: InputSpec) -> list[str]:
 
 def takes(request: Request) -> bool:
     """See :mod:`dlrun.data.readers`."""
-    return columns_of(request.spec) is not None and request.source.suffix not in ARRAYS
+    is_other = request.source.suffix in ARRAYS or texts.takes(request)
+    return columns_of(request.spec) is not None and not is_other
 
 
 def columns_of(spec: InputSpec) -> Columns | None:
     """The step that makes inputs of columns; None for a run that was not trained on a table."""
     return next((step for step in spec.preprocessing if isinstance(step, Columns)), None)
-
-
-def targets_of(spec: InputSpec) -> dict[str | None, Target]:
-    """The targets by output; None names a single one."""
-    named = spec.targets if isinstance(spec.targets, Mapping) else {None: spec.targets}
-    return {name: target for name, target in named.items() if target is not None}
 
 
 class Reader:

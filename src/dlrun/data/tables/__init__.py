@@ -17,6 +17,7 @@ import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
@@ -105,6 +106,21 @@ class TableFiles:
                     yield number, normal_batch(batch.select(columns), types, path)
             except (OSError, ValueError, EOFError) as error:
                 raise read_error(path, error) from error
+
+    def read(self) -> dict[str, pa.Array]:
+        """All rows in memory, by column.
+
+        Raises:
+            DlrunError: As :meth:`convert`.
+        """
+        import pyarrow as pa
+
+        with TemporaryDirectory() as directory:
+            target = Path(directory) / "rows.arrow"
+            self.convert(target)
+            with pa.OSFile(str(target)) as file:
+                table = pa.ipc.open_file(file).read_all().combine_chunks()
+        return {name: table.column(name).chunk(0) for name in table.column_names}
 
     def convert(self, target: Path) -> list[int]:
         """Write all rows as one Arrow file, which is read without parsing.

@@ -1,0 +1,69 @@
+"""Files that are a sample each, as a user names them to predict or to evaluate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlrun.errors import DlrunError
+
+
+def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
+    """A file, all files of a folder and of those below it, or those of a pattern.
+
+    Args:
+        source: What the user named; a file is taken whatever its suffix.
+        suffixes: Of the files in a folder, in lower case.
+        key: The option that names the source, for messages.
+
+    Returns:
+        Sorted by path.
+
+    Raises:
+        DlrunError: If there is none, or a folder can't be read.
+    """
+    if source.is_file():
+        return [source]
+    if source.is_dir():
+        found = _walk(source, suffixes, key)
+        problem = f"has no file {' or '.join(f'*{suffix}' for suffix in suffixes)}"
+    else:
+        start = Path(source.anchor)
+        pattern = str(source.relative_to(start)) if source.anchor else str(source)
+        found = sorted(path for path in start.glob(pattern) if path.is_file())
+        problem = "no such file or folder"
+    if not found:
+        raise DlrunError(f"{key} {source}: {problem}", hint="relative paths begin where you are")
+    return found
+
+
+def folders_of(source: Path, paths: Sequence[Path], key: str) -> list[str]:
+    """The folder within ``source`` that each file is in: its class.
+
+    Raises:
+        DlrunError: If a file lies in no folder.
+    """
+    parts = [path.relative_to(source).parts if path != source else () for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if len(part) < 2:
+            raise DlrunError(
+                f"{key} {source}: {path} lies in no folder that names its class",
+                hint=f"move it, as to {source / 'CLASS' / path.name}",
+            )
+    return [part[0] for part in parts]
+
+
+def _walk(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise DlrunError(f"{key} {error.filename} can't be read: {error.strerror}") from error
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(source, followlinks=True, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        found += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(tuple(suffixes))
+        ]
+    return sorted(found)

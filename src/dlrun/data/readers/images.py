@@ -1,0 +1,140 @@
+"""Image files, for a run that was trained on images: a file each, or a table of their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.images import SUFFIXES, is_image
+from dlrun.data.images.decode import BrokenImageError, decode
+from dlrun.data.images.decode_all import each
+from dlrun.data.images.folders import LABEL
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.own_files import find_samples, folders_of
+from dlrun.data.preprocessing.images import Images
+from dlrun.data.readers import STDIN, Part, Request, encode_labels
+from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.tables import find_files, format_of
+from dlrun.data.tree import Arrays, tree_map
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+
+def kinds(spec: InputSpec) -> list[str]:
+    """See :mod:`dlrun.data.readers`."""
+    return list(SUFFIXES) if images_of(spec) else []
+
+
+def takes(request: Request) -> bool:
+    """See :mod:`dlrun.data.readers`."""
+    is_other = request.source.suffix in ARRAYS or str(request.source) == STDIN
+    return images_of(request.spec) is not None and not is_other
+
+
+def images_of(spec: InputSpec) -> Images | None:
+    """The step that decodes images; None for a run that was not trained on image files."""
+    return next((step for step in spec.preprocessing if isinstance(step, Images)), None)
+
+
+class Reader:
+    """See :class:`dlrun.data.readers.Reader`.
+
+    The class of an image in a folder is the folder within it. A table has a column of paths, which
+    are relative to the table, and the targets' columns.
+    """
+
+    def __init__(self, request: Request) -> None:
+        require_package("PIL", "images", "data")
+        form = images_of(request.spec)
+        assert form is not None, "takes() says so"
+        self._request, self._form = request, form
+        if request.array is not None:
+            raise DlrunError(
+                f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
+            )
+        is_table = request.source.suffix and format_of(request.source) is not None
+        self._paths, columns = self._listed() if is_table else self._found()
+        self._labels: Arrays | None = encode_labels(request, columns) if request.labels else None
+
+    def parts(self) -> Iterator[Part]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        results = each(partial(decode, form=self._form), self._paths, "images decoded")
+        size = self._request.rows
+        for first in range(0, len(self._paths), size):
+            paths = self._paths[first : first + size]
+            images = np.empty((len(paths), *self._form.shape), np.uint8)
+            right = np.ones(len(paths), bool)
+            wrong: dict[int, str] = {}
+            for place, result in enumerate(islice(results, len(paths))):
+                if isinstance(result, BrokenImageError):
+                    right[place], wrong[place] = False, f"can't be decoded: {result.reason}"
+                else:
+                    images[place] = result
+            rows = np.arange(first, first + len(paths))
+            labels = self._labels
+            yield Part(
+                images if right.all() else images[right],
+                rows + 1,
+                self._request.key,
+                wrong,
+                {"file": [str(path) for path in paths]},
+                None if labels is None else tree_map(itemgetter(rows[right]), labels),
+                files=paths,
+            )
+
+    def notes(self) -> list[str]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        return []
+
+    def _found(self) -> tuple[list[Path], Mapping[str, Any]]:
+        """The files that the user names, and the classes that their folders are."""
+        import pyarrow as pa
+
+        request = self._request
+        paths = find_samples(request.source, SUFFIXES, request.key)
+        if not request.labels:
+            return paths, {}
+        return paths, {LABEL: pa.array(folders_of(request.source, paths, request.key))}
+
+    def _listed(self) -> tuple[list[Path], Mapping[str, Any]]:
+        """The files that a table names, and its columns."""
+        request = self._request
+        label = f"{request.key} {request.source}"
+        table = str(request.source)
+        columns = find_files(table, request.format, request.table, key=f"{request.key} ").read()
+        name = request.image or _image_column(columns, label)
+        if name not in columns:
+            raise DlrunError(
+                f"{label} has no column '{name}', which names the images",
+                hint=f"it has {', '.join(list(columns)[:12])}",
+            )
+        names = columns[name].to_pylist()
+        if missing := [row for row, value in enumerate(names, 1) if not isinstance(value, str)]:
+            raise DlrunError(
+                f"{label}: row {missing[0]:,}: column '{name}' names no file",
+                hint="correct it, or remove the row",
+            )
+        folder = request.source.parent
+        return [folder / value for value in names], columns
+
+
+def _image_column(columns: Mapping[str, Any], label: str) -> str:
+    found = [
+        name
+        for name, values in columns.items()
+        if (some := values[:100].drop_null().to_pylist())
+        and all(isinstance(value, str) and is_image(value) for value in some)
+    ]
+    if len(found) != 1:
+        what = f"several columns of images, {', '.join(found)}" if found else "no column of images"
+        raise DlrunError(
+            f"{label} has {what}; it has {', '.join(list(columns)[:12])}",
+            hint=f"data.image={found[0] if found else 'COLUMN'}",
+        )
+    return found[0]

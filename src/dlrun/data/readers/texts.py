@@ -1,0 +1,96 @@
+"""Files of texts, for a run that was trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.columns.text import Text
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.own_files import find_samples, folders_of
+from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.readers import STDIN, Part, Request, encode_labels
+from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.tables import format_of
+from dlrun.data.text_files import LABEL, SUFFIX, UnreadableTextError, read_text
+from dlrun.errors import DlrunError
+from dlrun.system.imports import require_package
+
+
+def kinds(spec: InputSpec) -> list[str]:
+    """See :mod:`dlrun.data.readers`."""
+    return [SUFFIX] if text_of(spec) else []
+
+
+def takes(request: Request) -> bool:
+    """See :mod:`dlrun.data.readers`. Tables of texts are for another reader."""
+    source = request.source
+    if request.encoding is None or text_of(request.spec) is None or str(source) == STDIN:
+        return False
+    return source.suffix == SUFFIX or not (source.suffix in ARRAYS or format_of(source))
+
+
+def text_of(spec: InputSpec) -> Text | None:
+    """The column of texts; None for a run that takes other columns."""
+    step = next((step for step in spec.preprocessing if isinstance(step, Columns)), None)
+    if step is None or len(step.fitted) > 1:
+        return None
+    [column] = step.fitted
+    return column if isinstance(column, Text) else None
+
+
+class Reader:
+    """See :class:`dlrun.data.readers.Reader`. The class of a text is the folder that it is in."""
+
+    def __init__(self, request: Request) -> None:
+        require_package("pyarrow", "tables", "data")
+        column, encoding = text_of(request.spec), request.encoding
+        assert column is not None, "takes() says so"
+        assert encoding is not None, "takes() says so"
+        self._request, self._column, self._encoding = request, column, encoding
+        if request.array is not None:
+            raise DlrunError(
+                f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
+            )
+        source, key = request.source, request.key
+        self._paths = find_samples(source, [SUFFIX], key)
+        self._classes = folders_of(source, self._paths, key) if request.labels else []
+
+    def parts(self) -> Iterator[Part]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        size = self._request.rows
+        for first in range(0, len(self._paths), size):
+            yield self._part(first, self._paths[first : first + size])
+
+    def notes(self) -> list[str]:
+        """See :class:`dlrun.data.readers.Reader`."""
+        return []
+
+    def _part(self, first: int, paths: list[Path]) -> Part:
+        import pyarrow as pa
+
+        texts: dict[int, str] = {}
+        wrong: dict[int, str] = {}
+        for place, path in enumerate(paths):
+            try:
+                texts[place] = read_text(path, self._encoding)
+            except UnreadableTextError as error:
+                wrong[place] = error.reason
+        spec, rows = self._request.spec, np.arange(first, first + len(paths))
+        inputs: dict[str, Any] = {self._column.name: pa.array(texts.values(), pa.string())}
+        labels = None
+        if self._request.labels:
+            classes = pa.array([self._classes[first + place] for place in texts], pa.string())
+            labels = encode_labels(self._request, {LABEL: classes})
+        return Part(
+            spec.preprocess(inputs),
+            rows + 1,
+            self._request.key,
+            wrong,
+            {"file": [str(path) for path in paths]},
+            labels,
+            files=paths,
+        )
