@@ -25,7 +25,7 @@ def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkey
     for loop in LOOPS[backend]:
         result = trainer.train(tmp_path, *HOUSES, f"loop={loop}")
         trainer.predict(tmp_path, result["path"], tmp_path / "p.npz")
-        predicted = np.load("p.npz")["predictions"][:, 0].astype(np.float64)
+        predicted = np.load("p.npz")["predicted_price"]
         errors = np.abs(predicted - price)
         mean = result["test"]["mean_absolute_error"]
         assert mean == pytest.approx(errors.mean(), rel=1e-5)
