@@ -57,6 +57,7 @@ def predict(
         which: ``best``, ``last`` or the number of an epoch.
         source: What a reader of :mod:`dlrun.data.readers` takes: for a run that was trained on a
             table, a table with the run's columns, or ``-`` for JSON lines on the standard input;
+            for one that was trained on images or texts, a file, a folder or a pattern;
             a ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled as
             the training data were, floats must be scaled already. For a model with several inputs,
             a ``.npz`` with an array per input, by name. None takes the test split.

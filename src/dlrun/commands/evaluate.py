@@ -28,7 +28,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A table with the run's columns and targets: evaluate on all of its rows."
+            help="A table with the run's columns and targets, or folders named by class: evaluate on"
+            " all of it."
         ),
     ] = None,
     fail_under: Annotated[

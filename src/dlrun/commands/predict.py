@@ -28,8 +28,8 @@ def predict(
         Path | None,
         typer.Option(
             "--input",
-            help="A table with the run's columns, '-' for JSON lines on stdin, a .npy or a .npz;"
-            " by default the test split.",
+            help="A table with the run's columns, '-' for JSON lines on stdin, images or texts (a"
+            " file, a folder or a pattern), a .npy or a .npz; by default the test split.",
         ),
     ] = None,
     array: Annotated[str | None, typer.Option(help="Array to read from an .npz.")] = None,
@@ -54,7 +54,9 @@ def predict(
     ] = None,
     on_error: Annotated[
         str,
-        typer.Option(help="At a row that can't be read: fail, or skip it: it has no prediction."),
+        typer.Option(
+            help="At a row or file that can't be read: fail, or skip it: it has no prediction."
+        ),
     ] = "fail",
     to_stdout: Annotated[
         str | None,
@@ -76,6 +78,7 @@ def predict(
       dlrun predict latest --output predictions.csv
       dlrun predict latest --input digits.npy --output digits.npz
       dlrun predict latest --input new.csv --output predictions.csv --top 3
+      dlrun predict latest --input photos --output predictions.csv --on-error skip
       dlrun predict latest --input - --output - < rows.jsonl
     """
     with report_errors(quiet) as out:
