@@ -28,8 +28,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A table with the run's columns and targets, or folders named by class: evaluate on"
-            " all of it."
+            help="A table with the run's columns and targets, or folders named by class, all of"
+            " which is evaluated."
         ),
     ] = None,
     fail_under: Annotated[
