@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from dlrun.assembly.classes import as_config, class_sampling, class_weights, samples_weights
 from dlrun.config.compose import compose
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
 LABELS = np.array([0] * 6 + [1] * 3 + [4] * 1)
@@ -39,8 +40,32 @@ def test_balanced_weights_are_scikit_learns():
     np.testing.assert_allclose(of_samples, expected[[2, 2, 1]], rtol=1e-6)
     assert of_samples.dtype == np.float32
     # As a run records them, they are the same again.
-    recorded = replace(config.task, class_weight=as_config(weights))
+    recorded = replace(config.task, class_weight=as_config(weights, data))
     assert class_weights(data, replace(config, task=recorded)) == weights
+
+
+def test_classes_of_ones_own_data_are_meant_by_name():
+    def weights(classes: tuple[str, ...], given: str) -> dict[int, float]:
+        data = dataset(np.arange(6) % len(classes), len(classes))
+        data = replace(data, targets=Target("classification", ("kind",), classes))
+        config = compose([f"task.class_weight={given}"])
+        found = class_weights(data, config)
+        recorded = replace(config.task, class_weight=as_config(found, data))
+        assert class_weights(data, replace(config, task=recorded)) == found
+        return found[None]
+
+    assert weights(("big", "small"), "{small: 5, big: 1}") == {1: 5, 0: 1}
+    assert weights(("big", "small"), "{0: 1, 1: 5}") == {0: 1, 1: 5}
+    assert weights(("1", "2", "3"), "{1: 1, 2: 2, 3: 3}") == {0: 1, 1: 2, 2: 3}
+    assert weights(("false", "true"), "{true: 5, false: 1}") == {1: 5, 0: 1}
+    for given, problem in (
+        ("{big: 1, smal: 5}", "no class smal: the classes are big, small; did you mean small?"),
+        ("{big: 1}", "no weight for class small of train.labels"),
+        ("{0: 1, 2: 5}", "no class 2: the classes are big, small"),
+    ):
+        with pytest.raises(DlrunError) as caught:
+            weights(("big", "small"), given)
+        assert problem in f"{caught.value.message}; {caught.value.hint}"
 
 
 @pytest.mark.parametrize("labels", [LABELS % 4 > 0, (LABELS % 4 > 0)[:, None]])

@@ -14,7 +14,7 @@ NPZ = ("data=npz", "data.path=x.npz", "data.num_classes=3", "data.validation_sam
     [
         (["task.class_weight=balance"], "must be null, balanced, or a weight", "weight=balanced?"),
         (["task.class_weight=[1,2]"], "must be null, balanced, or a weight by class", ""),
-        (["task.class_weight={a: 1}"], "task.class_weight.a: is not a class", ""),
+        ([*NPZ, "task.class_weight={a: 1}"], "class_weight.a: there are classes 0 to 2", ""),
         (["task.class_weight={0: -1, 1: 2}"], "class_weight.0: expected a number from 0", ""),
         (["task.class_weight={0: x}"], "expected a number from 0, got 'x'", ""),
         (["task.class_weight={0: 0, 1: 0}"], "has no weight above 0", ""),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.assembly.check_outputs import label_format, leaf, task_outputs
+from dlrun.config.explain import nearest
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.sampling import ClassSampling
@@ -41,22 +42,22 @@ def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, f
             balanced = counts.sum() / (len(numbers) * counts.astype(np.float64))
             weights[name] = dict(zip(numbers.tolist(), balanced.tolist(), strict=True))
         else:
-            weights[name] = {int(number): float(weight) for number, weight in given.items()}
-            last = max(2, leaf(data.num_classes, name)) - 1
-            if (largest := max(weights[name])) > last:
-                raise DlrunError(
-                    f"{key}: there is no class {largest}: the classes are 0 to {last}",
-                    hint="leave it out, or raise num_classes of the data set",
-                )
+            weights[name] = _by_number(key, given, name, data)
         for split, of_samples in classes.items():
-            _require_each(key, split, np.unique(of_samples), weights[name], given)
+            names = _names_of(name, data)
+            _require_each(key, split, np.unique(of_samples), weights[name], given, names)
     return weights
 
 
-def as_config(weights: Mapping[str | None, Mapping[int, float]]) -> Any:
-    """Class weights as a value of ``task.class_weight``; None for none."""
+def as_config(weights: Mapping[str | None, Mapping[int, float]], data: Dataset) -> Any:
+    """Class weights as a value of ``task.class_weight``; None for none.
+
+    Args:
+        weights: From :func:`class_weights`.
+        data: The same data set: classes that it names are named.
+    """
     named = {
-        name: {str(number): weight for number, weight in of_output.items()}
+        name: {_name_of(number, _names_of(name, data)): w for number, w in of_output.items()}
         for name, of_output in weights.items()
     }
     return named.get(None, named) or None
@@ -119,28 +120,68 @@ def _classes(key: str, split: str, name: str | None, data: Dataset, config: Conf
     return np.asarray(labels, np.int64)
 
 
+def _names_of(name: str | None, data: Dataset) -> tuple[str, ...]:
+    """The names of an output's classes; none if the data do not tell."""
+    target = None if data.targets is None else leaf(data.targets, name)
+    return () if target is None else target.classes
+
+
+def _name_of(number: int, names: tuple[str, ...]) -> str:
+    return names[number] if names else str(number)
+
+
+def _by_number(
+    key: str, given: Mapping[str, float], name: str | None, data: Dataset
+) -> dict[int, float]:
+    """The weights that a user gives to classes, by name or by number, by the classes' numbers.
+
+    Raises:
+        DlrunError: If there is no such class.
+    """
+    last, names = max(2, leaf(data.num_classes, name)) - 1, _names_of(name, data)
+    known = {name: number for number, name in enumerate(names)}
+    if {"false", "true"} == set(names):  # YAML's truth values
+        known |= {"False": known["false"], "True": known["true"]}
+    # Classes may be called 1, 2 and 3: a name is meant before a number.
+    if not any(of_class in known for of_class in given):
+        known = {str(number): number for number in range(last + 1)}
+    if wrong := next((of_class for of_class in given if of_class not in known), None):
+        of_all = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        near = nearest(wrong, names)
+        raise DlrunError(
+            f"{key}: there is no class {wrong}: the classes are {of_all or f'0 to {last}'}",
+            hint=f"did you mean {near}?" if near else "leave it out",
+        )
+    return {known[of_class]: float(weight) for of_class, weight in given.items()}
+
+
 def _require_each(
-    key: str, split: str, classes: np.ndarray, weights: Mapping[int, float], given: Any
+    key: str,
+    split: str,
+    classes: np.ndarray,
+    weights: Mapping[int, float],
+    given: Any,
+    names: tuple[str, ...],
 ) -> None:
     """Check that each class has a weight.
 
     Raises:
         DlrunError: If one has none.
     """
-    missing = [number for number in classes.tolist() if number not in weights]
+    missing = [_name_of(n, names) for n in classes.tolist() if n not in weights]
     if not missing:
         return
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    names = f"{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing[:SHOWN]))}{more}"
+    listed = f"{'es' if len(missing) > 1 else ''} {', '.join(missing[:SHOWN])}{more}"
     if given == BALANCED:
         why = (
-            f"class{names} of {split}.labels occur{'' if len(missing) > 1 else 's'} in no training"
+            f"class{listed} of {split}.labels occur{'' if len(missing) > 1 else 's'} in no training"
         )
         raise DlrunError(
             f"{key}={BALANCED}: {why} sample, so there is nothing to balance by",
             hint=f"give a weight by class: '{key}={{0: 1, 1: 5}}'",
         )
     raise DlrunError(
-        f"{key}: no weight for class{names} of {split}.labels",
+        f"{key}: no weight for class{listed} of {split}.labels",
         hint=f"{key}.{missing[0]}=1, or {key}={BALANCED}",
     )

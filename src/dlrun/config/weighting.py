@@ -126,15 +126,15 @@ def _wrong_class_weight(key: str, value: Any, num_classes: int | None) -> Proble
     if value == BALANCED:
         return
     if not isinstance(value, dict):
-        text = f"must be null, {BALANCED}, or a weight by class such as {{0: 1, 1: 5}}"
+        text = f"must be null, {BALANCED}, or a weight by class such as {{no: 1, yes: 5}}"
         yield Problem(key, f"{text}, got {shorten(repr(value))}", (BALANCED,))
         return
     for name, weight in value.items():
         is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not name.isdecimal():
-            yield Problem(f"{key}.{name}", "is not a class: classes are numbered from 0")
-        elif num_classes is not None and int(name) >= max(num_classes, 2):
-            yield Problem(f"{key}.{name}", f"there are classes 0 to {max(num_classes, 2) - 1}")
+        last = None if num_classes is None else max(num_classes, 2) - 1
+        # Data that say how many classes there are have no names for them.
+        if last is not None and not (name.isdecimal() and int(name) <= last):
+            yield Problem(f"{key}.{name}", f"there are classes 0 to {last}")
         elif not is_number or not 0 <= weight < math.inf:
             text = f"expected a number from 0, got {shorten(repr(weight))}"
             yield Problem(f"{key}.{name}", text)

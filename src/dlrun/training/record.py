@@ -64,7 +64,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "input_shape": tree_map(list, data.input_shape),
         "data_fingerprint": fingerprint(data),
         "parameters": model.count_params(),
-        "class_weight": as_config(class_weights(data, config)),
+        "class_weight": as_config(class_weights(data, config), data),
         "config": asdict(config),  # also in config.yaml, but JSON is faster to search
     }
 
