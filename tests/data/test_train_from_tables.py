@@ -58,6 +58,7 @@ def test_ids_texts_and_several_outputs_train_on_every_backend(tmp_path, monkeypa
         "batch_size=8",
         "loop=raw",
     )
+    assert "data   column 'id' is left out" in result["log"]
     # The words tell the kind.
     assert result["test"]["kind_accuracy"] > 0.9
     assert {"price_mean_absolute_error", "garden_binary_accuracy"} <= set(result["test"])

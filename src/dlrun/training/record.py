@@ -7,7 +7,7 @@ import logging
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -93,8 +93,32 @@ def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | No
 
 
 @contextmanager
-def recording(run: RunDir) -> Iterator[None]:
+def early_lines() -> Iterator[list[logging.LogRecord]]:
+    """The lines that are logged before there is a run directory, such as what was found in data."""
+    handler = _Kept()
+    log.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        log.removeHandler(handler)
+
+
+class _Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record)
+
+
+@contextmanager
+def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[None]:
     """Write the log into the run directory, and how the run ended into its record.
+
+    Args:
+        run: The directory.
+        early: From :func:`early_lines`.
 
     Raises:
         Interrupted: Passed on unchanged.
@@ -102,6 +126,8 @@ def recording(run: RunDir) -> Iterator[None]:
     """
     file = logging.FileHandler(run.path / LOG, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for line in early:
+        file.handle(line)
     log.addHandler(file)
     try:
         yield

@@ -37,21 +37,22 @@ def train_run(request: RunRequest) -> RunResult:
         Interrupted: If a signal stopped the run; its record says so.
     """
     config = request.config
-    session = start(config, request.cache)
-    # These import Keras, so only after its backend is started.
-    from dlrun.training.assembled_run import assemble, connect, train
-    from dlrun.training.hooks.monitored import require_finite
+    with record.early_lines() as early:
+        session = start(config, request.cache)
+        # These import Keras, so only after its backend is started.
+        from dlrun.training.assembled_run import assemble, connect, train
+        from dlrun.training.hooks.monitored import require_finite
 
-    run = assemble(request, session)
-    # The data as read: its fingerprint does not tell what a task makes of it.
-    new_record = record.new_record(request, run.model, session.data, run.device)
-    restore = connect(run, request, new_record)
+        run = assemble(request, session)
+        # The data as read: its fingerprint does not tell what a task makes of it.
+        new_record = record.new_record(request, run.model, session.data, run.device)
+        restore = connect(run, request, new_record)
     # The config is proved right from here on.
     with (
         request.destination.open(
             new_record | {"init_from": run.initial_weights}, run.data.spec.to_json()
         ) as directory,
-        record.recording(directory),
+        record.recording(directory, early),
         run.interruption.listen(),
     ):
         _announce(directory, run, request.resumption)
