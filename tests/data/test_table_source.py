@@ -158,6 +158,15 @@ def test_the_second_time_arrays_come_from_the_cache_and_a_damaged_entry_is_made_
     np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
 
 
+def test_evaluation_of_the_same_table_finds_the_arrays_of_the_run(tmp_path):
+    data = table(path="houses.csv", target="price").dataset()
+    entries = set((tmp_path / "cache").iterdir())
+    saved = InputSpec.from_json(data.spec.to_json(), source="inputs.json")
+    again = table(path="houses.csv", target="price").dataset(saved)
+    np.testing.assert_array_equal(again.test.labels, data.test.labels)
+    assert set((tmp_path / "cache").iterdir()) == entries
+
+
 def test_notes_tell_what_is_left_out():
     columns = houses()
     columns["empty"], columns["same"] = [None] * 120, ["x"] * 120

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-FITTED = "fitted.json"
+FITTED, WRITTEN = "fitted.json", "written.json"
 IN_MEMORY = 16 * 2**20  # bytes; larger arrays stay in their files
 
 
@@ -42,39 +42,28 @@ def dataset(of: Table) -> Dataset:
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    step, targets = of.known or (None, None)
-    key = key_of(
-        "encoded",
-        of.entry.name,
-        {name: target.state() for name, target in of.labels.items()},
-        of.inputs,
-        of.weight,
-        vars(of.way),
-        of.limit,
-        step.state() if step else None,
-        [[name, target.state()] for name, target in targets.items()] if targets else None,
-    )
+    step, targets = of.known or _fitted(of)
+    named = [[name, target.state()] for name, target in targets.items()]
+    # The same for a run and for what evaluates it, which knows the columns of the run.
+    parts = [of.entry.name, of.weight, vars(of.way), of.limit, step.state(), named]
 
     def make(directory: Path) -> None:
-        fitted = (step, targets) if step and targets else _fit(of)
-        _write(of, directory, *fitted)
+        _write(of, directory, step, targets)
 
-    entry = cached(key, make, limit_bytes=of.cache_bytes)
-    state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
-    step = Columns.from_state(state["columns"])
-    targets = {name: Target.from_state(target) for name, target in state["targets"]}
-    outputs = [name for name, _ in state["targets"]]
+    entry = cached(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
+    written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
+    outputs = list(targets)
 
     def load(split: str) -> Split:
         weights = _load(entry, split, "weights", [None]) if of.weight else None
         if weights is not None and outputs != [None]:
             weights = {str(name): weights for name in outputs}  # type: ignore[misc]
-        inputs = _load(entry, split, "inputs", state["inputs"])
+        inputs = _load(entry, split, "inputs", written["inputs"])
         return Split(inputs, _load(entry, split, "labels", outputs), weights)
 
     train, validation, test = map(load, SPLITS)
     rows = {"validation": len(validation), "test": len(test)}
-    for note in notes(state.get("duplicates", {}), rows):
+    for note in notes(written["duplicates"], rows):
         log.warning("data: %s", note)
     single = None in targets
     return Dataset(
@@ -114,6 +103,23 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
             hint=f"the run takes {', '.join(needed[:12])}",
         )
     return step, named
+
+
+def _fitted(of: Table) -> tuple[Columns, dict[str | None, Target]]:
+    """The columns and targets of the training split, from the cache if they are in it."""
+    labels = {name: target.state() for name, target in of.labels.items()}
+    key = key_of("fitted", of.entry.name, labels, of.inputs, vars(of.way), of.limit)
+
+    def make(directory: Path) -> None:
+        step, targets = _fit(of)
+        named = [[name, target.state()] for name, target in targets.items()]
+        text = json.dumps({"columns": step.state(), "targets": named})
+        (directory / FITTED).write_text(text, encoding="utf-8")
+
+    entry = cached(key, make, limit_bytes=of.cache_bytes)
+    state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
+    targets = {name: Target.from_state(target) for name, target in state["targets"]}
+    return Columns.from_state(state["columns"]), targets
 
 
 def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
@@ -175,13 +181,8 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     write(split, "weights", None, weights)
             start += len(batch)
         duplicates = hashes.counts()
-    state = {
-        "columns": step.state(),
-        "targets": [[name, target.state()] for name, target in targets.items()],
-        "inputs": names,
-        "duplicates": duplicates,
-    }
-    (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
+    written = {"inputs": names, "duplicates": duplicates}
+    (directory / WRITTEN).write_text(json.dumps(written), encoding="utf-8")
 
 
 def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) -> None:
