@@ -31,6 +31,7 @@ from dlrun.data.splits import (
 from dlrun.data.tables import TableFiles, TableOptions, find_files
 from dlrun.data.targets import KINDS, Target, split_list
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -333,7 +334,7 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _relative(path: Path, root: str) -> str:
     folder = Path(root)
-    return str(path.relative_to(folder)) if folder.is_dir() else path.name
+    return str(path.relative_to(folder)) if is_dir(folder) else path.name
 
 
 def _require_column(of: Table, name: str, key: str) -> ColumnProfile:

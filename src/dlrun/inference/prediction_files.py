@@ -9,7 +9,7 @@ import numpy as np
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
-from dlrun.system.files import partial_path, replacing
+from dlrun.system.files import check_writable, replacing
 
 SUFFIXES = (".npz", ".csv")
 
@@ -25,21 +25,7 @@ def check_output(output: Path) -> None:
             f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
             hint=f"--output {output.with_suffix('.npz')}",
         )
-    if output.is_dir():
-        raise DlrunError(f"--output {output} is a directory", hint=f"{output / 'predictions.npz'}")
-    if not output.parent.is_dir():
-        raise DlrunError(
-            f"--output {output}: there is no directory {output.parent}",
-            hint=f"mkdir -p {output.parent}",
-        )
-    probe = partial_path(output)
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DlrunError(
-            f"--output {output} can't be written: {error.strerror}", hint="choose another place"
-        ) from error
+    check_writable(output, "--output", name="predictions.npz")
 
 
 def write_predictions(output: Path, batches: Iterator[Arrays]) -> None:

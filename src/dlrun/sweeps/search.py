@@ -15,6 +15,7 @@ from dlrun.config.sweeps.expand import search_space
 from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import Job, Plan, compose_job
 from dlrun.sweeps.pool import record_failure
+from dlrun.system.files import is_dir
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
 
@@ -52,12 +53,12 @@ class Settings:
         given = {key: value for key, value in options.items() if value is not None}
         if storage := given.get("storage"):
             path = Path(storage.removeprefix(SQLITE)).absolute()
-            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or path.is_dir():
+            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or is_dir(path):
                 raise DlrunError(
                     f"--storage {storage}: expected {SQLITE} and the path of a file",
                     hint=f"--storage {SQLITE}{STUDY}",
                 )
-            if not path.parent.is_dir():
+            if not is_dir(path.parent):
                 raise DlrunError(f"--storage {storage}: there is no directory {path.parent}")
             given["storage"] = f"{SQLITE}{path}"
         return cls(**given)

@@ -24,7 +24,7 @@ from dlrun.sweeps.plan import (
     read_plan,
 )
 from dlrun.sweeps.search import NAMES, Search, Settings
-from dlrun.system.files import read_json, write_json
+from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
@@ -203,7 +203,7 @@ def _wait_for_runs(planned: Plan) -> None:
     """
     deadline = time.monotonic() + WAIT_SECONDS
     for job in planned.jobs:
-        while (job.path / LOCK).exists():
+        while exists(job.path / LOCK):
             try:
                 with lock(job.path):
                     break

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 
 def read_inputs(path: Path, *, names: Sequence[str], array: str | None = None) -> Arrays:
@@ -43,7 +44,7 @@ def read_inputs(path: Path, *, names: Sequence[str], array: str | None = None) -
             f"--array {array}: the run takes inputs by name: {', '.join(names)}",
             hint="leave it out",
         )
-    if not path.is_file():
+    if not is_file(path):
         raise DlrunError(f"--input {path}: no such file")
     reader = importlib.import_module(f"{__name__}{path.suffix}")
     try:
