@@ -32,7 +32,8 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
 
 log = logging.getLogger("dlrun")
 
-AT_THE_END = ("callbacks", "export")  # of no effect once nothing is left to train
+# What a result depends on, or a run leaves: of no effect once nothing is left to train.
+AT_THE_END = ("callbacks", "export", "optimizer")
 
 
 def resume(
@@ -133,7 +134,9 @@ def _completed(
     if stopped:
         done = f"{result.stopped_by} stopped it after epoch {result.epochs}"
         longer = f"~callbacks.{result.stopped_by} or change its arguments"
-    parts = (*AT_THE_END, *(["epochs"] if config.epochs > recorded["epochs"] else []))
+    check_resumed_rate(recorded, config)
+    parts = [part for part in AT_THE_END if recorded.get(part, {}) != getattr(config, part)]
+    parts += ["epochs"] if config.epochs > recorded["epochs"] else []
     if late := [o for o in overrides if any(overrides_part([o], part) for part in parts)]:
         raise DlrunError(
             f"{late[0]}: {opened.path} has nothing left to do: {done}",
