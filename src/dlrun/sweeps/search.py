@@ -13,7 +13,7 @@ from typing import Any
 
 from dlrun.config.sweeps.expand import search_space
 from dlrun.errors import DlrunError
-from dlrun.sweeps.plan import Job, Plan, compose_job
+from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
 from dlrun.system.files import is_dir
 from dlrun.system.override_text import split_override
@@ -73,8 +73,9 @@ class Search:
     Args:
         settings: The search's settings.
         overrides: As typed, including ranges.
-        directory: The sweep's directory.
+        directory: The sweep's directory; None for a new one.
         jobs: The jobs that exist already.
+        runs_dir: Where the new one lies, in ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
         recorded: Whether the overrides come from a record; False if the user typed them.
@@ -87,9 +88,10 @@ class Search:
         self,
         settings: Settings,
         overrides: Sequence[str],
-        directory: Path,
+        directory: Path | None,
         jobs: Sequence[Job] = (),
         *,
+        runs_dir: Path | None = None,
         config_dir: Path | None = None,
         trusted: Sequence[str] = (),
         recorded: bool = False,
@@ -98,7 +100,6 @@ class Search:
         from dlrun.sweeps.samplers import size
         from dlrun.sweeps.study import Study
 
-        self._directory = directory
         self._where: dict[str, Any] = {
             "config_dir": config_dir,
             "trusted": trusted,
@@ -110,7 +111,8 @@ class Search:
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
         names, task = list(self._names), config.task
-        self.plan = Plan(directory, names, list(jobs), task.monitor, task.mode)
+        self._directory = directory or new_directory(runs_dir, config, names)
+        self.plan = Plan(self._directory, names, list(jobs), task.monitor, task.mode)
         space = {name: self._space[key] for name, key in self._names.items()}
         max_trials = size(settings.sampler, space)
         if max_trials is not None and max_trials < settings.trials:
@@ -208,7 +210,7 @@ class Search:
             for value in within.values_to_check[1:]
         ]
         bounds = [
-            compose_job(0, self._lines(values), (), self._directory, **self._where)
+            compose_job(0, self._lines(values), (), Path(), **self._where)
             for values in (first, *others)
         ]
         return [job for job, _ in bounds], bounds[0][1]
