@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -78,7 +79,9 @@ def default_device() -> str:
 
 
 def adapt_keras() -> None:
-    """Nothing: Keras is right here."""
+    """Say nothing of an int64 that becomes int32: what a model takes is checked to fit."""
+    message = "Explicitly requested dtype u?int64"
+    warnings.filterwarnings("ignore", message, UserWarning, r"keras\.src\.backend\.jax\.core")
 
 
 def set_matmul_precision(precision: str) -> None:
