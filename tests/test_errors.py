@@ -92,6 +92,25 @@ ARGUMENTS = {
     "a group": ["list", LONG],
     "a launcher": ["sweep", "seed=1,2", "--launcher", LONG],
     "a sampler": ["sweep", "seed=1,2", "--search", LONG],
+    "a storage": [
+        "sweep",
+        "seed=range(1,4)",
+        "--search",
+        "optuna",
+        "--storage",
+        f"sqlite:///{LONG}",
+    ],
+    "a sweep directory": ["sweep", "--resume", LONG],
+    "a path of a run": ["resume", f"runs/{LONG}"],
+    "two runs": ["compare", LONG, LONG],
+    "initial weights": ["train", f"init_from={LONG}"],
+    "a file": ["data", "data=csv", f"data.path={LONG}"],
+    "a folder of images": ["data", "data=image_folder", f"data.path={LONG}"],
+    "a folder of texts": ["data", "data=text_folder", f"data.path={LONG}"],
+    "an array": ["data", "data=npy", f"data.path={LONG}.npy", "data.labels=y.npy"],
+    "a picture": ["summary", "--plot", f"{LONG}.png"],
+    "a table": ["reproduce", "first_network", "--output", LONG],
+    "an option to save": ["data", "data=blobs", "--save", f"{LONG}.yaml"],
 }
 
 
@@ -99,6 +118,7 @@ ARGUMENTS = {
 def test_whatever_is_typed_is_cut_in_the_error(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ARGUMENTS[name])
+    assert isinstance(done.exception, SystemExit), done.exception  # and no traceback
     assert done.exit_code in (1, 2)
     assert is_bounded(done.output), done.output[:3_000]
 

@@ -281,9 +281,10 @@ def test_a_completed_run_hints_at_how_to_train_longer(tmp_path):
     assert (caught.value.exit_code, "~callbacks.early_stopping" in caught.value.hint) == (2, True)
     more = worker("jax").resume(tmp_path, stopped["path"], "epochs=4", "~callbacks.early_stopping")
     assert (more["epochs"], more["stopped_by"]) == (4, "epochs")
-    with pytest.raises(Refused, match="all 4 epochs are done") as caught:
-        worker("jax").resume(tmp_path, stopped["path"], "+export=keras")
-    assert "epochs=8" in caught.value.hint
+    for word in ("+export=keras", "optimizer.learning_rate=0.5"):
+        with pytest.raises(Refused, match="all 4 epochs are done") as caught:
+            worker("jax").resume(tmp_path, stopped["path"], word)
+        assert (caught.value.exit_code, "epochs=8" in caught.value.hint) == (2, True)
     more = worker("jax").resume(tmp_path, stopped["path"], "epochs=5")
     assert [row["epoch"] for row in more["rows"]] == [1, 2, 3, 4, 5]
 
@@ -297,7 +298,8 @@ def test_resuming_a_completed_run_prints_its_result_and_changes_nothing(dlrun, t
         return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
     before = content()
-    for overrides in ((), ("backend=torch", "epochs=4"), ("epochs=3",)):
+    as_before = ("optimizer.learning_rate=0.001", "+callbacks=csv")
+    for overrides in ((), ("backend=torch", "epochs=4"), ("epochs=3",), as_before):
         done, imported = dlrun.traced("resume", run, *overrides, "--json")
         assert done.returncode == 0, done.stderr
         same = {k: v for k, v in dlrun.parse(done.stdout).items() if k != "run_dir"}

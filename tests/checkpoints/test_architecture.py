@@ -104,6 +104,35 @@ def test_names_nesting_and_backend_are_not_compared(runs, tmp_path, backend):
     assert worker(backend).evaluate(again, runs[SUBCLASSED])["samples"] == 256
 
 
+NAN = """
+import json, math
+import keras
+from dlrun.checkpoints.architecture import describe, differences
+
+class Fill(keras.layers.Layer):
+    def __init__(self, values, **kwargs):
+        super().__init__(**kwargs)
+        self.values = values
+    def get_config(self):
+        return {**super().get_config(), "values": self.values}
+
+def of(values):
+    layers = describe(keras.Sequential([keras.Input((4,)), Fill(values, name="fill")]))
+    return json.loads(json.dumps(layers))  # as a checkpoint has them
+
+nan = math.nan
+found["same"] = [*differences(of(nan), of(nan)), *differences(of([1, [nan]]), of([1.0, [nan]]))]
+found["other"] = [differences(of(a), of(b)) for a, b in ((nan, 0.0), (0.0, nan), ([nan], [nan, 1]))]
+"""
+
+
+def test_a_setting_that_is_nan_is_no_difference(tmp_path):
+    found = worker("jax").run(tmp_path, NAN)
+    assert found["same"] == []
+    assert found["other"][0][0].endswith("fill has values=nan, the checkpoint 0.0")
+    assert all(found["other"])
+
+
 OPTIMIZERS = """
 import keras
 from dlrun.checkpoints.architecture import describe, differences

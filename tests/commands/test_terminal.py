@@ -3,7 +3,10 @@
 import io
 import json
 
-from dlrun.commands.terminal import print_result
+import pytest
+import typer
+
+from dlrun.commands.terminal import print_result, report_errors
 
 
 def test_a_metric_that_is_not_a_number_is_printed_as_null() -> None:
@@ -17,3 +20,20 @@ def test_a_table_for_people_still_says_nan() -> None:
     out = io.StringIO()
     print_result(out, {"loss": float("nan")}, False, lambda result: f"loss {result['loss']}")
     assert out.getvalue() == "loss nan\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(36, "File name too long", "x" * 5_000), "can't use xxx"),
+        (PermissionError(13, "Permission denied", "a.npy"), "can't use a.npy: Permission denied\n"),
+        (OSError("the disk is gone\nforever"), "the disk is gone\n"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(capsys, error, expected):
+    with pytest.raises(typer.Exit) as caught, report_errors():
+        raise error
+    stderr = capsys.readouterr().err
+    assert caught.value.exit_code == 1
+    assert stderr.startswith(f"error: {expected}")
+    assert stderr.count("\n") == 1 and len(stderr) < 300

@@ -61,6 +61,52 @@ def test_each_loop_and_feed_evaluation_and_prediction_take_every_digit(tmp_path,
     with np.load(tmp_path / "new.npz") as predicted:
         assert predicted["labels"].tolist() == (new[:, 0] % 5).tolist()
 
-    with pytest.raises(Refused, match=r"train.inputs\[0, 0\] is 4294967300") as caught:
+    limits = "but the model takes int32: -2147483648 to 2147483647"
+    with pytest.raises(Refused, match=r"train.inputs\[0, 0\] is 4294967300, " + limits):
         backend.train(tmp_path, *RUN, "+data.step=4")
-    assert caught.value.hint == "inputs must fit in int32"
+
+
+CHECKS = """
+import warnings
+import keras, numpy as np
+from dlrun.assembly.check_inputs import check_inputs
+from dlrun.data.input_spec import ArraySpec, InputSpec
+from dlrun.errors import DlrunError
+
+L = keras.layers
+
+def refusal(model, values, dtype):
+    spec = InputSpec(ArraySpec((2,), dtype), ArraySpec((), "int64"), 2).match(model)
+    try:
+        check_inputs(model, spec, {"--input x.npy: inputs": np.array(values, dtype)})
+    except DlrunError as error:
+        return error.message.removeprefix("--input x.npy: inputs")
+
+def graph(dtype, change=lambda x: x):
+    inputs = keras.Input((2,), dtype=dtype)
+    return keras.Model(inputs, L.Dense(2)(L.Flatten()(L.Embedding(9, 4, name="e")(change(inputs)))))
+
+for dtype in ("int32", "int64"):
+    found[dtype] = refusal(graph(dtype), [[1, 2], [3, 1.5]], "float32")
+found["float"] = refusal(graph("float32"), [[1, 2], [3, 1.5]], "float64")
+found["whole"] = refusal(graph("int32"), [[1, 2], [3, 4]], "float64")
+found["rounded"] = refusal(graph("float32", keras.ops.floor), [[1, 2], [3, 1.5]], "float32")
+inputs = keras.Input((2,), dtype="int32")
+numbers = keras.Model(inputs, L.Dense(2)(keras.ops.cast(inputs, "float32")))
+found["float64"] = refusal(numbers, [[1, 2], [3, 2.0**24 + 1]], "float64")
+found["large"] = refusal(numbers, [[1, 2], [3, 2**31]], "float32")
+with warnings.catch_warnings(record=True) as caught:
+    graph("int64")(np.ones((1, 2), "int32"))
+found["warnings"] = [str(one.message) for one in caught]
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_that_are_no_integers_are_refused_where_a_model_takes_integers(tmp_path, backend):
+    found = worker(backend).run(tmp_path, CHECKS)
+    assert found["int32"] == found["int64"] == "[1, 1] is 1.5, but the model takes integers"
+    assert found["float"] == "[1, 1] is 1.5, but the Embedding 'e' takes ids, which are whole"
+    assert found["whole"] is found["rounded"] is None
+    assert found["float64"].startswith("[1, 1] is 16777217.0, which float32 rounds")
+    assert found["large"].startswith("[1, 1] is 2147483648.0, but the model takes int32")
+    assert found["warnings"] == []

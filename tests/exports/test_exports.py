@@ -7,6 +7,7 @@ import pytest
 
 from dlrun.config.compose import compose
 from dlrun.config.run_config import read_config
+from trainings import Refused, worker
 
 OWN = """
 import numpy as np
@@ -18,8 +19,42 @@ def export_npz(model, *, spec, directory, filename="weights.npz"):
     return path
 
 
+def check_npz(model):
+    if model.name.startswith("mixed"):
+        raise ValueError("it has no room for branches")
+
+
 def broken(model, *, spec, directory):
     raise RuntimeError("no disk")
+"""
+
+NETS = """
+import keras
+
+class Net(keras.Model):
+    def __init__(self, units, layer):
+        super().__init__()
+        self.flatten, self.layer = keras.layers.Flatten(), layer
+        self.dense = keras.layers.Dense(units)
+    def call(self, x):
+        return self.dense(self.layer(self.flatten(x)))
+
+class Scale(keras.layers.Layer):
+    def __init__(self, by, function):
+        super().__init__()
+    def call(self, x):
+        return x
+
+def subclassed(input_shape, num_classes):
+    return Net(num_classes, layer=Scale(2, function=object()))
+
+def of_a_layer(input_shape, num_classes):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), Scale(2, function=object())]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes)])
+
+def mixed(input_shape, num_classes):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+    return keras.Sequential(layers, name="mixed")
 """
 
 
@@ -54,6 +89,21 @@ def test_a_format_that_fails_leaves_a_run_that_evaluates(own):
     assert done.returncode == 1
     assert "export.broken: my_formats.broken raised RuntimeError: no disk" in done.stderr
     assert own.json("evaluate", "latest")["samples"] == 384
+
+
+def test_a_model_that_a_format_can_not_hold_is_refused_before_training(own):
+    (own.cwd / "my_nets.py").write_text(NETS, encoding="utf-8")
+    keras = "scale, a Scale, has no get_config"
+    for words, expected in {
+        ("model._target_=my_nets.subclassed", "~model.units", "+export=keras"): keras,
+        ("model._target_=my_nets.of_a_layer", "~model.units", "+export=keras"): keras,
+        ("model=torch_module", "+export=keras"): "can't hold a torch.nn.Module",
+        ("model._target_=my_nets.mixed", "~model.units", "+export=npz"): "no room for branches",
+    }.items():
+        with pytest.raises(Refused, match=expected) as caught:
+            worker("torch").train(own.cwd, *words, "smoke=true")
+        assert caught.value.exit_code == 2
+    assert not (own.cwd / "runs").exists()
 
 
 def test_a_wrong_argument_is_reported_before_anything_starts(own):

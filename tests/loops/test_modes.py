@@ -65,3 +65,37 @@ def test_every_mode_gives_the_losses_of_fit(train, backend, model, loop):
     ):
         for name in ("loss", "val_loss"):
             assert row[name] == pytest.approx(expected[name], rel=1e-6)
+
+
+TOLD = """
+import keras
+from dlrun.data.dataset import Dataset, Split
+import numpy as np
+
+class Tells(keras.layers.Layer):
+    def call(self, x, training=False):
+        return x + (1000.0 if training else 0.0)
+
+class Net(keras.Model):
+    def __init__(self, input_shape, num_classes):
+        super().__init__()
+        self.inner = keras.Sequential([Tells()])
+        self.zero = keras.layers.Dense(1, trainable=False, kernel_initializer="zeros")
+
+    def call(self, x):  # as most subclassed models: their layers know whether they train
+        return self.inner(self.zero(x))
+
+def data(limit=None):
+    split = Split(np.zeros((8, 2), "float32"), np.zeros(8, "float32"))
+    return Dataset(split, split, split, num_classes=1)
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fit_tells_the_layers_of_a_subclassed_model_that_they_train(tmp_path, backend):
+    (tmp_path / "my_net.py").write_text(TOLD)
+    mine = ("model._target_=my_net.Net", "~model.units", "data._target_=my_net.data")
+    words = ("~data.validation_samples", "task=regression", "epochs=1")
+    [row] = worker(backend).train(tmp_path, *mine, *words)["rows"]
+    assert (row["loss"], row["val_loss"]) == (1000.0**2, 0.0)

@@ -54,13 +54,13 @@ def test_differences_are_reported_and_both_runs_are_kept(dlrun):
     """The resumed run trusts a callback that the command names."""
     (dlrun.cwd / "my_noise.py").write_text(NOISE)
     done = dlrun(
-        *("verify-resume", *SHORT, "epochs=2", "--kills", 1),
+        *("verify-resume", *SHORT, "epochs=2", "runs_dir=kept", "--kills", 1),
         "+callbacks.noise._target_=my_noise.Noise",
     )
     assert done.returncode == 1, done.stderr
     assert "model " in done.stdout
     assert "kernel" in done.stdout
-    [place] = dlrun.cwd.glob("runs/verify-resume/*")
+    [place] = dlrun.cwd.glob("kept/verify-resume/*")
     assert str(place.relative_to(dlrun.cwd)) in done.stdout
     for name in ("straight", "killed"):
         [run] = place.glob(f"{name}/*/*")

@@ -1,11 +1,14 @@
 """The runs of a sweep, planned without starting one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import plan, read_plan, short_keys
+from dlrun.sweeps.run import sweep
+from dlrun.sweeps.sweep_file import new_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,20 @@ def test_values_follow_hydras_grammar(override, values):
             runs(override)
     else:
         assert runs(override) == [[value] for value in values]
+
+
+def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
+    sweeps = [
+        plan(["seed=1,2", "runs_dir=mine"]),
+        new_sweep(["seed=range(1,3)", "runs_dir=mine"], {}, None, {}).plan,
+        new_sweep(["seed=range(1,3)", "runs_dir=other"], {}, Path("mine"), {}).plan,
+    ]
+    assert {str(sweep.directory.parent) for sweep in sweeps} == {"mine/sweeps"}
+    for search in (None, {}):
+        with pytest.raises(DlrunError, match="runs_dir: expected one value"):
+            new_sweep(["runs_dir=choice(a,b)"], search, None, {})
+    with pytest.raises(DlrunError, match="--resume takes no --runs-dir"):
+        sweep([], resume=here, runs_dir=Path("mine"))
 
 
 @pytest.mark.parametrize(

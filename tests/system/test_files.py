@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.system.files import dump_json, partial_path, read_json, replacing, write_json, write_text
+from dlrun.system.files import (
+    dump_json,
+    exists,
+    is_dir,
+    is_file,
+    partial_path,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
 
 
 @contextmanager
@@ -97,3 +107,9 @@ def test_an_error_names_the_target_or_the_unreadable_file(tmp_path: Path) -> Non
     with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
         other.read_bytes()
     assert caught.value.filename == str(other)
+
+
+def test_a_name_that_can_be_no_file_is_none(tmp_path: Path) -> None:
+    for name in ("x" * 5_000, f"{'x' * 300}.npy", "a\0b"):
+        assert not any(there(tmp_path / name) for there in (is_file, is_dir, exists))
+    assert is_dir(tmp_path) and exists(tmp_path) and not is_file(tmp_path)

@@ -18,7 +18,7 @@ from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status, too_deep
-from dlrun.system.files import MAX_BYTES
+from dlrun.system.files import MAX_BYTES, is_file
 from dlrun.system.pictures import check_plot, save_plot
 
 log = logging.getLogger("dlrun")
@@ -142,7 +142,7 @@ def read_curves(path: Path) -> Curves:
     Raises:
         DlrunError: If the file is not such a table.
     """
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         if (size := path.stat().st_size) > MAX_BYTES:

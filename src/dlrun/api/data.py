@@ -12,7 +12,7 @@ from dlrun.assembly.require import without_kept
 from dlrun.config.compose import compose, to_plain_yaml
 from dlrun.config.instantiate import instantiate
 from dlrun.errors import DlrunError
-from dlrun.system.files import write_text
+from dlrun.system.files import exists, write_text
 
 
 def describe_data(
@@ -84,7 +84,7 @@ def _save(
         )
     if not explicit:
         raise DlrunError(f"--save {path}: data={option} finds nothing, so nothing is to be saved")
-    if path.exists():
+    if exists(path):
         raise DlrunError(
             f"--save {path}: the file exists", hint="remove it, or choose another name"
         )

@@ -12,7 +12,7 @@ from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status, start_time, too_deep
-from dlrun.system.files import read_json
+from dlrun.system.files import exists, read_json
 
 log = logging.getLogger("dlrun")
 
@@ -43,7 +43,7 @@ def list_runs(
     """
     conditions = [query.parse(condition) for condition in where]
     # Before the first run is trained, the default folder does not exist.
-    missing = not folder.exists() and folder == Path("runs")
+    missing = not exists(folder) and folder == Path("runs")
     paths = [] if missing else list(iter_runs(folder))
     read = [(path, record) for path in paths if (record := _record(path)) is not None]
     if skipped := len(paths) - len(read):

@@ -21,6 +21,7 @@ from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import RunResult
+from dlrun.system.equality import is_same
 from dlrun.training.initial_weights import read_initial_weights
 from dlrun.training.request import OnEpoch, RunRequest
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
 
 log = logging.getLogger("dlrun")
 
-AT_THE_END = ("callbacks", "export")  # of no effect once nothing is left to train
+# What a result depends on, or a run leaves: of no effect once nothing is left to train.
+AT_THE_END = ("callbacks", "export", "optimizer")
 
 
 def resume(
@@ -125,7 +127,7 @@ def _completed(
     except ValueError as error:
         raise DlrunError(f"{opened.path / RECORD} can't be read: {error}") from error
     # A changed callback must decide again.
-    stopped = result.stopped_by != "epochs" and recorded["callbacks"] == config.callbacks
+    stopped = result.stopped_by != "epochs" and is_same(recorded["callbacks"], config.callbacks)
     if not stopped and result.epochs < config.epochs:
         return None
     done = f"all {result.epochs} epochs are done"
@@ -133,7 +135,11 @@ def _completed(
     if stopped:
         done = f"{result.stopped_by} stopped it after epoch {result.epochs}"
         longer = f"~callbacks.{result.stopped_by} or change its arguments"
-    parts = (*AT_THE_END, *(["epochs"] if config.epochs > recorded["epochs"] else []))
+    check_resumed_rate(recorded, config)
+    parts = [
+        part for part in AT_THE_END if not is_same(recorded.get(part, {}), getattr(config, part))
+    ]
+    parts += ["epochs"] if config.epochs > recorded["epochs"] else []
     if late := [o for o in overrides if any(overrides_part([o], part) for part in parts)]:
         raise DlrunError(
             f"{late[0]}: {opened.path} has nothing left to do: {done}",
@@ -159,7 +165,7 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
         log.warning("%s has no checkpoint yet: it starts again", opened.path)
         return None
     at, saved = newest
-    stopped = bool(saved.state["stopped"]) and recorded["callbacks"] == config.callbacks
+    stopped = bool(saved.state["stopped"]) and is_same(recorded["callbacks"], config.callbacks)
     if not stopped:  # a changed callback must decide again
         for state in saved.state["callbacks"].values():
             state.pop("stopped_epoch", None)

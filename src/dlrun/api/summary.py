@@ -12,6 +12,7 @@ from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from dlrun.system import pictures
+from dlrun.system.files import check_writable
 
 MIN_COLUMNS = 60  # for Keras' table, even in a narrower terminal
 
@@ -110,10 +111,7 @@ def _table(model: Any) -> str:
 
 def _check_plot(plot: Path) -> None:
     pictures.check_plot(plot)
-    if not plot.parent.is_dir():
-        raise DlrunError(
-            f"--plot {plot}: there is no directory {plot.parent}", hint=f"mkdir -p {plot.parent}"
-        )
+    check_writable(plot, "--plot", name="model.png")
 
 
 def _draw(model: Any, plot: Path) -> None:

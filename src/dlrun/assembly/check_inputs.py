@@ -8,13 +8,13 @@ Import it after the backend has started.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlrun.assembly.input_uses import Use, find_uses
+from dlrun.assembly.input_uses import Use, find_uses, takes_fractions
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.tree import Arrays, tree_map
@@ -57,7 +57,11 @@ def check_inputs(model: keras.Model, spec: InputSpec, inputs: Mapping[str, Array
     """
     uses = find_uses(model, spec)
     for label, arrays in inputs.items():
-        problems = (*_wrong_ids(uses, spec, label, arrays), *_too_large(spec, label, arrays))
+        problems = (
+            *_fractions(model, uses, spec, label, arrays),
+            *_wrong_ids(uses, spec, label, arrays),
+            *_too_large(spec, label, arrays),
+        )
         for problem, hint in problems:
             raise DlrunError(problem, hint=hint)
         for use in uses:
@@ -95,14 +99,49 @@ def _wrong_ids(
             yield f"{_at(label, use.name, bad)} {problem}", "keras.Input(shape, dtype='int32')"
 
 
+def _fractions(
+    model: keras.Model, uses: list[Use], spec: InputSpec, label: str, arrays: Arrays
+) -> Iterator[tuple[str, str]]:
+    """Yield a number that is not whole where integers are taken: it would be cut off."""
+    for name in spec.integers:
+        if (bad := _first_fraction(_array(arrays, name), None)) is not None:
+            value = _array(arrays, name)[bad]
+            yield f"{_at(label, name, bad)} is {value}, but the model takes integers", "round it"
+    for use in uses:
+        if not isinstance(use.layer, keras.layers.Embedding):
+            continue
+        bad = _first_fraction(_array(arrays, use.name), use.values)
+        if bad is not None and takes_fractions(model, spec, use.layer, _row(arrays, bad[0])):
+            place, layer = _at(label, use.name, bad), use.layer.name
+            problem = f"{place} is {_array(arrays, use.name)[bad]}, but the Embedding '{layer}'"
+            yield f"{problem} takes ids, which are whole", "map it to an id of the vocabulary"
+
+
+def _first_fraction(array: np.ndarray, values: np.ndarray | None) -> tuple[int, ...] | None:
+    if not np.issubdtype(array.dtype, np.floating):
+        return None
+    return _first(array, values, _is_whole, lambda part: part != np.rint(part))
+
+
+def _is_whole(part: np.ndarray) -> bool:
+    return bool((part == np.rint(part)).all())
+
+
 def _too_large(spec: InputSpec, label: str, arrays: Arrays) -> Iterator[tuple[str, str]]:
-    """Yield each integer that does not fit in the int32 that the model gets."""
+    """Yield each integer that does not get to the model as it is, in int32."""
     for name in spec.integers:
         array = _array(arrays, name)
-        if not np.can_cast(array.dtype, np.int32) and np.issubdtype(array.dtype, np.integer):
-            bad = _first_outside(array, None, INT32.min, INT32.max)
-            if bad is not None:
-                yield f"{_at(label, name, bad)} is {array[bad]}", "inputs must fit in int32"
+        if np.can_cast(array.dtype, np.int32):
+            continue
+        least, most = INT32.min, INT32.max
+        because = f"but the model takes int32: {least} to {most}"
+        if array.dtype == np.float64:
+            least, most = -EXACT, EXACT
+            because = "which float32 rounds: give the array an integer dtype"
+        bad = _first_outside(array, None, least, most)
+        if bad is not None:
+            problem = f"{_at(label, name, bad)} is {array[bad]}, {because}"
+            yield problem, "map it to a smaller number"
 
 
 def _first_outside(
@@ -111,14 +150,40 @@ def _first_outside(
     """The index of the first of these values that is not from ``low`` to ``high``."""
     if not len(array) or (low == -np.inf and high == np.inf):
         return None
+
+    def is_within(part: np.ndarray) -> bool:
+        least, largest = extremes(part)
+        return low <= least and largest <= high
+
+    def outside(part: np.ndarray) -> np.ndarray:
+        if np.issubdtype(part.dtype, np.floating):
+            part = part.astype(np.float64)  # float32 would round the limits too
+        return (part < low) | (part > high)
+
+    return _first(array, values, is_within, outside)
+
+
+def _first(
+    array: np.ndarray,
+    values: np.ndarray | None,
+    is_right: Callable[[np.ndarray], bool],
+    wrong: Callable[[np.ndarray], np.ndarray],
+) -> tuple[int, ...] | None:
+    """The index of the first of these values that is wrong.
+
+    Args:
+        array: The samples, ``(samples, ...)``.
+        values: Their indices in a flattened sample; None for all.
+        is_right: Whether all of some are right, ``(rows, values)``.
+        wrong: Which of them are not.
+    """
     flat = array.reshape(len(array), -1)
     everything = values is None or len(values) == flat.shape[1]
     for start, chunk in chunks(flat):
         part = chunk if everything else chunk[:, values]
-        least, largest = extremes(part)
-        if low <= least and largest <= high:
+        if is_right(part):
             continue
-        row, column = (int(i) for i in np.argwhere((part < low) | (part > high))[0])
+        row, column = (int(i) for i in np.argwhere(wrong(part))[0])
         position = column if everything else int(values[column])  # type: ignore[index]
         return (start + row, *(int(i) for i in np.unravel_index(position, array.shape[1:])))
     return None
@@ -161,8 +226,12 @@ def _padded_row(flat: np.ndarray, values: np.ndarray, pad: float) -> tuple[int |
     return padded, other
 
 
+def _row(arrays: Arrays, row: int) -> Any:
+    return tree_map(lambda array: np.asarray(array[row : row + 1]), arrays)
+
+
 def _is_finite(model: keras.Model, spec: InputSpec, arrays: Arrays, row: int) -> bool:
-    sample = tree_map(lambda array: np.asarray(array[row : row + 1]), arrays)
+    sample = _row(arrays, row)
     with np.errstate(invalid="ignore"):
         outputs = model(spec.prepare(sample), training=False)
     flat = keras.tree.flatten(outputs)

@@ -10,6 +10,7 @@ Import it after the backend has started.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,24 @@ def find_uses(model: keras.Model, spec: InputSpec) -> list[Use]:
         log.debug("inputs not followed: %s", error)
     index = {int(mark): place for mark, place in zip(marks, places, strict=True)}
     return [use for layer, values in received for use in _uses(layer, values, index, least)]
+
+
+def takes_fractions(model: keras.Model, spec: InputSpec, layer: Any, sample: Any) -> bool:
+    """Whether an Embedding gets numbers that are not whole: a model may round them itself.
+
+    Args:
+        model: As for :func:`find_uses`.
+        spec: Its inputs.
+        layer: The Embedding.
+        sample: Inputs with an axis of one sample.
+    """
+    received: list[tuple[Any, np.ndarray]] = []
+    try:
+        with np.errstate(all="ignore"), _watched([layer], received, sys.maxsize):
+            model(spec.prepare(sample), training=False)
+    except Exception as error:
+        log.debug("a sample not followed: %s", error)
+    return any((values != np.rint(values)).any() for _, values in received)
 
 
 class _AllReceived(Exception):  # noqa: N818 - the end, not an error

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from dlrun.assembly.check_outputs import check_outputs
+from dlrun.assembly.constants import compute_again, require_values
 from dlrun.assembly.precision import keep_inputs_exact
 from dlrun.config.instantiate import component_errors, instantiate, takes_argument
 from dlrun.config.outputs import outputs_by_name
@@ -53,9 +54,32 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
 
 
 def outputs_of(model: keras.Model, spec: InputSpec) -> Any:
-    """Outputs with the model's output shapes; builds the variables of a subclassed model."""
-    if model.built:
-        return model.compute_output_spec(map_named(partial(_symbol, model), spec.input_shape))
+    """Outputs with the model's output shapes; builds the variables of a subclassed model.
+
+    Raises:
+        DlrunError: If a layer has lost a tensor that it can't compute again.
+    """
+    failure = None
+    try:
+        outputs = _symbolic_outputs(model, spec) if model.built else _outputs_of_zeros(model, spec)
+    except Exception as error:
+        failure = error
+    if compute_again(model):
+        try:
+            outputs, failure = _outputs_of_zeros(model, spec), None
+        except Exception as error:
+            failure = error
+        require_values(model)
+    if failure is not None:
+        raise failure
+    return outputs
+
+
+def _symbolic_outputs(model: keras.Model, spec: InputSpec) -> Any:
+    return model.compute_output_spec(map_named(partial(_symbol, model), spec.input_shape))
+
+
+def _outputs_of_zeros(model: keras.Model, spec: InputSpec) -> Any:
     zeros = tree_map(lambda shape: np.zeros((1, *shape), "float32"), spec.input_shape)
     with np.errstate(invalid="ignore"):  # to a mask, zeros may be padding alone
         return model(zeros)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -78,7 +79,34 @@ def default_device() -> str:
 
 
 def adapt_keras() -> None:
-    """Nothing: Keras is right here."""
+    """Tell a subclassed model's layers in ``fit()`` whether they train.
+
+    Keras calls such a model past its call context, from which the layers take it: a Dropout that
+    ``call`` passes no ``training`` would do nothing. Nothing is said of an int64 that becomes
+    int32, as what a model takes is checked to fit.
+    """
+    message = "Explicitly requested dtype u?int64"
+    warnings.filterwarnings("ignore", message, UserWarning, r"keras\.src\.backend\.jax\.core")
+    import keras
+
+    call = keras.layers.Layer.stateless_call
+    if getattr(call, "in_context", False):  # an earlier run of the process
+        return
+
+    def stateless_call(layer: Any, *arguments: Any, **keywords: Any) -> Any:
+        context = layer._get_call_context()
+        before = context.get_value("training")
+        context.set_value("training", keywords.get("training", before))
+        if not layer._call_has_context_arg["training"]:
+            keywords.pop("training", None)
+        try:
+            return call(layer, *arguments, **keywords)
+        finally:
+            context.set_value("training", before)
+            layer._maybe_reset_call_context()
+
+    stateless_call.in_context = True  # type: ignore[attr-defined]
+    keras.layers.Layer.stateless_call = stateless_call
 
 
 def set_matmul_precision(precision: str) -> None:

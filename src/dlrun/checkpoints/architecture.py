@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from dlrun.system.equality import is_same
 from dlrun.system.imports import without_packages
 
 # Settings that do not change what a layer computes. Names depend on the process's earlier layers.
@@ -135,7 +136,7 @@ def _changed_settings(layer: Mapping[str, Any], saved: Mapping[str, Any]) -> lis
     return [
         f"{layer['name']} has {key}={value}, the checkpoint {saved['config'][key]}"
         for key, value in layer["config"].items()
-        if key in saved["config"] and value != saved["config"][key]
+        if key in saved["config"] and not is_same(value, saved["config"][key])
     ]
 
 

@@ -29,7 +29,7 @@ from dlrun.checkpoints.store import (
 )
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
-from dlrun.system.files import read_json
+from dlrun.system.files import exists, read_json
 
 FORMAT = 1
 PARTS = ("model", "optimizer", "metrics", "random")
@@ -123,7 +123,7 @@ def write_checkpoint(
         for name in (ARRAYS, STATE, MANIFEST):
             _flush(partial / name)
         _flush(partial)
-        if final.exists():
+        if exists(final):
             remove_checkpoint(final)
         partial.rename(final)
         _flush(directory)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import read_json
+from dlrun.system.files import is_dir, read_json
 
 ARRAYS, STATE, MANIFEST = "arrays.npz", "state.json", "manifest.json"
 
@@ -36,7 +36,7 @@ START = Position(0)
 
 def list_positions(directory: Path) -> list[Position]:
     """The positions of all checkpoints, in order."""
-    if not directory.is_dir():
+    if not is_dir(directory):
         return []
     positions = []
     for entry in directory.iterdir():

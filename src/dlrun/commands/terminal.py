@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import typer
 
-from dlrun.errors import DlrunError, Interrupted, bounded
+from dlrun.errors import DlrunError, Interrupted, bounded, first_line
 from dlrun.system.files import dump_json
 
 
@@ -86,6 +86,9 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         if error.hint:
             print(_printable(f"\nhint: {bounded(error.hint)}"), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
+    except OSError as error:
+        print(_printable(f"error: {bounded(_system_error(error))}"), file=sys.stderr)
+        raise typer.Exit(1) from error
     except Interrupted as stop:
         raise typer.Exit(128 + stop.signum) from stop
     except KeyboardInterrupt as stop:
@@ -93,6 +96,12 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)
+
+
+def _system_error(error: OSError) -> str:
+    """What the system refused, in one line, where no part of dlrun says more."""
+    reason = first_line(error) if error.strerror is None else error.strerror
+    return reason if error.filename is None else f"can't use {error.filename}: {reason}"
 
 
 class _Bounded(logging.Formatter):

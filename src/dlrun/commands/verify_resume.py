@@ -12,7 +12,10 @@ from dlrun.commands.terminal import print_result, report_errors
 def verify_resume(
     overrides: Overrides = None,
     kills: Annotated[int, typer.Option(min=1, help="Number of times to kill the second run.")] = 2,
-    runs_dir: Annotated[Path, typer.Option(help="Where to write the two runs.")] = Path("runs"),
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the two runs; by default runs_dir of the config."),
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from dlrun.config.groups import component_modules
+from dlrun.system.files import is_file
 
 # Keras' other callbacks write to any path, or open connections.
 SAFE_CALLBACKS = (
@@ -28,7 +29,7 @@ def is_shipped(part: str, module: str, name: str) -> bool:
     if any(module.startswith(f"{room}.") for room in modules if room.startswith("dlrun.")):
         # Only what the module itself defines, not what it imports.
         file = source_path(module)
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = file.read_text(encoding="utf-8") if is_file(file) else ""
         return re.search(rf"^(def|class) {name}\b", text, re.MULTILINE) is not None
     if module not in modules:
         return False

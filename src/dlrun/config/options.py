@@ -7,12 +7,13 @@ from pathlib import Path
 import dlrun
 from dlrun.config.groups import GROUPS
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir, is_file
 
 
 def shipped_configs() -> Path:
     """The directory of the options that ship with dlrun, in a checkout or in a wheel."""
     directories = [Path(path) / "configs" for path in dlrun.__path__]
-    return next(path for path in directories if (path / "dlrun.yaml").is_file())
+    return next(path for path in directories if is_file(path / "dlrun.yaml"))
 
 
 def config_dirs(config_dir: Path | None = None) -> list[Path]:
@@ -25,14 +26,14 @@ def config_dirs(config_dir: Path | None = None) -> list[Path]:
     Raises:
         DlrunError: If ``config_dir`` is not a directory; Hydra would silently ignore it.
     """
-    if config_dir is not None and not config_dir.is_dir():
+    if config_dir is not None and not is_dir(config_dir):
         raise DlrunError(
             f"--config-dir {config_dir}: no such directory",
             hint="expected groups of options, as in DIR/model/my_model.yaml",
         )
     user_dir = Path("configs") if config_dir is None else _options_of(config_dir)
     shipped = shipped_configs().resolve()
-    is_user_dir = user_dir.is_dir() and user_dir.resolve() != shipped
+    is_user_dir = is_dir(user_dir) and user_dir.resolve() != shipped
     return [user_dir.resolve(), shipped] if is_user_dir else [shipped]
 
 
@@ -57,7 +58,7 @@ def project_dir(config_dir: Path | None = None) -> Path:
 
 def _options_of(project: Path) -> Path:
     inner = project / "configs"
-    return inner if inner.is_dir() else project
+    return inner if is_dir(inner) else project
 
 
 def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
@@ -76,7 +77,7 @@ def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
 def example(group: str, option: str, config_dir: Path | None = None) -> list[str]:
     """The overrides of the command in an option's YAML file; empty without one."""
     paths = [directory / group / f"{option}.yaml" for directory in config_dirs(config_dir)]
-    with next(path for path in paths if path.is_file()).open(encoding="utf-8") as lines:
+    with next(path for path in paths if is_file(path)).open(encoding="utf-8") as lines:
         comments = (line.strip("# \n") for line in lines if line.startswith("#"))
         command = next((c for c in comments if c.startswith("dlrun train ")), "")
     return [word for word in shlex.split(command)[2:] if "=" in word]

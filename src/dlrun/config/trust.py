@@ -22,6 +22,7 @@ from dlrun.config.groups import GROUPS, parts_with_components
 from dlrun.config.options import config_dirs, module_dirs
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 # Naming one target of a library does not trust the others.
 LIBRARIES = (
@@ -186,7 +187,7 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
         is_shipped(other, module, name) for other in parts_with_components()
     ):
         missing = f"does not exist: no module named '{module}'"
-        problem = "is not a component" if source_path(module).is_file() else missing
+        problem = "is not a component" if is_file(source_path(module)) else missing
         yield Refusal(key, problem, target)
     elif top in NEVER_CALLED or (top in LIBRARIES and READERS.fullmatch(name)):
         yield Refusal(key, "is never called from a config", target)

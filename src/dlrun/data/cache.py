@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import exists, is_file
 
 VERSION = 2  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
@@ -122,7 +123,7 @@ def _make(root: Path, entry: Path, make: Callable[[Path], None]) -> None:
         make(partial)
         sizes = {p.name: p.stat().st_size for p in partial.iterdir()}
         (partial / MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
-        if entry.exists():  # damaged
+        if exists(entry):  # damaged
             shutil.rmtree(entry)
         partial.rename(entry)
     except BaseException:
@@ -149,7 +150,7 @@ def _remove_old(root: Path, keep: Path, limit: float) -> None:
     for entry in root.iterdir():
         if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
             shutil.rmtree(entry, ignore_errors=True)  # of a process that died
-        if entry.name.startswith(".") or not (entry / MANIFEST).is_file():
+        if entry.name.startswith(".") or not is_file(entry / MANIFEST):
             continue
         with suppress(OSError):
             size = sum(p.stat().st_size for p in entry.iterdir())

@@ -14,6 +14,7 @@ from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.cache import content_key
 from dlrun.data.splits import NAMES
 from dlrun.errors import DlrunError, first_line
+from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def huggingface(
     key = None
     if path is not None:
         folder = Path(path)
-        if not any((folder / file).is_file() for file in ("dataset_dict.json", "state.json")):
+        if not any(is_file(folder / file) for file in ("dataset_dict.json", "state.json")):
             raise DlrunError(
                 f"data.path={path}: no data set that save_to_disk wrote",
                 hint="data=parquet, csv or jsonl read a folder of such files",
             )
-        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        files = sorted(file for file in folder.rglob("*") if is_file(file))
         key = ["huggingface", content_key(files), list(drop)]
 
     def load() -> pa.Table:

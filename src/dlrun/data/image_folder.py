@@ -24,6 +24,7 @@ from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.targets import KINDS
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class ImageFolder:
     @cached_property
     def content(self) -> str:
         """A key of the files' content."""
-        there = [path for path in self.paths if path.is_file()]
+        there = [path for path in self.paths if is_file(path)]
         try:
             return key_of(content_key(there), self.samples.names)
         except OSError as error:

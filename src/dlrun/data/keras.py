@@ -20,6 +20,7 @@ from dlrun.data.mnist import FILE as SHIPPED_MNIST
 from dlrun.data.npz import NAMES, read
 from dlrun.data.pickled_arrays import load_pickle, load_ragged
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 START, UNKNOWN, FIRST_WORD = 1, 2, 3  # ids, as keras.datasets.imdb.load_data gives them; 0 pads
 FASHION = (
@@ -69,7 +70,7 @@ def keras(
             raise DlrunError(f"data.{key}={value}: must be at least {least}")
     of = _SETS[name]
     folder = _folder(path)
-    missing = [file for file in of.files if not (folder / file).is_file()]
+    missing = [file for file in of.files if not is_file(folder / file)]
     if missing and name == "mnist":
         folder = SHIPPED_MNIST.parent
     elif missing and download and path is None:

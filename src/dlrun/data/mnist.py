@@ -12,6 +12,7 @@ import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 FILE = Path(__file__).with_name("mnist.npz")
 SHA256 = "a6cba339db52c4561749988758479cf325dd924098ca0bb54ab62f228592e90f"
@@ -29,7 +30,7 @@ def mnist(*, validation_samples: int = 10_000, limit: int | None = None) -> Data
     Raises:
         DlrunError: If the shipped file is missing or was changed.
     """
-    content = FILE.read_bytes() if FILE.is_file() else b""
+    content = FILE.read_bytes() if is_file(FILE) else b""
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise DlrunError(f"{FILE} is damaged or missing", hint="install dlrun again")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

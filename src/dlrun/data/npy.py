@@ -12,6 +12,7 @@ from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.npz import read
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy
+from dlrun.system.files import is_file
 
 IN_MEMORY = 64 * 2**20  # bytes; a larger array stays in its file until its rows are taken
 
@@ -60,7 +61,7 @@ def npy(
 
 def _load(path: str) -> np.ndarray:
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise DlrunError(f"data: {path}: no such file")
     try:
         with file.open("rb") as opened:

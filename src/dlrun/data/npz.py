@@ -12,6 +12,7 @@ from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
+from dlrun.system.files import is_file
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
 WEIGHTS = ("w_train", "w_test")
@@ -67,7 +68,7 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
     """
-    if not Path(path).is_file():
+    if not is_file(path):
         raise DlrunError(f"data: {path}: no such file")
     try:
         if zipfile.is_zipfile(path):  # a copied run may have brought the file

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir, is_file
 
 
 def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
@@ -23,15 +24,18 @@ def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
     Raises:
         DlrunError: If there is none, or a folder can't be read.
     """
-    if source.is_file():
+    if is_file(source):
         return [source]
-    if source.is_dir():
+    if is_dir(source):
         found = _walk(source, suffixes, key)
         problem = f"has no file {' or '.join(f'*{suffix}' for suffix in suffixes)}"
     else:
         start = Path(source.anchor)
         pattern = str(source.relative_to(start)) if source.anchor else str(source)
-        found = sorted(path for path in start.glob(pattern) if path.is_file())
+        try:
+            found = sorted(path for path in start.glob(pattern) if is_file(path))
+        except (OSError, ValueError):  # no name of a file: it is too long, or x**
+            found = []
         problem = "no such file or folder"
     if not found:
         raise DlrunError(f"{key} {source}: {problem}", hint="relative paths begin where you are")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _data_home() -> Path:
 
 def _require_cached() -> None:
     path = _data_home() / HOUSING_FILE
-    if not path.is_file():
+    if not is_file(path):
         raise DlrunError(
             f"data.name={HOUSING}: scikit-learn has not downloaded it: there is no {path}",
             hint='python -c "from sklearn.datasets import fetch_california_housing as f; f()"',

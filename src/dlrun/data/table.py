@@ -24,6 +24,7 @@ from dlrun.data.table_splits import split_table
 from dlrun.data.tables import TableFiles, TableOptions, find_files
 from dlrun.data.targets import KINDS, Target
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -267,4 +268,4 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _relative(path: Path, root: str) -> str:
     folder = Path(root)
-    return str(path.relative_to(folder)) if folder.is_dir() else path.name
+    return str(path.relative_to(folder)) if is_dir(folder) else path.name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dlrun.data.splits import NAMES, TEST, TRAIN
 from dlrun.data.tables import TableFiles
 from dlrun.errors import DlrunError
+from dlrun.system.files import exists, is_dir
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -118,12 +119,12 @@ def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextF
     """
     require_package("pyarrow", "tables", "data")
     root = Path(path)
-    if not root.is_dir():
-        problem = "is a file, not a folder" if root.exists() else "no such folder"
+    if not is_dir(root):
+        problem = "is a file, not a folder" if exists(root) else "no such folder"
         raise DlrunError(
             f"data.path={path}: {problem}",
             hint=f"for a table with a text in each row: data=csv data.path={path}"
-            if root.exists()
+            if exists(root)
             else "relative paths begin where you are",
         )
     tops = _folders(root)
@@ -165,7 +166,7 @@ def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextF
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if is_dir(p) and not p.name.startswith("."))
 
 
 def _files(folder: Path) -> list[str]:

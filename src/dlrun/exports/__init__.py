@@ -3,4 +3,6 @@
 Each module has a function ``export_NAME(model, *, spec, directory, ...)`` that writes a
 ``keras.Model``, whose outputs are predictions, into a run directory, and returns the path.
 ``spec`` is the :class:`dlrun.data.input_spec.InputSpec` that says what the model takes.
+``check_NAME(model)`` beside it, if there is one, raises before training if this model can't be
+written.
 """

@@ -17,6 +17,18 @@ if TYPE_CHECKING:  # Keras is imported before there is a model
     from dlrun.data.input_spec import InputSpec
 
 
+def check_keras(model: keras.Model) -> None:
+    """Check that a model can be written, before it trains.
+
+    Raises:
+        DlrunError: If it has a layer or a class without ``get_config()``.
+    """
+    from keras.saving import serialize_keras_object
+
+    with _saving(model):
+        serialize_keras_object(model)
+
+
 def export_keras(
     model: keras.Model, *, spec: InputSpec, directory: Path, filename: str = "model.keras"
 ) -> Path:
@@ -39,19 +51,35 @@ def export_keras(
         DlrunError: If the model has a layer or a class without ``get_config()``.
     """
     path = directory / filename
-    try:
-        with replacing(path) as partial, without_packages(["tensorflow"]), _uncompiled(model):
-            model.save(partial)
-    except NotImplementedError as error:
-        raise DlrunError(
-            f"{filename} can't be written: {model.name} has no get_config(),"
-            " which Keras needs to save it",
-            hint="evaluate and predict work without it",
-            exit_code=1,
-        ) from error
+    with replacing(path) as partial, _saving(model):
+        model.save(partial)
     if spec.preprocessing or spec.targets is not None:
         write_text(path.with_suffix(".inputs.json"), spec.to_json())
     return path
+
+
+@contextmanager
+def _saving(model: keras.Model) -> Iterator[None]:
+    try:
+        with without_packages(["tensorflow"]), _uncompiled(model):
+            yield
+    except NotImplementedError as error:
+        parts = list(model._flatten_layers(include_self=False))
+        unsaved = next(filter(_has_no_config, reversed(parts)), model)  # the innermost
+        raise DlrunError(
+            f"{unsaved.name}, a {type(unsaved).__name__}, has no get_config(),"
+            " which Keras needs to save it as a .keras file",
+            hint="leave out export=keras: evaluate and predict work without it",
+            exit_code=1,
+        ) from error
+
+
+def _has_no_config(layer: keras.layers.Layer) -> bool:
+    try:
+        layer.get_config()
+    except NotImplementedError:
+        return True
+    return False
 
 
 @contextmanager

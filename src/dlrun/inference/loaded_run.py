@@ -22,6 +22,7 @@ from dlrun.config.weighting import wrong_weighting
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, INPUTS, RECORD, RunDir
 from dlrun.runs.locate import find_run
+from dlrun.system.files import is_dir, is_file
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset
@@ -87,7 +88,7 @@ def open_run(
     """
     opened = find_run(run, runs_dir)
     configs = Path("configs").resolve()
-    if config_dir is None and configs.is_dir() and configs.is_relative_to(opened.path.resolve()):
+    if config_dir is None and is_dir(configs) and configs.is_relative_to(opened.path.resolve()):
         raise DlrunError(
             f"{configs} is part of the run directory, so its options are not trusted as your own",
             hint="work in another directory, or add --config-dir configs to trust them",
@@ -102,7 +103,7 @@ def open_run(
         changeable=EVALUABLE,
         config_dir=config_dir,
         trusted=trusted,
-        unused=() if needs_data or not (opened.path / INPUTS).is_file() else ("data",),
+        unused=() if needs_data or not is_file(opened.path / INPUTS) else ("data",),
         project=None if config_dir else opened.project,
     )
     _weigh_as_trained(config, opened)
@@ -156,7 +157,7 @@ def read_saved_spec(run: RunDir) -> InputSpec | None:
     from dlrun.data.input_spec import MAX_BYTES, InputSpec
 
     path = run.path / INPUTS
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         with path.open("rb") as file:

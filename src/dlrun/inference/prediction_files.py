@@ -23,7 +23,7 @@ from dlrun.inference.described import (
     labels_of,
     named_outputs,
 )
-from dlrun.system.files import partial_path, replacing
+from dlrun.system.files import check_writable, replacing
 from dlrun.system.imports import require_package
 
 SUFFIXES = (".npz", ".csv", ".jsonl", ".parquet")
@@ -56,21 +56,7 @@ def check_output(output: Path) -> None:
         )
     if output.suffix == ".parquet":
         require_package("pyarrow", "Parquet files", "data")
-    if output.is_dir():
-        raise DlrunError(f"--output {output} is a directory", hint=f"{output / 'predictions.npz'}")
-    if not output.parent.is_dir():
-        raise DlrunError(
-            f"--output {output}: there is no directory {output.parent}",
-            hint=f"mkdir -p {output.parent}",
-        )
-    probe = partial_path(output)
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DlrunError(
-            f"--output {output} can't be written: {error.strerror}", hint="choose another place"
-        ) from error
+    check_writable(output, "--output", name="predictions.npz")
 
 
 @contextmanager

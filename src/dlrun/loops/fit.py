@@ -39,6 +39,8 @@ def fit(
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
     training.backend.track(model)
+    # Else Keras does not tell the layers of a model whose call has no such argument.
+    model._call_has_training_arg = True
     feed = feed or training.backend.feed
     start_epoch = StartEpoch(train, training.seed, training.backend)
     hooks: Any = [start_epoch, *training.callbacks]

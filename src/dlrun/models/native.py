@@ -82,7 +82,7 @@ def unsaved(what: str) -> Callable[[keras.layers.Layer], dict[str, Any]]:
     def get_config(layer: keras.layers.Layer) -> dict[str, Any]:
         raise DlrunError(
             f"a .keras file can't hold {what}, which Keras would pickle",
-            hint="evaluate and predict work without it",
+            hint="leave out export=keras: evaluate and predict work without it",
             exit_code=1,
         )
 

@@ -16,7 +16,7 @@ from dlrun.proofs.parity_process import Processes
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
-from dlrun.system.files import write_json, write_text
+from dlrun.system.files import is_file, write_json, write_text
 
 
 def parity(
@@ -87,6 +87,6 @@ def _write(directory: Path, result: dict[str, Any], losses: Mapping[str, Sequenc
     result |= {
         "directory": str(directory),
         "losses": str(directory / "losses.csv"),
-        "plot": str(plot) if plot.is_file() else None,
+        "plot": str(plot) if is_file(plot) else None,
     }
     write_json(directory / "parity.json", result)

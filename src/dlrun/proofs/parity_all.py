@@ -16,7 +16,7 @@ from dlrun.proofs.parity import result_directory
 from dlrun.proofs.parity_compare import Settings, compare, compose_members, list_members
 from dlrun.proofs.parity_process import Processes
 from dlrun.report.parity_all import markdown, row_line
-from dlrun.system.files import write_json, write_text
+from dlrun.system.files import check_writable, write_json, write_text
 from dlrun.system.override_text import split_override
 
 log = logging.getLogger("dlrun")
@@ -70,6 +70,8 @@ def parity_all(
         DlrunError: If there is no such group or option, nothing to compare, or the table can't be
             written. An option that fails is a row with its error.
     """
+    if output is not None:
+        check_writable(output, "--output", name="parity.md")
     cases = _cases(overrides, select, settings)
     runs_dir = Path(compose(overrides, config_dir=settings.config_dir).runs_dir)
     rows: list[dict[str, Any]] = []

@@ -21,7 +21,7 @@ from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
 from dlrun.runs.directory import RECORD
 from dlrun.system.child import how_ended, python_command
-from dlrun.system.files import read_json, write_text
+from dlrun.system.files import check_writable, read_json, write_text
 
 log = logging.getLogger("dlrun")
 
@@ -88,6 +88,7 @@ def reproduce(
     usable = [name for name in backends.installed() if backends.module(name).TRAINS]
     for name in chosen:
         backends.require(name, training=True)
+    check_writable(output, "--output", name="RESULTS.md")
     cells = list(_cells(claims, chosen or usable))
     done = _CompletedRuns(runs_dir / "reproduce")
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []

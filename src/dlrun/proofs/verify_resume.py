@@ -49,7 +49,7 @@ def verify_resume(
     overrides: Sequence[str],
     *,
     kills: int = 2,
-    runs_dir: Path = Path("runs"),
+    runs_dir: Path | None = None,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def verify_resume(
         overrides: As typed.
         kills: The number of kills; every second one during a save.
         runs_dir: The two runs are written to its ``verify-resume/``; they are kept if they differ.
+            None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
 
@@ -72,7 +73,8 @@ def verify_resume(
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
     require(config, training=True)
     overrides = [*overrides, *as_override(config)]
-    directory = runs_dir / "verify-resume" / f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
+    name = f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
+    directory = (runs_dir or Path(config.runs_dir)) / "verify-resume" / name
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
     # A resumed run does not trust its record, although the user typed these targets.
     targets = re.findall(r"_target_\s*[=:]\s*['\"]?((?!dlrun\.)\w+(?:\.\w+)+)", " ".join(overrides))

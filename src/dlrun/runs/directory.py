@@ -12,7 +12,7 @@ from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import write_json, write_text
+from dlrun.system.files import is_dir, write_json, write_text
 
 RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
     "run.json",
@@ -87,7 +87,7 @@ class RunDir:
         if not isinstance(project, str) or not project.isprintable():
             return None
         path = Path(project)
-        return project if path.is_absolute() and path.is_dir() and path != Path.cwd() else None
+        return project if path.is_absolute() and is_dir(path) and path != Path.cwd() else None
 
     def clean(self) -> None:
         """Remove partial files of a killed process; needs the lock."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD, TIME_FORMAT, RunDir
 from dlrun.runs.names import has_name
-from dlrun.system.files import read_json
+from dlrun.system.files import exists, is_dir, is_file, read_json
 
 
 def iter_runs(folder: Path) -> Iterator[Path]:
@@ -48,18 +48,18 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
         DlrunError: If there is no such run, or the path is not a run directory.
     """
     path = Path(run)
-    if run == "latest" and not path.exists():
-        configs = [path / CONFIG for path in iter_runs(runs_dir)] if runs_dir.is_dir() else []
-        newest = max(filter(Path.is_file, configs), key=_recency, default=None)
+    if run == "latest" and not exists(path):
+        configs = [path / CONFIG for path in iter_runs(runs_dir)] if is_dir(runs_dir) else []
+        newest = max(filter(is_file, configs), key=_recency, default=None)
         if newest is None:
             raise DlrunError(
                 f"no runs in {runs_dir}", hint="train one with 'dlrun train', or give a path"
             )
         path = newest.parent
-    if not path.is_dir():
+    if not is_dir(path):
         path = _find_by_name(run, runs_dir)
     for name in (RECORD, CONFIG):
-        if not (path / name).is_file():
+        if not is_file(path / name):
             raise DlrunError(
                 f"{path} is not a run directory: it has no {name}",
                 hint=f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest",
@@ -80,9 +80,7 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
     Raises:
         DlrunError: If there is none, or more than one.
     """
-    matches = (
-        sorted(p for p in iter_runs(runs_dir) if has_name(p, run)) if runs_dir.is_dir() else []
-    )
+    matches = sorted(p for p in iter_runs(runs_dir) if has_name(p, run)) if is_dir(runs_dir) else []
     if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         raise DlrunError(f"no run directory at {run}", hint=hint)
@@ -104,7 +102,7 @@ def _refuse_links(path: Path) -> None:
                 f"{entry} is a link that leads out of the run",
                 hint="copy the run with what it links to: cp -rL",
             )
-        if entry.exists() and not (entry.is_file() or entry.is_dir()):
+        if exists(entry) and not (is_file(entry) or is_dir(entry)):
             raise DlrunError(
                 f"{entry} is neither a file nor a directory",
                 hint="remove it: a run has no such files",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.runs.directory import LOCK, METRICS
-from dlrun.system.files import MAX_BYTES
+from dlrun.system.files import MAX_BYTES, is_file
 
 # Far more than the about five levels of a record.
 MAX_DEPTH = 32
@@ -67,7 +67,7 @@ def is_locked(path: Path) -> bool | None:
 def _epochs(path: Path) -> int:
     """The number of completed epochs, from ``metrics.csv``."""
     try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if path.is_symlink() or not is_file(path) or path.stat().st_size > MAX_BYTES:
             return 0
         return max(path.read_bytes().count(b"\n") - 1, 0)
     except OSError:

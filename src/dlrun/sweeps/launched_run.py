@@ -18,7 +18,7 @@ from dlrun.errors import first_line
 from dlrun.sweeps.plan import SWEEP_FILE, WORKERS, Job, read_plan
 from dlrun.sweeps.pool import Pool, Rules, record_failure
 from dlrun.system import process
-from dlrun.system.files import read_json, write_json
+from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.client import THREADS
 
 STOP = "stop"  # while this file exists, every run stops at the end of its batch
@@ -118,11 +118,11 @@ def _stop_on_request(stop: Path, pool: Pool) -> Iterator[None]:
 
     def poll() -> None:
         while not done.wait(POLL_SECONDS):
-            if stop.exists():
+            if exists(stop):
                 pool.stop()
                 return
 
-    if stop.exists():
+    if exists(stop):
         pool.stop()
     poller = threading.Thread(target=poll, daemon=True)
     poller.start()

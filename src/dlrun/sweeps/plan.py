@@ -136,13 +136,29 @@ def plan(
     keys, runs = expand(overrides, config_dir=config_dir, trusted=trusted)
     configs = [compose_run(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
     first = configs[0]
-    directory = plan_run_path(runs_dir or Path(first.runs_dir), "sweeps")
+    directory = new_directory(runs_dir, first, keys)
     jobs = []
     for number, (typed, config) in enumerate(zip(runs, configs, strict=True)):
         typed.extend(as_override(config))
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
         jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.epochs))
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
+
+
+def new_directory(runs_dir: Path | None, config: Config, keys: Sequence[str]) -> Path:
+    """Choose the directory of a new sweep; it is not created.
+
+    Args:
+        runs_dir: The directory lies in its ``sweeps/``; None for ``runs_dir`` of the config.
+        config: The config of a run.
+        keys: The keys that differ between the runs.
+
+    Raises:
+        DlrunError: If ``runs_dir`` differs between the runs.
+    """
+    if "runs_dir" in keys:
+        raise DlrunError("runs_dir: expected one value, as a sweep lies in one directory")
+    return plan_run_path(runs_dir or Path(config.runs_dir), "sweeps")
 
 
 def compose_job(

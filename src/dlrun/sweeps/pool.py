@@ -15,7 +15,7 @@ from dlrun import backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
 from dlrun.sweeps.plan import Job, completed
-from dlrun.system.files import read_json, write_json
+from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.client import Worker
 
 TICK_SECONDS = 0.2  # between checks for timeouts and signals
@@ -173,7 +173,7 @@ class Pool:
         self._pending.remove(job)
         job.state, job.error, job.attempts = "running", None, job.attempts + 1
         resumes = _can_resume(job.path)
-        if not resumes and job.path.exists():
+        if not resumes and exists(job.path):
             shutil.rmtree(job.path)  # an earlier attempt without a checkpoint
         worker.start(
             job,
@@ -274,4 +274,4 @@ def record_failure(job: Job) -> None:
 
 
 def _can_resume(path: Path) -> bool:
-    return (path / CONFIG).is_file() and bool(list_positions(path / CHECKPOINTS))
+    return is_file(path / CONFIG) and bool(list_positions(path / CHECKPOINTS))

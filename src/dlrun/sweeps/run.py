@@ -77,6 +77,8 @@ def sweep(
         current = new_sweep(overrides, search, runs_dir, where)
     elif overrides:
         raise DlrunError("--resume takes no overrides: the sweep keeps its own")
+    elif runs_dir is not None:
+        raise DlrunError("--resume takes no --runs-dir: the sweep stays where it is")
     else:
         current = load_sweep(resume, search or {}, where)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers

@@ -13,8 +13,9 @@ from typing import Any
 
 from dlrun.config.sweeps.expand import search_space
 from dlrun.errors import DlrunError
-from dlrun.sweeps.plan import Job, Plan, compose_job
+from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
+from dlrun.system.files import is_dir
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
 
@@ -52,12 +53,12 @@ class Settings:
         given = {key: value for key, value in options.items() if value is not None}
         if storage := given.get("storage"):
             path = Path(storage.removeprefix(SQLITE)).absolute()
-            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or path.is_dir():
+            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or is_dir(path):
                 raise DlrunError(
                     f"--storage {storage}: expected {SQLITE} and the path of a file",
                     hint=f"--storage {SQLITE}{STUDY}",
                 )
-            if not path.parent.is_dir():
+            if not is_dir(path.parent):
                 raise DlrunError(f"--storage {storage}: there is no directory {path.parent}")
             given["storage"] = f"{SQLITE}{path}"
         return cls(**given)
@@ -72,8 +73,9 @@ class Search:
     Args:
         settings: The search's settings.
         overrides: As typed, including ranges.
-        directory: The sweep's directory.
+        directory: The sweep's directory; None for a new one.
         jobs: The jobs that exist already.
+        runs_dir: Where the new one lies, in ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
         recorded: Whether the overrides come from a record; False if the user typed them.
@@ -86,9 +88,10 @@ class Search:
         self,
         settings: Settings,
         overrides: Sequence[str],
-        directory: Path,
+        directory: Path | None,
         jobs: Sequence[Job] = (),
         *,
+        runs_dir: Path | None = None,
         config_dir: Path | None = None,
         trusted: Sequence[str] = (),
         recorded: bool = False,
@@ -97,7 +100,6 @@ class Search:
         from dlrun.sweeps.samplers import size
         from dlrun.sweeps.study import Study
 
-        self._directory = directory
         self._where: dict[str, Any] = {
             "config_dir": config_dir,
             "trusted": trusted,
@@ -109,7 +111,8 @@ class Search:
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
         names, task = list(self._names), config.task
-        self.plan = Plan(directory, names, list(jobs), task.monitor, task.mode)
+        self._directory = directory or new_directory(runs_dir, config, names)
+        self.plan = Plan(self._directory, names, list(jobs), task.monitor, task.mode)
         space = {name: self._space[key] for name, key in self._names.items()}
         max_trials = size(settings.sampler, space)
         if max_trials is not None and max_trials < settings.trials:
@@ -207,7 +210,7 @@ class Search:
             for value in within.values_to_check[1:]
         ]
         bounds = [
-            compose_job(0, self._lines(values), (), self._directory, **self._where)
+            compose_job(0, self._lines(values), (), Path(), **self._where)
             for values in (first, *others)
         ]
         return [job for job, _ in bounds], bounds[0][1]

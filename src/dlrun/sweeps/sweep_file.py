@@ -11,7 +11,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import LOCK, lock, plan_run_path
+from dlrun.runs.directory import LOCK, lock
 from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.plan import (
     SWEEP_FILE,
@@ -24,7 +24,7 @@ from dlrun.sweeps.plan import (
     read_plan,
 )
 from dlrun.sweeps.search import NAMES, Search, Settings
-from dlrun.system.files import read_json, write_json
+from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
@@ -149,8 +149,7 @@ def new_sweep(
     metadata = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
         return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, metadata, new=True)
-    directory = plan_run_path(runs_dir or Path("runs"), "sweeps")
-    job_source = Search(Settings.of(search), overrides, directory, **where)
+    job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, **where)
     metadata["overrides"] = job_source.overrides
     return Sweep(job_source.plan, job_source, metadata, new=True)
 
@@ -203,7 +202,7 @@ def _wait_for_runs(planned: Plan) -> None:
     """
     deadline = time.monotonic() + WAIT_SECONDS
     for job in planned.jobs:
-        while (job.path / LOCK).exists():
+        while exists(job.path / LOCK):
             try:
                 with lock(job.path):
                     break

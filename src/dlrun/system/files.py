@@ -8,7 +8,52 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dlrun.errors import DlrunError
+
 MAX_BYTES = 64 * 2**20  # the history of a hundred thousand epochs
+
+
+# pathlib's own raise OSError for a name that the system takes as none, such as one too long.
+def is_file(path: Path | str) -> bool:
+    """Whether there is a file; False whatever the system says of the path."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_dir(path: Path | str) -> bool:
+    """Whether there is a directory; False whatever the system says of the path."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: Path | str) -> bool:
+    """Whether there is anything; False whatever the system says of the path."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def check_writable(path: Path, option: str, *, name: str) -> None:
+    """Check that a file can be written, before the work whose result it takes.
+
+    Args:
+        path: The file; its directory must exist.
+        option: What names the file, such as ``--output``.
+        name: A name to suggest where the path is a directory.
+
+    Raises:
+        DlrunError: If it is a directory, or its directory is missing or not writable.
+    """
+    if is_dir(path):
+        raise DlrunError(f"{option} {path} is a directory", hint=f"{option} {path / name}")
+    if not is_dir(path.parent):
+        raise DlrunError(
+            f"{option} {path}: there is no directory {path.parent}", hint=f"mkdir -p {path.parent}"
+        )
+    probe = partial_path(path)
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DlrunError(
+            f"{option} {path} can't be written: {error.strerror}", hint="choose another place"
+        ) from error
 
 
 def read_json(path: Path) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import replacing
+from dlrun.system.files import is_dir, replacing
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -17,7 +17,7 @@ def check_plot(plot: Path) -> None:
         DlrunError: If matplotlib is not installed, or the path is not an image file name.
     """
     require_matplotlib("--plot")
-    if plot.is_dir():
+    if is_dir(plot):
         raise DlrunError(f"--plot {plot} is a directory", hint=f"--plot {plot / 'plot.png'}")
     if plot.suffix.lower() not in SUFFIXES:
         raise DlrunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
+from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.assembly.weights import weigh
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import RunCallback, run_callback
+from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
@@ -100,6 +103,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
     model = build_model(config, data.spec)
+    _check_exports(model, config)
     # A step of the user's own may make other inputs of them.
     data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
@@ -188,6 +192,25 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
 
 def _train_batches(data: Dataset, config: Config) -> Batches:
     return Batches(data, data.train, config.batch_size, seed=config.seed)
+
+
+def _check_exports(model: Any, config: Config) -> None:
+    """Call the check of each format that has one.
+
+    Raises:
+        DlrunError: If the model can't be written in a format.
+    """
+    for name, spec in config.export.items():
+        export: Any = partial(f"export.{name}", without_kept("export", spec))
+        function = export.func
+        check = f"check_{function.__name__.removeprefix('export_')}"
+        if (check_format := getattr(sys.modules[function.__module__], check, None)) is not None:
+            try:
+                with component_errors(f"export.{name}", f"{function.__module__}.{check}"):
+                    check_format(model)
+            except DlrunError as error:
+                error.exit_code = 2  # nothing was started
+                raise
 
 
 def _require_monitored(monitor: str, data: Dataset) -> None:

@@ -22,6 +22,7 @@ from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, bounded, first_line
 from dlrun.runs.directory import LOG, RECORD, RunDir
 from dlrun.system import process
+from dlrun.system.files import is_file
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
@@ -137,7 +138,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
         log.warning("resume with: dlrun resume %s", run.path)
         raise
     except Exception as error:
-        if not (run.path / RECORD).is_file():
+        if not is_file(run.path / RECORD):
             raise DlrunError(
                 f"{run.path} is gone: the run's directory was removed or renamed during training",
                 hint="train again; if it was renamed, continue it with 'dlrun resume'",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.checkpoints.format import CheckpointData, read_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path
+from dlrun.system.files import is_dir
 
 if TYPE_CHECKING:  # Keras is not imported before the backend is started
     from dlrun.backends import Backend
@@ -74,7 +75,7 @@ def restore_training_state(
     for name, callback in callbacks.items():
         epoch = run_callback(callback).get_epoch_to_restore(states.get(name, {}))
         path = checkpoint_path(resumption.path.parent, Position(epoch or 0))
-        if epoch is not None and path.is_dir():
+        if epoch is not None and is_dir(path):
             assign_weights(model, read_checkpoint(path), path)
             weights[name] = model.get_weights()
     restore_variables()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from dlrun.system.child import how_ended, python_command
+from dlrun.system.files import is_dir
 from dlrun.workers.key import ProcessKey
 
 CLOSE_SECONDS = 5.0  # for a worker to end by itself
@@ -187,4 +188,4 @@ def visible_gpus() -> list[str]:
         names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
     driver = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index, _ in enumerate(driver.iterdir())] if driver.is_dir() else []
+    return [str(index) for index, _ in enumerate(driver.iterdir())] if is_dir(driver) else []

@@ -20,6 +20,7 @@ from dlrun.data.preprocessing.images import Images
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 if TYPE_CHECKING:
     from dlrun.data.image_folder import ImageFolder
@@ -127,7 +128,7 @@ def _decoded(
     entry = cached(key, make, limit_bytes=of.cache_bytes)
     with suppress(OSError):  # another split of the same images is copied from this one
         note.parent.mkdir(parents=True, exist_ok=True)
-        if not note.is_file() or len(_known(note)) <= len(ordered):
+        if not is_file(note) or len(_known(note)) <= len(ordered):
             note.write_text(key, encoding="ascii")
     rows, broken = json.loads((entry / ROWS).read_text(encoding="utf-8"))
     return entry, rows, broken

@@ -25,6 +25,7 @@ from dlrun.data.splits import (
 )
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir, is_file
 
 LABEL = "label"  # the name of the target
 WAYS = ("auto", "random", "stratified", "hash", "files")
@@ -214,11 +215,11 @@ def _find(path: str) -> _Found:
 
 def _walk(root: Path, path: str) -> tuple[list[str], list[str]]:
     """The images and the other files below a folder, relative to it and sorted."""
-    if root.is_file():
+    if is_file(root):
         raise DlrunError(
             f"data.path={path}: is a file, expected a folder of images", hint=f"{root.parent}"
         )
-    if not root.is_dir():
+    if not is_dir(root):
         raise DlrunError(f"data.path={path}: no such folder", hint=_near(root))
     images: list[str] = []
     others: list[str] = []
@@ -254,7 +255,7 @@ def _notes(root: Path, others: list[str], outside: list[str]) -> list[str]:
             count = f"{len(files):,} files are" if len(files) > 1 else "1 file is"
             notes.append(f"{count} left out, {why}: {root / files[0]}")
     used = {part for name in others for part in name.split("/")[:-1]}
-    empty = [f.name for f in sorted(root.iterdir()) if f.is_dir() and not any(f.iterdir())]
+    empty = [f.name for f in sorted(root.iterdir()) if is_dir(f) and not any(f.iterdir())]
     if empty := [name for name in empty if name not in used and not name.startswith(".")]:
         notes.append(f"folder '{empty[0]}' is empty, and no class")
     return notes
@@ -264,7 +265,7 @@ def _near(path: Path) -> str:
     from difflib import get_close_matches
 
     parent = path.parent
-    if not parent.is_dir():
+    if not is_dir(parent):
         return f"there is no folder {parent}"
-    near = get_close_matches(path.name, [p.name for p in parent.iterdir() if p.is_dir()], n=1)
+    near = get_close_matches(path.name, [p.name for p in parent.iterdir() if is_dir(p)], n=1)
     return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"

@@ -16,6 +16,7 @@ from dlrun.data.splits import LEFT_OUT, SplitOptions
 from dlrun.data.table import Table, table
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
+from dlrun.system.files import exists, is_file
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Listed:
         within = self.root / path
         options = self.options
         return table(
-            path=str(within if within.is_file() and not path.exists() else path),
+            path=str(within if is_file(within) and not exists(path) else path),
             target=target,
             kind=self.kind,
             split=options.way,

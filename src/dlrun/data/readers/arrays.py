@@ -14,6 +14,7 @@ from dlrun.data.readers import Part, Request
 from dlrun.data.tree import Arrays, leaves
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy, check_npz
+from dlrun.system.files import is_file
 from dlrun.system.finite import first_not_finite
 
 SUFFIXES = (".npy", ".npz")
@@ -40,7 +41,7 @@ class Reader:
                 f"--array {array}: the run takes inputs by name: {', '.join(names)}",
                 hint="leave it out",
             )
-        if not path.is_file():
+        if not is_file(path):
             raise DlrunError(f"--input {path}: no such file")
         read = _read_npy if path.suffix == ".npy" else _read_npz
         try:

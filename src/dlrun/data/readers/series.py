@@ -15,6 +15,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.series import Series, SeriesError, arrange
 from dlrun.data.tables import find_files, format_of, suffixes
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Reader:
     def _read(self) -> dict[str, Any]:
         """The columns of the run, of all rows."""
         request = self._request
-        known = request.source.is_dir() or format_of(request.source) is not None
+        known = is_dir(request.source) or format_of(request.source) is not None
         format = None if known else request.format
         files = find_files(str(request.source), format, request.table, key=f"{request.key} ")
         columns = files.read()

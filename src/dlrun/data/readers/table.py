@@ -23,6 +23,7 @@ from dlrun.data.rows import Block, Rows, open_rows
 from dlrun.data.tables import find_files, format_of, read_error, suffixes
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _files(request: Request) -> tuple[Sequence[Path], str]:
     source = request.source
     if str(source) == STDIN:
         return [source], "jsonl"
-    known = source.is_dir() or format_of(source) is not None
+    known = is_dir(source) or format_of(source) is not None
     files = find_files(
         str(source), None if known else request.format, request.table, key=f"{request.key} "
     )

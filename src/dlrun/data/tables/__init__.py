@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir, is_file
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -190,11 +191,11 @@ def find_files(
     """
     require_package("pyarrow", "tables", "data")
     root = Path(path)
-    if root.is_file():
+    if is_file(root):
         paths = [root]
-    elif root.is_dir():
+    elif is_dir(root):
         paths = sorted(
-            p for p in root.rglob("*") if p.is_file() and suffix_of(p) in suffixes(format)
+            p for p in root.rglob("*") if is_file(p) and suffix_of(p) in suffixes(format)
         )
         if not paths:
             kinds = ", ".join(suffixes(format))
@@ -202,7 +203,10 @@ def find_files(
     else:
         start = Path(root.anchor)
         pattern = str(root.relative_to(start)) if root.anchor else path
-        paths = sorted(p for p in start.glob(pattern) if p.is_file())
+        try:
+            paths = sorted(p for p in start.glob(pattern) if is_file(p))
+        except (OSError, ValueError):  # no name of a file: it is too long, or x**
+            paths = []
         if not paths:
             raise DlrunError(f"{key}{path}: no such file", hint=_near(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
@@ -404,7 +408,7 @@ def _near(path: Path) -> str:
     from difflib import get_close_matches
 
     parent = path.parent
-    if not parent.is_dir():
+    if not is_dir(parent):
         return f"there is no folder {parent}"
     names = [p.name for p in parent.iterdir()]
     near = get_close_matches(path.name, names, n=1)
