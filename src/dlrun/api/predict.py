@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from dlrun import feeds
+from dlrun.data.images import find_images
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.preprocessing.images import takes_images
 from dlrun.data.readers import read_inputs
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
 from dlrun.errors import DlrunError
@@ -40,7 +42,8 @@ def predict(
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config: backend, device, batch size.
         which: ``best``, ``last`` or the number of an epoch.
-        source: A ``.npy`` or ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
+        source: For a model of images an image, a folder of them or a pattern; or a ``.npy`` or
+            ``.npz`` of inputs, ``(samples, *input_shape)``: integers are scaled
             as the training data were, floats must be scaled already. For a model with several
             inputs, a ``.npz`` with an array per input, by name. None takes the test split.
         array: The array of a ``.npz``; required if it has several and the model takes one.
@@ -112,7 +115,10 @@ def _read_samples(
 ) -> Arrays:
     """Read and check the user's samples, preprocessed as the run's were."""
     names = tuple(shape) if isinstance(shape, Mapping) else ()
-    inputs = read_inputs(source, names=spec.raw_names if spec else names, array=array)
+    if spec and takes_images(spec) and source.suffix not in (".npy", ".npz"):
+        inputs: Arrays = np.asarray([str(path) for path in find_images(source)])
+    else:
+        inputs = read_inputs(source, names=spec.raw_names if spec else names, array=array)
     if spec:
         try:
             inputs = spec.preprocess(inputs)

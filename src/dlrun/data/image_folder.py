@@ -207,10 +207,9 @@ class ImageFolder:
         if self.limit is not None:
             for split in (TRAIN, VALIDATION, TEST):
                 rows = np.flatnonzero(splits == split)
-                kept = np.arange(self.limit) * len(rows) // max(self.limit, len(rows))
-                splits[np.setdiff1d(rows, rows[kept] if len(rows) > self.limit else rows)] = (
-                    LEFT_OUT
-                )
+                if len(rows) > self.limit:
+                    kept = rows[np.arange(self.limit) * len(rows) // self.limit]
+                    splits[np.setdiff1d(rows, kept)] = LEFT_OUT
         return splits
 
     def tasks(self) -> Mapping[str | None, str]:

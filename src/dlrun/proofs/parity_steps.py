@@ -79,6 +79,8 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.weights import weigh
     from dlrun.data.batches import Batches
 
+    if not job.random:
+        config.augmentation = {}
     model = build_model(config, data.spec)
     data = match_inputs(model, data)
     layers = list(model._flatten_layers())

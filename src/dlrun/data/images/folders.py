@@ -124,7 +124,7 @@ class Folders:
             name = self._found.classes[missing[0]]
             raise DlrunError(
                 f"data: class '{name}' has no image to train on",
-                hint="remove its folder, or raise data.limit",
+                hint="remove its folder, or raise data.limit, or change data.seed",
             )
         return self.targets
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, decode
 from dlrun.data.images.decode_all import each
 from dlrun.data.tree import Arrays
+
+if TYPE_CHECKING:
+    from dlrun.data.input_spec import InputSpec
 
 RESIZE = ("stretch", "fit_pad", "crop")
 MAX_SIDE = 16_384
@@ -90,3 +93,8 @@ class Images:
         if state["resize"] not in RESIZE or state["background"] not in [*BACKGROUNDS]:
             raise ValueError(f"images has resize {state['resize']!a:.80}")
         return cls(**state)
+
+
+def takes_images(spec: InputSpec) -> bool:
+    """Whether a run was trained on image files."""
+    return any(isinstance(step, Images) for step in spec.preprocessing)
