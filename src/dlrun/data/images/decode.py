@@ -99,11 +99,12 @@ def _pixels(image: Any, form: Images) -> Any:
     from PIL import Image, ImageOps
 
     size = form.width, form.height
-    turned = _orientation(image) >= 5
+    orientation = _orientation(image)
+    turned = orientation >= 5
     if image.format in ("JPEG", "MPO"):
         width, height = _wanted(image.size[::-1] if turned else image.size, size, form.resize)
         image.draft(None, (height, width) if turned else (width, height))
-    upright = ImageOps.exif_transpose(image)
+    upright = image if orientation == 1 else ImageOps.exif_transpose(image)
     shade = BACKGROUNDS[form.background]
     flat = _flat(upright, shade, "L" if form.channels == 1 else "RGB")
     bilinear = Image.Resampling.BILINEAR
