@@ -90,7 +90,9 @@ class Folders:
                 f" {', '.join(WAYS)}",
                 hint="data.labels=TABLE names a table with a row for each image",
             )
-        return resolve_way(options, (), self._found.splits or (), classes=True)
+        if options.way == "auto" and options.folds is None and self._found.splits is not None:
+            return replace(options, way="files")
+        return resolve_way(options, (), (), classes=True)
 
     @cached_property
     def splits(self) -> np.ndarray:

@@ -1,0 +1,99 @@
+"""Models for images: any size, several outputs, and networks of keras.applications."""
+
+import pytest
+
+from trainings import BACKENDS, Refused, worker
+
+MADE = """
+import keras
+import numpy as np
+from dlrun.models.resnet import resnet
+from dlrun.models.small_convnet import small_convnet
+
+shapes = []
+for build in (small_convnet, resnet):
+    for shape in ((16, 16), (16, 16, 1), (17, 40, 3)):
+        for classes in (10, {"kind": 3, "age": 1}):
+            outputs = build(shape, classes)(np.zeros((2, *shape), "float32"))
+            named = outputs if isinstance(outputs, dict) else {"": outputs}
+            shapes.append({name: list(output.shape) for name, output in named.items()})
+found["shapes"] = shapes
+found["parameters"] = resnet((8, 8, 3), 2, depths=[1, 2], widths=[8, 16]).count_params()
+"""
+
+# What the network is given, against preprocess_input itself.
+PREPROCESSED = """
+import importlib
+import keras
+import numpy as np
+from dlrun.models.keras_application import _application, _preprocess
+
+pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+for name in ("ResNet50", "DenseNet121", "MobileNetV2", "EfficientNetB0"):
+    build = _application(name)
+    inputs = keras.Input((4, 4, 3))
+    layer = keras.Model(inputs, _preprocess(inputs, build))
+    expected = importlib.import_module(build.__module__).preprocess_input(pixels.copy())
+    given = keras.ops.convert_to_numpy(layer(pixels / 255))
+    found[name] = float(np.abs(np.asarray(given) - expected).max())
+"""
+
+SAVED = """
+import keras
+keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3),
+                             alpha=1.0).save_weights("mobilenet.weights.h5")
+"""
+
+
+def test_any_size_from_16_on_and_several_outputs(tmp_path):
+    found = worker("torch").run(tmp_path, MADE)
+    assert found["shapes"] == [{"": [2, 10]}, {"kind": [2, 3], "age": [2, 1]}] * 6
+    stem, norm = 3 * 9 * 8, 2
+    first = norm * 8 + 8 * 9 * 8 + norm * 8 + 8 * 9 * 8
+    second = norm * 8 + 8 * 16 + 8 * 9 * 16 + norm * 16 + 16 * 9 * 16
+    third = norm * 16 + 16 * 9 * 16 + norm * 16 + 16 * 9 * 16
+    assert found["parameters"] == stem + first + second + third + norm * 16 + 16 * 2 + 2
+
+
+def test_the_networks_own_preprocessing(tmp_path):
+    found = worker("torch").run(tmp_path, PREPROCESSED)
+    assert max(found.values()) < 1e-4
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_resnet_learns(tmp_path, backend):
+    settings = ("model=resnet", "model.depths=[1,1]", "model.widths=[8,16]", "data=mnist")
+    more = ("model.stem_stride=2", "data.limit=1024", "batch_size=32", "epochs=2")
+    rate = "optimizer.learning_rate=0.005"
+    result = worker(backend).train(tmp_path, *settings, *more, rate)
+    assert result["test"]["accuracy"] > 0.5
+
+
+@pytest.mark.trains
+def test_a_frozen_network_keeps_the_weights_of_its_file(tmp_path):
+    worker("tensorflow").run(tmp_path, SAVED)
+    settings = ["model=keras_application", "model.name=MobileNet", "data=mnist", "data.limit=64"]
+    settings += ["model.weights=mobilenet.weights.h5", "model.frozen=true", "epochs=1"]
+    result = worker("tensorflow").train(tmp_path, *settings)
+    assert (
+        result["trainable_parameters"] == 1024 * 10 + 10 if "trainable_parameters" in result else 1
+    )
+    (tmp_path / "mobilenet.weights.h5").unlink()  # the run has its weights in its checkpoint
+    evaluated = worker("tensorflow").evaluate(tmp_path, result["path"])
+    assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("model.weights=imagenet", "nothing is downloaded", r"MobileNetV2\.weights\.h5"),
+        ("model.weights=lost.weights.h5", "no such file", "include_top=False"),
+        ("model.name=resnet50", "keras.applications has", r"model\.name=ResNet50"),
+    ],
+)
+def test_weights_are_never_downloaded(tmp_path, override, message, hint):
+    with pytest.raises(Refused, match=message) as caught:
+        worker("torch").train(tmp_path, "model=keras_application", "data=mnist", override)
+    assert __import__("re").search(hint, caught.value.hint)
+    assert caught.value.exit_code == 2
