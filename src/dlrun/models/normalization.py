@@ -21,7 +21,9 @@ def normalization(kind: str, channels: int, name: str) -> Any:
         ValueError: If there is no such kind.
     """
     if kind == "group":
-        return keras.layers.GroupNormalization(math.gcd(8, channels), name=name)
+        # Of at least four channels: a channel alone would lose its mean, and so its average.
+        groups = math.gcd(8, max(channels // 4, 1)) if channels % 4 == 0 else 1
+        return keras.layers.GroupNormalization(groups, name=name)
     if kind == "batch":
         return keras.layers.BatchNormalization(momentum=0.9, name=name)
     raise ValueError(f"normalization={kind}: expected group or batch")

@@ -59,7 +59,11 @@ def _block(x: Any, width: int, stride: int, normalization: str, name: str) -> An
     """Two convolutions, added to what they were given."""
     activated = _activate(x, normalization, f"{name}_1")
     if stride > 1 or x.shape[-1] != width:
-        x = _convolve(activated, width, stride, f"{name}_shortcut", size=1)
+        # An average, as in He et al., Bag of Tricks, 2018: a 1 x 1 convolution in steps of two would
+        # see a quarter of the pixels.
+        average = keras.layers.AveragePooling2D(stride, padding="same", name=f"{name}_average")
+        shorter = average(activated) if stride > 1 else activated
+        x = _convolve(shorter, width, 1, f"{name}_shortcut", size=1)
     y = _convolve(activated, width, stride, f"{name}_convolution_1")
     y = _convolve(_activate(y, normalization, f"{name}_2"), width, 1, f"{name}_convolution_2")
     return keras.layers.Add(name=f"{name}_sum")([x, y])
