@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlrun.config.compose import compose
 from dlrun.data.image_folder import image_folder
 from dlrun.data.images.decode import decode
 from dlrun.data.splits import LEFT_OUT
@@ -229,7 +230,7 @@ def test_a_wrong_folder_is_told_before_a_framework_is_imported(dlrun):
 def test_digits_are_learned_from_their_images(tmp_path, backend):
     path = write_digits(tmp_path / "digits")
     settings = ("data=image_folder", f"data.path={path}", "data.size=16")
-    result = worker(backend).train(tmp_path, *settings, "epochs=6", "optimizer.learning_rate=0.003")
+    result = worker(backend).train(tmp_path, *settings, "epochs=6", "batch_size=32")
     assert result["test"]["accuracy"] > 0.95
     saved = json.loads((result["path"] / "inputs.json").read_text())
     assert saved["outputs"][0]["target"]["classes"] == [str(n) for n in range(10)]
@@ -245,3 +246,14 @@ def test_digits_are_learned_from_their_images(tmp_path, backend):
     assert told["samples"] == 1
     with np.load(tmp_path / "one.npz") as arrays:
         assert arrays["labels"].tolist() == [7]
+
+
+def test_keys_of_options_that_are_added_are_known_beside_a_task_that_is_found(tmp_path):
+    path = write_classes(tmp_path / "photos")
+    config = compose(
+        ["data=image_folder", f"data.path={path}", "+augmentation=zoom",
+         "augmentation.zoom.height_factor=0.3"]
+    )  # fmt: skip
+    assert config.choices["task"] == "classification"
+    assert config.choices["model"] == "small_convnet"
+    assert config.augmentation["zoom"]["height_factor"] == 0.3
