@@ -27,8 +27,8 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
     Args:
         config: The run's config.
         spec: The shapes and classes to build the model for.
-        load_weights: Whether a model that starts from a file of weights reads it; not if those of a
-            checkpoint replace them.
+        load_weights: Whether a model that starts from a file of weights reads it. Not if a
+            checkpoint replaces them: the file may be gone.
 
     Raises:
         DlrunError: If the target returns no ``keras.Model`` or does not take these shapes, or if

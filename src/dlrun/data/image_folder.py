@@ -86,7 +86,9 @@ def image_folder(
     Raises:
         DlrunError: If an argument is impossible.
     """
-    options = SplitOptions(split, by, validation, test, folds, fold, seed)
+    # Folders are split by the images' paths, where a split needs values.
+    column = "path" if labels is None else by
+    options = SplitOptions(split, column, validation, test, folds, fold, seed)
     options.check()
     for key, value, values in (
         ("kind", kind, (None, *KINDS)),

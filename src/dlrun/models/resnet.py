@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from dlrun.errors import DlrunError
 from dlrun.models.heads import heads
 from dlrun.models.normalization import normalization as normalize
 
@@ -32,15 +33,19 @@ def resnet(
         depths: The blocks of each stage; from the second stage on, the first block halves height
             and width.
         widths: The channels of each stage.
-        stem_stride: The step of the first convolution; 2 halves height and width of large images.
+        stem_stride: The stride of the first convolution; 2 halves height and width of large images.
         normalization: As in :func:`dlrun.models.normalization.normalization`.
         dropout: The share of the features that are dropped in training.
 
     Raises:
-        ValueError: If depths and widths are not of the same stages.
+        DlrunError: If ``depths`` and ``widths`` do not have the same number of stages.
     """
     if len(depths) != len(widths) or not depths:
-        raise ValueError(f"depths={list(depths)} and widths={list(widths)} differ in their stages")
+        raise DlrunError(
+            f"model.depths={list(depths)}, model.widths={list(widths)}: expected a number for each"
+            " stage, in both",
+            hint="model.depths=[2,2,2] model.widths=[32,64,128]",
+        )
     inputs = keras.Input(input_shape)
     x = inputs if len(input_shape) == 3 else keras.layers.Reshape((*input_shape, 1))(inputs)
     x = _convolve(x, widths[0], stem_stride, "stem")
@@ -56,17 +61,25 @@ def resnet(
 
 
 def _block(x: Any, width: int, stride: int, normalization: str, name: str) -> Any:
-    """Two convolutions, added to what they were given."""
+    """Two convolutions, and a shortcut past both."""
     activated = _activate(x, normalization, f"{name}_1")
-    if stride > 1 or x.shape[-1] != width:
-        # An average, as in He et al., Bag of Tricks, 2018: a 1 x 1 convolution in steps of two would
-        # see a quarter of the pixels.
-        average = keras.layers.AveragePooling2D(stride, padding="same", name=f"{name}_average")
-        shorter = average(activated) if stride > 1 else activated
-        x = _convolve(shorter, width, 1, f"{name}_shortcut", size=1)
+    keeps_shape = stride == 1 and x.shape[-1] == width
+    shortcut = x if keeps_shape else _shortcut(activated, width, stride, name)
     y = _convolve(activated, width, stride, f"{name}_convolution_1")
-    y = _convolve(_activate(y, normalization, f"{name}_2"), width, 1, f"{name}_convolution_2")
-    return keras.layers.Add(name=f"{name}_sum")([x, y])
+    y = _activate(y, normalization, f"{name}_2")
+    y = _convolve(y, width, 1, f"{name}_convolution_2")
+    return keras.layers.Add(name=f"{name}_sum")([shortcut, y])
+
+
+def _shortcut(x: Any, width: int, stride: int, name: str) -> Any:
+    """The input of a block in the shape of its output.
+
+    An average halves the image, as in He et al., Bag of Tricks for Image Classification, 2018: a
+    1 x 1 convolution with a stride of 2 would see a quarter of the pixels.
+    """
+    if stride > 1:
+        x = keras.layers.AveragePooling2D(stride, padding="same", name=f"{name}_average")(x)
+    return _convolve(x, width, 1, f"{name}_shortcut", size=1)
 
 
 def _activate(x: Any, normalization: str, name: str) -> Any:
