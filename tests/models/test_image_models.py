@@ -8,7 +8,7 @@ import pytest
 from dlrun.checkpoints.format import read_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path
 from photos import write_digits
-from trainings import BACKENDS, Refused, worker
+from trainings import Refused, worker
 
 MADE = """
 import keras
@@ -68,27 +68,34 @@ def test_the_networks_own_preprocessing(tmp_path):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_resnet_learns(tmp_path, backend):
-    path = write_digits(tmp_path / "digits")
+def test_resnet_learns(tmp_path):
+    path = write_digits(tmp_path / "digits", 600)
     settings = ("model=resnet", "model.depths=[1,1]", "model.widths=[8,16]", "batch_size=32")
     data = ("data=image_folder", f"data.path={path}", "data.size=16")
-    rate = ("optimizer.learning_rate=0.005", "epochs=5")
-    result = worker(backend).train(tmp_path, *data, *settings, *rate)
+    rate = ("optimizer.learning_rate=0.01", "epochs=10")
+    result = worker("torch").train(tmp_path, *data, *settings, *rate)
     assert result["test"]["accuracy"] > 0.5
 
 
 @pytest.mark.trains
 def test_a_frozen_network_keeps_the_weights_of_its_file(tmp_path):
-    first = worker("tensorflow").run(tmp_path, SAVED)["first"]
+    torch = worker("torch")
+    first = torch.run(tmp_path, SAVED)["first"]
     settings = ["model=keras_application", "model.name=MobileNet", "data=mnist", "data.limit=64"]
     settings += ["model.weights=mobilenet.weights.h5", "model.frozen=true", "epochs=1"]
-    result = worker("tensorflow").train(tmp_path, *settings)
-    saved = read_checkpoint(checkpoint_path(result["path"] / "checkpoints", Position(1)))
-    assert any(np.array_equal(variable.value, first) for variable in saved.model)
+    run = torch.train(tmp_path, *settings)["path"]
     (tmp_path / "mobilenet.weights.h5").unlink()  # the run has its weights in its checkpoint
-    evaluated = worker("tensorflow").evaluate(tmp_path, result["path"])
-    assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
+    resumed = torch.resume(tmp_path, run, "epochs=2")
+    saved = read_checkpoint(checkpoint_path(run / "checkpoints", Position(2)))
+    assert any(np.array_equal(variable.value, first) for variable in saved.model)
+    evaluated = torch.evaluate(tmp_path, run)
+    assert evaluated["metrics"]["loss"] == pytest.approx(resumed["test"]["loss"], abs=1e-5)
+
+
+def test_stages_without_a_width_are_refused(tmp_path):
+    with pytest.raises(Refused, match="a number for each stage") as caught:
+        worker("torch").train(tmp_path, "model=resnet", "model.depths=[1]", "data=mnist")
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
