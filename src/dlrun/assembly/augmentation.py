@@ -103,7 +103,7 @@ def _image_shape(spec: InputSpec) -> tuple[int, int, int]:
 def _layer(key: str, part: Mapping[str, Any], spec: InputSpec) -> Any:
     """Make a layer that computes in float32, and give it the range of the model's inputs."""
     arguments: dict[str, Any] = {} if "dtype" in part else {"dtype": "float32"}
-    if "value_range" not in part and takes_argument(key, part, "value_range"):
+    if part.get("value_range") is None and takes_argument(key, part, "value_range"):
         is_uint8 = str(getattr(spec.inputs, "dtype", "")) == "uint8"
         arguments["value_range"] = (0.0, 255.0 / spec.scale if is_uint8 else 1.0)
     layer = instantiate(key, part, **arguments)
