@@ -16,7 +16,9 @@ def test_shares_and_numbers_of_rows_are_exact_and_depend_on_the_seed_alone():
     splits = split_rows(1000, options)
     assert counts(splits) == [700, 200, 100]
     np.testing.assert_array_equal(splits, split_rows(1000, options))
-    other = SplitOptions("random", validation=7, test=9, seed=1)
+    # The config gives numbers of rows as floats, like shares.
+    other = SplitOptions("random", validation=7.0, test=9, seed=1)
+    other.check()
     assert counts(split_rows(1000, other)) == [984, 7, 9]
     # Known values: the same on every machine.
     assert np.flatnonzero(split_rows(20, SplitOptions("random")) == TEST).tolist() == [0, 2, 14]

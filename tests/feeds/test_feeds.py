@@ -16,10 +16,10 @@ PACKAGES = {"pandas": "pandas", "tf_data": "tensorflow", "torch_dataloader": "to
 SETTINGS = ("model=mnist_mlp_dropout", "epochs=2", "data.limit=300")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-# Every feed in one process, with two inputs, two labels and their weights, and a class drawn more
-# often than it occurs; and the specifics of each feed.
+# Every feed in one process, with two inputs, one of them in a file, two labels and their weights,
+# and a class drawn more often than it occurs; and the specifics of each feed.
 SCRIPT = """
-import importlib, json, sys
+import importlib, json, sys, tempfile
 import numpy as np
 from dlrun import backends
 
@@ -32,7 +32,8 @@ from dlrun.data.dataset import Dataset, Split
 from dlrun.data.sampling import ClassSampling
 
 place = np.arange(10)
-pixels = np.random.default_rng(0).integers(256, size=(10, 3, 2)).astype(np.uint8)
+pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, shape=(10, 3, 2))
+pixels[:] = np.random.default_rng(0).integers(256, size=pixels.shape)
 split = Split(
     {"pixels": pixels, "size": place[:, None] / 3},
     {"number": place[:, None] / 1, "kind": place.astype(np.uint8)},
@@ -60,6 +61,7 @@ for name in sys.argv[1:]:
     batches = Batches(data, split, 4, seed=1)
     source = getattr(importlib.import_module(f"dlrun.feeds.{name}"), name)(batches)
     found[name] = [isinstance(source, KINDS.get(name, keras.utils.PyDataset)), len(source)]
+    pixels[:] += name == "tf_data"  # it would not see this, had it copied the file into memory
     for epoch in (0, 1):
         batches.start_epoch(epoch)
         expected = [batches[index] for index in range(len(batches))]

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlrun.assembly.augmentation import augment
 from dlrun.assembly.check_outputs import check_outputs
 from dlrun.assembly.constants import compute_again, require_values
 from dlrun.assembly.precision import keep_inputs_exact
@@ -21,12 +22,14 @@ from dlrun.data.tree import map_named, tree_map
 from dlrun.errors import DlrunError
 
 
-def build_model(config: Config, spec: InputSpec) -> keras.Model:
+def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -> keras.Model:
     """Build the model and its variables for a data set's shapes.
 
     Args:
         config: The run's config.
         spec: The shapes and classes to build the model for.
+        load_weights: Whether a model that starts from a file of weights reads it. Not if a
+            checkpoint replaces them: the file may be gone.
 
     Raises:
         DlrunError: If the target returns no ``keras.Model`` or does not take these shapes, or if
@@ -35,9 +38,13 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
     target = config.model["_target_"]
     arguments = {"input_shape": spec.input_shape, "num_classes": spec.num_classes}
     try:
-        takes_sizes = takes_argument("model", config.model, "input_sizes")
-        sizes = {"input_sizes": spec.sizes} if takes_sizes else {}
-        model = instantiate("model", config.model, **arguments, **sizes)
+        optional = {"input_sizes": spec.sizes, "load_weights": load_weights}
+        taken = {
+            name: value
+            for name, value in optional.items()
+            if takes_argument("model", config.model, name)
+        }
+        model = instantiate("model", config.model, **arguments, **taken)
         if not isinstance(model, keras.Model):
             returned = type(model).__name__
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
@@ -50,6 +57,7 @@ def build_model(config: Config, spec: InputSpec) -> keras.Model:
         error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"
         raise
     check_outputs(config, spec, outputs)
+    augment(model, config, spec)
     return model
 
 

@@ -190,6 +190,8 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     if compile == "eager":
         return "eager", 1
+    if compile == "auto" and not all(layer.supports_jit for layer in model._flatten_layers()):
+        return "graph", 16
     if compile != "graph" and _convolves_on_a_cpu(model, inputs):
         return ("graph", 16) if compile == "auto" else ("xla", 1)
     return compile.replace("auto", "xla"), 16  # a tenth faster than one call per step

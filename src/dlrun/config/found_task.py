@@ -62,7 +62,10 @@ def find_task(
             base.data.kind = task
         return
     trial = copy.deepcopy(base)
-    kept = [value for value in typed.values if not str(value.key_or_group).startswith("task")]
+    # The options of these are composed later: a key of theirs, such as
+    # augmentation.zoom.height_factor, does not exist yet.
+    later = {g.key.partition(".")[0] for g in GROUPS.values() if g.several or g.place} | {"task"}
+    kept = [v for v in typed.values if str(v.key_or_group).partition(".")[0] not in later]
     values = Overrides(typed.parsed, typed.choices, kept, list(typed.mistakes))
     apply_values(trial, values)
     config = to_config(trial, values)

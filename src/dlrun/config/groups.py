@@ -105,7 +105,14 @@ _TABLE = (
             "keras.regularizers",
             "keras.constraints",
         ),
-        given=frozenset({"input_shape", "num_classes", "input_sizes"}),
+        given=frozenset({"input_shape", "num_classes", "input_sizes", "load_weights"}),
+    ),
+    Group(
+        "augmentation",
+        "Random changes of images in training: see [Images](../how-to/images.md). "
+        "`augmentation=standard` chooses the usual ones, `+augmentation=flip` adds one.",
+        several=True,
+        modules=("keras.layers",),
     ),
     Group(
         "optimizer",

@@ -109,6 +109,7 @@ class Config:
     feed: dict[str, Any] = field(default_factory=dict)
     task: Task = field(default_factory=Task)
     model: dict[str, Any] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)

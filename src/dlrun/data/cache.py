@@ -62,9 +62,9 @@ def content_key(paths: list[Path]) -> str:
         if len(known := note.read_text(encoding="ascii")) == 32:
             return known
     digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
+    for path, stat in zip(paths, stats, strict=True):
+        digest.update(f"{path.name}\0{stat.st_size}\0".encode())
+        with path.open("rb", buffering=0) as file:
             while block := file.read(2**20):
                 digest.update(block)
     key = digest.hexdigest()

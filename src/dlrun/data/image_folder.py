@@ -87,7 +87,9 @@ def image_folder(
     Raises:
         DlrunError: If an argument is impossible.
     """
-    options = SplitOptions(split, by, validation, test, folds, fold, seed)
+    # Folders are split by the images' paths, where a split needs values.
+    column = "path" if labels is None else by
+    options = SplitOptions(split, column, validation, test, folds, fold, seed)
     options.check()
     for key, value, values in (
         ("kind", kind, (None, *KINDS)),
@@ -208,10 +210,9 @@ class ImageFolder:
         if self.limit is not None:
             for split in (TRAIN, VALIDATION, TEST):
                 rows = np.flatnonzero(splits == split)
-                kept = np.arange(self.limit) * len(rows) // max(self.limit, len(rows))
-                splits[np.setdiff1d(rows, rows[kept] if len(rows) > self.limit else rows)] = (
-                    LEFT_OUT
-                )
+                if len(rows) > self.limit:
+                    kept = rows[np.arange(self.limit) * len(rows) // self.limit]
+                    splits[np.setdiff1d(rows, kept)] = LEFT_OUT
         return splits
 
     def tasks(self) -> Mapping[str | None, str]:

@@ -29,7 +29,7 @@ class SplitOptions:
         way: One of :data:`WAYS`. ``auto``: by a column called ``split``, by folders or files called
             train, validation and test, else stratified for classes, else random.
         by: The column for ``hash``, ``group``, ``time`` and ``column``.
-        validation: The share of the rows to validate on, or their number if it is an integer.
+        validation: The share of the rows to validate on if it is below 1, else their number.
         test: The same for the test.
         folds: For cross-validation: the test is one of so many parts.
         fold: Which part, from 0.
@@ -53,7 +53,7 @@ class SplitOptions:
         if self.way not in WAYS:
             raise DlrunError(f"data.split={self.way}: expected {', '.join(WAYS)}")
         for name, share in (("validation", self.validation), ("test", self.test)):
-            if share < 0 or (isinstance(share, float) and share >= 1):
+            if share < 0 or (share > 1 and share != int(share)):
                 raise DlrunError(
                     f"data.{name}={share}: expected a share of the rows, from 0 to 1, or their"
                     " number",
@@ -145,7 +145,7 @@ def _sizes(rows: int, options: SplitOptions) -> tuple[int, int]:
     """How many rows to validate and to test on."""
     sizes = []
     for share in (options.validation, options.test):
-        size = round(rows * share) if isinstance(share, float) else int(share)
+        size = round(rows * share) if share < 1 else int(share)
         sizes.append(max(size, 1) if share else 0)
     return sizes[0], sizes[1]
 
@@ -209,7 +209,7 @@ def _complete(splits: np.ndarray, options: SplitOptions, generator: np.random.Ge
 def _hashed(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
     """By the hash of an id: rows that are added later leave the others where they were."""
     shares = (options.validation, options.test)
-    if not all(isinstance(share, float) or share == 0 for share in shares):
+    if not all(share < 1 for share in shares):
         raise DlrunError(
             "data.split=hash takes shares, not numbers of rows", hint="data.validation=0.15"
         )

@@ -201,7 +201,7 @@ def load_run(
     from dlrun.assembly.model import build_model
     from dlrun.assembly.weights import weigh
 
-    model = build_model(config, spec)
+    model = build_model(config, spec, load_weights=False)
     logged = compile_model(model, config, spec, steps_per_epoch=None) if compiled else []
     assign_weights(model, saved, path)
     if data is not None:

@@ -23,6 +23,7 @@ from dlrun.inference.described import (
     labels_of,
     named_outputs,
 )
+from dlrun.system.arrays import write_npz
 from dlrun.system.files import check_writable, replacing
 from dlrun.system.imports import require_package
 
@@ -93,7 +94,7 @@ def write_columns(
             _write_parquet(partial, parts)
         elif output.suffix == ".npz":
             with partial.open("wb") as file:
-                np.savez(file, **_npz_arrays(parts))  # type: ignore[arg-type]  # allow_pickle
+                write_npz(file, _npz_arrays(parts))
         else:
             writer = {".csv": _write_csv, ".jsonl": _write_jsonl}[output.suffix]
             with partial.open("w", newline="", encoding="utf-8") as file:
@@ -125,7 +126,7 @@ def write_arrays(output: Path, batches: Iterator[Arrays]) -> None:
             arrays[name or "predictions"] = whole
             if (labels := labels_of(whole)) is not None:
                 arrays[f"{name}_label" if name else "labels"] = labels
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # allow_pickle
+        write_npz(file, arrays)
 
 
 def _write_csv(file: Stream, parts: Iterator[Columns]) -> None:

@@ -21,7 +21,10 @@ def normalization(kind: str, channels: int, name: str) -> Any:
         ValueError: If there is no such kind.
     """
     if kind == "group":
-        return keras.layers.GroupNormalization(math.gcd(8, channels), name=name)
+        # At most 8 groups, of at least 4 channels: a group of one channel would lose its mean, and
+        # the average over the image is that mean.
+        groups = max(math.gcd(32, channels) // 4, 1)
+        return keras.layers.GroupNormalization(groups, name=name)
     if kind == "batch":
         return keras.layers.BatchNormalization(momentum=0.9, name=name)
     raise ValueError(f"normalization={kind}: expected group or batch")

@@ -79,6 +79,8 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.weights import weigh
     from dlrun.data.batches import Batches
 
+    if not job.random:
+        config.augmentation = {}
     model = build_model(config, data.spec)
     data = match_inputs(model, data)
     layers = list(model._flatten_layers())
@@ -140,7 +142,8 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     outputs = list(predict_batches(model, config, data.spec, inputs))
     batches = [b if isinstance(b, Mapping) else {"predictions": b} for b in outputs]
     arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
+    with path.open("wb") as file:
+        write_npz(file, arrays)
     return min(SAMPLES, len(data.test))
 
 

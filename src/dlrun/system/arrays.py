@@ -6,7 +6,7 @@ unpack to thousands of times its size.
 
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,23 @@ import numpy as np
 MAX_RATIO = 100
 ALWAYS_ALLOWED = 2**28  # bytes that a file may unpack to, at any ratio
 MAX_AXIS = 2**48
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """As ``numpy.savez``, which does not take an array that is called ``file``.
+
+    Args:
+        file: Where to write.
+        arrays: By name; none of objects.
+
+    Raises:
+        OSError: If it can't be written.
+        ValueError: If an array is of objects.
+    """
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def check_npy(file: IO[bytes], size: int) -> None:

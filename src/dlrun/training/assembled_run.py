@@ -102,7 +102,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     """
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
-    model = build_model(config, data.spec)
+    model = build_model(config, data.spec, load_weights=not resumption)
     _check_exports(model, config)
     # A step of the user's own may make other inputs of them.
     data = data.match(model) if data_may_change(config) else match_inputs(model, data)

@@ -98,7 +98,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     from dlrun.checkpoints import architecture
 
     task = (config.task.loss, config.task.metrics, config.task.outputs, config.task.loss_weights)
-    targets = _targets([*task, config.callbacks, config.loop])
+    targets = _targets([*task, config.callbacks, config.loop, config.augmentation])
     if not (
         backends.training_module(config.backend.name).TRACES
         and config.loop["_target_"] in TARGETS
@@ -127,7 +127,8 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     excluded = config.optimizer.get("exclude_from_weight_decay")
     program = [layers, type(model.optimizer).__name__, optimizer, excluded, *task, *of_data]
     precision = (config.precision, config.matmul_precision)
-    return json.dumps([*program, config.loop, precision, shapes], default=repr)
+    changed = (config.loop, config.augmentation, precision)
+    return json.dumps([*program, *changed, shapes], default=repr)
 
 
 def _is_of_keras(layer: Any) -> bool:

@@ -57,10 +57,13 @@ def read_header(path: Path) -> Header:
     Raises:
         BrokenImageError: If it has none.
     """
+    from PIL import Image
+
     try:
         with _open(path) as image:
             width, height = image.size
-            if _orientation(image) >= 5:
+            # As the class of all formats reads it: that of PNG would decode the image.
+            if _orientation(Image.Image.getexif(image)) >= 5:
                 width, height = height, width
             return Header(height, width, _is_grey(image))
     except _errors() as error:
@@ -99,11 +102,13 @@ def _pixels(image: Any, form: Images) -> Any:
     from PIL import Image, ImageOps
 
     size = form.width, form.height
-    turned = _orientation(image) >= 5
+    orientation = _orientation(image.getexif())
+    turned = orientation >= 5
     if image.format in ("JPEG", "MPO"):
         width, height = _wanted(image.size[::-1] if turned else image.size, size, form.resize)
         image.draft(None, (height, width) if turned else (width, height))
-    upright = ImageOps.exif_transpose(image)
+    image.load()  # while the file is open
+    upright = image if orientation == 1 else ImageOps.exif_transpose(image)
     shade = BACKGROUNDS[form.background]
     flat = _flat(upright, shade, "L" if form.channels == 1 else "RGB")
     bilinear = Image.Resampling.BILINEAR
@@ -140,8 +145,8 @@ def _flat(image: Any, shade: int, mode: str) -> Any:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _orientation(image: Any) -> int:
-    value = image.getexif().get(ORIENTATION, 1)
+def _orientation(exif: Any) -> int:
+    value = exif.get(ORIENTATION, 1)
     return value if isinstance(value, int) else 1
 
 

@@ -11,13 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from dlrun.data.images.decode import BrokenImageError, decode
+from dlrun.data.images.decode import BrokenImageError
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
-    from dlrun.data.preprocessing.images import Images
+    pass
 
 log = logging.getLogger("dlrun")
 
@@ -56,41 +54,6 @@ def each(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def decode_batches(
-    paths: Sequence[Path], form: Images, *, batch_size: int = 128, on_error: str = "fail"
-) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Decode files in batches, in their order.
-
-    Args:
-        paths: The files.
-        form: What to make of each.
-        batch_size: The images in a batch; the last may have fewer.
-        on_error: ``fail``, or ``skip`` to leave out a file that can't be decoded, with a warning.
-
-    Yields:
-        The paths as text, and the images, ``(batch, height, width, channels)`` uint8.
-
-    Raises:
-        DlrunError: If a file can't be decoded, with ``fail``.
-    """
-    names: list[str] = []
-    images: list[np.ndarray] = []
-    results = each(lambda path: decode(path, form), paths, "images decoded")
-    for path, image in zip(paths, results, strict=True):
-        if isinstance(image, BrokenImageError):
-            if on_error == "fail":
-                raise broken_error(image, "--on-error skip leaves it out")
-            log.warning("%s is left out: %s", image.path, image.reason)
-            continue
-        names.append(str(path))
-        images.append(image)
-        if len(images) == batch_size:
-            yield names, np.stack(images)
-            names, images = [], []
-    if images:
-        yield names, np.stack(images)
 
 
 def broken_error(error: BrokenImageError, hint: str) -> DlrunError:

@@ -19,7 +19,6 @@ from dlrun.data.splits import (
     TRAIN,
     VALIDATION,
     SplitOptions,
-    file_split,
     resolve_way,
     split_rows,
 )
@@ -91,7 +90,9 @@ class Folders:
                 f" {', '.join(WAYS)}",
                 hint="data.labels=TABLE names a table with a row for each image",
             )
-        return resolve_way(options, (), self._found.splits or (), classes=True)
+        if options.way == "auto" and options.folds is None and self._found.splits is not None:
+            return replace(options, way="files")
+        return resolve_way(options, (), (), classes=True)
 
     @cached_property
     def splits(self) -> np.ndarray:
@@ -125,7 +126,7 @@ class Folders:
             name = self._found.classes[missing[0]]
             raise DlrunError(
                 f"data: class '{name}' has no image to train on",
-                hint="remove its folder, or raise data.limit",
+                hint="remove its folder, or raise data.limit, or change data.seed",
             )
         return self.targets
 
@@ -186,7 +187,11 @@ def _find(path: str) -> _Found:
         )
     below = [part for part in parts if len(part) > 1]
     depth = 1 if _are_splits(below) else 0
-    kept = [(name, part) for name, part in zip(images, parts, strict=True) if len(part) > depth + 1]
+    kept = [
+        (name, part)
+        for name, part in zip(images, parts, strict=True)
+        if len(part) > depth + 1 and (not depth or _split_of(part) is not None)
+    ]
     names, folders = [name for name, _ in kept], [part[depth] for _, part in kept]
     classes = tuple(sorted(set(folders)))
     counts = Counter(folders)
@@ -203,12 +208,12 @@ def _find(path: str) -> _Found:
             hint="add images of it, or remove its folder",
         )
     number = {name: n for n, name in enumerate(classes)}
-    outside = [name for name in images if len(name.split("/")) <= depth + 1]
+    outside = sorted({*images} - {*names})
     return _Found(
         names,
         classes,
         np.asarray([number[name] for name in folders], np.int64),
-        [file_split(f"{part[0]}/") for _, part in kept] if depth else None,
+        [_split_of(part) for _, part in kept] if depth else None,
         _notes(root, others, outside),
     )
 
@@ -242,15 +247,22 @@ def _raise(error: OSError) -> None:
 
 
 def _are_splits(parts: list[list[str]]) -> bool:
-    """Whether the first folders are train, validation and test, rather than classes."""
-    first = {part[0] for part in parts}
-    codes = {NAMES.get(name.lower()) for name in first}
-    return TRAIN in codes and None not in codes and any(len(part) > 2 for part in parts)
+    """Whether the first folders are train, validation and test, rather than classes.
+
+    Beside two of them, another folder is neither: a data set may have one of images without labels.
+    """
+    codes = {_split_of(part) for part in parts}
+    has_classes = any(_split_of(part) == TRAIN and len(part) > 2 for part in parts)
+    return has_classes and (None not in codes or len(codes) > 2)
+
+
+def _split_of(part: list[str]) -> int | None:
+    return NAMES.get(part[0].lower())
 
 
 def _notes(root: Path, others: list[str], outside: list[str]) -> list[str]:
     notes = []
-    for files, why in ((others, "no images by their names"), (outside, "in no class's folder")):
+    for files, why in ((others, "no images by their names"), (outside, "in no folder of a class")):
         if files:
             count = f"{len(files):,} files are" if len(files) > 1 else "1 file is"
             notes.append(f"{count} left out, {why}: {root / files[0]}")

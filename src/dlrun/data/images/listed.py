@@ -16,7 +16,7 @@ from dlrun.data.splits import LEFT_OUT, SplitOptions
 from dlrun.data.table import Table, table
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
-from dlrun.system.files import exists, is_file
+from dlrun.system.files import exists
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,23 @@ class Listed:
         """What the paths of :attr:`names` are relative to."""
         return Path(self.path)
 
+    @cached_property
+    def _table(self) -> str:
+        """The table, which may be named as beside the images."""
+        path, within = Path(self.table_path), self.root / self.table_path
+        if exists(path) or set("*?[") & set(self.table_path):
+            return str(path)
+        if exists(within):
+            return str(within)
+        raise DlrunError(
+            f"data.labels={self.table_path}: no such file",
+            hint=f"a table here, or in {self.root}, with a row for each image",
+        )
+
     def _open(self, target: str | Sequence[str]) -> Table:
-        path = Path(self.table_path)
-        within = self.root / path
         options = self.options
         return table(
-            path=str(within if is_file(within) and not exists(path) else path),
+            path=self._table,
             target=target,
             kind=self.kind,
             split=options.way,

@@ -1,0 +1,284 @@
+"""Folders of images: classes, splits, the cache, and the runs that are trained on them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlrun.config.compose import compose
+from dlrun.data.image_folder import image_folder
+from dlrun.data.images.decode import decode
+from dlrun.data.splits import LEFT_OUT
+from dlrun.errors import DlrunError
+from photos import write_classes, write_digits, write_image
+from trainings import worker
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def decoded(cache: Path) -> int:
+    return len(list(cache.glob("*/images.npy")))
+
+
+def test_folders_are_classes(tmp_path):
+    source = image_folder(path=write_classes(tmp_path / "photos"))
+    assert dict(source.tasks()) == {None: "classification"}
+    described = source.describe()
+    assert described.splits == {"train": 22, "validation": 4, "test": 4}
+    assert described.classes == {"label": {"cat": 10, "dog": 10, "owl": 10}}
+    assert described.columns[0]["counts"] == {"20 x 20": 30}
+    assert described.explicit["size"] == [20, 20]
+    data = source.dataset()
+    assert (data.num_classes, data.scale, data.input_shape) == (3, 255.0, (20, 20, 3))
+    assert data.targets.classes == ("cat", "dog", "owl")
+    for split, code in (("train", 0), ("validation", 1), ("test", 2)):
+        rows = np.flatnonzero(source.splits == code)
+        arrays = getattr(data, split)
+        expected = [decode(source.paths[row], source.form) for row in rows]
+        np.testing.assert_array_equal(arrays.inputs, np.stack(expected))
+        names = [source.paths[row].parent.name for row in rows]
+        assert [data.targets.classes[label] for label in arrays.labels] == names
+
+
+def test_every_choice_that_was_found_can_be_said(tmp_path):
+    source = image_folder(path=write_classes(tmp_path / "photos"), limit=5)
+    said = image_folder(**source.describe().explicit, limit=5)
+    assert said.splits.tolist() == source.splits.tolist()
+    assert (said.form, said.samples.targets) == (source.form, source.samples.targets)
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("train", "test"), ("train", "valid")])
+def test_folders_of_the_splits(tmp_path, names):
+    for split in names:
+        write_classes(tmp_path / "photos" / split, 12 if split == "train" else 4)
+    source = image_folder(path=str(tmp_path / "photos"))
+    counts = source.describe().splits
+    assert sum(counts.values()) == 36 + 12 * (len(names) - 1)
+    assert all(counts.values())
+    for name, code in zip(source.samples.names, source.splits, strict=True):
+        folder = name.split("/")[0]
+        assert code in ({2} if folder == "test" else {1} if folder != "train" else {0, 1, 2})
+    if len(names) == 3:
+        assert counts == {"train": 36, "validation": 12, "test": 12}
+
+
+def test_a_folder_beside_those_of_the_splits_is_left_out(tmp_path):
+    for split in ("train", "test"):
+        write_classes(tmp_path / "photos" / split)
+    write_image(tmp_path / "photos" / "unlabeled" / "a.png")
+    source = image_folder(path=str(tmp_path / "photos"))
+    assert source.describe().classes == {"label": {"cat": 20, "dog": 20, "owl": 20}}
+    assert source.notes == [
+        f"1 file is left out, in no folder of a class: {tmp_path}/photos/unlabeled/a.png"
+    ]
+    write_classes(tmp_path / "vehicles", classes=("bus", "train/steam", "train/electric"))
+    assert image_folder(path=str(tmp_path / "vehicles")).samples._found.classes == ("bus", "train")
+
+
+def test_images_that_are_added_later_leave_the_others_in_their_splits(tmp_path):
+    def splits():
+        source = image_folder(path=path, split="hash")
+        return dict(zip(source.samples.names, source.splits.tolist(), strict=True))
+
+    path = write_classes(tmp_path / "photos", 40)
+    before = splits()
+    assert sorted({*before.values()}) == [0, 1, 2]
+    write_classes(tmp_path / "photos", 20, classes=("ape",))
+    assert {name: split for name, split in splits().items() if name in before} == before
+
+
+def test_two_classes_are_a_binary_target(tmp_path):
+    source = image_folder(path=write_classes(tmp_path / "photos", classes=("no", "yes")))
+    assert dict(source.tasks()) == {None: "binary_classification"}
+    assert source.dataset().num_classes == 1
+
+
+def test_sizes_and_channels_that_are_found(tmp_path):
+    grey = write_classes(tmp_path / "grey", 3, mode="L")
+    assert image_folder(path=grey).form.shape == (20, 20, 1)
+    assert image_folder(path=grey, channels=3, size=[16, 24]).form.shape == (16, 24, 3)
+    write_image(tmp_path / "grey" / "cat" / "wide.png", size=(20, 30))
+    assert image_folder(path=grey).form.shape == (128, 128, 3)
+
+
+def test_a_table_of_paths_and_labels(tmp_path):
+    paths = [write_image(tmp_path / "all" / f"{n}.png", n) for n in range(40)]
+    rows = [(path.name, n % 2, n * 1.5, "a|b" if n % 3 else "b") for n, path in enumerate(paths)]
+    with (tmp_path / "all" / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "old", "age", "tags"), *rows])
+    common = {"path": str(tmp_path / "all"), "labels": "labels.csv"}
+    of_rows = [decode(path, image_folder(**common, target="old").form) for path in paths]
+    kinds = {"old": "binary_classification", "age": "regression", "tags": "binary_classification"}
+    for target, kind in kinds.items():
+        source = image_folder(**common, target=target)
+        assert dict(source.tasks()) == {None: kind}
+        train = source.dataset().train
+        rows = np.flatnonzero(source.splits == 0)
+        np.testing.assert_array_equal(train.inputs, np.stack([of_rows[row] for row in rows]))
+    source = image_folder(**common, target="age")
+    ages, values = source.dataset(), np.flatnonzero(source.splits == 0) * 1.5
+    assert ages.targets.mean == pytest.approx((values.mean(),))
+    restored = ages.targets.restore(ages.train.labels)[:, 0]
+    np.testing.assert_allclose(restored, values, rtol=1e-5, atol=1e-5)
+    several = image_folder(**common, target="tags", kind="multilabel").dataset()
+    assert several.train.labels.shape[1:] == (2,)
+    with pytest.raises(DlrunError, match=r"data\.target: needs a column"):
+        image_folder(**common).tasks()
+
+
+def test_a_missing_file_of_a_table_is_told(tmp_path):
+    write_image(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("file,x\na.png,1.5\nb.png,2.5\na.png,3.5\n")
+    source = image_folder(path=str(tmp_path), labels="labels.csv")
+    with pytest.raises(DlrunError, match=r"b\.png can't be decoded: no such file"):
+        source.tasks()
+    with pytest.raises(DlrunError, match=r"data\.labels=lost\.csv: no such file"):
+        image_folder(path=str(tmp_path), labels="lost.csv").tasks()
+
+
+def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch):
+    path = write_classes(tmp_path / "photos")
+    first = image_folder(path=path).dataset()
+    assert decoded(own_cache) == 1
+    monkeypatch.setattr("dlrun.data.images.encode.decode", None)  # nothing is decoded again
+    again = image_folder(path=path).dataset()
+    np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
+    source = image_folder(path=path, folds=5, fold=2, seed=3)
+    folded = source.dataset()
+    expected = [
+        decode(source.paths[row], source.form) for row in np.flatnonzero(source.splits == 2)
+    ]
+    np.testing.assert_array_equal(folded.test.inputs, np.stack(expected))
+
+
+def test_a_changed_file_is_decoded_again(tmp_path):
+    path = write_classes(tmp_path / "photos")
+    before = image_folder(path=path).dataset().train.inputs
+    for seed, file in enumerate((tmp_path / "photos").rglob("*.png")):
+        write_image(file, 1000 + seed)
+    assert (image_folder(path=path).dataset().train.inputs != before).any()
+
+
+def test_large_arrays_stay_in_their_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("dlrun.data.images.encode.IN_MEMORY", 0)
+    data = image_folder(path=write_classes(tmp_path / "photos")).dataset()
+    assert type(data.train.inputs) is np.ndarray
+    assert not data.train.inputs.flags.owndata
+    assert not data.train.inputs.flags.writeable
+
+
+def test_a_limit_keeps_images_of_every_class(tmp_path):
+    source = image_folder(path=write_classes(tmp_path / "photos", 20), limit=6)
+    kept = [name.split("/")[0] for name, code in zip(source.samples.names, source.splits,
+            strict=True) if code == 0]  # fmt: skip
+    assert sorted(kept) == ["cat"] * 2 + ["dog"] * 2 + ["owl"] * 2
+
+
+def test_broken_images_are_told_or_left_out(tmp_path):
+    path = write_classes(tmp_path / "photos")
+    whole = (tmp_path / "photos/cat/3.png").read_bytes()
+    (tmp_path / "photos/cat/3.png").write_bytes(whole[: len(whole) // 2])  # found when decoded
+    (tmp_path / "photos/owl/4.png").write_text("no image")  # found by its header
+    with pytest.raises(DlrunError, match=r"owl/4\.png can't be decoded: it is no image"):
+        image_folder(path=path).tasks()
+    source = image_folder(path=path, on_error="skip")
+    data = source.dataset()
+    assert sum(len(split) for split in (data.train, data.validation, data.test)) == 28
+    assert (source.splits == LEFT_OUT).sum() == 1
+    assert any("owl/4.png" in note for note in source.notes)
+    (tmp_path / "photos/owl/4.png").unlink()
+    with pytest.raises(DlrunError, match=r"cat/3\.png can't be decoded"):
+        image_folder(path=path).dataset()
+
+
+def nothing(folder: Path) -> None:
+    folder.mkdir()
+
+
+def no_classes(folder: Path) -> None:
+    write_image(folder / "a.png")
+
+
+def one_class(folder: Path) -> None:
+    write_classes(folder, classes=("cat",))
+
+
+def one_image(folder: Path) -> None:
+    write_classes(folder)
+    write_image(folder / "rare" / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no such folder"),
+        (nothing, "has no images"),
+        (no_classes, "has 1 images, but no folder for each class"),
+        (one_class, "has one class, 'cat', expected at least two"),
+        (one_image, "class 'rare' has one image"),
+        (lambda folder: folder.write_text(""), "is a file, expected a folder of images"),
+    ],
+)
+def test_folders_that_are_no_data_set(tmp_path, make, message):
+    make(tmp_path / "photos")
+    with pytest.raises(DlrunError, match=message) as caught:
+        image_folder(path=str(tmp_path / "photos")).tasks()
+    assert caught.value.exit_code == 2
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"size": [0, 16]}, {"size": [1, 2, 3]}, {"channels": 2}, {"resize": "bend"}, {"limit": 0},
+     {"background": "red"}, {"on_error": "ignore"}, {"kind": "guess"}, {"target": "x"},
+     {"by": "x"}, {"validation": 1.5}],
+)  # fmt: skip
+def test_impossible_options(options):
+    with pytest.raises(DlrunError):
+        image_folder(path="photos", **options)
+
+
+def test_a_wrong_folder_is_told_before_a_framework_is_imported(dlrun):
+    write_classes(dlrun.cwd / "photos", 3)
+    (dlrun.cwd / "photos/cat/1.png").write_text("no image")
+    done = dlrun("train", "data=image_folder", "data.path=photos", env={"KERAS_BACKEND": "none"})
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: data: photos/cat/1.png can't be decoded: it is no image")
+    assert "data.on_error=skip" in done.stderr
+
+
+@pytest.mark.trains
+def test_digits_are_learned_from_their_images(tmp_path):
+    tensorflow = worker("tensorflow")
+    path = write_digits(tmp_path / "digits", 900)
+    settings = ("data=image_folder", f"data.path={path}", "data.size=16", "model.filters=16")
+    result = tensorflow.train(tmp_path, *settings, "epochs=8", "batch_size=32")
+    assert result["test"]["accuracy"] > 0.9
+    saved = json.loads((result["path"] / "inputs.json").read_text())
+    assert saved["outputs"][0]["target"]["classes"] == [str(n) for n in range(10)]
+    evaluated = tensorflow.evaluate(tmp_path, result["path"])
+    assert evaluated["metrics"] == pytest.approx(result["test"], abs=1e-5)
+    # Images of the user's, in the form that the run saved.
+    sevens = tmp_path / "digits" / "7"
+    count = tensorflow.predict(tmp_path, result["path"], "sevens.npz", sevens)["samples"]
+    assert count == len(list(sevens.iterdir()))
+    with np.load(tmp_path / "sevens.npz") as arrays:
+        assert (arrays["predicted_label"] == "7").mean() > 0.8
+        assert arrays["file"][0].startswith(str(sevens))
+
+
+def test_keys_of_options_that_are_added_are_known_beside_a_task_that_is_found(tmp_path):
+    path = write_classes(tmp_path / "photos")
+    config = compose(
+        ["data=image_folder", f"data.path={path}", "+augmentation=zoom",
+         "augmentation.zoom.height_factor=0.3"]
+    )  # fmt: skip
+    assert config.choices["task"] == "classification"
+    assert config.choices["model"] == "small_convnet"
+    assert config.augmentation["zoom"]["height_factor"] == 0.3
