@@ -137,6 +137,7 @@ def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     import numpy as np
 
     from dlrun.data.tree import tree_map
+    from dlrun.system.arrays import write_npz
 
     inputs = tree_map(lambda array: array[:SAMPLES], data.split("test").inputs)
     outputs = list(predict_batches(model, config, data.spec, inputs))
