@@ -28,7 +28,7 @@ def describe_data(
     Args:
         overrides: As for ``dlrun train``.
         save: Write an option of the ``data`` group that makes each choice explicit.
-        plot: Draw the distributions of the columns.
+        plot: Draw the distributions of the columns, or some images of each class.
         config_dir: The user's own options.
         trusted: Modules that may be instantiated, beside those that the options name.
 
@@ -63,9 +63,11 @@ def describe_data(
         _save(save, option, config.data, description.explicit, overrides)
         result["saved"] = str(save)
     if plot is not None:
-        from dlrun.report.data import draw_data
+        from dlrun.data.pictures import pictures_of
+        from dlrun.report.data import draw_data, draw_pictures
 
-        draw_data(result, plot)
+        pictures = pictures_of(data)
+        draw_pictures(pictures, plot) if pictures else draw_data(result, plot)
         result["plot"] = str(plot)
     return result
 

@@ -20,7 +20,10 @@ def data(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the distributions, as data.png."),
+        typer.Option(
+            metavar="FILE",
+            help="Draw the distributions, or some images of each class, as data.png.",
+        ),
     ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,

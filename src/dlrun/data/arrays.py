@@ -13,6 +13,7 @@ import numpy as np
 from dlrun.data import encode
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, TRAIN
@@ -163,6 +164,12 @@ class ArraySource:
             notes=self._notes(),
             explicit={**self.arguments, "kind": target.kind, "split": way.way},
         )
+
+    def pictures(self) -> Pictures:
+        """See :class:`dlrun.data.pictures.HasPictures`; none if the arrays are no images."""
+        samples, target = self._samples, self._table.labels[None]
+        names = samples.labels.astype(str) if target.classes else None
+        return pictures_of_arrays(samples.inputs, names)
 
     def _notes(self) -> list[str]:
         missing = int((self._table.splits == LEFT_OUT).sum()) if not self._table.limit else 0

@@ -15,10 +15,17 @@ import numpy as np
 
 from dlrun.data.cache import cached, content_key, key_of
 from dlrun.data.images import encode
-from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, read_header
+from dlrun.data.images.decode import (
+    BACKGROUNDS,
+    BrokenImageError,
+    Header,
+    decode,
+    read_header,
+)
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.listed import Listed
+from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
@@ -250,6 +257,24 @@ class ImageFolder:
         are = f"{len(broken):,} images are" if len(broken) > 1 else "1 image is"
         first = f"{self.paths[broken[0]]}, {self.headers[broken[0]]}"
         return [*self.samples.notes, f"{are} left out, not decoded: {first}"]
+
+    def pictures(self) -> Pictures:
+        """See :class:`dlrun.data.pictures.HasPictures`; each as the model gets it."""
+        there = np.array([isinstance(header, Header) for header in self.headers])
+        rows = np.flatnonzero(there & (self.samples.splits != LEFT_OUT))
+        chosen = choose(self._names_of_classes(rows))
+        return {
+            name: [decode(self.paths[rows[place]], self.form) for place in places]
+            for name, places in chosen.items()
+        }
+
+    def _names_of_classes(self, rows: np.ndarray) -> np.ndarray:
+        """The class of each image, if there is one target of classes, else an empty text."""
+        target = self.samples.targets.get(None)
+        if target is None or not target.classes or target.kind == "multilabel":
+            return np.full(len(rows), "")
+        labels = self.samples.labels(rows, {None: target})[None]
+        return np.asarray(target.classes)[labels.astype(np.int64)]
 
     def _column(self) -> dict[str, Any]:
         """The images, as a table's column is described; ``counts`` are of their sizes."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from dlrun.data.pictures import EACH, Pictures
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.system.pictures import save_plot
@@ -74,6 +75,35 @@ def _values(column: Mapping[str, Any]) -> str:
 def _cut(text: str) -> str:
     text = plain(text)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
+def draw_pictures(pictures: Pictures, path: Path) -> None:
+    """Draw a contact sheet: a line of images for each class.
+
+    Args:
+        pictures: From :func:`dlrun.data.pictures.pictures_of`.
+        path: The picture.
+
+    Raises:
+        DlrunError: If it can't be written.
+    """
+    from matplotlib.figure import Figure
+
+    lines = [
+        (name if first == 0 else "", images[first : first + EACH])
+        for name, images in pictures.items()
+        for first in range(0, len(images), EACH)
+    ]
+    picture = Figure(figsize=(1.1 * EACH + 1.2, 1.15 * len(lines)), layout="constrained")
+    panels = picture.subplots(len(lines), EACH, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for row, (name, images) in zip(panels, lines, strict=True):
+        for axes, image in zip(row, images, strict=False):
+            grey = image.shape[2] == 1
+            axes.imshow(image[:, :, 0] if grey else image, cmap="gray", vmin=0, vmax=255)
+        row[0].text(-0.1, 0.5, _cut(name)[:16], ha="right", va="center", transform=row[0].transAxes)
+    save_plot(picture, path)
 
 
 def draw_data(result: Mapping[str, Any], path: Path) -> None:
