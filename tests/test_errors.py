@@ -62,6 +62,61 @@ def test_errors_bound_themselves_and_what_they_quote():
     assert is_bounded(first_line(ValueError(f"\n {LONG}\n{LONG}")))
 
 
+KERAS = """Exception encountered when calling Boom.call().
+
+\x1b[1m{}
+and more\x1b[0m
+
+Arguments received by Boom.call():
+  • x=tf.Tensor(shape=(1, 784), dtype=float32)"""
+INFER = (
+    "Could not automatically infer the output shape / dtype of 'boom' (of type Boom). Either the"
+    " `Boom.call()` method is incorrect, or you need to implement the"
+    " `Boom.compute_output_spec() / compute_output_shape()` method. Error encountered:\n\n"
+)
+GRAPH = """Graph execution error:
+
+Detected at node a/GatherV2 defined at (most recent call last):
+  File "/home/me/model.py", line 15, in <module>
+
+  File "/usr/lib/python3.11/site-packages/keras/src/layers/layer.py", line 1002, in __call__
+
+indices = 99 is not in [0, 10)
+\t [[{{node a/GatherV2}}]] [Op:__inference_multi_step_on_iterator_1350]"""
+IN_USER_CODE = """in user code:
+
+    File "/home/me/model.py", line 29, in step  *
+        def step(v): return model(v, training=True)
+    File "/usr/lib/python3.11/site-packages/keras/src/traceback_utils.py", line 122, in error  **
+        raise e.with_traceback(filtered_tb) from None
+
+    """
+MATMUL = "{{function_node __wrapped__MatMul_device_/job:localhost}} Matrix size-incompatible: [1,2]"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError(KERAS.format("my own reason")), "my own reason"),
+        (ValueError(KERAS.format(f"{INFER}my own reason")), "my own reason"),
+        (KeyError(KERAS.format("gone")), "gone"),
+        (RuntimeError(KERAS.format(f"{MATMUL} [Op:MatMul] name: ")), MATMUL.partition("}} ")[2]),
+        (RuntimeError(GRAPH), "indices = 99 is not in [0, 10)"),
+        (ValueError(f"{IN_USER_CODE}ValueError: no such axis"), "no such axis"),
+        (KeyError(f"{IN_USER_CODE}KeyError: {KERAS.format('gone')!r}"), "gone"),
+        (KeyError("loss"), "loss"),
+        (ValueError("\n  a: b\n  c"), "a: b"),
+        (
+            ValueError("Exception encountered when calling Boom.call().\n\n"),
+            KERAS.split("\n", maxsplit=1)[0],
+        ),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_the_line_of_an_error_is_its_cause(error, cause):
+    assert first_line(error) == cause
+
+
 ARGUMENTS = {
     "a name": ["train", f"name={LONG} y"],
     "a seed": ["train", f"seed={LONG}"],

@@ -12,6 +12,17 @@ _QUOTED = re.compile(rf"(?<!\w)(['\"])((?:(?!\1).){{{VALUE + 1},}})\1(?!\w)")
 _ITEM = r"[^\s,]+(?: [^\s,]+)?"
 _LISTED = re.compile(rf"{_ITEM}(?:, {_ITEM}){{7,}}")
 
+# What Keras and TensorFlow put around the cause of an error.
+_HEADING, _USER_CODE = "Exception encountered when calling ", "in user code:"
+_AROUND = re.compile(
+    rf"(?:\w+: ['\"])?{_HEADING}|{_USER_CODE}|Graph execution error:|Detected at node |File \""
+    r"|Could not automatically infer the output shape|\[\[\{\{node |\d+ root error"
+    r"|Stack trace for op definition|Arguments received by |•"
+)
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
+_CODE = re.compile(r"^ {4}File .*\n.*$", re.MULTILINE)  # a frame and its line
+_NODE = re.compile(r"^\{\{.*?\}\} |\s*\[Op:\w+\].*$")
+
 
 class DlrunError(Exception):
     """An error that the user can fix, reported in one line.
@@ -44,9 +55,21 @@ class Interrupted(BaseException):
 
 
 def first_line(error: BaseException) -> str:
-    """The first non-blank line of an error's message, bounded, else the name of its type."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return bounded(next(filter(None, lines), type(error).__name__))
+    """The first line of an error's message that says something, bounded, else its type's name.
+
+    Keras and TensorFlow put headings, stacks and arguments around the cause, and colors on it.
+    """
+    is_quoted = isinstance(error, KeyError) and len(error.args) == 1  # its text is a repr
+    text = str(error.args[0] if is_quoted else error)
+    if _HEADING in text:
+        text = text.replace(r"\n", "\n").replace(r"\x1b", "\x1b")  # quoted once more by a graph
+    text = _COLOR.sub("", text)
+    if text.startswith(_USER_CODE):
+        text = _CODE.sub("", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    cause = next((line for line in lines if not _AROUND.match(line)), "")
+    cause = _NODE.sub("", cause.removeprefix(f"{type(error).__name__}: "))
+    return bounded(cause or next(iter(lines), type(error).__name__))
 
 
 def shorten(value: object) -> str:

@@ -100,3 +100,33 @@ def test_text_and_typed_keys_of_the_environment_are_as_before(option, monkeypatc
         compose(["optimizer.learning_rate=${oc.env:WORD}"])
     with pytest.raises(DlrunError, match="'MISSING' not found"):
         compose(["optimizer.learning_rate=${oc.env:MISSING}"])
+
+
+def test_the_loss_and_metrics_of_an_experiment_replace_those_of_its_task(option):
+    task = "{metrics: {mean_absolute_error: {activation: linear}}}"
+    choice = option(
+        "experiment",
+        "# @package _global_\ndefaults:\n- override /task: regression\n"
+        "- override /loss: mean_squared_error\n- override /metrics: [mean_absolute_error, mse]\n"
+        f"task: {task}\n",
+    )
+    replaced = compose([choice]).task
+    typed = compose(["task=regression", "loss=mean_squared_error", "metrics=[mae,mse]"]).task
+    assert replaced.loss == typed.loss
+    assert replaced.metrics["mse"] == typed.metrics["mse"]
+    # The experiment's own keys stay.
+    expected = {**typed.metrics["mae"], "activation": "linear"}
+    assert replaced.metrics["mean_absolute_error"] == expected
+    only = option("experiment", "# @package _global_\ndefaults: [override /metrics: [mse]]\n")
+    assert list(compose([only, "task=regression"]).task.metrics) == ["mse"]
+    assert compose([only, "task=regression"]).task.loss == compose(["task=regression"]).task.loss
+
+
+def test_a_task_of_ones_own_may_choose_metrics_and_add_some(option):
+    choice = option(
+        "task",
+        "defaults:\n- override /metrics@_global_.metrics: [accuracy]\n- _self_\n"
+        "loss: {_target_: keras.losses.SparseCategoricalCrossentropy, from_logits: true}\n"
+        "metrics: {mine: {_target_: keras.metrics.SparseCategoricalAccuracy}}\n",
+    )
+    assert list(compose([choice]).task.metrics) == ["accuracy", "mine"]

@@ -171,6 +171,12 @@ found.update({
     "equal top": measure("top_k", arrays["three"], arrays["logits"] * 0, batch, k=1),
     "nan top": measure("top_k", arrays["three"], arrays["logits"] * np.nan, batch, k=1),
 })
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", RuntimeWarning)
+    measure("f1", arrays["three"] * 0, arrays["logits"] + [9, 0, 0], batch)  # two classes of none
+found["warnings"] = [str(warning.message) for warning in caught]
 """
 
 
@@ -231,6 +237,7 @@ def test_metrics_are_exact_where_scores_are_small_or_far_from_zero(tmp_path, bac
         "nan top": 0,
     }
     found = worker(backend).run(tmp_path, SCRIPT)
+    assert found.pop("warnings") == []
     assert set(found) == set(expected)
     for name, value in found.items():
         near = 1e-3 if name == "rare" else 1e-4

@@ -132,6 +132,52 @@ def test_on_another_backend_it_is_one_clear_line(project, dlrun):
         worker("jax").train(project, "model=part")
 
 
+WRAPPED = """
+import keras
+
+L = keras.layers
+
+def of_keras(input_shape, num_classes):
+    from torch import nn
+    inputs = keras.Input(input_shape)
+    wrapper = L.TorchModuleWrapper(nn.Linear(784, num_classes))
+    return keras.Model(inputs, wrapper(L.Flatten()(inputs)))
+
+def held(input_shape, num_classes):
+    from torch import nn
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(784, num_classes)
+        def call(self, x):
+            return self.linear(keras.ops.reshape(x, (-1, 784)))
+    return Net()
+
+def of_jax(input_shape, num_classes):
+    layer = L.JaxLayer(lambda params, x: x @ params, lambda rng, x: x[0, :, None])
+    return keras.Sequential([keras.Input(input_shape), L.Flatten(), layer])
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "model", "message"),
+    [
+        ("torch", "of_keras", "Keras' TorchModuleWrapper fails: "),
+        ("torch", "held", "holds a torch module, Linear, whose buffers Keras would not save"),
+        ("torch", "of_jax", "holds a JaxLayer or FlaxLayer, which computes on backend=jax, not on"),
+        ("jax", "of_keras", "holds a torch module, which computes on backend=torch alone, not on"),
+        ("jax", "held", "holds a torch module, which computes on backend=torch alone, not on jax"),
+    ],
+)
+def test_keras_own_wrappers_are_refused_with_what_to_take(tmp_path, backend, model, message):
+    (tmp_path / "my_net.py").write_text(WRAPPED)
+    with pytest.raises(Refused) as caught:
+        worker(backend).train(tmp_path, f"model._target_=my_net.{model}", "~model.units")
+    assert message in caught.value.message
+    assert ("model=torch_module" if model != "of_jax" else "backend=jax") in caught.value.hint
+    assert caught.value.exit_code == 2
+
+
 def test_the_named_module_is_trusted_by_the_rules_for_any_target(project, tmp_path_factory, dlrun):
     run = worker("torch").train(project, "model=mine", "smoke=true")
     elsewhere = tmp_path_factory.mktemp("elsewhere")

@@ -199,7 +199,7 @@ def test_names_that_exclude_nothing_are_refused(tmp_path):
     for overrides, message in (
         (["optimizer=adamw", "{}=[haed]"], "no weight has 'haed' in its path"),
         (["optimizer=adam", "{}=[bias]"], "no weight decays: optimizer.weight_decay is null"),
-        (["optimizer=adamw", "{}=bias"], "expected a list"),
+        (["optimizer=adamw", "{}=bias"], r"expected a list, as in \[bias\], got 'bias'"),
         (["optimizer=optax_adamw", "+{}=[bias]"], "is for optimizers of Keras"),
     ):
         key = "optimizer.exclude_from_weight_decay"

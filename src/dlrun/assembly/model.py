@@ -13,6 +13,7 @@ import numpy as np
 from dlrun.assembly.augmentation import augment
 from dlrun.assembly.check_outputs import check_outputs
 from dlrun.assembly.constants import compute_again, require_values
+from dlrun.assembly.native_parts import check_native_parts, native_error
 from dlrun.assembly.precision import keep_inputs_exact
 from dlrun.config.instantiate import component_errors, instantiate, takes_argument
 from dlrun.config.outputs import outputs_by_name
@@ -48,11 +49,15 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
         if not isinstance(model, keras.Model):
             returned = type(model).__name__
             raise DlrunError(f"model: {target} returned {returned}, expected a keras.Model")
+        check_native_parts(model, target)
         keep_inputs_exact(model)
         with component_errors("model", target):
             outputs = outputs_of(model, spec)
         keep_inputs_exact(model)  # again, for layers that were made when it was built
+        check_native_parts(model, target)
     except DlrunError as error:
+        if (native := native_error(error.__cause__, target)) is not None:
+            raise native from error
         passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
         error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"
         raise

@@ -46,9 +46,10 @@ def default_device() -> str:
 
 
 def adapt_keras() -> None:
-    """Let Keras find shapes by calling a model on zeros.
+    """Let Keras find shapes by calling a model on zeros, and divide by 0 without a warning.
 
     It uses memory as it finds it, in which a subclassed model looks up ids that it does not have.
+    Its division that gives 0 there divides all the same.
     """
     import keras
     import numpy as np
@@ -71,8 +72,15 @@ def adapt_keras() -> None:
         with np.errstate(invalid="ignore", divide="ignore"):  # to a mask, zeros may be padding
             return specify(call, *arguments, **keywords)
 
+    divide = backend.numpy.divide_no_nan
+
+    def divide_no_nan(x1: Any, x2: Any) -> Any:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return divide(x1, x2)
+
     on_zeros.on_zeros = True  # type: ignore[attr-defined]
     backend.compute_output_spec = on_zeros
+    backend.numpy.divide_no_nan = divide_no_nan
 
 
 def set_matmul_precision(precision: str) -> None:

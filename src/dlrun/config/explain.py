@@ -184,7 +184,7 @@ def wrong_type(before: Any, after: Any) -> str | None:
         (int, "an integer"),
         (float, "a number"),
         (str, "text"),
-        (ListConfig, "a list, as in [1,2]"),
+        (ListConfig, f"a list, as in [{_as_item(after)}]"),
         (DictConfig, "a mapping, as in {key:value}"),
     ]
     kind, words = next((k for k in kinds if isinstance(before, k[0])), (object, ""))
@@ -197,6 +197,12 @@ def wrong_type(before: Any, after: Any) -> str | None:
         return None
     plain = OmegaConf.to_container(after) if isinstance(after, Container) else after
     return f"expected {words}, got {shorten(repr(plain))}"
+
+
+def _as_item(value: Any) -> str:
+    """What is shown in a list as an example: the value itself, where it may be an item."""
+    is_item = isinstance(value, str | int | float) and re.fullmatch(r"[\w./+-]{1,60}", str(value))
+    return str(value) if is_item else "1,2"
 
 
 def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:

@@ -20,6 +20,7 @@ from dlrun.config.explain import Mistake, grammar_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.ranges import parse_line
+from dlrun.config.replaced import replace_of_task
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.query import flat
@@ -76,6 +77,8 @@ def _compose_choices(lines: Sequence[str], config_dir: Path | None, stamp: objec
         _refuse_hydra_settings(base, loader)
     runtime: Any = OmegaConf.to_container(base.hydra.runtime.choices)
     OmegaConf.set_struct(base, False)
+    if len(config_dirs(config_dir)) > 1 or runtime.get("experiment"):
+        replace_of_task(base, list(lines), str(runtime.get("task")), loader)
     del base["hydra"]
     single = (name for name, group in GROUPS.items() if not group.several)
     base.choices = {name: runtime[name] for name in single if isinstance(runtime.get(name), str)}

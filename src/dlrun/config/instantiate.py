@@ -5,13 +5,17 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 
+import dlrun
 from dlrun.config import trust
 from dlrun.errors import DlrunError, first_line
+
+DLRUN = Path(dlrun.__file__).parent
 
 
 def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
@@ -66,12 +70,18 @@ def component_errors(key: str, target: str) -> Iterator[None]:
     except DlrunError:
         raise
     except Exception as error:
-        # The line helps the author of the component.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
+        # The line helps the author of the component: their own one, if there is one.
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if not _is_installed(frame.filename)]
+        frame = (own or frames)[-1]
         raise DlrunError(
             f"{key}: {target} raised {type(error).__name__}: {first_line(error)}"
             f" ({frame.filename}, line {frame.lineno})"
         ) from error
+
+
+def _is_installed(file: str) -> bool:
+    return "site-packages" in file or Path(file).is_relative_to(DLRUN)
 
 
 def fill_placeholders(spec: Any, **values: str) -> Any:

@@ -57,6 +57,13 @@ def compose_members(
         for name, typed in members.items()
     }
     for config in configs.values():
+        only = config.model.get("only_backend")
+        if only is not None and not loops:
+            raise DlrunError(
+                f"model={config.choices.get('model')} computes on backend={only} alone: there is"
+                " nothing to compare with",
+                hint=f"add --loops backend={only} to compare its loops",
+            )
         require(config, training=loops or _trains(config))
     return configs
 
