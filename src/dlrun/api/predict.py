@@ -94,13 +94,14 @@ def predict(
             f"feed={config.choices.get('feed')}: predict gathers its batches itself",
             hint="leave it out",
         )
+    recorded = _spec_of_record(opened)  # refused even where it is not needed
     spec: InputSpec | None = None
     reader: Reader | None = None
     checked: CheckedParts | None = None
     if source is not None:
         spec = read_input_spec(opened, overrides)
         given = {"array": array, "ids": tuple(ids)}
-        request = make_request(source, spec or _spec_of_record(opened), config, **given)
+        request = make_request(source, spec or recorded, config, **given)
         reader = open_reader(request)
         # The first samples are read before a framework is imported.
         checked = CheckedParts(reader.parts(), source, skip=on_error == "skip")
