@@ -134,6 +134,7 @@ def _table(
     def load() -> pa.Table:
         import pyarrow as pa
 
+        _tell_left_out(prepared)
         with tempfile.TemporaryDirectory() as out:
             read = [feature for feature in prepared.features if feature.columns]
             read_set(prepared, read, splits, None, Path(out))
@@ -180,8 +181,7 @@ def _images(
             hint="data.target=FEATURE, one of "
             + ", ".join(name for name in named if name != image.name),
         )
-    if left := [name for name in named if name not in (image.name, *targets)]:
-        log.info("data   left out: the features %s", ", ".join(left))
+    left = [name for name in named if name not in (image.name, *targets)]
     shape = _shape(image, size)
     splits = _known_splits(prepared)
     kept = [image, *(named[name] for name in targets)]
@@ -189,6 +189,8 @@ def _images(
 
     def load() -> Samples:
         import pyarrow as pa
+
+        _tell_left_out(prepared, left)
 
         def make(directory: Path) -> None:
             read_set(prepared, kept, splits, {"dtype": image.dtype, "shape": shape}, directory)
@@ -248,14 +250,19 @@ def _shape(image: Feature, size: int | Sequence[int] | None) -> tuple[int, int, 
 def _known_splits(prepared: Prepared) -> dict[str, int]:
     """The splits to read, with their number of samples."""
     known = {split: size for split, size in prepared.splits.items() if split.lower() in NAMES}
-    if left := [split for split in prepared.splits if split not in known]:
-        log.info("data   left out: the split %s", ", ".join(left))
     if not known:
         found = ", ".join(prepared.splits) or "none"
         raise DlrunError(
             f"data: {prepared.name} has no split to train, to validate or to test on, but {found}"
         )
     return known
+
+
+def _tell_left_out(prepared: Prepared, features: Sequence[str] = ()) -> None:
+    splits = [split for split in prepared.splits if split.lower() not in NAMES]
+    for what, names in (("split", splits), ("feature", features)):
+        if names:
+            log.info("data   left out: the %s %s", what, ", ".join(names))
 
 
 def _has_test(splits: Mapping[str, int]) -> bool:

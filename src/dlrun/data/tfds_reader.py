@@ -1,9 +1,9 @@
 """Reads, or downloads, a data set of TensorFlow Datasets, in a process of its own.
 
 ``python -m dlrun.data.tfds_reader JOB`` with the job as JSON; see :mod:`dlrun.data.tfds_process`.
-tensorflow_datasets imports TensorFlow for much of what it does, so it is not let into a run. Reading
-works without TensorFlow: tfds reads the records of ``array_record``, this module those of
-``tfrecord``, and tfds decodes both with NumPy.
+tensorflow_datasets imports TensorFlow for much of what it does, so it is not let into a run.
+Reading works without TensorFlow: tfds reads the records of ``array_record``, this module those
+of ``tfrecord``, and tfds decodes both with NumPy.
 """
 
 from __future__ import annotations
