@@ -50,6 +50,7 @@ REQUIRED = {
     "data/timeseries": ["data.path=load.csv", "data.time=hour", "data.target=load"],
     "data/keras": ["data.name=mnist"],
     "data/huggingface": ["data.name=imdb", "data.target=label", "task=classification"],
+    "data/tfds": ["data.name=mnist", "task=classification"],
     "data/npy": ["data.path=x.npy", "data.labels=y.npy"],
     "data/function": ["data.function=my_data.load"],
     "task/auto": ["data=csv", *TABLE],

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.cache import content_key
+from dlrun.data.network import require_network
 from dlrun.data.splits import NAMES
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.files import is_file
@@ -95,7 +94,8 @@ def _load(
     datasets.logging.set_verbosity_error()
     huggingface_hub.utils.logging.set_verbosity_error()
     if download:
-        _require_network(huggingface_hub.constants.ENDPOINT)
+        address = huggingface_hub.constants.ENDPOINT
+        require_network(urlsplit(address).hostname or address)
     before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
     try:
         datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = not download
@@ -120,21 +120,6 @@ def _load(
     if not isinstance(loaded, Mapping):
         return _columns(loaded, drop)
     return _join(loaded, drop)
-
-
-def _require_network(address: str) -> None:
-    """Refuse without a network within seconds; ``datasets`` would try for half a minute."""
-    host = urlsplit(address).hostname or address
-    if getproxies():
-        return
-    try:
-        socket.create_connection((host, 443), timeout=5).close()
-    except OSError as error:
-        raise DlrunError(
-            f"data.download=true: {host} can't be reached: {error.strerror or error}",
-            hint="leave data.download out to read the cache alone",
-            exit_code=1,
-        ) from error
 
 
 def _join(splits: Mapping[str, Any], drop: Sequence[str]) -> pa.Table:

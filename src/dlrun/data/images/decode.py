@@ -9,6 +9,7 @@ machine with the same Pillow.
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,12 +71,13 @@ def read_header(path: Path) -> Header:
         raise _broken(path, error) from error
 
 
-def decode(path: Path, form: Images) -> np.ndarray:
+def decode(path: Path, form: Images, content: bytes | None = None) -> np.ndarray:
     """Decode an image file.
 
     Args:
         path: The file.
         form: The size, the channels, and how to get there.
+        content: Of the file, if it is in memory; ``path`` is its name in messages then.
 
     Returns:
         Shape ``(height, width, channels)``, uint8.
@@ -84,15 +86,15 @@ def decode(path: Path, form: Images) -> np.ndarray:
         BrokenImageError: If it is no image, or is damaged.
     """
     try:
-        with _open(path) as opened:
+        with _open(path if content is None else io.BytesIO(content)) as opened:
             picture = _pixels(opened, form)
     except _errors() as error:
-        raise _broken(path, error) from error
+        raise _broken(path, error, content) from error
     array = np.asarray(picture)
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path | io.BytesIO) -> Any:
     from PIL import Image, WebPImagePlugin  # noqa: F401 - Pillow does not load it by itself
 
     return Image.open(path, formats=FORMATS)
@@ -167,11 +169,12 @@ def _errors() -> tuple[type[Exception], ...]:
     )  # fmt: skip
 
 
-def _broken(path: Path, error: Exception) -> BrokenImageError:
+def _broken(path: Path, error: Exception, content: bytes | None = None) -> BrokenImageError:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        reason = "it is empty" if path.stat().st_size == 0 else "it is no image"
+        size = path.stat().st_size if content is None else len(content)
+        reason = "it is no image" if size else "it is empty"
     elif isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
     else:
