@@ -5,7 +5,6 @@ Run as a script, this file is that process. It does nothing but what ``dlrun`` d
 
 import atexit
 import csv
-import functools
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 TIMEOUT_SECONDS = 240
+started: dict[str, "Worker"] = {}
 
 
 class Refused(Exception):  # noqa: N818 - as the user reads it
@@ -33,6 +33,7 @@ class Worker:
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
+        self.compiles = compilation(backend)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             [sys.executable, __file__, backend],
@@ -93,7 +94,7 @@ class Worker:
         line = self._process.stdout.readline() if ready else ""
         if not line:
             self._process.kill()
-            worker.cache_clear()  # the next test starts another
+            started.pop(self.backend, None)  # the next test starts another
             self._errors.seek(0)
             raise AssertionError(f"the process ended, or hung: {self._errors.read().decode()}")
         kind, value = json.loads(line)
@@ -103,10 +104,21 @@ class Worker:
         return value
 
 
-@functools.cache
 def worker(backend: str) -> Worker:
-    """The process of a backend, started when first asked for."""
-    return Worker(backend)
+    """The process of a backend, started when first asked for.
+
+    Another takes its place where a test wants jax to compile in another way.
+    """
+    if backend in started and started[backend].compiles != compilation(backend):
+        started.pop(backend).close()
+    if backend not in started:
+        started[backend] = Worker(backend)
+    return started[backend]
+
+
+def compilation(backend: str) -> str | None:
+    """The variable that says how jax compiles."""
+    return os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") if backend == "jax" else None
 
 
 def _train(*overrides):

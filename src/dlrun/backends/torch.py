@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = "torch"
 EXTRA = "torch"
 TRAINS = True
-HIDDEN: Sequence[str] = ("matplotlib", "jax")  # torch must find pandas and scikit-learn
+HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 COMPILES: Sequence[str] = ("auto", "eager", "graph")

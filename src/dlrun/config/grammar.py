@@ -1,18 +1,23 @@
 """The parts of Hydra, some of them private, that compose a run's config."""
 
+import copy
 import pickle
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_store import ConfigStore
+from hydra.core.default_element import GroupDefault
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -43,7 +48,33 @@ def config_loader(config_dir: Path | None) -> ConfigLoaderImpl:
         search_path.append("user", f"file://{directory}")
     search_path.append("dlrun", "pkg://dlrun.configs")
     search_path.append("schema", "structured://")
-    return ConfigLoaderImpl(search_path)
+    loader = ConfigLoaderImpl(search_path)
+    loader.repository = _Repository(search_path)
+    return loader
+
+
+class _Repository(ConfigRepository):
+    """Reads once in a process what no user can edit."""
+
+    _read: ClassVar[dict[str, bytes]] = {}
+
+    def __deepcopy__(self, memo: Any) -> "_Repository":
+        return copy.copy(self)  # Hydra's loader copies it, and then replaces its sources
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is None or source.provider == "user":
+            return super().load_config(config_path)
+        if config_path not in self._read:
+            read = super().load_config(config_path)
+            if read is not None and config_path == "hydra/config":
+                # Its own logs, help and launchers, of which dlrun has no use: ten files.
+                for default in read.defaults_list or ():
+                    if isinstance(default, GroupDefault):
+                        default.value = None
+            self._read[config_path] = pickle.dumps(read)
+        result: ConfigResult = pickle.loads(self._read[config_path])
+        return result
 
 
 @cache

@@ -8,8 +8,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 from dlrun.errors import DlrunError
@@ -40,7 +40,8 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
     Keras imports matplotlib for image galleries, pandas to recognize data frames, scikit-learn for
     wrappers of its models, jax for orbax even on other backends, and TensorFlow to save a
     ``.keras`` file; TensorFlow imports jax for its lite converter. These imports take seconds and
-    no run needs them; all of them are optional.
+    no run needs them; all of them are optional. What only asks where a package lies finds it, as
+    torch does to leave the code of pandas and scikit-learn uncompiled.
     """
     finder = _Hider([p for p in packages if p not in sys.modules])
     sys.meta_path.insert(0, finder)
@@ -105,6 +106,12 @@ class _Hider(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         # Another thread may be importing packages for the user's own data set.
-        if fullname in self._packages and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError(f"No module named '{fullname}'", name=fullname)
-        return None
+        if fullname not in self._packages or threading.get_ident() != self._thread:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        return spec and ModuleSpec(fullname, _Refusal(), origin=spec.origin)
+
+
+class _Refusal(Loader):
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        raise ModuleNotFoundError(f"No module named '{spec.name}'", name=spec.name)
