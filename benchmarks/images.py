@@ -28,11 +28,10 @@ COMMAND = str(Path(sys.executable).with_name("dlrun"))
 CLASSES = 10
 
 
-def make_image(place):
+def make_image(folder, number):
     """One 256 x 256 JPEG: gradients, a few shapes, and the noise of a camera."""
     from PIL import Image
 
-    folder, number = place
     generator = np.random.default_rng(number)
     y, x = np.mgrid[0:256, 0:256] / 256
     picture = np.empty((256, 256, 3))
@@ -45,7 +44,7 @@ def make_image(place):
         picture[inside] += generator.uniform(-60, 60, 3)
     picture += generator.normal(0, 8, picture.shape)
     picture[..., number % 3] += 12 * (number % CLASSES)  # something to learn
-    path = Path(folder) / f"class_{number % CLASSES}" / f"{number:05}.jpg"
+    path = folder / f"class_{number % CLASSES}" / f"{number:05}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(path, quality=92)
 
@@ -53,8 +52,7 @@ def make_image(place):
 def make_images(folder, images):
     if not folder.is_dir():
         with ProcessPoolExecutor() as pool:
-            places = zip(itertools.repeat(str(folder)), range(images), strict=False)
-            list(pool.map(make_image, places, chunksize=100))
+            list(pool.map(make_image, itertools.repeat(folder), range(images), chunksize=100))
     sizes = [path.stat().st_size for path in folder.rglob("*.jpg")]
     print(f"{len(sizes):,} JPEGs of {statistics.mean(sizes) / 1000:.1f} kB", flush=True)
 
@@ -68,12 +66,12 @@ def dlrun(folder, model, *more, verb="train"):
 
 def times(command, cwd, **variables):
     """The seconds from the start of a program to the end of each of its epochs."""
-    told = cwd / "times"
-    told.unlink(missing_ok=True)
-    env = {**os.environ, "EPOCH_TIMES": str(told), "PYTHONPATH": str(HERE), **variables}
+    log = cwd / "times"
+    log.unlink(missing_ok=True)
+    env = {**os.environ, "EPOCH_TIMES": str(log), "PYTHONPATH": str(HERE), **variables}
     began = time.time()
     run(command, cwd, env)
-    return [float(line) - began for line in told.read_text(encoding="utf-8").split()]
+    return [float(line) - began for line in log.read_text(encoding="utf-8").split()]
 
 
 def run(command, cwd, env):
@@ -90,12 +88,12 @@ def first(chosen, cwd):
     rows = []
     for pair in range(chosen.pairs):
         shutil.rmtree(cwd / "cache", ignore_errors=True)
-        cache = {"DLRUN_CACHE": str(cwd / "cache")}
-        programs = [("plain", plain, {"KERAS_BACKEND": backend}), ("dlrun", ours, cache)]
+        own = {"DLRUN_CACHE": str(cwd / "cache")}
+        programs = [("plain", plain, {"KERAS_BACKEND": backend}), ("dlrun", ours, own)]
         seconds = {}
         for name, command, variables in programs[:: 1 if pair % 2 else -1]:
             seconds[name] = times(command, cwd, **variables)
-        again = times(ours, cwd, **cache)
+        again = times(ours, cwd, **own)
         (p1, p2), (d1, d2) = seconds["plain"], seconds["dlrun"]
         rows.append((d1 / p1, (d2 - d1) / (p2 - p1), again[0] / p1))
         print(
@@ -114,9 +112,9 @@ def sweep(chosen, cwd):
     command.remove("--quiet")
     began = time.time()
     run(command, cwd, env)
-    # An entry is made under a lock: one entry was decoded once.
+    # An entry of the cache is made under a lock, so each of them was decoded once.
     entries = len(list((cwd / "cache").glob("*/images.npy")))
-    print(f"8 runs in {time.time() - began:.0f} s: {entries} array of decoded images")
+    print(f"8 runs in {time.time() - began:.0f} s: the images were decoded {entries} times")
 
 
 def cache(chosen, cwd):
@@ -132,8 +130,8 @@ def cache(chosen, cwd):
         more = [f"backend={backend}", f"loop={loop}", f"epochs={chosen.pairs + 1}"]
         more += ["+callbacks.turns._target_=turn_callback.TakeTurns"]
         memory = [COMMAND, "train", "data=npz", "data.path=mine.npz", "data.scale=255"]
-        memory += ["data.validation_samples=0"]
-        memory += [f"data.num_classes={CLASSES}", "task.monitor=loss", f"model={chosen.model}"]
+        memory += ["data.validation_samples=0", f"data.num_classes={CLASSES}"]
+        memory += ["task.monitor=loss", f"model={chosen.model}"]
         memory += ["~callbacks.checkpoint", "~callbacks.early_stopping", "--quiet", *more]
         commands = {"cache": dlrun(chosen.folder, chosen.model, *more), "memory": memory}
         seconds = take_turns(commands, chosen.pairs, cwd)
@@ -147,9 +145,12 @@ def rounded(number):
     return round(number, 2)
 
 
+PARTS = {"first": first, "sweep": sweep, "cache": cache}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["first", "sweep", "cache"])
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "dlrun-jpegs")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--pairs", type=int, default=3)
@@ -159,12 +160,12 @@ def main():
     chosen = parser.parse_args()
     chosen.folder = chosen.folder.resolve()
     make_images(chosen.folder, chosen.images)
-    with tempfile.TemporaryDirectory() as place:
-        cwd = Path(place)
+    with tempfile.TemporaryDirectory() as directory:
+        cwd = Path(directory)
         option = cwd / "configs" / "model" / "light.yaml"
         option.parent.mkdir(parents=True)
         option.write_text("# Light.\n_target_: image_models.light\n", encoding="utf-8")
-        globals()[chosen.part](chosen, cwd)
+        PARTS[chosen.part](chosen, cwd)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,8 @@ def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], loops: bool
     notes = []
     if first["silenced"]:
         notes.append(f"set to 0, since random numbers differ: {', '.join(first['silenced'])}")
+    if first["left_out"]:
+        notes.append(f"left out, since random numbers differ: {', '.join(first['left_out'])}")
     if first["random"]:
         which = "other ones if a loop compiles differently" if loops else "by each backend its own"
         notes.append(f"random numbers are drawn by {', '.join(first['random'])}: {which}")

@@ -79,8 +79,8 @@ def measure(job: Job) -> dict[str, Any]:
     from dlrun.assembly.weights import weigh
     from dlrun.data.batches import Batches
 
-    if not job.random:
-        config.augmentation = {}
+    left_out = [] if job.random else [f"augmentation.{name}" for name in config.augmentation]
+    config.augmentation = config.augmentation if job.random else {}
     model = build_model(config, data.spec)
     data = match_inputs(model, data)
     layers = list(model._flatten_layers())
@@ -105,6 +105,7 @@ def measure(job: Job) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start_time, 4),
         **_kinds(layers),
         "silenced": silenced,
+        "left_out": left_out,
         "random": random,
         "predicted": predicted,
         "tested": len(data.test),
