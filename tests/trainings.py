@@ -74,6 +74,10 @@ class Worker:
         overrides, given = [f"backend={self.backend}"], str(cwd / source) if source else None
         return self._ask(cwd, "predict", [str(run), overrides, str(cwd / output), given])
 
+    def command(self, cwd: Path, words: list[str]) -> list:
+        """A command as it is typed: its exit code, stdout and stderr."""
+        return self._ask(cwd, "command", [words])
+
     def run(self, cwd: Path, script: str) -> dict:
         """What a script has put into the mapping ``found``, once the backend is started."""
         return self._ask(cwd, "run", [self.backend, script])
@@ -148,6 +152,15 @@ def _predict(run, overrides, output, source):
 
     source = Path(source) if source else None
     return predict(run, overrides, output=Path(output), source=source)
+
+
+def _command(words):
+    from typer.testing import CliRunner
+
+    from dlrun.cli import app
+
+    done = CliRunner().invoke(app, words)
+    return done.exit_code, done.stdout, done.stderr or repr(done.exception)
 
 
 def _run(backend, script):
