@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from trainings import worker
+
 COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
 
@@ -47,6 +49,16 @@ class Dlrun:
         done = self(*arguments, "--json", **options)
         assert done.returncode == 0, done.stderr
         return strict_json(done.stdout)
+
+    def warm(self, backend: str, *arguments) -> dict:
+        """As :meth:`json`, in a process of this backend that stays: no framework is imported again.
+
+        For what a command does, not how it starts, ends or prints.
+        """
+        words = [*map(str, arguments), f"backend={backend}", "--json"]
+        code, stdout, stderr = worker(backend).command(self.cwd, words)
+        assert code == 0, stderr
+        return strict_json(stdout)
 
     def path(self, result: dict) -> Path:
         """Where the run of a result lies."""

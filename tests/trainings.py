@@ -76,6 +76,10 @@ class Worker:
         overrides, given = [f"backend={self.backend}", *more], str(cwd / source) if source else None
         return self._ask(cwd, "predict", [str(run), overrides, str(cwd / output), given, options])
 
+    def command(self, cwd: Path, words: list[str]) -> list:
+        """A command as it is typed: its exit code, stdout and stderr."""
+        return self._ask(cwd, "command", [words])
+
     def run(self, cwd: Path, script: str) -> dict:
         """What a script has put into the mapping ``found``, once the backend is started."""
         return self._ask(cwd, "run", [self.backend, script])
@@ -151,6 +155,15 @@ def _predict(run, overrides, output, source, options):
 
     source = Path(source) if source else None
     return predict(run, overrides, output=Path(output), source=source, **options)
+
+
+def _command(words):
+    from typer.testing import CliRunner
+
+    from dlrun.cli import app
+
+    done = CliRunner().invoke(app, words)
+    return done.exit_code, done.stdout, done.stderr or repr(done.exception)
 
 
 def _run(backend, script):

@@ -19,7 +19,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("trained_on", "backend"), PAIRS)
 def test_run_has_the_same_metrics_on_every_backend(trained, dlrun, trained_on, backend):
-    result = dlrun.json("evaluate", trained.run(trained_on), f"backend={backend}")
+    result = dlrun.warm(backend, "evaluate", trained.run(trained_on))
     assert list(result) == [
         *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics"),
     ]
@@ -33,13 +33,13 @@ def test_run_has_the_same_metrics_on_every_backend(trained, dlrun, trained_on, b
 def test_evaluation_leaves_the_run_as_it_was(trained, dlrun):
     run = trained.copy("jax", dlrun.cwd)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    dlrun.json("evaluate", run)
+    dlrun.warm("jax", "evaluate", run)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 def test_validation_split_has_the_metrics_of_the_training_log(trained, dlrun):
     run = trained.run("jax")
-    result = dlrun.json("evaluate", run, "--split", "validation", "--checkpoint", "last")
+    result = dlrun.warm("jax", "evaluate", run, "--split", "validation", "--checkpoint", "last")
     with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     assert (result["split"], result["epoch"]) == ("validation", 4)
@@ -48,7 +48,9 @@ def test_validation_split_has_the_metrics_of_the_training_log(trained, dlrun):
 
 
 def test_limit_and_split_choose_the_samples(trained, dlrun):
-    result = dlrun.json("evaluate", trained.run("jax"), "data.limit=1234", "--split", "train")
+    result = dlrun.warm(
+        "jax", "evaluate", trained.run("jax"), "data.limit=1234", "--split", "train"
+    )
     assert (result["split"], result["samples"]) == ("train", 1234)
     assert result["metrics"]["accuracy"] > trained.result("jax")["test"]["accuracy"]
 
@@ -60,7 +62,7 @@ def test_a_file_for_a_run_on_arrays_is_refused(trained, dlrun):
 
 
 def test_batch_size_does_not_change_the_metrics(trained, dlrun):
-    result = dlrun.json("evaluate", trained.run("jax"), "batch_size=1000")
+    result = dlrun.warm("jax", "evaluate", trained.run("jax"), "batch_size=1000")
     assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)
 
 
@@ -130,7 +132,7 @@ def test_invalid_gate_exits_2_before_a_framework_is_imported(trained, dlrun, gat
 
 def test_latest_is_the_newest_run(trained, dlrun):
     trained.copy("jax", dlrun.cwd)
-    result = dlrun.json("train", "smoke=true")
+    result = dlrun.warm("jax", "train", "smoke=true")
     assert dlrun.json("evaluate", "latest")["run_dir"] == result["run_dir"]
 
 
@@ -179,7 +181,7 @@ def test_damaged_checkpoint_exits_2_and_names_another(trained, dlrun, name):
     assert f"error: checkpoint {file.parent}" in done.stderr
     hint = f"--checkpoint {other}"
     assert hint in done.stderr.partition("hint: ")[2]
-    assert dlrun.json("evaluate", run, *hint.split())["epoch"] == other
+    assert dlrun.warm("jax", "evaluate", run, *hint.split())["epoch"] == other
 
 
 def test_missing_file_of_a_checkpoint_exits_2(trained, dlrun):

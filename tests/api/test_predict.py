@@ -18,8 +18,8 @@ def images(dlrun):
     return images
 
 
-def predict(dlrun, run, *arguments, name="predictions.npz"):
-    result = dlrun.json("predict", run, *arguments, "--output", name)
+def predict(dlrun, run, *arguments, name="predictions.npz", backend="jax"):
+    result = dlrun.warm(backend, "predict", run, *arguments, "--output", name)
     assert result["output"] == name
     with np.load(dlrun.cwd / name) as arrays:
         return dict(arrays)
@@ -48,7 +48,7 @@ def test_test_split_is_predicted_by_default_into_the_run(trained, dlrun):
 def test_predictions_are_the_same_on_every_backend(trained, dlrun, images, backend):
     run = trained.run("jax")
     on_jax = predict(dlrun, run, "--input", "images.npy")
-    there = predict(dlrun, run, "--input", "images.npy", f"backend={backend}")
+    there = predict(dlrun, run, "--input", "images.npy", backend=backend)
     np.testing.assert_allclose(there["predictions"], on_jax["predictions"], atol=1e-5)
     np.testing.assert_array_equal(there["labels"], on_jax["labels"])
 
@@ -56,7 +56,7 @@ def test_predictions_are_the_same_on_every_backend(trained, dlrun, images, backe
 def test_csv_has_one_row_per_sample_with_the_same_numbers(trained, dlrun, images):
     run = trained.run("jax")
     expected = predict(dlrun, run, "--input", "images.npy")
-    dlrun.json("predict", run, "--input", "images.npy", "--output", "out.csv")
+    dlrun.warm("jax", "predict", run, "--input", "images.npy", "--output", "out.csv")
     with (dlrun.cwd / "out.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["index", "label", *(f"output_{i}" for i in range(10))]

@@ -154,7 +154,7 @@ def test_same_seed_gives_the_same_losses_and_quiet_prints_nothing(trained, dlrun
 
 
 def test_another_seed_gives_other_losses(trained, dlrun):
-    result = dlrun.json("train", "epochs=1", "data.limit=3000", "seed=1")
+    result = dlrun.warm("jax", "train", "epochs=1", "data.limit=3000", "seed=1")
     assert result["train"]["loss"] != rows(trained.run("jax"))[0]["loss"]
 
 
@@ -215,10 +215,8 @@ def test_exported_model_is_loaded_by_plain_keras_and_predicts_the_same(trained, 
     assert loaded.returncode == 0, loaded.stderr
     for backend, file in zip(BACKENDS, files, strict=True):
         by_keras = np.load(dlrun.cwd / (str(file).replace("/", "_") + ".npy"))
-        dlrun.json(
-            *("predict", trained.run(backend), "--input", "inputs.npy", "--output", "ours.npz"),
-            "backend=jax",
-        )
+        words = ("--input", "inputs.npy", "--output", "ours.npz")
+        dlrun.warm("jax", "predict", trained.run(backend), *words)
         with np.load(dlrun.cwd / "ours.npz") as ours:
             np.testing.assert_allclose(by_keras, ours["predictions"], atol=1e-5)
         np.testing.assert_allclose(by_keras.sum(axis=1), 1, atol=1e-5)
@@ -228,28 +226,30 @@ def test_exported_model_is_loaded_by_plain_keras_and_predicts_the_same(trained, 
 
 
 def test_early_stopping_stops_and_the_best_epoch_is_the_result(dlrun):
-    result = dlrun.json("train", *WORSENING, "epochs=5", "callbacks.early_stopping.patience=0")
+    result = dlrun.warm(
+        "jax", "train", *WORSENING, "epochs=5", "callbacks.early_stopping.patience=0"
+    )
     assert (result["epochs"], result["best_epoch"]) == (2, 1)
     assert result["stopped_by"] == "early_stopping"
     assert result["train"]["loss"] == rows(dlrun.only_run())[0]["loss"]
 
 
 def test_best_epoch_is_kept_beside_the_last_two_restored_and_tested(dlrun):
-    result = dlrun.json("train", *WORSENING, "epochs=4", "~callbacks.early_stopping")
+    result = dlrun.warm("jax", "train", *WORSENING, "epochs=4", "~callbacks.early_stopping")
     assert (result["epochs"], result["best_epoch"]) == (4, 1)
     assert checkpoints(dlrun.path(result)) == ["epoch-0001", "epoch-0003", "epoch-0004"]
     table = rows(dlrun.path(result))
     rates = [row["learning_rate"] for row in table]
     assert rates == pytest.approx([0.001, 0.03, 0.9, 27], rel=1e-5)
-    best = dlrun.json("evaluate", result["run_dir"])
-    last = dlrun.json("evaluate", result["run_dir"], "--checkpoint", "last")
+    best = dlrun.warm("jax", "evaluate", result["run_dir"])
+    last = dlrun.warm("jax", "evaluate", result["run_dir"], "--checkpoint", "last")
     assert (best["epoch"], last["epoch"]) == (1, 4)
     assert best["metrics"] == pytest.approx(result["test"], abs=1e-6)
     assert last["metrics"]["loss"] > 2 * result["test"]["loss"]
 
 
 def test_without_the_checkpoint_callback_evaluation_says_that_there_is_none(dlrun):
-    result = dlrun.json("train", "smoke=true", "~callbacks.checkpoint")
+    result = dlrun.warm("jax", "train", "smoke=true", "~callbacks.checkpoint")
     assert not (dlrun.path(result) / "checkpoints").exists()
     done = dlrun("evaluate", "latest")
     assert done.returncode == 2
@@ -257,32 +257,34 @@ def test_without_the_checkpoint_callback_evaluation_says_that_there_is_none(dlru
 
 
 def test_all_samples_can_train_where_the_training_loss_is_monitored(dlrun):
-    result = dlrun.json("train", "smoke=true", "data.validation_samples=0", "task.monitor=loss")
+    words = ("smoke=true", "data.validation_samples=0", "task.monitor=loss")
+    result = dlrun.warm("jax", "train", *words)
     assert result["validation"] == {}
     assert "val_loss" not in rows(dlrun.path(result))[0]
     assert checkpoints(dlrun.path(result)) == ["epoch-0001"]
 
 
 def test_another_data_set_gives_the_model_its_own_shapes(dlrun):
-    result = dlrun.json("train", "data=blobs", "epochs=3")
+    result = dlrun.warm("jax", "train", "data=blobs", "epochs=3")
     assert result["parameters"] == 2 * 512 + 512 + 512 * 2 + 2
     assert result["test"]["accuracy"] > 0.95
 
 
 def test_mixed_precision_trains_and_its_checkpoint_is_read_back(dlrun):
-    result = dlrun.json("train", "precision=mixed_bfloat16", "data.limit=1000", "epochs=2")
+    words = ("precision=mixed_bfloat16", "data.limit=1000", "epochs=2")
+    result = dlrun.warm("jax", "train", *words)
     assert dlrun.record(dlrun.path(result))["precision"] == "mixed_bfloat16"
     assert result["test"]["accuracy"] > 0.6
-    again = dlrun.json("evaluate", result["run_dir"])
+    again = dlrun.warm("jax", "evaluate", result["run_dir"])
     assert again["metrics"] == pytest.approx(result["test"], abs=1e-5)
-    exact = dlrun.json("evaluate", result["run_dir"], "precision=float32")
+    exact = dlrun.warm("jax", "evaluate", result["run_dir"], "precision=float32")
     assert exact["metrics"]["loss"] == pytest.approx(result["test"]["loss"], rel=0.02)
     assert exact["metrics"]["loss"] != again["metrics"]["loss"]
 
 
 def test_learning_rate_is_cut_on_a_plateau(dlrun):
-    result = dlrun.json(
-        *("train", "smoke=true", "epochs=3", "+callbacks=reduce_lr_on_plateau"),
+    result = dlrun.warm(
+        *("jax", "train", "smoke=true", "epochs=3", "+callbacks=reduce_lr_on_plateau"),
         *("+callbacks.reduce_lr_on_plateau.min_delta=100", "callbacks.early_stopping.patience=9"),
     )
     rates = [row["learning_rate"] for row in rows(dlrun.path(result))]
@@ -291,7 +293,8 @@ def test_learning_rate_is_cut_on_a_plateau(dlrun):
 
 
 def test_learning_rate_scheduler_lowers_the_rate_each_epoch(dlrun):
-    result = dlrun.json("train", "smoke=true", "epochs=3", "+callbacks=learning_rate_scheduler")
+    words = ("smoke=true", "epochs=3", "+callbacks=learning_rate_scheduler")
+    result = dlrun.warm("jax", "train", *words)
     rates = [row["learning_rate"] for row in rows(dlrun.path(result))]
     assert rates == pytest.approx([0.001, 0.0009, 0.00081], rel=1e-5)
 
@@ -304,7 +307,7 @@ def test_loss_that_turns_nan_in_a_later_epoch_fails_the_run(dlrun):
     assert done.returncode == 1
     assert dlrun.record(dlrun.only_run())["status"] == "failed"
     # The checkpoint of the epoch before the failure is usable.
-    assert dlrun.json("evaluate", "latest")["epoch"] == 1
+    assert dlrun.warm("jax", "evaluate", "latest")["epoch"] == 1
 
 
 def test_terminate_on_nan_prints_only_the_json_object_on_stdout(dlrun):
@@ -398,11 +401,12 @@ def write_model(cwd, source):
 )
 def test_own_model_is_one_file_and_one_yaml(dlrun, source, parameters):
     write_model(dlrun.cwd, source)
-    result = dlrun.json("train", "model=mine", "model.width=24", "smoke=true", "epochs=2")
+    words = ("model=mine", "model.width=24", "smoke=true", "epochs=2")
+    result = dlrun.warm("jax", "train", *words)
     assert result["model"] == "mine"
     assert result["run_dir"].startswith("runs/mine/")
     assert result["parameters"] == parameters
-    again = dlrun.json("evaluate", "latest")
+    again = dlrun.warm("jax", "evaluate", "latest")
     assert again["metrics"] == pytest.approx(result["test"], abs=1e-6)
 
 
@@ -415,7 +419,7 @@ GET_CONFIG = """
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_own_subclassed_model_trains_and_exports_on_the_other_backends(dlrun, backend):
     write_model(dlrun.cwd, SUBCLASSED + GET_CONFIG)
-    result = dlrun.json("train", f"backend={backend}", "model=mine", "smoke=true", "--export-keras")
+    result = dlrun.warm(backend, "train", "model=mine", "smoke=true", "--export-keras")
     assert (dlrun.path(result) / "model.keras").stat().st_size > 0
 
 
@@ -426,7 +430,7 @@ def test_own_model_that_keras_cannot_export_is_reported_with_the_reason(dlrun):
     [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "get_config" in error
     assert not list(dlrun.only_run().glob("*model.keras"))
-    assert dlrun.json("evaluate", "latest")["epoch"] == 1  # the training is not lost
+    assert dlrun.warm("jax", "evaluate", "latest")["epoch"] == 1  # the training is not lost
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "ValueError", "KeyError", "OSError"])

@@ -23,8 +23,8 @@ print(getattr(callback, "async_safe", False), *sorted(os.listdir("drawn/here")))
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_each_epoch_has_a_plot(dlrun, backend):
-    words = (f"backend={backend}", "epochs=2", "data.limit=600")
-    result = dlrun.json("train", *words, "+callbacks=[batch_losses,plots]")
+    words = ("epochs=2", "data.limit=600", "+callbacks=[batch_losses,plots]")
+    result = dlrun.warm(backend, "train", *words)
     plots = dlrun.path(result) / "plots"
     names = ["history.png", "loss_epoch_1.png", "loss_epoch_2.png"]
     assert sorted(path.name for path in plots.iterdir()) == names

@@ -4,7 +4,7 @@ import struct
 
 
 def test_the_plot_has_a_panel_for_the_loss_and_each_metric(dlrun):
-    result = dlrun.json("train", "epochs=2", "data.limit=1000", "+callbacks=plots")
+    result = dlrun.warm("jax", "train", "epochs=2", "data.limit=1000", "+callbacks=plots")
     picture = (dlrun.path(result) / "plots" / "history.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", picture[16:24])

@@ -118,8 +118,10 @@ def run(tmp_path_factory) -> tuple[Path, str]:
         x_train=TABLE[:60], y_train=LABELS[:60], x_test=TABLE[60:], y_test=LABELS[60:],
     )  # fmt: skip
     dlrun = Dlrun(place)
-    result = dlrun.json("train", *DATA, "data.validation_samples=10", "epochs=2", "batch_size=16")
-    dlrun.json("predict", result["run_dir"], "--output", "before.npz")
+    result = dlrun.warm(
+        "jax", "train", *DATA, "data.validation_samples=10", "epochs=2", "batch_size=16"
+    )
+    dlrun.warm("jax", "predict", result["run_dir"], "--output", "before.npz")
     (place / "mine.npz").unlink()
     return place, result["run_dir"]
 

@@ -197,7 +197,7 @@ def test_the_raw_loop_refuses_a_feed(dlrun, feed):
 
 
 def test_the_raw_loop_accepts_feed_numpy(dlrun):
-    assert dlrun.json("train", "loop=raw", "feed=numpy", "smoke=true")["loop"] == "raw"
+    assert dlrun.warm("jax", "train", "loop=raw", "feed=numpy", "smoke=true")["loop"] == "raw"
 
 
 OWN_LOOPS = """

@@ -19,8 +19,8 @@ def mine():
 """
 
 
-def predictions(dlrun, run, *arguments):
-    dlrun.json("predict", run, *arguments, "--output", "out.npz")
+def predictions(dlrun, run, *arguments, backend="jax"):
+    dlrun.warm(backend, "predict", run, *arguments, "--output", "out.npz")
     with np.load(dlrun.cwd / "out.npz") as arrays:
         return dict(arrays)
 
@@ -54,17 +54,17 @@ def npz_run(tmp_path_factory):
         "data.scale=7",
         "data.validation_samples=10",
     )
-    result = dlrun.json("train", "data=npz", *data, "epochs=1", "batch_size=16")
+    result = dlrun.warm("jax", "train", "data=npz", *data, "epochs=1", "batch_size=16")
     return dlrun, Path(result["run_dir"])
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch", "numpy"])
 def test_own_inputs_are_predicted_bit_for_bit_without_the_training_data(npz_run, backend):
     dlrun, run = npz_run
-    expected = predictions(dlrun, run, f"backend={backend}")  # of the data set's test split
+    expected = predictions(dlrun, run, backend=backend)  # of the data set's test split
     (dlrun.cwd / "mine.npz").rename(dlrun.cwd / "gone.npz")
     try:
-        actual = predictions(dlrun, run, f"backend={backend}", "--input", "test.npy")
+        actual = predictions(dlrun, run, "--input", "test.npy", backend=backend)
     finally:
         (dlrun.cwd / "gone.npz").rename(dlrun.cwd / "mine.npz")
     assert_same_bits(actual, expected)
@@ -142,7 +142,7 @@ def test_run_without_a_saved_spec_uses_its_data_set(dlrun):
         predictions(dlrun, run),
     )
     recorded = dlrun.record(run)["test"]
-    metrics = dlrun.json("evaluate", run)["metrics"]
+    metrics = dlrun.warm("jax", "evaluate", run)["metrics"]
     assert metrics == pytest.approx(recorded, abs=1e-5)
     dlrun.json("resume", run, "epochs=4")
     content = json.loads((run / "inputs.json").read_text())

@@ -29,7 +29,7 @@ def test_numpy_evaluates_and_predicts_with_a_subclassed_model_of_ids(dlrun):
     (dlrun.cwd / "configs" / "model").mkdir(parents=True)
     (dlrun.cwd / "configs" / "model" / "text.yaml").write_text("_target_: my_text.text\n")
     result = worker("jax").train(dlrun.cwd, *WORDS, "data.test_samples=40", "epochs=1")
-    evaluated = dlrun.json("evaluate", "latest", "backend=numpy")["metrics"]
+    evaluated = dlrun.warm("numpy", "evaluate", "latest")["metrics"]
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
     done = dlrun("predict", "latest", "backend=numpy", "--output", "out.npz")
     assert done.returncode == 0, done.stderr

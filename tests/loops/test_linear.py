@@ -54,7 +54,7 @@ def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
     )
     assert result["stopped_by"] == "early_stopping"
     assert set(result["validation"]) == {"loss"}
-    evaluated = dlrun.json("evaluate", "latest", "--split", "validation")
+    evaluated = dlrun.warm("jax", "evaluate", "latest", "--split", "validation")
     assert evaluated["metrics"]["loss"] == pytest.approx(result["validation"]["loss"], rel=1e-4)
 
 

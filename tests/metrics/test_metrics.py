@@ -23,19 +23,19 @@ METRICS = (
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
 def test_each_metric_is_measured_in_training_and_evaluation(dlrun, backend):
-    words = (f"backend={backend}", f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
-    result = dlrun.json("train", *words, "task.monitor=val_auc")
+    words = (f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
+    result = dlrun.warm(backend, "train", *words, "task.monitor=val_auc")
     for split in ("train", "validation", "test"):
         assert list(result[split]) == ["loss", *METRICS]
-    evaluated = dlrun.json("evaluate", "latest", "backend=numpy")["metrics"]
+    evaluated = dlrun.warm("numpy", "evaluate", "latest")["metrics"]
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
 
 
 def test_each_metric_matches_the_predictions(dlrun, trained):
     run = trained.run("jax")
     words = (f"metrics=[{','.join(METRICS)}]", "data.limit=1000")
-    metrics = dlrun.json("evaluate", run, *words)["metrics"]
-    dlrun.json("predict", run, "data.limit=1000", "--output", dlrun.cwd / "predictions.npz")
+    metrics = dlrun.warm("jax", "evaluate", run, *words)["metrics"]
+    dlrun.warm("jax", "predict", run, "data.limit=1000", "--output", "predictions.npz")
     with np.load(dlrun.cwd / "predictions.npz") as arrays:
         probabilities = arrays["predictions"].astype(np.float64)
     one_hot = np.eye(10)[mnist(limit=1000).test.labels]
@@ -62,7 +62,8 @@ def test_each_metric_matches_the_predictions(dlrun, trained):
 
 def test_metrics_of_two_classes_take_one_logit_and_integer_labels(dlrun):
     words = ("model=mixed_subclassed", "+metrics=[auc,precision,recall,root_mean_squared_error]")
-    metrics = dlrun.json("train", *words, "epochs=4", "optimizer.learning_rate=0.01")["test"]
+    words += ("epochs=4", "optimizer.learning_rate=0.01")
+    metrics = dlrun.warm("jax", "train", *words)["test"]
     for name in ("binary_accuracy", "auc", "precision", "recall"):
         assert metrics[name] > 0.98
     assert metrics["root_mean_squared_error"] < 0.15

@@ -55,7 +55,7 @@ def test_attention_learns_which_token_is_more_frequent(tmp_path, backend):
 
 
 def test_dropout_network_reaches_the_books_accuracy(dlrun):
-    result = dlrun.json("train", "model=mnist_mlp_dropout", "epochs=3")
+    result = dlrun.warm("jax", "train", "model=mnist_mlp_dropout", "epochs=3")
     assert result["test"]["accuracy"] > 0.97
     # Dropout makes training harder than the test, in which it does nothing.
     assert result["train"]["loss"] > result["validation"]["loss"]
@@ -66,4 +66,4 @@ def test_dropout_network_reaches_the_books_accuracy(dlrun):
     [("mixed_functional", "accuracy", 0.95), ("mixed_subclassed", "binary_accuracy", 0.99)],
 )
 def test_mixed_models_reach_the_accuracy_of_their_presets(dlrun, experiment, metric, least):
-    assert dlrun.json("train", f"experiment={experiment}")["test"][metric] > least
+    assert dlrun.warm("jax", "train", f"experiment={experiment}")["test"][metric] > least

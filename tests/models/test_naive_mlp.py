@@ -9,10 +9,9 @@ from trainings import worker
 
 # On torch too, where gradients add up unless the loop also clears those of bare variables.
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_the_loss_falls_as_in_the_book(dlrun, backend):
-    done = dlrun("train", "experiment=from_scratch", f"backend={backend}", "epochs=2")
-    assert done.returncode == 0, done.stderr
-    losses = [float(loss) for loss in re.findall(r"batch  \d+/469  loss (\S+)", done.stderr)]
+def test_the_loss_falls_as_in_the_book(tmp_path, backend):
+    log = worker(backend).train(tmp_path, "experiment=from_scratch", "epochs=2")["log"]
+    losses = [float(loss) for loss in re.findall(r"batch  \d+/469  loss (\S+)", log)]
     # The book: 2.27 2.22 2.22 2.18, then 2.11 2.05 2.09 2.03.
     assert len(losses) == 8
     assert 2.2 < losses[0] < 2.35
@@ -20,10 +19,12 @@ def test_the_loss_falls_as_in_the_book(dlrun, backend):
 
 
 def test_the_naive_network_equals_the_first_network(dlrun):
-    result = dlrun.json("train", "model=naive_mlp", "loop=raw", "epochs=1", "data.limit=5000")
+    result = dlrun.warm(
+        "jax", "train", "model=naive_mlp", "loop=raw", "epochs=1", "data.limit=5000"
+    )
     assert result["parameters"] == 407_050
     assert result["test"]["accuracy"] > 0.8
-    evaluated = dlrun.json("evaluate", "latest", "backend=numpy", "data.limit=5000")
+    evaluated = dlrun.warm("numpy", "evaluate", "latest", "data.limit=5000")
     assert abs(evaluated["metrics"]["loss"] - result["test"]["loss"]) < 1e-5
 
 

@@ -22,7 +22,7 @@ SMALL = ("data.vocabulary_size=1000", "batch_size=100", "epochs=2")  # the last 
 
 
 def predictions(dlrun, run, *arguments):
-    dlrun.json("predict", run, *arguments, "--output", "predictions.npz")
+    dlrun.warm("tensorflow", "predict", run, *arguments, "--output", "predictions.npz")
     with np.load(dlrun.cwd / "predictions.npz") as arrays:
         return dict(arrays)
 
@@ -50,8 +50,8 @@ def run(tmp_path_factory):
     from conftest import Dlrun
 
     dlrun = Dlrun(tmp_path_factory.mktemp("tickets"))
-    result = dlrun.json(
-        *("train", "backend=tensorflow", "model=ticket_classifier", *SMALL, "--export-keras")
+    result = dlrun.warm(
+        *("tensorflow", "train", "model=ticket_classifier", *SMALL, "--export-keras")
     )
     return dlrun.path(result), result
 
@@ -106,7 +106,7 @@ def test_gates_use_the_outputs_names(run, dlrun):
 
 def test_a_metric_of_an_output_can_be_added_to_an_evaluation(run, dlrun):
     spec = "{_target_:keras.metrics.SparseTopKCategoricalAccuracy,k:4}"
-    result = dlrun.json("evaluate", run[0], f"+task.metrics.department.top4={spec}")
+    result = dlrun.warm("tensorflow", "evaluate", run[0], f"+task.metrics.department.top4={spec}")
     assert result["metrics"]["department_top4"] == 1
 
 
@@ -129,7 +129,7 @@ def test_own_inputs_are_predicted_by_name(run, dlrun):
 
 def test_csv_has_the_columns_of_every_output(run, dlrun):
     expected = predictions(dlrun, run[0])
-    dlrun.json("predict", run[0], "--output", "out.csv")
+    dlrun.warm("tensorflow", "predict", run[0], "--output", "out.csv")
     with (dlrun.cwd / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     columns = [f"department_{i}" for i in range(4)]

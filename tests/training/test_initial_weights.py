@@ -17,7 +17,7 @@ SMALL = ("data.vocabulary_size=1000", "epochs=3", "batch_size=32")
 def classifier(tmp_path_factory):
     """A run of the ticket classifier on jax, and what it printed."""
     dlrun = Dlrun(tmp_path_factory.mktemp("classifier"))
-    result = dlrun.json("train", "model=ticket_classifier", *SMALL)
+    result = dlrun.warm("jax", "train", "model=ticket_classifier", *SMALL)
     return dlrun.path(result), result
 
 
@@ -56,30 +56,30 @@ def test_features_are_loaded_on_any_backend_and_frozen_ones_do_not_change(
 def test_without_freezing_all_variables_are_trained(classifier, dlrun):
     path, before = classifier
     run = ("model=ticket_difficulty", f"init_from={path}", *SMALL)
-    result = dlrun.json("train", *run)
+    result = dlrun.warm("jax", "train", *run)
     after, given = weights(dlrun.path(result), 3), weights(path, before["best_epoch"])
     assert all((after[name] != value).any() for name, value in given.items())
 
 
 def test_the_name_of_the_model_is_ignored(dlrun):
     subclassed = "model=ticket_classifier_subclassed"
-    dlrun.json("train", subclassed, "data.vocabulary_size=1000", "smoke=true")
+    dlrun.warm("jax", "train", subclassed, "data.vocabulary_size=1000", "smoke=true")
     small = ("data.vocabulary_size=1000", "smoke=true", "init_from=latest")
     for model, variables in (("ticket_classifier", 6), ("ticket_classifier_subclassed", 6)):
-        result = dlrun.json("train", f"model={model}", *small)
+        result = dlrun.warm("jax", "train", f"model={model}", *small)
         assert dlrun.record(dlrun.path(result))["init_from"]["variables"] == variables
 
 
 def test_latest_is_recorded_as_the_path_of_the_run(dlrun):
-    first = dlrun.json("train", "smoke=true")
-    second = dlrun.json("train", "smoke=true", "init_from=latest", "seed=1")
+    first = dlrun.warm("jax", "train", "smoke=true")
+    second = dlrun.warm("jax", "train", "smoke=true", "init_from=latest", "seed=1")
     path = dlrun.path(second)
     assert dlrun.record(path)["init_from"]["run_dir"] == first["run_dir"]
     config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
     assert config["init_from"] == first["run_dir"]
     assert second["train"]["loss"] < first["train"]["loss"] - 0.5
     # init_from does not matter for the trained weights.
-    assert dlrun.json("evaluate", path)["metrics"] == pytest.approx(second["test"], abs=1e-6)
+    assert dlrun.warm("jax", "evaluate", path)["metrics"] == pytest.approx(second["test"], abs=1e-6)
 
 
 def test_a_run_with_random_weights_records_no_initial_run(classifier):
@@ -89,8 +89,8 @@ def test_a_run_with_random_weights_records_no_initial_run(classifier):
 
 def test_a_variable_of_another_shape_is_not_assigned(classifier, dlrun):
     overrides = ("data.vocabulary_size=1000", "data.num_departments=5", "smoke=true")
-    result = dlrun.json(
-        "train", "model=ticket_classifier", f"init_from={classifier[0]}", *overrides
+    result = dlrun.warm(
+        "jax", "train", "model=ticket_classifier", f"init_from={classifier[0]}", *overrides
     )
     taken = dlrun.record(dlrun.path(result))["init_from"]
     assert (taken["variables"], taken["left"]) == (4, ["department/kernel", "department/bias"])
