@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from dlrun.system import process  # its clock and its memory reading only: the same ruler for both
-from first_batch import FirstBatchPeak
 
 
 class FirstBatch(keras.callbacks.Callback):
@@ -54,7 +53,7 @@ def main():
         batch_size=1024,
         epochs=1,
         validation_data=(inputs[validation], labels[validation]),
-        callbacks=[first, FirstBatchPeak()],
+        callbacks=[first],
         verbose=0,
     )
     loss, _ = model.evaluate(inputs[test], labels[test], batch_size=1024, verbose=0)
