@@ -24,6 +24,9 @@ TIMEOUT_SECONDS = 240
 FOREIGN = ("KERAS_BACKEND", "KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "PYTHONPATH", "FORCE_COLOR")
 
 
+FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
+
+
 class Dlrun:
     """Runs the installed ``dlrun`` in one directory."""
 
@@ -120,7 +123,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first."""
+    """Put the long files first; refuse a file that imports a framework, for all tests at once."""
+    if imported := FRAMEWORKS & set(sys.modules):
+        raise pytest.UsageError(
+            f"a test file imports {min(imported)}: let a worker of tests/trainings.py do it"
+        )
     items.sort(key=lambda item: item.path.stem not in LONG)
 
 
