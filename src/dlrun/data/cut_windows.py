@@ -281,7 +281,7 @@ def _load(of: TimeSeries, entry: Path, name: str, step: Windows, runs: Any) -> S
         path = entry / file
         small = path.stat().st_size <= IN_MEMORY
         array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
-        return array
+        return array.view(np.ndarray)
 
     if runs is None:
         return Split(load(f"{name}-inputs.npy"), load(f"{name}-labels.npy"))

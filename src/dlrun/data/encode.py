@@ -277,7 +277,7 @@ def _load(entry: Path, split: str, part: str, names: list[str | None]) -> Arrays
         path = entry / _file(split, part, name)
         small = path.stat().st_size <= IN_MEMORY
         array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
-        return array
+        return array.view(np.ndarray)  # indexing a memmap takes longer
 
     if names == [None]:
         return load(None)

@@ -74,4 +74,4 @@ def _load(path: str) -> np.ndarray:
         ) from error
     if not array.ndim:
         raise DlrunError(f"data: {path} is a single number, expected a row for each sample")
-    return array
+    return array.view(np.ndarray)

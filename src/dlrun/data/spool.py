@@ -51,4 +51,4 @@ class Spool:
         file.flush()
         if 0 in shape:  # an empty file can't be mapped
             return np.zeros(shape, like.dtype)
-        return np.memmap(file, like.dtype, mode="r", shape=shape)
+        return np.memmap(file, like.dtype, mode="r", shape=shape).view(np.ndarray)
