@@ -87,7 +87,10 @@ def test_a_signal_ends_the_child_processes_and_leaves_nothing(dlrun, signum, pla
         text=True,
     ) as process:
         deadline = time.monotonic() + 120
-        while not list(dlrun.cwd.glob(f"runs/*/*/{place}/*/*/.lock")):
+        while not (
+            list(dlrun.cwd.glob(f"runs/*/*/{place}/*/*/.lock"))
+            and processes(next(dlrun.cwd.glob("runs/verify-resume/*")).name)
+        ):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
