@@ -66,6 +66,23 @@ def test_batch_size_does_not_change_the_metrics(trained, dlrun):
     assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)
 
 
+@pytest.mark.trains
+def test_batch_size_does_not_change_the_area_of_one_of_several_outputs(dlrun):
+    area = "+task.metrics.department.area"
+    dlrun.warm(
+        *("jax", "train", "model=ticket_classifier", "data=tickets", "task=tickets", "epochs=1"),
+        *(f"{area}._target_=dlrun.metrics.area.Area", f"{area}.curve=PR"),
+        f"{area}.activation=softmax",
+    )
+    for backend in ("jax", "torch", "numpy"):
+        whole, single = (
+            dlrun.warm(backend, "evaluate", "latest", f"batch_size={size}")["metrics"]
+            for size in (320, 3)
+        )
+        assert 0.2 < whole["department_area"] < 1
+        assert single == pytest.approx(whole, abs=1e-5)
+
+
 def test_table_names_the_run_and_the_split(trained, dlrun):
     done = dlrun("evaluate", trained.run("jax"))
     head, row = (line.split() for line in done.stdout.splitlines())

@@ -29,6 +29,8 @@ from dlrun.optimizers.excluded import exclude_weights
 
 log = logging.getLogger("dlrun")
 
+METRICS = "_dlrun_metrics"  # a model's attribute
+
 
 def compile_model(
     model: keras.Model, config: Config, spec: InputSpec, *, steps_per_epoch: int | None
@@ -73,7 +75,7 @@ def compile_model(
                 in_units(metric, target.mean, target.deviation)
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
-                metric = ByClass(metric, prefix)
+                metric = ByClass(metric, name)
             is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
             (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
@@ -96,6 +98,7 @@ def compile_model(
     model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
     # Not with setattr, which would also make it one of the model's own metrics.
     vars(model)["_loss_tracker"] = tracker
+    vars(model)[METRICS] = [m for each in (metrics, weighted) for of in each.values() for m in of]
     if keras.backend.backend() == "numpy":
         _add_up_losses(model)
     if optimizer is not None:
@@ -103,6 +106,11 @@ def compile_model(
         model.optimizer.build(model.trainable_variables)
         _warn_of_half_precision(model)
     return [*tracker.names, *logged]
+
+
+def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
+    """The metrics that a model was compiled with; Keras tells them only after the first batch."""
+    return list(vars(model)[METRICS])
 
 
 def _warn_of_half_precision(model: keras.Model) -> None:

@@ -26,15 +26,15 @@ class Area(keras.metrics.Metric):
     """The area under the ROC curve or the precision-recall curve.
 
     Keras' ``AUC`` counts at 200 thresholds of probabilities: scores that all lie between two of
-    them are one score. Here the scores are logits, in 65,536 bins that the first batch since the
-    last reset places: 256 between each two of 129 of its scores, and 64 for each doubling of the
-    distance from all of them. Scores in one bin are tied.
+    them are one score. Here the scores are logits, in 65,536 bins that :meth:`place` places, or
+    else the first batch since the last reset: 256 between each two of 129 of its scores, and 64 for
+    each doubling of the distance from all of them. Scores in one bin are tied.
 
-    If the first batch has some 32 scores or more, and the later ones are drawn as it was, the area
-    is within 1e-3 of the exact one, whatever the scores' scale and offset. Scores far from all of
-    the first batch are not told apart if they differ by less than 1 % of that distance: so two
-    narrow groups far apart, in batches of one sample, were 1.5e-2 off. Subnormal numbers, below
-    1.2e-38, are 0 to jax and tensorflow.
+    If that batch has some 32 scores or more, and the others are drawn as it was, the area is within
+    1e-3 of the exact one, whatever the scores' scale and offset. Scores far from all of that batch
+    are not told apart if they differ by less than 1 % of that distance: so two narrow groups far
+    apart, in batches of one sample, were 1.5e-2 off. Subnormal numbers, below 1.2e-38, are 0 to jax
+    and tensorflow.
 
     Args:
         curve: ``ROC``, or ``PR`` for the average precision.
@@ -65,6 +65,24 @@ class Area(keras.metrics.Metric):
         self.counts: Any = None
         self.anchors: Any = None
         self.has_anchors: Any = None
+        self._keep_anchors = False
+
+    def place(self, y_true: Any, y_pred: Any) -> None:
+        """Place the bins by these samples until :meth:`release`, whatever the batches."""
+        self.release()
+        self.reset_state()
+        self.update_state(y_true, y_pred)
+        self._keep_anchors = True
+        self.reset_state()
+
+    def release(self) -> None:
+        """Let the first batch after the next reset place the bins."""
+        self._keep_anchors = False
+
+    def reset_state(self) -> None:
+        """Forget all samples."""
+        for variable in [self.counts] if self._keep_anchors else self.variables:
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""

@@ -10,13 +10,14 @@ class ByClass(keras.metrics.Metric):
 
     Args:
         metric: Any metric.
-        prefix: Put before the names; Keras does so itself for a single value.
+        output: The output that it is of, if there are several: put before the names, as Keras
+            itself does for a single value.
     """
 
-    def __init__(self, metric: keras.metrics.Metric, prefix: str = "") -> None:
+    def __init__(self, metric: keras.metrics.Metric, output: str | None = None) -> None:
         super().__init__(name=metric.name)
         self.metric = metric
-        self.prefix = prefix
+        self.output = output
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -30,7 +31,8 @@ class ByClass(keras.metrics.Metric):
             return values[0]
         if len(shape) != 1:
             return values
-        return {f"{self.prefix}{self.name}_{index}": values[index] for index in range(shape[0])}
+        prefix = f"{self.output}_" if self.output else ""
+        return {f"{prefix}{self.name}_{index}": values[index] for index in range(shape[0])}
 
     def reset_state(self) -> None:
         """Reset the metric."""
