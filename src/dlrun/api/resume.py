@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
 log = logging.getLogger("dlrun")
 
 # What a result depends on, or a run leaves: of no effect once nothing is left to train.
-AT_THE_END = ("callbacks", "export", "optimizer")
+AT_THE_END = ("callbacks", "export", "optimizer", "tracker")
 
 
 def resume(

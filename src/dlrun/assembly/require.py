@@ -35,8 +35,9 @@ def require(config: Config, *, training: bool) -> None:
     _require_package("feed", config.choices.get("feed"), config.feed)
     _require_backend(config)
     if training:
-        for name, spec in config.export.items():
-            _require_package("export", name, spec)
+        for group in ("export", "tracker"):
+            for name, spec in getattr(config, group).items():
+                _require_package(group, name, spec)
 
 
 def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,15 @@ _TABLE = (
         resume=True,
     ),
     Group(
+        "tracker",
+        "Where runs are also written: see [Trackers](../how-to/trackers.md). `tracker=mlflow` "
+        "chooses one, `tracker=[mlflow,tensorboard]` several.",
+        several=True,
+        modules=("dlrun.trackers",),
+        kept=frozenset({"package"}),
+        resume=True,
+    ),
+    Group(
         "export",
         "Formats to export the trained model to. `+export=keras` adds one.",
         several=True,

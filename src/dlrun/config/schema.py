@@ -115,6 +115,7 @@ class Config:
     loop: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     export: dict[str, Any] = field(default_factory=dict)
+    tracker: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
     """For experiments: what ``dlrun reproduce`` compares with the source material."""
     sweep: dict[str, Any] | None = None

@@ -24,6 +24,7 @@ RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
     "dlrun.log",
     ".lock",
 )
+SWEEP_FILE = "sweep.json"
 TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 # No letters and digits that look alike, as people read these names aloud.
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"

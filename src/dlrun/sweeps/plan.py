@@ -22,7 +22,7 @@ from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
 
 # Files of a sweep's directory, beside its runs.
-SWEEP_FILE, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
+LEADERBOARD, WORKERS = "leaderboard.csv", "workers"
 # The final states of a job.
 ENDED = ("completed", "failed", "interrupted")
 # Keys that do not change the compiled program.

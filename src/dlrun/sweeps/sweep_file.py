@@ -11,10 +11,9 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import LOCK, lock
+from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.plan import (
-    SWEEP_FILE,
     WORKERS,
     Job,
     Plan,

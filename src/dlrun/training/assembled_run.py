@@ -28,6 +28,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
 from dlrun.loops.training import History, Training
+from dlrun.trackers.protocol import Tracker
 from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
 from dlrun.training.hooks.finite import StopOnNonFinite
@@ -39,6 +40,7 @@ from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import restore_training_state
+from dlrun.training.tracking import build_trackers
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class AssembledRun:
         interruption: Ends the run when a signal asks for it.
         initial_weights: The ``init_from`` entry of ``run.json``; None without it.
         task_monitor: ``task.monitor`` of the config.
+        trackers: Where the run is also written, by name.
     """
 
     data: Dataset
@@ -74,6 +77,7 @@ class AssembledRun:
     interruption: Interruption
     initial_weights: Mapping[str, Any] | None
     task_monitor: str
+    trackers: Mapping[str, Tracker]
 
     def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
         """The callbacks that may end training, with their names."""
@@ -132,6 +136,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         interruption=Interruption(),
         initial_weights=assigned,
         task_monitor=config.task.monitor,
+        trackers=build_trackers(config),
     )
 
 
@@ -160,8 +165,16 @@ def connect(run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any
     return restore_training_state(run.model, run.callbacks, run.backend, request.resumption)
 
 
-def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
+def train(
+    run: AssembledRun, request: RunRequest, restore: Restore, tracked: Sequence[Any] = ()
+) -> History:
     """Call the loop, or only the hooks of the callbacks if no epoch is left.
+
+    Args:
+        run: From :func:`assemble`.
+        request: The run's request.
+        restore: From :func:`connect`.
+        tracked: The callbacks that hand values to the trackers.
 
     Returns:
         The logs of each epoch, by name, without the epochs before a resumption.
@@ -174,7 +187,7 @@ def train(run: AssembledRun, request: RunRequest, restore: Restore) -> History:
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
         watching = [StopOnNonFinite(), Monitored(run.monitor)]
-        runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate()]
+        runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
         return run.loop(
             Training(
                 model=run.model,

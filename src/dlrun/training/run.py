@@ -42,6 +42,7 @@ def train_run(request: RunRequest) -> RunResult:
         # These import Keras, so only after its backend is started.
         from dlrun.training.assembled_run import assemble, connect, train
         from dlrun.training.hooks.monitored import require_finite
+        from dlrun.training.tracking import tracking
 
         run = assemble(request, session)
         # The data as read: its fingerprint does not tell what a task makes of it.
@@ -54,11 +55,12 @@ def train_run(request: RunRequest) -> RunResult:
         ) as directory,
         record.recording(directory, early),
         run.interruption.listen(),
+        tracking(run.trackers, config, directory) as tracked,
     ):
         _announce(directory, run, request.resumption)
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
         with _time_phase(seconds, "train"):
-            history = train(run, request, restore)
+            history = train(run, request, restore, tracked.hooks)
         seconds["first_step"] = run.timing.first_step_seconds
         rows = _rows(history, request.resumption)
         require_finite(rows, run.monitor)
@@ -71,6 +73,7 @@ def train_run(request: RunRequest) -> RunResult:
         directory.update(**{**result.to_dict(), "status": "running"})
         _export(run, config, directory)
         directory.update(status="completed")
+        tracked.complete(result)
     if request.cache and request.resumption is None:
         request.cache.keep(run.model, config, run.data)
     return result

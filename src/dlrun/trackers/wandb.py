@@ -1,0 +1,96 @@
+"""Weights & Biases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
+
+
+class WandB(Tracker):
+    """Writes runs to Weights & Biases: offline, into a folder beside the runs, unless asked.
+
+    Args:
+        project: The project's name; None for that of the run's folder, such as ``mnist_mlp``.
+        entity: The user or team; None for the account's own.
+        mode: ``online`` sends to the server that the account is logged in to, ``offline`` writes
+            files that ``wandb sync`` sends; None: ``WANDB_MODE``, else ``offline``.
+        **common: As for :class:`Tracker`.
+
+    Raises:
+        ValueError: If there is no such mode.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str | None = None,
+        entity: str | None = None,
+        mode: str | None = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        if mode not in (None, "online", "offline"):
+            raise ValueError(f"mode={mode!a}: expected online, offline or null")
+        self.project = project
+        self.entity = entity
+        self.mode = mode
+        self._run: Any = None
+
+    def start(self, run: TrackedRun) -> tuple[str, str]:
+        """Start a run in the group of its sweep."""
+        folder = run.runs_dir / "wandb"
+        folder.mkdir(parents=True, exist_ok=True)
+        # Else it keeps a second and a third copy of each file in the user's home.
+        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+            os.environ.setdefault(name, str(folder / "cache"))
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        import wandb
+
+        mode: Any = self.mode or os.environ.get("WANDB_MODE") or "offline"
+        settings = wandb.Settings(console="off", disable_git=True, save_code=False, silent=True)
+        self._run = wandb.init(
+            project=self.project or run.experiment,
+            entity=self.entity,
+            name=run.name,
+            # The run's own id: offline there is no server to give one.
+            id=run.id or run.name,
+            resume="allow" if mode == "online" else None,
+            dir=str(run.runs_dir),
+            mode=mode,
+            config=dict(run.parameters),
+            tags=[f"{name}={value}"[:64] for name, value in run.tags.items()],
+            group=run.parent,
+            settings=settings,
+        )
+        self._run.define_metric("epoch")
+        self._run.define_metric("step")
+        self._run.define_metric("batch/*", step_metric="step")
+        self._run.define_metric("*", step_metric="epoch")
+        where = self._run.url if mode == "online" else f"wandb sync {Path(self._run.dir).parent}"
+        return str(self._run.id), str(where)
+
+    def log(self, rows: Sequence[Row]) -> None:
+        """Log values with the epoch or the step that they belong to."""
+        for row in rows:
+            is_batch = any(name.startswith("batch/") for name in row.values)
+            self._run.log({"step" if is_batch else "epoch": row.step, **row.values})
+
+    def finish(self, outcome: Outcome) -> None:
+        """Keep the results in the run's summary, and the files as artifacts."""
+        import wandb
+
+        self._run.summary.update({**outcome.results, "status": outcome.status})
+        for name, path in outcome.files.items():
+            artifact = wandb.Artifact(
+                f"{self._run.name}-{name}", type="model" if name == "checkpoint" else name
+            )
+            if path.is_dir():
+                artifact.add_dir(str(path))
+            else:
+                artifact.add_file(str(path))
+            self._run.log_artifact(artifact)
+        self._run.finish(exit_code=0 if outcome.status == "completed" else 1)

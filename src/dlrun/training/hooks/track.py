@@ -1,0 +1,50 @@
+"""Hand a run's values to its trackers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from dlrun.runs.directory import RunDir
+from dlrun.trackers.client import Tracking
+
+
+class Track(keras.callbacks.Callback):
+    """Hands over each epoch's values, and those of some batches.
+
+    Args:
+        tracking: Takes them without waiting.
+        every: After which numbers of steps trackers want the values of a batch.
+        directory: Its record is told the trackers' ids of the run.
+    """
+
+    async_safe = True  # a step's logs may be read during the next step
+
+    def __init__(self, tracking: Tracking, every: tuple[int, ...], directory: RunDir) -> None:
+        super().__init__()
+        self._tracking = tracking
+        self._every = every
+        self._directory = directory
+        self._before_epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Count the steps of the epochs before."""
+        self._before_epoch = epoch * int((self.params or {}).get("steps") or 0)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Hand over a batch's values: Keras' means over the epoch so far."""
+        step = self._before_epoch + batch + 1
+        if logs and any(step % every == 0 for every in self._every):
+            self._tracking.log(step, {f"batch/{name}": float(v) for name, v in logs.items()})
+        if self._tracking.has_new_ids:
+            self.record_ids()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Hand over the epoch's values."""
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        values = {"learning_rate": rate, **(logs or {})}
+        self._tracking.log(epoch + 1, {name: float(value) for name, value in values.items()})
+
+    def record_ids(self) -> None:
+        """Record the ids, so that a resumed run goes on in the same runs of the trackers."""
+        self._directory.update(trackers=self._tracking.take_ids())

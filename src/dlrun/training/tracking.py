@@ -1,0 +1,173 @@
+"""Connect a run with the trackers of its config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.assembly.require import without_kept
+from dlrun.config.instantiate import instantiate
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError, Interrupted
+from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, RunDir
+from dlrun.runs.result import RunResult
+from dlrun.system.files import is_file
+
+if TYPE_CHECKING:  # Keras is not imported before the backend is started
+    from dlrun.trackers.client import Tracking
+    from dlrun.trackers.protocol import Outcome, TrackedRun, Tracker
+    from dlrun.training.hooks.track import Track
+
+# Of no use to compare runs by; a tracker's own address may hold a password.
+UNTRACKED = ("choices", "tracker", "reproduces", "sweep", "runs_dir")
+ID = re.compile(r"[\w.-]{1,128}")
+INTERRUPTED_SECONDS = 5.0  # whoever stopped the run does not want to wait
+
+
+class TrackedTraining:
+    """The trackers of a run that trains.
+
+    Args:
+        tracking: The run's side of its trackers; None without any.
+        hooks: The callbacks that watch training.
+        directory: The run's directory.
+    """
+
+    def __init__(self, tracking: Tracking | None, hooks: list[Track], directory: RunDir) -> None:
+        self.hooks = hooks
+        self._tracking = tracking
+        self._directory = directory
+
+    def complete(self, result: RunResult) -> None:
+        """Hand over the results and files of a completed run, and wait until they are kept."""
+        from dlrun.trackers.protocol import Outcome
+
+        if self._tracking is not None:
+            self._finish(Outcome("completed", _results(result), _files(self._directory, result)))
+
+    def _finish(self, outcome: Outcome, **options: Any) -> None:
+        assert self._tracking is not None
+        tracking, self._tracking = self._tracking, None
+        tracking.finish(outcome, **options)
+        if tracking.has_new_ids and is_file(self._directory.path / RECORD):
+            self._directory.update(trackers=tracking.take_ids())
+
+    def end(self, status: str) -> None:
+        """Hand over how a run ended that did not complete."""
+        from dlrun.trackers.protocol import Outcome
+
+        if self._tracking is not None:
+            limits = {"seconds": INTERRUPTED_SECONDS} if status == "interrupted" else {}
+            self._finish(Outcome(status), **limits)
+
+
+def build_trackers(config: Config) -> dict[str, Tracker]:
+    """The trackers by name; nothing is opened.
+
+    Raises:
+        DlrunError: If one can't be built.
+    """
+    trackers = {}
+    for name, spec in config.tracker.items():
+        try:
+            trackers[name] = instantiate(f"tracker.{name}", without_kept("tracker", spec))
+        except DlrunError as error:
+            error.exit_code = 2  # nothing was started
+            raise
+    return trackers
+
+
+@contextmanager
+def tracking(
+    trackers: Mapping[str, Tracker], config: Config, directory: RunDir
+) -> Iterator[TrackedTraining]:
+    """Start the run in its trackers, and tell them how it ends.
+
+    Args:
+        trackers: From :func:`build_trackers`.
+        config: The run's config.
+        directory: Its directory, whose record has the trackers' ids of a resumed run.
+    """
+    if not trackers:
+        yield TrackedTraining(None, [], directory)
+        return
+    from dlrun.trackers.client import Tracking
+    from dlrun.training.hooks.track import Track
+
+    recorded = directory.record.get("trackers")
+    ids = recorded if isinstance(recorded, dict) else {}
+    ids = {name: i for name, i in ids.items() if isinstance(i, str) and ID.fullmatch(i)}
+    client = Tracking(trackers, _tracked_run(config, directory), ids)
+    every = tuple(t.every_steps for t in trackers.values() if t.every_steps is not None)
+    tracked = TrackedTraining(client, [Track(client, every, directory)], directory)
+    try:
+        yield tracked
+    except BaseException as error:
+        is_stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        tracked.end("interrupted" if is_stopped else "failed")
+        raise
+    tracked.end("failed")  # unless it is complete
+
+
+def _tracked_run(config: Config, directory: RunDir) -> TrackedRun:
+    from dlrun.trackers.protocol import TrackedRun
+
+    path, record = directory.path.resolve(), directory.record
+    sweep = path.parent if is_file(path.parent / SWEEP_FILE) else None
+    own = config.name or config.choices.get("experiment") or config.choices.get("model")
+    tags = {key: record.get(key) for key in ("backend", "device", "model", "data", "loop")}
+    commit = (record.get("git") or {}).get("commit")
+    return TrackedRun(
+        name=f"{sweep.name}-{path.name}" if sweep else path.name,
+        experiment=str(own or path.parent.name) if sweep else path.parent.name,
+        directory=path,
+        runs_dir=path.parents[2] if sweep else path.parents[1],
+        parameters={**config.choices, **dict(_flat("", asdict(config)))},
+        tags={key: str(value) for key, value in (tags | {"commit": commit}).items() if value},
+        sweep=sweep,
+        resumes=bool(record.get("resumed")),
+    )
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves of a config by dotted keys; a list is one text."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if key or name not in UNTRACKED:
+                yield from _flat(f"{key}.{name}" if key else str(name), each)
+    elif isinstance(value, list | tuple):
+        yield key, str(list(value))
+    else:
+        yield key, value
+
+
+def _results(result: RunResult) -> dict[str, float]:
+    """The numbers of a result, as ``test/accuracy``."""
+    splits = {"test": result.test, "best/val": result.validation, "best/train": result.train}
+    values = {f"{split}/{n}": v for split, named in splits.items() for n, v in named.items()}
+    return {
+        **values,
+        "best_epoch": result.best_epoch,
+        "epochs": result.epochs,
+        "seconds": result.seconds["total"],
+        "examples_per_second": result.examples_per_second,
+        "peak_memory_bytes": result.peak_memory_bytes,
+    }
+
+
+def _files(directory: RunDir, result: RunResult) -> dict[str, Path]:
+    """What there is of a run to keep, by the name of the artifact."""
+    from dlrun.checkpoints.store import Position, checkpoint_path
+
+    files = {
+        "checkpoint": checkpoint_path(directory.checkpoints, Position(result.best_epoch)),
+        "config": directory.path / CONFIG,
+        "evaluation": directory.path / "evaluation",
+        "plots": directory.path / "plots",
+        "report": directory.path / "report.html",
+    }
+    return {name: path.resolve() for name, path in files.items() if path.exists()}
