@@ -38,6 +38,10 @@ def require(config: Config, *, training: bool) -> None:
         for group in ("export", "tracker"):
             for name, spec in getattr(config, group).items():
                 _require_package(group, name, spec)
+        if config.tracker:
+            from dlrun.assembly.trackers import build_trackers
+
+            build_trackers(config)  # refuses wrong arguments
 
 
 def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,10 +66,11 @@ def raw(
         steps=len(train),
         verbose=0,
     )
-    has_batch_hooks = any(_has_batch_hooks(callback) for callback in training.callbacks)
+    watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
     if steps_per_execution == "auto":
-        steps_per_execution = 1 if has_batch_hooks else function.best_steps
-    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), has_batch_hooks)
+        intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
+        steps_per_execution = min([function.best_steps, *intervals])
+    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), bool(watching))
     model.stop_training = False
     logs: dict[str, float] = {}
     initial_step = training.initial_step

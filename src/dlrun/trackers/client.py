@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
@@ -22,6 +23,9 @@ log = logging.getLogger("dlrun")
 QUEUED = 10_000  # rows; more are left out, not waited for
 FINISH_SECONDS = 120.0  # for files on their way to a server
 SAY_SECONDS = 2.0
+LONGEST = 300  # characters of what a tracker says of its failure
+
+Key = tuple[object, ...]
 
 
 class Tracking:
@@ -42,7 +46,8 @@ class Tracking:
         self._queue: queue.Queue[tuple[Any, ...]] = queue.Queue(QUEUED)
         self._left_out = 0
         self._finished = threading.Event()
-        self._process, self._connection = _take_process()
+        self._key = (Path.cwd(), run.runs_dir, *sys.path)
+        self._process, self._connection = _take_process(self._key)
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._write, daemon=True).start()
         self._queue.put(("start", dict(trackers), run, dict(ids)))
@@ -52,10 +57,12 @@ class Tracking:
         self.has_new_ids = False
         return dict(self.ids)
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Hand over values; never waits."""
+    def log(
+        self, step: int, values: Mapping[str, float], every: tuple[int, ...] | None = None
+    ) -> None:
+        """Hand over the fields of a :class:`Row`; never waits."""
         try:
-            self._queue.put_nowait(("log", Row(step, dict(values), time.time())))
+            self._queue.put_nowait(("log", Row(step, dict(values), time.time(), every)))
         except queue.Full:
             self._left_out += 1
 
@@ -79,7 +86,7 @@ class Tracking:
         if not is_done:
             log.warning("tracker: not done after %g s; it goes on by itself", seconds)
         if is_done and self._process.poll() is None:
-            _idle.append((self._process, self._connection))
+            _idle[:] = [(self._key, self._process, self._connection)]
         else:
             self._connection.close()
 
@@ -102,7 +109,7 @@ class Tracking:
                     log.info("track  %s %s   %s", name, identity, view)
                 elif kind == "warning":
                     name, text = content
-                    log.warning("tracker=%s: %s; the run goes on without it", name, text)
+                    log.warning("tracker=%s: %.*s; the run goes on without it", name, LONGEST, text)
                 else:
                     break
         except (EOFError, OSError, ValueError):
@@ -110,16 +117,17 @@ class Tracking:
         self._finished.set()
 
 
-# Processes whose run is over, for the next run of this process: importing a tracker takes seconds.
-_idle: list[tuple[subprocess.Popen[bytes], Connection]] = []
+# The process of the last run, for the next run of this process: importing a tracker takes seconds.
+_idle: list[tuple[Key, subprocess.Popen[bytes], Connection]] = []
 
 
-def _take_process() -> tuple[subprocess.Popen[bytes], Connection]:
-    """An idle trackers' process, or a new one."""
+def _take_process(key: Key) -> tuple[subprocess.Popen[bytes], Connection]:
+    """The idle trackers' process, if it was started in the same place, or a new one."""
     while _idle:
-        process, connection = _idle.pop()
-        if process.poll() is None:
+        started_as, process, connection = _idle.pop()
+        if started_as == key and process.poll() is None:
             return process, connection
+        connection.close()
     ours, theirs = socket.socketpair()
     # A session of its own: Ctrl-C on the terminal is for the run, which tells how it ended.
     process = subprocess.Popen(

@@ -58,7 +58,7 @@ class Served:
     def log(self, rows: list[Row]) -> None:
         """Pass rows to each tracker that has not failed; those of batches only where asked for."""
         for name, tracker in list(self._working.items()):
-            wanted = [row for row in rows if _is_wanted(row, tracker)]
+            wanted = [r for r in rows if r.every is None or tracker.every_steps in r.every]
             with self._excused(name, tracker):
                 if wanted:
                     tracker.log(wanted)
@@ -79,12 +79,6 @@ class Served:
         except Exception as error:
             self._working.pop(name, None)
             self._reply(("warning", name, f"{type(error).__name__}: {first_line(error)}"))
-
-
-def _is_wanted(row: Row, tracker: Tracker) -> bool:
-    if not any(name.startswith("batch/") for name in row.values):
-        return True
-    return tracker.every_steps is not None and row.step % tracker.every_steps == 0
 
 
 def _parent(name: str, tracker: Tracker, run: TrackedRun) -> str:

@@ -48,11 +48,19 @@ class Row:
         step: The epoch, from 1; for values of a batch the number of steps taken.
         values: Numbers by name; those of a batch are named ``batch/NAME``.
         at: Seconds since 1970.
+        every: Of a batch: which numbers of steps it completes; a tracker gets it if its own
+            ``every_steps`` is one of them. None for an epoch.
     """
 
     step: int
     values: Mapping[str, float]
     at: float
+    every: tuple[int, ...] | None = None
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the values are those of a batch."""
+        return self.every is not None
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ class Tracker:
     constructor is also called in the run's process; it only keeps its arguments.
 
     Args:
-        every_steps: Also log the values of each batch whose number is a multiple of this.
+        every_steps: Also log the values of each batch whose number is a multiple of this; where a
+            loop takes several steps in one call, those at the end of the call.
         artifacts: What of the run's directory to keep, some of :data:`ARTIFACTS`.
         tags: Tags beside those that every run has.
 

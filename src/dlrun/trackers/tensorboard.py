@@ -34,7 +34,7 @@ class TensorBoard(Tracker):
         """Write points: of an epoch at its number from 0, as Keras does, of a batch at its step."""
         assert self._files is not None
         for row in rows:
-            if any(name.startswith("batch/") for name in row.values):
+            if row.is_batch:
                 for name, value in row.values.items():
                     tag = name.replace("batch/", "batch_")
                     self._files.writer("train").add_scalar(tag, value, row.step)

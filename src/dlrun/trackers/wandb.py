@@ -76,8 +76,7 @@ class WandB(Tracker):
     def log(self, rows: Sequence[Row]) -> None:
         """Log values with the epoch or the step that they belong to."""
         for row in rows:
-            is_batch = any(name.startswith("batch/") for name in row.values)
-            self._run.log({"step" if is_batch else "epoch": row.step, **row.values})
+            self._run.log({"step" if row.is_batch else "epoch": row.step, **row.values})
 
     def finish(self, outcome: Outcome) -> None:
         """Keep the results in the run's summary, and the files as artifacts."""

@@ -17,6 +17,7 @@ from dlrun.assembly.model import build_model
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
+from dlrun.assembly.trackers import build_trackers
 from dlrun.assembly.weights import weigh
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
@@ -40,7 +41,6 @@ from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import restore_training_state
-from dlrun.training.tracking import build_trackers
 
 
 @dataclass(frozen=True)

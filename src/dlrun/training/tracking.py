@@ -9,10 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.assembly.require import without_kept
-from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import Interrupted
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, RunDir
 from dlrun.runs.result import RunResult
 from dlrun.system.files import is_file
@@ -65,22 +63,6 @@ class TrackedTraining:
             self._finish(Outcome(status), **limits)
 
 
-def build_trackers(config: Config) -> dict[str, Tracker]:
-    """The trackers by name; nothing is opened.
-
-    Raises:
-        DlrunError: If one can't be built.
-    """
-    trackers = {}
-    for name, spec in config.tracker.items():
-        try:
-            trackers[name] = instantiate(f"tracker.{name}", without_kept("tracker", spec))
-        except DlrunError as error:
-            error.exit_code = 2  # nothing was started
-            raise
-    return trackers
-
-
 @contextmanager
 def tracking(
     trackers: Mapping[str, Tracker], config: Config, directory: RunDir
@@ -88,7 +70,7 @@ def tracking(
     """Start the run in its trackers, and tell them how it ends.
 
     Args:
-        trackers: From :func:`build_trackers`.
+        trackers: From :func:`dlrun.assembly.trackers.build_trackers`.
         config: The run's config.
         directory: Its directory, whose record has the trackers' ids of a resumed run.
     """

@@ -18,24 +18,30 @@ class Track(keras.callbacks.Callback):
         directory: Its record is told the trackers' ids of the run.
     """
 
-    async_safe = True  # a step's logs may be read during the next step
-
     def __init__(self, tracking: Tracking, every: tuple[int, ...], directory: RunDir) -> None:
         super().__init__()
         self._tracking = tracking
         self._every = every
         self._directory = directory
         self._before_epoch = 0
+        self._step = 0
+        self.async_safe = not every  # else hooks are called from threads, in any order
+        self.batch_interval = min(every, default=1)
+        """``loop=raw`` may take so many steps in one call, and then ends it."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Count the steps of the epochs before."""
         self._before_epoch = epoch * int((self.params or {}).get("steps") or 0)
+        self._step = max(self._step, self._before_epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Hand over a batch's values: Keras' means over the epoch so far."""
         step = self._before_epoch + batch + 1
-        if logs and any(step % every == 0 for every in self._every):
-            self._tracking.log(step, {f"batch/{name}": float(v) for name, v in logs.items()})
+        every = tuple(n for n in self._every if step // n > self._step // n)
+        self._step = step
+        if logs and every:
+            values = {f"batch/{name}": float(value) for name, value in logs.items()}
+            self._tracking.log(step, values, every)
         if self._tracking.has_new_ids:
             self.record_ids()
 
