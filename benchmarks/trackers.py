@@ -1,0 +1,71 @@
+"""A training with trackers against the same one without, taking turns.
+
+Compared are the steady epochs of MNIST: what a run's steps cost more. The trackers' process needs
+a core for a moment at each epoch; the last column is the whole command.
+
+python benchmarks/trackers.py [--backends jax,tensorflow,torch] [--loops fit,raw] [--runs 5]
+    [--trackers mlflow] [--every-steps 50]
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from against_plain import run
+
+
+def measure(backend, loop, epochs, words, env, home):
+    """The median of the epochs after the first, and the whole command, in seconds."""
+    began = time.perf_counter()
+    command = [Path(sys.executable).with_name("dlrun"), "train", f"backend={backend}", "--json"]
+    same = ["model=mnist_mlp", f"loop={loop}", f"epochs={epochs}", "~callbacks.early_stopping"]
+    result = run([*command, *same, *words], env, home)
+    whole = time.perf_counter() - began
+    with (home / result["run_dir"] / "metrics.csv").open() as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return statistics.median(seconds[1:]), whole, result["test"]["loss"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backends", default="jax,tensorflow,torch")
+    parser.add_argument("--loops", default="fit,raw")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--trackers", default="mlflow")
+    parser.add_argument("--every-steps", type=int)
+    chosen = parser.parse_args()
+    words = [f"tracker=[{chosen.trackers}]"]
+    for name in chosen.trackers.split(","):
+        if chosen.every_steps:
+            words.append(f"tracker.{name}.every_steps={chosen.every_steps}")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        env = {**os.environ, "KERAS_HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache"}
+        for backend in chosen.backends.split(","):
+            for loop in chosen.loops.split(","):
+                pairs = []
+                for _ in range(chosen.runs):
+                    tracked = measure(backend, loop, chosen.epochs, words, env, home)
+                    without = measure(backend, loop, chosen.epochs, [], env, home)
+                    assert tracked[2] == without[2], (tracked, without)
+                    pairs.append((tracked, without))
+                ratios = [tracked[0] / without[0] for tracked, without in pairs]
+                more = statistics.median(tracked[1] - without[1] for tracked, without in pairs)
+                epoch = statistics.median(without[0] for _, without in pairs)
+                print(
+                    f"{backend:<11} {loop:<5} epoch without {epoch:6.3f} s"
+                    f"  with trackers {statistics.median(ratios):6.3f} of it"
+                    f"  ({min(ratios):.3f} to {max(ratios):.3f})"
+                    f"  command {more:+.1f} s",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
