@@ -1,8 +1,10 @@
-"""Loss and metrics of a model on one split."""
+"""Loss and metrics of a model on one split, and what its outputs were, from one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.outputs import logged_metrics
@@ -11,7 +13,23 @@ from dlrun.runs.logged_names import in_order
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset
+    from dlrun.evaluation.outcome import Outcome
     from dlrun.feeds import Feed
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on a split.
+
+    Args:
+        metrics: Loss and metrics, in the config's order.
+        outcomes: By output, ``""`` for a single one.
+        reasons: Why an output has no outcome.
+    """
+
+    metrics: dict[str, float]
+    outcomes: Mapping[str, Outcome]
+    reasons: Mapping[str, str]
 
 
 def evaluate_split(
@@ -29,3 +47,23 @@ def evaluate_split(
     metrics = model.evaluate(source, callbacks=list(callbacks), verbose=0, return_dict=True)
     names = in_order(metrics, list(logged_metrics(config.task)))  # Keras sorts them by name
     return {name: float(metrics[name]) for name in names}
+
+
+def evaluate_outputs(
+    model: Any,
+    config: Config,
+    data: Dataset,
+    split: str,
+    feed: Feed,
+    callbacks: Sequence[Any] = (),
+) -> Evaluation:
+    """As :func:`evaluate_split`, and what the outputs were."""
+    from dlrun.assembly.captured import captured_of
+    from dlrun.inference.collect import Collector
+
+    collector = Collector(config, data, data.split(split))
+    captured = captured_of(model)
+    with captured.to(collector.take) if captured else nullcontext():
+        metrics = evaluate_split(model, config, data, split, feed, callbacks)
+    collector.close()
+    return Evaluation(metrics, collector.outcomes, collector.reasons)

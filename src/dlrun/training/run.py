@@ -64,7 +64,7 @@ def train_run(request: RunRequest) -> RunResult:
         require_finite(rows, run.monitor)
         with _time_phase(seconds, "evaluate"):
             best = _restore_best(run, directory, config, len(rows), trained=bool(history))
-            test = _evaluate(run, config)
+            test = _evaluate(run, config, directory)
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
         # Recorded before the export, which the user's own model may not support.
@@ -115,11 +115,16 @@ def _restore_best(
     return best
 
 
-def _evaluate(run: AssembledRun, config: Config) -> dict[str, float]:
-    """Loss and metrics on the test split."""
-    from dlrun.inference.evaluation import evaluate_split
+def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str, float]:
+    """Loss and metrics on the test split; its figures are written to ``evaluation/``."""
+    from dlrun.evaluation.figures import DIRECTORY, figures_of, write_all
+    from dlrun.inference.evaluation import evaluate_outputs
 
-    return evaluate_split(run.model, config, run.data, "test", run.feed, [run.interruption])
+    hooks = [run.interruption]
+    found = evaluate_outputs(run.model, config, run.data, "test", run.feed, hooks)
+    figures = {name: figures_of(outcome) for name, outcome in found.outcomes.items()}
+    write_all(figures, directory.path / DIRECTORY)
+    return found.metrics
 
 
 def _export(run: AssembledRun, config: Config, directory: RunDir) -> None:
