@@ -37,7 +37,7 @@ def form_of(
     if not _fits(kind, labels.shape, output):
         return f"its outputs have shape {output}, and its labels {labels.shape}"
     if kind == NUMBERS:
-        return Form(kind, _columns(target, output), part.activation, _scaled(target))
+        return Form(kind, _columns(name, target, output), part.activation, _scaled(target))
     names = target.classes if target else _numbers(2 if kind == BINARY else output[-1])
     if kind == CLASSES and len(names) != output[-1]:
         names = _numbers(output[-1])  # a model may have more outputs than there are classes
@@ -73,12 +73,12 @@ def _scaled(target: Target | None) -> Target | None:
     return target if target and target.deviation else None
 
 
-def _columns(target: Target | None, output: tuple[int, ...]) -> tuple[str, ...]:
+def _columns(name: str | None, target: Target | None, output: tuple[int, ...]) -> tuple[str, ...]:
     count = math.prod(output)
     if target and len(target.columns) == count:
         return target.columns
     if count == 1:
-        return ("value",)
+        return (name or "value",)
     if count > MOST_VALUES:
         return ("all values",)
     if target and output and len(target.columns) == output[-1]:

@@ -122,7 +122,8 @@ def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str,
 
     hooks = [run.interruption]
     found = evaluate_outputs(run.model, config, run.data, "test", run.feed, hooks)
-    figures = {name: figures_of(outcome) for name, outcome in found.outcomes.items()}
+    ids = run.data.test.ids
+    figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
     write_all(figures, directory.path / DIRECTORY)
     return found.metrics
 
