@@ -12,7 +12,7 @@ from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
-from dlrun.runs.directory import RunDir
+from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import RunResult
 from dlrun.system import process
 from dlrun.training import record
@@ -67,6 +67,7 @@ def train_run(request: RunRequest) -> RunResult:
             test = _evaluate(run, config, directory)
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
+        _draw(run, directory, rows, best)
         # Recorded before the export, which the user's own model may not support.
         directory.update(**{**result.to_dict(), "status": "running"})
         _export(run, config, directory)
@@ -126,6 +127,17 @@ def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str,
     figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
     write_all(figures, directory.path / DIRECTORY)
     return found.metrics
+
+
+def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:
+    """Write the curves of all epochs as ``plots/history.svg``."""
+    from dlrun.report.history import history_svg
+
+    if not rows:
+        return
+    (directory.path / PLOTS).mkdir(exist_ok=True)
+    text = history_svg(rows, run.logged, best)
+    (directory.path / PLOTS / "history.svg").write_text(text, encoding="utf-8")
 
 
 def _export(run: AssembledRun, config: Config, directory: RunDir) -> None:
