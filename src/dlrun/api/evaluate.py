@@ -13,7 +13,7 @@ from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.job import Evaluated, Job, evaluate_job
 from dlrun.inference.loaded_run import read_saved_spec, resolve_epoch
-from dlrun.system.files import check_writable
+from dlrun.system.files import check_writable, is_dir, is_file
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -73,7 +73,9 @@ def evaluate(
         for name, one, backend in product(runs, which.split(","), backends)
     ]
     if csv is not None:
-        check_writable(csv / "metrics.csv" if csv.is_dir() else csv, "--csv", name="")
+        if is_file(csv):
+            raise DlrunError(f"--csv {csv} is a file", hint=f"--csv {csv.with_suffix('')}")
+        check_writable(csv / "metrics.csv" if is_dir(csv) else csv, "--csv", name="tables")
     others = [replace(job, run=against, which="best") for job in jobs] if against else []
     opened = {job_key(job): job.open() for job in [*jobs, *others]}
     gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +12,17 @@ import numpy as np
 from dlrun.assembly.check_outputs import data_may_change, leaf
 from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.tree import leaves
 from dlrun.evaluation.form import BINARY, CLASSES, MULTILABEL, NUMBERS, Form
 from dlrun.evaluation.outcome import Outcome
 from dlrun.inference.forms import form_of, output_names
 
-# Batches that a device may still compute: reading one at once would make the host wait for it.
-AHEAD = 32
+# Batches that a device may still compute, and their values: reading one at once would make the
+# host wait for it.
+AHEAD, AHEAD_VALUES = 32, 2**24
 AT_ONCE = 2**20  # values that are added to an outcome together
+# Values of all outputs, some 25 million of which take a second: a run does not wait for more.
+MOST_VALUES = 2**28
 
 
 class Collector:
@@ -27,18 +32,20 @@ class Collector:
         config: The run's config.
         data: The data set.
         split: The samples that are evaluated.
-        keep: As for :class:`dlrun.evaluation.outcome.Outcome`.
+        most: The most values that all outputs may have; None for any number.
 
     ``outcomes`` has an outcome for each output, ``""`` for a single one; ``reasons`` says why one
     is left out.
     """
 
     def __init__(
-        self, config: Config, data: Dataset, split: Split, *, keep: bool | None = None
+        self, config: Config, data: Dataset, split: Split, *, most: int | None = None
     ) -> None:
-        self._config, self._data, self._split, self._keep = config, data, split, keep
+        self._config, self._data, self._split, self._most = config, data, split, most
         self._own_labels = data_may_change(config)
         self._waiting: deque[tuple[Any, Mapping[int, Any], Any]] = deque()
+        self._waiting_values = 0
+        self._is_too_large = False
         self._pending: list[tuple[Any, ...]] = []
         self._pending_values = 0
         self._sample = 0
@@ -47,8 +54,14 @@ class Collector:
 
     def take(self, outputs: Any, masks: Mapping[int, Any], labels: Any) -> None:
         """Take a batch, as :class:`dlrun.assembly.captured.CapturedOutputs` has it."""
+        values = _values(outputs)
+        if self._most is not None and values / _samples(outputs) * len(self._split) > self._most:
+            self._is_too_large = True
+        if self._is_too_large:
+            return
         self._waiting.append((outputs, masks, labels))
-        if len(self._waiting) > AHEAD:
+        self._waiting_values += values
+        while len(self._waiting) > AHEAD or self._waiting_values > AHEAD_VALUES:
             self._read()
 
     def close(self) -> None:
@@ -62,14 +75,17 @@ class Collector:
         if self._sample != len(self._split):
             self.outcomes = {}
             missing = f"the outputs of {len(self._split) - self._sample:,} samples were not seen"
+            if self._is_too_large:
+                missing = f"the outputs have more than {self._most:,} values"
             self.reasons = {name or "": missing for name in output_names(self._data.spec)}
 
     def _read(self) -> None:
         outputs, masks, labels = self._waiting.popleft()
-        leaves = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
+        self._waiting_values -= _values(outputs)
+        of_outputs = leaves(outputs)
         # Keras sorts a mapping's names in places: masks are by the place in this one.
         names = list(outputs) if isinstance(outputs, Mapping) else [None]
-        arrays = {name: _to_numpy(leaf) for name, leaf in zip(names, leaves, strict=True)}
+        arrays = {name: _to_numpy(leaf) for name, leaf in zip(names, of_outputs, strict=True)}
         of_masks = {names[number]: _to_numpy(mask) for number, mask in masks.items()}
         of_labels = None
         if self._own_labels:
@@ -132,7 +148,6 @@ class Collector:
             len(self._split) * a_sample // max(values, 1),
             values,
             has_steps=form.kind != NUMBERS and outputs.ndim > 2,
-            keep=self._keep,
         )
         return True
 
@@ -186,6 +201,14 @@ def _spread(counted: np.ndarray, count: int, steps: int) -> np.ndarray:
             else of_samples.any(axis=1, keepdims=True)
         )
     return np.asarray(np.broadcast_to(of_samples, (count, steps)).reshape(-1) != 0)
+
+
+def _values(outputs: Any) -> int:
+    return sum(math.prod(tuple(array.shape)) for array in leaves(outputs))
+
+
+def _samples(outputs: Any) -> int:
+    return max(1, int(leaves(outputs)[0].shape[0]))
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:

@@ -56,12 +56,24 @@ def evaluate_outputs(
     split: str,
     feed: Feed,
     callbacks: Sequence[Any] = (),
+    *,
+    most: int | None = None,
 ) -> Evaluation:
-    """As :func:`evaluate_split`, and what the outputs were."""
+    """As :func:`evaluate_split`, and what the outputs were.
+
+    Args:
+        model: As for :func:`evaluate_split`, as are the next five.
+        config: See there.
+        data: See there.
+        split: See there.
+        feed: See there.
+        callbacks: See there.
+        most: As for :class:`dlrun.inference.collect.Collector`.
+    """
     from dlrun.assembly.captured import captured_of
     from dlrun.inference.collect import Collector
 
-    collector = Collector(config, data, data.split(split))
+    collector = Collector(config, data, data.split(split), most=most)
     captured = captured_of(model)
     with captured.to(collector.take) if captured else nullcontext():
         metrics = evaluate_split(model, config, data, split, feed, callbacks)

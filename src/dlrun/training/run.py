@@ -119,10 +119,13 @@ def _restore_best(
 def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str, float]:
     """Loss and metrics on the test split; its figures are written to ``evaluation/``."""
     from dlrun.evaluation.figures import DIRECTORY, figures_of, write_all
+    from dlrun.inference.collect import MOST_VALUES
     from dlrun.inference.evaluation import evaluate_outputs
 
     hooks = [run.interruption]
-    found = evaluate_outputs(run.model, config, run.data, "test", run.feed, hooks)
+    found = evaluate_outputs(run.model, config, run.data, "test", run.feed, hooks, most=MOST_VALUES)
+    for name, why in found.reasons.items():
+        log.info("evaluation has no figures%s: %s", f" of {name}" if name else "", why)
     ids = run.data.test.ids
     figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
     write_all(figures, directory.path / DIRECTORY)
