@@ -101,6 +101,26 @@ def test_steps_that_are_masked_or_weigh_nothing_do_not_count(dlrun):
         assert "step" in found["most_wrong.csv"][0]
 
 
+OWN = """
+from dlrun.loops.step import Step
+
+class Own(Step):
+    pass
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_several_batches_a_call_and_a_step_of_ones_own_have_figures_too(dlrun, backend):
+    (dlrun.cwd / "own.py").write_text(OWN)
+    several = ("loop=fit", "loop.steps_per_execution=4")
+    for words in (several, ("loop=raw", "loop.step._target_=own.Own", "--trust", "own")):
+        result = dlrun.warm(backend, "train", "data.limit=300", "epochs=1", *words)
+        found = tables(dlrun.path(result))["confusion_matrix.csv"]
+        counts = np.array([[int(row[str(name)]) for name in range(10)] for row in found])
+        assert counts.sum() == 300
+        assert np.trace(counts) / 300 == pytest.approx(result["test"]["accuracy"])
+
+
 def test_a_class_can_decide(trained, dlrun):
     run = trained.run("jax")
     found = dlrun("evaluate", run, "--fail-under", "recall[8]=0.999", "--csv", "tables", "--json")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,23 @@ def evaluate_outputs(
 
     collector = Collector(config, data, data.split(split), most=most)
     captured = captured_of(model)
-    with captured.to(collector.take) if captured else nullcontext():
+    with captured.to(collector.take) if captured else nullcontext(), _single_steps(model):
         metrics = evaluate_split(model, config, data, split, feed, callbacks)
     collector.close()
     return Evaluation(metrics, collector.outcomes, collector.reasons)
+
+
+@contextmanager
+def _single_steps(model: Any) -> Iterator[None]:
+    """One batch for each call: of several, Keras returns what the last one did."""
+    steps = model.steps_per_execution
+    if steps == 1:
+        yield
+        return
+    model.steps_per_execution = 1
+    model.test_function = None
+    try:
+        yield
+    finally:
+        model.steps_per_execution = steps
+        model.test_function = None
