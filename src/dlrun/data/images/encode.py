@@ -96,7 +96,7 @@ def _split(
     of_samples = np.asarray(rows, np.int64)[places]
     labels = of.samples.labels(of_samples, targets)
     by_name = labels.get(None, {str(name): values for name, values in labels.items()})
-    return Split(images, by_name, ids=SampleIds(of_samples, of.samples.names))
+    return Split(images, by_name, ids=SampleIds(of_samples, of.paths))
 
 
 def _decoded(
