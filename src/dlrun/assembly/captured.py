@@ -53,11 +53,11 @@ class CapturedOutputs:
         finally:
             self._sink = None
 
+    # Whatever else it is called with: a model of the user's own may take other weights, or none.
     def _compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+        self, x: Any, y: Any, y_pred: Any, *weights: Any, **named: Any
     ) -> dict[str, Any]:
-        given = () if sample_weight is None else (sample_weight,)
-        logs: dict[str, Any] = self._metrics(x, y, y_pred, *given)
+        logs: dict[str, Any] = self._metrics(x, y, y_pred, *weights, **named)
         if not self._is_test or not _is_small(y_pred):
             return logs
         masks = {str(number): mask for number, mask in masks_of(y_pred).items()}
