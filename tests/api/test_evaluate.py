@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from dlrun.api.evaluate import OVER, UNDER, _directions, _gate
+from dlrun.api.gates import OVER, UNDER, directions, parse_gate
 from dlrun.config.schema import Task
 
 # Each backend's run is evaluated on another, and each backend evaluates a run of another.
@@ -21,7 +21,7 @@ PAIRS = [
 def test_run_has_the_same_metrics_on_every_backend(trained, dlrun, trained_on, backend):
     result = dlrun.warm(backend, "evaluate", trained.run(trained_on))
     assert list(result) == [
-        *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics"),
+        *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics", "figures"),
     ]
     assert result["run_dir"] == str(trained.run(trained_on))
     assert (result["checkpoint"], result["backend"]) == ("best", backend)
@@ -85,7 +85,7 @@ def test_batch_size_does_not_change_the_area_of_one_of_several_outputs(dlrun):
 
 def test_table_names_the_run_and_the_split(trained, dlrun):
     done = dlrun("evaluate", trained.run("jax"))
-    head, row = (line.split() for line in done.stdout.splitlines())
+    head, row = (line.split() for line in done.stdout.splitlines()[:2])
     assert head[:3] == ["split", "samples", "backend"]
     assert row[:3] == ["test", "3,000", "jax"]
     assert f"{trained.result('jax')['test']['accuracy']:.4f}" in row
@@ -117,18 +117,18 @@ def test_fail_over_fails_a_loss_above_its_limit_only(trained, dlrun):
 
 def test_an_outputs_name_does_not_decide_the_direction_of_its_metrics():
     loss, metrics = {"errors": "a", "b": "b"}, {"errors": {"accuracy": "keras.metrics.Accuracy"}}
-    better = _directions(Task(outputs=["errors", "b"], loss=loss, metrics=metrics))
+    better = directions(Task(outputs=["errors", "b"], loss=loss, metrics=metrics))
     assert (better["errors_loss"], better["errors_accuracy"]) == ("min", "max")
 
 
 def test_a_metric_of_unknown_direction_takes_either_gate_and_nan_fails_both():
     better = {"odd": None}
     for option in (UNDER, OVER):
-        gate = _gate(option, "odd=0.5", better)
+        gate = parse_gate(option, "odd=0.5", better)
         assert gate.failure(0.5) is None
         assert gate.failure(float("nan")) == "odd is nan, not a finite number"
-    assert _gate(UNDER, "odd=0.5", better).failure(0.6) is None
-    assert _gate(OVER, "odd=0.5", better).failure(0.6) == "odd 0.6 is over 0.5"
+    assert parse_gate(UNDER, "odd=0.5", better).failure(0.6) is None
+    assert parse_gate(OVER, "odd=0.5", better).failure(0.6) == "odd 0.6 is over 0.5"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_each_epoch_has_a_plot(dlrun, backend):
     words = ("epochs=2", "data.limit=600", "+callbacks=[batch_losses,plots]")
     result = dlrun.warm(backend, "train", *words)
     plots = dlrun.path(result) / "plots"
-    names = ["history.png", "loss_epoch_1.png", "loss_epoch_2.png"]
+    names = ["history.png", "history.svg", "loss_epoch_1.png", "loss_epoch_2.png"]
     assert sorted(path.name for path in plots.iterdir()) == names
     assert all((plots / name).read_bytes().startswith(b"\x89PNG") for name in names)
 

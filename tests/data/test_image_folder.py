@@ -43,6 +43,7 @@ def test_folders_are_classes(tmp_path):
         expected = [decode(source.paths[row], source.form) for row in rows]
         np.testing.assert_array_equal(arrays.inputs, np.stack(expected))
         names = [source.paths[row].parent.name for row in rows]
+        assert [arrays.ids(n) for n in range(len(rows))] == [str(source.paths[r]) for r in rows]
         assert [data.targets.classes[label] for label in arrays.labels] == names
 
 

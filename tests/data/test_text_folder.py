@@ -61,7 +61,8 @@ def test_a_folder_is_a_table_of_texts_labels_and_files(tmp_path):
     [column] = data.preprocessing[0].fitted
     words = {word: number for number, word in enumerate(column.words, 2)}
     for split in (data.train, data.validation, data.test):
-        for ids, is_good in zip(split.inputs, split.labels, strict=True):
+        for n, (ids, is_good) in enumerate(zip(split.inputs, split.labels, strict=True)):
+            assert f"{'good' if is_good else 'bad'}/" in split.ids(n)
             assert ids[0] == words["a"]
             assert ids[1] == words["good" if is_good else "bad"]
 

@@ -1,45 +1,29 @@
-"""``dlrun evaluate``: the metrics of a run's model on any backend."""
+"""``dlrun evaluate``: what runs' models are worth, on any backend."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlrun.config.explain import nearest
-from dlrun.config.outputs import logged_metrics, outputs_by_name
-from dlrun.config.schema import Task
+from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
+from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
-from dlrun.inference.evaluation import evaluate_split
-from dlrun.inference.loaded_run import load_run, open_run
-from dlrun.inference.own_data import read_own_data
-from dlrun.runs.logged_names import metric_of
-from dlrun.runs.metric_direction import direction
+from dlrun.inference.job import Evaluated, Job, evaluate_job
+from dlrun.inference.loaded_run import read_saved_spec, resolve_epoch
+from dlrun.system.files import check_writable, is_dir, is_file
 
-UNDER, OVER = "--fail-under", "--fail-over"
+if TYPE_CHECKING:
+    from dlrun.config.schema import Config
+    from dlrun.runs.directory import RunDir
 
-
-@dataclass(frozen=True)
-class _Gate:
-    """A limit on a metric. A metric that is not a finite number fails."""
-
-    option: str
-    metric: str
-    limit: float
-
-    def failure(self, value: float) -> str | None:
-        """Why a value fails; None if it passes."""
-        if not math.isfinite(value):
-            return f"{self.metric} is {value}, not a finite number"
-        passes = value >= self.limit if self.option == UNDER else value <= self.limit
-        if passes:
-            return None
-        side = self.option.removeprefix("--fail-")
-        return f"{self.metric} {value:.6g} is {side} {self.limit:g}"
+BACKEND = "backend="
 
 
 def evaluate(
-    run: str,
+    run: str | Sequence[str],
     overrides: Sequence[str] = (),
     *,
     which: str = "best",
@@ -47,122 +31,168 @@ def evaluate(
     data: Path | None = None,
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
+    bootstrap: int = 0,
+    against: str | None = None,
+    csv: Path | None = None,
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
-    """Evaluate one checkpoint of a run.
+    """Evaluate checkpoints of runs, each on each backend.
 
     Args:
-        run: A run directory, or ``latest``.
-        overrides: Changes to the run's config: backend, device, data, batch size, metrics.
-        which: ``best``, ``last`` or the number of an epoch.
+        run: A run directory, or ``latest``; or several.
+        overrides: Changes to the runs' configs: backend, device, data, batch size, metrics.
+            ``backend=jax,torch`` is each of them.
+        which: ``best``, ``last`` or the number of an epoch; several with commas between them.
         split: ``train``, ``validation`` or ``test``.
         data: A table with the run's columns and targets, of which all rows are evaluated; the
             training data are not read.
-        fail_under: Lower limits, each ``metric=value``, of metrics where larger is better.
+        fail_under: Lower limits, each ``metric=value``, of metrics where larger is better; of a
+            class as ``recall[cat]=0.9``.
         fail_over: Upper limits of metrics where smaller is better, such as losses.
+        bootstrap: How often to draw the samples again, for intervals of the figures; 0 for none.
+        against: A run to compare each with, on the same samples.
+        csv: A folder to write every table to; made if it is missing.
         runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
         trusted: Modules that the run may name, beside those that the user's options name.
 
     Returns:
-        The result, as ``dlrun evaluate --json`` prints it, and a message per failed limit.
+        The result, as ``dlrun evaluate --json`` prints it, and a message per failed limit. Of
+        several evaluations the result has the list ``evaluations``.
 
     Raises:
-        DlrunError: If the run, an override, a limit or the checkpoint is unusable.
+        DlrunError: If a run, an override, a limit or a checkpoint is unusable.
     """
-    opened, config = open_run(
-        run,
-        overrides,
-        runs_dir=runs_dir,
-        config_dir=config_dir,
-        trusted=trusted,
-        needs_data=data is None,
-    )
-    better = _directions(config.task)
-    gates = [_gate(UNDER, typed, better) for typed in fail_under]
-    gates += [_gate(OVER, typed, better) for typed in fail_over]
-    own = None if data is None else read_own_data(data, opened, overrides, config)
-    loaded = load_run(opened, config, which, compiled=True, spec=own.dataset.spec if own else None)
-    dataset = own.dataset.match(loaded.model) if own else loaded.data
-    for gate in gates:
-        _require_logged(gate, metric_of(gate.metric, better), loaded.logged)
-    metrics = evaluate_split(loaded.model, config, dataset, split, loaded.feed)
-    result = {
-        "run_dir": str(opened.path),
-        "checkpoint": which,
-        "epoch": loaded.epoch,
-        "backend": config.backend.name,
-        "split": str(data) if data else split,
-        "samples": len(dataset.split(split)),
-        "metrics": metrics,
-    }
-    if own:
-        result["notes"] = own.notes
-    return result, [why for gate in gates if (why := gate.failure(metrics[gate.metric]))]
+    runs = [run] if isinstance(run, str) else list(run)
+    backends, rest = _backends(overrides)
+    options = (split, data, runs_dir, config_dir, trusted)
+    jobs = [
+        Job(name, [*rest, *backend], one, *options)
+        for name, one, backend in product(runs, which.split(","), backends)
+    ]
+    if csv is not None:
+        if is_file(csv):
+            raise DlrunError(f"--csv {csv} is a file", hint=f"--csv {csv.with_suffix('')}")
+        check_writable(csv / "metrics.csv" if is_dir(csv) else csv, "--csv", name="tables")
+    others = [replace(job, run=against, which="best") for job in jobs] if against else []
+    opened = {job_key(job): job.open() for job in [*jobs, *others]}
+    gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}
+    for number, job in enumerate(jobs):
+        directory, config = opened[job_key(job)]
+        if len(jobs) > 1:
+            resolve_epoch(directory, job.which)  # before the first of them is evaluated
+        gates[number] = _gates(directory, config, fail_under, fail_over)
+    # The runs that others are compared with are evaluated once.
+    unique = {job_key(job): job for job in [*jobs, *others]}
+    found = dict(zip(unique, _evaluate(list(unique.values()), opened), strict=True))
+    results, failures = [], []
+    for number, job in enumerate(jobs):
+        evaluated = found[job_key(job)]
+        compared = found[job_key(others[number])] if others else None
+        results.append(_result(evaluated, bootstrap, compared))
+        label = f"{_label(evaluated)}: " if len(jobs) > 1 else ""
+        limits, better = gates[number]
+        reasons = [gate.failure(value_of(gate, evaluated, better)) for gate in limits]
+        failures += [f"{label}{why}" for why in reasons if why]
+    if csv is not None:
+        from dlrun.api.evaluation_files import write_csv
+
+        write_csv(csv, [(found[job_key(j)], r) for j, r in zip(jobs, results, strict=True)])
+    return (results[0] if len(results) == 1 else {"evaluations": results}), failures
 
 
-def _directions(task: Task) -> dict[str, str | None]:
-    """Each metric's better direction, ``min`` or ``max``; None if unknown."""
-    specs = logged_metrics(task)
-    prefixes = tuple(f"{output}_" for output in outputs_by_name(task) or ())
-    directions = {}
-    for name, spec in specs.items():
-        # An output may be called "errors", which says nothing about the direction of its accuracy.
-        prefix = max((p for p in prefixes if name.startswith(p)), key=len, default="")
-        metric = name.removeprefix(prefix)
-        directions[name] = direction(metric, {metric: spec})
-    return directions
+def job_key(job: Job) -> tuple[str, tuple[str, ...], str]:
+    """What tells the evaluations of one command apart."""
+    return job.run, tuple(job.overrides), job.which
 
 
-def _require_logged(gate: _Gate, metric: str, logged: Sequence[str]) -> None:
-    """Refuse a gate on a metric that has several values, or not this one."""
-    if gate.metric in logged:
+def _backends(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """The choice of each backend, or none, and the other overrides."""
+    chosen = [word for word in overrides if word.startswith(BACKEND)]
+    rest = [word for word in overrides if not word.startswith(BACKEND)]
+    if not chosen:
+        return [[]], rest
+    names = chosen[-1].removeprefix(BACKEND).split(",")
+    return [[f"{BACKEND}{name}"] for name in dict.fromkeys(names)], rest
+
+
+def _gates(
+    run: RunDir, config: Config, under: Sequence[str], over: Sequence[str]
+) -> tuple[list[Gate], Mapping[str, str | None]]:
+    better = directions(config.task)
+    if not under and not over:
+        return [], better
+    outputs = tuple(outputs_by_name(config.task) or ("",))
+    gates = [parse_gate(UNDER, typed, better, outputs) for typed in under]
+    gates += [parse_gate(OVER, typed, better, outputs) for typed in over]
+    if any("[" in gate.metric for gate in gates):
+        names = dict(_known_names(run))
+        for gate in gates:
+            check_names(gate, names)
+    return gates, better
+
+
+def _known_names(run: RunDir) -> Iterator[tuple[str, Sequence[str]]]:
+    """The classes, or the numbers, of each output that a run has saved."""
+    spec = read_saved_spec(run)
+    if spec is None:
         return
-    last = [name for name in logged if metric_of(name, [metric]) == metric][-1]
-    raise DlrunError(
-        f"{gate.option} {gate.metric}={gate.limit:g}: nothing is called {gate.metric}; the last"
-        f" value of {metric} is {last}",
-        hint=f"{gate.option} {last}={gate.limit:g}",
-    )
+    targets: Any = spec.targets if isinstance(spec.targets, Mapping) else {"": spec.targets}
+    classes: Any = spec.num_classes
+    for name, count in (classes if isinstance(classes, Mapping) else {"": classes}).items():
+        if (target := targets.get(name)) is not None:
+            yield name, target.classes or target.columns
+        elif count > 1:
+            yield name, [str(number) for number in range(count)]
 
 
-def _gate(option: str, typed: str, better: Mapping[str, str | None]) -> _Gate:
-    """Parse a gate.
+def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) -> list[Evaluated]:
+    """Evaluate in this process if it can take all of them, else one process for each backend."""
+    by_process: dict[Any, list[int]] = {}
+    for number, job in enumerate(jobs):
+        by_process.setdefault(_process_of(opened[job_key(job)][1]), []).append(number)
+    if len(by_process) == 1:
+        return [evaluate_job(job, *opened[job_key(job)]) for job in jobs]
+    from dlrun.inference.job_process import evaluate_in_process
 
-    Args:
-        option: ``--fail-under`` or ``--fail-over``.
-        typed: The option's value.
-        better: From :func:`_directions`.
+    found: dict[int, Evaluated] = {}
+    for numbers in by_process.values():
+        done = evaluate_in_process([jobs[number] for number in numbers])
+        found |= dict(zip(numbers, done, strict=True))
+    return [found[number] for number in range(len(jobs))]
 
-    Raises:
-        DlrunError: If the value is malformed, or would fail the better values.
-    """
-    name, _, value = typed.partition("=")
-    example = "accuracy=0.97" if option == UNDER else "loss=0.3"
-    try:
-        limit = float(value)
-    except ValueError as error:
-        raise DlrunError(
-            f"{option} {typed}: expected metric=number", hint=f"{option} {example}"
-        ) from error
-    if math.isnan(limit):
-        raise DlrunError(
-            f"{option} {typed}: nothing is {option.removeprefix('--fail-')} nan",
-            hint=f"{option} {example}",
-        )
-    metric = metric_of(name, better)
-    if metric not in better:
-        near = nearest(name, list(better))
-        raise DlrunError(
-            f"{option} {typed}: no metric '{name}'; there are {', '.join(better)}",
-            hint=f"did you mean {option} {near}={value}?" if near else None,
-        )
-    if better[metric] == ("min" if option == UNDER else "max"):
-        size, other = ("smaller", OVER) if option == UNDER else ("larger", UNDER)
-        raise DlrunError(
-            f"{option} {typed}: {size} values of {name} are better, and would fail",
-            hint=f"{other} {typed}",
-        )
-    return _Gate(option, name, limit)
+
+def _process_of(config: Config) -> tuple[str, ...]:
+    """What is fixed when a framework is imported."""
+    return config.backend.name, str(config.device), config.precision, config.matmul_precision
+
+
+def _result(evaluated: Evaluated, bootstrap: int, compared: Evaluated | None) -> dict[str, Any]:
+    """The result with its figures; of several outputs a mapping of each."""
+    result = dict(evaluated.result)
+    figures: dict[str, Any] = {}
+    for name, of_output in evaluated.figures.items():
+        figures[name] = of_output.to_dict()
+        outcome = evaluated.outcomes[name]
+        if bootstrap:
+            from dlrun.evaluation.chance import intervals
+
+            figures[name]["intervals"] = intervals(outcome, bootstrap)
+        if compared is not None:
+            from dlrun.evaluation.chance import compare
+
+            if name not in compared.outcomes:
+                raise DlrunError(f"--against: {compared.result['run_dir']} has no such output")
+            comparison = compare(outcome, compared.outcomes[name])
+            other = compared.result["run_dir"]
+            figures[name]["against"] = {"run_dir": other, **comparison.to_dict()}
+    if figures:
+        result["figures"] = figures.get("", figures)
+    return result
+
+
+def _label(evaluated: Evaluated) -> str:
+    result = evaluated.result
+    return f"{result['run_dir']}, epoch {result['epoch']}, {result['backend']}"

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from dlrun import backends
+from dlrun.assembly.captured import capture_outputs
 from dlrun.assembly.check_metrics import logged_by
 from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
 from dlrun.assembly.model import outputs_of
@@ -101,6 +102,7 @@ def compile_model(
     vars(model)[METRICS] = [m for each in (metrics, weighted) for of in each.values() for m in of]
     if keras.backend.backend() == "numpy":
         _add_up_losses(model)
+    capture_outputs(model, labels=changed)
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)

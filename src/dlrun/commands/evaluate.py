@@ -10,10 +10,8 @@ from dlrun.commands.arguments import (
     Json,
     Overrides,
     Quiet,
-    Run,
     RunsDir,
     Trust,
-    Which,
     require_choice,
 )
 from dlrun.commands.terminal import print_result, report_errors
@@ -21,9 +19,17 @@ from dlrun.errors import DlrunError
 
 
 def evaluate(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN...", help="Run directories, their ids, or 'latest'.", show_default=False
+        ),
+    ],
     overrides: Overrides = None,
-    checkpoint: Which = "best",
+    checkpoint: Annotated[
+        str,
+        typer.Option(help="The epoch to load: best, last or a number; several as best,last."),
+    ] = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[
         Path | None,
@@ -36,7 +42,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="METRIC=VALUE",
-            help="Exit 1 if a metric, such as accuracy, is lower; repeatable.",
+            help="Exit 1 if a metric, such as accuracy or recall[CLASS], is lower; repeatable.",
         ),
     ] = None,
     fail_over: Annotated[
@@ -46,13 +52,28 @@ def evaluate(
             help="Exit 1 if a metric, such as loss, is higher; repeatable.",
         ),
     ] = None,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Intervals of the figures, from N samples of the split."
+        ),
+    ] = 0,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Whether the difference from this run is more than chance."
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write every table as CSV.")
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run's model on any backend, including numpy.
+    """Evaluate runs' models on any backend, including numpy: metrics, classes, errors, curves.
 
     \b
     Examples:
@@ -60,26 +81,35 @@ def evaluate(
       dlrun evaluate latest backend=numpy data.limit=1000 --json
       dlrun evaluate latest --data new.csv
       dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
+      dlrun evaluate latest --fail-under 'recall[cat]=0.9' --csv tables
+      dlrun evaluate RUN RUN backend=jax,torch --checkpoint best,last
+      dlrun evaluate RUN --against RUN --bootstrap 1000
     """
     with report_errors(quiet) as out:
-        if not checkpoint.isdecimal():
-            require_choice("--checkpoint", checkpoint, ("best", "last"))
+        for one in checkpoint.split(","):
+            if not one.isdecimal():
+                require_choice("--checkpoint", one, ("best", "last"))
         require_choice("--split", split, ("train", "validation", "test"))
         from dlrun.api.evaluate import evaluate as run_evaluation
-        from dlrun.report.tables import evaluate_table
+        from dlrun.report.evaluation import evaluation_lines
 
+        words = overrides or []
+        runs = [run, *(word for word in words if "=" not in word and not word.startswith("~"))]
         result, failures = run_evaluation(
-            run,
-            overrides or [],
+            runs,
+            [word for word in words if word not in runs[1:]],
             which=checkpoint,
             split=split,
             data=data,
             fail_under=fail_under or [],
             fail_over=fail_over or [],
+            bootstrap=bootstrap,
+            against=against,
+            csv=csv,
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or (),
         )
-        print_result(out, result, as_json, evaluate_table)
+        print_result(out, result, as_json, evaluation_lines)
         if failures:
             raise DlrunError("; ".join(failures), exit_code=1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.preprocessing import Fit, Step
+from dlrun.data.sample_ids import SampleIds
 from dlrun.data.sampling import ClassSampling
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, leaves, tree_map
@@ -31,6 +32,7 @@ class Split:
         weights: How much each sample counts in the loss, ``(samples,)``, from 0; ``(samples,
             steps)`` for labels with steps. A mapping by output if the labels are one; an output
             without an entry, as a split without weights, counts each sample once.
+        ids: Names the samples; None if nothing but their numbers does.
 
     Raises:
         DlrunError: If one is not an array, or their numbers of samples differ.
@@ -39,6 +41,7 @@ class Split:
     inputs: Arrays
     labels: Arrays
     weights: Arrays | None = None
+    ids: SampleIds | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         names = "inputs and labels" if self.weights is None else "inputs, labels and weights"
@@ -59,12 +62,14 @@ class Split:
         return len(self._arrays()[-1])
 
     def __getitem__(self, samples: slice) -> Split:
-        return self.map(lambda array: array[samples])
+        ids = self.ids and self.ids[samples]
+        return replace(self.map(lambda array: array[samples]), ids=ids)
 
     def map(self, function: Callable[[np.ndarray], Any]) -> Split:
         """The split with a function applied to each of its arrays, or what behaves like one."""
         weights = None if self.weights is None else tree_map(function, self.weights)
-        return Split(tree_map(function, self.inputs), tree_map(function, self.labels), weights)
+        inputs, labels = tree_map(function, self.inputs), tree_map(function, self.labels)
+        return Split(inputs, labels, weights, self.ids)
 
     def _arrays(self) -> list[np.ndarray]:
         weights = [] if self.weights is None else leaves(self.weights)

@@ -17,10 +17,12 @@ from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.duplicates import RowHashes, notes
 from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 
 if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
@@ -59,7 +61,10 @@ def dataset(of: Table) -> Dataset:
         if weights is not None and outputs != [None]:
             weights = {str(name): weights for name in outputs}  # type: ignore[misc]
         inputs = _load(entry, split, "inputs", written["inputs"])
-        return Split(inputs, _load(entry, split, "labels", outputs), weights)
+        labels = _load(entry, split, "labels", outputs)
+        there = is_file(entry / _file(split, "rows", None))  # not in an earlier version's cache
+        rows: Any = _load(entry, split, "rows", [None]) if there else None
+        return Split(inputs, labels, weights, SampleIds(rows, of.row_names) if there else None)
 
     train, validation, test = map(load, SPLITS)
     rows = {"validation": len(validation), "test": len(test)}
@@ -173,6 +178,7 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     write(split, "inputs", name, array)
                 for label, array in labels.items():
                     write(split, "labels", label, array)
+                write(split, "rows", None, start + np.flatnonzero(mask))
                 names = names or [name for name, _ in _named(inputs)]
                 hashes.add(split, [array for _, array in _named(inputs)])
                 if of.weight is not None:

@@ -206,6 +206,11 @@ class Table:
         """What was decided that one may not expect, one line each."""
         return find_notes(self)
 
+    @property
+    def row_names(self) -> Sequence[object] | None:
+        """What a user knows the rows by; None for their numbers."""
+        return None
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, in the table's order."""
         return batches(self.entry / TABLE)

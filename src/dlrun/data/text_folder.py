@@ -137,6 +137,11 @@ class TextFolder(Table):
             )
         return found
 
+    @property
+    def row_names(self) -> Sequence[object] | None:
+        """See :class:`dlrun.data.table.Table`."""
+        return self.files.paths
+
     @cached_property
     def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """See :class:`dlrun.data.table.Table`."""

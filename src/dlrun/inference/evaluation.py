@@ -1,9 +1,10 @@
-"""Loss and metrics of a model on one split."""
+"""Loss and metrics of a model on one split, and what its outputs were, from one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.outputs import logged_metrics
@@ -13,9 +14,25 @@ from dlrun.runs.logged_names import in_order
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.batches import Batches
     from dlrun.data.dataset import Dataset
+    from dlrun.evaluation.outcome import Outcome
     from dlrun.feeds import Feed
 
 PLACING = 1024  # samples that place the bins of areas
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on a split.
+
+    Args:
+        metrics: Loss and metrics, in the config's order.
+        outcomes: By output, ``""`` for a single one.
+        reasons: Why an output has no outcome.
+    """
+
+    metrics: dict[str, float]
+    outcomes: Mapping[str, Outcome]
+    reasons: Mapping[str, str]
 
 
 def evaluate_split(
@@ -39,6 +56,54 @@ def evaluate_split(
         )
     names = in_order(metrics, list(logged_metrics(config.task)))  # Keras sorts them by name
     return {name: float(metrics[name]) for name in names}
+
+
+def evaluate_outputs(
+    model: Any,
+    config: Config,
+    data: Dataset,
+    split: str,
+    feed: Feed,
+    callbacks: Sequence[Any] = (),
+    *,
+    most: int | None = None,
+) -> Evaluation:
+    """As :func:`evaluate_split`, and what the outputs were.
+
+    Args:
+        model: As for :func:`evaluate_split`, as are the next five.
+        config: See there.
+        data: See there.
+        split: See there.
+        feed: See there.
+        callbacks: See there.
+        most: As for :class:`dlrun.inference.collect.Collector`.
+    """
+    from dlrun.assembly.captured import captured_of
+    from dlrun.inference.collect import Collector
+
+    collector = Collector(config, data, data.split(split), most=most)
+    captured = captured_of(model)
+    with captured.to(collector.take) if captured else nullcontext(), _single_steps(model):
+        metrics = evaluate_split(model, config, data, split, feed, callbacks)
+    collector.close()
+    return Evaluation(metrics, collector.outcomes, collector.reasons)
+
+
+@contextmanager
+def _single_steps(model: Any) -> Iterator[None]:
+    """One batch for each call: of several, Keras returns what the last one did."""
+    steps = model.steps_per_execution
+    if steps == 1:
+        yield
+        return
+    model.steps_per_execution = 1
+    model.test_function = None
+    try:
+        yield
+    finally:
+        model.steps_per_execution = steps
+        model.test_function = None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset, Split
     from dlrun.data.input_spec import InputSpec
-    from dlrun.data.readers import Reader, Request
+    from dlrun.data.readers import Part, Reader, Request
     from dlrun.runs.directory import RunDir
 
 log = logging.getLogger("dlrun")
@@ -110,9 +111,13 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
 
 def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
     """All samples; None if there is none. They stay outside of memory."""
+    import numpy as np
+
     from dlrun.data.dataset import Split
+    from dlrun.data.sample_ids import SampleIds
     from dlrun.data.spool import Spool
 
+    names: list[str] = []
     outputs = spec.targets if isinstance(spec.targets, Mapping) else None
     with Spool() as inputs, Spool() as labels, Spool() as weights:
         for part in reader.parts():
@@ -121,8 +126,24 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
             assert part.labels is not None, "the request asks for them"
             inputs.add(part.inputs)
             labels.add(part.labels)
+            names += _names_of(part)
             if part.weights is not None:
                 of_each = part.weights
                 weights.add(of_each if outputs is None else dict.fromkeys(outputs, of_each))
         x, y, weight = inputs.arrays(), labels.arrays(), weights.arrays()
-    return None if x is None or y is None else Split(x, y, weight)
+    if x is None or y is None:
+        return None
+    split = Split(x, y, weight)
+    if len(names) != len(split):
+        return split
+    return replace(split, ids=SampleIds(np.arange(len(names)), names))
+
+
+def _names_of(part: Part) -> list[str]:
+    """What a user knows each sample by: its file, its id, or its row."""
+    if part.files is not None:
+        return [str(path) for path in part.files]
+    columns = list(part.names.values())
+    if set(part.names) <= {"file"}:
+        columns.append([f"row {row}" for row in part.rows.tolist()])
+    return [", ".join(map(str, of_row)) for of_row in zip(*columns, strict=True)]

@@ -14,13 +14,14 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, write_json, write_text
 
-RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
+RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, PLOTS, LOG, LOCK = (
     "run.json",
     "config.yaml",
     "overrides.yaml",
     "inputs.json",
     "metrics.csv",
     "checkpoints",
+    "plots",
     "dlrun.log",
     ".lock",
 )

@@ -12,7 +12,7 @@ from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
-from dlrun.runs.directory import RunDir
+from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import RunResult
 from dlrun.system import process
 from dlrun.training import record
@@ -66,9 +66,10 @@ def train_run(request: RunRequest) -> RunResult:
         require_finite(rows, run.monitor)
         with _time_phase(seconds, "evaluate"):
             best = _restore_best(run, directory, config, len(rows), trained=bool(history))
-            test = _evaluate(run, config)
+            test = _evaluate(run, config, directory)
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
+        _draw(run, directory, rows, best)
         # Recorded before the export, which the user's own model may not support.
         directory.update(**{**result.to_dict(), "status": "running"})
         _export(run, config, directory)
@@ -118,11 +119,31 @@ def _restore_best(
     return best
 
 
-def _evaluate(run: AssembledRun, config: Config) -> dict[str, float]:
-    """Loss and metrics on the test split."""
-    from dlrun.inference.evaluation import evaluate_split
+def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str, float]:
+    """Loss and metrics on the test split; its figures are written to ``evaluation/``."""
+    from dlrun.evaluation.figures import DIRECTORY, figures_of, write_all
+    from dlrun.inference.collect import MOST_VALUES
+    from dlrun.inference.evaluation import evaluate_outputs
 
-    return evaluate_split(run.model, config, run.data, "test", run.feed, [run.interruption])
+    hooks = [run.interruption]
+    found = evaluate_outputs(run.model, config, run.data, "test", run.feed, hooks, most=MOST_VALUES)
+    for name, why in found.reasons.items():
+        log.info("evaluation has no figures%s: %s", f" of {name}" if name else "", why)
+    ids = run.data.test.ids
+    figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
+    write_all(figures, directory.path / DIRECTORY)
+    return found.metrics
+
+
+def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:
+    """Write the curves of all epochs as ``plots/history.svg``."""
+    from dlrun.report.history import history_svg
+
+    if not rows:
+        return
+    (directory.path / PLOTS).mkdir(exist_ok=True)
+    text = history_svg(rows, run.logged, best)
+    (directory.path / PLOTS / "history.svg").write_text(text, encoding="utf-8")
 
 
 def _export(run: AssembledRun, config: Config, directory: RunDir) -> None:

@@ -17,6 +17,7 @@ from dlrun.data.encode import IN_MEMORY
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.preprocessing.images import Images
+from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
@@ -92,9 +93,10 @@ def _split(
     images = pixels[places[0] : places[-1] + 1] if len(places) else pixels[:0]
     if images.nbytes <= IN_MEMORY:
         images = images.copy()
-    labels = of.samples.labels(np.asarray(rows, np.int64)[places], targets)
-    single = labels.get(None)
-    return Split(images, {str(n): v for n, v in labels.items()} if single is None else single)
+    of_samples = np.asarray(rows, np.int64)[places]
+    labels = of.samples.labels(of_samples, targets)
+    by_name = labels.get(None, {str(name): values for name, values in labels.items()})
+    return Split(images, by_name, ids=SampleIds(of_samples, of.paths))
 
 
 def _decoded(

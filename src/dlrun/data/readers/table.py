@@ -122,8 +122,10 @@ class Reader:
             for name in dict.fromkeys(names)
             if IDENTIFIER.search(name) and name not in (*self._step.names, *targets)
         ]
-        if not names or self._request.labels:
+        if not names:
             ids = []
+        elif self._request.labels:  # one that tells the rows apart in a report
+            ids = [name for name in ids if names.count(name) == 1][:1]
         read = {*self._step.names, *ids, *self._told()}
         if twice := [name for name, count in Counter(names).items() if count > 1 and name in read]:
             raise DlrunError(

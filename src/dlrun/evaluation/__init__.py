@@ -1,0 +1,1 @@
+"""What a model's outputs on a split say: exact figures from true values and outputs, in NumPy."""

@@ -1,0 +1,101 @@
+"""One evaluation: a checkpoint of a run on a backend and a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.inference.loaded_run import load_run, open_run
+
+if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
+    from dlrun.config.schema import Config
+    from dlrun.evaluation.figures import Figures
+    from dlrun.evaluation.outcome import Outcome
+    from dlrun.runs.directory import RunDir
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to evaluate; the arguments are those of :func:`dlrun.api.evaluate.evaluate`."""
+
+    run: str
+    overrides: Sequence[str]
+    which: str
+    split: str
+    data: Path | None
+    runs_dir: Path
+    config_dir: Path | None
+    trusted: Sequence[str]
+
+    def open(self) -> tuple[RunDir, Config]:
+        """The run and its config; no framework is imported.
+
+        Raises:
+            DlrunError: As :func:`dlrun.inference.loaded_run.open_run`.
+        """
+        return open_run(
+            self.run,
+            self.overrides,
+            runs_dir=self.runs_dir,
+            config_dir=self.config_dir,
+            trusted=self.trusted,
+            needs_data=self.data is None,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found.
+
+    Args:
+        result: As ``dlrun evaluate --json`` prints it, without the figures.
+        figures: By output, ``""`` for a single one.
+        outcomes: What they were made from.
+        logged: The names of loss and metrics.
+    """
+
+    result: dict[str, Any]
+    figures: Mapping[str, Figures]
+    outcomes: Mapping[str, Outcome]
+    logged: Sequence[str]
+
+
+def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluated:
+    """Evaluate a run; starts its backend in this process.
+
+    Args:
+        job: What to evaluate.
+        opened: From :meth:`Job.open`, like ``config``.
+        config: See there.
+
+    Raises:
+        DlrunError: If the checkpoint or the data are unusable.
+    """
+    from dlrun.evaluation.figures import figures_of
+    from dlrun.inference.evaluation import evaluate_outputs
+    from dlrun.inference.own_data import read_own_data
+
+    own = None if job.data is None else read_own_data(job.data, opened, job.overrides, config)
+    spec = own.dataset.spec if own else None
+    loaded = load_run(opened, config, job.which, compiled=True, spec=spec)
+    dataset = own.dataset.match(loaded.model) if own else loaded.data
+    found = evaluate_outputs(loaded.model, config, dataset, job.split, loaded.feed)
+    result = {
+        "run_dir": str(opened.path),
+        "checkpoint": job.which,
+        "epoch": loaded.epoch,
+        "backend": config.backend.name,
+        "split": str(job.data) if job.data else job.split,
+        "samples": len(dataset.split(job.split)),
+        "metrics": found.metrics,
+    }
+    if own:
+        result["notes"] = own.notes
+    if found.reasons:
+        named = {name or "output": why for name, why in found.reasons.items()}
+        result["left_out"] = named
+    ids = dataset.split(job.split).ids
+    figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
+    return Evaluated(result, figures, found.outcomes, loaded.logged)
