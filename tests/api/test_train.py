@@ -94,6 +94,7 @@ def test_run_directory_is_complete(trained, backend):
         *("config.yaml", "overrides.yaml", "run.json", "metrics.csv", "checkpoints", "dlrun.log"),
         ".lock",
         "inputs.json",
+        "model.json",
         "model.keras",
     }
     assert yaml.safe_load((run / "overrides.yaml").read_text()) == [

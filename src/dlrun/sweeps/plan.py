@@ -14,7 +14,7 @@ from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
-from dlrun.runs.directory import RECORD, plan_run_path
+from dlrun.runs.directory import RECORD, SWEEP, plan_run_path
 from dlrun.runs.result import FIELDS
 from dlrun.system.files import read_json
 from dlrun.system.override_text import split_override
@@ -22,7 +22,7 @@ from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
 
 # Files of a sweep's directory, beside its runs.
-SWEEP_FILE, LEADERBOARD, WORKERS = "sweep.json", "leaderboard.csv", "workers"
+SWEEP_FILE, LEADERBOARD, WORKERS = SWEEP, "leaderboard.csv", "workers"
 # The final states of a job.
 ENDED = ("completed", "failed", "interrupted")
 # Keys that do not change the compiled program.

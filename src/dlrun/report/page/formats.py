@@ -1,0 +1,92 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from dlrun.report.cells import figure
+from dlrun.runs.query import text
+
+LONGEST = 200  # characters of a value in a table
+
+
+def value(of: Any) -> str:
+    """Any value: a number with few digits, anything else as text that is cut."""
+    if isinstance(of, float):
+        return number(of)
+    if isinstance(of, int) and not isinstance(of, bool):
+        return f"{of:,}"
+    return "" if of is None else cut(text(of))
+
+
+def number(of: float | None, digits: int = 4) -> str:
+    """A number of four decimals, fewer where they are zeros of a whole number; empty for None."""
+    if of is None:
+        return ""
+    if math.isfinite(of) and of == int(of) and abs(of) < 1e15:
+        return f"{int(of):,}"
+    return figure(float(of), digits)
+
+
+def cut(words: str, length: int = LONGEST) -> str:
+    """Text with its middle left out where it is long: names differ at their ends."""
+    if len(words) <= length:
+        return words
+    head = 2 * (length - 3) // 3
+    return f"{words[:head]}...{words[head + 3 - length :]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds with a unit that fits."""
+    if seconds is None:
+        return ""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size(count: float | None) -> str:
+    """Bytes with a unit that fits."""
+    if count is None:
+        return ""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count:.0f} B"
+
+
+def share(of: float) -> str:
+    """A share of one in percent."""
+    return f"{100 * of:.1f} %"
+
+
+def when(started: str) -> str:
+    """A time as recorded, to the minute and with its zone; as it is where it is none."""
+    try:
+        time = datetime.fromisoformat(started)
+    except ValueError:
+        return cut(started)
+    zone = time.strftime("%z")
+    return time.strftime("%Y-%m-%d %H:%M") + (f" {zone[:3]}:{zone[3:]}" if zone else "")
+
+
+def shape(of: Any) -> str:
+    """A shape as a tuple, with ``batch`` for its open axis; shapes in a structure one by one."""
+    if of is None:
+        return ""
+    if isinstance(of, dict):
+        return cut(", ".join(f"{name}: {shape(inner)}" for name, inner in of.items()))
+    if not isinstance(of, list | tuple):
+        return cut(str(of))
+    if any(isinstance(axis, list | tuple) for axis in of):
+        return cut(", ".join(map(shape, of)))
+    axes = ["batch" if axis is None else cut(str(axis), 20) for axis in of]
+    return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"

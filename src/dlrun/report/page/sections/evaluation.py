@@ -1,0 +1,225 @@
+"""The evaluation of a run: each class, confusion, rates, calibration, errors of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dlrun.report.page import formats
+from dlrun.report.page.charts.lines import COLORS, Line, LineChart, area_below
+from dlrun.report.page.markup import Content, element, join
+from dlrun.report.page.parts import Cell, Section, details, note, number_cell, table
+from dlrun.report.page.reading import Rows, finite
+from dlrun.report.page.run_view import RunView
+from dlrun.report.page.sections.curves import Charts
+
+MOST_CLASSES = 1000
+MOST_CONFUSED = 40  # rows and columns of the matrix; with more, only the pairs are listed
+MOST_PAIRS = 15
+SHADES = 6
+# The file of each chart of rates: its title, its columns, and the diagonal that it is read against.
+RATES = {
+    "roc": ("ROC", "false_positive_rate", "true_positive_rate"),
+    "precision_recall": ("Precision and recall", "recall", "precision"),
+    "calibration": ("Calibration", "mean_probability", "fraction_of_positives"),
+}
+
+
+def evaluation(run: RunView, charts: Charts) -> Section:
+    """Everything in the run's ``evaluation/`` but the samples that it got most wrong."""
+    parts: list[Content] = []
+    for output, tables in run.evaluations.items():
+        shown = _of_output(output, tables, charts)
+        if shown:
+            parts += [element("h3", f"Output {formats.cut(output, 80)}")] if output else []
+            parts += shown
+    if not parts:
+        parts.append(missing())
+    return Section("evaluation", "Evaluation", join(parts))
+
+
+def missing() -> Content:
+    """How to get what is not there."""
+    return note(
+        "The run has no evaluation/ with the figures of each class. A run writes it when it ends, "
+        "with scikit-learn: pip install 'dlrun[report]'."
+    )
+
+
+def _of_output(output: str, tables: Mapping[str, Rows], charts: Charts) -> list[Content]:
+    parts: list[Content] = []
+    if rows := tables.get("per_class"):
+        parts.append(_per_class(rows))
+    if rows := tables.get("confusion_matrix"):
+        parts += _confusion(rows)
+    figures = []
+    for name, (title, x, y) in RATES.items():
+        chart = _rates(f"{name}-{output}" if output else name, title, tables.get(name, []), x, y)
+        if chart:
+            figure, charts[chart.identifier] = chart.drawn()
+            figures.append(figure)
+    if residuals := tables.get("residuals"):
+        chart = _residuals(f"residuals-{output}" if output else "residuals", residuals)
+        if chart:
+            figure, charts[chart.identifier] = chart.drawn()
+            figures.append(figure)
+    if figures:
+        parts.append(element("div", figures, class_="grid"))
+    if rows := tables.get("thresholds"):
+        parts.append(_thresholds(rows))
+    return parts
+
+
+def _per_class(rows: Rows) -> Content:
+    columns = [name for name in rows[0] if name != "class"]
+    body = [
+        [
+            formats.cut(row.get("class", ""), 80),
+            *(number_cell(v := finite(row.get(name)), formats.number(v)) for name in columns),
+        ]
+        for row in rows[:MOST_CLASSES]
+    ]
+    whole = table("Each class", ["class", *columns], body, sortable=True, class_="compact")
+    return (
+        whole if len(rows) <= 30 else details(f"Each of {len(rows)} classes", whole, is_open=True)
+    )
+
+
+def _confusion(rows: Rows) -> list[Content]:
+    """The matrix, shaded by the share of its row, and the pairs that are confused most."""
+    names = [name for name in rows[0] if name != "true"]
+    matrix = [[finite(row.get(name)) or 0.0 for name in names] for row in rows]
+    trues = [row.get("true", "") for row in rows]
+    parts: list[Content] = []
+    if len(rows) <= MOST_CONFUSED and len(names) <= MOST_CONFUSED:
+        body = []
+        for true, counts in zip(trues, matrix, strict=True):
+            total = sum(counts)
+            cells: list[Content | Cell] = [
+                Cell(
+                    formats.number(count),
+                    count,
+                    _shade(count / total if total else 0, name == true),
+                )
+                for name, count in zip(names, counts, strict=True)
+            ]
+            body.append([formats.cut(true, 30), *cells])
+        caption = "Confusion matrix: a row for each true class, a column for each predicted one"
+        head = ["true", *(formats.cut(name, 30) for name in names)]
+        parts.append(table(caption, head, body, class_="matrix"))
+        parts.append(
+            note("A cell is darker the larger its share of the row; the diagonal is outlined.")
+        )
+    pairs = sorted(
+        (
+            (count, sum(counts), true, name)
+            for true, counts in zip(trues, matrix, strict=True)
+            for name, count in zip(names, counts, strict=True)
+            if name != true and count > 0
+        ),
+        key=lambda pair: -pair[0],
+    )
+    if pairs and len(names) > 2:
+        body = [
+            [
+                formats.cut(true, 60),
+                formats.cut(name, 60),
+                number_cell(count, formats.number(count)),
+                number_cell(count / total, formats.share(count / total)),
+            ]
+            for count, total, true, name in pairs[:MOST_PAIRS]
+        ]
+        head = ["true", "predicted", "samples", "of the true class"]
+        parts.append(table("What is confused most", head, body, sortable=True, class_="compact"))
+    return parts
+
+
+def _shade(share: float, is_right: bool) -> str:
+    level = 0 if share <= 0 else 1 + min(int(share * (SHADES - 1)), SHADES - 2)
+    return f"number shade{level}{' right' if is_right else ''}"
+
+
+def _rates(identifier: str, title: str, rows: Rows, x: str, y: str) -> LineChart | None:
+    """A line for each class, and a table of the areas below them."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        at = finite(row.get(x)), finite(row.get(y))
+        if at[0] is not None and at[1] is not None:
+            points.setdefault(row.get("class", ""), []).append((at[0], at[1]))
+    if not points:
+        return None
+    is_area = title != "Calibration"
+    ordered = {name: sorted(of) for name, of in points.items()}
+    areas = {name: area_below(of) for name, of in ordered.items()}
+    shown = sorted(ordered, key=lambda name: areas[name])[:COLORS] if is_area else list(ordered)
+    kept = [name for name in ordered if name in shown][:COLORS]
+    lines = [
+        Line(formats.cut(name, 40) or "positive", ordered[name], f"c{place % COLORS}")
+        for place, name in enumerate(kept)
+    ]
+    told = [f"{name or 'positive'} {formats.number(area)}" for name, area in areas.items()][:50]
+    body = [
+        [formats.cut(name, 60) or "positive", number_cell(area, formats.number(area))]
+        for name, area in list(areas.items())[:MOST_CLASSES]
+    ]
+    summary = (
+        f"Area below the line of each class: {', '.join(told)}."
+        if is_area
+        else "For each class, how often it was true where the model said so with some probability; "
+        "on the diagonal, the model's probabilities are right."
+    )
+    of = table("Area below each line", ["class", "area"], body, sortable=True, class_="compact")
+    left_out = len(ordered) - len(lines)
+    hint = note(f"The {len(lines)} classes with the smallest areas of {len(ordered)}.")
+    more: list[Content] = [hint] if left_out > 0 and is_area else []
+    more += [details("Areas", of)] if is_area else []
+    return LineChart(
+        identifier,
+        title,
+        lines,
+        x_label=x.replace("_", " "),
+        is_whole=False,
+        unit_square=True,
+        has_diagonal=title != RATES["precision_recall"][0],
+        summary=summary,
+        has_table=not is_area,
+        more=join(more),
+    )
+
+
+def _residuals(identifier: str, rows: Rows) -> LineChart | None:
+    """The quantiles of the error, a line for each target."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        at = finite(row.get("quantile")), finite(row.get("error"))
+        if at[0] is not None and at[1] is not None:
+            points.setdefault(row.get("target", ""), []).append((at[0], at[1]))
+    if not points:
+        return None
+    lines = [
+        Line(formats.cut(name, 40) or "error", sorted(of), f"c{place % COLORS}")
+        for place, (name, of) in enumerate(list(points.items())[:COLORS])
+    ]
+    told = [
+        f"{line.name}: the smallest error is {formats.number(line.points[0][1])}, the largest "
+        f"{formats.number(line.points[-1][1])}."
+        for line in lines
+    ]
+    return LineChart(
+        identifier,
+        "Errors by quantile",
+        lines,
+        x_label="quantile",
+        is_whole=False,
+        summary=" ".join(told),
+    )
+
+
+def _thresholds(rows: Rows) -> Content:
+    columns = list(rows[0])
+    step = max(1, len(rows) // 100)
+    body: Sequence[Sequence[Content | Cell]] = [
+        [number_cell(v := finite(row.get(name)), formats.number(v)) for name in columns]
+        for row in rows[::step]
+    ]
+    whole = table("Figures by threshold", columns, body, sortable=True, class_="compact")
+    return details("Thresholds", whole)
