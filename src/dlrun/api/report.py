@@ -8,10 +8,10 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.report.page.run_view import DataView
-from dlrun.runs.directory import RunDir
+from dlrun.runs.directory import SWEEP, RunDir
 from dlrun.runs.locate import find_run
-from dlrun.runs.names import short_names
-from dlrun.system.files import check_writable, write_text
+from dlrun.runs.names import has_name, short_names
+from dlrun.system.files import check_writable, is_dir, is_file, write_text
 
 PAGE = "report.html"
 
@@ -42,6 +42,8 @@ def report(
     Raises:
         DlrunError: If there is no such run or sweep, or the file can't be written.
     """
+    if sweep := _find_sweep(run, runs_dir):
+        return _report_sweep(sweep, output)
     from dlrun.report.page.run_page import run_page
     from dlrun.report.page.run_view import read_run
 
@@ -54,6 +56,30 @@ def report(
     page = run_page(read_run(opened, name, data))
     notes = [data.missing] if data.missing else []
     return {"kind": "run", **_write(path, page), "notes": notes}
+
+
+def _find_sweep(name: str, runs_dir: Path) -> Path | None:
+    """The sweep with this path, name or id; None if it names none."""
+    path = Path(name)
+    if is_dir(path):
+        return path if is_file(path / SWEEP) else None
+    found = runs_dir.glob(f"**/{SWEEP}") if is_dir(runs_dir) else ()
+    matches = [place.parent for place in found if has_name(place.parent, name)]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _report_sweep(sweep: Path, output: Path | None) -> dict[str, Any]:
+    from dlrun.report.page.sweep_page import sweep_page
+    from dlrun.report.page.sweep_view import read_sweep
+
+    path = output or sweep / PAGE
+    check_writable(path, "--output", name=PAGE)
+    [name] = short_names([sweep], parts=2)
+    view = read_sweep(sweep, name)
+    # Links to the pages of its runs lead from beside sweep.json alone.
+    is_beside = path.resolve().parent == sweep.resolve()
+    pages = [run.name for run in view.runs if is_beside and is_file(sweep / run.name / PAGE)]
+    return {"kind": "sweep", **_write(path, sweep_page(view, pages)), "notes": []}
 
 
 def _write(path: Path, page: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,19 @@ def number(of: float | None, digits: int = 4) -> str:
     if math.isfinite(of) and of == int(of) and abs(of) < 1e15:
         return f"{int(of):,}"
     return figure(float(of), digits)
+
+
+def brief(of: float | None) -> str:
+    """A number of three digits, for what varies from run to run; empty for None."""
+    if of is None:
+        return ""
+    return f"{of:,.0f}" if abs(of) >= 100 else f"{of:.3g}"
+
+
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, where it is that of no other key, else the whole key."""
+    lasts = [key.rpartition(".")[2] for key in keys]
+    return {k: last if lasts.count(last) == 1 else k for k, last in zip(keys, lasts, strict=True)}
 
 
 def cut(words: str, length: int = LONGEST) -> str:

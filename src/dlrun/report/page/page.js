@@ -41,6 +41,15 @@
     });
   }
 
+  // A box that has nothing to scroll need not be a stop of the Tab key.
+  const boxes = document.querySelectorAll(".scroll");
+  const markBoxes = () => boxes.forEach((box) => {
+    box.tabIndex = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight ? 0 : -1;
+  });
+  markBoxes();
+  window.addEventListener("resize", markBoxes);
+  document.addEventListener("toggle", markBoxes, true);
+
   // Runs of a sweep: what is chosen in one place is shown in all.
 
   const ofRun = new Map();
@@ -121,20 +130,29 @@
     };
     const showPoint = (line, at, aloud) => {
       Object.assign(state, { line, at });
-      const { name, points, run } = chart.lines[line];
+      const { name, points, run, tell: told } = chart.lines[line];
       const [x, y] = points[at];
       const [px, py] = place(points[at]);
       mark([[px, py]], null);
       choose(run || null);
-      tell([name, chart.y ? `${chart.y} ${shown(y)}, ${chart.x} ${shown(x)}` : `${chart.x} ${shown(x)}: ${shown(y)}`], px, py, aloud);
+      const values = chart.y ? `${chart.x} ${shown(x)}, ${chart.y} ${shown(y)}` : `${chart.x} ${shown(x)}: ${shown(y)}`;
+      tell([name, ...(told || [values])], px, py, aloud);
+    };
+    const toSegment = (x, y, [ax, ay], [bx, by]) => {
+      const length = (bx - ax) ** 2 + (by - ay) ** 2 || 1;
+      const part = Math.max(0, Math.min(1, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length));
+      return (ax + part * (bx - ax) - x) ** 2 + (ay + part * (by - ay) - y) ** 2;
     };
     const nearest = (x, y) => {
       let best = [Infinity, 0, 0];
-      chart.lines.forEach((line, number) => line.points.forEach((point, at) => {
-        const [px, py] = place(point);
-        const distance = (px - x) ** 2 + (py - y) ** 2;
-        if (distance < best[0]) best = [distance, number, at];
-      }));
+      chart.lines.forEach((line, number) => {
+        const places = line.points.map(place);
+        places.forEach(([px, py], at) => {
+          let distance = (px - x) ** 2 + (py - y) ** 2;
+          if (chart.segments && at + 1 < places.length) distance = Math.min(distance, toSegment(x, y, places[at], places[at + 1]));
+          if (distance < best[0]) best = [distance, number, at];
+        });
+      });
       return best;
     };
     const onPointer = (event) => {

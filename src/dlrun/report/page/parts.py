@@ -65,7 +65,18 @@ def table(
         class_: More classes.
         row_names: What links each row to charts, see ``page.js``.
     """
-    columns = element("tr", [element("th", cell, scope="col") for cell in head])
+    rows = list(rows)
+    numeric = {
+        place
+        for row in rows
+        for place, cell in enumerate(row)
+        if isinstance(cell, Cell) and "number" in (cell.class_ or "").split()
+    }
+    heads = [
+        element("th", cell, scope="col", class_="number" if place in numeric else None)
+        for place, cell in enumerate(head)
+    ]
+    columns = element("tr", heads)
     body = [
         element(
             "tr",
@@ -77,7 +88,7 @@ def table(
     classes = " ".join(filter(None, ("sortable" if sortable else "", class_)))
     whole = element(
         "table",
-        element("caption", caption),
+        element("caption", element("span", caption)),
         element("thead", columns),
         element("tbody", body),
         class_=classes or None,
@@ -93,11 +104,10 @@ def _plain(caption: Content) -> str | None:
 
 def _cell(cell: Any, *, is_head: bool) -> Markup:
     of = cell if isinstance(cell, Cell) else Cell(cell)
-    classes = of.class_ or ("number" if of.sort is not None else None)
     sort = None if of.sort is None else f"{of.sort:.17g}"
     if is_head:
         return element("th", of.content, scope="row", class_=of.class_, data_sort=sort)
-    return element("td", of.content, class_=classes, data_sort=sort)
+    return element("td", of.content, class_=of.class_, data_sort=sort)
 
 
 def number_cell(value: float | None, shown: str) -> Cell:

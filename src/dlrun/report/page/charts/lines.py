@@ -28,7 +28,8 @@ class Line:
     Args:
         name: What it shows.
         points: By ascending x; all are finite.
-        class_: How it looks: ``c0`` to ``c7`` a colour, ``dashed``, ``best``, ``faint``.
+        class_: How it looks: ``c0`` to ``c7`` a colour, ``d0`` to ``d7`` a pattern, ``dashed``,
+            ``best``, ``thin``; ``r0`` to ``r4`` a shade by rank.
         run: The run that it is of, if the chart has several.
     """
 
@@ -47,18 +48,22 @@ class LineChart:
         title: What it shows.
         lines: At least one with a point.
         x_label: The name of the horizontal axis.
+        y_label: The name of the vertical one, where the title does not say it.
         is_whole: Whether x counts something, as epochs.
         marked_x: A place to mark, with its name.
         unit_square: Whether both axes go from 0 to 1.
         has_diagonal: Whether to draw what chance, or perfect calibration, would give.
         summary: What a reader who does not see it should know.
         has_table: Whether its numbers are shown as a table on request.
+        legend: Whether to name its lines, if there are several.
+        more: What stands below.
     """
 
     identifier: str
     title: str
     lines: Sequence[Line]
     x_label: str = "epoch"
+    y_label: str = ""
     is_whole: bool = True
     marked_x: tuple[float, str] | None = None
     unit_square: bool = False
@@ -99,13 +104,13 @@ class LineChart:
         )
         return figure, {
             "x": self.x_label,
+            "y": self.y_label,
             "shared": not any(line.run for line in lines) and not self.unit_square,
             "scale": [horizontal.low, horizontal.high, vertical.low, vertical.high],
             "box": [horizontal.start, horizontal.end, vertical.start, vertical.end],
             "lines": [
                 {
                     "name": line.name,
-                    "class": line.class_,
                     **({"run": line.run} if line.run else {}),
                     "points": [[_short(x), _short(y)] for x, y in line.points],
                 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlrun.report.page import formats
-from dlrun.report.page.charts.lines import COLORS, Line, LineChart
+from dlrun.report.page.charts.lines import Line, LineChart
 from dlrun.report.page.markup import Markup, element
 from dlrun.report.page.parts import Section, note
 from dlrun.report.page.run_view import RunView
@@ -54,12 +54,14 @@ def _of_metric(
 ) -> LineChart | None:
     several = len(names) > 1
     lines = []
+    splits = [("", "train", ""), ("val_", "validation", " dashed")]
+    if several and any(run.curves.get(f"val_{name}") for name in names):
+        del splits[0]  # a line for each value is enough in one chart
     for place, name in enumerate(names[:MOST_VALUES]):
-        for prefix, split, style in (("", "train", ""), ("val_", "validation", " dashed")):
+        for prefix, split, style in splits:
             if points := run.curves.get(prefix + name):
-                color = place % COLORS if several else int(bool(prefix))
-                title = f"{name} {split}" if several else split
-                lines.append(Line(title, points, f"c{color}{style}"))
+                looks = f"c{place} d{place}" if several else f"c{int(bool(prefix))}{style}"
+                lines.append(Line(f"{name} {split}" if several else split, points, looks))
     if not lines:
         return None
     best = run.best_epoch

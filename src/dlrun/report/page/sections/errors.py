@@ -31,6 +31,7 @@ def errors(run: RunView) -> Section | None:
 
 def _most_wrong(run: RunView, rows: Rows) -> Content:
     columns = [name for name in rows[0] if name != "sample"]
+    texts = ("id", "label", "predicted") if "label" in columns else ("id",)  # names of classes
     has_images = any(_image_of(run, row) is not None for row in rows)
     body = []
     for row in rows:
@@ -42,7 +43,7 @@ def _most_wrong(run: RunView, rows: Rows) -> Content:
             text = f"sample {formats.number(sample)}, labelled {label}, predicted {predicted}"
             cells.append(None if pixels is None else image(pixels, formats.cut(text)))
         for name in columns:
-            value = finite(row.get(name)) if name not in ("id", "label") else None
+            value = None if name in texts else finite(row.get(name))
             shown = formats.cut(row.get(name, ""), 120)
             cells.append(number_cell(value, formats.number(value)) if value is not None else shown)
         body.append(cells)

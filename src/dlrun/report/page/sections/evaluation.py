@@ -15,7 +15,7 @@ from dlrun.report.page.sections.curves import Charts
 MOST_CLASSES = 1000
 MOST_CONFUSED = 40  # rows and columns of the matrix; with more, only the pairs are listed
 MOST_PAIRS = 15
-SHADES = 6
+SHADES = (0.02, 0.1, 0.3, 0.6)  # shares of a row, from which on a cell is shaded more
 # The file of each chart of rates: its title, its columns, and the diagonal that it is read against.
 RATES = {
     "roc": ("ROC", "false_positive_rate", "true_positive_rate"),
@@ -47,13 +47,15 @@ def missing() -> Content:
 
 def _of_output(output: str, tables: Mapping[str, Rows], charts: Charts) -> list[Content]:
     parts: list[Content] = []
-    if rows := tables.get("per_class"):
-        parts.append(_per_class(rows))
+    beside = [_per_class(rows)] if (rows := tables.get("per_class")) else []
     if rows := tables.get("confusion_matrix"):
-        parts += _confusion(rows)
+        beside += _confusion(rows)
+    parts.append(element("div", beside, class_="beside") if beside else None)
     figures = []
+    kept = _hardest(tables)
     for name, (title, x, y) in RATES.items():
-        chart = _rates(f"{name}-{output}" if output else name, title, tables.get(name, []), x, y)
+        points = _points(tables.get(name, []), "class", x, y)
+        chart = _rates(f"{name}-{output}" if output else name, title, points, kept)
         if chart:
             figure, charts[chart.identifier] = chart.drawn()
             figures.append(figure)
@@ -103,12 +105,9 @@ def _confusion(rows: Rows) -> list[Content]:
                 for name, count in zip(names, counts, strict=True)
             ]
             body.append([formats.cut(true, 30), *cells])
-        caption = "Confusion matrix: a row for each true class, a column for each predicted one"
+        caption = "Confusion matrix: rows are true classes, columns predicted ones"
         head = ["true", *(formats.cut(name, 30) for name in names)]
         parts.append(table(caption, head, body, class_="matrix"))
-        parts.append(
-            note("A cell is darker the larger its share of the row; the diagonal is outlined.")
-        )
     pairs = sorted(
         (
             (count, sum(counts), true, name)
@@ -134,27 +133,41 @@ def _confusion(rows: Rows) -> list[Content]:
 
 
 def _shade(share: float, is_right: bool) -> str:
-    level = 0 if share <= 0 else 1 + min(int(share * (SHADES - 1)), SHADES - 2)
+    """Stronger for a larger share of the row; the right ones are outlined too."""
+    level = 0 if share <= 0 else 1 + sum(share > bound for bound in SHADES)
     return f"number shade{level}{' right' if is_right else ''}"
 
 
-def _rates(identifier: str, title: str, rows: Rows, x: str, y: str) -> LineChart | None:
-    """A line for each class, and a table of the areas below them."""
+def _points(rows: Rows, by: str, x: str, y: str) -> dict[str, list[tuple[float, float]]]:
+    """The points of each class or target, by ascending x."""
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         at = finite(row.get(x)), finite(row.get(y))
         if at[0] is not None and at[1] is not None:
-            points.setdefault(row.get("class", ""), []).append((at[0], at[1]))
+            points.setdefault(row.get(by, ""), []).append((at[0], at[1]))
+    return {name: sorted(of) for name, of in points.items()}
+
+
+def _hardest(tables: Mapping[str, Rows]) -> list[str]:
+    """The classes that have a line: with more than there are colours, those of the worst curves."""
+    curves = _points(tables.get("precision_recall", []), "class", "recall", "precision")
+    curves = curves or _points(tables.get("roc", []), "class", *RATES["roc"][1:])
+    worst = sorted(curves, key=lambda name: area_below(curves[name]))[:COLORS]
+    return [name for name in curves if name in worst]
+
+
+def _rates(
+    identifier: str, title: str, points: Mapping[str, list[tuple[float, float]]], kept: list[str]
+) -> LineChart | None:
+    """A line for each class, and a table of the areas below them."""
     if not points:
         return None
-    is_area = title != "Calibration"
-    ordered = {name: sorted(of) for name, of in points.items()}
-    areas = {name: area_below(of) for name, of in ordered.items()}
-    shown = sorted(ordered, key=lambda name: areas[name])[:COLORS] if is_area else list(ordered)
-    kept = [name for name in ordered if name in shown][:COLORS]
+    is_area = title != RATES["calibration"][0]
+    areas = {name: area_below(of) for name, of in points.items()} if is_area else {}
+    shown = [name for name in kept if name in points] or list(points)[:COLORS]
     lines = [
-        Line(formats.cut(name, 40) or "positive", ordered[name], f"c{place % COLORS}")
-        for place, name in enumerate(kept)
+        Line(formats.cut(name, 40) or "positive", points[name], f"c{place} d{place}")
+        for place, name in enumerate(shown)
     ]
     told = [f"{name or 'positive'} {formats.number(area)}" for name, area in areas.items()][:50]
     body = [
@@ -168,15 +181,16 @@ def _rates(identifier: str, title: str, rows: Rows, x: str, y: str) -> LineChart
         "on the diagonal, the model's probabilities are right."
     )
     of = table("Area below each line", ["class", "area"], body, sortable=True, class_="compact")
-    left_out = len(ordered) - len(lines)
-    hint = note(f"The {len(lines)} classes with the smallest areas of {len(ordered)}.")
-    more: list[Content] = [hint] if left_out > 0 and is_area else []
+    hint = note(f"{len(lines)} of {len(points)} classes, those with the worst curves.")
+    more: list[Content] = [hint] if len(points) > len(lines) else []
     more += [details("Areas", of)] if is_area else []
+    x, y = next((x, y) for name, x, y in RATES.values() if name == title)
     return LineChart(
         identifier,
         title,
         lines,
         x_label=x.replace("_", " "),
+        y_label=y.replace("_", " "),
         is_whole=False,
         unit_square=True,
         has_diagonal=title != RATES["precision_recall"][0],
@@ -188,15 +202,11 @@ def _rates(identifier: str, title: str, rows: Rows, x: str, y: str) -> LineChart
 
 def _residuals(identifier: str, rows: Rows) -> LineChart | None:
     """The quantiles of the error, a line for each target."""
-    points: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        at = finite(row.get("quantile")), finite(row.get("error"))
-        if at[0] is not None and at[1] is not None:
-            points.setdefault(row.get("target", ""), []).append((at[0], at[1]))
+    points = _points(rows, "target", "quantile", "error")
     if not points:
         return None
     lines = [
-        Line(formats.cut(name, 40) or "error", sorted(of), f"c{place % COLORS}")
+        Line(formats.cut(name, 40) or "error", of, f"c{place} d{place}")
         for place, (name, of) in enumerate(list(points.items())[:COLORS])
     ]
     told = [

@@ -99,9 +99,6 @@ def again(run: RunView) -> Section:
     command = [str(word) for word in list_at(record, "command")]
     path = shlex.quote(str(run.path))
     lines = [shlex.join(command)] if command else []
-    versions = mapping_at(record, "versions")
-    packages = [p for p in versions if p != "python"]
-    pins = [shlex.quote(f"{name}=={text_at(versions, name)}") for name in packages]
     parts: list[Content] = [
         element("p", "The command that started it:"),
         code(*lines) if lines else note("run.json names no command."),
@@ -111,20 +108,32 @@ def again(run: RunView) -> Section:
             shlex.join(str(word) for word in list_at(entry, "command")) for entry in entries[:20]
         ]
         parts += [element("p", f"It was resumed {_times(len(entries))}:"), code(*resumed)]
-    commit, dirty = text_at(record, "git", "commit"), record_flag(record, "git", "dirty")
-    setup = [f"git checkout {shlex.quote(commit)}"] if commit else []
-    setup += [f"pip install {' '.join(pins)}"] if pins else []
-    if setup:
-        parts += [element("p", "With the code and packages that it had:"), code(*setup)]
-    if dirty:
+    parts += setup(record)
+    parts += [element("p", "What else to do with it:"), code(*_next(run, path))]
+    return Section("again", "Run it again", join(parts))
+
+
+def setup(record: Mapping[str, Any]) -> list[Content]:
+    """How to have the code and the packages that a run had."""
+    commit = text_at(record, "git", "commit")
+    versions = mapping_at(record, "versions")
+    pins = [f"{name}=={text_at(versions, name)}" for name in versions if name != "python"]
+    lines = [shlex.join(["git", "checkout", commit])] if commit else []
+    lines += [shlex.join(["pip", "install", *pins])] if pins else []
+    if not lines:
+        return []
+    parts: list[Content] = [
+        element("p", "With the code and packages that it had:"),
+        code(*lines),
+    ]
+    if text_at(record, "git", "dirty") == "true":
         parts.append(
             note(
                 "Files of the working directory differed from that commit, and no file of the run "
                 "holds the difference."
             )
         )
-    parts += [element("p", "What else to do with it:"), code(*_next(run, path))]
-    return Section("again", "Run it again", join(parts))
+    return parts
 
 
 def _next(run: RunView, path: str) -> list[str]:
@@ -149,11 +158,6 @@ def _failure(record: Mapping[str, Any]) -> Content:
         details("Traceback", code(trace[-20_000:])) if trace else None,
         class_="failure",
     )
-
-
-def record_flag(record: Mapping[str, Any], *keys: str) -> bool:
-    """Whether a value of the record is true."""
-    return text_at(record, *keys) == "true"
 
 
 def _versioned(record: Mapping[str, Any], backend: str) -> str:

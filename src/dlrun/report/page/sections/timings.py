@@ -34,7 +34,7 @@ def timings(run: RunView, charts: Charts) -> Section:
         facts(
             [
                 ("in all", formats.duration(total)),
-                ("examples per second", formats.number(number_at(record, "examples_per_second"))),
+                ("examples per second", formats.brief(number_at(record, "examples_per_second"))),
                 ("one step", formats.duration(number_at(record, "step_seconds"))),
                 (
                     "peak memory of the process",
