@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dlrun.report.cells import figure
@@ -23,11 +23,13 @@ def value(of: Any) -> str:
 
 
 def number(of: float | None, digits: int = 4) -> str:
-    """A number of four decimals, fewer where they are zeros of a whole number; empty for None."""
+    """A number of four decimals, of one above 1,000, of none where it is whole; empty for None."""
     if of is None:
         return ""
     if math.isfinite(of) and of == int(of) and abs(of) < 1e15:
         return f"{int(of):,}"
+    if 1000 <= abs(of) < 1e9:
+        return f"{of:,.1f}"
     return figure(float(of), digits)
 
 
@@ -90,6 +92,14 @@ def when(started: str) -> str:
         return cut(started)
     zone = time.strftime("%z")
     return time.strftime("%Y-%m-%d %H:%M") + (f" {zone[:3]}:{zone[3:]}" if zone else "")
+
+
+def day(seconds: float) -> str:
+    """The day of a time in seconds since 1970; as a number where there is no such day."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return number(seconds)
 
 
 def shape(of: Any) -> str:

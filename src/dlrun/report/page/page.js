@@ -31,7 +31,9 @@
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      if (!head.textContent.trim()) return;
+      const cells = [...table.tBodies[0].rows].map((row) => row.cells[column]);
+      const hasValues = cells.some((cell) => cell && (cell.dataset.sort !== undefined || cell.textContent.trim()));
+      if (!head.textContent.trim() || !hasValues) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);

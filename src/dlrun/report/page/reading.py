@@ -19,9 +19,10 @@ Rows = list[dict[str, str]]
 
 def read_rows(path: Path) -> Rows:
     """The rows of a CSV file by the names of its header; none where it is no such file."""
-    if not is_file(path) or path.stat().st_size > MAX_CSV_BYTES:
-        return []
     try:
+        # A link could lead to a file that is none of the run's.
+        if not is_file(path) or path.is_symlink() or path.stat().st_size > MAX_CSV_BYTES:
+            return []
         reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
         head = next(reader, [])
         rows = [dict(zip(head, row, strict=False)) for row in reader if row]
@@ -33,7 +34,7 @@ def read_rows(path: Path) -> Rows:
 def read_mapping(path: Path) -> dict[str, Any]:
     """A JSON file's mapping; empty where it holds none."""
     try:
-        value = read_json(path) if is_file(path) else None
+        value = read_json(path) if is_file(path) and not path.is_symlink() else None
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

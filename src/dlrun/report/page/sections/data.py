@@ -9,7 +9,7 @@ from typing import Any
 from dlrun.report.page import formats
 from dlrun.report.page.charts.bars import bar, histogram
 from dlrun.report.page.markup import Content, Markup, element, join
-from dlrun.report.page.parts import Section, details, facts, note, number_cell, table
+from dlrun.report.page.parts import Cell, Section, details, facts, note, number_cell, table
 from dlrun.report.page.png import image
 from dlrun.report.page.reading import finite, list_at, mapping_at, number_at, text_at
 from dlrun.report.page.run_view import RunView
@@ -131,7 +131,7 @@ def _pictures(run: RunView) -> list[Content]:
 
 
 def _columns(columns: list[Mapping[str, Any]]) -> Content:
-    rows = []
+    rows: list[list[Content | Cell]] = []
     for column in columns[:MOST_COLUMNS]:
         missing, distinct = number_at(column, "missing"), number_at(column, "distinct")
         bins = [finite(n) or 0.0 for n in list_at(column, "histogram", "counts")][:100]
@@ -152,12 +152,23 @@ def _columns(columns: list[Mapping[str, Any]]) -> Content:
             ]
         )
     head = ["column", "type", "used as", "missing", "distinct", "values", "distribution"]
-    return table("Columns", head, rows, sortable=True, class_="compact")
+    shown = [n for n in range(len(head)) if any(not _is_empty(row[n]) for row in rows)]
+    rows = [[row[n] for n in shown] for row in rows]
+    heads = [head[n] for n in shown]
+    return table("Columns", heads, rows, sortable=True, class_="compact")
+
+
+def _is_empty(cell: Content | Cell) -> bool:
+    content = cell.content if isinstance(cell, Cell) else cell
+    return content is None or content == ""
 
 
 def _values(column: Mapping[str, Any]) -> str:
     low, high, mean = (number_at(column, key) for key in ("low", "high", "mean"))
-    if low is not None and high is not None and text_at(column, "type") != "string":
+    kind = text_at(column, "type")
+    if low is not None and high is not None and kind.startswith("timestamp"):
+        return f"{formats.day(low)} to {formats.day(high)}"
+    if low is not None and high is not None and kind != "string":
         told = f"{formats.number(low)} to {formats.number(high)}"
         return f"{told}, mean {formats.number(mean)}" if mean is not None else told
     values = list(mapping_at(column, "counts")) or [

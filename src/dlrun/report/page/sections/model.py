@@ -16,6 +16,7 @@ from dlrun.report.page.run_view import RunView
 
 MOST_LAYERS = 600
 MOST_AXES, MOST_TENSORS = 12, 12  # of a call, in a file that may come from anyone
+MOST_LENGTH = 4000  # of all arrows together, in boxes
 OPEN = 14  # a graph of so many boxes is shown at once
 ROLES = ("input", "output", "model", "layer")
 
@@ -50,7 +51,7 @@ def model(run: RunView) -> Section:
                 else "It is a subclassed model, whose graph is code."
             )
         )
-    elif graph is not None and len(graph.boxes) > MOST_BOXES:
+    elif graph is not None and not _is_drawable(graph):
         parts.append(
             note(
                 f"The graph has {len(graph.boxes)} boxes, too many to draw here: "
@@ -117,6 +118,12 @@ def _graph(recorded: Mapping[str, Any]) -> Graph | None:
             return None
         arrows.append((start, end))
     return Graph(boxes, arrows) if boxes else None
+
+
+def _is_drawable(graph: Graph) -> bool:
+    """Whether it is small enough to lay out at once: long arrows cost more than boxes."""
+    length = sum(end - start for start, end in graph.arrows)
+    return len(graph.boxes) <= MOST_BOXES and length <= MOST_LENGTH
 
 
 def _box(entry: Mapping[str, Any]) -> Box:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlrun.report.page import formats
 from dlrun.report.page.charts.bars import bar
 from dlrun.report.page.charts.lines import Line, LineChart
-from dlrun.report.page.markup import Content, join
+from dlrun.report.page.markup import Content, element, join
 from dlrun.report.page.parts import Cell, Section, facts, note, number_cell, table
 from dlrun.report.page.reading import mapping_at, number_at
 from dlrun.report.page.run_view import RunView
@@ -59,7 +59,7 @@ def timings(run: RunView, charts: Charts) -> Section:
             f"{formats.duration(slowest[1])}.",
         )
         figure, charts[chart.identifier] = chart.drawn()
-        parts.append(figure)
+        parts.append(element("div", figure, class_="grid"))
     if not rows and not epochs:
         parts.append(note("Times are recorded when training ends."))
     return Section("timings", "Time and memory", join(parts))
