@@ -8,6 +8,8 @@ from typing import Any
 
 from dlrun.report.page.markup import Content, Markup, element
 
+LONG = 40  # rows: a table of more scrolls by itself, below its head
+
 
 @dataclass(frozen=True)
 class Section:
@@ -94,7 +96,12 @@ def table(
         class_=classes or None,
     )
     return element(
-        "div", whole, class_="scroll", tabindex="0", role="group", aria_label=_plain(caption)
+        "div",
+        whole,
+        class_="scroll long" if len(rows) > LONG else "scroll",
+        tabindex="0",
+        role="group",
+        aria_label=_plain(caption),
     )
 
 

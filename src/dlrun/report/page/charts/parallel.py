@@ -116,7 +116,8 @@ def _axis(values: Sequence[str]) -> _Axis:
         every = -(-len(ordered) // MOST_TICKS)
         return _Axis(at.__getitem__, [(at[v], v) for v in ordered[::every]], has_few=True)
     low, high = min(known), max(known)
-    if low > 0 and high / low > 30:
+    middle = sorted(known)[len(known) // 2]
+    if low > 0 and high / low > 10 and middle - low < 0.25 * (high - low):  # most are small
         logs = scale.Scale(math.log10(low), math.log10(high), bottom, top)
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         marks = [factor * 10.0**power for power in powers for factor in (1, 3)]

@@ -13,6 +13,7 @@ from dlrun.report.page.sweep_view import SweepView
 
 MOST_AXES = 9
 MOST_LINES = 400
+MANY = 40  # lines, from which on all but the best are thin
 
 
 def keys(sweep: SweepView, charts: Charts) -> Section:
@@ -65,7 +66,7 @@ def _parallel(sweep: SweepView, shown: list[str], charts: Charts) -> Content:
             run.name,
             f"place {place}, run {run.name}",
             [*(run.differs.get(key, "") for key in shown), formats.number(run.value)],
-            looks[run.name] + (" best" if place == 1 else ""),
+            looks[run.name] + (" best" if place == 1 else " thin" if len(ranked) > MANY else ""),
         )
         for place, run in enumerate(ranked, 1)
     ]
