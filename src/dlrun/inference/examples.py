@@ -84,8 +84,8 @@ def _wrong(run: RunDir, data: Dataset) -> dict[int, np.ndarray]:
     split = data.test if len(data.test) else data.validation
     samples = {
         int(row["sample"])
-        for tables in read_evaluations(run.path / EVALUATION).values()
-        for row in tables.get("most_wrong", ())
+        for of in read_evaluations(run.path / EVALUATION).values()
+        for row in of.tables.get("most_wrong", ())
         if row.get("sample", "").isdecimal() and int(row["sample"]) < len(split)
     }
     ordered = sorted(samples)

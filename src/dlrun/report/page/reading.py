@@ -17,18 +17,23 @@ MAX_ROWS = 200_000
 Rows = list[dict[str, str]]
 
 
-def read_rows(path: Path) -> Rows:
-    """The rows of a CSV file by the names of its header; none where it is no such file."""
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a CSV file; none where it is no such file."""
     try:
         # A link could lead to a file that is none of the run's.
         if not is_file(path) or path.is_symlink() or path.stat().st_size > MAX_CSV_BYTES:
-            return []
+            return [], []
         reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-        head = next(reader, [])
-        rows = [dict(zip(head, row, strict=False)) for row in reader if row]
+        head, rows = next(reader, []), [row for row in reader if row]
     except (OSError, ValueError, csv.Error):
-        return []
-    return rows[:MAX_ROWS]
+        return [], []
+    return head, rows[:MAX_ROWS]
+
+
+def read_rows(path: Path) -> Rows:
+    """The rows of a CSV file by the names of its header; none where it is no such file."""
+    head, rows = read_table(path)
+    return [dict(zip(head, row, strict=False)) for row in rows]
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

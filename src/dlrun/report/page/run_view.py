@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from dlrun.checkpoints.store import STATE, checkpoint_path, list_positions
-from dlrun.report.page.reading import Rows, finite, list_at, mapping_at, read_mapping, read_rows
+from dlrun.report.page.reading import (
+    Rows,
+    finite,
+    list_at,
+    mapping_at,
+    read_mapping,
+    read_rows,
+    read_table,
+)
 from dlrun.runs.directory import METRICS, MODEL, RunDir
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.status import current_status, too_deep
@@ -19,9 +27,10 @@ from dlrun.system.files import is_dir
 EVALUATION = "evaluation"
 # The tables of an evaluation, one file each.
 TABLES = (
-    "per_class", "confusion_matrix", "thresholds", "roc", "precision_recall", "calibration",
-    "residuals", "most_wrong",
+    "per_class", "per_target", "thresholds", "roc", "precision_recall", "calibration", "residuals",
+    "errors_by_size", "most_wrong",
 )  # fmt: skip
+CONFUSION = "confusion_matrix"
 MAX_OUTPUTS = 20
 NOT_METRICS = ("epoch", "seconds", "learning_rate")
 
@@ -53,6 +62,29 @@ class DataView:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """A confusion matrix.
+
+    Args:
+        predicted: The names of the columns' classes.
+        true: The names of the rows' classes.
+        counts: Of each row, one for each column.
+    """
+
+    predicted: Sequence[str]
+    true: Sequence[str]
+    counts: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of one output: its tables, by the names of their files, and its confusion."""
+
+    tables: Mapping[str, Rows]
+    confusion: Confusion | None
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run.
 
@@ -63,7 +95,7 @@ class RunView:
         config: Its config, of any types.
         curves: Each column of ``metrics.csv``, as points ``(epoch, value)``.
         model: Its ``model.json``, or what its newest checkpoint says of its layers; may be empty.
-        evaluations: The tables of each output; a single output is called ``""``.
+        evaluations: The figures of each output; a single output is called ``""``.
         data: Its data set.
     """
 
@@ -73,7 +105,7 @@ class RunView:
     config: Mapping[str, Any]
     curves: Curves
     model: Mapping[str, Any]
-    evaluations: Mapping[str, Mapping[str, Rows]]
+    evaluations: Mapping[str, Evaluation]
     data: DataView
 
     @property
@@ -127,8 +159,8 @@ def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
     return curves
 
 
-def read_evaluations(folder: Path) -> dict[str, dict[str, Rows]]:
-    """The tables of an evaluation, by output; those that are missing are left out."""
+def read_evaluations(folder: Path) -> dict[str, Evaluation]:
+    """The figures of an evaluation, by output; those that are missing are left out."""
     if not is_dir(folder):
         return {}
     places = {"": folder}
@@ -136,9 +168,19 @@ def read_evaluations(folder: Path) -> dict[str, dict[str, Rows]]:
     found = {}
     for output, place in list(places.items())[: MAX_OUTPUTS + 1]:
         tables = {name: rows for name in TABLES if (rows := read_rows(place / f"{name}.csv"))}
-        if tables:
-            found[output] = tables
+        confusion = _confusion(place / f"{CONFUSION}.csv")
+        if tables or confusion:
+            found[output] = Evaluation(tables, confusion)
     return found
+
+
+def _confusion(path: Path) -> Confusion | None:
+    """A confusion matrix by its places: a class may be called ``true``, as the first column is."""
+    head, rows = read_table(path)
+    predicted = head[1:]
+    rows = [row for row in rows if len(row) == len(head)]
+    counts = [[finite(count) or 0.0 for count in row[1:]] for row in rows]
+    return Confusion(predicted, [row[0] for row in rows], counts) if counts and predicted else None
 
 
 def _layers_of_checkpoint(run: RunDir) -> dict[str, Any]:

@@ -17,8 +17,8 @@ MOST = 20
 def errors(run: RunView) -> Section | None:
     """The samples that it got most wrong, with their images where they have some."""
     parts: list[Content] = []
-    for output, tables in run.evaluations.items():
-        if rows := tables.get("most_wrong"):
+    for output, of in run.evaluations.items():
+        if rows := of.tables.get("most_wrong"):
             parts += [element("h3", f"Output {formats.cut(output, 80)}")] if output else []
             parts.append(_most_wrong(run, rows[:MOST]))
     if not parts:
@@ -30,7 +30,7 @@ def errors(run: RunView) -> Section | None:
 
 
 def _most_wrong(run: RunView, rows: Rows) -> Content:
-    columns = [name for name in rows[0] if name != "sample"]
+    columns = [name for name in rows[0] if name != "sample" and any(row.get(name) for row in rows)]
     texts = ("id", "label", "predicted") if "label" in columns else ("id",)  # names of classes
     has_images = any(_image_of(run, row) is not None for row in rows)
     body = []

@@ -9,7 +9,7 @@ from dlrun.report.page.charts.lines import COLORS, Line, LineChart, area_below
 from dlrun.report.page.markup import Content, element, join
 from dlrun.report.page.parts import Cell, Section, details, note, number_cell, table
 from dlrun.report.page.reading import Rows, finite
-from dlrun.report.page.run_view import RunView
+from dlrun.report.page.run_view import Confusion, Evaluation, RunView
 from dlrun.report.page.sections.curves import Charts
 
 MOST_CLASSES = 1000
@@ -27,8 +27,8 @@ RATES = {
 def evaluation(run: RunView, charts: Charts) -> Section:
     """Everything in the run's ``evaluation/`` but the samples that it got most wrong."""
     parts: list[Content] = []
-    for output, tables in run.evaluations.items():
-        shown = _of_output(output, tables, charts)
+    for output, of in run.evaluations.items():
+        shown = _of_output(output, of, charts)
         if shown:
             parts += [element("h3", f"Output {formats.cut(output, 80)}")] if output else []
             parts += shown
@@ -45,11 +45,14 @@ def missing() -> Content:
     )
 
 
-def _of_output(output: str, tables: Mapping[str, Rows], charts: Charts) -> list[Content]:
+def _of_output(output: str, of: Evaluation, charts: Charts) -> list[Content]:
     parts: list[Content] = []
-    beside = [_per_class(rows)] if (rows := tables.get("per_class")) else []
-    if rows := tables.get("confusion_matrix"):
-        beside += _confusion(rows)
+    tables = of.tables
+    beside = [_figures("Each class", "class", rows)] if (rows := tables.get("per_class")) else []
+    if rows := tables.get("per_target"):
+        beside.append(_figures("Each target", "target", rows))
+    if of.confusion:
+        beside += _confusion(of.confusion)
     parts.append(element("div", beside, class_="beside") if beside else None)
     figures = []
     kept = _hardest(tables)
@@ -66,43 +69,38 @@ def _of_output(output: str, tables: Mapping[str, Rows], charts: Charts) -> list[
             figures.append(figure)
     if figures:
         parts.append(element("div", figures, class_="grid"))
+    if rows := tables.get("errors_by_size"):
+        parts.append(details("Errors by size", _figures("Errors by size", "target", rows)))
     if rows := tables.get("thresholds"):
         parts.append(_thresholds(rows))
     return parts
 
 
-def _per_class(rows: Rows) -> Content:
-    columns = [name for name in rows[0] if name != "class"]
+def _figures(caption: str, by: str, rows: Rows) -> Content:
+    """A row for each class or target, with its figures."""
+    columns = [name for name in rows[0] if name != by]
     body = [
         [
-            formats.cut(row.get("class", ""), 80),
+            formats.cut(row.get(by, ""), 80),
             *(number_cell(v := finite(row.get(name)), formats.number(v)) for name in columns),
         ]
         for row in rows[:MOST_CLASSES]
     ]
-    whole = table("Each class", ["class", *columns], body, sortable=True, class_="compact")
-    return (
-        whole if len(rows) <= 30 else details(f"Each of {len(rows)} classes", whole, is_open=True)
-    )
+    heads = [name.replace("_", " ") for name in (by, *columns)]
+    return table(caption, heads, body, sortable=True, class_="compact")
 
 
-def _confusion(rows: Rows) -> list[Content]:
+def _confusion(of: Confusion) -> list[Content]:
     """The matrix, shaded by the share of its row, and the pairs that are confused most."""
-    names = [name for name in rows[0] if name != "true"]
-    matrix = [[finite(row.get(name)) or 0.0 for name in names] for row in rows]
-    trues = [row.get("true", "") for row in rows]
+    names, trues, matrix = of.predicted, of.true, of.counts
     parts: list[Content] = []
-    if len(rows) <= MOST_CONFUSED and len(names) <= MOST_CONFUSED:
+    if len(trues) <= MOST_CONFUSED and len(names) <= MOST_CONFUSED:
         body = []
-        for true, counts in zip(trues, matrix, strict=True):
-            total = sum(counts)
+        for place, (true, counts) in enumerate(zip(trues, matrix, strict=True)):
+            total = sum(counts) or 1.0
             cells: list[Content | Cell] = [
-                Cell(
-                    formats.number(count),
-                    count,
-                    _shade(count / total if total else 0, name == true),
-                )
-                for name, count in zip(names, counts, strict=True)
+                Cell(formats.number(count), count, _shade(count / total, column == place))
+                for column, count in enumerate(counts)
             ]
             body.append([formats.cut(true, 30), *cells])
         caption = "Confusion matrix: rows are true classes, columns predicted ones"
@@ -111,9 +109,9 @@ def _confusion(rows: Rows) -> list[Content]:
     pairs = sorted(
         (
             (count, sum(counts), true, name)
-            for true, counts in zip(trues, matrix, strict=True)
-            for name, count in zip(names, counts, strict=True)
-            if name != true and count > 0
+            for place, (true, counts) in enumerate(zip(trues, matrix, strict=True))
+            for column, (name, count) in enumerate(zip(names, counts, strict=True))
+            if column != place and count > 0
         ),
         key=lambda pair: -pair[0],
     )
