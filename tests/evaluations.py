@@ -44,7 +44,8 @@ def write_evaluation(
         false, true, thresholds = roc_curve(truth, of)
         roc += [(name, *row) for row in zip(thresholds, false, true, strict=True)]
         precise, found, thresholds = precision_recall_curve(truth, of)
-        recall += [(name, *row) for row in zip(thresholds, precise, found, strict=False)]
+        ends = zip([*thresholds, np.inf], precise, found, strict=True)
+        recall += [(name, *row) for row in ends]
         fraction, mean = calibration_curve(truth, of, n_bins=5)
         calibration += [(name, m, f, 1) for m, f in zip(mean, fraction, strict=True)]
     rates = ["class", "threshold", "false_positive_rate", "true_positive_rate"]

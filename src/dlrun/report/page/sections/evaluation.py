@@ -137,13 +137,16 @@ def _shade(share: float, is_right: bool) -> str:
 
 
 def _points(rows: Rows, by: str, x: str, y: str) -> dict[str, list[tuple[float, float]]]:
-    """The points of each class or target, by ascending x."""
+    """The points of each class or target from left to right, else in the order of their rows.
+
+    A curve of precision over recall falls where recall stays the same, one of ROC rises.
+    """
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         at = finite(row.get(x)), finite(row.get(y))
         if at[0] is not None and at[1] is not None:
             points.setdefault(row.get(by, ""), []).append((at[0], at[1]))
-    return {name: sorted(of) for name, of in points.items()}
+    return {name: of[::-1] if of[0][0] > of[-1][0] else of for name, of in points.items()}
 
 
 def _hardest(tables: Mapping[str, Rows]) -> list[str]:
