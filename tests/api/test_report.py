@@ -1,6 +1,7 @@
 """``dlrun report``: what the page of a run and of a sweep holds."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -192,6 +193,36 @@ def test_names_and_values_of_a_run_make_no_markup(run, made):
     assert MARKUP in page.words
 
 
+ODD = (None, True, 0, -1, 1e308, "x", [], {}, ["a"], {"a": 1}, [[]], 10**30, "nan", "inf", "\ud800")
+
+
+def mutated(value, draw):
+    """A value some of whose parts are of another type."""
+    if draw.random() < 0.08:
+        return draw.choice(ODD)
+    if isinstance(value, dict):
+        return {key: mutated(inner, draw) for key, inner in value.items()}
+    return [mutated(inner, draw) for inner in value] if isinstance(value, list) else value
+
+
+def test_values_of_any_type_make_a_page(run, tmp_path):
+    sweep = write_sweep(tmp_path / "odd", runs=6, epochs=3)
+    files = [run / "run.json", run / "model.json", sweep / "sweep.json"]
+    right = {file: json.loads(file.read_text()) for file in files}
+    made = 0
+    for seed in range(12):
+        draw = random.Random(seed)
+        for file, content in right.items():
+            file.write_text(json.dumps(mutated(content, draw)))
+        for place in (run, sweep):
+            try:
+                Page(Path(report(str(place), with_data=False)["report"]))
+                made += 1
+            except DlrunError as error:  # the record as a whole is of another type
+                assert "is not the record of a" in error.message
+    assert made > 18
+
+
 def test_data_that_cannot_be_read_or_trusted_are_named_and_the_rest_is_shown(run):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"] = {"_target_": "my_data.load"}
@@ -204,8 +235,8 @@ def test_data_that_cannot_be_read_or_trusted_are_named_and_the_rest_is_shown(run
 
 def test_a_failed_run_says_why(dlrun):
     words = ["backend=jax", "epochs=1", "data.limit=200", "optimizer.learning_rate=1e38"]
-    done = dlrun("train", *words)
-    assert done.returncode == 1
+    code, _, _ = worker("jax").command(dlrun.cwd, ["train", *words])
+    assert code == 1
     page = Page(Path(report(str(dlrun.only_run()))["report"]))
     record = dlrun.record(dlrun.only_run())
     assert "It failed: " in page.words and record["error"] in page.words
@@ -267,6 +298,10 @@ def test_the_page_of_a_sweep_ranks_its_runs_and_says_how_to_run_it(swept, monkey
     assert "dlrun sweep backend=jax optimizer.learning_rate=0.001,0.1" in page.words
     assert "dlrun train backend=jax" in page.words
     assert "Backends side by side" not in page.words
+    best = Path(report(str(sweep / ranking[0]), with_data=False)["report"])
+    report(str(sweep))
+    links = [a["href"] for tag, a in Page(sweep / "report.html").tags if tag == "a"]
+    assert f"{ranking[0]}/report.html" in links and best.is_file()
 
 
 def test_two_hundred_runs_of_a_hundred_epochs_fit_into_two_megabytes(tmp_path):

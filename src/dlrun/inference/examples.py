@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,8 @@ from dlrun.report.page.run_view import EVALUATION, DataView, read_evaluations
 from dlrun.runs.directory import RunDir
 
 ROWS, COLUMNS, CHARACTERS = 5, 24, 300
+MOST_WRONG = 20
+FILE = "file"  # the column of a folder of texts that names their files
 VALUES = 12  # of an array that is no image
 
 
@@ -61,6 +64,7 @@ def read_examples(
         raise DlrunError(f"{config.data['_target_']} returned {type(data).__name__}")
     pictures = pictures_of(data)
     head, rows = ((), []) if pictures else _rows(data)
+    wrong = _most_wrong(run)
     dataset = data if isinstance(data, Dataset) else None
     if isinstance(data, Source) and pictures:
         dataset = data.dataset(read_saved_spec(run))  # from the cache of decoded images
@@ -69,7 +73,8 @@ def read_examples(
         pictures=pictures,
         head=head,
         rows=rows,
-        wrong=_wrong(run, dataset) if dataset and pictures else {},
+        wrong=_wrong_pictures(wrong, dataset) if dataset and pictures else {},
+        wrong_texts=_wrong_texts(wrong, data) if isinstance(data, Table) and data.targets else {},
         changed=dataset is not None and not dataset.fit and _is_other(run, dataset),
     )
 
@@ -79,17 +84,39 @@ def _is_other(run: RunDir, data: Dataset) -> bool:
     return isinstance(recorded, Mapping) and {**recorded} != fingerprint(data)
 
 
-def _wrong(run: RunDir, data: Dataset) -> dict[int, np.ndarray]:
-    """The images of the samples that the run got most wrong, of the split that it evaluated."""
+def _most_wrong(run: RunDir) -> list[Mapping[str, str]]:
+    """The samples that the run got most wrong, of every output."""
+    evaluations = read_evaluations(run.path / EVALUATION).values()
+    return [row for of in evaluations for row in of.tables.get("most_wrong", ())[:MOST_WRONG]]
+
+
+def _wrong_pictures(wrong: Iterable[Mapping[str, str]], data: Dataset) -> dict[int, np.ndarray]:
+    """Their images, by the sample's place in the split that was evaluated."""
     split = data.test if len(data.test) else data.validation
-    samples = {
-        int(row["sample"])
-        for of in read_evaluations(run.path / EVALUATION).values()
-        for row in of.tables.get("most_wrong", ())
-        if row.get("sample", "").isdecimal() and int(row["sample"]) < len(split)
-    }
-    ordered = sorted(samples)
-    return dict(zip(ordered, pictures_at(split.inputs, ordered), strict=False))
+    numbers = {row.get("sample", "") for row in wrong}
+    samples = sorted({int(n) for n in numbers if n.isdecimal() and int(n) < len(split)})
+    return dict(zip(samples, pictures_at(split.inputs, samples), strict=False))
+
+
+def _wrong_texts(wrong: Iterable[Mapping[str, str]], data: Table) -> dict[str, str]:
+    """What a table has of them, by their ids: ``row 7``, counted from 1, or the file of a text."""
+    ids = {row.get("id", "") for row in wrong}
+    places = {int(id_[4:]) - 1: id_ for id_ in ids if re.fullmatch(r"row [0-9]{1,15}", id_)}
+    names = [name for name, (kind, _) in data.inputs.items() if kind == "text"]
+    names = names or list(data.inputs)[:COLUMNS]
+    found: dict[str, str] = {}
+    first = 0
+    for batch in data.batches():
+        inside = {place - first: id_ for place, id_ in places.items()}
+        if FILE in data.profiles:
+            inside |= {n: id_ for n, id_ in enumerate(batch.column(FILE).to_pylist()) if id_ in ids}
+        for row, id_ in inside.items():
+            if 0 <= row < batch.num_rows:
+                values = {name: _text(batch.column(name)[row].as_py()) for name in names}
+                told = ", ".join(f"{name}={value}" for name, value in values.items() if value)
+                found[id_] = values[names[0]] if len(names) == 1 else told
+        first += batch.num_rows
+    return found
 
 
 def _rows(data: Any) -> tuple[Sequence[str], list[list[str]]]:

@@ -74,11 +74,11 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
 def write_model(run: RunDir, model: Any) -> None:
     """Write the model's layers and graph into the run directory, for ``dlrun report``."""
     try:
-        described = record_of(model)
-    except Exception as error:  # a shape that only the user's own layer can tell
+        write_json(run.path / MODEL, record_of(model), indent=None)
+    except OSError:
+        raise
+    except Exception as error:  # a property of the user's own layer
         log.warning("%s is left out: %s", MODEL, first_line(error))
-        return
-    write_json(run.path / MODEL, described, indent=None)
 
 
 def written_by(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,8 @@ from dlrun.report.model_graph.graph import graph_of
 def record_of(model: Any) -> dict[str, Any]:
     """What a run keeps of its model, for its page.
 
+    Nothing of the user's own code is called: a shape that only it can tell is None.
+
     Returns:
         The model's ``name``, ``layers`` and numbers of parameters; ``graph`` with ``boxes`` and
         ``arrows``, None for a subclassed model.
@@ -20,19 +22,25 @@ def record_of(model: Any) -> dict[str, Any]:
     graph = graph_of(model)
     return {
         "name": model.name,
-        "layers": layers_of(model),
+        "layers": layers_of(model, _symbolic_shape),
         **parameters_of(model),
         "graph": None if graph is None else asdict(graph),
     }
 
 
-def layers_of(model: Any) -> list[dict[str, Any]]:
-    """Each layer's ``name``, ``type``, ``output_shape``, ``parameters`` and ``trainable``."""
+def layers_of(model: Any, shape_of: Callable[[Any], Any] | None = None) -> list[dict[str, Any]]:
+    """Each layer's ``name``, ``type``, ``output_shape``, ``parameters`` and ``trainable``.
+
+    Args:
+        model: A built model.
+        shape_of: Tells the output's shape of a layer; None for one that may call the layer.
+    """
+    shape_of = shape_of or _output_shape
     return [
         {
             "name": layer.name,
             "type": type(layer).__name__,
-            "output_shape": _output_shape(layer),
+            "output_shape": shape_of(layer),
             "parameters": _size(layer.weights),
             "trainable": layer.trainable,
         }
@@ -49,6 +57,13 @@ def parameters_of(model: Any) -> dict[str, int]:
 
 def _size(weights: Sequence[Any]) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
+
+
+def _symbolic_shape(layer: Any) -> Any:
+    is_own = not type(layer).__module__.startswith("keras.")
+    if is_own and not getattr(layer, "_inbound_nodes", None):
+        return None
+    return _output_shape(layer)
 
 
 def _output_shape(layer: Any) -> Any:

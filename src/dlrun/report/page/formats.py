@@ -56,7 +56,7 @@ def cut(words: str, length: int = LONGEST) -> str:
 
 def duration(seconds: float | None) -> str:
     """Seconds with a unit that fits."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return ""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"

@@ -190,7 +190,12 @@
     plot.tabIndex = 0;
     plot.setAttribute("role", "group");
     const keys = chart.shared ? "left and right arrow keys" : "arrow keys";
-    plot.setAttribute("aria-label", `${svg.querySelector("title").textContent}: ${keys} read its values`);
+    const title = svg.querySelector("title");
+    plot.setAttribute("aria-label", `${title.textContent}: ${keys} read its values`);
+    // As an element, it would be a second tip under the pointer.
+    svg.setAttribute("aria-label", title.textContent);
+    svg.removeAttribute("aria-labelledby");
+    title.remove();
   };
   for (const [identifier, chart] of Object.entries(charts)) {
     const figure = document.getElementById(identifier);

@@ -18,6 +18,7 @@ from dlrun.report.page.reading import (
     read_mapping,
     read_rows,
     read_table,
+    text_at,
 )
 from dlrun.runs.directory import METRICS, MODEL, RunDir
 from dlrun.runs.metric_direction import direction
@@ -48,6 +49,7 @@ class DataView:
         head: The names of the columns of ``rows``.
         rows: The first samples, for data that are no images.
         wrong: The images of the samples that were got most wrong, by their number.
+        wrong_texts: What a table has of them, by their ids.
         missing: Why there is nothing of all this; empty if there is.
         changed: Whether the data set is no longer the one that the run was trained on.
     """
@@ -57,6 +59,7 @@ class DataView:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     wrong: Mapping[int, Image] = field(default_factory=dict)
+    wrong_texts: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
     changed: bool = False
 
@@ -123,7 +126,9 @@ class RunView:
 
     def direction(self, metric: str) -> str | None:
         """Whether a metric is better when ``max`` or ``min``; None if it is unknown."""
-        return direction(metric, dict(mapping_at(self.config, "task", "metrics")))
+        specs = mapping_at(self.config, "task", "metrics")
+        targets = {name: text_at(spec, "_target_") for name, spec in specs.items()}
+        return direction(metric, targets)
 
 
 def read_run(run: RunDir, name: str, data: DataView) -> RunView:

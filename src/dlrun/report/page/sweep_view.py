@@ -136,7 +136,7 @@ def read_sweep(path: Path, name: str) -> SweepView:
     runs = [run for entry in entries if (run := _read_run(path, entry, monitor)) is not None]
     sign = -1 if mode == "max" else 1
     runs.sort(key=lambda run: (run.value is None, sign * (run.value or 0.0)))
-    keys = [str(key) for key in list_at(record, "keys")]
+    keys = list(dict.fromkeys(str(key) for key in list_at(record, "keys")))
     first = next((r for run in runs if (r := read_mapping(path / run.name / RECORD))), {})
     first = {} if too_deep(first) else first
     return SweepView(path, name, record, keys, monitor, mode, runs, first)

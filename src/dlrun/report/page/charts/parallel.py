@@ -113,7 +113,7 @@ def _axis(values: Sequence[str]) -> _Axis:
         step = (bottom - top) / max(len(ordered) - 1, 1)
         only = (bottom + top) / 2
         at = {v: bottom - n * step if len(ordered) > 1 else only for n, v in enumerate(ordered)}
-        every = -(-len(ordered) // MOST_TICKS)
+        every = max(1, -(-len(ordered) // MOST_TICKS))
         return _Axis(at.__getitem__, [(at[v], v) for v in ordered[::every]], has_few=True)
     low, high = min(known), max(known)
     middle = sorted(known)[len(known) // 2]
