@@ -14,17 +14,17 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, write_json, write_text
 
-RECORD, CONFIG, OVERRIDES, INPUTS, MODEL, METRICS, CHECKPOINTS, LOG, LOCK = (
+RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, LOG, LOCK = (
     "run.json",
     "config.yaml",
     "overrides.yaml",
     "inputs.json",
-    "model.json",
     "metrics.csv",
     "checkpoints",
     "dlrun.log",
     ".lock",
 )
+MODEL = "model.json"  # what a page shows of the model
 SWEEP = "sweep.json"  # the record of a sweep, in its own directory
 TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 # No letters and digits that look alike, as people read these names aloud.
