@@ -92,7 +92,7 @@ def test_run_directory_is_complete(trained, backend):
     run = trained.run(backend)
     assert {path.name for path in run.iterdir()} == {
         *("config.yaml", "overrides.yaml", "run.json", "metrics.csv", "checkpoints", "dlrun.log"),
-        *(".lock", "inputs.json", "model.keras", "evaluation", "plots"),
+        *(".lock", "inputs.json", "model.json", "model.keras", "evaluation", "plots"),
     }
     assert yaml.safe_load((run / "overrides.yaml").read_text()) == [
         *(f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000"),

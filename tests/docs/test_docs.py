@@ -31,7 +31,7 @@ PLACEHOLDER = re.compile(r"(.*=)?([A-Z][A-Z_]+(\.\.\.)?|<\w+>)|\.\.\.")
 ANOTHERS_RUN = re.compile(r"(.*[/=])?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\w{4}(/.*)?")
 ANOTHERS_ID = re.compile(r"([\w-]+/)?(?!best|last|test)[a-z2-9]{4}(/\d+)?")
 COMPOSES = ("train", "sweep", "config", "summary", "parity", "verify-resume")
-TAKES_RUN = ("resume", "evaluate", "predict", "compare")
+TAKES_RUN = ("resume", "evaluate", "predict", "compare", "report")
 # These need a cluster, another process, a GPU or hours; they are parsed and not run.
 NOT_RUN = re.compile(r"--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor")
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
@@ -304,7 +304,7 @@ def test_every_file_of_a_page_is_used_by_its_commands(page: Path) -> None:
 
 def is_brief(page: Path) -> bool:
     """Whether it is a how-to of which the commands run in seconds."""
-    return page.stem in ("own-model", "own-data", "own-export", "ci-smoke-run")
+    return page.stem in ("own-model", "own-data", "own-export", "ci-smoke-run", "report")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,58 +44,19 @@ def summary(
     data = start(config).data
 
     from dlrun.assembly.model import build_model
+    from dlrun.report.model_graph.layers import layers_of, parameters_of
 
     model = build_model(config, data.spec)
-    counts = {"": model.weights, "trainable_": model.trainable_weights}
-    counts |= {"non_trainable_": model.non_trainable_weights}
     result = {
         "model": config.choices.get("model"),
         "backend": config.backend.name,
-        "layers": [_layer(layer) for layer in model.layers],
-        **{f"{kind}parameters": _size(weights) for kind, weights in counts.items()},
+        "layers": layers_of(model),
+        **parameters_of(model),
     }
     if plot is not None:
         _draw(model, plot)
         result["plot"] = str(plot)
     return result, _table(model)
-
-
-def _layer(layer: Any) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "type": type(layer).__name__,
-        "output_shape": _output_shape(layer),
-        "parameters": _size(layer.weights),
-        "trainable": layer.trainable,
-    }
-
-
-def _size(weights: Sequence[Any]) -> int:
-    return sum(math.prod(weight.shape) for weight in weights)
-
-
-def _output_shape(layer: Any) -> Any:
-    """A shape, or shapes in the structure of several outputs; None if unknown."""
-    try:
-        return _shapes(layer.output)
-    except AttributeError:  # a layer of a subclassed model has no symbolic output
-        pass
-    built = layer.get_build_config() or {}
-    try:
-        shapes = built.get("shapes_dict") or {"input_shape": built["input_shape"]}
-        return _shapes(layer.compute_output_shape(**shapes))
-    except (KeyError, TypeError, ValueError, NotImplementedError):
-        return None
-
-
-def _shapes(outputs: Any) -> Any:
-    if isinstance(outputs, Mapping):
-        return {name: _shapes(output) for name, output in outputs.items()}
-    if hasattr(outputs, "shape"):
-        return list(outputs.shape)
-    if all(isinstance(size, int | None) for size in outputs):
-        return list(outputs)
-    return [_shapes(output) for output in outputs]
 
 
 def _table(model: Any) -> str:

@@ -53,6 +53,14 @@ def pictures_of_arrays(inputs: Arrays, labels: np.ndarray | None) -> Pictures:
     return {name: [_picture(inputs[row], scale) for row in rows] for name, rows in chosen.items()}
 
 
+def pictures_at(inputs: Arrays, rows: Sequence[int]) -> list[np.ndarray]:
+    """The images of some rows, as :func:`pictures_of_arrays` shows them; none if they are none."""
+    if isinstance(inputs, Mapping) or not rows or not _are_images(inputs):
+        return []
+    scale = _scale(inputs, rows)
+    return [_picture(inputs[row], scale) for row in rows]
+
+
 def choose(names: np.ndarray) -> dict[str, list[int]]:
     """The first rows of each class, by the name of the class.
 

@@ -69,6 +69,7 @@ def open_run(
     config_dir: Path | None,
     trusted: Sequence[str] = (),
     needs_data: bool = True,
+    needs_backend: bool = True,
 ) -> tuple[RunDir, Config]:
     """Find a run, and apply overrides to its config. No framework is imported.
 
@@ -81,6 +82,7 @@ def open_run(
         trusted: Modules that the run may name, beside those that the user's options name.
         needs_data: Whether samples are needed. If not, and the run saved its input spec, the code
             of the data set may be missing.
+        needs_backend: Whether the model is needed. If not, its backend may be missing.
 
     Raises:
         DlrunError: If there is no such run, it names an untrusted module, or an override can't be
@@ -107,7 +109,8 @@ def open_run(
         project=None if config_dir else opened.project,
     )
     _weigh_as_trained(config, opened)
-    require(config, training=False)
+    if needs_backend:
+        require(config, training=False)
     return opened, config
 
 

@@ -25,7 +25,8 @@ RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, PLOTS, LOG, LOCK = (
     "dlrun.log",
     ".lock",
 )
-SWEEP_FILE = "sweep.json"
+MODEL = "model.json"  # what a page shows of the model
+SWEEP_FILE = "sweep.json"  # the record of a sweep, in its own directory
 TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 # No letters and digits that look alike, as people read these names aloud.
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"

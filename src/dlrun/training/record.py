@@ -20,9 +20,10 @@ from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, bounded, first_line
-from dlrun.runs.directory import LOG, RECORD, RunDir
+from dlrun.report.model_graph.layers import record_of
+from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
-from dlrun.system.files import is_file
+from dlrun.system.files import is_file, write_json
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
@@ -68,6 +69,16 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "class_weight": as_config(class_weights(data, config), data),
         "config": asdict(config),  # also in config.yaml, but JSON is faster to search
     }
+
+
+def write_model(run: RunDir, model: Any) -> None:
+    """Write the model's layers and graph into the run directory, for ``dlrun report``."""
+    try:
+        write_json(run.path / MODEL, record_of(model), indent=None)
+    except OSError:
+        raise
+    except Exception as error:  # a property of the user's own layer
+        log.warning("%s is left out: %s", MODEL, first_line(error))
 
 
 def written_by(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def train_run(request: RunRequest) -> RunResult:
         tracking(run.trackers, config, directory) as tracked,
     ):
         _announce(directory, run, request.resumption)
+        record.write_model(directory, run.model)
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
         with _time_phase(seconds, "train"):
             history = train(run, request, restore, tracked.hooks)

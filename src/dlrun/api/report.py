@@ -1,0 +1,101 @@
+"""``dlrun report``: one page about a run or a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.report.page.run_view import DataView
+from dlrun.runs.directory import SWEEP_FILE, RunDir
+from dlrun.runs.locate import find_run
+from dlrun.runs.names import has_name, short_names
+from dlrun.system.files import check_writable, is_dir, is_file, write_text
+
+PAGE = "report.html"
+
+
+def report(
+    run: str,
+    *,
+    output: Path | None = None,
+    with_data: bool = True,
+    runs_dir: Path = Path("runs"),
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write a page about a run or a sweep. No framework is imported.
+
+    Args:
+        run: The directory of a run or a sweep, its name or id, or ``latest``.
+        output: The file to write; None for ``report.html`` in that directory.
+        with_data: Whether to read the data set of a run, and show examples of it.
+        runs_dir: Where to look for names.
+        config_dir: The user's own options.
+        trusted: Modules that the run may name, beside those that the user's options name.
+
+    Returns:
+        ``report``, the file; ``kind``, ``run`` or ``sweep``; ``bytes``; and ``notes``, what was
+        left out and why.
+
+    Raises:
+        DlrunError: If there is no such run or sweep, or the file can't be written.
+    """
+    if sweep := _find_sweep(run, runs_dir):
+        return _report_sweep(sweep, output)
+    from dlrun.report.page.run_page import run_page
+    from dlrun.report.page.run_view import read_run
+
+    opened = find_run(run, runs_dir)
+    path = output or opened.path / PAGE
+    check_writable(path, "--output", name=PAGE)
+    where = {"runs_dir": runs_dir, "config_dir": config_dir, "trusted": trusted}
+    data = _data_of(opened, where) if with_data else DataView(missing="Left out by --no-data.")
+    [name] = short_names([opened.path], parts=2)
+    page = run_page(read_run(opened, name, data))
+    notes = [data.missing] if data.missing else []
+    return {"kind": "run", **_write(path, page), "notes": notes}
+
+
+def _find_sweep(name: str, runs_dir: Path) -> Path | None:
+    """The sweep with this path, name or id; None if it names none."""
+    path = Path(name)
+    if is_dir(path):
+        return path if is_file(path / SWEEP_FILE) else None
+    found = runs_dir.glob(f"**/{SWEEP_FILE}") if is_dir(runs_dir) else ()
+    matches = [place.parent for place in found if has_name(place.parent, name)]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _report_sweep(sweep: Path, output: Path | None) -> dict[str, Any]:
+    from dlrun.report.page.sweep_page import sweep_page
+    from dlrun.report.page.sweep_view import read_sweep
+
+    path = output or sweep / PAGE
+    check_writable(path, "--output", name=PAGE)
+    [name] = short_names([sweep], parts=2)
+    view = read_sweep(sweep, name)
+    # Links to the pages of its runs lead from beside sweep.json alone.
+    is_beside = path.resolve().parent == sweep.resolve()
+    pages = [run.name for run in view.runs if is_beside and is_file(sweep / run.name / PAGE)]
+    return {"kind": "sweep", **_write(path, sweep_page(view, pages)), "notes": []}
+
+
+def _write(path: Path, page: str) -> dict[str, Any]:
+    try:
+        write_text(path, page)
+    except OSError as error:
+        raise DlrunError(f"can't write {path}: {error.strerror or error}", exit_code=1) from error
+    return {"report": str(path), "bytes": len(page.encode())}
+
+
+def _data_of(run: RunDir, where: dict[str, Any]) -> DataView:
+    """The run's data set as it is now; why not, if it can't be read."""
+    from dlrun.inference.examples import read_examples
+
+    try:
+        return read_examples(run, **where)
+    except DlrunError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        return DataView(missing=f"The data set can't be read: {error.message}{hint}.")

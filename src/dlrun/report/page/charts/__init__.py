@@ -1,0 +1,1 @@
+"""Charts as inline SVG, each with a title, a description and its numbers as a table."""

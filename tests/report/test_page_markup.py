@@ -1,0 +1,128 @@
+"""What pages are made of: nothing of a run becomes markup."""
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import rankdata
+
+from dlrun.report.page.charts.lines import thin
+from dlrun.report.page.charts.scale import ticks, whole_ticks
+from dlrun.report.page.importance import explained, importances, ranks_of
+from dlrun.report.page.markup import element, json_script, raw
+from dlrun.report.page.png import image, png
+
+HOSTILE = (
+    "</script><script>window.canary = 1</script>",
+    '"><img src=x onerror="window.canary = 1">',
+    "' autofocus onfocus='window.canary = 1' x='",
+    "<!-- ]]> & &lt; {{7*7}}",
+    "a\u202eb\x00\u2028c",
+)
+
+
+class Parsed(HTMLParser):
+    """The elements and the text of markup."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list = []
+        self.words = ""
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data) -> None:
+        self.words += data
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_and_attributes_come_back_as_they_were_and_make_no_element(text):
+    parsed = Parsed(element("p", text, ["more ", text], title=text))
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    assert parsed.tags == [("p", {"title": shown})]
+    assert parsed.words == f"{shown}more {shown}"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_json_in_a_script_can_not_end_it_and_is_the_same_value(text):
+    script = json_script("charts", {text: [text, 1.5, None]})
+    [tag] = Parsed(script).tags
+    assert tag == ("script", {"type": "application/json", "id": "charts"})
+    inner = re.fullmatch(r"<script[^>]*>(.*)</script>", script, re.DOTALL)[1]
+    assert json.loads(inner) == {text: [text, 1.5, None]}
+    assert not set("<>&\u2028") & set(inner)
+
+
+@pytest.mark.parametrize("name", ["onclick", "style", "a b", 'x="', "ONLOAD"])
+def test_attributes_that_run_code_or_that_are_none_are_refused(name):
+    with pytest.raises(ValueError, match="attribute"):
+        element("p", **{name: "x"})
+
+
+def test_only_markup_is_not_escaped_again():
+    inner = element("b", "<i>")
+    assert element("p", inner, raw("<br/>")) == "<p><b>&lt;i&gt;</b><br/></p>"
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (5, 9, 3), (1, 400, 3), (200, 300, 1)])
+def test_images_are_png_files_of_the_same_pixels(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    with Image.open(io.BytesIO(png(pixels))) as opened:
+        assert np.array_equal(np.asarray(opened).reshape(shape), pixels)
+    assert len(image(pixels, "a")) < 40_000  # a large one is made smaller
+
+
+def test_importance_is_the_adjusted_share_of_variance_that_the_groups_explain():
+    draw = np.random.default_rng(1)
+    keys = draw.choice(["a", "b", "c"], 60)
+    values = np.where(keys == "a", 0.0, 1.0) + draw.normal(0, 0.5, 60)
+    one_hot = (keys[:, None] == np.unique(keys)).astype(np.float64)
+    fitted = one_hot @ np.linalg.lstsq(one_hot, values, rcond=None)[0]
+    squared = 1 - ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum()
+    adjusted = 1 - (1 - squared) * (60 - 1) / (60 - 3)
+    groups = [np.flatnonzero(keys == key).tolist() for key in "abc"]
+    assert explained(groups, values.tolist()) == pytest.approx(adjusted, rel=1e-12)
+
+
+def test_the_key_that_decides_comes_first_and_noise_explains_nothing():
+    draw = np.random.default_rng(2)
+    rates = 10 ** draw.uniform(-4, -1, 120)
+    noise = draw.choice(["x", "y"], 120)
+    loss = np.abs(np.log10(rates) + 2.5) + draw.normal(0, 0.02, 120)
+    settings = [{"rate": f"{r}", "noise": str(n)} for r, n in zip(rates, noise, strict=True)]
+    first, second = importances(["noise", "rate"], settings, loss.tolist(), "min")
+    assert (first.key, second.key) == ("rate", "noise")
+    assert first.share > 0.6 and second.share < 0.05
+    low, high = map(float, first.best.split(" to "))
+    assert low < 10**-2.5 < high * 1.5
+    values = [3.0, 1.0, 3.0, 2.0]
+    assert ranks_of(values) == rankdata(values).tolist()
+
+
+@pytest.mark.parametrize("bounds", [(0.1, 0.93), (-3, 4e6), (5, 5), (1e-9, 2e-9), (0.0, 0.0)])
+def test_ticks_are_round_and_enclose_the_values(bounds):
+    found = ticks(*bounds)
+    assert found[0] <= bounds[0] and found[-1] >= bounds[1]
+    assert 2 <= len(found) <= 12
+    assert np.allclose(np.diff(found), found[1] - found[0], rtol=1e-6, atol=1e-12)
+
+
+def test_epochs_have_whole_ticks():
+    assert whole_ticks(1, 7) == [1, 2, 3, 4, 5, 6, 7]
+    assert whole_ticks(1, 100) == [1, 20, 40, 60, 80, 100]
+    assert whole_ticks(3, 3) == [3]
+
+
+def test_a_thinned_line_keeps_its_ends_and_its_extremes():
+    points = [(float(n), float(np.sin(n))) for n in range(5000)]
+    points[1234] = (1234.0, 99.0)
+    kept = thin(points, 100)
+    assert len(kept) <= 100 and kept == sorted(kept)
+    assert {points[0], points[-1], points[1234]} <= set(kept)
