@@ -142,7 +142,7 @@ def test_without_the_data_there_is_no_example_of_them(run):
     ("name", "told"),
     [
         ("metrics.csv", "There is no metrics.csv"),
-        ("evaluation", "pip install 'dlrun[report]'"),
+        ("evaluation", "/evaluation\ndlrun report "),
         ("model.json", "kept no graph"),
         ("checkpoints", ""),
         ("inputs.json", ""),

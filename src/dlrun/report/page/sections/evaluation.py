@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from dlrun.report.page import formats
 from dlrun.report.page.charts.lines import COLORS, Line, LineChart, area_below
 from dlrun.report.page.markup import Content, element, join
-from dlrun.report.page.parts import Cell, Section, details, note, number_cell, table
+from dlrun.report.page.parts import Cell, Section, code, details, note, number_cell, table
 from dlrun.report.page.reading import Rows, finite
 from dlrun.report.page.run_view import Confusion, Evaluation, RunView
 from dlrun.report.page.sections.curves import Charts
@@ -33,15 +34,21 @@ def evaluation(run: RunView, charts: Charts) -> Section:
             parts += [element("h3", f"Output {formats.cut(output, 80)}")] if output else []
             parts += shown
     if not parts:
-        parts.append(missing())
+        parts.append(missing(run))
     return Section("evaluation", "Evaluation", join(parts))
 
 
-def missing() -> Content:
+def missing(run: RunView) -> Content:
     """How to get what is not there."""
-    return note(
-        "The run has no evaluation/ with the figures of each class. A run writes it when it ends, "
-        "with scikit-learn: pip install 'dlrun[report]'."
+    path = shlex.quote(str(run.path))
+    return join(
+        [
+            note(
+                "There is no evaluation/ with the figures of each class or target. A run that ends "
+                "keeps it; for one of an older version, write it, and make the page again:"
+            ),
+            code(f"dlrun evaluate {path} --csv {path}/evaluation", f"dlrun report {path}"),
+        ]
     )
 
 
