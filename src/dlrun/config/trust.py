@@ -11,6 +11,8 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +83,45 @@ class Refusal:
     allow: str | None = None
 
 
-# The targets that check() has approved, each with the package that must define it: empty if it
-# ships, None if the user has named this very target.
-_approved: dict[str, str | None] = {}
-# Where to search the modules of those that do not ship.
-_module_dirs: dict[str, tuple[Path, ...]] = {}
+@dataclass(frozen=True)
+class _Approval:
+    """What :func:`check` says of a target.
+
+    Args:
+        package: The package that must define it; empty if it ships, None if the user has named
+            this very target.
+        module_dirs: Where to search for its module, if it does not ship.
+    """
+
+    package: str | None
+    module_dirs: tuple[Path, ...] = ()
+
+
+# The targets that check() has approved in this call; one call's are of no use to the next.
+_APPROVED: ContextVar[dict[str, _Approval]] = ContextVar("approved")
+
+
+@contextmanager
+def separate_approvals() -> Iterator[None]:
+    """Begin with no target approved, and forget those that are approved in the block.
+
+    A process of the user's may read several configs, one of them copied from somewhere.
+    """
+    token = _APPROVED.set({})
+    try:
+        yield
+    finally:
+        _APPROVED.reset(token)
+
+
+def _approved() -> dict[str, _Approval]:
+    """The targets that are approved: of this call, or of the process of a command."""
+    try:
+        return _APPROVED.get()
+    except LookupError:
+        approved: dict[str, _Approval] = {}
+        _APPROVED.set(approved)
+        return approved
 
 
 def trusted_names(
@@ -144,12 +180,12 @@ def require(key: str, spec: Any) -> list[Path] | None:
     Raises:
         DlrunError: If a target was not approved.
     """
-    targets = list(_targets(spec))
+    approved, targets = _approved(), list(_targets(spec))
     for target in targets:
-        if not isinstance(target, str) or target not in _approved:
+        if not isinstance(target, str) or target not in approved:
             raise DlrunError(f"{key}: {_printable(target)} is not trusted")
-    own = [target for target in targets if _approved[target] != ""]
-    return list(dict.fromkeys(d for t in own for d in _module_dirs[t])) if own else None
+    own = [approved[target] for target in targets if approved[target].package != ""]
+    return list(dict.fromkeys(d for a in own for d in a.module_dirs)) if own else None
 
 
 def require_origin(key: str, spec: Any) -> None:
@@ -159,7 +195,7 @@ def require_origin(key: str, spec: Any) -> None:
         DlrunError: If another package defines one.
     """
     for target in _targets(spec):
-        if not (package := _approved[target]):
+        if not (package := _approved()[target].package):
             continue
         try:
             component = pkgutil.resolve_name(target)
@@ -182,7 +218,7 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
     if is_shipped(part, module, name):
-        _approved[target] = ""
+        _approved()[target] = _Approval("")
     elif top == "dlrun" and not any(
         is_shipped(other, module, name) for other in parts_with_components()
     ):
@@ -197,11 +233,12 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
             name.partition("${")[0].rpartition(".")[0] for name in targets - {*names.trusted}
         }
         in_trusted = any(target.startswith(f"{name}.") for name in names.trusted)
-        _module_dirs[target] = names.module_dirs
         if target in targets or target in names.trusted:
-            _approved[target] = None
+            _approved()[target] = _Approval(None, names.module_dirs)
         elif top not in LIBRARIES and (in_trusted or module in modules):
-            _approved.setdefault(target, top)
+            before = _approved().get(target)
+            package = None if before and before.package is None else top
+            _approved()[target] = _Approval(package, names.module_dirs)
         elif top == "dlrun":
             yield Refusal(key, f"is not allowed in '{part}'", target)
         else:
