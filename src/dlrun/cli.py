@@ -20,7 +20,8 @@ from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
-    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "runs", "compare"),
+    "Runs": ("train", "resume", "sweep", "evaluate", "predict"),
+    "Records": ("runs", "show", "compare", "rename", "tag", "clean"),
     "Configs": ("data", "summary", "config", "list", "schema"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
     "Shell": ("completion",),

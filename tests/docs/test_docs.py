@@ -144,7 +144,7 @@ def commands(page: Path) -> Iterator[Command]:
 
 def typed(line: str, output: str = "") -> Iterator[Command]:
     words = shlex.split(line, comments=True)
-    ends = [at for at, word in enumerate(words) if word in ("|", ">", "&&", ";", "&", "2>&1")]
+    ends = [at for at, word in enumerate(words) if word in ("|", ">", ">>", "&&", ";", "&", "2>&1")]
     words = words[: ends[0]] if ends else words
     if words[:1] == ["dlrun"] and words[1:]:
         yield Command(tuple(words[1:]), output)

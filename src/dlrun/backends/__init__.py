@@ -247,12 +247,17 @@ def _seed_numpy(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
+def compile_cache_dir() -> Path:
+    """What holds a folder for each backend that caches compiled functions."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "dlrun"
+
+
 def _cache_dir(name: str) -> Path:
     """Where a backend caches compiled functions: one folder per processor model.
 
     Machines may share a home directory, and code compiled for one may crash on another.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     try:
         first_core = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         lines = [
@@ -261,7 +266,7 @@ def _cache_dir(name: str) -> Path:
     except OSError:
         lines = []
     processor = "\n".join([platform.machine(), platform.processor(), *lines])
-    return Path(home) / "dlrun" / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
+    return compile_cache_dir() / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
 
 
 def keras_versions(name: str) -> dict[str, Any]:

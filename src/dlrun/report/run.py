@@ -36,7 +36,7 @@ def run_text(result: Mapping[str, Any], *, config: bool = True, width: int = 80)
     blocks = [table(_head(result)), metrics_table(result["record"]), _curves(result, width)]
     if config:
         sizes = result["files"]
-        files = [[plain(name), _size(size)] for name, size in sizes.items()]
+        files = [[plain(name), size_text(size)] for name, size in sizes.items()]
         values = {k: v for k, v in result["config"].items() if k not in PARTS}
         blocks += [
             "files\n" + _indented(table(files)) if files else "",
@@ -116,7 +116,8 @@ def _config_lines(values: Mapping[str, Any]) -> list[str]:
     return table(rows).split("\n") if rows else []
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """Bytes, in the unit that suits them."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
