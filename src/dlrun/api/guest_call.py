@@ -39,7 +39,7 @@ def guest_call(*, config_dir: Path | None = None, quiet: bool = False) -> Iterat
     from dlrun.system.own_modules import forget_changed_modules
 
     try:
-        with as_guest(), separate_approvals(), _policy(), _lines(quiet):
+        with as_guest(), separate_approvals(), _policy(), _fed_by_call(), _lines(quiet):
             if changed := forget_changed_modules(module_dirs(config_dir)):
                 log.info("imported again, as %s changed", ", ".join(changed))
             yield
@@ -83,6 +83,23 @@ def _policy() -> Iterator[None]:
 
 def _keras_config() -> Any:
     return getattr(sys.modules.get("keras"), "config", None)
+
+
+@contextmanager
+def _fed_by_call() -> Iterator[None]:
+    """Let TensorFlow forget the functions that fed this call, each with its data set."""
+    kept = len(_feeding_functions())
+    try:
+        yield
+    finally:
+        del _feeding_functions()[kept:]
+
+
+def _feeding_functions() -> list[Any]:
+    v1 = getattr(getattr(sys.modules.get("tensorflow"), "compat", None), "v1", None)
+    graph = v1.get_default_graph() if v1 else None
+    found: list[Any] = getattr(graph, "_py_funcs_used_in_graph", [])
+    return found
 
 
 @contextmanager
