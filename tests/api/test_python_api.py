@@ -12,7 +12,7 @@ import pytest
 import dlrun as package
 from conftest import Dlrun
 from dlrun.api.python import with_backend
-from dlrun.config import trust
+from dlrun.config.approvals import separate_approvals
 from dlrun.config.compose import compose
 from dlrun.config.instantiate import instantiate
 from dlrun.errors import DlrunError
@@ -249,10 +249,10 @@ def test_what_one_call_may_name_the_next_may_not(
     monkeypatch.chdir(tmp_path)
     spec = {"_target_": "collections.OrderedDict"}
     own = {"_target_": "dlrun.data.mnist.mnist", "validation_samples": 10, "limit": 20}
-    with trust.separate_approvals():
+    with separate_approvals():
         compose(["data.limit=20"])
         assert len(instantiate("data", own).train) == 20
-        with trust.separate_approvals(), pytest.raises(DlrunError, match="is not trusted"):
+        with separate_approvals(), pytest.raises(DlrunError, match="is not trusted"):
             instantiate("data", own)
         with pytest.raises(DlrunError, match="is not trusted"):
             instantiate("data", spec)

@@ -34,8 +34,8 @@ def guest_call(*, config_dir: Path | None = None, quiet: bool = False) -> Iterat
         DlrunError: As the call does; also for a file that can't be used.
         KeyboardInterrupt: If SIGINT stopped a run; its record says so, and it can be resumed.
     """
+    from dlrun.config.approvals import separate_approvals
     from dlrun.config.options import module_dirs
-    from dlrun.config.trust import separate_approvals
     from dlrun.system.own_modules import forget_changed_modules
 
     try:

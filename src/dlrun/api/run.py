@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlrun.api.guest_call import check_overrides, guest_call
+from dlrun.api.run_model import RunModel, on_this_backend
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD
 from dlrun.runs.locate import find_run
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status
 from dlrun.system.files import read_json
-
-if TYPE_CHECKING:
-    from dlrun.inference.in_memory import ArrayPredictor
-    from dlrun.inference.loaded_run import LoadedRun
-
-SPLITS = ("train", "validation", "test")
 
 
 class Run:
@@ -39,7 +34,7 @@ class Run:
         self.path = find_run(str(path), Path("runs")).path.absolute()
         self.config_dir = None if config_dir is None else Path(config_dir)
         self.trust = tuple(trust)
-        self._predictor: tuple[Any, ArrayPredictor] | None = None
+        self._model = RunModel(self.path, self.config_dir, self.trust)
 
     @property
     def name(self) -> str:
@@ -119,7 +114,7 @@ class Run:
         with guest_call(config_dir=self.config_dir, quiet=quiet):
             result, _ = evaluate(
                 str(self.path),
-                self._on_this_backend(overrides),
+                on_this_backend(overrides),
                 which=str(checkpoint),
                 split=split,
                 data=None if data is None else Path(data),
@@ -165,13 +160,13 @@ class Run:
         with guest_call(config_dir=self.config_dir, quiet=quiet):
             options = {"which": str(checkpoint), "top": top, "ids": ids, "on_error": on_error}
             if isinstance(inputs, str | Path):
-                return as_frame(self._rows(Path(inputs), overrides, options))
-            if (is_frame(inputs) or isinstance(inputs, Mapping)) and self._takes_columns():
+                return as_frame(self._model.rows(Path(inputs), overrides, options))
+            if (is_frame(inputs) or isinstance(inputs, Mapping)) and self._model.takes_columns():
                 with frame_as_file(inputs) as path:
-                    return as_frame(self._rows(path, overrides, options))
+                    return as_frame(self._model.rows(path, overrides, options))
             if top is not None or ids or on_error != "fail":
                 raise DlrunError("top, ids and on_error are for columns, not for arrays")
-            predictor = self._array_predictor(overrides, str(checkpoint), inputs is None)
+            predictor = self._model.array_predictor(overrides, str(checkpoint), inputs is None)
             if inputs is None:
                 return predictor.test_split()
             return predictor(inputs.to_numpy() if is_frame(inputs) else inputs)
@@ -194,7 +189,7 @@ class Run:
             DlrunError: If the run or the checkpoint is unusable.
         """
         with guest_call(config_dir=self.config_dir):
-            loaded = self._load(overrides, str(checkpoint), needs_data=False)
+            loaded = self._model.load(overrides, str(checkpoint), needs_data=False)
             if not activation:
                 return loaded.model
             from dlrun.assembly.model import with_activation
@@ -223,74 +218,7 @@ class Run:
                 trusted=self.trust,
                 quiet=quiet,
             )
-        self._predictor = None
         return self
-
-    def _on_this_backend(self, overrides: Sequence[str]) -> list[str]:
-        """The overrides, with the backend of this process unless they choose one."""
-        from dlrun.backends import running
-        from dlrun.config.compose import overrides_part
-
-        typed = check_overrides(overrides)
-        backend = None if overrides_part(typed, "backend") else running()
-        return typed if backend is None else [f"backend={backend}", *typed]
-
-    def _takes_columns(self) -> bool:
-        from dlrun.inference.in_memory import takes_columns
-        from dlrun.inference.loaded_run import read_saved_spec
-
-        return takes_columns(read_saved_spec(find_run(str(self.path), self.path)))
-
-    def _rows(
-        self, source: Path, overrides: Sequence[str], options: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        """The predictions for a file, a mapping for each row."""
-        import io
-        import json
-
-        from dlrun.api.predict import predict
-
-        written = io.StringIO()
-        predict(
-            str(self.path),
-            self._on_this_backend(overrides),
-            source=source,
-            output=Path("-"),
-            stdout=written,
-            stdout_kind="jsonl",
-            config_dir=self.config_dir,
-            trusted=self.trust,
-            **options,
-        )
-        return [json.loads(line) for line in written.getvalue().splitlines()]
-
-    def _array_predictor(
-        self, overrides: Sequence[str], which: str, needs_data: bool
-    ) -> ArrayPredictor:
-        """A predictor, loaded once for the same checkpoint and overrides."""
-        from dlrun.checkpoints.store import list_positions
-        from dlrun.inference.in_memory import ArrayPredictor
-
-        key = (tuple(overrides), which, list_positions(self.path / "checkpoints"))
-        if self._predictor is None or self._predictor[0] != key or needs_data:
-            loaded = self._load(overrides, which, needs_data=needs_data)
-            self._predictor = key, ArrayPredictor(loaded)
-        return self._predictor[1]
-
-    def _load(self, overrides: Sequence[str], which: str, *, needs_data: bool) -> LoadedRun:
-        from dlrun.inference.loaded_run import load_run, open_run, read_input_spec
-
-        typed = self._on_this_backend(overrides)
-        opened, config = open_run(
-            str(self.path),
-            typed,
-            runs_dir=self.path.parent,
-            config_dir=self.config_dir,
-            trusted=self.trust,
-            needs_data=needs_data,
-        )
-        spec = None if needs_data else read_input_spec(opened, typed)
-        return load_run(opened, config, which, compiled=False, spec=spec)
 
     def __repr__(self) -> str:
         from dlrun.report.run import run_line

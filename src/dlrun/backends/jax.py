@@ -82,7 +82,7 @@ def default_device() -> str:
 
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
-    [device] = array.devices()
+    device = min(array.devices(), key=lambda device: device.id)
     return f"{device.platform}:{device.id}"
 
 

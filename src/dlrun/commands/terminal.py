@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import typer
 
+from dlrun.config.approvals import separate_approvals
 from dlrun.errors import DlrunError, Interrupted, bounded, first_line
 from dlrun.system.files import dump_json
 
@@ -108,7 +109,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     logging.raiseExceptions = False  # a full or closed stderr must not end a run
     log.addHandler(handler)
     try:
-        with redirect_stdout(sys.stderr):
+        with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
         print(_printable(f"error: {bounded(error.message)}"), file=sys.stderr)

@@ -11,14 +11,13 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from dlrun.config.approvals import Approval, approved_targets
 from dlrun.config.components import is_shipped, source_path
 from dlrun.config.groups import GROUPS, parts_with_components
 from dlrun.config.options import config_dirs, module_dirs
@@ -83,47 +82,6 @@ class Refusal:
     allow: str | None = None
 
 
-@dataclass(frozen=True)
-class _Approval:
-    """What :func:`check` says of a target.
-
-    Args:
-        package: The package that must define it; empty if it ships, None if the user has named
-            this very target.
-        module_dirs: Where to search for its module, if it does not ship.
-    """
-
-    package: str | None
-    module_dirs: tuple[Path, ...] = ()
-
-
-# The targets that check() has approved in this call; one call's are of no use to the next.
-_APPROVED: ContextVar[dict[str, _Approval]] = ContextVar("approved")
-
-
-@contextmanager
-def separate_approvals() -> Iterator[None]:
-    """Begin with no target approved, and forget those that are approved in the block.
-
-    A process of the user's may read several configs, one of them copied from somewhere.
-    """
-    token = _APPROVED.set({})
-    try:
-        yield
-    finally:
-        _APPROVED.reset(token)
-
-
-def _approved() -> dict[str, _Approval]:
-    """The targets that are approved: of this call, or of the process of a command."""
-    try:
-        return _APPROVED.get()
-    except LookupError:
-        approved: dict[str, _Approval] = {}
-        _APPROVED.set(approved)
-        return approved
-
-
 def trusted_names(
     trusted: Sequence[str], typed: Iterable[tuple[str, Any]], config_dir: Path | None
 ) -> TrustedNames:
@@ -180,7 +138,7 @@ def require(key: str, spec: Any) -> list[Path] | None:
     Raises:
         DlrunError: If a target was not approved.
     """
-    approved, targets = _approved(), list(_targets(spec))
+    approved, targets = approved_targets(), list(_targets(spec))
     for target in targets:
         if not isinstance(target, str) or target not in approved:
             raise DlrunError(f"{key}: {_printable(target)} is not trusted")
@@ -195,7 +153,7 @@ def require_origin(key: str, spec: Any) -> None:
         DlrunError: If another package defines one.
     """
     for target in _targets(spec):
-        if not (package := _approved()[target].package):
+        if not (package := approved_targets()[target].package):
             continue
         try:
             component = pkgutil.resolve_name(target)
@@ -218,7 +176,7 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
     if is_shipped(part, module, name):
-        _approved()[target] = _Approval("")
+        approved_targets()[target] = Approval("")
     elif top == "dlrun" and not any(
         is_shipped(other, module, name) for other in parts_with_components()
     ):
@@ -234,11 +192,11 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
         }
         in_trusted = any(target.startswith(f"{name}.") for name in names.trusted)
         if target in targets or target in names.trusted:
-            _approved()[target] = _Approval(None, names.module_dirs)
+            approved_targets()[target] = Approval(None, names.module_dirs)
         elif top not in LIBRARIES and (in_trusted or module in modules):
-            before = _approved().get(target)
+            before = approved_targets().get(target)
             package = None if before and before.package is None else top
-            _approved()[target] = _Approval(package, names.module_dirs)
+            approved_targets()[target] = Approval(package, names.module_dirs)
         elif top == "dlrun":
             yield Refusal(key, f"is not allowed in '{part}'", target)
         else:
