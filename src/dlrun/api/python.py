@@ -87,7 +87,7 @@ class Runs(list[Run]):
     """
 
     def __init__(self, result: dict[str, Any], keys: Sequence[str] = ()) -> None:
-        super().__init__(Run(record["run_dir"]) for record in result["runs"])
+        super().__init__(Run.listed(Path(record["run_dir"])) for record in result["runs"])
         self._result, self._keys = result, tuple(keys)
 
     def frame(self) -> Any:

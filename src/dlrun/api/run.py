@@ -31,7 +31,17 @@ class Run:
     def __init__(
         self, path: Path | str, *, config_dir: Path | str | None = None, trust: Sequence[str] = ()
     ) -> None:
-        self.path = find_run(str(path), Path("runs")).path.absolute()
+        self._open(find_run(str(path), Path("runs")).path, config_dir, trust)
+
+    @classmethod
+    def listed(cls, path: Path) -> Run:
+        """A run that has just been found, of which nothing else is looked at yet."""
+        run = cls.__new__(cls)
+        run._open(path, None, ())
+        return run
+
+    def _open(self, path: Path, config_dir: Path | str | None, trust: Sequence[str]) -> None:
+        self.path = path.absolute()
         self.config_dir = None if config_dir is None else Path(config_dir)
         self.trust = tuple(trust)
         self._model = RunModel(self.path, self.config_dir, self.trust)
@@ -43,9 +53,16 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of ``run.json`` as it is now."""
-        record = read_json(self.path / RECORD)
-        return dict(record) | current_status(self.path, record)
+        """The content of ``run.json`` as it is now.
+
+        Raises:
+            DlrunError: If it can't be read, as the run was removed or renamed.
+        """
+        try:
+            record = dict(read_json(self.path / RECORD))
+        except (OSError, ValueError, TypeError) as error:
+            raise DlrunError(f"{self.path / RECORD} can't be read: {error}") from error
+        return record | current_status(self.path, record)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -223,7 +240,10 @@ class Run:
     def __repr__(self) -> str:
         from dlrun.report.run import run_line
 
-        return run_line(self.name, self.record)
+        try:
+            return run_line(self.name, self.record)
+        except DlrunError:
+            return f"<Run {self.path}: can't be read>"
 
     def __rich__(self) -> Any:
         """The run for ``rich.print``."""
