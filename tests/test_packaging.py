@@ -58,8 +58,8 @@ def test_wheel_holds_data_licence_configs_and_command_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         [entry_points] = [name for name in names if name.endswith("entry_points.txt")]
-        assert "dlrun = dlrun.cli:main" in archive.read(entry_points).decode()
-    assert {"dlrun/data/mnist.npz", "dlrun/data/MNIST-LICENSE.md"} <= names
+        assert "dlrun = dlrun.__main__:main" in archive.read(entry_points).decode()
+    assert {"dlrun/data/mnist.npz", "dlrun/data/MNIST-LICENSE.md", "dlrun/py.typed"} <= names
     assert {f"dlrun/report/page/page.{kind}" for kind in ("css", "js")} <= names
     configs = {f"dlrun/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
     assert configs <= names

@@ -20,9 +20,11 @@ from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
-    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "runs", "compare", "report"),
-    "Configs": ("data", "summary", "config", "list"),
+    "Runs": ("train", "resume", "sweep", "evaluate", "predict"),
+    "Records": ("runs", "show", "compare", "report", "rename", "tag", "clean"),
+    "Configs": ("data", "summary", "config", "list", "schema"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
+    "Shell": ("completion",),
 }
 
 
@@ -93,6 +95,11 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the ``dlrun`` command."""
+    if "_DLRUN_COMPLETE" in os.environ:  # a command that was installed before dlrun.__main__ did
+        from dlrun.completion.complete import main as complete
+
+        complete()
+        return
     open_standard_streams()
     try:
         app()

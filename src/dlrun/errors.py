@@ -39,6 +39,8 @@ class DlrunError(Exception):
         super().__init__(self.message)
         self.hint = hint and bounded(hint)
         self.exit_code = exit_code
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")  # so that Python shows it below the message
 
 
 # A request and not an error, like KeyboardInterrupt: no "except Exception" may swallow it.

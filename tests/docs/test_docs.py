@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from conftest import Dlrun
+from dlrun.cli import app
 from tables import write_all
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +146,7 @@ def commands(page: Path) -> Iterator[Command]:
 
 def typed(line: str, output: str = "") -> Iterator[Command]:
     words = shlex.split(line, comments=True)
-    ends = [at for at, word in enumerate(words) if word in ("|", ">", "&&", ";", "&", "2>&1")]
+    ends = [at for at, word in enumerate(words) if word in ("|", ">", ">>", "&&", ";", "&", "2>&1")]
     words = words[: ends[0]] if ends else words
     if words[:1] == ["dlrun"] and words[1:]:
         yield Command(tuple(words[1:]), output)
@@ -212,6 +214,29 @@ def run(words: list[str], cwd: Path, **options) -> subprocess.CompletedProcess[s
 def test_the_generated_pages_are_those_that_are_committed() -> None:
     done = run([sys.executable, "docs/generate.py", "--check"], ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_option_of_every_command_has_a_sentence_and_an_example() -> None:
+    typed: dict[str, set[str]] = {}
+    for page in PAGES:
+        for command in commands(page):
+            flags = (word.partition("=")[0] for word in command.words)
+            typed.setdefault(command.name, set()).update(flags)
+    lacking = []
+    for name, command in typer.main.get_command(app).commands.items():
+        for option in command.params:
+            if option.param_type_name == "option" and option.name != "help":
+                told = bool(option.help and option.help.endswith("."))
+                if not told or not typed.get(name, set()) & set(option.opts):
+                    lacking.append(f"dlrun {name} {option.opts[0]}")
+    assert lacking == []
+
+
+def test_examples_of_options_are_what_the_commands_take() -> None:
+    root = typer.main.get_command(app).commands
+    for command in commands(ROOT / "docs/reference/commands.md"):
+        if command.name in root and "--help" not in command.words:
+            root[command.name].make_context(command.name, list(command.words[1:]))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -4,13 +4,16 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RunDir, create_run, plan_run_path
+from dlrun.runs.directory import CONFIG, RunDir, create_run, lock, plan_run_path
 from dlrun.runs.locate import find_run
+from dlrun.runs.status import is_locked
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +187,22 @@ def test_a_nan_metric_is_null_in_the_file_and_nan_in_memory() -> None:
     assert find_run("runs/a/b", Path("runs")).record["test"] == {"loss": None, "accuracy": 0.5}
     assert "NaN" not in Path("runs/a/b/run.json").read_text()
     assert math.isnan(run.record["test"]["loss"])
+
+
+def test_looking_at_a_run_does_not_end_the_lock_of_this_process() -> None:
+    run = made("runs/a/b").path
+    other = "import sys; from pathlib import Path; from dlrun.runs.status import is_locked;"
+    other += "print(is_locked(Path(sys.argv[1])))"
+
+    def locked_for_others() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", other, run], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    with lock(run):
+        assert is_locked(run) is True
+        with pytest.raises(DlrunError, match="is being written by this process"), lock(run):
+            pass
+        assert locked_for_others() == "True"
+    assert locked_for_others() == "False"

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun.errors import DlrunError
 from dlrun.runs import query
+from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
+from dlrun.runs.history import read_history
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status, start_time, too_deep
@@ -24,6 +27,7 @@ def list_runs(
     sort: str = "started",
     reverse: bool = False,
     limit: int | None = None,
+    live: bool = False,
 ) -> dict[str, Any]:
     """Find the runs in a folder, at any depth.
 
@@ -33,10 +37,12 @@ def list_runs(
         sort: The key to sort by; ties are sorted newest first.
         reverse: Reverse the order.
         limit: Return at most this many.
+        live: Give a run that has not ended the metrics of its last epoch.
 
     Returns:
         The number of runs, and the records of the selected ones. A record has the content of
-        ``run.json`` and ``run``, the shortest name that is unique in the folder.
+        ``run.json``, ``tags`` and ``note`` if it has any, and ``run``, the shortest name that is
+        unique in the folder.
 
     Raises:
         DlrunError: If the folder can't be read, or no run has a key of ``where`` or ``sort``.
@@ -45,7 +51,7 @@ def list_runs(
     # Before the first run is trained, the default folder does not exist.
     missing = not exists(folder) and folder == Path("runs")
     paths = [] if missing else list(iter_runs(folder))
-    read = [(path, record) for path in paths if (record := _record(path)) is not None]
+    read = [(path, record) for path in paths if (record := _record(path, live)) is not None]
     if skipped := len(paths) - len(read):
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)
     names = short_names([path for path, _ in read], parts=2)
@@ -62,7 +68,7 @@ def list_runs(
     return {"runs_dir": str(folder), "found": len(records), "runs": chosen[:limit]}
 
 
-def _record(path: Path) -> dict[str, Any] | None:
+def _record(path: Path, live: bool) -> dict[str, Any] | None:
     """A run's record with its current status; None if it is not a run."""
     try:
         record = read_json(path / RECORD)
@@ -70,4 +76,24 @@ def _record(path: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("status"), str):
         return None
-    return None if too_deep(record) else record | current_status(path, record)
+    if too_deep(record):
+        return None
+    record |= current_status(path, record)
+    record |= {name: value for name, value in read_annotations(path).items() if value}
+    if live and "test" not in record:
+        record |= _last_epoch(path)
+    return record
+
+
+def _last_epoch(path: Path) -> dict[str, dict[str, float]]:
+    """The metrics of the last epoch, by split."""
+    try:
+        rows = read_history(path)
+    except DlrunError:
+        return {}
+    split: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
+    for name, value in (rows[-1] if rows else {}).items():
+        if name not in ("epoch", "seconds", "learning_rate"):
+            of = "validation" if name.startswith("val_") else "train"
+            split[of][name.removeprefix("val_")] = value
+    return split

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,7 +54,8 @@ def start(
     import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        data = pool.submit(_read_data, config, cache, saved)
+        # In this context: it holds what the config may name.
+        data = pool.submit(copy_context().run, _read_data, config, cache, saved)
         backend, device, feed = start_backend(config)
         return Session(backend, device, data.result(), feed)
 

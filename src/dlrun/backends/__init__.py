@@ -18,12 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from dlrun.backends._process import refuse_another, running, same_device
 from dlrun.backends._protocols import Backend, Stepper, TrainingBackend
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 from dlrun.system import process
 from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
-__all__ = ["Backend", "Stepper", "TrainingBackend"]
+__all__ = ["Backend", "Stepper", "TrainingBackend", "running"]
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
     from dlrun.backends import jax, numpy, tensorflow, torch
@@ -112,7 +113,12 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
 
 
 def prepare(name: str) -> None:
-    """Set up the process; call it before NumPy is imported, which starts the first threads."""
+    """Set up the process; call it before NumPy is imported, which starts the first threads.
+
+    Raises:
+        DlrunError: If this process can't start the backend any more.
+    """
+    refuse_another(name)
     if module(name).KEEPS_MEMORY:
         process.keep_freed_memory()
 
@@ -143,8 +149,9 @@ def start(
 
     Raises:
         DlrunError: If the framework can't be imported, the device does not exist, or this process
-            already runs Keras on another backend.
+            already runs Keras on another backend, device or width of numbers.
     """
+    refuse_another(name)
     backend = module(name)
     cache_dir = _cache_dir(name) if cache else None
     _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
@@ -152,7 +159,7 @@ def start(
     is_restart = "keras" in sys.modules
     try:
         with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
-            device = _choose_device(name, backend, kind, index)
+            device = "" if is_restart else _choose_device(name, backend, kind, index)
             import keras
     except ImportError as error:
         raise DlrunError(
@@ -165,7 +172,9 @@ def start(
             exit_code=1,
         )
     if is_restart:
+        device = same_device(backend, kind, index)
         keras.utils.clear_session()  # names and generators of the previous run
+    backend.check_process(precision)
     keras.config.set_dtype_policy(precision)
     backend.adapt_keras()
     backend.set_matmul_precision(matmul_precision)
@@ -221,7 +230,13 @@ def _choose_device(name: str, backend: Backend, kind: str, index: int | None) ->
             f"no device '{requested}': backend '{name}' has {', '.join(devices)}",
             hint=f"choose device={devices[0].removesuffix(':0')}, or device=auto",
         )
-    backend.use_device(device)
+    try:
+        backend.use_device(device)
+    except RuntimeError as error:  # from TensorFlow, once it has computed
+        raise DlrunError(
+            f"device={device}: {name} can't change its device any more: {first_line(error)}",
+            hint="use a new process",
+        ) from error
     return device
 
 
@@ -232,12 +247,17 @@ def _seed_numpy(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
+def compile_cache_dir() -> Path:
+    """What holds a folder for each backend that caches compiled functions."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "dlrun"
+
+
 def _cache_dir(name: str) -> Path:
     """Where a backend caches compiled functions: one folder per processor model.
 
     Machines may share a home directory, and code compiled for one may crash on another.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     try:
         first_core = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         lines = [
@@ -246,7 +266,7 @@ def _cache_dir(name: str) -> Path:
     except OSError:
         lines = []
     processor = "\n".join([platform.machine(), platform.processor(), *lines])
-    return Path(home) / "dlrun" / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
+    return compile_cache_dir() / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
 
 
 def keras_versions(name: str) -> dict[str, Any]:

@@ -75,6 +75,16 @@ class Backend(Protocol):
     def default_device(self) -> str:
         """The one of :meth:`devices` that the framework uses by default."""
 
+    def device_of(self, array: Any) -> str:
+        """Which of :meth:`devices` an array of the framework lies on."""
+
+    def check_process(self, precision: str) -> None:
+        """Check that the process computes as :meth:`environment` asks; called after Keras.
+
+        Raises:
+            DlrunError: If the framework was imported before with another setting.
+        """
+
     def adapt_keras(self) -> None:
         """Mend what Keras does wrong on this backend; called after it is imported."""
 

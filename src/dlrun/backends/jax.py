@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dlrun.errors import DlrunError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -76,6 +78,26 @@ def use_device(device: str) -> None:
 def default_device() -> str:
     """See :class:`dlrun.backends.Backend`."""
     return devices()[0]
+
+
+def device_of(array: Any) -> str:
+    """See :class:`dlrun.backends.Backend`."""
+    device = min(array.devices(), key=lambda device: device.id)
+    return f"{device.platform}:{device.id}"
+
+
+def check_process(precision: str) -> None:
+    """Check that jax computes in 64 bits for float64 alone, unless the user has chosen."""
+    import jax
+
+    is_wide, wants = bool(jax.config.jax_enable_x64), precision == "float64"
+    if is_wide == wants or (is_wide and "JAX_ENABLE_X64" in os.environ):
+        return
+    raise DlrunError(
+        f"precision={precision}: jax computes in {64 if is_wide else 32} bits in this process,"
+        " which its first use has decided",
+        hint="use a new process for another precision",
+    )
 
 
 def adapt_keras() -> None:

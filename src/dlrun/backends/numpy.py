@@ -45,6 +45,15 @@ def default_device() -> str:
     return "cpu:0"
 
 
+def device_of(array: Any) -> str:
+    """See :class:`dlrun.backends.Backend`."""
+    return "cpu:0"
+
+
+def check_process(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`. Nothing is decided at the import."""
+
+
 def adapt_keras() -> None:
     """Let Keras find shapes by calling a model on zeros, and divide by 0 without a warning.
 

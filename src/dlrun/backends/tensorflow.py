@@ -62,6 +62,16 @@ def default_device() -> str:
     return devices()[0]
 
 
+def device_of(array: Any) -> str:
+    """See :class:`dlrun.backends.Backend`."""
+    kind, _, index = array.device.rpartition("device:")[2].partition(":")  # .../device:GPU:0
+    return f"{kind.lower()}:{index}"
+
+
+def check_process(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`. Nothing is decided at the import."""
+
+
 def adapt_keras() -> None:
     """Nothing: Keras is right here."""
 

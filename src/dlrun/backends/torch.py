@@ -65,6 +65,16 @@ def default_device() -> str:
     return devices()[0]
 
 
+def device_of(array: Any) -> str:
+    """See :class:`dlrun.backends.Backend`."""
+    kind = "cpu" if array.device.type == "cpu" else "gpu"
+    return f"{kind}:{array.device.index or 0}"
+
+
+def check_process(precision: str) -> None:
+    """See :class:`dlrun.backends.Backend`. Nothing is decided at the import."""
+
+
 def adapt_keras() -> None:
     """Nothing: Keras is right here."""
 

@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from dlrun.callbacks.notebook_bar import NotebookBar
 from dlrun.callbacks.protocol import RunCallback
 from dlrun.runs.logged_names import for_people
 from dlrun.runs.metric_direction import is_better
+from dlrun.system.guest import in_notebook
 
 log = logging.getLogger("dlrun")
 
@@ -16,12 +18,12 @@ REFRESH_SECONDS = 0.1  # not more often: reading the loss waits for the device
 
 
 class Progress(RunCallback):
-    """One line per epoch; on a terminal also a bar while the epoch runs.
+    """One line per epoch; on a terminal and in a notebook also a bar while the epoch runs.
 
     Args:
         monitor: The logged value that decides the best epoch.
         mode: ``min`` or ``max``.
-        bar: Whether to draw a bar; None draws one on a terminal.
+        bar: Whether to draw a bar; None draws one on a terminal and in a notebook.
     """
 
     async_safe = True  # the bar changes nothing, so jax need not wait for it
@@ -37,7 +39,7 @@ class Progress(RunCallback):
         self._monitor = monitor
         self._mode = mode
         self._samples = 0
-        self._show_bar = sys.stderr.isatty() if bar is None else bar
+        self._show_bar = sys.stderr.isatty() or in_notebook() if bar is None else bar
         self._best: float | None = None
         self._bar: Any = None
         self._refreshed = self._started = self._train_seconds = 0.0
@@ -68,9 +70,7 @@ class Progress(RunCallback):
         self._refreshed = now
         done = batch + 1
         rate = self._samples * done / self.params["steps"] / (now - self._started)
-        bar.update(
-            bar.task_ids[0], completed=done, figures=f"{_format_logs(logs)}  {rate:,.0f} examples/s"
-        )
+        bar.update(done, f"{_format_logs(logs)}  {rate:,.0f} examples/s")
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Stop timing: the rest of the epoch is validation."""
@@ -117,19 +117,33 @@ def _format_logs(logs: Mapping[str, Any] | None) -> str:
 
 
 def _bar(title: str, steps: int) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    return NotebookBar(title, steps) if in_notebook() else _TerminalBar(title, steps)
 
-    bar = Bar(
-        TextColumn(title),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    bar.add_task("", total=steps, figures="")
-    bar.start()
-    return bar
+
+class _TerminalBar:
+    """The progress of one epoch; removed at its end."""
+
+    def __init__(self, title: str, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn(title),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=steps, figures="")
+        self._bar.start()
+
+    def update(self, done: int, figures: str) -> None:
+        """Show how many steps are done."""
+        self._bar.update(self._task, completed=done, figures=figures)
+
+    def stop(self) -> None:
+        """Remove it."""
+        self._bar.stop()

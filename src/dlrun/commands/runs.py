@@ -1,13 +1,14 @@
 """``dlrun runs``."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dlrun.commands.arguments import Json
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import print_result, report_errors, watch_text
 from dlrun.errors import DlrunError
 
 
@@ -31,31 +32,46 @@ def runs(
     ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every value as CSV.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the table until Ctrl-C, with running epochs.")
+    ] = False,
 ) -> None:
     """List runs, newest first.
 
     A key names a value of run.json or of the run's config, or a metric of the best epoch: status,
-    backend, test.accuracy, val_loss, optimizer.learning_rate.
+    backend, tag, test.accuracy, val_loss, optimizer.learning_rate.
 
     \b
     Examples:
       dlrun runs
       dlrun runs --sort val_accuracy --limit 10
       dlrun runs --where backend=jax --where 'test.accuracy>0.97' --json
+      dlrun runs --where status=running --watch
     """
     with report_errors() as out:
         if as_json and as_csv:
             raise DlrunError("--json and --csv: choose one")
+        if watch and (as_json or as_csv):
+            raise DlrunError("--watch shows a table", hint="leave out --json and --csv")
         from dlrun.api.list_runs import list_runs
         from dlrun.report.runs import runs_csv, runs_table
         from dlrun.runs.query import parse
 
-        result = list_runs(runs_dir, where=where or (), sort=sort, reverse=reverse, limit=limit)
         keys = [sort, *(parse(condition).key for condition in where or ())]
-        width = shutil.get_terminal_size().columns
-        print_result(
-            out,
-            result,
-            as_json,
-            runs_csv if as_csv else lambda result: runs_table(result, keys, width=width),
-        )
+
+        def read(live: bool = False) -> dict[str, Any]:
+            chosen: dict[str, Any] = {
+                "where": where or (),
+                "sort": sort,
+                "reverse": reverse,
+                "limit": limit,
+            }
+            return list_runs(runs_dir, **chosen, live=live)
+
+        def show(result: Mapping[str, Any]) -> str:
+            return runs_table(result, keys, width=shutil.get_terminal_size().columns)
+
+        if watch:
+            watch_text(out, lambda: show(read(live=True)))
+        else:
+            print_result(out, read(), as_json, runs_csv if as_csv else show)

@@ -2,11 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, require_choice
+from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
@@ -93,8 +93,9 @@ def sweep(
         from dlrun.report.sweep import dry_run as dry_run_table
         from dlrun.report.sweep import leaderboard
         from dlrun.sweeps.run import sweep as run_sweep
+        from dlrun.sweeps.search_options import search_options
 
-        search_options = _search_options(
+        searching = search_options(
             search,
             resume is not None,
             trials=trials,
@@ -112,7 +113,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
-            search=search_options,
+            search=searching,
             launcher=launcher,
             launcher_options=launcher_option or (),
             runs_dir=runs_dir,
@@ -134,16 +135,3 @@ def sweep(
                 hint="see their run.json for the error" if "search" in result else resume_command,
                 exit_code=1,
             )
-
-
-def _search_options(search: str | None, resumes: bool, **options: Any) -> dict[str, Any] | None:
-    """The options of a search that were given; None without a search."""
-    given = {key: value for key, value in options.items() if value is not None}
-    if search is not None:
-        require_choice("--search", search, ("optuna",))
-    for key in given:
-        if resumes and key != "trials":
-            raise DlrunError(f"--resume takes no --{key}: the search keeps its own")
-        if search is None and not resumes:
-            raise DlrunError(f"--{key} requires --search optuna")
-    return given if search or given else None

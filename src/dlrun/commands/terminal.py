@@ -3,14 +3,18 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
 import typer
 
+from dlrun.config.approvals import separate_approvals
 from dlrun.errors import DlrunError, Interrupted, bounded, first_line
 from dlrun.system.files import dump_json
+
+WATCH_SECONDS = 1.0
 
 
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
@@ -30,6 +34,32 @@ def stdout_errors(out: TextIO) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as head does
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+def watch_text(out: TextIO, text: Callable[[], str]) -> None:
+    """Show a text that changes, until Ctrl-C: in its place on a terminal, else each new one.
+
+    Args:
+        out: From :func:`report_errors`.
+        text: Makes it anew.
+    """
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    shown = ""
+    console = Console(file=out)
+    with suppress(KeyboardInterrupt), stdout_errors(out):
+        if not out.isatty():
+            while True:
+                if (new := text()) != shown:
+                    print(new, file=out, flush=True)
+                    shown = new
+                time.sleep(WATCH_SECONDS)
+        with Live(Text(text()), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(WATCH_SECONDS)
+                live.update(Text(text()), refresh=True)
 
 
 class GuardedStream:
@@ -79,7 +109,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     logging.raiseExceptions = False  # a full or closed stderr must not end a run
     log.addHandler(handler)
     try:
-        with redirect_stdout(sys.stderr):
+        with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
         print(_printable(f"error: {bounded(error.message)}"), file=sys.stderr)

@@ -14,6 +14,8 @@ from hydra.utils import instantiate as hydra_instantiate
 import dlrun
 from dlrun.config import trust
 from dlrun.errors import DlrunError, first_line
+from dlrun.system.guest import is_guest
+from dlrun.system.own_modules import remember_own_modules
 
 DLRUN = Path(dlrun.__file__).parent
 
@@ -121,6 +123,8 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
             named = next((t for t in targets(spec) if not t.startswith("dlrun.")), spec["_target_"])
             raise DlrunError(f"{key}: {named} can't be imported: {reason}") from error
         raise DlrunError(f"{key}: {first_line(cause)}") from error
+    if module_dirs and is_guest():
+        remember_own_modules(module_dirs)
     assert callable(bound)
     return bound  # type: ignore[no-any-return]
 

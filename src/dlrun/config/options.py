@@ -70,7 +70,7 @@ def list_options(config_dir: Path | None = None) -> dict[str, dict[str, str]]:
     for directory in reversed(config_dirs(config_dir)):
         for group, descriptions in options.items():
             for path in sorted((directory / group).glob("*.yaml")):
-                descriptions[path.stem] = _first_comment(path)
+                descriptions[path.stem] = first_comment(path)
     return options
 
 
@@ -83,7 +83,8 @@ def example(group: str, option: str, config_dir: Path | None = None) -> list[str
     return [word for word in shlex.split(command)[2:] if "=" in word]
 
 
-def _first_comment(path: Path) -> str:
+def first_comment(path: Path) -> str:
+    """What an option says of itself: the first comment line that does not only name the file."""
     names_file = rf"# (\S*/)?{re.escape(f'{path.parent.name}/{path.name}')}"
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:

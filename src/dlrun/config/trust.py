@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from dlrun.config.approvals import Approval, approved_targets
 from dlrun.config.components import is_shipped, source_path
 from dlrun.config.groups import GROUPS, parts_with_components
 from dlrun.config.options import config_dirs, module_dirs
@@ -81,13 +82,6 @@ class Refusal:
     allow: str | None = None
 
 
-# The targets that check() has approved, each with the package that must define it: empty if it
-# ships, None if the user has named this very target.
-_approved: dict[str, str | None] = {}
-# Where to search the modules of those that do not ship.
-_module_dirs: dict[str, tuple[Path, ...]] = {}
-
-
 def trusted_names(
     trusted: Sequence[str], typed: Iterable[tuple[str, Any]], config_dir: Path | None
 ) -> TrustedNames:
@@ -144,12 +138,12 @@ def require(key: str, spec: Any) -> list[Path] | None:
     Raises:
         DlrunError: If a target was not approved.
     """
-    targets = list(_targets(spec))
+    approved, targets = approved_targets(), list(_targets(spec))
     for target in targets:
-        if not isinstance(target, str) or target not in _approved:
+        if not isinstance(target, str) or target not in approved:
             raise DlrunError(f"{key}: {_printable(target)} is not trusted")
-    own = [target for target in targets if _approved[target] != ""]
-    return list(dict.fromkeys(d for t in own for d in _module_dirs[t])) if own else None
+    own = [approved[target] for target in targets if approved[target].package != ""]
+    return list(dict.fromkeys(d for a in own for d in a.module_dirs)) if own else None
 
 
 def require_origin(key: str, spec: Any) -> None:
@@ -159,7 +153,7 @@ def require_origin(key: str, spec: Any) -> None:
         DlrunError: If another package defines one.
     """
     for target in _targets(spec):
-        if not (package := _approved[target]):
+        if not (package := approved_targets()[target].package):
             continue
         try:
             component = pkgutil.resolve_name(target)
@@ -182,7 +176,7 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
     module, _, name = target.rpartition(".")
     top = target.partition(".")[0]
     if is_shipped(part, module, name):
-        _approved[target] = ""
+        approved_targets()[target] = Approval("")
     elif top == "dlrun" and not any(
         is_shipped(other, module, name) for other in parts_with_components()
     ):
@@ -197,11 +191,12 @@ def _check_target(part: str, key: str, target: Any, names: TrustedNames) -> Iter
             name.partition("${")[0].rpartition(".")[0] for name in targets - {*names.trusted}
         }
         in_trusted = any(target.startswith(f"{name}.") for name in names.trusted)
-        _module_dirs[target] = names.module_dirs
         if target in targets or target in names.trusted:
-            _approved[target] = None
+            approved_targets()[target] = Approval(None, names.module_dirs)
         elif top not in LIBRARIES and (in_trusted or module in modules):
-            _approved.setdefault(target, top)
+            before = approved_targets().get(target)
+            package = None if before and before.package is None else top
+            approved_targets()[target] = Approval(package, names.module_dirs)
         elif top == "dlrun":
             yield Refusal(key, f"is not allowed in '{part}'", target)
         else:

@@ -19,9 +19,9 @@ from dlrun.runs import query
 from dlrun.runs.status import start_time
 
 # A record's keys, in the order of the columns.
-HEAD = ("run", "age", "status", "model", "backend", "loop", "epoch")
+HEAD = ("run", "age", "status", "tags", "model", "backend", "loop", "epoch")
 # The columns to drop if the table is too wide, in this order.
-DISPENSABLE = ("model", "seconds", "epoch", "age", "loop", "backend")
+DISPENSABLE = ("model", "seconds", "epoch", "age", "loop", "backend", "tags")
 SHAREABLE = ("status", "model", "backend", "loop")
 
 
@@ -73,9 +73,11 @@ def runs_csv(result: Mapping[str, Any]) -> str:
     """A row per run, a column per value that is not a list, in the order of ``run.json``."""
     rows = [
         {
-            plain(key): plain(query.text(value))
+            plain(key): plain(_tags(record) if key == "tags" else query.text(value))
             for key, value in query.flat(record)
-            if value is not None and not isinstance(value, Mapping | list) and key != "traceback"
+            if value is not None
+            and (not isinstance(value, Mapping | list) or key == "tags")
+            and key != "traceback"
         }
         for record in result["runs"]
     ]
@@ -96,12 +98,13 @@ def _columns(records: Sequence[query.Record], asked: Sequence[str]) -> list[_Col
     special: dict[str, Callable[[query.Record], str]] = {
         "age": partial(_age, time.time()),
         "epoch": _epoch,
+        "tags": _tags,
     }
     for key in HEAD:
         column(key, special.get(key, _formatter(key)))
     if all(record["run"].startswith(f"{record.get('model')}/") for record in records):
         columns.pop(HEAD.index("model"))
-    shown = {*HEAD, "started", "epochs", "best_epoch", "seconds", "seconds.total"}
+    shown = {*HEAD, "tag", "started", "epochs", "best_epoch", "seconds", "seconds.total"}
     for split, over in (("validation", "val"), ("test", "test")):
         logged = [m for record in records if isinstance(m := record.get(split), Mapping)]
         for number, name in enumerate(_metrics(logged)):
@@ -136,6 +139,11 @@ def _epoch(record: query.Record) -> str:
     """The best epoch and the number of completed epochs."""
     counts = [record.get("best_epoch"), record.get("epochs")]
     return "/".join(query.text(count) for count in counts if count is not None)
+
+
+def _tags(record: query.Record) -> str:
+    tags = record.get("tags")
+    return ", ".join(map(str, tags)) if isinstance(tags, list) else ""
 
 
 def _seconds(record: query.Record) -> str:

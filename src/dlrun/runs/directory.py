@@ -32,6 +32,15 @@ TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
+# The directories that this process has locked. Opening a lock's file again would end the lock.
+_held: set[Path] = set()
+
+
+def is_held(directory: Path) -> bool:
+    """Whether this process holds the lock of a directory, perhaps in another thread."""
+    return bool(_held) and directory.resolve() in _held
+
+
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a run or a sweep: no other process writes there. A dead process holds none.
@@ -42,7 +51,9 @@ def lock(directory: Path) -> Iterator[None]:
     Raises:
         DlrunError: If another process holds the lock, or it can't be written.
     """
-    path = directory / LOCK
+    path, held = directory / LOCK, directory.resolve()
+    if held in _held:
+        raise DlrunError(f"{directory} is being written by this process")
     try:
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
@@ -63,7 +74,11 @@ def lock(directory: Path) -> Iterator[None]:
             file.flush()
         except OSError as error:
             raise DlrunError(f"can't write to {path}: {error.strerror}", exit_code=1) from error
-        yield
+        _held.add(held)
+        try:
+            yield
+        finally:
+            _held.discard(held)
 
 
 class RunDir:

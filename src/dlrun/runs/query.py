@@ -39,6 +39,8 @@ class Condition:
         value = lookup(record, self.key)
         if value is _ABSENT:
             return False
+        if isinstance(value, list) and self.operator not in _ORDERINGS:  # such as tags
+            return (self.value in (text(value), *map(text, value))) != (self.operator == "!=")
         actual, typed = number(value), number(self.value)
         pair = (actual, typed) if None not in (actual, typed) else (text(value), self.value)
         if self.operator in _ORDERINGS:
@@ -174,6 +176,8 @@ def text(value: Any) -> str:
 
 def _candidates(record: Record, key: str) -> Iterator[Any]:
     yield _walk(record, key)
+    if key == "tag":
+        yield _walk(record, "tags")
     if key == "seconds":
         yield _walk(record, "seconds.total")
     split, name = ("validation", key[4:]) if key.startswith("val_") else ("train", key)

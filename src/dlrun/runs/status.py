@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dlrun.runs.directory import LOCK, METRICS
+from dlrun.runs.directory import LOCK, METRICS, is_held
 from dlrun.system.files import MAX_BYTES, is_file
 
 # Far more than the about five levels of a record.
@@ -42,9 +42,10 @@ def start_time(record: Mapping[str, Any]) -> float:
 def is_locked(path: Path) -> bool | None:
     """Whether a process writes to the run at ``path``; None if unknown.
 
-    It only queries the lock: taking it for a moment could stop a process that starts to write. A
-    process that holds the lock itself must not call this, as it would lose the lock.
+    It only queries the lock: taking it for a moment could stop a process that starts to write.
     """
+    if is_held(path):
+        return True
     # struct flock: on Linux type, whence, start, length, process; on macOS in another order.
     mac = sys.platform == "darwin"
     kind, form = (3, "qqihh") if mac else (0, "hhqqi")

@@ -13,6 +13,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 from dlrun.errors import DlrunError
+from dlrun.system.guest import is_guest
+
+# What a user of Keras may want of it after dlrun has imported it, such as to train on a data frame.
+WANTED = ("matplotlib", "pandas", "sklearn")
 
 
 def require_package(package: str, purpose: str, extra: str) -> None:
@@ -42,8 +46,11 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
     ``.keras`` file; TensorFlow imports jax for its lite converter. These imports take seconds and
     no run needs them; all of them are optional. What only asks where a package lies finds it, as
     torch does to leave the code of pandas and scikit-learn uncompiled.
+
+    In a process of the user's, Keras keeps what its own users may want of it: :data:`WANTED`.
     """
-    finder = _Hider([p for p in packages if p not in sys.modules])
+    kept = WANTED if is_guest() else ()
+    finder = _Hider([p for p in packages if p not in sys.modules and p not in kept])
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -57,14 +64,17 @@ def without_gc() -> Iterator[None]:
 
     Imports create hundreds of thousands of objects but no garbage. Collection would take a fifth of
     the import time of TensorFlow or torch, and a tenth of that of jax.
+
+    In a process of the user's nothing is excluded: it would be the user's objects too.
     """
-    before = len(sys.modules)
+    before, was_enabled = len(sys.modules), gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
-        if len(sys.modules) > before:
+        if was_enabled:
+            gc.enable()
+        if len(sys.modules) > before and not is_guest():
             gc.freeze()
 
 

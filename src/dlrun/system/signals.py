@@ -10,6 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+from dlrun.system.guest import is_guest
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -25,12 +28,18 @@ def record_signals(
 
     Args:
         on_first: Called for the first signal.
-        repeatable: Whether to record a second signal too, rather than end the process.
+        repeatable: Whether to record a second signal too, rather than end the process. A process
+            of the user's is not ended: its own handler gets the second signal.
     """
     received: list[int] = []
+    previous: dict[int, Any] = {}
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if received and not repeatable:
+            own = previous.get(signum) if is_guest() else None
+            if callable(own):
+                own(signum, frame)
+                return
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         received.append(signum)
@@ -40,7 +49,7 @@ def record_signals(
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    previous = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+    previous.update({signum: signal.signal(signum, handle) for signum in SIGNALS})
     try:
         yield received
     finally:

@@ -50,11 +50,7 @@ class Reader:
             raise DlrunError(
                 f"--input {path} can't be read: {error}", hint="write it with numpy.save"
             ) from error
-        try:
-            self._inputs = request.spec.preprocess(raw)
-        except ValueError as error:
-            raise DlrunError(f"--input {path}: {error}") from error
-        _check(path, self._inputs, request.spec)
+        self._inputs = prepare_arrays(f"--input {path}", raw, request.spec)
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -105,15 +101,34 @@ def _read_npz(path: Path, *, names: tuple[str, ...], array: str | None) -> Array
         return single
 
 
-def _check(path: Path, inputs: Arrays, spec: InputSpec) -> None:
+def prepare_arrays(source: str, raw: Arrays, spec: InputSpec) -> Arrays:
+    """Preprocess a user's arrays, and check them.
+
+    Args:
+        source: What they are called in messages.
+        raw: As for :meth:`dlrun.data.input_spec.InputSpec.preprocess`.
+        spec: Of the run.
+
+    Raises:
+        DlrunError: If they are not what the run takes.
+    """
+    try:
+        inputs = spec.preprocess(raw)
+    except ValueError as error:
+        raise DlrunError(f"{source}: {error}") from error
+    _check(source, inputs, spec)
+    return inputs
+
+
+def _check(source: str, inputs: Arrays, spec: InputSpec) -> None:
     shape = spec.input_shape
     names = tuple(shape) if isinstance(shape, dict) else ()
-    labels = [f"--input {path}, array {name}" for name in names] or [f"--input {path}"]
+    labels = [f"{source}, array {name}" for name in names] or [source]
     for label, values, expected in zip(labels, leaves(inputs), leaves(shape), strict=True):
         _check_array(label, values, expected)
     if len({len(values) for values in leaves(inputs)}) > 1:
         shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
-        raise DlrunError(f"--input {path}: the arrays differ in length: {shapes}")
+        raise DlrunError(f"{source}: the arrays differ in length: {shapes}")
 
 
 def _check_array(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:

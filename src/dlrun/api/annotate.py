@@ -1,0 +1,89 @@
+"""``dlrun tag`` and ``dlrun rename``: what the user says of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.runs.annotations import read_annotations, write_annotations
+from dlrun.runs.directory import lock
+from dlrun.runs.locate import find_run
+from dlrun.system.files import exists
+
+NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def tag(
+    run: str,
+    tags: Sequence[str] = (),
+    *,
+    remove: Sequence[str] = (),
+    note: str | None = None,
+    runs_dir: Path = Path("runs"),
+) -> dict[str, Any]:
+    """Add and remove tags of a run, and set its note; also while it is trained.
+
+    Args:
+        run: A run directory, its name or id, or ``latest``.
+        tags: To add.
+        remove: To remove.
+        note: A text; empty to remove it, None to keep it.
+        runs_dir: Where to look for names and ``latest``.
+
+    Returns:
+        ``run_dir``, ``tags`` and ``note``, as they are now.
+
+    Raises:
+        DlrunError: If there is no such run, or it does not have a tag to remove.
+    """
+    path = find_run(run, runs_dir).path
+    before = read_annotations(path)
+    if unknown := [one for one in remove if one not in before["tags"]]:
+        raise DlrunError(
+            f"{path} has no tag '{unknown[0]}'",
+            hint=f"it has {', '.join(before['tags'])}" if before["tags"] else None,
+        )
+    kept = [one for one in before["tags"] if one not in remove]
+    if tags or remove or note is not None:
+        after = list(dict.fromkeys([*kept, *tags]))
+        before = write_annotations(path, after, before["note"] if note is None else note)
+    return {"run_dir": str(path), **before}
+
+
+def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:
+    """Give a run's directory another name, by which it is found.
+
+    Args:
+        run: A run directory, its name or id, or ``latest``.
+        name: The new name of the directory.
+        runs_dir: Where to look for names and ``latest``.
+
+    Returns:
+        ``run_dir`` and ``before``, its path until now.
+
+    Raises:
+        DlrunError: If the name can't be used, the run is being written, or it belongs to a sweep.
+    """
+    path = find_run(run, runs_dir).path
+    if not NAME.fullmatch(name) or name == "latest":
+        raise DlrunError(
+            f"{name!r:.120}: expected letters, digits, '.', '_' and '-', and not 'latest'",
+            hint="for example dlrun rename latest baseline",
+        )
+    if exists(path.parent / "sweep.json"):
+        raise DlrunError(
+            f"{path} belongs to a sweep, which knows it by its number",
+            hint=f"dlrun tag {run} {name}",
+        )
+    target = path.with_name(name)
+    if exists(target):
+        raise DlrunError(f"{target} exists already", hint="choose another name")
+    with lock(path):
+        try:
+            path.rename(target)
+        except OSError as error:
+            raise DlrunError(f"{path} can't be renamed: {error.strerror}", exit_code=1) from error
+    return {"run_dir": str(target), "before": str(path)}

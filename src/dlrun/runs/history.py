@@ -1,0 +1,38 @@
+"""The logged values of a run's epochs, from its ``metrics.csv``."""
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.runs.directory import METRICS
+from dlrun.system.files import MAX_BYTES, is_file
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """A row for each epoch, with ``epoch`` and each logged value; empty before the first one.
+
+    Args:
+        run: The run's directory, which may be copied from an untrusted source.
+
+    Raises:
+        DlrunError: If the file can't be read.
+    """
+    path = run / METRICS
+    if not is_file(path):
+        return []
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        return [{name: _number(name, value) for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise DlrunError(f"{path} can't be read: {error}") from error
+
+
+def _number(name: str, value: str) -> float:
+    """The value as a number; NaN where none was logged."""
+    number = float(value) if value else math.nan
+    return int(number) if name == "epoch" and number.is_integer() else number
