@@ -101,14 +101,15 @@ def _parameter(name: str, annotation: ast.expr, choices: dict[str, tuple[str, ..
     assert isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple)
     kind, info = ast.unparse(annotation.slice.elts[0]), annotation.slice.elts[1]
     assert isinstance(info, ast.Call)
-    flags = [word.value for word in info.args if isinstance(word, ast.Constant)]
+    typed = [str(word.value) for word in info.args if isinstance(word, ast.Constant)]
+    flags = [flag for word in typed for flag in word.split("/")]  # --data/--no-data
     texts = {k.arg: k.value for k in info.keywords}
     is_option = ast.unparse(info.func).endswith("Option")
     if is_option and not flags:
         flags = [f"--{name.replace('_', '-')}"]
     return Parameter(
         name,
-        tuple(map(str, flags)) if is_option else (),
+        tuple(flags) if is_option else (),
         str(ast.literal_eval(texts["help"])) if "help" in texts else "",
         is_flag=kind == "bool",
         several="list" in kind,
