@@ -20,7 +20,7 @@ from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
-    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "runs", "compare"),
+    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "export", "runs", "compare"),
     "Configs": ("data", "summary", "config", "list"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
 }

@@ -93,7 +93,7 @@ def evaluate(
         "run_dir": str(opened.path),
         "checkpoint": which,
         "epoch": loaded.epoch,
-        "backend": config.backend.name,
+        "backend": loaded.computed_by,
         "split": str(data) if data else split,
         "samples": len(dataset.split(split)),
         "metrics": metrics,
