@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.schema import Config
+from dlrun.data.tree import leaves
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 from dlrun.exports.content import FILE, Content
 from dlrun.inference.export_job import PRECISION, Job, do
-from dlrun.inference.loaded_run import open_run
+from dlrun.inference.exported import ExportedRun
+from dlrun.inference.loaded_run import open_run, read_saved_spec
 from dlrun.runs.directory import RunDir
 from dlrun.system.child_job import ChildJob
 from dlrun.system.files import exists, is_dir, is_file, write_text
@@ -26,6 +28,7 @@ from dlrun.system.override_text import split_override
 
 log = logging.getLogger("dlrun")
 
+FLOAT16 = 65_504  # its largest number
 FIXED = tuple(override.partition("=")[0] for override in PRECISION)
 
 
@@ -82,6 +85,13 @@ def export(
         trusted=trusted,
         needs_data=False,
     )
+    if isinstance(opened, ExportedRun):
+        raise DlrunError(
+            f"{run} is an exported file: its graph can't be written in another format",
+            hint="export the run that it is from",
+        )
+    if quantize == "float16":
+        _refuse_large_targets(opened)
     writer = module.BACKEND or config.backend.name
     _require_backend(format, config, writer)
     path = _target(opened, format, module.SUFFIX, output, quantize)
@@ -196,6 +206,22 @@ def _check(format: str, module: Any, overrides: Sequence[str], quantize: str | N
                 f"{override}: files are written and compared in float32 on the CPU",
                 hint="leave it out; --quantize writes other precisions",
             )
+
+
+def _refuse_large_targets(run: RunDir) -> None:
+    """Refuse targets whose units float16 can't hold: the file gives numbers in them."""
+    spec = read_saved_spec(run)
+    targets = [] if spec is None or spec.targets is None else leaves(spec.targets)
+    for target in targets:
+        for name, mean, deviation in zip(
+            target.columns, target.mean, target.deviation, strict=False
+        ):
+            if (large := max(abs(mean), deviation)) > FLOAT16 / 4:
+                raise DlrunError(
+                    f"--quantize float16: {name} is about {large:,.0f}, and float16 ends at"
+                    f" {FLOAT16:,}",
+                    hint="--quantize int8, which keeps the units in float32",
+                )
 
 
 def _require_backend(format: str, config: Config, writer: str) -> None:

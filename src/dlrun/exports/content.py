@@ -146,9 +146,31 @@ class Content:
             for one, array in zip(self.inputs, _in_order(self.spec, samples), strict=True)
         }
 
-    def as_quantized(self, kind: str) -> Content:
-        """The content of the quantized file."""
-        return replace(self, quantize=kind)
+    def prepare(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Samples as a user has them as the file takes them, with the preprocessing before it.
+
+        Args:
+            raw: Lists or arrays by name: of the file's inputs, or of a table's columns.
+
+        Raises:
+            ValueError: If one is missing, or not what the file takes.
+        """
+        samples: Any = dict(raw)
+        for step in self.steps_before:
+            samples = step.apply(samples)
+        if not isinstance(samples, Mapping):
+            samples = {self.inputs[0].name: samples}
+        found = {}
+        for one in self.inputs:
+            if one.name not in samples:
+                raise ValueError(f"there is no {one.name}, an input of the file")
+            array = np.asarray(samples[one.name])
+            if array.shape[1:] != one.shape or array.dtype.kind not in "biuf":
+                raise ValueError(f"{one.name}: expected numbers of shape (samples, {one.shape})")
+            if one.is_integer and array.dtype.kind == "f":
+                raise ValueError(f"{one.name}: expected integers, unscaled")
+            found[one.name] = one.convert(array) if one.is_integer else array.astype(np.float32)
+        return found
 
     def to_json(self) -> str:
         """As JSON, for :meth:`from_json`."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 from dlrun.runs.directory import RunDir
 from dlrun.system.files import MAX_BYTES, exists, is_dir, is_file
 from dlrun.system.override_text import split_override
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
     from dlrun.exports.content import Content
 
+SAVED_MODEL = "saved_model.pb"
 FIXED = ("backend", "device", "precision", "matmul_precision", "feed")
 BACKEND = ("backend=numpy", "device=cpu", "precision=float32", "feed=auto")
 
@@ -57,21 +58,22 @@ def find_exported(run: str) -> ExportedRun | None:
         DlrunError: If it is a file that dlrun can't take as a run.
     """
     path = Path(run)
-    is_model = is_dir(path) and is_file(path / "saved_model.pb")
-    if not is_file(path) and not is_model:
-        if path.suffix in (".onnx", ".tflite", ".xml") and not exists(path):
-            raise DlrunError(f"there is no file {path}")
+    if is_dir(path) and not is_file(path / SAVED_MODEL):
+        return None
+    if not path.suffix and not exists(path):
         return None
     from dlrun.exports import formats
-    from dlrun.exports.content import Content
+    from dlrun.exports.content import FILE, Content
 
-    name = formats.format_of(path)
-    runs = [n for n in formats.names() if formats.module(n).IS_RUN]
-    if name is None or name not in runs:
-        known = ", ".join(formats.module(n).SUFFIX or n for n in runs)
+    if (name := formats.format_of(path)) is None:
+        return None
+    if not exists(path):
+        raise DlrunError(f"there is no file {path}")
+    if not formats.module(name).IS_RUN:
+        runs = [n for n in formats.names() if formats.module(n).IS_RUN]
         raise DlrunError(
-            f"{path} is not a run directory, nor an exported file that can be run: {known}",
-            hint="name the directory of a run, or export it as one of these",
+            f"{path}: a {name} file can't be taken as a run; {', '.join(runs)} files can",
+            hint="name the directory of the run",
         )
     formats.require(name)
     try:
@@ -79,10 +81,8 @@ def find_exported(run: str) -> ExportedRun | None:
     except DlrunError:
         raise
     except Exception as error:  # each runtime has its own
-        from dlrun.errors import first_line
-
         raise DlrunError(f"{path} can't be read as {name}: {first_line(error)}") from error
-    beside = path / "dlrun.json" if is_model else path.with_name(f"{path.name}.json")
+    beside = path / FILE if is_dir(path) else path.with_name(f"{path.name}.json")
     if text is None and is_file(beside) and beside.stat().st_size <= MAX_BYTES:
         text = beside.read_text(encoding="utf-8")
     if text is None:
