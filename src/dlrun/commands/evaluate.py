@@ -10,7 +10,7 @@ from dlrun.commands.arguments import (
     Json,
     Overrides,
     Quiet,
-    Run,
+    RunOrFile,
     RunsDir,
     Trust,
     Which,
@@ -21,7 +21,7 @@ from dlrun.errors import DlrunError
 
 
 def evaluate(
-    run: Run,
+    run: RunOrFile,
     overrides: Overrides = None,
     checkpoint: Which = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
