@@ -20,7 +20,7 @@ from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
-    "Runs": ("train", "resume", "sweep", "evaluate", "predict"),
+    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "export"),
     "Records": ("runs", "show", "compare", "report", "rename", "tag", "clean"),
     "Configs": ("data", "summary", "config", "list", "schema"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),

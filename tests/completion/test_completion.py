@@ -47,7 +47,8 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
     real = [p for p in command.params if p.name != "help"]
     found = parameters(name)
     assert [(p.name, sorted(p.flags)) for p in found] == [
-        (p.name, sorted([*p.opts, *p.secondary_opts]) if p.param_type_name == "option" else []) for p in real
+        (p.name, sorted([*p.opts, *p.secondary_opts]) if p.param_type_name == "option" else [])
+        for p in real
     ]
     assert [p.is_flag for p in found] == [bool(getattr(p, "is_flag", False)) for p in real]
     assert [p.several for p in found if not p.flags] == [

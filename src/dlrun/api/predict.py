@@ -87,7 +87,7 @@ def predict(
         trusted=trusted,
         needs_data=source is None,
     )
-    output = output or opened.path / "predictions.npz"
+    output = output or opened.predictions
     check_output(output)
     if config.feed.get("_target_") not in feeds.GATHERED:
         raise DlrunError(
@@ -125,7 +125,7 @@ def predict(
         "run_dir": str(opened.path),
         "checkpoint": which,
         "epoch": loaded.epoch,
-        "backend": config.backend.name,
+        "backend": loaded.computed_by,
         "input": str(source) if source else "test",
         "samples": right,
         "output": str(output),

@@ -15,6 +15,12 @@ Overrides = Annotated[
 Run = Annotated[
     str, typer.Argument(help="A run directory, its id, or 'latest'.", show_default=False)
 ]
+RunOrFile = Annotated[
+    str,
+    typer.Argument(
+        help="A run directory, its id, 'latest', or an exported file.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result.")]
 ConfigDir = Annotated[

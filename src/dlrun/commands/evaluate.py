@@ -22,7 +22,9 @@ def evaluate(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN...", help="Run directories, their ids, or 'latest'.", show_default=False
+            metavar="RUN...",
+            help="Run directories, their ids, or 'latest'; or exported files.",
+            show_default=False,
         ),
     ],
     overrides: Overrides = None,

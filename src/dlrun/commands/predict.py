@@ -11,7 +11,7 @@ from dlrun.commands.arguments import (
     Json,
     Overrides,
     Quiet,
-    Run,
+    RunOrFile,
     RunsDir,
     Trust,
     Which,
@@ -22,7 +22,7 @@ from dlrun.errors import DlrunError
 
 
 def predict(
-    run: Run,
+    run: RunOrFile,
     overrides: Overrides = None,
     source: Annotated[
         Path | None,

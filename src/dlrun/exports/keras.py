@@ -25,7 +25,7 @@ def check_keras(model: keras.Model) -> None:
     """
     from keras.saving import serialize_keras_object
 
-    with _saving(model):
+    with saving(model):
         serialize_keras_object(model)
 
 
@@ -51,7 +51,7 @@ def export_keras(
         DlrunError: If the model has a layer or a class without ``get_config()``.
     """
     path = directory / filename
-    with replacing(path) as partial, _saving(model):
+    with replacing(path) as partial, saving(model):
         model.save(partial)
     if spec.preprocessing or spec.targets is not None:
         write_text(path.with_suffix(".inputs.json"), spec.to_json())
@@ -59,7 +59,12 @@ def export_keras(
 
 
 @contextmanager
-def _saving(model: keras.Model) -> Iterator[None]:
+def saving(model: keras.Model) -> Iterator[None]:
+    """Save a model without its losses and optimizer, and say what can't be saved.
+
+    Raises:
+        DlrunError: If it has a layer or a class without ``get_config()``.
+    """
     try:
         with without_packages(["tensorflow"]), _uncompiled(model):
             yield
@@ -69,7 +74,7 @@ def _saving(model: keras.Model) -> Iterator[None]:
         raise DlrunError(
             f"{unsaved.name}, a {type(unsaved).__name__}, has no get_config(),"
             " which Keras needs to save it as a .keras file",
-            hint="leave out export=keras: evaluate and predict work without it",
+            hint="leave this format out: evaluate and predict work without it",
             exit_code=1,
         ) from error
 

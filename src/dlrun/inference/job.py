@@ -86,7 +86,7 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluated:
         "run_dir": str(opened.path),
         "checkpoint": job.which,
         "epoch": loaded.epoch,
-        "backend": config.backend.name,
+        "backend": loaded.computed_by,
         "split": str(job.data) if job.data else job.split,
         "samples": len(dataset.split(job.split)),
         "metrics": found.metrics,

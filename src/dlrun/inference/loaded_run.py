@@ -20,6 +20,13 @@ from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.weighting import wrong_weighting
 from dlrun.errors import DlrunError
+from dlrun.inference.exported import (
+    BACKEND,
+    ExportedRun,
+    find_exported,
+    load_exported,
+    refuse_fixed,
+)
 from dlrun.runs.directory import CONFIG, INPUTS, RECORD, RunDir
 from dlrun.runs.locate import find_run
 from dlrun.system.files import is_dir, is_file
@@ -55,6 +62,11 @@ class LoadedRun:
     logged: tuple[str, ...] = ()
 
     @property
+    def computed_by(self) -> str:
+        """What computes: the backend, or the runtime of an exported file."""
+        return self.run.runtime if isinstance(self.run, ExportedRun) else self.config.backend.name
+
+    @property
     def data(self) -> Dataset:
         """The data set; only if the run was loaded without a ``spec``."""
         assert self.dataset is not None, "load the run without a spec"
@@ -88,14 +100,19 @@ def open_run(
         DlrunError: If there is no such run, it names an untrusted module, or an override can't be
             applied.
     """
-    opened = find_run(run, runs_dir)
+    exported = find_exported(run)
+    opened = exported or find_run(run, runs_dir)
     configs = Path("configs").resolve()
     if config_dir is None and is_dir(configs) and configs.is_relative_to(opened.path.resolve()):
         raise DlrunError(
             f"{configs} is part of the run directory, so its options are not trusted as your own",
             hint="work in another directory, or add --config-dir configs to trust them",
         )
-    recorded = read_config(opened.path / CONFIG)
+    if exported is not None:
+        refuse_fixed(exported, overrides)
+        recorded, overrides = dict(exported.content.config), [*overrides, *BACKEND]
+    else:
+        recorded = read_config(opened.path / CONFIG)
     recorded.pop("feed", None)  # the feed does not affect the weights
     if isinstance(choices := recorded.get("choices"), dict):
         choices.pop("feed", None)
@@ -105,13 +122,17 @@ def open_run(
         changeable=EVALUABLE,
         config_dir=config_dir,
         trusted=trusted,
-        unused=() if needs_data or not is_file(opened.path / INPUTS) else ("data",),
+        unused=("data",) if not needs_data and (exported or _has_spec(opened)) else (),
         project=None if config_dir else opened.project,
     )
     _weigh_as_trained(config, opened)
     if needs_backend:
         require(config, training=False)
     return opened, config
+
+
+def _has_spec(run: RunDir) -> bool:
+    return is_file(run.path / INPUTS)
 
 
 # Keys of the data that say how a table is read, and nothing about what the model takes.
@@ -159,6 +180,8 @@ def read_saved_spec(run: RunDir) -> InputSpec | None:
     """
     from dlrun.data.input_spec import MAX_BYTES, InputSpec
 
+    if isinstance(run, ExportedRun):
+        return run.content.spec
     path = run.path / INPUTS
     if not is_file(path):
         return None
@@ -189,6 +212,8 @@ def load_run(
     from dlrun.checkpoints.format import read_checkpoint
     from dlrun.checkpoints.store import Position, checkpoint_path
 
+    if isinstance(run, ExportedRun):
+        return _load_exported(run, config, compiled=compiled, needs_data=spec is None)
     epoch = resolve_epoch(run, which)
     path = checkpoint_path(run.checkpoints, Position(epoch))
     saved = read_checkpoint(path)  # before importing the framework, which takes seconds
@@ -211,6 +236,15 @@ def load_run(
         data = match_inputs(model, data)
         data = weigh(model, data, config) if compiled else data
     return LoadedRun(run, config, spec.match(model), model, epoch, feed, data, tuple(logged))
+
+
+def _load_exported(
+    run: ExportedRun, config: Config, *, compiled: bool, needs_data: bool
+) -> LoadedRun:
+    parts = load_exported(run, config, compiled=compiled, needs_data=needs_data)
+    model, feed, data, logged = parts
+    spec = run.content.spec.match(model)
+    return LoadedRun(run, config, spec, model, run.content.epoch, feed, data, logged)
 
 
 def resolve_epoch(run: RunDir, which: str) -> int:

@@ -99,6 +99,11 @@ class RunDir:
         return self.path / CHECKPOINTS
 
     @property
+    def predictions(self) -> Path:
+        """Where predictions are written, unless a file is named."""
+        return self.path / "predictions.npz"
+
+    @property
     def project(self) -> str | None:
         """Where it was trained, if that is an existing directory other than this one."""
         project = self.record.get("project")

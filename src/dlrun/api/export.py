@@ -1,0 +1,303 @@
+"""``dlrun export``: a run's model as a file for another runtime, and the proof that it agrees."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dlrun.config.schema import Config
+from dlrun.data.tree import leaves
+from dlrun.errors import DlrunError
+from dlrun.exports import formats
+from dlrun.exports.content import FILE, Content
+from dlrun.inference.export_job import PRECISION, Job, do
+from dlrun.inference.exported import ExportedRun
+from dlrun.inference.loaded_run import open_run, read_saved_spec
+from dlrun.runs.directory import RunDir
+from dlrun.system.child_job import ChildJob
+from dlrun.system.files import exists, is_dir, is_file, write_text
+from dlrun.system.override_text import split_override
+
+log = logging.getLogger("dlrun")
+
+FLOAT16 = 65_504  # its largest number
+FIXED = tuple(override.partition("=")[0] for override in PRECISION)
+
+
+def export(
+    run: str,
+    overrides: Sequence[str] = (),
+    *,
+    format: str = "onnx",
+    output: Path | None = None,
+    quantize: str | None = None,
+    which: str = "best",
+    tolerance: float | None = None,
+    samples: int = 1024,
+    license: str | None = None,
+    runs_dir: Path = Path("runs"),
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write a run's model in a format, and compare the file with the run in its own runtime.
+
+    The run may be of any backend: it is rebuilt on the one that writes the format best, in a
+    process of its own. The file appears under its name only if it agrees with the run.
+
+    Args:
+        run: A run directory, or ``latest``.
+        overrides: Changes to the run's config: its data; the backend to compare with.
+        format: A module of :mod:`dlrun.exports.formats`.
+        output: The file, or the directory of a format that is one; by default in the run's
+            ``exports``.
+        quantize: ``int8`` or ``float16``; None for float32.
+        which: ``best``, ``last`` or the number of an epoch.
+        tolerance: Of the largest difference; None for that of the precision.
+        samples: How many samples of the test split to compare.
+        license: What the model card says of it.
+        runs_dir: Where to look for ``latest``.
+        config_dir: The user's own options.
+        trusted: Modules that the run may name, beside those that the user's options name.
+
+    Returns:
+        The result, as ``dlrun export --json`` prints it; ``passed`` is false if the file differs
+        beyond the tolerance, and was not kept.
+
+    Raises:
+        DlrunError: If the model can't be written in this format, or the run can't be loaded.
+    """
+    module = formats.module(format)
+    formats.require(format)
+    _check(format, module, overrides, quantize)
+    opened, config = open_run(
+        run,
+        overrides,
+        runs_dir=runs_dir,
+        config_dir=config_dir,
+        trusted=trusted,
+        needs_data=False,
+    )
+    if isinstance(opened, ExportedRun):
+        raise DlrunError(
+            f"{run} is an exported file: its graph can't be written in another format",
+            hint="export the run that it is from",
+        )
+    if quantize == "float16":
+        _refuse_large_targets(opened)
+    writer = module.BACKEND or config.backend.name
+    _require_backend(format, config, writer)
+    path = _target(opened, format, module.SUFFIX, output, quantize)
+    with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name:
+        folder = Path(name)
+        job = Job(
+            run=str(opened.path.resolve()),
+            overrides=[*overrides, *PRECISION],
+            which=which,
+            config_dir=str(config_dir.resolve()) if config_dir else None,
+            trusted=list(trusted),
+            format=format,
+            quantize=None,
+            part="reference",
+            folder=str(folder.resolve()),
+            path="",
+            samples=max(samples, 1),
+            calibrate=quantize == "int8",
+            license=license,
+        )
+        from dlrun.inference.export_check import check_file, evaluate_file
+
+        reference, content, files = _write(job, writer, config.backend.name, module, path, quantize)
+        result: dict[str, Any] = {
+            "run_dir": str(opened.path),
+            "epoch": content.epoch,
+            "format": format,
+            "quantize": quantize,
+            "runtime": module.RUNTIME,
+            "written_by": writer,
+            "compared_with": f"backend={reference['backend']}",
+            "samples": reference["samples"],
+            "inputs": [_brief(one) for one in json.loads(content.to_json())["inputs"]],
+            "outputs": [_brief(one) for one in content.outputs],
+            "notes": [note for note in (reference["note"], module.NOTE) if note],
+        }
+        environment = {"KERAS_BACKEND": config.backend.name}
+        rows = [
+            row
+            for kind, file in files.items()
+            for row in check_file(file, kind, content, folder, tolerance, environment)
+        ]
+        if quantize is not None and reference["note"] is None:
+            for kind, file in files.items():
+                metrics = evaluate_file(file, overrides, config_dir, trusted)
+                for row in rows:
+                    if row["precision"] == kind:
+                        row["metrics"] = metrics
+        result |= {"checks": rows, "passed": all(row["passed"] for row in rows)}
+        result["output"] = str(path) if result["passed"] else None
+        if result["passed"]:
+            _keep(files[quantize or "float32"], path, content, result, own=output is None)
+    return result
+
+
+def _write(
+    job: Job, writer: str, backend: str, module: Any, path: Path, quantize: str | None
+) -> tuple[dict[str, Any], Content, dict[str, Path]]:
+    """Compute what to compare with, and write the files: the float32 one, and the quantized one."""
+    folder = Path(job.folder)
+    kinds = [None] if quantize is None else [None, quantize]
+    files = {kind or "float32": folder / f"{kind or 'float32'}{module.SUFFIX}" for kind in kinds}
+    overrides = [o for o in job.overrides if split_override(o)[0] != "backend"]
+    writes = [
+        job._replace(
+            part="write",
+            path=str(files[kind or "float32"]),
+            quantize=kind,
+            overrides=[*overrides, f"backend={writer}"],
+        )
+        for kind in kinds
+    ]
+    with ExitStack() as stack:
+
+        def start(one: Job, name: str) -> ChildJob:
+            child = ChildJob("dlrun.inference.export_job", one._asdict(), folder=folder, name=name)
+            return stack.enter_context(child)
+
+        # In processes of their own that run beside this one, unless this one can do them.
+        first = None if _is_here(writer) and writer == backend else start(writes[0], "write-0")
+        reference = do(job) if _is_here(backend) else start(job, "reference").wait()
+        answers = []
+        for number, one in enumerate(writes):
+            if number == 0 and first is not None:
+                answers.append(first.wait())
+            elif _is_here(writer):
+                answers.append(do(one))
+            else:
+                answers.append(start(one, f"write-{number}").wait())
+    return reference, Content.from_json(answers[-1]["content"], source=str(path)), files
+
+
+def _is_here(backend: str) -> bool:
+    """Whether this process can compute on a backend: it has started it, or none."""
+    keras = sys.modules.get("keras")
+    return keras is None or keras.backend.backend() == backend
+
+
+def _check(format: str, module: Any, overrides: Sequence[str], quantize: str | None) -> None:
+    if quantize is not None and quantize not in module.QUANTIZES:
+        able = {n: formats.module(n).QUANTIZES for n in formats.names()}
+        others = [f"--format {n}" for n, kinds in able.items() if quantize in kinds]
+        kinds = f"; it has {', '.join(module.QUANTIZES)}" if module.QUANTIZES else ""
+        raise DlrunError(
+            f"--quantize {quantize}: {format} files are not quantized so{kinds}",
+            hint=" or ".join(others) or None,
+        )
+    for override in overrides:
+        key = split_override(override)[0].partition(".")[0]
+        if key in FIXED:
+            raise DlrunError(
+                f"{override}: files are written and compared in float32 on the CPU",
+                hint="leave it out; --quantize writes other precisions",
+            )
+
+
+def _refuse_large_targets(run: RunDir) -> None:
+    """Refuse targets whose units float16 can't hold: the file gives numbers in them."""
+    spec = read_saved_spec(run)
+    targets = [] if spec is None or spec.targets is None else leaves(spec.targets)
+    for target in targets:
+        for name, mean, deviation in zip(
+            target.columns, target.mean, target.deviation, strict=False
+        ):
+            if (large := max(abs(mean), deviation)) > FLOAT16 / 4:
+                raise DlrunError(
+                    f"--quantize float16: {name} is about {large:,.0f}, and float16 ends at"
+                    f" {FLOAT16:,}",
+                    hint="--quantize int8, which keeps the units in float32",
+                )
+
+
+def _require_backend(format: str, config: Config, writer: str) -> None:
+    """Check that the model can be rebuilt on the backend that writes the format."""
+    from dlrun import backends
+
+    only = config.model.get("only_backend")
+    if only not in (None, writer):
+        able = [
+            name
+            for name in formats.names()
+            if formats.module(name).BACKEND in (None, only) and name != format
+        ]
+        raise DlrunError(
+            f"--format {format} is written on {writer}, but model={config.choices.get('model')}"
+            f" computes on backend={only} alone",
+            hint=" or ".join(f"--format {name}" for name in able),
+        )
+    backends.require(writer, training=False)
+
+
+def _target(
+    run: RunDir, format: str, suffix: str, output: Path | None, quantize: str | None
+) -> Path:
+    """Where the file goes; its directory exists.
+
+    Raises:
+        DlrunError: If it can't be written, or the name is of another format.
+    """
+    if output is None:
+        folder = run.path / "exports" / (f"{format}-{quantize}" if quantize else format)
+        path = folder / f"model{suffix}"
+    else:
+        path = output
+        if suffix and path.suffix != suffix:
+            raise DlrunError(
+                f"--output {path}: expected a name in {suffix} for --format {format}",
+                hint=f"--output {path.with_suffix(suffix)}",
+            )
+        if not suffix and exists(path) and not is_file(path / FILE):
+            raise DlrunError(
+                f"--output {path} exists, and is no export of dlrun",
+                hint="name a directory that does not exist",
+            )
+        if suffix and is_dir(path):
+            raise DlrunError(
+                f"--output {path} is a directory", hint=f"--output {path / 'model'}{suffix}"
+            )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DlrunError(f"can't write to {path.parent}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise DlrunError(f"can't write to {path.parent}", hint="--output PATH")
+    return path
+
+
+def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An input or an output without what may be long."""
+    return {key: value for key, value in entry.items() if key not in ("classes", "columns")}
+
+
+def _keep(file: Path, path: Path, content: Content, result: dict[str, Any], *, own: bool) -> None:
+    """Give the file its name, with its companions, and write what says what it is."""
+    from dlrun.report.model_card import model_card
+
+    text = content.to_json()
+    card = path.parent / "README.md" if own else path.with_name(f"{path.name}.README.md")
+    description = path.with_name(f"{path.name}.json")
+    if is_dir(file):
+        card, description = path / "README.md", path / FILE
+        shutil.rmtree(path, ignore_errors=True)
+    for companion in file.parent.glob(f"{file.stem}.*"):  # such as the weights of OpenVINO
+        if companion.suffix not in (file.suffix, ".json"):
+            companion.replace(path.with_suffix(companion.suffix))
+    file.replace(path)
+    write_text(description, text)
+    result |= {"content": str(description), "card": str(card)}
+    write_text(card, model_card(content, result))

@@ -1,0 +1,73 @@
+"""A Keras model on torch as a program of torch.export, with a free batch size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dlrun.exports.content import Content
+
+
+def torch_program(model: Any, content: Content) -> Any:
+    """The program: it takes the inputs, and returns the outputs, each in their order.
+
+    Args:
+        model: A Keras model on torch.
+        content: Names the inputs and outputs.
+    """
+    import torch
+
+    inputs = content.inputs
+    names, outputs = [one.name for one in inputs], [one["name"] for one in content.outputs]
+
+    class Module(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *arrays: Any) -> tuple[Any, ...]:
+            single = len(names) == 1 and not isinstance(model.input, Mapping)
+            found = self.model(
+                arrays[0] if single else dict(zip(names, arrays, strict=True)), training=False
+            )
+            return (
+                tuple(found[name] for name in outputs) if isinstance(found, Mapping) else (found,)
+            )
+
+    # 3 samples: a size that no model's shapes are likely to have, unlike 1 and 2.
+    examples = tuple(
+        torch.zeros((3, *one.shape), dtype=getattr(torch, one.dtype)) for one in inputs
+    )
+    batch = torch.export.Dim("batch", min=1)
+    with _unrolled(model), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.export.export(
+            Module().eval(),
+            examples,
+            dynamic_shapes=(tuple({0: batch} for _ in examples),),
+            strict=False,
+        )
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Unroll the recurrent layers: Keras' loop on torch lists the samples of the batch, a number.
+
+    It unrolls in a trace anyway; with ``unroll=True`` by another function, of the same values.
+    """
+    import keras
+
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN) and not layer.unroll
+    ]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.unroll = False

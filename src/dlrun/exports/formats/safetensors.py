@@ -1,0 +1,69 @@
+"""The weights alone, by Keras' names for them, for whoever builds the model himself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.errors import DlrunError
+from dlrun.exports.content import KEY, Content
+
+BACKEND = None
+NEEDS = {"safetensors": "export"}
+SUFFIX = ".safetensors"
+RUNTIME = "safetensors"
+QUANTIZES = ()
+IS_RUN = False
+NEEDS_GRAPH = False
+MODES = ("float32",)
+NOTE = "it holds the weights, not the graph: compared tensor by tensor with the run's"
+
+
+def write(
+    model: Any, content: Content, path: Path, calibration: Mapping[str, np.ndarray] | None
+) -> None:
+    """Write the file; see :mod:`dlrun.exports.formats`."""
+    from safetensors.numpy import save_file
+
+    save_file(tensors(model), str(path), metadata={KEY: content.to_json(), "format": "keras"})
+
+
+def tensors(model: Any) -> dict[str, np.ndarray]:
+    """The values of a model's weights, by their paths.
+
+    Raises:
+        DlrunError: If two have one path.
+    """
+    import keras
+
+    found: dict[str, np.ndarray] = {}
+    for weight in model.weights:
+        if weight.path in found:
+            raise DlrunError(
+                f"two weights are called {weight.path}, which safetensors can't hold",
+                hint="give the layers names of their own",
+                exit_code=1,
+            )
+        array = np.asarray(keras.ops.convert_to_numpy(weight.value))
+        found[weight.path] = np.ascontiguousarray(array).reshape(array.shape)
+    return found
+
+
+def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    """The tensors of the file, whatever the inputs; see :mod:`dlrun.exports.formats`."""
+    from safetensors.numpy import load_file
+
+    found = load_file(str(path))
+    return lambda inputs: found
+
+
+def read_content(path: Path) -> str | None:
+    """The content in the file's metadata; see :mod:`dlrun.exports.formats`."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), "numpy") as file:
+        text: str | None = (file.metadata() or {}).get(KEY)
+    return text

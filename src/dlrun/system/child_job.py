@@ -1,0 +1,72 @@
+"""One job in a Python process of its own, with JSON files in and out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlrun.errors import DlrunError
+from dlrun.system.child import how_ended, python_command
+from dlrun.system.files import is_file, read_json, write_json
+
+
+class ChildJob:
+    """A job that has been started; in a ``with`` block, its process ends with the block.
+
+    Args:
+        module: Takes the path of the job, as ``python -m module JOB``.
+        job: In JSON types.
+        folder: For the files of the job and of the answer.
+        name: Of the job, unique in the folder.
+        environment: Variables for the process, besides those of this one.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        job: Mapping[str, Any],
+        *,
+        folder: Path,
+        name: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        path = folder / f"{name}.json"
+        self._answer = folder / f"{name}.answer.json"
+        write_json(path, {**job})
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            python_command(module, str(path)),
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            env={**os.environ, **(environment or {})},
+        )
+
+    def __enter__(self) -> ChildJob:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def wait(self) -> dict[str, Any]:
+        """Its answer, once it has ended.
+
+        Raises:
+            DlrunError: If the job failed.
+        """
+        code = self._process.wait()
+        if not is_file(self._answer):
+            self._errors.seek(0)
+            raise DlrunError(how_ended(code, self._errors.read()), exit_code=1)
+        answer: dict[str, Any] = read_json(self._answer)
+        if "error" in answer:
+            raise DlrunError(
+                answer["error"], hint=answer.get("hint"), exit_code=answer.get("exit_code", 1)
+            )
+        return answer
