@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
+from dlrun.inference.exported import ExportedRun
 from dlrun.inference.job import Evaluated, Job, evaluate_job
 from dlrun.inference.loaded_run import read_saved_spec, resolve_epoch
 from dlrun.system.files import check_writable, is_dir, is_file
@@ -81,7 +82,7 @@ def evaluate(
     gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}
     for number, job in enumerate(jobs):
         directory, config = opened[job_key(job)]
-        if len(jobs) > 1:
+        if len(jobs) > 1 and not isinstance(directory, ExportedRun):
             resolve_epoch(directory, job.which)  # before the first of them is evaluated
         gates[number] = _gates(directory, config, fail_under, fail_over)
     # The runs that others are compared with are evaluated once.
