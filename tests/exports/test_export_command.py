@@ -17,6 +17,17 @@ import pytest
 from trainings import worker
 
 ROOT = Path(__file__).parents[2]
+BRANCH = """
+import keras
+
+class Branch(keras.layers.Layer):
+    def call(self, x):
+        return x if bool(keras.ops.max(x) > 0) else -x
+
+def branching(input_shape, num_classes):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), Branch()]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes)])
+"""
 SMALL = ("model=mnist_mlp", "model.units=8", "epochs=1", "data.limit=300")
 
 
@@ -117,7 +128,13 @@ def test_what_cannot_be_taken_or_written_is_refused_in_a_line(exported, tmp_path
     bare = onnx.load(file)
     del bare.metadata_props[:]
     onnx.save(bare, tmp_path / "bare.onnx")
+    evil = onnx.load(file)
+    content = json.loads(evil.metadata_props[0].value)
+    content["config"]["task"]["loss"] = {"_target_": "evil.run"}
+    evil.metadata_props[0].value = json.dumps(content)
+    onnx.save(evil, tmp_path / "evil.onnx")
     for words, expected in {
+        ("evaluate", tmp_path / "evil.onnx"): "evil",
         ("evaluate", file, "backend=torch"): "is run by onnxruntime on the CPU",
         ("evaluate", tmp_path / "bare.onnx"): "holds no metadata of dlrun",
         ("evaluate", "missing.onnx"): "there is no file missing.onnx",
@@ -207,3 +224,15 @@ def test_a_model_of_one_backend_says_which_formats_it_has(tmp_path):
     assert "--format keras or --format safetensors" in refused(
         tmp_path, "export", result["path"], backend="jax"
     )
+
+
+@pytest.mark.trains
+def test_a_layer_that_decides_by_values_can_not_be_written(tmp_path):
+    (tmp_path / "my_nets.py").write_text(BRANCH, encoding="utf-8")
+    typed = ("model._target_=my_nets.branching", "~model.units", "smoke=true")
+    run = worker("torch").train(tmp_path, *typed)["path"]
+    words = ["export", str(run), "--trust", "my_nets", "--output", "branching.onnx"]
+    code, _, stderr = worker("torch").command(tmp_path, words)
+    assert code == 1
+    assert "can't be written as onnx" in stderr
+    assert not (tmp_path / "branching.onnx").exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -13,23 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.schema import Config
-from dlrun.data.tree import leaves
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 from dlrun.exports.content import FILE, Content
 from dlrun.inference.export_job import PRECISION, Job, do
+from dlrun.inference.export_request import (
+    check_request,
+    output_path,
+    refuse_large_targets,
+    require_writer,
+)
 from dlrun.inference.exported import ExportedRun
-from dlrun.inference.loaded_run import open_run, read_saved_spec
-from dlrun.runs.directory import RunDir
+from dlrun.inference.loaded_run import open_run
 from dlrun.system.child_job import ChildJob
-from dlrun.system.files import exists, is_dir, is_file, write_text
+from dlrun.system.files import is_dir, write_text
 from dlrun.system.override_text import split_override
-
-log = logging.getLogger("dlrun")
-
-FLOAT16 = 65_504  # its largest number
-FIXED = tuple(override.partition("=")[0] for override in PRECISION)
 
 
 def export(
@@ -76,7 +72,7 @@ def export(
     """
     module = formats.module(format)
     formats.require(format)
-    _check(format, module, overrides, quantize)
+    check_request(format, module, overrides, quantize)
     opened, config = open_run(
         run,
         overrides,
@@ -91,10 +87,10 @@ def export(
             hint="export the run that it is from",
         )
     if quantize == "float16":
-        _refuse_large_targets(opened)
+        refuse_large_targets(opened)
     writer = module.BACKEND or config.backend.name
-    _require_backend(format, config, writer)
-    path = _target(opened, format, module.SUFFIX, output, quantize)
+    require_writer(format, config, writer)
+    path = output_path(opened, format, module.SUFFIX, output, quantize)
     with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name:
         folder = Path(name)
         job = Job(
@@ -128,7 +124,9 @@ def export(
             "outputs": [_brief(one) for one in content.outputs],
             "notes": [note for note in (reference["note"], module.NOTE) if note],
         }
-        environment = {"KERAS_BACKEND": config.backend.name}
+        # GPUs may round products to TF32, and the run was computed on the CPU.
+        environment = {"KERAS_BACKEND": config.backend.name, "JAX_PLATFORMS": "cpu"}
+        environment["CUDA_VISIBLE_DEVICES"] = ""
         rows = [
             row
             for kind, file in files.items()
@@ -188,95 +186,6 @@ def _is_here(backend: str) -> bool:
     """Whether this process can compute on a backend: it has started it, or none."""
     keras = sys.modules.get("keras")
     return keras is None or keras.backend.backend() == backend
-
-
-def _check(format: str, module: Any, overrides: Sequence[str], quantize: str | None) -> None:
-    if quantize is not None and quantize not in module.QUANTIZES:
-        able = {n: formats.module(n).QUANTIZES for n in formats.names()}
-        others = [f"--format {n}" for n, kinds in able.items() if quantize in kinds]
-        kinds = f"; it has {', '.join(module.QUANTIZES)}" if module.QUANTIZES else ""
-        raise DlrunError(
-            f"--quantize {quantize}: {format} files are not quantized so{kinds}",
-            hint=" or ".join(others) or None,
-        )
-    for override in overrides:
-        key = split_override(override)[0].partition(".")[0]
-        if key in FIXED:
-            raise DlrunError(
-                f"{override}: files are written and compared in float32 on the CPU",
-                hint="leave it out; --quantize writes other precisions",
-            )
-
-
-def _refuse_large_targets(run: RunDir) -> None:
-    """Refuse targets whose units float16 can't hold: the file gives numbers in them."""
-    spec = read_saved_spec(run)
-    targets = [] if spec is None or spec.targets is None else leaves(spec.targets)
-    for target in targets:
-        for name, mean, deviation in zip(
-            target.columns, target.mean, target.deviation, strict=False
-        ):
-            if (large := max(abs(mean), deviation)) > FLOAT16 / 4:
-                raise DlrunError(
-                    f"--quantize float16: {name} is about {large:,.0f}, and float16 ends at"
-                    f" {FLOAT16:,}",
-                    hint="--quantize int8, which keeps the units in float32",
-                )
-
-
-def _require_backend(format: str, config: Config, writer: str) -> None:
-    """Check that the model can be rebuilt on the backend that writes the format."""
-    from dlrun import backends
-
-    only = config.model.get("only_backend")
-    if only not in (None, writer):
-        able = [
-            name
-            for name in formats.names()
-            if formats.module(name).BACKEND in (None, only) and name != format
-        ]
-        raise DlrunError(
-            f"--format {format} is written on {writer}, but model={config.choices.get('model')}"
-            f" computes on backend={only} alone",
-            hint=" or ".join(f"--format {name}" for name in able),
-        )
-    backends.require(writer, training=False)
-
-
-def _target(
-    run: RunDir, format: str, suffix: str, output: Path | None, quantize: str | None
-) -> Path:
-    """Where the file goes; its directory exists.
-
-    Raises:
-        DlrunError: If it can't be written, or the name is of another format.
-    """
-    if output is None:
-        folder = run.path / "exports" / (f"{format}-{quantize}" if quantize else format)
-        path = folder / f"model{suffix}"
-    else:
-        path = output
-        if suffix and path.suffix != suffix:
-            raise DlrunError(
-                f"--output {path}: expected a name in {suffix} for --format {format}",
-                hint=f"--output {path.with_suffix(suffix)}",
-            )
-        if not suffix and exists(path) and not is_file(path / FILE):
-            raise DlrunError(
-                f"--output {path} exists, and is no export of dlrun",
-                hint="name a directory that does not exist",
-            )
-        if suffix and is_dir(path):
-            raise DlrunError(
-                f"--output {path} is a directory", hint=f"--output {path / 'model'}{suffix}"
-            )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DlrunError(f"can't write to {path.parent}: {error.strerror}") from error
-    if not os.access(path.parent, os.W_OK):
-        raise DlrunError(f"can't write to {path.parent}", hint="--output PATH")
-    return path
 
 
 def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def reference(job: Job) -> dict[str, Any]:
 
     from dlrun.data.tree import leaves
     from dlrun.exports import formats
-    from dlrun.exports.content import random_samples
+    from dlrun.exports.random_samples import random_samples
     from dlrun.inference.prediction import predict_batches
 
     folder, note = Path(job.folder), None

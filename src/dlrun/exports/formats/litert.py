@@ -33,8 +33,8 @@ def write(
 ) -> None:
     """Write the file; see :mod:`dlrun.exports.formats`.
 
-    The weights are made constants first: left as variables, the converter takes them for state that
-    somebody else sets, and the file returns NaN.
+    The weights are made constants first: the converter does not find the variables of a Keras model
+    that a module holds, and the file would compute without them.
     """
     import tensorflow as tf
 
