@@ -60,12 +60,14 @@ def test_wheel_holds_data_licence_configs_and_command_and_nothing_else(wheel):
         [entry_points] = [name for name in names if name.endswith("entry_points.txt")]
         assert "dlrun = dlrun.__main__:main" in archive.read(entry_points).decode()
     assert {"dlrun/data/mnist.npz", "dlrun/data/MNIST-LICENSE.md", "dlrun/py.typed"} <= names
+    assert "dlrun/api/project_files/.github/workflows/ci.yml.in" in names
     assert {f"dlrun/report/page/page.{kind}" for kind in ("css", "js")} <= names
     configs = {f"dlrun/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
     assert configs <= names
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"dlrun"}
-    assert not [name for name in names if "__pycache__" in name or "/test" in name]
+    ours = [name for name in names if "/project_files/" not in name]
+    assert not [name for name in ours if "__pycache__" in name or "/test" in name]
 
 
 def test_wheel_lists_composes_and_trains(installed):

@@ -22,7 +22,7 @@ from dlrun.errors import bounded
 COMMANDS = {
     "Runs": ("train", "resume", "sweep", "evaluate", "predict", "export"),
     "Records": ("runs", "show", "compare", "report", "rename", "tag", "clean"),
-    "Configs": ("data", "summary", "config", "list", "schema"),
+    "Configs": ("new", "data", "summary", "config", "list", "schema"),
     "Proofs": ("parity", "verify-resume", "reproduce", "doctor"),
     "Shell": ("completion",),
 }
