@@ -219,6 +219,7 @@ def test_the_example_serves_a_table_with_its_preprocessing(homes, tmp_path):
     assert "float16 ends at 65,504" in large
 
 
+@pytest.mark.trains
 def test_a_model_of_one_backend_says_which_formats_it_has(tmp_path):
     result = worker("jax").train(tmp_path, "model=jax_function", "smoke=true")
     assert "--format keras or --format safetensors" in refused(
