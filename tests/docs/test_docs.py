@@ -227,7 +227,8 @@ def test_every_option_of_every_command_has_a_sentence_and_an_example() -> None:
         for option in command.params:
             if option.param_type_name == "option" and option.name != "help":
                 told = bool(option.help and option.help.endswith("."))
-                if not told or not typed.get(name, set()) & set(option.opts):
+                words = {*option.opts, *option.secondary_opts}
+                if not told or not typed.get(name, set()) & words:
                     lacking.append(f"dlrun {name} {option.opts[0]}")
     assert lacking == []
 

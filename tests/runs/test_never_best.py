@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlrun.api.compare import _best
-from dlrun.api.evaluate import OVER, UNDER, _gate
+from dlrun.api.gates import OVER, UNDER, parse_gate
 from dlrun.config.schema import Reproduces
 from dlrun.proofs.reproduce import Cell
 from dlrun.runs.metric_direction import is_better
@@ -51,6 +51,6 @@ def test_in_a_leaderboard(mode, bad):
 @pytest.mark.parametrize("bad", BAD)
 def test_at_a_gate(bad):
     for option in (UNDER, OVER):
-        assert _gate(option, "odd=0.5", {"odd": None}).failure(bad)
+        assert parse_gate(option, "odd=0.5", {"odd": None}).failure(bad)
     cell = Cell("", Reproduces(metric="test.loss", least=-1.0), "", "", {"test": {"loss": bad}})
     assert not cell.reached

@@ -125,7 +125,7 @@ def test_a_tracker_gets_each_epoch_batches_and_the_results(dlrun, backend, loop)
 def test_a_killed_run_is_ended_in_its_tracker_and_resumes_there(dlrun):
     command = [COMMAND, "train", *SMALL, "epochs=500", "~callbacks.early_stopping"]
     with subprocess.Popen([*command, own(dlrun)], cwd=dlrun.cwd, stderr=subprocess.DEVNULL) as run:
-        eventually(lambda: list(dlrun.cwd.glob("runs/*/*/checkpoints/epoch-0002")))
+        eventually(lambda: len(list(dlrun.cwd.glob("runs/*/*/checkpoints/epoch-*"))) > 1)
         run.send_signal(signal.SIGKILL)
     eventually(lambda: lines(dlrun, "finish"))
     [run] = dlrun.cwd.glob("runs/*/*")

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from dlrun import __version__, backends
+from dlrun.errors import DlrunError
 from dlrun.system import process
 from dlrun.system.child import python_command
 
@@ -88,4 +89,7 @@ def _result(name: str, process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    probe(sys.argv[1])
+    try:
+        probe(sys.argv[1])
+    except DlrunError as error:
+        sys.exit(error.message)
