@@ -143,6 +143,7 @@ def main() -> None:
     # The run decides what a signal means; the end of the socket ends this process.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.nice(10)  # where there are few cores, training comes first
     # What trackers print is not the run's output.
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
