@@ -114,7 +114,7 @@ def test_a_tracker_gets_each_epoch_batches_and_the_results(dlrun, backend, loop)
     if loop == "raw":
         assert all(n <= step < n + 10 for n, step in zip(multiples, batches, strict=True))
     else:
-        assert batches == multiples
+        assert sorted(batches) == multiples  # hooks are called from several threads
     assert finish["status"] == "completed"
     assert finish["results"]["test/loss"] == result["test"]["loss"]
     assert finish["files"]["checkpoint"] == f"epoch-{result['best_epoch']:04d}"

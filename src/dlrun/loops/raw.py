@@ -67,10 +67,12 @@ def raw(
         verbose=0,
     )
     watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
+    # One that tells how often it wants to be called looks at the logs alone, not at the model.
+    sync = not all(hasattr(callback, "batch_interval") for callback in watching)
     if steps_per_execution == "auto":
         intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
         steps_per_execution = min([function.best_steps, *intervals])
-    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), bool(watching))
+    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), sync)
     model.stop_training = False
     logs: dict[str, float] = {}
     initial_step = training.initial_step

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # Keras is not imported before the backend is started
 # Of no use to compare runs by; a tracker's own address may hold a password.
 UNTRACKED = ("choices", "tracker", "reproduces", "sweep", "runs_dir")
 ID = re.compile(r"[\w.-]{1,128}")
+KERAS_LOOPS = ("dlrun.loops.fit.", "dlrun.loops.train_step.")  # what calls Model.fit
 INTERRUPTED_SECONDS = 5.0  # whoever stopped the run does not want to wait
 
 
@@ -85,7 +86,8 @@ def tracking(
     ids = {name: i for name, i in ids.items() if isinstance(i, str) and ID.fullmatch(i)}
     client = Tracking(trackers, _tracked_run(config, directory), ids)
     every = tuple(t.every_steps for t in trackers.values() if t.every_steps is not None)
-    tracked = TrackedTraining(client, [Track(client, every, directory)], directory)
+    is_fit = str(config.loop.get("_target_")).startswith(KERAS_LOOPS)
+    tracked = TrackedTraining(client, [Track(client, every, directory, is_fit=is_fit)], directory)
     try:
         yield tracked
     except BaseException as error:

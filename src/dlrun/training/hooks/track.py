@@ -16,18 +16,28 @@ class Track(keras.callbacks.Callback):
         tracking: Takes them without waiting.
         every: After which numbers of steps trackers want the values of a batch.
         directory: Its record is told the trackers' ids of the run.
+        is_fit: Whether the loop is Keras' own, whose steps then need not wait for the hooks.
     """
 
-    def __init__(self, tracking: Tracking, every: tuple[int, ...], directory: RunDir) -> None:
+    def __init__(
+        self, tracking: Tracking, every: tuple[int, ...], directory: RunDir, *, is_fit: bool
+    ) -> None:
         super().__init__()
         self._tracking = tracking
         self._every = every
         self._directory = directory
         self._before_epoch = 0
         self._step = 0
-        self.async_safe = not every  # else hooks are called from threads, in any order
+        self._is_fit = is_fit
+        self._steps_per_call = 1
+        # Then hooks are called from threads, in any order, and must not ask for the model.
+        self.async_safe = is_fit or not every
         self.batch_interval = min(every, default=1)
         """``loop=raw`` may take so many steps in one call, and then ends it."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Ask how many steps ``fit`` takes in one call."""
+        self._steps_per_call = int(getattr(self.model, "steps_per_execution", None) or 1)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Count the steps of the epochs before."""
@@ -37,8 +47,11 @@ class Track(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Hand over a batch's values: Keras' means over the epoch so far."""
         step = self._before_epoch + batch + 1
-        every = tuple(n for n in self._every if step // n > self._step // n)
-        self._step = step
+        if self._is_fit:
+            every = tuple(n for n in self._every if step % n < self._steps_per_call)
+        else:
+            every = tuple(n for n in self._every if step // n > self._step // n)
+            self._step = step
         if logs and every:
             values = {f"batch/{name}": float(value) for name, value in logs.items()}
             self._tracking.log(step, values, every)
