@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from dlrun.exports.content import Content
+from dlrun.exports.formats._unrolled import unrolled
 
 
 def torch_program(model: Any, content: Content) -> Any:
@@ -41,7 +41,8 @@ def torch_program(model: Any, content: Content) -> Any:
         torch.zeros((3, *one.shape), dtype=getattr(torch, one.dtype)) for one in inputs
     )
     batch = torch.export.Dim("batch", min=1)
-    with _unrolled(model), torch.no_grad(), warnings.catch_warnings():
+    # Keras' recurrent loop on torch lists the samples of the batch, which makes their number fixed.
+    with unrolled(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.export.export(
             Module().eval(),
@@ -49,25 +50,3 @@ def torch_program(model: Any, content: Content) -> Any:
             dynamic_shapes=(tuple({0: batch} for _ in examples),),
             strict=False,
         )
-
-
-@contextmanager
-def _unrolled(model: Any) -> Iterator[None]:
-    """Unroll the recurrent layers: Keras' loop on torch lists the samples of the batch, a number.
-
-    It unrolls in a trace anyway; with ``unroll=True`` by another function, of the same values.
-    """
-    import keras
-
-    layers = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.RNN) and not layer.unroll
-    ]
-    for layer in layers:
-        layer.unroll = True
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.unroll = False

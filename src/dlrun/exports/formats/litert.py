@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from dlrun.exports.content import Content
 from dlrun.exports.formats._tf_function import serving_function
+from dlrun.exports.formats._unrolled import unrolled
 from dlrun.exports.formats._zip import append_content, read_content
 
 __all__ = ["read_content"]
@@ -38,7 +38,8 @@ def write(
     """
     import tensorflow as tf
 
-    with _unrolled(model), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    # LiteRT has no lists of tensors for the loop of recurrent layers.
+    with unrolled(model), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         tf.saved_model.save(tf.Module(), folder, signatures={SIGNATURE: _frozen(model, content)})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if content.quantize is not None:
@@ -96,22 +97,3 @@ def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dic
 
     run.interpreter = interpreter  # type: ignore[attr-defined]  # the runner does not keep it
     return run
-
-
-@contextmanager
-def _unrolled(model: Any) -> Iterator[None]:
-    """Unroll the recurrent layers: LiteRT has no lists of tensors for their loop."""
-    import keras
-
-    layers = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.RNN) and not layer.unroll
-    ]
-    for layer in layers:
-        layer.unroll = True
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.unroll = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -164,20 +164,7 @@ class LineChart:
     def _legend(self, lines: Sequence[Line]) -> Markup | None:
         if not self.legend or len(lines) < 2:
             return None
-        entries = [
-            element(
-                "li",
-                element(
-                    "svg",
-                    element("line", x1=0, x2=26, y1=6, y2=6, class_=f"line {line.class_}"),
-                    viewBox="0 0 26 12",
-                    aria_hidden="true",
-                ),
-                line.name,
-            )
-            for line in lines
-        ]
-        return element("ul", entries, class_="legend")
+        return legend([(line.name, line.class_) for line in lines])
 
     def _table(self, lines: Sequence[Line]) -> Markup:
         values = [dict(line.points) for line in lines]
@@ -247,3 +234,21 @@ def area_below(points: Sequence[Point]) -> float:
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+def legend(lines: Iterable[tuple[str, str]]) -> Markup:
+    """A list of lines: the name of each, and how its class is drawn."""
+    entries = [
+        element(
+            "li",
+            element(
+                "svg",
+                element("line", x1=0, x2=26, y1=6, y2=6, class_=f"line {class_}"),
+                viewBox="0 0 26 12",
+                aria_hidden="true",
+            ),
+            name,
+        )
+        for name, class_ in lines
+    ]
+    return element("ul", entries, class_="legend")

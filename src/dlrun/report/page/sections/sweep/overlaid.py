@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlrun.report.page import formats
-from dlrun.report.page.charts.lines import COLORS, Line, LineChart, thin
+from dlrun.report.page.charts.lines import COLORS, Line, LineChart, legend, thin
 from dlrun.report.page.charts.parallel import classes_by_rank
 from dlrun.report.page.markup import Content, Markup, element, join
 from dlrun.report.page.parts import Section, note
@@ -28,7 +28,7 @@ def overlaid(sweep: SweepView, charts: Charts) -> Section:
     if not names:
         return Section("curves", "Curves", note("No run has a metrics.csv with a finished epoch."))
     each = max(8, ALL_POINTS // (len(runs) * len(names)))
-    looks, legend = _looks(sweep, runs)
+    looks, meaning = _looks(sweep, runs)
     figures = []
     for place, name in enumerate(names):
         lines = [
@@ -37,7 +37,7 @@ def overlaid(sweep: SweepView, charts: Charts) -> Section:
             if run.curves.get(name)
         ]
         figures.append(_figure(f"curve-{place}", name, lines, charts))
-    parts: list[Content] = [legend, element("div", figures, class_="grid")]
+    parts: list[Content] = [meaning, element("div", figures, class_="grid")]
     if len(sweep.runs) > MOST_LINES:
         parts.append(note(f"The curves of the best {MOST_LINES} runs."))
     return Section("curves", "Curves", join(parts))
@@ -63,26 +63,13 @@ def _looks(sweep: SweepView, runs: list[SweepRun]) -> tuple[dict[str, str], Cont
     if 1 < len(backends) <= COLORS:
         patterns = {name: f"c{n} d{n}" for n, name in enumerate(sorted(backends))}
         looks = {run.name: patterns[backend_of(run)] for run in runs}
-        entries = [
-            element(
-                "li",
-                element(
-                    "svg",
-                    element("line", x1=0, x2=26, y1=6, y2=6, class_=f"line {pattern}"),
-                    viewBox="0 0 26 12",
-                    aria_hidden="true",
-                ),
-                name,
-            )
-            for name, pattern in patterns.items()
-        ]
-        legend: Content = element("ul", entries, class_="legend")
+        meaning: Content = legend(patterns.items())
     else:
         looks = classes_by_rank({run.name: n for n, run in enumerate(runs)}, len(runs))
-        legend = note("The stronger a line, the better the run's place; the best is the thickest.")
+        meaning = note("The stronger a line, the better the run's place; the best is the thickest.")
     for place, run in enumerate(runs):
         if place == 0:
             looks[run.name] += " best"
         elif len(runs) >= MANY:
             looks[run.name] += " thin"
-    return looks, legend
+    return looks, meaning
