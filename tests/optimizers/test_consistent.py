@@ -150,6 +150,7 @@ found["small"] = trained("SGD", [0.0] * 200, weight_decay=1e-4, learning_rate=5e
 gradients = [float(g) for g in np.random.default_rng(0).normal(size=20)]
 found["nadam"] = trained("Nadam", gradients)
 found["adamw"] = trained("AdamW", gradients, weight_decay=0.3)
+found["schedule_free"] = trained("ScheduleFreeAdamW", gradients, warmup_steps=7, weight_decay=0.3)
 """
 NAMES = ("body/kernel", "body/bias", "head/kernel", "head/bias")
 
@@ -171,6 +172,21 @@ def moved(gradients: list[float], *, nesterov: bool, decay: float) -> float:
     return weight
 
 
+def schedule_free(gradients: list[float]) -> float:
+    """A weight of 1 after ScheduleFreeAdamW as in its paper: steps of z, averaged in x."""
+    y = x = z = 1.0
+    square = 0.0
+    for step, gradient in enumerate(gradients, 1):
+        y -= 0.0025 * 0.3 * y  # Keras decays the weight, which is y, before the step
+        x = (y - 0.1 * z) / 0.9
+        square = 0.999 * square + 0.001 * gradient**2
+        rate = 0.0025 * min(step / 7, 1)
+        z -= rate * gradient / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        x += (z - x) / step
+        y = 0.1 * z + 0.9 * x
+    return y
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_decay_and_steps_are_those_of_the_formulas(tmp_path, backend):
     found = worker(backend).run(tmp_path, STEPS)
@@ -190,6 +206,8 @@ def test_decay_and_steps_are_those_of_the_formulas(tmp_path, backend):
     for case, decay in (("nadam", 0.0), ("adamw", 0.3)):
         expect = moved(gradients, nesterov=case == "nadam", decay=decay)
         assert found[case]["head/kernel"] == pytest.approx(expect, abs=3e-7), case
+    expect = schedule_free(gradients)
+    assert found["schedule_free"]["head/kernel"] == pytest.approx(expect, abs=1e-6)
 
 
 SMALL = ("data.limit=2000", "epochs=1")

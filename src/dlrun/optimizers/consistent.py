@@ -6,6 +6,11 @@ from typing import Any
 
 import keras
 
+from dlrun.optimizers.schedule_free import ScheduleFreeUpdate
+
+# Updates of Keras' own classes that differ by backend. Of a subclass, the update is its author's.
+MENDED: dict[type, type] = {keras.optimizers.ScheduleFreeAdamW: ScheduleFreeUpdate}
+
 
 def make_consistent(
     optimizer: keras.optimizers.Optimizer,
@@ -27,7 +32,8 @@ def make_consistent(
     kind = type(inner)
     # A mixin, as Keras' own class for a backend is known only once the optimizer is made. Its
     # module says whose optimizer it is.
-    bases = (Consistent, *before, kind, *after)
+    mended = [MENDED[kind]] if kind in MENDED else []
+    bases = (Consistent, *before, *mended, kind, *after)
     inner.__class__ = type(kind.__name__, bases, {"__module__": kind.__module__})
     return optimizer
 
