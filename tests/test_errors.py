@@ -110,6 +110,14 @@ MATMUL = "{{function_node __wrapped__MatMul_device_/job:localhost}} Matrix size-
             ValueError("Exception encountered when calling Boom.call().\n\n"),
             KERAS.split("\n", maxsplit=1)[0],
         ),
+        (
+            TypeError(
+                'in user code:\n\n    File "a.py", line 3, in serve\n        f()\n\n'
+                "    TypeError: Exception encountered when calling Net.call().\n    \n"
+                "    \x1b[1mno such thing\x1b[0m\n    \n    Arguments received by Net.call():\n"
+            ),
+            "no such thing",
+        ),
         (ValueError(), "ValueError"),
     ],
 )

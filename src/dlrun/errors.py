@@ -15,7 +15,7 @@ _LISTED = re.compile(rf"{_ITEM}(?:, {_ITEM}){{7,}}")
 # What Keras and TensorFlow put around the cause of an error.
 _HEADING, _USER_CODE = "Exception encountered when calling ", "in user code:"
 _AROUND = re.compile(
-    rf"(?:\w+: ['\"])?{_HEADING}|{_USER_CODE}|Graph execution error:|Detected at node |File \""
+    rf"(?:\w+: ['\"]?)?{_HEADING}|{_USER_CODE}|Graph execution error:|Detected at node |File \""
     r"|Could not automatically infer the output shape|\[\[\{\{node |\d+ root error"
     r"|Stack trace for op definition|Arguments received by |•"
 )

@@ -114,6 +114,23 @@ def test_buffers_change_in_training_alone_and_a_new_process_evaluates_to_the_sam
     assert "module.drop=Dropout(p=0.4, inplace=False)" in changed.stderr
 
 
+@pytest.mark.parametrize(
+    ("backend", "format", "file"), [("torch", "onnx", "m.onnx"), ("jax", "litert", "m.tflite")]
+)
+def test_an_exported_file_needs_none_of_its_code(project, dlrun, tmp_path, backend, format, file):
+    run = worker(backend).train(project, MODELS[backend], *SMALL)
+    refused = dlrun("export", run["path"], "--format", "keras", cwd=project)
+    assert refused.returncode == 2
+    assert f"--format keras can't hold {MODELS[backend]}, which computes on" in refused.stderr
+    assert f"--format {format}" in refused.stderr
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    words = ("--format", format, "--output", elsewhere / file)
+    assert dlrun.json("export", run["path"], *words, cwd=project)["passed"]
+    evaluated = dlrun.json("evaluate", file, cwd=elsewhere)
+    assert evaluated["metrics"] == pytest.approx(run["test"], rel=1e-5)
+
+
 def test_a_native_module_may_be_a_part_of_a_model(project):
     run = worker("torch").train(project, "model=part", *SMALL, "loop=raw")
     names = {name.partition(" ")[2] for name in variables(run)}

@@ -17,9 +17,9 @@ from dlrun.exports.content import FILE, Content
 from dlrun.inference.export_job import PRECISION, Job, do
 from dlrun.inference.export_request import (
     check_request,
+    find_writer,
     output_path,
     refuse_large_targets,
-    require_writer,
 )
 from dlrun.inference.exported import ExportedRun
 from dlrun.inference.loaded_run import open_run
@@ -88,8 +88,7 @@ def export(
         )
     if quantize == "float16":
         refuse_large_targets(opened)
-    writer = module.BACKEND or config.backend.name
-    require_writer(format, config, writer)
+    writer = find_writer(format, config)
     path = output_path(opened, format, module.SUFFIX, output, quantize)
     with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name:
         folder = Path(name)

@@ -13,12 +13,13 @@ from dlrun.errors import DlrunError
 HALF = ("bfloat16", "float16")
 
 
-def require(config: Config, *, training: bool) -> None:
+def require(config: Config, *, training: bool, builds_model: bool = True) -> None:
     """Check that the backend and the packages of its components are installed.
 
     Args:
         config: Of the run.
         training: Whether it trains, and writes exports.
+        builds_model: Whether the model is built: an exported file holds its own graph.
 
     Raises:
         DlrunError: If one is not, or if it can't train or compile as the config asks.
@@ -33,7 +34,8 @@ def require(config: Config, *, training: bool) -> None:
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
     _require_package("feed", config.choices.get("feed"), config.feed)
-    _require_backend(config)
+    if builds_model:
+        _require_backend(config)
     if training:
         for group in ("export", "tracker"):
             for name, spec in getattr(config, group).items():

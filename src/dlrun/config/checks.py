@@ -48,7 +48,12 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
     Raises:
         DlrunError: If it names a component that is not trusted; nothing else is checked then.
     """
-    if refusals := trust.check(config, rules.names):
+    refusals = [
+        refusal
+        for refusal in trust.check(config, rules.names)
+        if refusal.key.partition(".")[0] not in rules.unused
+    ]
+    if refusals:
         raise _trust_error(refusals, typed, rules)
     resolve_modes(config)
     config.task.class_weight = name_classes(config.task.class_weight)

@@ -65,27 +65,35 @@ def refuse_large_targets(run: RunDir) -> None:
                 )
 
 
-def require_writer(format: str, config: Config, writer: str) -> None:
-    """Check that the model can be rebuilt on the backend that writes the format.
+def find_writer(format: str, config: Config) -> str:
+    """The backend to rebuild the model on: the one that writes the format best.
+
+    A model that computes on one backend alone is written there, if that one can write it.
 
     Raises:
-        DlrunError: If it computes on another alone, or the backend is not installed.
+        DlrunError: If the model can't be written in this format, or the backend is not installed.
     """
     from dlrun import backends
 
-    only = config.model.get("only_backend")
-    if only not in (None, writer):
-        able = [
-            name
-            for name in formats.names()
-            if formats.module(name).BACKEND in (None, only) and name != format
-        ]
+    module, only = formats.module(format), config.model.get("only_backend")
+    if only is None:
+        writer: str = module.BACKEND or config.backend.name
+    elif _can_write(module, only):
+        writer = only
+    else:
+        able = [name for name in formats.names() if _can_write(formats.module(name), only)]
         raise DlrunError(
-            f"--format {format} is written on {writer}, but model={config.choices.get('model')}"
-            f" computes on backend={only} alone",
+            f"--format {format} can't hold model={config.choices.get('model')}, which computes on"
+            f" backend={only} alone",
             hint=" or ".join(f"--format {name}" for name in able),
         )
     backends.require(writer, training=False)
+    return writer
+
+
+def _can_write(module: Any, backend: str) -> bool:
+    """Whether a format can be written from a network in one backend's own terms."""
+    return backend in (module.BACKEND, *module.NATIVE)
 
 
 def output_path(

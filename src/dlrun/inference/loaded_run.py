@@ -116,18 +116,21 @@ def open_run(
     recorded.pop("feed", None)  # the feed does not affect the weights
     if isinstance(choices := recorded.get("choices"), dict):
         choices.pop("feed", None)
+    unused = ["data"] if not needs_data and (exported or _has_spec(opened)) else []
+    if exported is not None:
+        unused.append("model")  # the file holds its own graph
     config = recompose(
         recorded,
         overrides,
         changeable=EVALUABLE,
         config_dir=config_dir,
         trusted=trusted,
-        unused=("data",) if not needs_data and (exported or _has_spec(opened)) else (),
+        unused=unused,
         project=None if config_dir else opened.project,
     )
     _weigh_as_trained(config, opened)
     if needs_backend:
-        require(config, training=False)
+        require(config, training=False, builds_model=exported is None)
     return opened, config
 
 

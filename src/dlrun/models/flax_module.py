@@ -87,7 +87,7 @@ def mlp(input_shape: tuple[int, ...], num_classes: int, *, units: int = 64) -> A
     class Mlp(linen.Module):
         @linen.compact  # type: ignore[untyped-decorator]  # flax need not be installed
         def __call__(self, inputs: Any, training: bool = False) -> Any:
-            features = linen.Dense(units)(inputs.reshape(len(inputs), -1))
+            features = linen.Dense(units)(inputs.reshape(inputs.shape[0], -1))
             features = linen.BatchNorm(use_running_average=not training, momentum=0.9)(features)
             features = linen.Dropout(0.25, deterministic=not training)(linen.relu(features))
             return linen.Dense(num_classes)(features)

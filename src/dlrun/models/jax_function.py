@@ -165,7 +165,7 @@ def mlp(input_shape: tuple[int, ...], num_classes: int, *, units: int = 64) -> t
         return params, {"mean": jnp.zeros(units), "variance": jnp.ones(units)}
 
     def apply(params: Any, state: Any, rng: Any, inputs: Any, training: bool) -> tuple[Any, Any]:
-        features = inputs.reshape(len(inputs), -1)
+        features = inputs.reshape(inputs.shape[0], -1)  # len() has no free batch size to export
         features = features @ params["hidden"]["kernel"] + params["hidden"]["bias"]
         if training:
             now = {"mean": features.mean(0), "variance": features.var(0)}

@@ -24,7 +24,9 @@ def require_backend(backend: str, what: str) -> None:
     used = keras.backend.backend()
     if used != backend:
         raise DlrunError(
-            f"{what} computes on backend={backend} alone, not on {used}", hint=f"backend={backend}"
+            f"{what} computes on backend={backend} alone, not on {used}",
+            hint=f"backend={backend}; to export it, --format safetensors,"
+            f" or one that {backend} writes",
         )
 
 
@@ -82,7 +84,7 @@ def unsaved(what: str) -> Callable[[keras.layers.Layer], dict[str, Any]]:
     def get_config(layer: keras.layers.Layer) -> dict[str, Any]:
         raise DlrunError(
             f"a .keras file can't hold {what}, which Keras would pickle",
-            hint="leave out export=keras: evaluate and predict work without it",
+            hint="leave this format out: evaluate and predict work without it",
             exit_code=1,
         )
 

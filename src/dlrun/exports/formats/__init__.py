@@ -3,6 +3,7 @@
 Each module has
 
 - ``BACKEND``: the backend that writes it best, on which the run is rebuilt; None for the run's own.
+- ``NATIVE``: the backends that can write it too, from a network in their own terms.
 - ``NEEDS``: the packages that write and run it, by the extra of dlrun that installs them.
 - ``SUFFIX``: of the file; empty for a directory.
 - ``RUNTIME``: the name of its own runtime.

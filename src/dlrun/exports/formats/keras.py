@@ -15,6 +15,7 @@ from dlrun.exports.keras import saving
 __all__ = ["read_content"]
 
 BACKEND = None
+NATIVE = ()
 NEEDS: dict[str, str] = {}
 SUFFIX = ".keras"
 RUNTIME = "Keras"

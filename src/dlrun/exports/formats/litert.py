@@ -17,6 +17,7 @@ from dlrun.exports.formats._zip import append_content, read_content
 __all__ = ["read_content"]
 
 BACKEND = "tensorflow"
+NATIVE = ("jax",)
 NEEDS = {"tensorflow": "tensorflow", "ai_edge_litert": "export"}
 SUFFIX = ".tflite"
 RUNTIME = "ai-edge-litert"

@@ -16,6 +16,7 @@ from dlrun.exports.content import KEY, Content
 from dlrun.exports.formats._torch_program import torch_program
 
 BACKEND = "torch"
+NATIVE = ()
 NEEDS = {"torch": "torch", "onnx": "export", "onnxruntime": "export", "onnxscript": "export"}
 SUFFIX = ".onnx"
 RUNTIME = "onnxruntime"

@@ -13,6 +13,7 @@ from dlrun.exports.content import KEY, Content
 from dlrun.exports.formats import onnx
 
 BACKEND = "torch"
+NATIVE = ()
 NEEDS = {**onnx.NEEDS, "openvino": "export"}
 SUFFIX = ".xml"
 RUNTIME = "OpenVINO"

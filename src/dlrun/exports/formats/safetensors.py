@@ -12,6 +12,7 @@ from dlrun.errors import DlrunError
 from dlrun.exports.content import KEY, Content
 
 BACKEND = None
+NATIVE = ("jax", "torch")
 NEEDS = {"safetensors": "export"}
 SUFFIX = ".safetensors"
 RUNTIME = "safetensors"

@@ -12,6 +12,7 @@ from dlrun.exports.content import FILE, Content
 from dlrun.exports.formats._tf_function import serving_function
 
 BACKEND = "tensorflow"
+NATIVE = ("jax",)
 NEEDS = {"tensorflow": "tensorflow"}
 SUFFIX = ""
 RUNTIME = "tf.saved_model"

@@ -14,6 +14,7 @@ from dlrun.exports.formats._torch_program import torch_program
 from dlrun.exports.formats._zip import read_content as read_archive
 
 BACKEND = "torch"
+NATIVE = ()
 NEEDS = {"torch": "torch"}
 SUFFIX = ".pt2"
 RUNTIME = "torch.export"
