@@ -222,8 +222,11 @@ def test_the_example_serves_a_table_with_its_preprocessing(homes, tmp_path):
 @pytest.mark.trains
 def test_a_model_of_one_backend_says_which_formats_it_has(tmp_path):
     result = worker("jax").train(tmp_path, "model=jax_function", "smoke=true")
-    assert "--format keras or --format safetensors" in refused(
-        tmp_path, "export", result["path"], backend="jax"
+    said = refused(tmp_path, "export", result["path"], backend="jax")
+    assert "--format litert or --format safetensors or --format saved_model" in said
+    said = refused(tmp_path, "export", result["path"], "--format", "keras", backend="jax")
+    assert (
+        "--format keras can't hold model=jax_function, which computes on backend=jax alone" in said
     )
 
 
