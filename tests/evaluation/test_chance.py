@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 
 from dlrun.errors import DlrunError
-from dlrun.evaluation.chance import compare, intervals, mcnemar
-from dlrun.evaluation.form import BINARY, CLASSES, NUMBERS, Form
+from dlrun.evaluation.chance import compare, mcnemar
+from dlrun.evaluation.form import BINARY, CLASSES, MULTILABEL, NUMBERS, Form
 from dlrun.evaluation.outcome import Outcome
+from dlrun.evaluation.resampling import intervals
 
 CLASS = Form(CLASSES, ("a", "b", "c"), "softmax")
 
@@ -71,6 +73,40 @@ def test_intervals_are_as_wide_as_those_of_scipy():
     assert found["summary"]["accuracy"] == pytest.approx(expected, abs=0.005)
     low, high = found["per_class"]["b"]["recall"]
     assert low < right[labels == 1].mean() < high
+
+
+@pytest.mark.parametrize("kind", [CLASSES, BINARY, MULTILABEL])
+def test_losses_and_areas_are_those_of_scikit_learn_on_each_drawn_split(kind):
+    rng = np.random.default_rng(5)
+    names = {CLASSES: "abc", BINARY: "ny", MULTILABEL: "pq"}[kind]
+    width = 1 if kind == BINARY else len(names)
+    labels = (
+        rng.integers(0, 2, (300, 2)) if kind == MULTILABEL else rng.integers(0, len(names), 300)
+    )
+    activation = "softmax" if kind == CLASSES else "sigmoid"
+    # Rounded, so that some scores are equal.
+    logits = rng.normal(size=(300, width)).round(1).astype(np.float32)
+    made = outcome(Form(kind, tuple(names), activation), labels, logits)
+    drawn = np.random.default_rng(0).integers(0, 300, 300)  # the first split
+    truth, scores = labels[drawn], made.scores[drawn].astype(float)
+    found = intervals(made, 1)["summary"]
+    suffix = "" if kind == BINARY else "_macro"
+    if kind == CLASSES:
+        hot, whole = np.eye(3)[truth], scores / scores.sum(axis=1, keepdims=True)
+        losses = metrics.log_loss(truth, whole), np.square(scores - hot).sum(axis=1).mean()
+        truth = hot
+    else:
+        truth = truth.reshape(300, width)
+        each = [metrics.log_loss(truth[:, n], scores[:, n]) for n in range(width)]
+        losses = np.mean(each), np.square(scores - truth).mean()
+    expected = {
+        "log_loss": losses[0],
+        "brier_score": losses[1],
+        f"roc_auc{suffix}": metrics.roc_auc_score(truth, scores),
+        f"average_precision{suffix}": metrics.average_precision_score(truth, scores),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx((value, value), rel=1e-6), name
 
 
 def test_the_steps_of_a_sample_are_drawn_together():

@@ -178,7 +178,7 @@ def _result(evaluated: Evaluated, bootstrap: int, compared: Evaluated | None) ->
         figures[name] = of_output.to_dict()
         outcome = evaluated.outcomes[name]
         if bootstrap:
-            from dlrun.evaluation.chance import intervals
+            from dlrun.evaluation.resampling import intervals
 
             figures[name]["intervals"] = intervals(outcome, bootstrap)
         if compared is not None:

@@ -48,6 +48,7 @@ class Ranking:
         self.thresholds = ordered[ends].astype(np.float64)
         self.right = np.cumsum(truth[order])[ends]
         self.wrong = ends + 1 - self.right
+        self._order, self._ends, self._truth = order, ends, truth[order]
 
     def roc(self) -> Curve:
         """Thresholds, false and true positive rates; from (0, 0), without points on a line."""
@@ -65,6 +66,26 @@ class Ranking:
         recall = self.right / self.right[-1]
         ends = np.append(self.thresholds[::-1], np.nan)
         return ends, np.append(precision[::-1], 1.0), np.append(recall[::-1], 0.0)
+
+    def areas(self, weights: np.ndarray) -> tuple[float, float] | None:
+        """Area under the ROC curve, and average precision, if positions count more or less.
+
+        Args:
+            weights: How often each position counts, ``(positions,)``.
+
+        Returns:
+            None if only one kind of position counts: there is no curve.
+        """
+        counts = weights[self._order]
+        right = np.cumsum(counts * self._truth)[self._ends]
+        above = np.cumsum(counts)[self._ends]
+        wrong = above - right
+        if not (right[-1] and wrong[-1]):
+            return None
+        gains, steps = np.diff(right, prepend=0), np.diff(wrong, prepend=0)
+        under = steps @ (right - gains / 2) / (right[-1] * wrong[-1])
+        precise = gains @ (right / np.maximum(above, 1)) / right[-1]
+        return float(under), float(precise)
 
     @property
     def has_both(self) -> bool:
