@@ -6,6 +6,7 @@ No framework is ever imported into pytest's own process: a process can start one
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -116,7 +117,10 @@ LONG = ("test_launchers", "test_resume", "test_docs", "test_reuse", "test_parity
 
 
 def pytest_configure() -> None:
-    """Refuse two test files of one name, whatever is run: pytest can not have both."""
+    """Take Ctrl-C, and refuse two test files of one name: pytest can not have both."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in the background of a script. The processes under test would ignore it as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
     if twice := [name for name, count in names.items() if count > 1]:
         raise pytest.UsageError(f"test files need names of their own: {', '.join(twice)}")

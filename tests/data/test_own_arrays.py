@@ -131,6 +131,7 @@ def test_fashion_mnist_is_what_keras_reads_from_the_same_files(tmp_path, monkeyp
         "import keras, numpy as np; (a, b), (c, d) = keras.datasets.fashion_mnist.load_data();"
         f"np.savez({str(tmp_path / 'read.npz')!r}, a=a, b=b, c=c, d=d)"
     )
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")  # its default imports tensorflow
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     theirs = np.load(tmp_path / "read.npz")
     of = keras(name="fashion_mnist", validation=50)

@@ -76,7 +76,11 @@ def test_a_wrong_config_starts_nothing(dlrun):
 
 
 @pytest.mark.parametrize(
-    ("signum", "place"), [(signal.SIGINT, "straight"), (signal.SIGTERM, "killed")]
+    ("signum", "place"),
+    [
+        (signal.SIGINT, "straight"),
+        pytest.param(signal.SIGTERM, "killed", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_the_child_processes_and_leaves_nothing(dlrun, signum, place):
     last = ["epochs=1000", "~callbacks.early_stopping"] if place == "straight" else ["epochs=2"]

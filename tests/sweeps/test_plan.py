@@ -74,9 +74,17 @@ def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
         ("choice(range(0.3,0.1,-0.1),1e-3)", "0.3 0.2 0.001"),
     ],
 )
-def test_ranges_hold_exact_decimals(here, values, expected):
+def test_ranges_hold_exact_decimals(values, expected):
     key = "optimizer.learning_rate"
     assert runs(f"{key}={values}") == [[f"{key}={value}"] for value in expected.split()]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [("range(0.1,0.4,0.1)", "0.1 0.2 0.3"), ("range(0.1,0.4,0.1),5", "0.1 0.2 0.3 5")],
+)
+def test_ranges_of_an_experiment_hold_exact_decimals(here, values, expected):
+    key = "optimizer.learning_rate"
     experiment(here / "configs", "mine", f"  {key}: ['{values}']")
     assert [run[-1] for run in runs("experiment=mine")] == [f"{key}={v}" for v in expected.split()]
 

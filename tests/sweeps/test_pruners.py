@@ -66,7 +66,14 @@ def test_hyperbands_brackets_depend_on_the_seed_and_its_largest_resource_is_epoc
         assert abs(counts[epoch] - 3 * share) <= 7, counts
 
 
-@pytest.mark.parametrize("name", [each for each in optuna.pruners.__all__ if each != "BasePruner"])
+PRUNERS = [each for each in optuna.pruners.__all__ if each != "BasePruner"]
+FAST = ("HyperbandPruner", "MedianPruner", "WilcoxonPruner")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PRUNERS],
+)
 def test_a_search_gives_the_same_trials_again_with_every_pruner(name, tmp_path):
     typed = ",".join(filter(None, [name, ARGUMENTS.get(short_name(name, "pruner"))]))
 

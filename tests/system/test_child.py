@@ -43,13 +43,16 @@ def test_the_command_keeps_the_working_directory_off_the_path():
     assert python_command("dlrun.workers.host", "0,1") == command
 
 
+FAST = ("sweep", "parity", "doctor")
+
+
 @pytest.mark.parametrize(
     "words",
     [
         pytest.param(
             words,
             id=f"{words[0]} {words[-1]}",
-            marks=() if words[0] in ("sweep", "parity", "doctor") else pytest.mark.slow,
+            marks=pytest.mark.slow if "joblib" in words[-1] or words[0] not in FAST else (),
         )
         for words in COMMANDS
     ],

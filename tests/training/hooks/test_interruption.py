@@ -54,9 +54,10 @@ CROSS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("backend", "loop", "signum", "exit_code"), [*CROSS, ("jax", "fit", signal.SIGTERM, 143)]
-)
+TERM = pytest.param("jax", "fit", signal.SIGTERM, 143, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("backend", "loop", "signum", "exit_code"), [*CROSS, TERM])
 def test_signal_ends_a_run_that_can_be_evaluated(dlrun, start, backend, loop, signum, exit_code):
     process = start("train", f"backend={backend}", f"loop={loop}", "--json", *ENDLESS)
     read_until(process, "epoch  1/1000")
