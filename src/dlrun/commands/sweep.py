@@ -34,6 +34,9 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
     ] = None,
+    needed: Annotated[
+        bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
+    ] = False,
     search: Annotated[
         str | None,
         typer.Option(help="optuna: search ranges instead of running every combination."),
@@ -86,6 +89,7 @@ def sweep(
       dlrun sweep backend=jax,tensorflow,torch loop=fit,train_step,raw
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
+      dlrun sweep 'seed=range(10)' --needed
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
@@ -113,6 +117,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
+            needed=needed,
             search=searching,
             launcher=launcher,
             launcher_options=launcher_option or (),

@@ -89,7 +89,7 @@ def _trust_error(
 ) -> DlrunError:
     if rules.recorded and not any(refusal.key in typed for refusal in refusals):
         return untrusted_error(refusals, rules.project)
-    return config_error(
+    error = config_error(
         [
             Mistake(
                 typed.get(refusal.key, refusal.key),
@@ -99,3 +99,5 @@ def _trust_error(
             for refusal in refusals
         ]
     )
+    error.mistakes = {}  # never left out: what is not trusted is refused
+    return error

@@ -132,7 +132,7 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
     for run in ranked:
         rows.append(
             [
-                run["run_dir"].rpartition("/")[2],
+                run["run_dir"] if run.get("reused") else run["run_dir"].rpartition("/")[2],
                 *(value(run["differs"].get(key, "")) for key in result["keys"]),
                 f"{run['best_epoch']}/{run['epochs']}" + _pruned(run),
                 _figure(run["value"]),

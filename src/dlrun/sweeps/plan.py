@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlrun.api.needed import CompletedRuns
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
@@ -41,6 +42,7 @@ class Job:
         path: The run directory.
         epochs: The number of epochs.
         trial: The number of its trial in the study of a search; None without one.
+        reused: The directory of an equal run that is taken instead, with ``--needed``.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Job:
     logs: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     trial: int | None = None
+    reused: Path | None = None
 
     @property
     def label(self) -> str:
@@ -81,10 +84,15 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The job's entry in ``sweep.json`` and ``--json``."""
-        state = {"run_dir": str(self.path), "overrides": self.overrides, "status": self.state}
+        state = {
+            "run_dir": str(self.reused or self.path),
+            "overrides": self.overrides,
+            "status": self.state,
+        }
         error = {"error": self.error} if self.error else {}
         trial = {} if self.trial is None else {"trial": self.trial}
-        return {**self.result, **state, "differs": self.differs, **trial, **error}
+        reused = {"reused": True} if self.reused else {}
+        return {**self.result, **state, "differs": self.differs, **trial, **reused, **error}
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,7 @@ def plan(
     runs_dir: Path | None = None,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
+    needed: bool = False,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
 
@@ -129,6 +138,7 @@ def plan(
         runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
+        needed: Take the results of equal runs that have completed.
 
     Raises:
         DlrunError: With the mistakes of the first run that has any.
@@ -142,7 +152,19 @@ def plan(
         typed.extend(as_override(config))
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
         jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.epochs))
+    if needed:
+        _reuse(jobs, configs, directory.parent.parent, config_dir)
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
+
+
+def _reuse(
+    jobs: Sequence[Job], configs: Sequence[Config], folder: Path, config_dir: Path | None
+) -> None:
+    """Take the results of equal runs in a folder."""
+    done = CompletedRuns(folder, config_dir)
+    for job, config in zip(jobs, configs, strict=True):
+        if (found := done.equal(config)) is not None:
+            job.state, job.result, job.reused = "completed", found.to_dict(), Path(found.run_dir)
 
 
 def new_directory(runs_dir: Path | None, config: Config, keys: Sequence[str]) -> Path:
@@ -243,6 +265,7 @@ def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:
                 directory / _name(run),
                 int(run["epochs_planned"]),
                 trial=run.get("trial"),
+                reused=Path(run["reused"]) if run.get("reused") else None,
             )
             for run in record["runs"]
         ]

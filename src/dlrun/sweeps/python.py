@@ -62,7 +62,9 @@ class SweepResult:
         )
 
     def _run(self, entry: dict[str, Any]) -> Run:
-        return Run(self.path / Path(entry["run_dir"]).name, **self._places)  # type: ignore[arg-type]
+        reused = Path(entry["run_dir"]) if entry.get("reused") else None
+        path = reused or self.path / Path(entry["run_dir"]).name
+        return Run(path, **self._places)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         from dlrun.report.sweep import leaderboard
@@ -83,6 +85,7 @@ def sweep(
     retries: int = 0,
     fail_fast: bool = False,
     resume: Path | str | None = None,
+    needed: bool = False,
     search: str | None = None,
     trials: int | None = None,
     sampler: str | None = None,
@@ -108,6 +111,7 @@ def sweep(
         retries: How often to retry a failed run.
         fail_fast: Stop the sweep when a run fails.
         resume: The directory of an earlier sweep, whose remaining runs are completed.
+        needed: Take the results of equal runs that have completed, and train the others.
         search: ``optuna`` to search ranges instead of running every combination.
         trials: The number of runs of a search; by default 20.
         sampler: As for ``dlrun sweep``.
@@ -139,6 +143,7 @@ def sweep(
             retries=retries,
             fail_fast=fail_fast,
             resume=None if resume is None else Path(resume),
+            needed=needed,
             search=search_options(
                 search,
                 resume is not None,

@@ -28,6 +28,7 @@ def sweep(
     fail_fast: bool = False,
     dry_run: bool = False,
     resume: Path | None = None,
+    needed: bool = False,
     search: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     launcher_options: Sequence[str] = (),
@@ -49,6 +50,7 @@ def sweep(
         fail_fast: Stop the sweep when a run fails.
         dry_run: Only return what would run.
         resume: The directory of an earlier sweep; its remaining runs are started or resumed.
+        needed: Take the results of equal runs that have completed, and train the others.
         search: The options of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
             None for every combination.
         launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
@@ -74,9 +76,11 @@ def sweep(
         raise DlrunError("--launcher-option requires --launcher")
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if resume is None:
-        current = new_sweep(overrides, search, runs_dir, where)
+        current = new_sweep(overrides, search, runs_dir, where, needed=needed)
     elif overrides:
         raise DlrunError("--resume takes no overrides: the sweep keeps its own")
+    elif needed:
+        raise DlrunError("--resume trains what is left; leave out --needed")
     elif runs_dir is not None:
         raise DlrunError("--resume takes no --runs-dir: the sweep stays where it is")
     else:
@@ -102,6 +106,8 @@ def sweep(
     )
     current.metadata["jobs"] = slots
     with current.locked(), Board(current.runs, current.plan.monitor, shown=not quiet) as board:
+        if reused := sum(job.reused is not None for job in current.plan.jobs):
+            log.info("done   %d equal runs have completed, and are not trained again", reused)
         stopped = _run(current, board, rules, launcher, launcher_options)
         current.write()
         write_text(current.directory / LEADERBOARD, leaderboard_csv(current.to_dict(study=True)))

@@ -95,6 +95,8 @@ class Sweep:
         result = self.to_dict()
         runs = [
             {"number": job.number, "key": list(job.key), "epochs_planned": job.epochs, **run}
+            # The directory that it would have: a reused run lies elsewhere.
+            | ({"run_dir": str(job.path), "reused": str(job.reused)} if job.reused else {})
             for job, run in zip(self.plan.jobs, result["runs"], strict=True)
         ]
         content = {
@@ -139,6 +141,8 @@ def new_sweep(
     search: Mapping[str, Any] | None,
     runs_dir: Path | None,
     where: Mapping[str, Any],
+    *,
+    needed: bool = False,
 ) -> Sweep:
     """Create a sweep; nothing is written yet.
 
@@ -147,7 +151,10 @@ def new_sweep(
     """
     metadata = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
-        return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, metadata, new=True)
+        planned = plan(overrides, runs_dir=runs_dir, needed=needed, **where)
+        return Sweep(planned, None, metadata, new=True)
+    if needed:
+        raise DlrunError("--needed: a search chooses its values as it goes; leave out one of them")
     job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, **where)
     metadata["overrides"] = job_source.overrides
     return Sweep(job_source.plan, job_source, metadata, new=True)
@@ -189,7 +196,7 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
 def _update_completed(planned: Plan) -> None:
     """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if result := completed(job.path):
+        if result := completed(job.reused or job.path):
             job.state, job.result = "completed", result
 
 
