@@ -34,6 +34,10 @@ def runs(
         bool,
         typer.Option("--tree", help="Show descent: runs of --from, of weights, of sweeps."),
     ] = False,
+    grouped: Annotated[
+        bool,
+        typer.Option("--group", help="One line for runs that differ in seed or fold alone."),
+    ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every value as CSV.")] = False,
     watch: Annotated[
@@ -52,6 +56,7 @@ def runs(
       dlrun runs --where backend=jax --where 'test.accuracy>0.97' --json
       dlrun runs --where status=running --watch
       dlrun runs --tree
+      dlrun runs --group --sort val_accuracy
     """
     with report_errors() as out:
         if as_json and as_csv:
@@ -60,6 +65,16 @@ def runs(
             raise DlrunError("--watch shows a table", hint="leave out --json and --csv")
         if tree and (as_csv or watch):
             raise DlrunError("--tree can't be combined with --csv or --watch")
+        if grouped:
+            if tree or as_csv or watch:
+                raise DlrunError("--group can't be combined with --tree, --csv or --watch")
+            from dlrun.api.settings import group_runs
+            from dlrun.report.settings import settings_table
+
+            found = group_runs(runs_dir, where=where or (), sort=sort, reverse=reverse, limit=limit)
+            result = {"runs_dir": str(runs_dir), "settings": [each.to_dict() for each in found]}
+            print_result(out, result, as_json, lambda result: settings_table(result["settings"]))
+            return
         from dlrun.api.list_runs import list_runs
         from dlrun.report.runs import runs_csv, runs_table
         from dlrun.runs.query import parse

@@ -37,6 +37,20 @@ def sweep(
     needed: Annotated[
         bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
     ] = False,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if the best setting's mean, or worst.METRIC, is lower; repeatable.",
+        ),
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if the best setting's mean, or worst.METRIC, is higher; repeatable.",
+        ),
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(help="optuna: search ranges instead of running every combination."),
@@ -90,6 +104,7 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep 'seed=range(10)' --needed
+      dlrun sweep repeats=5 --fail-under accuracy=0.97 --fail-over worst.loss=0.2
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
@@ -118,6 +133,8 @@ def sweep(
             dry_run=dry_run,
             resume=resume,
             needed=needed,
+            fail_under=fail_under or (),
+            fail_over=fail_over or (),
             search=searching,
             launcher=launcher,
             launcher_options=launcher_option or (),
@@ -140,3 +157,5 @@ def sweep(
                 hint="see their run.json for the error" if "search" in result else resume_command,
                 exit_code=1,
             )
+        if result.get("missed"):
+            raise DlrunError("; ".join(result["missed"]), exit_code=1)

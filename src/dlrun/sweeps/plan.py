@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlrun.api.gates import directions
 from dlrun.api.needed import CompletedRuns
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
@@ -16,6 +17,7 @@ from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, plan_run_path
+from dlrun.runs.metric_direction import direction
 from dlrun.runs.result import FIELDS
 from dlrun.system.files import read_json
 from dlrun.system.override_text import split_override
@@ -97,13 +99,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's jobs and how they are ranked."""
+    """A sweep's jobs and how they are ranked.
+
+    Args:
+        directory: Of the sweep.
+        keys: Those that differ between the runs.
+        jobs: In order.
+        monitor: The metric that ranks them.
+        mode: ``min`` or ``max``.
+        metrics: Each metric's better direction, from :func:`dlrun.api.gates.directions`.
+    """
 
     directory: Path
     keys: Sequence[str]
     jobs: list[Job]
     monitor: str
     mode: str
+    metrics: Mapping[str, str | None] = field(default_factory=dict)
 
     def ranked(self) -> list[Job]:
         """The completed and pruned jobs, best monitored metric first."""
@@ -154,7 +166,8 @@ def plan(
         jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.epochs))
     if needed:
         _reuse(jobs, configs, directory.parent.parent, config_dir)
-    return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
+    metrics = directions(first.task)
+    return Plan(directory, keys, jobs, first.task.monitor, first.task.mode, metrics)
 
 
 def _reuse(
@@ -270,7 +283,12 @@ def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:
             for run in record["runs"]
         ]
         keys = [str(key) for key in record["keys"]]
-        return Plan(directory, keys, jobs, str(record["monitor"]), str(record["mode"]))
+        tested: Mapping[str, Any] = next(
+            (run["test"] for run in record["runs"] if run.get("test")), {}
+        )
+        metrics = {name: direction(name, {}) for name in tested}
+        monitor, mode = str(record["monitor"]), str(record["mode"])
+        return Plan(directory, keys, jobs, monitor, mode, metrics)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DlrunError(f"{directory} is not the directory of a sweep: {error!r}") from error
 

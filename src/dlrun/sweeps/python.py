@@ -37,6 +37,16 @@ class SweepResult:
         return self._run(self.result["best"]) if self.result.get("best") else None
 
     @property
+    def repeats(self) -> list[dict[str, Any]]:
+        """The settings that are repeated over seeds or folds, the best mean first."""
+        return list(self.result.get("repeats", ()))
+
+    @property
+    def missed(self) -> list[str]:
+        """What failed of the limits."""
+        return list(self.result.get("missed", ()))
+
+    @property
     def failed(self) -> int:
         """How many runs failed."""
         return int(self.result["failed"])
@@ -86,6 +96,8 @@ def sweep(
     fail_fast: bool = False,
     resume: Path | str | None = None,
     needed: bool = False,
+    fail_under: Sequence[str] = (),
+    fail_over: Sequence[str] = (),
     search: str | None = None,
     trials: int | None = None,
     sampler: str | None = None,
@@ -112,6 +124,9 @@ def sweep(
         fail_fast: Stop the sweep when a run fails.
         resume: The directory of an earlier sweep, whose remaining runs are completed.
         needed: Take the results of equal runs that have completed, and train the others.
+        fail_under: Limits on the best setting, as ``accuracy=0.97`` on the mean over its repeats
+            and ``worst.accuracy=0.95`` on the worst.
+        fail_over: Limits that no value may exceed, as ``loss=0.3``.
         search: ``optuna`` to search ranges instead of running every combination.
         trials: The number of runs of a search; by default 20.
         sampler: As for ``dlrun sweep``.
@@ -144,6 +159,8 @@ def sweep(
             fail_fast=fail_fast,
             resume=None if resume is None else Path(resume),
             needed=needed,
+            fail_under=fail_under,
+            fail_over=fail_over,
             search=search_options(
                 search,
                 resume is not None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.sweeps.limits import missed, parse_limits
 from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
@@ -29,6 +30,8 @@ def sweep(
     dry_run: bool = False,
     resume: Path | None = None,
     needed: bool = False,
+    fail_under: Sequence[str] = (),
+    fail_over: Sequence[str] = (),
     search: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     launcher_options: Sequence[str] = (),
@@ -51,6 +54,9 @@ def sweep(
         dry_run: Only return what would run.
         resume: The directory of an earlier sweep; its remaining runs are started or resumed.
         needed: Take the results of equal runs that have completed, and train the others.
+        fail_under: Limits on the mean test metrics of the best setting over its repeats, as
+            ``accuracy=0.97``; ``worst.accuracy=0.95`` on the worst of them.
+        fail_over: Limits that no value may exceed, as ``loss=0.3``.
         search: The options of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
             None for every combination.
         launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
@@ -62,7 +68,7 @@ def sweep(
         quiet: Report no progress.
 
     Returns:
-        The result, as ``dlrun sweep --json`` prints it.
+        The result, as ``dlrun sweep --json`` prints it, with ``missed``, what failed of the limits.
 
     Raises:
         DlrunError: If a run's config is wrong, or the directory can't be written.
@@ -91,6 +97,7 @@ def sweep(
             "a search can't use a launcher, which needs all runs in advance",
             hint="leave out --launcher; several processes may share --storage and --study",
         )
+    limits = parse_limits(fail_under, fail_over, current.plan.metrics)
     if dry_run:
         return current.to_dict()
     slots = min(jobs or _slots(current.expected), current.runs)
@@ -114,7 +121,8 @@ def sweep(
     if stopped:
         log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
         raise Interrupted(stopped[0])
-    return current.to_dict(study=True)
+    result = current.to_dict(study=True)
+    return result | ({"missed": missed(limits, result)} if limits else {})
 
 
 def _run(

@@ -132,6 +132,11 @@ class Study:
             self._opened.tell(number, value, state, skip_if_finished=True)
             self._trials.pop(number, None)
 
+    def has_ended(self, number: int) -> bool:
+        """Whether the study has the final value of a trial."""
+        with _database_errors(self._url):
+            return self._opened.get_trials(deepcopy=False)[number].state.is_finished()
+
     def best(self) -> dict[str, Any] | None:
         """The best trial by its best epoch, pruned or not; None if there is none."""
         with _database_errors(self._url):

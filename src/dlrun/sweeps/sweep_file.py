@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import __version__
+from dlrun.config.sweeps.repeats import write_out
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
@@ -22,6 +23,7 @@ from dlrun.sweeps.plan import (
     plan,
     read_plan,
 )
+from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import NAMES, Search, Settings
 from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.key import ProcessKey
@@ -57,7 +59,7 @@ class Sweep:
     @property
     def runs(self) -> int:
         """The number of runs when the sweep is done."""
-        return self.search.settings.trials if self.search else len(self.plan.jobs)
+        return self.search.runs if self.search else len(self.plan.jobs)
 
     @property
     def expected(self) -> Sequence[Job]:
@@ -76,6 +78,7 @@ class Sweep:
         ranked = self.plan.ranked()
         best = ranked[0] if ranked else None
         folds = fold_results(ranked, monitor, self.plan.mode)
+        repeats = repeat_results(ranked, self.plan.keys, monitor, self.plan.mode)
         return {
             "sweep_dir": str(self.directory),
             "completed": sum(not job.pruned for job in done),
@@ -87,6 +90,7 @@ class Sweep:
             "ranking": [{**job.to_dict(), "value": job.value(monitor)} for job in ranked],
             "best": best.to_dict() if best else None,
             **({"folds": folds} if folds else {}),
+            **({"repeats": repeats} if repeats else {}),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),
         }
 
@@ -149,7 +153,8 @@ def new_sweep(
     Raises:
         DlrunError: If the config of a run is wrong.
     """
-    metadata = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    overrides = write_out(overrides, **where)
+    metadata = {"overrides": overrides, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
         planned = plan(overrides, runs_dir=runs_dir, needed=needed, **where)
         return Sweep(planned, None, metadata, new=True)

@@ -50,7 +50,7 @@ def search_space(
         )
     config = OmegaConf.structured(
         compose(
-            [_value_overrides(override)[0] for override in parsed],
+            [value_overrides(override)[0] for override in parsed],
             config_dir=config_dir,
             trusted=trusted,
             recorded=recorded,
@@ -94,7 +94,7 @@ def expand(
         complete = _with_experiment_sweep(lines, config_dir, trusted)
         swept = [*parsed, *complete[len(lines) :]]
         keys |= dict.fromkeys(str(o.key_or_group) for o in swept if o.is_sweep_override())
-        runs += [list(run) for run in itertools.product(*map(_value_overrides, complete))]
+        runs += [list(run) for run in itertools.product(*map(value_overrides, complete))]
     return list(keys), runs
 
 
@@ -102,7 +102,7 @@ def _experiment_choices(parsed: Sequence[Override]) -> list[dict[int, str]]:
     """The choices of an experiment, each by its index among the overrides."""
     for index, override in enumerate(parsed):
         if override.key_or_group == "experiment" and override.is_sweep_override():
-            return [{index: line} for line in _value_overrides(override)]
+            return [{index: line} for line in value_overrides(override)]
     return [{}]
 
 
@@ -116,7 +116,7 @@ def _with_experiment_sweep(
 ) -> list[Override]:
     """The overrides, followed by those of an experiment's own ``sweep`` for other keys."""
     parsed = _parse(overrides, config_dir, searching)
-    first = [_value_overrides(override)[0] for override in parsed]
+    first = [value_overrides(override)[0] for override in parsed]
     typed = {str(override.key_or_group) for override in parsed}
     config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
     added = [
@@ -143,7 +143,7 @@ def _parse(
         if continuous and not searching:
             hint = "choose values, as in key=1,2,3, or search with --search optuna"
             mistakes.append(Mistake(line, "is a search range, not a list of values", hint=hint))
-        elif not _value_overrides(override):
+        elif not value_overrides(override):
             mistakes.append(Mistake(line, "has no values"))
         elif same_key and any(each.is_sweep_override() for each in [override, *same_key]):
             mistakes.append(Mistake(line, f"'{override.key_or_group}' already has values"))
@@ -155,7 +155,8 @@ def _parse(
     return parsed
 
 
-def _value_overrides(override: Override) -> list[str]:
+def value_overrides(override: Override) -> list[str]:
+    """An override for each of its values; for an interval, of those that check it."""
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():
