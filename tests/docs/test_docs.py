@@ -175,7 +175,8 @@ def used_files(page: Path) -> set[str]:
             else:
                 group, option = re.escape(place.parent.name), re.escape(place.stem)
                 named = rf"(^|[ +/]){group}(@[\w.]+)?(=\[?|: *)(\w+,)*{option}\b"
-            if name not in found and re.search(named, said, re.MULTILINE):
+            is_word = re.search(rf"(^| ){re.escape(name)}( |$)", said, re.MULTILINE)
+            if name not in found and (is_word or re.search(named, said, re.MULTILINE)):
                 found.add(name)
                 said += "\n" + "\n".join(re.findall(NAMES, shown[name], re.MULTILINE))
     return found

@@ -132,3 +132,25 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
     assert [each["n"] for each in listed] == [2, 2]
     assert listed[0]["differs"] == {"optimizer.learning_rate": 0.01}
     assert listed[0]["metrics"] == compared["settings"][0]["metrics"]
+
+
+def test_a_search_draws_pairs_whole_and_a_key_only_under_its_condition(tmp_path):
+    overrides = (
+        "pair=zip(optimizer.learning_rate=1e-3,1e-2 batch_size=64,512)",
+        "optimizer=adam,sgd",
+        "optimizer.momentum=where(optimizer=sgd,interval(0.0,0.9))",
+        "seed=1,2",
+    )
+    (tmp_path / "one").mkdir()
+    search = Search(Settings.of({"sampler": "random", "trials": 8}), overrides, tmp_path / "one")
+    search.open()
+    jobs = list(search)
+    assert len(jobs) == 16
+    for job in jobs:
+        differs = job.differs
+        rate, size = differs["optimizer.learning_rate"], differs["batch_size"]
+        assert (rate, size) in (("1e-3", "64"), ("1e-2", "512"))
+        assert ("optimizer.momentum" in differs) == (differs["optimizer"] == "sgd")
+    assert {job.differs["optimizer"] for job in jobs} == {"adam", "sgd"}
+    with pytest.raises(DlrunError, match="tries every combination, and where"):
+        Search(Settings.of({"sampler": "grid"}), overrides, tmp_path / "two")

@@ -34,6 +34,10 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A CSV or YAML with the overrides of each run."),
+    ] = None,
     needed: Annotated[
         bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
     ] = False,
@@ -104,6 +108,9 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep 'seed=range(10)' --needed
+      dlrun sweep 'pair=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])'
+      dlrun sweep optimizer=adam,sgd 'optimizer.momentum=where(optimizer=sgd,0.0,0.9)'
+      dlrun sweep --runs runs.csv seed=1,2
       dlrun sweep repeats=5 --fail-under accuracy=0.97 --fail-over worst.loss=0.2
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
@@ -132,6 +139,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
+            runs_file=runs,
             needed=needed,
             fail_under=fail_under or (),
             fail_over=fail_over or (),

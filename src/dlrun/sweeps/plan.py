@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from dlrun.api.needed import CompletedRuns
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
+from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
+from dlrun.config.sweeps.paired import Paired
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, plan_run_path
@@ -142,6 +145,7 @@ def plan(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     needed: bool = False,
+    listed: Paired | None = None,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
 
@@ -151,12 +155,14 @@ def plan(
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
         needed: Take the results of equal runs that have completed.
+        listed: The overrides of each run from a file.
 
     Raises:
         DlrunError: With the mistakes of the first run that has any.
     """
-    keys, runs = expand(overrides, config_dir=config_dir, trusted=trusted)
-    configs = [compose_run(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
+    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
+    keys, runs = expand(overrides, listed=listed, **where)
+    configs = list(map(Composer(partial(compose_run, **where)), runs))
     first = configs[0]
     directory = new_directory(runs_dir, first, keys)
     jobs = []

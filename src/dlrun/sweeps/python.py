@@ -95,6 +95,7 @@ def sweep(
     retries: int = 0,
     fail_fast: bool = False,
     resume: Path | str | None = None,
+    runs_file: Path | str | None = None,
     needed: bool = False,
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
@@ -123,6 +124,7 @@ def sweep(
         retries: How often to retry a failed run.
         fail_fast: Stop the sweep when a run fails.
         resume: The directory of an earlier sweep, whose remaining runs are completed.
+        runs_file: A CSV, YAML or JSON file with the overrides of each run.
         needed: Take the results of equal runs that have completed, and train the others.
         fail_under: Limits on the best setting, as ``accuracy=0.97`` on the mean over its repeats
             and ``worst.accuracy=0.95`` on the worst.
@@ -158,6 +160,7 @@ def sweep(
             retries=retries,
             fail_fast=fail_fast,
             resume=None if resume is None else Path(resume),
+            runs_file=None if runs_file is None else Path(runs_file),
             needed=needed,
             fail_under=fail_under,
             fail_over=fail_over,

@@ -29,6 +29,7 @@ def sweep(
     fail_fast: bool = False,
     dry_run: bool = False,
     resume: Path | None = None,
+    runs_file: Path | None = None,
     needed: bool = False,
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
@@ -53,6 +54,8 @@ def sweep(
         fail_fast: Stop the sweep when a run fails.
         dry_run: Only return what would run.
         resume: The directory of an earlier sweep; its remaining runs are started or resumed.
+        runs_file: A CSV, YAML or JSON file with the overrides of each run, see
+            :func:`dlrun.config.sweeps.listed.read_runs`.
         needed: Take the results of equal runs that have completed, and train the others.
         fail_under: Limits on the mean test metrics of the best setting over its repeats, as
             ``accuracy=0.97``; ``worst.accuracy=0.95`` on the worst of them.
@@ -82,9 +85,11 @@ def sweep(
         raise DlrunError("--launcher-option requires --launcher")
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if resume is None:
-        current = new_sweep(overrides, search, runs_dir, where, needed=needed)
+        current = new_sweep(overrides, search, runs_dir, where, needed=needed, runs_file=runs_file)
     elif overrides:
         raise DlrunError("--resume takes no overrides: the sweep keeps its own")
+    elif runs_file is not None:
+        raise DlrunError("--resume takes no --runs: the sweep keeps its own runs")
     elif needed:
         raise DlrunError("--resume trains what is left; leave out --needed")
     elif runs_dir is not None:

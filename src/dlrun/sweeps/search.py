@@ -8,12 +8,14 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlrun.api.gates import directions
-from dlrun.config.sweeps.expand import search_space
-from dlrun.config.sweeps.repeats import split_repeats
+from dlrun.config.schema import Config
+from dlrun.config.sweeps.dimensions import Dimensions
+from dlrun.config.sweeps.expand import run_values
 from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
@@ -100,7 +102,7 @@ class Search:
         recorded: bool = False,
     ) -> None:
         _require()
-        from dlrun.sweeps.samplers import size
+        from dlrun.sweeps.samplers import is_exhaustive, size
         from dlrun.sweeps.study import Study
 
         self._where: dict[str, Any] = {
@@ -108,20 +110,24 @@ class Search:
             "trusted": trusted,
             "recorded": recorded,
         }
-        searched, self._repeats = split_repeats(overrides)
-        self._fixed, self._space = search_space([*searched, *self._repeats[0]], **self._where)
-        self._fixed = [line for line in self._fixed if line not in self._repeats[0]]
+        self._dimensions = Dimensions.of(overrides, **self._where)
+        self._repeats = self._dimensions.repeats
+        self._fixed, self._space = self._dimensions.fixed, self._dimensions.space
         self._names = {split_override(key)[0]: key for key in self._space}
         self.bounds, config = self._compose_bounds()
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
-        names, task = list(self._names), config.task
-        names += [split_override(line)[0] for line in self._repeats[0]]
+        names, task = self._dimensions.keys, config.task
         self._directory = directory or new_directory(runs_dir, config, names)
         self.plan = Plan(
             self._directory, names, list(jobs), task.monitor, task.mode, directions(task)
         )
         space = {name: self._space[key] for name, key in self._names.items()}
+        if is_exhaustive(settings.sampler) and self._dimensions.conditional:
+            raise DlrunError(
+                f"--sampler {settings.sampler} tries every combination, and where() has conditions",
+                hint="choose another sampler, or train every combination without --search",
+            )
         max_trials = size(settings.sampler, space)
         if max_trials is not None and max_trials < settings.trials:
             log.info("%d trials cover all values", max_trials)
@@ -137,6 +143,11 @@ class Search:
             self.plan.mode,
             # What a pruner judges: the epochs of a run, or the repeats of a trial.
             len(self._repeats) if self._repeated else max(job.epochs for job in self.bounds),
+            {
+                name: partial(self._holds, key, config)
+                for name, key in self._names.items()
+                if key in self._dimensions.conditional
+            },
         )
         self._trials: dict[int, RepeatedTrial] = {}
         self._on_new_job: Callable[[Job], None] = lambda job: None
@@ -281,13 +292,9 @@ class Search:
 
     def _compose_bounds(self) -> tuple[list[Job], Any]:
         """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
-        first = {key: within.values_to_check[0] for key, within in self._space.items()}
-        others = [
-            {**first, key: value}
-            for key, within in self._space.items()
-            for value in within.values_to_check[1:]
-        ]
-        lines = [[*self._lines(values), *self._repeats[0]] for values in (first, *others)]
+        corners = list(self._dimensions.corners())
+        first = corners[0]
+        lines = [[*self._lines(values), *self._repeats[0]] for values in corners]
         lines += [[*self._lines(first), *repeat] for repeat in self._repeats[1:]]
         bounds = [compose_job(0, typed, (), Path(), **self._where) for typed in lines]
         return [job for job, _ in bounds], bounds[0][1]
@@ -308,7 +315,13 @@ class Search:
             return job
 
     def _lines(self, values: Mapping[str, str]) -> list[str]:
-        return [*self._fixed, *(f"{key}={value}" for key, value in values.items())]
+        return [*self._fixed, *self._dimensions.lines(values)]
+
+    def _holds(self, key: str, config: Config, drawn: Mapping[str, Any]) -> bool:
+        """Whether the condition of a key holds for the values that a trial has drawn."""
+        where = self._dimensions.conditional[key]
+        values = {self._names[name]: _override_value(value) for name, value in drawn.items()}
+        return where.holds(run_values(self._lines(values), where.condition, config))
 
 
 def _finite(value: float) -> float:

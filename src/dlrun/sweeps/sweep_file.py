@@ -6,10 +6,13 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlrun import __version__
+from dlrun.config.sweeps.compose_many import Composer
+from dlrun.config.sweeps.listed import read_runs
 from dlrun.config.sweeps.repeats import write_out
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
@@ -147,6 +150,7 @@ def new_sweep(
     where: Mapping[str, Any],
     *,
     needed: bool = False,
+    runs_file: Path | None = None,
 ) -> Sweep:
     """Create a sweep; nothing is written yet.
 
@@ -156,8 +160,13 @@ def new_sweep(
     overrides = write_out(overrides, **where)
     metadata = {"overrides": overrides, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
-        planned = plan(overrides, runs_dir=runs_dir, needed=needed, **where)
+        listed = read_runs(runs_file) if runs_file else None
+        if runs_file:
+            metadata["runs_file"] = str(runs_file)
+        planned = plan(overrides, runs_dir=runs_dir, needed=needed, listed=listed, **where)
         return Sweep(planned, None, metadata, new=True)
+    if runs_file:
+        raise DlrunError("--runs lists the runs, and a search chooses them; leave out one of them")
     if needed:
         raise DlrunError("--needed: a search chooses its values as it goes; leave out one of them")
     job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, **where)
@@ -181,12 +190,15 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     planned = read_plan(record, directory)
     _update_completed(planned)
     metadata = {key: record.get(key) for key in ("overrides", "started", "jobs")}
+    if "runs_file" in record:
+        metadata["runs_file"] = str(record["runs_file"])
     if (saved := record.get("search")) is None:
         if search:
             raise DlrunError(f"{directory} is not a search, so --trials can't be used")
+        compose = Composer(partial(compose_run, recorded=True, **where))
         for job in planned.jobs:
             if job.state != "completed":
-                config = compose_run(job.overrides, recorded=True, **where)
+                config = compose(job.overrides)
                 job.key, job.epochs = ProcessKey.of(config), config.epochs
         return Sweep(planned, None, metadata, new=False)
     for job, run in zip(planned.jobs, record["runs"], strict=True):

@@ -78,8 +78,8 @@ def split_repeats(overrides: Sequence[str]) -> tuple[list[str], list[list[str]]]
     rest = [line for line in overrides if line not in lines]
     searched = [
         each
-        for each in parsed
-        if isinstance(each, Override) and each.is_sweep_override() and each not in repeated
+        for each in parsed  # Hydra can't parse zip and where
+        if not isinstance(each, Override) or (each.is_sweep_override() and each not in repeated)
     ]
     if not repeated or not searched:
         return list(overrides), [[]]
