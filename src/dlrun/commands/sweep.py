@@ -41,6 +41,18 @@ def sweep(
     needed: Annotated[
         bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
     ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Whose checkpoints stay: all, best, top=3 or none; others go."
+        ),
+    ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNS", help="With --resume: train dropped runs again, as 3,7 or all."
+        ),
+    ] = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,6 +123,8 @@ def sweep(
       dlrun sweep 'pair=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])'
       dlrun sweep optimizer=adam,sgd 'optimizer.momentum=where(optimizer=sgd,0.0,0.9)'
       dlrun sweep --runs runs.csv seed=1,2
+      dlrun sweep 'seed=range(100)' --keep top=3
+      dlrun sweep --resume SWEEP_DIR --again all
       dlrun sweep repeats=5 --fail-under accuracy=0.97 --fail-over worst.loss=0.2
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
@@ -141,6 +155,8 @@ def sweep(
             resume=resume,
             runs_file=runs,
             needed=needed,
+            keep=keep,
+            again=again,
             fail_under=fail_under or (),
             fail_over=fail_over or (),
             search=searching,

@@ -16,6 +16,7 @@ from dlrun.report.tables import brief, table
 
 log = logging.getLogger("dlrun")
 
+MOST_NAMES = 20  # of the runs that were dropped
 ROWS = 12  # rows of the live table: the active runs and the last ones that ended
 
 
@@ -120,7 +121,13 @@ def leaderboard(result: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{number} {name}" for name, number in ended if number or name != "pruned")
     left = len(result["runs"]) - sum(number for _, number in ended)
     counts += f", {left} not run to the end" if left else ""
-    return "\n".join([*lines, "", f"{counts}; {result['sweep_dir']}"])
+    lines += ["", f"{counts}; {result['sweep_dir']}"]
+    if dropped := result.get("dropped"):
+        names = ", ".join(dropped["runs"][:MOST_NAMES])
+        names += ", ..." if len(dropped["runs"]) > MOST_NAMES else ""
+        lines += [f"the checkpoints of {len(dropped['runs'])} runs were dropped: {names}"]
+        lines += [f"to make them again: {dropped['command']}"]
+    return "\n".join(lines)
 
 
 def leaderboard_csv(result: Mapping[str, Any]) -> str:

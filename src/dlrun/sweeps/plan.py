@@ -48,6 +48,9 @@ class Job:
         epochs: The number of epochs.
         trial: The number of its trial in the study of a search; None without one.
         reused: The directory of an equal run that is taken instead, with ``--needed``.
+        dropped: Whether ``--keep`` has removed its checkpoints.
+        pinned: Whether it was made again, and is not dropped any more.
+        earlier: The result that it had before it was dropped and made again.
     """
 
     number: int
@@ -63,6 +66,9 @@ class Job:
     attempts: int = 0
     trial: int | None = None
     reused: Path | None = None
+    dropped: bool = False
+    pinned: bool = False
+    earlier: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -96,8 +102,9 @@ class Job:
         }
         error = {"error": self.error} if self.error else {}
         trial = {} if self.trial is None else {"trial": self.trial}
-        reused = {"reused": True} if self.reused else {}
-        return {**self.result, **state, "differs": self.differs, **trial, **reused, **error}
+        flags = {"reused": True} if self.reused else {}
+        flags |= {name: True for name in ("dropped", "pinned") if getattr(self, name)}
+        return {**self.result, **state, "differs": self.differs, **trial, **flags, **error}
 
 
 @dataclass(frozen=True)
@@ -285,6 +292,8 @@ def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:
                 int(run["epochs_planned"]),
                 trial=run.get("trial"),
                 reused=Path(run["reused"]) if run.get("reused") else None,
+                dropped=run.get("dropped") is True,
+                pinned=run.get("pinned") is True,
             )
             for run in record["runs"]
         ]

@@ -183,6 +183,11 @@ class Search:
         return self.settings.trials * len(self._repeats)
 
     @property
+    def repeats(self) -> int:
+        """How often each trial is trained."""
+        return len(self._repeats)
+
+    @property
     def _repeated(self) -> bool:
         return len(self._repeats) > 1
 

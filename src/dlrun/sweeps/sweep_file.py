@@ -17,6 +17,7 @@ from dlrun.config.sweeps.repeats import write_out
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
+from dlrun.sweeps.keep import ALL, dropped_entry, was_dropped
 from dlrun.sweeps.plan import (
     WORKERS,
     Job,
@@ -94,6 +95,7 @@ class Sweep:
             "best": best.to_dict() if best else None,
             **({"folds": folds} if folds else {}),
             **({"repeats": repeats} if repeats else {}),
+            **dropped_entry(self.plan),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),
         }
 
@@ -190,6 +192,7 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     planned = read_plan(record, directory)
     _update_completed(planned)
     metadata = {key: record.get(key) for key in ("overrides", "started", "jobs")}
+    metadata["keep"] = str(record.get("keep") or ALL)
     if "runs_file" in record:
         metadata["runs_file"] = str(record["runs_file"])
     if (saved := record.get("search")) is None:
@@ -213,8 +216,9 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
 def _update_completed(planned: Plan) -> None:
     """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if result := completed(job.reused or job.path):
+        if not job.earlier and (result := completed(job.reused or job.path)):
             job.state, job.result = "completed", result
+            job.dropped = not job.reused and was_dropped(job.path)
 
 
 def _wait_for_runs(planned: Plan) -> None:
