@@ -34,9 +34,11 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
     ] = None,
-    runs: Annotated[
+    runs_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A CSV or YAML with the overrides of each run."),
+        typer.Option(
+            "--runs", metavar="FILE", help="A CSV or YAML with the overrides of each run."
+        ),
     ] = None,
     needed: Annotated[
         bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
@@ -153,7 +155,7 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
-            runs_file=runs,
+            runs_file=runs_file,
             needed=needed,
             keep=keep,
             again=again,
