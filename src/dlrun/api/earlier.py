@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from dlrun import __version__
 from dlrun.config.earlier import Earlier, compose_earlier
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
-from dlrun.errors import shorten
+from dlrun.errors import DlrunError, shorten
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, RunDir
 from dlrun.runs.locate import find_run
@@ -36,7 +37,7 @@ def compose_from(
 
     Args:
         run: A path, a name or ``latest``; names are looked up in the ``runs_dir`` that the changes
-            set, else in ``runs``.
+            set, then in ``runs``.
         overrides: The changes.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
@@ -44,8 +45,7 @@ def compose_from(
     Raises:
         DlrunError: If there is no such run, or as :func:`dlrun.config.earlier.compose_earlier`.
     """
-    typed = dict(map(split_override, overrides))
-    opened = find_run(run, Path(str(typed.get(RUNS_DIR) or Config().runs_dir)))
+    opened = _find(run, dict(map(split_override, overrides)).get(RUNS_DIR))
     recorded = read_config(opened.path / CONFIG)
     earlier = compose_earlier(
         recorded,
@@ -57,6 +57,13 @@ def compose_from(
     )
     _report(opened, recorded, earlier)
     return earlier, opened
+
+
+def _find(run: str, runs_dir: str | None) -> RunDir:
+    if runs_dir is not None:
+        with suppress(DlrunError):  # the new place may hold no runs yet
+            return find_run(run, Path(runs_dir))
+    return find_run(run, Path(Config().runs_dir))
 
 
 def parent_entry(opened: RunDir) -> dict[str, Any]:
