@@ -108,7 +108,8 @@ def test_the_examples_of_train_and_config_compose() -> None:
     examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", docstrings, re.MULTILINE)
     assert len(examples) >= 6
     for example in examples:
-        compose([word for word in example.partition(" --plot ")[0].split() if word[0] != "-"])
+        words = example.partition(" --plot ")[0].removeprefix("--from k3f9 ").split()
+        compose([word for word in words if word[0] != "-"])
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class DlrunError(Exception):
         super().__init__(self.message)
         self.hint = hint and bounded(hint)
         self.exit_code = exit_code
+        self.mistakes: dict[str, str] = {}  # what is wrong with each override, of a wrong config
         if self.hint:
             self.add_note(f"hint: {self.hint}")  # so that Python shows it below the message
 

@@ -84,6 +84,8 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun evaluate latest backend=nu", ["backend=numpy"]),
         ("dlrun compare latest mnist", ["mnist_mlp/k3f9"]),
         ("dlrun train init_from=la", ["init_from=latest"]),
+        ("dlrun train --from mnist", ["mnist_mlp/k3f9"]),
+        ("dlrun diff latest mnist", ["mnist_mlp/k3f9"]),
         ("dlrun list mod", ["model"]),
         ("dlrun reproduce first", ["first_network"]),
         ("dlrun parity --backends jax,te", ["jax,tensorflow"]),

@@ -33,7 +33,7 @@ PLACEHOLDER = re.compile(r"(.*=)?([A-Z][A-Z_]+(\.\.\.)?|<\w+>)|\.\.\.")
 ANOTHERS_RUN = re.compile(r"(.*[/=])?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\w{4}(/.*)?")
 ANOTHERS_ID = re.compile(r"([\w-]+/)?(?!best|last|test)[a-z2-9]{4}(/\d+)?")
 COMPOSES = ("train", "sweep", "config", "summary", "parity", "verify-resume")
-TAKES_RUN = ("resume", "evaluate", "predict", "export", "compare", "report")
+TAKES_RUN = ("resume", "evaluate", "predict", "export", "compare", "diff", "report")
 # These need a cluster, another process, a GPU or hours; they are parsed and not run.
 NOT_RUN = re.compile(r"--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor")
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
@@ -175,7 +175,8 @@ def used_files(page: Path) -> set[str]:
             else:
                 group, option = re.escape(place.parent.name), re.escape(place.stem)
                 named = rf"(^|[ +/]){group}(@[\w.]+)?(=\[?|: *)(\w+,)*{option}\b"
-            if name not in found and re.search(named, said, re.MULTILINE):
+            is_word = re.search(rf"(^| ){re.escape(name)}( |$)", said, re.MULTILINE)
+            if name not in found and (is_word or re.search(named, said, re.MULTILINE)):
                 found.add(name)
                 said += "\n" + "\n".join(re.findall(NAMES, shown[name], re.MULTILINE))
     return found

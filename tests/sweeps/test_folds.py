@@ -79,6 +79,7 @@ def test_the_leaderboard_has_a_line_with_mean_and_deviation(dlrun):
     accuracies = [run["test"]["accuracy"] for run in result["runs"]]
     assert entry["test"]["accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
     assert entry["test"]["accuracy"]["deviation"] == pytest.approx(np.std(accuracies, ddof=1))
-    head, row = leaderboard(result).splitlines()[-4:-2]
-    assert head.split() == ["folds", "val_loss", "loss", "accuracy"]
+    head, row, _, meaning = leaderboard(result).splitlines()[-6:-2]
+    assert head.split() == ["n", "val_loss", "95%", "worst", "loss", "accuracy"]
+    assert meaning.startswith("over data.fold: ")
     assert f"{np.mean(accuracies):.4f} ± {np.std(accuracies, ddof=1):.4f}" in row

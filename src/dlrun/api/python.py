@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def train(
     *overrides: str,
+    from_run: Run | Path | str | None = None,
+    needed: bool = False,
     config_dir: Path | str | None = None,
     trust: Sequence[str] = (),
     quiet: bool = False,
@@ -27,6 +29,8 @@ def train(
 
     Args:
         *overrides: In Hydra's grammar, as after ``dlrun train``: ``"backend=jax"``, ``"epochs=3"``.
+        from_run: A run to repeat, or its path, name or ``latest``; the overrides change its config.
+        needed: Return an equal run that has completed, if there is one, and train nothing.
         config_dir: A project: its modules and configs/; by default the working directory.
         trust: Modules that may be instantiated, beside those that your options name.
         quiet: Show no progress.
@@ -40,7 +44,14 @@ def train(
         from dlrun.api.train import train as train_run
 
         typed = with_backend(check_overrides(overrides))
-        result = train_run(typed, config_dir=place, trusted=trust, quiet=quiet)
+        result = train_run(
+            typed,
+            config_dir=place,
+            trusted=trust,
+            quiet=quiet,
+            from_run=None if from_run is None else str(getattr(from_run, "path", from_run)),
+            needed=needed,
+        )
     return Run(result.run_dir, config_dir=config_dir, trust=trust)
 
 

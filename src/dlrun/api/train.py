@@ -28,6 +28,8 @@ def train(
     on_epoch: OnEpoch | None = None,
     cache: ProcessCache | None = None,
     quiet: bool = False,
+    from_run: str | None = None,
+    needed: bool = False,
 ) -> RunResult:
     """Train, keep the best epoch, and evaluate it on the test split.
 
@@ -41,15 +43,25 @@ def train(
         on_epoch: As in :class:`dlrun.training.request.RunRequest`.
         cache: As in :class:`dlrun.training.request.RunRequest`.
         quiet: Show no progress.
+        from_run: A run to repeat; the overrides change its config.
+        needed: Whether the result of an equal run that has completed is returned instead.
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
         Interrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
-    config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    typed, parent = list(overrides), None
+    if from_run is None:
+        config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    else:
+        from dlrun.api.earlier import compose_from, parent_entry
+
+        earlier, opened = compose_from(from_run, typed, config_dir=config_dir, trusted=trusted)
+        config, overrides, parent = earlier.config, earlier.overrides, parent_entry(opened)
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
+    from dlrun.api.needed import find_equal_run
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
@@ -57,6 +69,8 @@ def train(
     from dlrun.training.request import RunRequest
 
     require(config, training=True)
+    if needed and (found := find_equal_run(config, config_dir)) is not None:
+        return found
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
         config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest'
@@ -70,21 +84,28 @@ def train(
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
     with ThreadPoolExecutor(max_workers=1) as pool:  # git runs while the backend starts
-        destination = NewDestination(path, files, pool.submit(record.git_state).result)
+        project = project_dir(config_dir)
+        destination = NewDestination(path, files, pool.submit(record.code_state, project).result)
         return train_run(
             RunRequest(
                 config,
                 overrides,
-                command or ["dlrun", "train", *overrides],
+                command or _command(typed, from_run),
                 started_at,
                 destination,
-                str(project_dir(config_dir)),
+                str(project),
                 initial_weights=weights,
+                parent=parent,
                 on_epoch=on_epoch,
                 cache=cache,
                 quiet=quiet,
             )
         )
+
+
+def _command(overrides: Sequence[str], from_run: str | None) -> list[str]:
+    repeated = ["--from", from_run] if from_run else []
+    return ["dlrun", "train", *repeated, *overrides]
 
 
 def _quoted(override: str) -> str:

@@ -9,16 +9,25 @@ import typer
 
 from dlrun.commands.arguments import Json, RunsDir
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.errors import DlrunError
 
 
 def compare(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN RUN...", help="Directories, names, or 'latest'.", show_default=False
+            metavar="RUN RUN...",
+            help="Directories, names, or 'latest'; sweeps for their settings.",
+            show_default=False,
         ),
     ],
     every: Annotated[bool, typer.Option("--all", help="Also show equal values.")] = False,
+    repeats: Annotated[
+        bool,
+        typer.Option(
+            "--repeats", help="Whether settings differ by more than their seeds or folds do."
+        ),
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Plot the curves of all runs to a .png, .svg or .pdf.")
     ] = None,
@@ -27,12 +36,27 @@ def compare(
 ) -> None:
     """Show how runs differ: in config, results and environment.
 
+    Of a sweep over seeds or folds, as with --repeats, it shows whether the settings differ by more
+    than their repeats: by a paired t-test where the repeats are the same, else by Welch's.
+
     \b
     Examples:
       dlrun compare k3f9 69jz
+      dlrun compare runs/sweeps/2026-11-21_10-04-31_k3f9
+      dlrun compare k3f9/0 k3f9/1 k3f9/2 k3f9/3 --repeats
       dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png
     """
     with report_errors() as out:
+        from dlrun.api.compare_settings import compare_settings, find_sweep
+
+        if repeats or any(find_sweep(run, runs_dir) for run in runs):
+            if every or plot:
+                raise DlrunError("--all and --plot are for runs, not for settings")
+            from dlrun.report.settings import comparison_lines
+
+            found = compare_settings(runs, runs_dir=runs_dir)
+            print_result(out, found, as_json, comparison_lines)
+            return
         from dlrun.api.compare import compare as run_comparison
         from dlrun.report.compare import compare_table
 

@@ -30,6 +30,14 @@ def runs(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Show at most this many.")
     ] = None,
+    tree: Annotated[
+        bool,
+        typer.Option("--tree", help="Show descent: runs of --from, of weights, of sweeps."),
+    ] = False,
+    grouped: Annotated[
+        bool,
+        typer.Option("--group", help="One line for runs that differ in seed or fold alone."),
+    ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every value as CSV.")] = False,
     watch: Annotated[
@@ -47,12 +55,26 @@ def runs(
       dlrun runs --sort val_accuracy --limit 10
       dlrun runs --where backend=jax --where 'test.accuracy>0.97' --json
       dlrun runs --where status=running --watch
+      dlrun runs --tree
+      dlrun runs --group --sort val_accuracy
     """
     with report_errors() as out:
         if as_json and as_csv:
             raise DlrunError("--json and --csv: choose one")
         if watch and (as_json or as_csv):
             raise DlrunError("--watch shows a table", hint="leave out --json and --csv")
+        if tree and (as_csv or watch):
+            raise DlrunError("--tree can't be combined with --csv or --watch")
+        if grouped:
+            if tree or as_csv or watch:
+                raise DlrunError("--group can't be combined with --tree, --csv or --watch")
+            from dlrun.api.settings import group_runs
+            from dlrun.report.settings import settings_table
+
+            found = group_runs(runs_dir, where=where or (), sort=sort, reverse=reverse, limit=limit)
+            result = {"runs_dir": str(runs_dir), "settings": [each.to_dict() for each in found]}
+            print_result(out, result, as_json, lambda result: settings_table(result["settings"]))
+            return
         from dlrun.api.list_runs import list_runs
         from dlrun.report.runs import runs_csv, runs_table
         from dlrun.runs.query import parse
@@ -71,7 +93,14 @@ def runs(
         def show(result: Mapping[str, Any]) -> str:
             return runs_table(result, keys, width=shutil.get_terminal_size().columns)
 
-        if watch:
+        if tree:
+            from dlrun.report.tree import tree_lines
+            from dlrun.runs.descent import trees
+
+            roots = trees(read()["runs"])
+            nodes = {"runs_dir": str(runs_dir), "trees": [root.to_dict() for root in roots]}
+            print_result(out, nodes, as_json, lambda _: tree_lines(roots))
+        elif watch:
             watch_text(out, lambda: show(read(live=True)))
         else:
             print_result(out, read(), as_json, runs_csv if as_csv else show)

@@ -34,6 +34,41 @@ def sweep(
         Path | None,
         typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
     ] = None,
+    runs_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", metavar="FILE", help="A CSV or YAML with the overrides of each run."
+        ),
+    ] = None,
+    needed: Annotated[
+        bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
+    ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Whose checkpoints stay: all, best, top=3 or none; others go."
+        ),
+    ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNS", help="With --resume: train dropped runs again, as 3,7 or all."
+        ),
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if the best setting's mean, or worst.METRIC, is lower; repeatable.",
+        ),
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            help="Exit 1 if the best setting's mean, or worst.METRIC, is higher; repeatable.",
+        ),
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(help="optuna: search ranges instead of running every combination."),
@@ -86,6 +121,13 @@ def sweep(
       dlrun sweep backend=jax,tensorflow,torch loop=fit,train_step,raw
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
+      dlrun sweep 'seed=range(10)' --needed
+      dlrun sweep 'pair=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])'
+      dlrun sweep optimizer=adam,sgd 'optimizer.momentum=where(optimizer=sgd,0.0,0.9)'
+      dlrun sweep --runs runs.csv seed=1,2
+      dlrun sweep 'seed=range(100)' --keep top=3
+      dlrun sweep --resume SWEEP_DIR --again all
+      dlrun sweep repeats=5 --fail-under accuracy=0.97 --fail-over worst.loss=0.2
       dlrun sweep --resume runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
@@ -113,6 +155,12 @@ def sweep(
             fail_fast=fail_fast,
             dry_run=dry_run,
             resume=resume,
+            runs_file=runs_file,
+            needed=needed,
+            keep=keep,
+            again=again,
+            fail_under=fail_under or (),
+            fail_over=fail_over or (),
             search=searching,
             launcher=launcher,
             launcher_options=launcher_option or (),
@@ -135,3 +183,5 @@ def sweep(
                 hint="see their run.json for the error" if "search" in result else resume_command,
                 exit_code=1,
             )
+        if result.get("missed"):
+            raise DlrunError("; ".join(result["missed"]), exit_code=1)

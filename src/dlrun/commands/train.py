@@ -12,6 +12,15 @@ from dlrun.commands.terminal import print_result, report_errors
 
 def train(
     overrides: Overrides = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Repeat a run; the overrides change its config."
+        ),
+    ] = None,
+    needed: Annotated[
+        bool, typer.Option("--needed", help="Train only if no equal run has completed.")
+    ] = False,
     export_keras: Annotated[
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
@@ -31,6 +40,8 @@ def train(
       dlrun train backend=jax model=mnist_mlp
       dlrun train experiment=first_network backend=torch
       dlrun train optimizer.learning_rate=3e-4 +callbacks=tensorboard
+      dlrun train --from k3f9 optimizer.learning_rate=3e-4
+      dlrun train seed=3 --needed
       dlrun train smoke=true --json
     """
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
@@ -45,6 +56,8 @@ def train(
             command=["dlrun", *sys.argv[1:]],
             started_at=process.started_at(),
             quiet=quiet,
+            from_run=from_run,
+            needed=needed,
         ).to_dict()
         from dlrun.report.tables import train_table
 

@@ -94,7 +94,7 @@ def _trust_error(
 ) -> DlrunError:
     if rules.recorded and not any(refusal.key in typed for refusal in refusals):
         return untrusted_error(refusals, rules.project)
-    return config_error(
+    error = config_error(
         [
             Mistake(
                 typed.get(refusal.key, refusal.key),
@@ -104,3 +104,5 @@ def _trust_error(
             for refusal in refusals
         ]
     )
+    error.mistakes = {}  # never left out: what is not trusted is refused
+    return error

@@ -39,6 +39,7 @@ def compose(
     trusted: Sequence[str] = (),
     recorded: bool = False,
     find: bool = True,
+    earlier: Sequence[str] = (),
 ) -> Config:
     """Compose and check the config of one run.
 
@@ -49,12 +50,14 @@ def compose(
         recorded: The overrides were read from a sweep, which may be a copy, so the components they
             name are not trusted.
         find: Whether ``task=auto`` is replaced by the task that fits the data, which are read.
+        earlier: Overrides of an earlier run, which come before the others. The components that
+            they name are not trusted.
 
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
     """
     loader = config_loader(config_dir)
-    typed = read_overrides(overrides, loader)
+    typed = read_overrides([*earlier, *overrides], loader)
     # Hydra adds to a group only once, and would merge a chosen loss with the task's own.
     later = [c for c in typed.choices if is_addition(c) or GROUPS[c.key_or_group].place]
     with _hydra_mistakes(typed):
@@ -62,13 +65,14 @@ def compose(
         base = compose_choices(lines, config_dir)
         if of_data := choices_of_data(base, typed):
             base = compose_choices([*of_data, *lines], config_dir)
+    by_user = typed.parsed if not earlier else parse(overrides)[0]
     if recorded:
         typed.mistakes += [
             Mistake(str(value.input_line), "is an interpolation, which a record may not have")
             for value in typed.values
             if "${" in str(value.input_line)
         ]
-    names = _trusted_names(trusted, () if recorded else typed.parsed, config_dir)
+    names = _trusted_names(trusted, () if recorded else by_user, config_dir)
     if _is_smoke(base, typed.values):
         typed.values[:0] = parse(SMOKE)[0]
     if find and not typed.mistakes:
@@ -76,7 +80,8 @@ def compose(
     with _hydra_mistakes(typed):
         for choice in later:
             choose(choice, base, loader)
-    return _finish(base, typed, Rules(names, recorded=recorded))
+    keys = [str(override.key_or_group) for override in by_user] if earlier else ()
+    return _finish(base, typed, Rules(names, recorded=recorded or bool(earlier), typed_keys=keys))
 
 
 def recompose(

@@ -57,7 +57,9 @@ def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
         width = max(len(mistake.place) for mistake in mistakes)
         rows = [f"  {mistake.place:<{width}}   {mistake.problem}" for mistake in mistakes]
         message = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
-    return DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
+    error = DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
+    error.mistakes = {mistake.override: mistake.problem for mistake in mistakes}
+    return error
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -259,6 +259,11 @@ def resolve_epoch(run: RunDir, which: str) -> int:
     from dlrun.checkpoints.store import list_epochs, read_best_epoch
 
     epochs = list_epochs(run.checkpoints)
+    if not epochs and run.record.get("dropped") is True:
+        raise DlrunError(
+            f"{run.path} has no checkpoint: its sweep has dropped it, as --keep says",
+            hint=f"dlrun sweep --resume {run.path.parent} --again {run.path.name}",
+        )
     if not epochs:
         raise DlrunError(
             f"{run.path} has no checkpoint",

@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Any
 
 from dlrun.report.cells import figure
+from dlrun.report.settings import BELOW, summary_cells, with_deviation
 from dlrun.report.tables import brief, table
 
 log = logging.getLogger("dlrun")
 
+MOST_NAMES = 20  # of the runs that were dropped
 ROWS = 12  # rows of the live table: the active runs and the last ones that ended
 
 
@@ -104,17 +106,28 @@ class Board:
 
 
 def leaderboard(result: Mapping[str, Any]) -> str:
-    """The runs, best first, their means over the folds, and the number of runs by state."""
+    """The runs, best first, their means over seeds and folds, and the number of runs by state."""
     lines = [_narrow(_rows(result, brief))] if result["ranking"] else []
-    if result.get("folds"):
-        lines += ["", _narrow(_fold_rows(result))]
+    if entries := result.get("repeats"):
+        lines += [
+            "",
+            _narrow(_repeat_rows(result)),
+            "",
+            f"over {' and '.join(entries[0]['over'])}: {BELOW}",
+        ]
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
     ended = [(name, result[name]) for name in ("completed", "pruned", "failed")]
     counts = ", ".join(f"{number} {name}" for name, number in ended if number or name != "pruned")
     left = len(result["runs"]) - sum(number for _, number in ended)
     counts += f", {left} not run to the end" if left else ""
-    return "\n".join([*lines, "", f"{counts}; {result['sweep_dir']}"])
+    lines += ["", f"{counts}; {result['sweep_dir']}"]
+    if dropped := result.get("dropped"):
+        names = ", ".join(dropped["runs"][:MOST_NAMES])
+        names += ", ..." if len(dropped["runs"]) > MOST_NAMES else ""
+        lines += [f"the checkpoints of {len(dropped['runs'])} runs were dropped: {names}"]
+        lines += [f"to make them again: {dropped['command']}"]
+    return "\n".join(lines)
 
 
 def leaderboard_csv(result: Mapping[str, Any]) -> str:
@@ -132,7 +145,7 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
     for run in ranked:
         rows.append(
             [
-                run["run_dir"].rpartition("/")[2],
+                run["run_dir"] if run.get("reused") else run["run_dir"].rpartition("/")[2],
                 *(value(run["differs"].get(key, "")) for key in result["keys"]),
                 f"{run['best_epoch']}/{run['epochs']}" + _pruned(run),
                 _figure(run["value"]),
@@ -145,28 +158,24 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
     return rows
 
 
-def _fold_rows(result: Mapping[str, Any]) -> list[list[str]]:
-    """Mean and deviation over the folds, a row for each set of otherwise equal runs."""
-    entries = result["folds"]
+def _repeat_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """Mean, deviation, interval and the worst, a row for each set of otherwise equal runs."""
+    entries = result["repeats"]
     keys = [key for key in result["keys"] if any(key in entry["differs"] for entry in entries)]
     tests = list(dict.fromkeys(name for entry in entries for name in entry["test"]))
-    rows = [["folds", *keys, f"mean {result['monitor']}", *(f"test {name}" for name in tests)]]
+    monitor = result["monitor"]
+    head = ["n", *keys, f"mean {monitor}", "95%", "worst", *(f"test {name}" for name in tests)]
+    rows = [head]
     for entry in entries:
         rows.append(
             [
-                str(entry["folds"]),
+                str(entry["n"]),
                 *(brief(entry["differs"].get(key, "")) for key in keys),
-                _with_deviation(entry["value"]),
-                *(_with_deviation(entry["test"].get(name)) for name in tests),
+                *summary_cells(entry["value"]),
+                *(with_deviation(entry["test"].get(name)) for name in tests),
             ]
         )
     return rows
-
-
-def _with_deviation(moments: Mapping[str, float | None] | None) -> str:
-    if moments is None or moments["mean"] is None:
-        return ""
-    return f"{_figure(moments['mean'])} ± {_figure(moments['deviation'])}"
 
 
 def _narrow(rows: Sequence[Sequence[str]]) -> str:

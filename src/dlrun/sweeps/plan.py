@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlrun.api.gates import directions
+from dlrun.api.needed import CompletedRuns
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
+from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
+from dlrun.config.sweeps.paired import Paired
 from dlrun.errors import DlrunError
 from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, plan_run_path
+from dlrun.runs.metric_direction import direction
 from dlrun.runs.result import FIELDS
 from dlrun.system.files import read_json
 from dlrun.system.override_text import split_override
@@ -41,6 +47,10 @@ class Job:
         path: The run directory.
         epochs: The number of epochs.
         trial: The number of its trial in the study of a search; None without one.
+        reused: The directory of an equal run that is taken instead, with ``--needed``.
+        dropped: Whether ``--keep`` has removed its checkpoints.
+        pinned: Whether it was made again, and is not dropped any more.
+        earlier: The result that it had before it was dropped and made again.
     """
 
     number: int
@@ -55,6 +65,10 @@ class Job:
     logs: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     trial: int | None = None
+    reused: Path | None = None
+    dropped: bool = False
+    pinned: bool = False
+    earlier: dict[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -81,21 +95,37 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The job's entry in ``sweep.json`` and ``--json``."""
-        state = {"run_dir": str(self.path), "overrides": self.overrides, "status": self.state}
+        state = {
+            "run_dir": str(self.reused or self.path),
+            "overrides": self.overrides,
+            "status": self.state,
+        }
         error = {"error": self.error} if self.error else {}
         trial = {} if self.trial is None else {"trial": self.trial}
-        return {**self.result, **state, "differs": self.differs, **trial, **error}
+        flags = {"reused": True} if self.reused else {}
+        flags |= {name: True for name in ("dropped", "pinned") if getattr(self, name)}
+        return {**self.result, **state, "differs": self.differs, **trial, **flags, **error}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep's jobs and how they are ranked."""
+    """A sweep's jobs and how they are ranked.
+
+    Args:
+        directory: Of the sweep.
+        keys: Those that differ between the runs.
+        jobs: In order.
+        monitor: The metric that ranks them.
+        mode: ``min`` or ``max``.
+        metrics: Each metric's better direction, from :func:`dlrun.api.gates.directions`.
+    """
 
     directory: Path
     keys: Sequence[str]
     jobs: list[Job]
     monitor: str
     mode: str
+    metrics: Mapping[str, str | None] = field(default_factory=dict)
 
     def ranked(self) -> list[Job]:
         """The completed and pruned jobs, best monitored metric first."""
@@ -121,6 +151,8 @@ def plan(
     runs_dir: Path | None = None,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
+    needed: bool = False,
+    listed: Paired | None = None,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
 
@@ -129,12 +161,15 @@ def plan(
         runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
+        needed: Take the results of equal runs that have completed.
+        listed: The overrides of each run from a file.
 
     Raises:
         DlrunError: With the mistakes of the first run that has any.
     """
-    keys, runs = expand(overrides, config_dir=config_dir, trusted=trusted)
-    configs = [compose_run(typed, config_dir=config_dir, trusted=trusted) for typed in runs]
+    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
+    keys, runs = expand(overrides, listed=listed, **where)
+    configs = list(map(Composer(partial(compose_run, **where)), runs))
     first = configs[0]
     directory = new_directory(runs_dir, first, keys)
     jobs = []
@@ -142,7 +177,20 @@ def plan(
         typed.extend(as_override(config))
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
         jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.epochs))
-    return Plan(directory, keys, jobs, first.task.monitor, first.task.mode)
+    if needed:
+        _reuse(jobs, configs, directory.parent.parent, config_dir)
+    metrics = directions(first.task)
+    return Plan(directory, keys, jobs, first.task.monitor, first.task.mode, metrics)
+
+
+def _reuse(
+    jobs: Sequence[Job], configs: Sequence[Config], folder: Path, config_dir: Path | None
+) -> None:
+    """Take the results of equal runs in a folder."""
+    done = CompletedRuns(folder, config_dir)
+    for job, config in zip(jobs, configs, strict=True):
+        if (found := done.equal(config)) is not None:
+            job.state, job.result, job.reused = "completed", found.to_dict(), Path(found.run_dir)
 
 
 def new_directory(runs_dir: Path | None, config: Config, keys: Sequence[str]) -> Path:
@@ -243,11 +291,19 @@ def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:
                 directory / _name(run),
                 int(run["epochs_planned"]),
                 trial=run.get("trial"),
+                reused=Path(run["reused"]) if run.get("reused") else None,
+                dropped=run.get("dropped") is True,
+                pinned=run.get("pinned") is True,
             )
             for run in record["runs"]
         ]
         keys = [str(key) for key in record["keys"]]
-        return Plan(directory, keys, jobs, str(record["monitor"]), str(record["mode"]))
+        tested: Mapping[str, Any] = next(
+            (run["test"] for run in record["runs"] if run.get("test")), {}
+        )
+        metrics = {name: direction(name, {}) for name in tested}
+        monitor, mode = str(record["monitor"]), str(record["mode"])
+        return Plan(directory, keys, jobs, monitor, mode, metrics)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DlrunError(f"{directory} is not the directory of a sweep: {error!r}") from error
 

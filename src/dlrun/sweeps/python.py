@@ -37,6 +37,16 @@ class SweepResult:
         return self._run(self.result["best"]) if self.result.get("best") else None
 
     @property
+    def repeats(self) -> list[dict[str, Any]]:
+        """The settings that are repeated over seeds or folds, the best mean first."""
+        return list(self.result.get("repeats", ()))
+
+    @property
+    def missed(self) -> list[str]:
+        """What failed of the limits."""
+        return list(self.result.get("missed", ()))
+
+    @property
     def failed(self) -> int:
         """How many runs failed."""
         return int(self.result["failed"])
@@ -62,7 +72,9 @@ class SweepResult:
         )
 
     def _run(self, entry: dict[str, Any]) -> Run:
-        return Run(self.path / Path(entry["run_dir"]).name, **self._places)  # type: ignore[arg-type]
+        reused = Path(entry["run_dir"]) if entry.get("reused") else None
+        path = reused or self.path / Path(entry["run_dir"]).name
+        return Run(path, **self._places)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         from dlrun.report.sweep import leaderboard
@@ -83,6 +95,12 @@ def sweep(
     retries: int = 0,
     fail_fast: bool = False,
     resume: Path | str | None = None,
+    runs_file: Path | str | None = None,
+    needed: bool = False,
+    keep: str | None = None,
+    again: str | None = None,
+    fail_under: Sequence[str] = (),
+    fail_over: Sequence[str] = (),
     search: str | None = None,
     trials: int | None = None,
     sampler: str | None = None,
@@ -108,6 +126,13 @@ def sweep(
         retries: How often to retry a failed run.
         fail_fast: Stop the sweep when a run fails.
         resume: The directory of an earlier sweep, whose remaining runs are completed.
+        runs_file: A CSV, YAML or JSON file with the overrides of each run.
+        needed: Take the results of equal runs that have completed, and train the others.
+        keep: Whose checkpoints stay while it goes on: ``all``, ``best``, ``top=3``, ``none``.
+        again: With ``resume``, the dropped runs to train again: their numbers, or ``all``.
+        fail_under: Limits on the best setting, as ``accuracy=0.97`` on the mean over its repeats
+            and ``worst.accuracy=0.95`` on the worst.
+        fail_over: Limits that no value may exceed, as ``loss=0.3``.
         search: ``optuna`` to search ranges instead of running every combination.
         trials: The number of runs of a search; by default 20.
         sampler: As for ``dlrun sweep``.
@@ -139,6 +164,12 @@ def sweep(
             retries=retries,
             fail_fast=fail_fast,
             resume=None if resume is None else Path(resume),
+            runs_file=None if runs_file is None else Path(runs_file),
+            needed=needed,
+            keep=keep,
+            again=again,
+            fail_under=fail_under,
+            fail_over=fail_over,
             search=search_options(
                 search,
                 resume is not None,

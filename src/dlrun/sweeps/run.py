@@ -9,6 +9,8 @@ from typing import Any
 
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
+from dlrun.sweeps.limits import missed, parse_limits
 from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
@@ -28,6 +30,12 @@ def sweep(
     fail_fast: bool = False,
     dry_run: bool = False,
     resume: Path | None = None,
+    runs_file: Path | None = None,
+    needed: bool = False,
+    keep: str | None = None,
+    again: str | None = None,
+    fail_under: Sequence[str] = (),
+    fail_over: Sequence[str] = (),
     search: Mapping[str, Any] | None = None,
     launcher: str | None = None,
     launcher_options: Sequence[str] = (),
@@ -49,6 +57,16 @@ def sweep(
         fail_fast: Stop the sweep when a run fails.
         dry_run: Only return what would run.
         resume: The directory of an earlier sweep; its remaining runs are started or resumed.
+        runs_file: A CSV, YAML or JSON file with the overrides of each run, see
+            :func:`dlrun.config.sweeps.listed.read_runs`.
+        needed: Take the results of equal runs that have completed, and train the others.
+        keep: ``all``, ``best``, ``top=3`` or ``none``: whose checkpoints stay. By default those of
+            the resumed sweep, else all.
+        again: With ``resume``, the numbers of runs to train again whose checkpoints were dropped,
+            or ``all``; these stay.
+        fail_under: Limits on the mean test metrics of the best setting over its repeats, as
+            ``accuracy=0.97``; ``worst.accuracy=0.95`` on the worst of them.
+        fail_over: Limits that no value may exceed, as ``loss=0.3``.
         search: The options of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
             None for every combination.
         launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
@@ -60,33 +78,38 @@ def sweep(
         quiet: Report no progress.
 
     Returns:
-        The result, as ``dlrun sweep --json`` prints it.
+        The result, as ``dlrun sweep --json`` prints it, with ``missed``, what failed of the limits.
 
     Raises:
         DlrunError: If a run's config is wrong, or the directory can't be written.
         Interrupted: If a signal stopped the sweep; ``resume`` continues it.
     """
-    if launcher is not None:
-        from dlrun.config.sweeps import launchers
-
-        launchers.check(launcher, launcher_options)
-    elif launcher_options:
-        raise DlrunError("--launcher-option requires --launcher")
+    _check_options(launcher, launcher_options, keep)
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if resume is None:
-        current = new_sweep(overrides, search, runs_dir, where)
-    elif overrides:
-        raise DlrunError("--resume takes no overrides: the sweep keeps its own")
-    elif runs_dir is not None:
-        raise DlrunError("--resume takes no --runs-dir: the sweep stays where it is")
+        if again is not None:
+            raise DlrunError("--again requires --resume SWEEP_DIR")
+        current = new_sweep(overrides, search, runs_dir, where, needed=needed, runs_file=runs_file)
     else:
+        given = {
+            "overrides: the sweep keeps its own": overrides,
+            "--runs-dir: the sweep stays where it is": runs_dir,
+            "--runs: the sweep keeps its own runs": runs_file,
+            "--needed: it trains what is left": needed,
+        }
+        if wrong := next((what for what, value in given.items() if value), None):
+            raise DlrunError(f"--resume takes no {wrong}")
         current = load_sweep(resume, search or {}, where)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
+    current.metadata["keep"] = keep or current.metadata.get("keep") or ALL
+    if again is not None:
+        choose_again(current.plan, again)
     if current.search and launcher:
         raise DlrunError(
             "a search can't use a launcher, which needs all runs in advance",
             hint="leave out --launcher; several processes may share --storage and --study",
         )
+    limits = parse_limits(fail_under, fail_over, current.plan.metrics)
     if dry_run:
         return current.to_dict()
     slots = min(jobs or _slots(current.expected), current.runs)
@@ -102,17 +125,42 @@ def sweep(
     )
     current.metadata["jobs"] = slots
     with current.locked(), Board(current.runs, current.plan.monitor, shown=not quiet) as board:
-        stopped = _run(current, board, rules, launcher, launcher_options)
+        if reused := sum(job.reused is not None for job in current.plan.jobs):
+            log.info("done   %d equal runs have completed, and are not trained again", reused)
+        keeper = Keeper(
+            current.metadata["keep"],
+            current.plan,
+            repeats_of(current.plan, current.search.repeats if current.search else None),
+        )
+        stopped = _run(current, board, rules, launcher, launcher_options, keeper)
         current.write()
         write_text(current.directory / LEADERBOARD, leaderboard_csv(current.to_dict(study=True)))
     if stopped:
         log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
         raise Interrupted(stopped[0])
-    return current.to_dict(study=True)
+    result = current.to_dict(study=True)
+    return result | ({"missed": missed(limits, result)} if limits else {})
+
+
+def _check_options(launcher: str | None, launcher_options: Sequence[str], keep: str | None) -> None:
+    """Check what is known to be wrong before any config is composed."""
+    if launcher is not None:
+        from dlrun.config.sweeps import launchers
+
+        launchers.check(launcher, launcher_options)
+    elif launcher_options:
+        raise DlrunError("--launcher-option requires --launcher")
+    if keep is not None:
+        parse_keep(keep)
 
 
 def _run(
-    current: Sweep, board: Board, rules: Rules, launcher: str | None, options: Sequence[str]
+    current: Sweep,
+    board: Board,
+    rules: Rules,
+    launcher: str | None,
+    options: Sequence[str],
+    keeper: Keeper,
 ) -> list[int]:
     """Run the remaining jobs; returns the signals that stopped them."""
     search = current.search
@@ -124,6 +172,9 @@ def _run(
         if job.state not in ("pending", "running"):
             if search:
                 search.tell(job)
+            if job.state == "completed" and job.earlier:
+                compare_again(job)
+            keeper.drop()
             current.write()
 
     def on_new_job(job: Job) -> None:
@@ -131,6 +182,7 @@ def _run(
         on_change(job)
         current.write()
 
+    keeper.drop()  # also what a killed sweep has not come to
     if search:
         search.open()
         search.begin(on_new_job)

@@ -167,6 +167,11 @@ def sampler(typed: str, space: Space, seed: int) -> SeededSampler:
     return SeededSampler(make, seed, space)
 
 
+def is_exhaustive(typed: str) -> bool:
+    """Whether the sampler of this name tries each combination once."""
+    return short_name(typed, "sampler") in EXHAUSTIVE
+
+
 def size(typed: str, space: Space) -> int | None:
     """The number of possible trials, if the sampler tries each value once; else None."""
     short = short_name(typed, "sampler")

@@ -8,13 +8,18 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.sweeps.expand import search_space
+from dlrun.api.gates import directions
+from dlrun.config.schema import Config
+from dlrun.config.sweeps.dimensions import Dimensions
+from dlrun.config.sweeps.expand import run_values
 from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
+from dlrun.sweeps.repeated_trial import RepeatedTrial
 from dlrun.system.files import is_dir
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
@@ -97,7 +102,7 @@ class Search:
         recorded: bool = False,
     ) -> None:
         _require()
-        from dlrun.sweeps.samplers import size
+        from dlrun.sweeps.samplers import is_exhaustive, size
         from dlrun.sweeps.study import Study
 
         self._where: dict[str, Any] = {
@@ -105,21 +110,30 @@ class Search:
             "trusted": trusted,
             "recorded": recorded,
         }
-        self._fixed, self._space = search_space(overrides, **self._where)
+        self._dimensions = Dimensions.of(overrides, **self._where)
+        self._repeats = self._dimensions.repeats
+        self._fixed, self._space = self._dimensions.fixed, self._dimensions.space
         self._names = {split_override(key)[0]: key for key in self._space}
         self.bounds, config = self._compose_bounds()
         self.overrides = [*overrides, *as_override(config)]
         self._fixed = [*self._fixed, *as_override(config)]
-        names, task = list(self._names), config.task
+        names, task = self._dimensions.keys, config.task
         self._directory = directory or new_directory(runs_dir, config, names)
-        self.plan = Plan(self._directory, names, list(jobs), task.monitor, task.mode)
+        self.plan = Plan(
+            self._directory, names, list(jobs), task.monitor, task.mode, directions(task)
+        )
         space = {name: self._space[key] for name, key in self._names.items()}
+        if is_exhaustive(settings.sampler) and self._dimensions.conditional:
+            raise DlrunError(
+                f"--sampler {settings.sampler} tries every combination, and where() has conditions",
+                hint="choose another sampler, or train every combination without --search",
+            )
         max_trials = size(settings.sampler, space)
         if max_trials is not None and max_trials < settings.trials:
             log.info("%d trials cover all values", max_trials)
             settings = Settings(**{**asdict(settings), "trials": max_trials})
         self.settings = settings
-        self._width = len(str(settings.trials - 1))
+        self._width = len(str(self.runs - 1))
         self._study = Study(
             space,
             settings.sampler,
@@ -127,8 +141,15 @@ class Search:
             config.seed,
             self.plan.monitor,
             self.plan.mode,
-            max(job.epochs for job in self.bounds),
+            # What a pruner judges: the epochs of a run, or the repeats of a trial.
+            len(self._repeats) if self._repeated else max(job.epochs for job in self.bounds),
+            {
+                name: partial(self._holds, key, config)
+                for name, key in self._names.items()
+                if key in self._dimensions.conditional
+            },
         )
+        self._trials: dict[int, RepeatedTrial] = {}
         self._on_new_job: Callable[[Job], None] = lambda job: None
 
     def open(self) -> None:
@@ -148,7 +169,27 @@ class Search:
         """
         self._on_new_job = on_new_job
         for job in self.plan.jobs:
+            if self._repeated and job.trial is not None:
+                trial = self._trials.setdefault(job.trial, self._new_trial({}))
+                trial.take_up(job)
+        for job in self.plan.jobs:
             self.tell(job)
+        for number, trial in self._trials.items():
+            trial.ended |= self._study.has_ended(number)
+
+    @property
+    def runs(self) -> int:
+        """The number of runs, of which pruning may leave some out."""
+        return self.settings.trials * len(self._repeats)
+
+    @property
+    def repeats(self) -> int:
+        """How often each trial is trained."""
+        return len(self._repeats)
+
+    @property
+    def _repeated(self) -> bool:
+        return len(self._repeats) > 1
 
     @property
     def name(self) -> str:
@@ -159,28 +200,59 @@ class Search:
         return self
 
     def __next__(self) -> Job:
+        if (job := self._next_repeat()) is not None:
+            return job
         while operator.length_hint(self):
             number = len(self.plan.jobs)
             path = self._directory / f"{number:0{self._width}}"
             if (asked := self._study.ask(str(path))) is None:
                 break
             trial, values = asked
-            job = self._job(number, path, values)
-            job.trial = trial
-            self.plan.jobs.append(job)
-            self._on_new_job(job)
-            if job.state == "pending":
+            if self._repeated:
+                self._trials[trial] = self._new_trial(values)
+                if (job := self._next_repeat()) is not None:
+                    return job
+                continue
+            if (job := self._start(trial, self._job(number, path, values))) is not None:
                 return job
-            self.tell(job)
         raise StopIteration
 
     def __length_hint__(self) -> int:
-        return max(0, self.settings.trials - len(self.plan.jobs))
+        if not self._repeated:
+            return max(0, self.settings.trials - len(self.plan.jobs))
+        left = sum(len(trial.left) for trial in self._trials.values() if not trial.ended)
+        return left + len(self._repeats) * max(0, self.settings.trials - len(self._trials))
+
+    def _new_trial(self, values: Mapping[str, Any]) -> RepeatedTrial:
+        typed = {self._names[name]: _override_value(value) for name, value in values.items()}
+        return RepeatedTrial(self._lines(typed), self._repeats)
+
+    def _next_repeat(self) -> Job | None:
+        """The next repeat of a trial that has begun; None if none is left."""
+        for number, trial in self._trials.items():
+            while trial.left and not trial.ended:
+                count = len(self.plan.jobs)
+                path = self._directory / f"{count:0{self._width}}"
+                repeat = self._compose(count, path, trial.next_lines())
+                trial.jobs.append(repeat)
+                if (job := self._start(number, repeat)) is not None:
+                    return job
+        return None
+
+    def _start(self, trial: int, job: Job) -> Job | None:
+        """Add a job; returns it if it is to be run, None if its config is wrong."""
+        job.trial = trial
+        self.plan.jobs.append(job)
+        self._on_new_job(job)
+        if job.state == "pending":
+            return job
+        self.tell(job)
+        return None
 
     def should_prune(self, job: Job) -> bool:
         """Whether to stop a job after the epoch of its logs."""
         value = job.logs.get(self.plan.monitor)
-        if value is None or job.trial is None:
+        if value is None or job.trial is None or self._repeated:
             return False
         epoch, value = int(job.logs["epoch"]), _finite(value)
         # A job in its last epoch completes, however bad.
@@ -188,10 +260,32 @@ class Search:
 
     def tell(self, job: Job) -> None:
         """Report a job's result to the study, if it has one; interrupted jobs will be resumed."""
-        if job.state in ("completed", "failed") and job.trial is not None:
+        if job.state not in ("completed", "failed") or job.trial is None:
+            return
+        if self._repeated:
+            self._tell_repeat(job.trial)
+        else:
             value = job.value(self.plan.monitor) if job.state == "completed" else None
             is_number = value is not None and math.isfinite(value)
             self._study.tell(job.trial, value if is_number else None, pruned=job.pruned)
+
+    def _tell_repeat(self, number: int) -> None:
+        """Report a trial's mean over its repeats so far: at the end, or to be pruned."""
+        trial = self._trials[number]
+        if trial.ended:
+            return
+        mean, done = trial.mean(self.plan.monitor)
+        if mean is None:
+            trial.ended = trial.failed
+            if trial.failed:
+                self._study.tell(number, None, pruned=False)
+        elif done == len(self._repeats):
+            trial.ended = True
+            self._study.tell(number, mean, pruned=False)
+        elif self._study.should_prune(number, done, mean):
+            trial.ended = True
+            log.info("trial %d is pruned after %d of its repeats", number, done)
+            self._study.tell(number, mean, pruned=True)
 
     def settings_dict(self) -> dict[str, Any]:
         """The search's entry in ``sweep.json``."""
@@ -203,31 +297,36 @@ class Search:
 
     def _compose_bounds(self) -> tuple[list[Job], Any]:
         """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
-        first = {key: within.values_to_check[0] for key, within in self._space.items()}
-        others = [
-            {**first, key: value}
-            for key, within in self._space.items()
-            for value in within.values_to_check[1:]
-        ]
-        bounds = [
-            compose_job(0, self._lines(values), (), Path(), **self._where)
-            for values in (first, *others)
-        ]
+        corners = list(self._dimensions.corners())
+        first = corners[0]
+        lines = [[*self._lines(values), *self._repeats[0]] for values in corners]
+        lines += [[*self._lines(first), *repeat] for repeat in self._repeats[1:]]
+        bounds = [compose_job(0, typed, (), Path(), **self._where) for typed in lines]
         return [job for job, _ in bounds], bounds[0][1]
 
     def _job(self, number: int, path: Path, values: Mapping[str, Any]) -> Job:
-        typed = self._lines({self._names[name]: _override_value(v) for name, v in values.items()})
+        typed = {self._names[name]: _override_value(value) for name, value in values.items()}
+        return self._compose(number, path, self._lines(typed))
+
+    def _compose(self, number: int, path: Path, typed: list[str]) -> Job:
         try:
             return compose_job(number, typed, self.plan.keys, path, **self._where)[0]
         except DlrunError as error:  # the values are valid, but their combination is not
-            differs = {name: _override_value(value) for name, value in values.items()}
+            values = dict(map(split_override, typed))
+            differs = {key: str(values[key]) for key in self.plan.keys if key in values}
             job = Job(number, typed, differs, self.bounds[0].key, path, 0, "failed")
             job.error = error.message
             record_failure(job)
             return job
 
     def _lines(self, values: Mapping[str, str]) -> list[str]:
-        return [*self._fixed, *(f"{key}={value}" for key, value in values.items())]
+        return [*self._fixed, *self._dimensions.lines(values)]
+
+    def _holds(self, key: str, config: Config, drawn: Mapping[str, Any]) -> bool:
+        """Whether the condition of a key holds for the values that a trial has drawn."""
+        where = self._dimensions.conditional[key]
+        values = {self._names[name]: _override_value(value) for name, value in drawn.items()}
+        return where.holds(run_values(self._lines(values), where.condition, config))
 
 
 def _finite(value: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class Study:
         monitor: The metric.
         mode: ``min`` or ``max``.
         epochs: The most epochs of a run.
+        conditions: By name, whether a parameter is drawn, from the values drawn before it.
 
     Raises:
         DlrunError: If there is no such sampler or pruner.
@@ -54,7 +55,9 @@ class Study:
         monitor: str,
         mode: str,
         epochs: int,
+        conditions: Mapping[str, Callable[[Mapping[str, Any]], bool]] | None = None,
     ) -> None:
+        self._conditions = conditions or {}
         self._space = {name: _distribution(within) for name, within in space.items()}
         self._sampler = sampler(sampler_name, space, seed)
         self._pruner = pruner(pruner_name, seed, epochs)
@@ -106,7 +109,11 @@ class Study:
         with _database_errors(self._url):
             if self._sampler.exhausted(self._opened):
                 return None
-            trial = self._opened.ask(self._space)
+            always = {k: each for k, each in self._space.items() if k not in self._conditions}
+            trial = self._opened.ask(always)
+            for name, holds in self._conditions.items():
+                if holds(trial.params):
+                    _suggest(trial, name, self._space[name])
             if self._sampler.repeats:
                 self._opened.tell(trial, state=TrialState.FAIL)
                 return None
@@ -131,6 +138,11 @@ class Study:
         with _database_errors(self._url):
             self._opened.tell(number, value, state, skip_if_finished=True)
             self._trials.pop(number, None)
+
+    def has_ended(self, number: int) -> bool:
+        """Whether the study has the final value of a trial."""
+        with _database_errors(self._url):
+            return self._opened.get_trials(deepcopy=False)[number].state.is_finished()
 
     def best(self) -> dict[str, Any] | None:
         """The best trial by its best epoch, pruned or not; None if there is none."""
@@ -170,6 +182,16 @@ def _distribution(within: Interval | Choice) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
         return IntDistribution(low, high, log=log, step=step)
     return FloatDistribution(low, high, log=log, step=step)
+
+
+def _suggest(trial: optuna.Trial, name: str, within: BaseDistribution) -> None:
+    """Draw a parameter that depends on the others."""
+    if isinstance(within, CategoricalDistribution):
+        trial.suggest_categorical(name, within.choices)
+    elif isinstance(within, IntDistribution):
+        trial.suggest_int(name, within.low, within.high, step=within.step, log=within.log)
+    elif isinstance(within, FloatDistribution):
+        trial.suggest_float(name, within.low, within.high, step=within.step, log=within.log)
 
 
 def _kind(within: BaseDistribution) -> tuple[Any, ...]:

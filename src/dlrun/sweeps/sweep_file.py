@@ -6,13 +6,18 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlrun import __version__
+from dlrun.config.sweeps.compose_many import Composer
+from dlrun.config.sweeps.listed import read_runs
+from dlrun.config.sweeps.repeats import write_out
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
+from dlrun.sweeps.keep import ALL, dropped_entry, was_dropped
 from dlrun.sweeps.plan import (
     WORKERS,
     Job,
@@ -22,6 +27,7 @@ from dlrun.sweeps.plan import (
     plan,
     read_plan,
 )
+from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import NAMES, Search, Settings
 from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.key import ProcessKey
@@ -57,7 +63,7 @@ class Sweep:
     @property
     def runs(self) -> int:
         """The number of runs when the sweep is done."""
-        return self.search.settings.trials if self.search else len(self.plan.jobs)
+        return self.search.runs if self.search else len(self.plan.jobs)
 
     @property
     def expected(self) -> Sequence[Job]:
@@ -76,6 +82,7 @@ class Sweep:
         ranked = self.plan.ranked()
         best = ranked[0] if ranked else None
         folds = fold_results(ranked, monitor, self.plan.mode)
+        repeats = repeat_results(ranked, self.plan.keys, monitor, self.plan.mode)
         return {
             "sweep_dir": str(self.directory),
             "completed": sum(not job.pruned for job in done),
@@ -87,6 +94,8 @@ class Sweep:
             "ranking": [{**job.to_dict(), "value": job.value(monitor)} for job in ranked],
             "best": best.to_dict() if best else None,
             **({"folds": folds} if folds else {}),
+            **({"repeats": repeats} if repeats else {}),
+            **dropped_entry(self.plan),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),
         }
 
@@ -95,6 +104,8 @@ class Sweep:
         result = self.to_dict()
         runs = [
             {"number": job.number, "key": list(job.key), "epochs_planned": job.epochs, **run}
+            # The directory that it would have: a reused run lies elsewhere.
+            | ({"run_dir": str(job.path), "reused": str(job.reused)} if job.reused else {})
             for job, run in zip(self.plan.jobs, result["runs"], strict=True)
         ]
         content = {
@@ -139,15 +150,27 @@ def new_sweep(
     search: Mapping[str, Any] | None,
     runs_dir: Path | None,
     where: Mapping[str, Any],
+    *,
+    needed: bool = False,
+    runs_file: Path | None = None,
 ) -> Sweep:
     """Create a sweep; nothing is written yet.
 
     Raises:
         DlrunError: If the config of a run is wrong.
     """
-    metadata = {"overrides": list(overrides), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    overrides = write_out(overrides, **where)
+    metadata = {"overrides": overrides, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
-        return Sweep(plan(overrides, runs_dir=runs_dir, **where), None, metadata, new=True)
+        listed = read_runs(runs_file) if runs_file else None
+        if runs_file:
+            metadata["runs_file"] = str(runs_file)
+        planned = plan(overrides, runs_dir=runs_dir, needed=needed, listed=listed, **where)
+        return Sweep(planned, None, metadata, new=True)
+    if runs_file:
+        raise DlrunError("--runs lists the runs, and a search chooses them; leave out one of them")
+    if needed:
+        raise DlrunError("--needed: a search chooses its values as it goes; leave out one of them")
     job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, **where)
     metadata["overrides"] = job_source.overrides
     return Sweep(job_source.plan, job_source, metadata, new=True)
@@ -169,12 +192,16 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     planned = read_plan(record, directory)
     _update_completed(planned)
     metadata = {key: record.get(key) for key in ("overrides", "started", "jobs")}
+    metadata["keep"] = str(record.get("keep") or ALL)
+    if "runs_file" in record:
+        metadata["runs_file"] = str(record["runs_file"])
     if (saved := record.get("search")) is None:
         if search:
             raise DlrunError(f"{directory} is not a search, so --trials can't be used")
+        compose = Composer(partial(compose_run, recorded=True, **where))
         for job in planned.jobs:
             if job.state != "completed":
-                config = compose_run(job.overrides, recorded=True, **where)
+                config = compose(job.overrides)
                 job.key, job.epochs = ProcessKey.of(config), config.epochs
         return Sweep(planned, None, metadata, new=False)
     for job, run in zip(planned.jobs, record["runs"], strict=True):
@@ -189,8 +216,9 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
 def _update_completed(planned: Plan) -> None:
     """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if result := completed(job.path):
+        if not job.earlier and (result := completed(job.reused or job.path)):
             job.state, job.result = "completed", result
+            job.dropped = not job.reused and was_dropped(job.path)
 
 
 def _wait_for_runs(planned: Plan) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, INPUTS, RunDir, create_run, lock
 from dlrun.system.files import write_text
-from dlrun.training.record import write_error
+from dlrun.training.record import code_state, write_error
 
 if TYPE_CHECKING:
     from dlrun.training.resumption import Resumption
@@ -27,18 +27,18 @@ class NewDestination:
     Args:
         path: From :func:`dlrun.runs.directory.plan_run_path`.
         files: The text of its initial files, by name.
-        git_state: Returns the ``git`` entry of ``run.json``.
+        code_state: Returns the entries of ``run.json`` for the code.
     """
 
     path: Path
     files: Mapping[str, str]
-    git_state: Callable[[], Mapping[str, Any]]
+    code_state: Callable[[], Mapping[str, Any]]
 
     @contextmanager
     def open(self, record: dict[str, Any], inputs: str) -> Iterator[RunDir]:
         """Create the directory, and lock it for this process."""
         files = {**self.files, INPUTS: inputs}
-        directory = create_run(self.path, record | {"git": self.git_state()}, files)
+        directory = create_run(self.path, {**record, **self.code_state()}, files)
         with lock(directory.path):
             yield directory
 
@@ -86,6 +86,7 @@ class ResumedDestination:
             **{key: record[key] for key in ("command", "overrides", "started")},
             "after": {"epochs": at.epochs, "steps": at.steps} if at else None,
             "before": {key: before.get(key) for key in changed},
+            **code_state(Path(record["project"])),
         }
         for key in ("error", "traceback", "stopped_by"):
             before.pop(key, None)

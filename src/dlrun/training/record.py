@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import subprocess
 import time
@@ -24,6 +25,7 @@ from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
 from dlrun.system.files import is_file, write_json
+from dlrun.system.sources import source_fingerprint
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
@@ -52,6 +54,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "status": "running",
         "command": list(request.command),
         "overrides": list(request.overrides),
+        **({"parent": dict(request.parent)} if request.parent else {}),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
         "project": request.project,
@@ -204,16 +207,30 @@ def _record_end(run: RunDir, **fields: Any) -> None:
         log.warning("%s can't be written: %s", run.path / RECORD, error.strerror)
 
 
+def code_state(project: Path) -> dict[str, Any]:
+    """What ``run.json`` records of the code: ``git`` and ``code``.
+
+    Args:
+        project: From :func:`dlrun.config.options.project_dir`.
+    """
+    return {"git": git_state(), "code": source_fingerprint(project)}
+
+
 def git_state() -> dict[str, Any]:
-    """The commit of the working directory and whether files differ from it; None without git."""
+    """The commit of the working directory, whether files differ from it, and a hash of how.
+
+    None without git. Files that git does not track are not looked at.
+    """
     state: dict[str, Any] = {"commit": None, "dirty": None}
     try:
-        for key, command in (
-            ("commit", ["git", "rev-parse", "HEAD"]),
-            ("dirty", ["git", "status", "--porcelain", "--untracked-files=no"]),
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-            state[key] = done.stdout.strip() if key == "commit" else bool(done.stdout.strip())
-    except (OSError, subprocess.SubprocessError):
+        state["commit"] = _git("rev-parse", "HEAD").decode().strip()
+        state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no").strip())
+        if state["dirty"]:
+            state["diff"] = hashlib.sha256(_git("diff", "HEAD", "--no-ext-diff")).hexdigest()[:16]
+    except (OSError, ValueError, subprocess.SubprocessError):
         pass
     return state
+
+
+def _git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], capture_output=True, timeout=10, check=True).stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,8 @@ class RunRequest:
         project: From :func:`dlrun.config.options.project_dir`.
         initial_weights: Initial values of the model's variables; None for random ones.
         resumption: Where a resumed run continues; None for a new one.
+        parent: The entry of ``run.json`` for the run that this one repeats with changes; None for
+            a run of its own.
         on_epoch: Called after each epoch; may end the run. See
             :class:`dlrun.training.hooks.epoch_hook.EpochHook`.
         cache: Shared by the runs of one process; None if it trains a single run.
@@ -62,6 +64,7 @@ class RunRequest:
     project: str
     initial_weights: InitialWeights | None = None
     resumption: Resumption | None = None
+    parent: Mapping[str, Any] | None = None
     on_epoch: OnEpoch | None = None
     cache: ProcessCache | None = None
     quiet: bool = False

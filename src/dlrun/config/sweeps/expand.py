@@ -1,8 +1,10 @@
 """Expand overrides with several values into the overrides of each run, or into a search space."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
@@ -11,8 +13,11 @@ from dlrun.config.compose import compose
 from dlrun.config.explain import Mistake, config_error
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
+from dlrun.config.schema import Config
+from dlrun.config.sweeps.paired import Paired, Where, take_apart
 from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
 from dlrun.errors import DlrunError
+from dlrun.runs.query import flat, text
 from dlrun.system.override_text import split_override
 
 
@@ -22,6 +27,7 @@ def search_space(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     recorded: bool = False,
+    also: Sequence[str] = (),
 ) -> tuple[list[str], Space]:
     """Split overrides into the fixed ones and the search space by key.
 
@@ -34,23 +40,30 @@ def search_space(
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.config.compose.compose`.
         recorded: As for :func:`dlrun.config.compose.compose`.
+        also: Overrides of the other dimensions, for the config; then no key needs a range.
 
     Raises:
         DlrunError: If an override can't be parsed, or no key has a range.
     """
-    parsed = _with_experiment_sweep(
-        overrides, config_dir, trusted, searching=True, recorded=recorded
+    parsed, _ = _with_experiment_sweep(
+        overrides,
+        config_dir,
+        trusted,
+        searching=True,
+        recorded=recorded,
+        also=also,
+        set_keys=[split_override(line)[0] for line in also],
     )
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     ranges = [override for override in parsed if override.is_sweep_override()]
-    if not ranges:
+    if not ranges and not also:
         raise DlrunError(
             "nothing to search: no key has several values",
             hint="give a key a range: 'optimizer.learning_rate=tag(log, interval(1e-5, 1e-1))'",
         )
     config = OmegaConf.structured(
         compose(
-            [_value_overrides(override)[0] for override in parsed],
+            [*(value_overrides(override)[0] for override in parsed), *also],
             config_dir=config_dir,
             trusted=trusted,
             recorded=recorded,
@@ -68,7 +81,11 @@ def search_space(
 
 
 def expand(
-    overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None = None,
+    trusted: Sequence[str] = (),
+    listed: Paired | None = None,
 ) -> tuple[list[str], list[list[str]]]:
     """The overrides of each run, in Hydra's order.
 
@@ -76,7 +93,9 @@ def expand(
 
     Args:
         overrides: In Hydra's grammar, with several values: ``a,b``, ``range(5)``,
-            ``choice(a,b)``, ``glob(*)``.
+            ``choice(a,b)``, ``glob(*)``; and ``name=zip(...)``, ``key=where(...)``, see
+            :mod:`dlrun.config.sweeps.paired`.
+        listed: The overrides of each run from a file, combined with the others.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.config.compose.compose`.
 
@@ -86,23 +105,83 @@ def expand(
     Raises:
         DlrunError: If an override can't be parsed, has no values, or has a search range.
     """
+    overrides, paired, conditional = take_apart(overrides, config_loader(config_dir))
+    paired += [listed] if listed else []
+    first = [line for each in paired for line in each.rows[0]]
+    set_keys = [key for each in paired for key in each.keys]
+    set_keys += [split_override(each.line)[0] for each in conditional]
     parsed = _parse(overrides, config_dir)
+    for override in parsed:
+        if listed and str(override.key_or_group) in listed.keys:
+            raise DlrunError(f"{override.input_line}: --runs sets '{override.key_or_group}' too")
     keys: dict[str, None] = {}
     runs: list[list[str]] = []
     for experiment in _experiment_choices(parsed):  # each may have its own sweep
         lines = [experiment.get(index, line) for index, line in enumerate(overrides)]
-        complete = _with_experiment_sweep(lines, config_dir, trusted)
+        complete, config = _with_experiment_sweep(
+            lines, config_dir, trusted, also=first, set_keys=set_keys
+        )
         swept = [*parsed, *complete[len(lines) :]]
         keys |= dict.fromkeys(str(o.key_or_group) for o in swept if o.is_sweep_override())
-        runs += [list(run) for run in itertools.product(*map(_value_overrides, complete))]
-    return list(keys), runs
+        choices = [[[line] for line in value_overrides(override)] for override in complete]
+        choices += [each.rows for each in paired]
+        found = [[line for part in run for line in part] for run in itertools.product(*choices)]
+        runs += with_conditions(found, conditional, config, config_dir)
+    return [*keys, *(key for key in set_keys if key not in keys)], runs
+
+
+def with_conditions(
+    runs: Sequence[list[str]],
+    conditional: Sequence[Where],
+    config: Config,
+    config_dir: Path | None,
+) -> list[list[str]]:
+    """Give the runs in which a condition holds its values.
+
+    Args:
+        runs: The overrides of each run.
+        conditional: What depends on a condition.
+        config: What holds for keys that a run does not set.
+        config_dir: The user's own options.
+    """
+    expanded = [(each, value_overrides(_parse([each.line], config_dir)[0])) for each in conditional]
+    for each, lines in expanded:
+        if not any(each.holds(run_values(run, each.condition, config)) for run in runs):
+            raise _never_holds(each)
+        runs = [
+            [*run, *added]
+            for run in runs
+            for added in (
+                [[line] for line in lines]
+                if each.holds(run_values(run, each.condition, config))
+                else [[]]
+            )
+        ]
+    return list(runs)
+
+
+def _never_holds(each: Where) -> DlrunError:
+    condition = ",".join(f"{key}={'|'.join(of)}" for key, of in each.condition.items())
+    return DlrunError(
+        f"{each.key}=where({condition},...): no run has {condition}",
+        hint=f"sweep over {', '.join(each.condition)} too, or leave out the condition",
+    )
+
+
+def run_values(lines: Sequence[str], keys: Iterable[str], config: Config) -> dict[str, str | None]:
+    """The values of some keys in a run, as text: as its overrides say, else as the config has."""
+    typed = dict(map(split_override, lines))
+    plain: dict[str, Any] = {}
+    if any(key not in typed for key in keys):
+        plain = dict(flat(asdict(config))) | dict(config.choices)
+    return {key: typed[key] if key in typed else text(plain.get(key)) for key in keys}
 
 
 def _experiment_choices(parsed: Sequence[Override]) -> list[dict[int, str]]:
     """The choices of an experiment, each by its index among the overrides."""
     for index, override in enumerate(parsed):
         if override.key_or_group == "experiment" and override.is_sweep_override():
-            return [{index: line} for line in _value_overrides(override)]
+            return [{index: line} for line in value_overrides(override)]
     return [{}]
 
 
@@ -113,18 +192,23 @@ def _with_experiment_sweep(
     *,
     searching: bool = False,
     recorded: bool = False,
-) -> list[Override]:
-    """The overrides, followed by those of an experiment's own ``sweep`` for other keys."""
+    also: Sequence[str] = (),
+    set_keys: Sequence[str] = (),
+) -> tuple[list[Override], Config]:
+    """The overrides, followed by those of an experiment's own ``sweep`` for other keys.
+
+    Also the config of the first run, with the overrides ``also``; ``set_keys`` are set elsewhere.
+    """
     parsed = _parse(overrides, config_dir, searching)
-    first = [_value_overrides(override)[0] for override in parsed]
-    typed = {str(override.key_or_group) for override in parsed}
+    first = [*(value_overrides(override)[0] for override in parsed), *also]
+    typed = {str(override.key_or_group) for override in parsed} | set(set_keys)
     config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
     added = [
         f"{key}={_comma_separated(key, values)}"
         for key, values in (config.sweep or {}).items()
         if split_override(str(key))[0] not in typed
     ]
-    return _parse([*overrides, *added], config_dir, searching)
+    return _parse([*overrides, *added], config_dir, searching), config
 
 
 def _parse(
@@ -143,7 +227,7 @@ def _parse(
         if continuous and not searching:
             hint = "choose values, as in key=1,2,3, or search with --search optuna"
             mistakes.append(Mistake(line, "is a search range, not a list of values", hint=hint))
-        elif not _value_overrides(override):
+        elif not value_overrides(override):
             mistakes.append(Mistake(line, "has no values"))
         elif same_key and any(each.is_sweep_override() for each in [override, *same_key]):
             mistakes.append(Mistake(line, f"'{override.key_or_group}' already has values"))
@@ -155,7 +239,8 @@ def _parse(
     return parsed
 
 
-def _value_overrides(override: Override) -> list[str]:
+def value_overrides(override: Override) -> list[str]:
+    """An override for each of its values; for an interval, of those that check it."""
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():

@@ -16,6 +16,8 @@ SEARCH = ("trials", "sampler", "pruner")
 def again(sweep: SweepView) -> Section:
     """The command of the sweep, and of its best run."""
     words = ["dlrun", "sweep", *(str(word) for word in list_at(sweep.record, "overrides"))]
+    if runs_file := text_at(sweep.record, "runs_file"):
+        words += ["--runs", runs_file]
     if search := mapping_at(sweep.record, "search"):
         words += ["--search", "optuna"]
         for name in SEARCH:

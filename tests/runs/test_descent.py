@@ -1,0 +1,50 @@
+"""Which run descends from which."""
+
+from dlrun.report.tree import tree_lines
+from dlrun.runs.descent import trees
+
+
+def record(path, minute, **fields):
+    started = f"2026-11-21T10:{minute:02}:00+0000"
+    values = {"run": path, "run_dir": path, "started": started, "status": "completed"}
+    return values | {"overrides": [], "config": {}} | fields
+
+
+def names(nodes):
+    return {node.name: names(node.children) for node in nodes}
+
+
+def test_parents_weights_and_sweeps_make_trees(tmp_path):
+    sweep = tmp_path / "sweeps/rates"
+    sweep.mkdir(parents=True)
+    (sweep / "sweep.json").write_text("{}")
+    jobs = [record(f"{sweep}/{n}", 1) for n in range(9)]
+    first, other = jobs[0]["run_dir"], jobs[1]["run_dir"]
+    child = record("a/2026-11-21_10-02-00_cccc", 2, parent={"run_dir": first})
+    tuned = record("b/tuned", 3, config={"init_from": child["run_dir"]}, resumed=[{}])
+    lost = record("c/lost", 4, parent={"run_dir": "elsewhere/run", "started": "2020"})
+    moved = record(
+        "d/moved", 5, parent={"run_dir": f"/other/place/{'/'.join(other.split('/')[-2:])}"}
+    )
+    roots = trees([*jobs, child, tuned, lost, moved])
+    below = {"a/2026-11-21_10-02-00_cccc": {"b/tuned": {}}}
+    found = names(roots)
+    assert list(found) == [str(sweep), "c/lost"]
+    assert found[str(sweep)][first] == below
+    assert found[str(sweep)][other] == {"d/moved": {}}
+    shown = tree_lines(roots)
+    assert "sweep, 9 of 9 runs completed" in shown
+    assert "and 4 more runs" in shown
+    assert "of elsewhere/run, which is not here" in shown
+    assert "│  └─ a/2026-11-21_10-02-00_cccc\n│     └─ b/tuned  weights of it  resumed" in shown
+
+
+def test_a_renamed_parent_is_found_by_its_start_and_a_circle_ends():
+    parent = record("x/baseline", 1)
+    child = record("x/child", 2, parent={"run_dir": "x/old", "started": parent["started"]})
+    assert names(trees([child, parent])) == {"x/baseline": {"x/child": {}}}
+    one, two = (
+        record("y/1", 3, parent={"run_dir": "y/2"}),
+        record("y/2", 3, parent={"run_dir": "y/1"}),
+    )
+    assert names(trees([one, two])) == {"y/2": {"y/1": {}}}

@@ -1,0 +1,156 @@
+"""Seeds and folds in a sweep as one result: grouped, searched by their mean, limited, compared."""
+
+import json
+
+import numpy as np
+import pytest
+
+from conftest import Dlrun
+from dlrun.config.sweeps.repeats import split_repeats, write_out
+from dlrun.errors import DlrunError
+from dlrun.sweeps.limits import parse_limits
+from dlrun.sweeps.search import Search, Settings
+
+SMALL = ("data.limit=200", "epochs=1", "batch_size=50", "backend=jax")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_repeats_are_seeds_from_that_of_the_config():
+    assert write_out(["epochs=1", "repeats=3"]) == ["epochs=1", "seed=range(0,3)"]
+    assert write_out(["seed=7", "repeats=2"]) == ["seed=range(7,9)"]
+    assert write_out(["seed=1,2"]) == ["seed=1,2"]
+    for wrong in (
+        ["repeats=1"],
+        ["repeats=a"],
+        ["repeats=2", "repeats=3"],
+        ["seed=1,2", "repeats=2"],
+    ):
+        with pytest.raises(DlrunError, match="repeats="):
+            write_out(wrong)
+
+
+def test_a_search_repeats_lists_of_seeds_and_folds_and_searches_anything_else():
+    rate = "optimizer.learning_rate=interval(1e-3,1)"
+    rest, repeats = split_repeats([rate, "seed=1,2", "data.fold=range(2)"])
+    assert rest == [rate]
+    folds = [("seed=1", 0), ("seed=1", 1), ("seed=2", 0), ("seed=2", 1)]
+    assert repeats == [[seed, f"data.fold={fold}"] for seed, fold in folds]
+    for alone in ([rate, "seed=interval(0,9)"], ["seed=1,2"], [rate]):
+        assert split_repeats(alone) == (alone, [[]])
+
+
+class Trainings:
+    """A search whose runs are not trained: a function gives their values."""
+
+    def __init__(self, directory, jobs=(), **settings):
+        overrides = ("optimizer.learning_rate=0.1,0.2,0.3,0.4", "seed=range(3)")
+        options = {"sampler": "grid", "trials": 4, **settings}
+        self.search = Search(Settings.of(options), overrides, directory, jobs)
+        self.search.open()
+        self.search.begin(lambda job: None)
+
+    def run(self, most=None):
+        for count, job in enumerate(self.search, 1):
+            rate, seed = (float(job.differs[key]) for key in ("optimizer.learning_rate", "seed"))
+            job.state, job.result = "completed", {"validation": {"loss": rate + seed / 100}}
+            self.search.tell(job)
+            if count == most:
+                break
+        return self.search.plan.jobs
+
+    def trials(self):
+        return self.search._study._opened.trials
+
+
+def test_the_search_optimizes_the_mean_over_the_repeats(tmp_path):
+    (tmp_path / "one").mkdir()
+    searched = Trainings(tmp_path / "one", pruner="none")
+    jobs = searched.run()
+    assert len(jobs) == searched.search.runs == 12
+    assert [job.path.name for job in jobs] == [f"{n:02}" for n in range(12)]
+    for trial in searched.trials():
+        values = [job.value("val_loss") for job in jobs if job.trial == trial.number]
+        assert len(values) == 3
+        assert trial.value == pytest.approx(np.mean(values))
+
+
+def test_a_worse_trial_is_pruned_after_a_repeat_and_a_resumed_search_goes_on(tmp_path):
+    (tmp_path / "one").mkdir()
+    place = tmp_path / "one"
+    first = Trainings(place, pruner="median,n_startup_trials=1").run(most=4)
+    assert [job.trial for job in first] == [0, 0, 0, 1]
+    again = Trainings(place, first, pruner="median,n_startup_trials=1")
+    jobs = again.run()
+    by_trial = [sum(job.trial == number for job in jobs) for number in range(4)]
+    states = [trial.state.name for trial in again.trials()]
+    for count, state in zip(by_trial, states, strict=True):
+        assert (count, state) in ((3, "COMPLETE"), (1, "PRUNED"))
+    assert "PRUNED" in states
+    best = again.search.to_dict(study=True)["best"]
+    assert best["params"] == {"optimizer.learning_rate": "0.1"}
+    assert best["value"] == pytest.approx(0.11)
+
+
+def test_limits_are_on_the_mean_or_the_worst_of_a_metric():
+    better = {"loss": "min", "accuracy": "max"}
+    [mean, worst] = parse_limits(["accuracy=0.9", "worst.accuracy=0.8"], [], better)
+    assert (mean.of, mean.name, worst.of, worst.name) == ("mean", "accuracy", "worst", "accuracy")
+    for wrong in ("worst.loss=0.1", "recall[cat]=0.9", "accurac=1", "accuracy"):
+        with pytest.raises(DlrunError):
+            parse_limits([wrong], [], better)
+
+
+@pytest.mark.trains
+def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_path):
+    dlrun = Dlrun(tmp_path)
+    words = ("sweep", "repeats=2", "optimizer.learning_rate=1e-5,0.01", *SMALL, "--json")
+    done = dlrun(*words, "--jobs", "1", "--fail-under", "worst.accuracy=0.999")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert done.stderr.splitlines()[-1].startswith("error: worst.accuracy 0.")
+    best, other = result["repeats"]
+    assert (best["differs"], best["n"]) == ({"optimizer.learning_rate": "0.01"}, 2)
+    runs = [run for run in result["runs"] if run["differs"]["optimizer.learning_rate"] == "0.01"]
+    for name in ("loss", "accuracy"):
+        values = [run["test"][name] for run in runs]
+        assert best["test"][name]["mean"] == pytest.approx(np.mean(values))
+    assert best["test"]["accuracy"]["worst"] == min(run["test"]["accuracy"] for run in runs)
+
+    compared = dlrun.json("compare", result["sweep_dir"])
+    assert [each["n"] for each in compared["settings"]] == [2, 2]
+    assert compared["settings"][0]["metrics"]["test.loss"] == best["test"]["loss"]
+    tests = {each["metric"]: each for each in compared["differences"]}
+    gap = other["test"]["loss"]["mean"] - best["test"]["loss"]["mean"]
+    assert tests["test.loss"]["test"] == "paired t"
+    assert tests["test.loss"]["difference"] == pytest.approx(gap)
+
+    listed = dlrun.json("runs", "--group", "--sort", "val_loss")["settings"]
+    assert [each["n"] for each in listed] == [2, 2]
+    assert listed[0]["differs"] == {"optimizer.learning_rate": 0.01}
+    assert listed[0]["metrics"] == compared["settings"][0]["metrics"]
+
+
+def test_a_search_draws_pairs_whole_and_a_key_only_under_its_condition(tmp_path):
+    overrides = (
+        "pair=zip(optimizer.learning_rate=1e-3,1e-2 batch_size=64,512)",
+        "optimizer=adam,sgd",
+        "optimizer.momentum=where(optimizer=sgd,interval(0.0,0.9))",
+        "seed=1,2",
+    )
+    (tmp_path / "one").mkdir()
+    search = Search(Settings.of({"sampler": "random", "trials": 8}), overrides, tmp_path / "one")
+    search.open()
+    jobs = list(search)
+    assert len(jobs) == 16
+    for job in jobs:
+        differs = job.differs
+        rate, size = differs["optimizer.learning_rate"], differs["batch_size"]
+        assert (rate, size) in (("1e-3", "64"), ("1e-2", "512"))
+        assert ("optimizer.momentum" in differs) == (differs["optimizer"] == "sgd")
+    assert {job.differs["optimizer"] for job in jobs} == {"adam", "sgd"}
+    with pytest.raises(DlrunError, match="tries every combination, and where"):
+        Search(Settings.of({"sampler": "grid"}), overrides, tmp_path / "two")
