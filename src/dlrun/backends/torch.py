@@ -76,7 +76,10 @@ def check_process(precision: str) -> None:
 
 
 def adapt_keras() -> None:
-    """Nothing: Keras is right here."""
+    """Compute Keras' LSTM and GRU with torch's kernels on a CPU."""
+    from dlrun.backends._torch_recurrent import adapt_recurrent_layers
+
+    adapt_recurrent_layers()
 
 
 def set_matmul_precision(precision: str) -> None:

@@ -54,13 +54,23 @@ class ChildJob:
         self._process.wait()
         self._errors.close()
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self, seconds: float | None = None) -> dict[str, Any]:
         """Its answer, once it has ended.
 
+        Args:
+            seconds: After which the process is killed, and the answer is what it has written.
+
         Raises:
-            DlrunError: If the job failed.
+            DlrunError: If the job failed, or has written nothing in that time.
         """
-        code = self._process.wait()
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            if not is_file(self._answer):
+                raise DlrunError(f"no answer in {seconds:.0f} s", exit_code=1) from None
+            code = 0
         if not is_file(self._answer):
             self._errors.seek(0)
             raise DlrunError(how_ended(code, self._errors.read()), exit_code=1)

@@ -37,10 +37,12 @@ from dlrun.training.hooks.interruption import Interruption
 from dlrun.training.hooks.learning_rate import LogLearningRate
 from dlrun.training.hooks.monitored import Monitored
 from dlrun.training.hooks.restore import Restore
+from dlrun.training.hooks.slow_steps import WarnOfSlowSteps
 from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import restore_training_state
+from dlrun.training.speeds import fastest_elsewhere
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ def train(
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
         watching = [StopOnNonFinite(), Monitored(run.monitor)]
+        other = fastest_elsewhere(config)
+        watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
         return run.loop(
             Training(

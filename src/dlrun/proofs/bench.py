@@ -1,0 +1,246 @@
+"""``dlrun bench``: how fast a model trains and predicts on each backend, in each loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from dlrun import backends
+from dlrun.assembly.require import require
+from dlrun.config.compose import compose
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.loops import LOOPS
+from dlrun.report.bench import member_line, recommendation
+from dlrun.system import process
+from dlrun.system.child_job import ChildJob
+from dlrun.system.override_text import split_override
+from dlrun.training.speeds import keep_speeds
+
+log = logging.getLogger("dlrun")
+
+MODULE = "dlrun.proofs.bench_steps"
+SIZES = (1, 8, 64)  # samples of a prediction, and the config's batch size
+TRAIN_SECONDS = (0.3, 4.0)  # of steps after the first, at least and at most
+MEMBERS_SHARE = 0.75  # of the budget; the rest tries other settings of the fastest
+GUARANTEED = 0.7  # of an equal share, which a slow member leaves to each of the others
+TUNING_SECONDS = 8.0  # below which that is not begun
+STEPS_PER_EXECUTION = (8, 32)
+BUSY = 0.7  # of the cores, before it begins
+
+
+class Settings(NamedTuple):
+    """How to measure.
+
+    Args:
+        budget: Seconds for everything.
+        chosen: Backends; empty for all that are installed and train.
+        loops: Loops; empty for fit, train_step and raw.
+        config_dir: The user's own options.
+        trusted: As for :func:`dlrun.api.train.train`.
+    """
+
+    budget: float = 110.0
+    chosen: Sequence[str] = ()
+    loops: Sequence[str] = ()
+    config_dir: Path | None = None
+    trusted: tuple[str, ...] = ()
+
+
+def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
+    """Measure each backend and loop, one after the other, each in a process of its own.
+
+    Args:
+        overrides: As typed after ``dlrun bench``. A backend or a loop among them is the only one.
+        settings: How to measure.
+
+    Returns:
+        The result, as ``dlrun bench --json`` prints it.
+
+    Raises:
+        DlrunError: If the config is wrong, or nothing could be measured.
+    """
+    began, note = time.monotonic(), _load_note()
+    members, typed = _members(overrides, settings)
+    config = _compose([*typed, *_words(members[0])], settings)
+    names = list(dict.fromkeys(name for name, _ in members))
+    with TemporaryDirectory(prefix="dlrun-bench-") as folder:
+        jobs = _Jobs(Path(folder), typed, config, settings, began=began, members=len(members))
+        rows = [jobs.measure(*member, left=len(members) - n) for n, member in enumerate(members)]
+        rows.sort(key=lambda row: names.index(row["backend"]))
+        measured = [row for row in rows if row["step_seconds"]]
+        for row in sorted(measured, key=lambda row: float(row["step_seconds"])):
+            jobs.tune(row)
+    if not measured:
+        reasons = "; ".join(f"{row['backend']} {row['loop']}: {row['error']}" for row in rows)
+        raise DlrunError(
+            f"nothing was measured: {reasons}",
+            hint=f"give it more time, as by --budget {settings.budget * 3:.0f}",
+            exit_code=1,
+        )
+    kept = keep_speeds(config, rows)
+    return {
+        "model": config.choices.get("model"),
+        "data": config.choices.get("data"),
+        "batch_size": config.batch_size,
+        "precision": config.precision,
+        "device": measured[0]["device"],
+        "overrides": list(overrides),
+        "rows": rows,
+        **recommendation(rows),
+        "note": note,
+        "seconds": round(time.monotonic() - began, 1),
+        "kept": None if kept is None else str(kept),
+    }
+
+
+def _load_note() -> str | None:
+    """What to say if other processes take the cores."""
+    load, cores = os.getloadavg()[0], process.cores()
+    if load < cores * BUSY:
+        return None
+    return f"other processes were busy (load {load:.1f} on {cores} cores): times are too long"
+
+
+def _members(
+    overrides: Sequence[str], settings: Settings
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The pairs of backend and loop, and the other overrides."""
+    names, loops, typed = list(settings.chosen), list(settings.loops), []
+    for override in overrides:
+        key, value = split_override(override)
+        if key == "backend" and value:
+            names = names or value.split(",")
+        elif key == "loop" and value:
+            loops = loops or value.split(",")
+        else:
+            typed.append(override)
+    trainable = [name for name in backends.installed() if backends.module(name).TRAINS]
+    names = names or trainable
+    if not names:
+        raise DlrunError("no backend is installed that trains", hint="pip install 'dlrun[jax]'")
+    # Each backend's first loop before any other's second one, should the time not suffice.
+    return [(name, loop) for loop in loops or LOOPS for name in names], typed
+
+
+def _words(member: tuple[str, str]) -> list[str]:
+    return [f"backend={member[0]}", f"loop={member[1]}"]
+
+
+def _compose(overrides: Sequence[str], settings: Settings) -> Config:
+    config = compose(overrides, config_dir=settings.config_dir, trusted=settings.trusted)
+    require(config, training=True)
+    return config
+
+
+class _Jobs:
+    """The processes, one at a time, within the budget."""
+
+    def __init__(
+        self,
+        folder: Path,
+        typed: Sequence[str],
+        config: Config,
+        settings: Settings,
+        *,
+        began: float,
+        members: int,
+    ) -> None:
+        self._folder = folder
+        self._typed = typed
+        self._settings = settings
+        self._sizes = sorted({*SIZES, config.batch_size})
+        self._end = began + settings.budget
+        self._members_end = began + settings.budget * MEMBERS_SHARE
+        self._share = settings.budget * MEMBERS_SHARE / members
+
+    def measure(self, backend: str, loop: str, *, left: int) -> dict[str, Any]:
+        """The row of a backend and loop, of which ``left`` are still to be measured."""
+        row: dict[str, Any] = {"backend": backend, "loop": loop, "error": None}
+        share = (self._members_end - time.monotonic()) / left
+        try:
+            low, high = TRAIN_SECONDS
+            # Most of a share is the start. What one does not need, the others get.
+            seconds = min(high, max(low, share / 6))
+            others = (left - 1) * GUARANTEED * self._share
+            limit = min(2.5 * share, self._end - time.monotonic() - others)
+            answer = self._run(row, seconds, self._sizes, [], limit)
+        except DlrunError as error:
+            answer = {}
+            row["error"] = error.message
+        for name in (
+            "device", "start_seconds", "first_step_seconds", "step_seconds", "step_spread",
+            "examples_per_second", "peak_memory_bytes", "latency_seconds",
+        ):  # fmt: skip
+            row[name] = answer.get(name)
+        if not row["step_seconds"] and not row["error"]:
+            row["error"] = f"no second step in {limit:.0f} s"
+        log.info("%s", member_line(row))
+        return row
+
+    def tune(self, row: dict[str, Any]) -> None:
+        """Try other settings of a loop while there is time, and add the best to its row."""
+        left = self._end - time.monotonic()
+        if left < TUNING_SECONDS:
+            return
+        variants = list(_variants(row["backend"], row["loop"]))
+        log.info("tune   %s %s: %d settings", row["backend"], row["loop"], len(variants))
+        try:
+            answer = self._run(row, min(1.0, left / 12), [], variants, left)
+        except DlrunError:
+            return
+        tried = [v for v in answer.get("variants") or [] if v["step_seconds"]]
+        if not answer.get("step_seconds"):
+            return
+        # As measured in that process: other times are another process's.
+        best = min(
+            [{"overrides": [], "step_seconds": answer["step_seconds"]}, *tried],
+            key=lambda one: float(one["step_seconds"]),
+        )
+        row["tuned"] = {
+            "best": best["overrides"],
+            "gain": round(answer["step_seconds"] / best["step_seconds"], 3),
+            "tried": tried,
+        }
+
+    def _run(
+        self,
+        row: Mapping[str, Any],
+        seconds: float,
+        sizes: Sequence[int],
+        variants: Sequence[Sequence[str]],
+        limit: float,
+    ) -> dict[str, Any]:
+        if limit <= 1:
+            raise DlrunError("no time was left", exit_code=1)
+        settings = self._settings
+        job = {
+            "overrides": [*self._typed, *_words((row["backend"], row["loop"]))],
+            "config_dir": str(settings.config_dir.resolve()) if settings.config_dir else None,
+            "trusted": list(settings.trusted),
+            "seconds": seconds,
+            "sizes": list(sizes),
+            "variants": [list(variant) for variant in variants],
+        }
+        name = f"{row['backend']}-{row['loop']}-{len(variants)}"
+        with ChildJob(MODULE, job, folder=self._folder, name=name) as child:
+            return child.wait(limit)
+
+
+def _variants(backend: str, loop: str) -> Iterator[list[str]]:
+    """Other settings of ``loop.compile`` and of the steps for each compiled call."""
+    if loop == "raw":
+        yield from ([f"loop.steps_per_execution={n}"] for n in STEPS_PER_EXECUTION)
+        compiles = backends.training_module(backend).COMPILES
+        yield from ([f"loop.compile={c}"] for c in compiles if c not in ("auto", "eager"))
+        return
+    yield from ([f"loop.steps_per_execution={n}"] for n in STEPS_PER_EXECUTION)
+    yield ["loop.jit_compile=true"]
+    if backend == "jax":  # without, it runs each operation by itself
+        return
+    yield ["loop.jit_compile=false"]

@@ -1,0 +1,208 @@
+"""One process of ``dlrun bench``: start, steps, memory and latency of one backend and loop.
+
+``python -m dlrun.proofs.bench_steps JOB.json`` writes ``JOB.answer.json``, anew after each figure:
+a process whose time is over leaves what it has measured.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun import backends
+from dlrun.assembly.require import require
+from dlrun.assembly.start import start
+from dlrun.config.compose import compose
+from dlrun.errors import DlrunError, first_line
+from dlrun.system import process
+from dlrun.system.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from dlrun.assembly.start import Session
+    from dlrun.config.schema import Config
+    from dlrun.data.dataset import Dataset
+    from dlrun.loops.training import Training
+
+EPOCHS = 1_000_000  # the clock ends training
+WINDOWS = 5  # epochs that the seconds are divided into, after one that warms up
+CALLS = 50  # of predictions of one size, at most
+
+
+class Bench:
+    """The job of one process.
+
+    Args:
+        job: ``overrides``, ``config_dir``, ``trusted``; ``seconds`` to train and to predict;
+            ``sizes`` of batches to predict; ``variants``: overrides to train with after that.
+        answer: The file for the answer.
+    """
+
+    def __init__(self, job: dict[str, Any], answer: Path) -> None:
+        self._job = job
+        self._path = answer
+        self._answer: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Measure.
+
+        Raises:
+            DlrunError: If the config can't run here.
+        """
+        config = self._compose([])
+        backends.prepare(config.backend.name)
+        session = start(config)
+        seconds = self._train(config, session)
+        steps = statistics.median(seconds)
+        self._write(
+            step_seconds=steps,
+            step_spread=_spread(seconds),
+            examples_per_second=config.batch_size / steps,
+            peak_memory_bytes=process.peak_memory_bytes(),
+        )
+        self._predict(config, session)
+        self._write(variants=[])
+        for variant in self._job["variants"]:
+            self._try(variant, session)
+
+    def _compose(self, variant: Sequence[str]) -> Config:
+        config_dir = self._job["config_dir"]
+        config = compose(
+            [*self._job["overrides"], *variant],
+            config_dir=Path(config_dir) if config_dir else None,
+            trusted=self._job["trusted"],
+        )
+        require(config, training=True)
+        return config
+
+    def _train(self, config: Config, session: Session) -> list[float]:
+        """Train without the run's callbacks and validation; returns the seconds of a step."""
+        from dlrun.assembly.compile import compile_model
+        from dlrun.assembly.loop import build_loop
+        from dlrun.assembly.weights import weigh
+
+        model, data = _build(config, session)
+        epoch = math.ceil(data.samples_per_epoch / config.batch_size)
+        compile_model(model, config, data.spec, steps_per_epoch=epoch)
+        data = weigh(model, data, config)
+        loop = build_loop(config, session.feed)
+        started = time.time() - process.started_at()
+        if "start_seconds" not in self._answer:
+            self._write(start_seconds=started, device=session.device)
+        # Epochs of one step: the first one compiles, the last one tells how long the others are.
+        first = self._measure(loop, model, data, config, 1, epochs=3)
+        if "first_step_seconds" not in self._answer:
+            self._write(first_step_seconds=first[0])
+        seconds = float(self._job["seconds"])
+        whole = max(1, len(data.train) // config.batch_size)
+        steps = min(whole, max(1, round(seconds / (WINDOWS + 1) / min(first[1:]))))
+        found = self._measure(loop, model, data, config, steps, seconds=seconds)
+        return found[1:] if len(found) > 1 else found
+
+    def _measure(
+        self,
+        loop: Callable[[Training], Any],
+        model: Any,
+        data: Dataset,
+        config: Config,
+        steps: int,
+        *,
+        epochs: int = EPOCHS,
+        seconds: float = math.inf,
+    ) -> list[float]:
+        """Train in epochs of so many steps; returns the seconds of a step in each."""
+        from dlrun.data.batches import Batches
+        from dlrun.data.dataset import Split
+        from dlrun.data.tree import tree_map
+        from dlrun.loops.training import Training
+        from dlrun.training.hooks.step_clock import StepClock
+
+        first = operator.itemgetter(slice(steps * config.batch_size))
+        whole = data.train
+        weights = None if whole.weights is None else tree_map(first, whole.weights)
+        split = Split(tree_map(first, whole.inputs), tree_map(first, whole.labels), weights)
+        clock = StepClock(steps, seconds)
+        loop(
+            Training(
+                model=model,
+                train=Batches(data, split, config.batch_size, seed=config.seed),
+                validation=None,
+                epochs=epochs,
+                seed=config.seed,
+                callbacks=[clock],
+                backend=backends.training_module(config.backend.name),
+            )
+        )
+        return clock.step_seconds
+
+    def _predict(self, config: Config, session: Session) -> None:
+        """The median of a prediction, by the number of samples; each size compiles first."""
+        from dlrun.data.batches import Batches
+
+        model, data = _build(config, session)
+        latency: dict[str, float] = {}
+        sizes = [size for size in self._job["sizes"] if size <= len(data.train)]
+        for size in sizes:
+            inputs = Batches(data, data.train, size)[0][0]
+            for _ in range(2):
+                model.predict_on_batch(inputs)
+            seconds: list[float] = []
+            while len(seconds) < CALLS and sum(seconds) < self._job["seconds"] / 4 / len(sizes):
+                began = time.perf_counter()
+                model.predict_on_batch(inputs)
+                seconds.append(time.perf_counter() - began)
+            latency[str(size)] = statistics.median(seconds)
+            self._write(latency_seconds=latency)
+
+    def _try(self, variant: Sequence[str], session: Session) -> None:
+        try:
+            seconds = statistics.median(self._train(self._compose(variant), session))
+        except Exception:  # each framework raises its own where it can't compile a model
+            return
+        measured = {"overrides": list(variant), "step_seconds": seconds}
+        self._write(variants=[*self._answer["variants"], measured])
+
+    def _write(self, **figures: Any) -> None:
+        self._answer |= figures
+        write_json(self._path, self._answer)
+
+
+def _spread(seconds: Sequence[float]) -> list[float]:
+    """The quartiles, between which half of the epochs lie."""
+    if len(seconds) == 1:
+        return [*seconds, *seconds]
+    low, _, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return [low, high]
+
+
+def _build(config: Config, session: Session) -> tuple[Any, Dataset]:
+    """A new model, and the data as it takes them."""
+    from dlrun.assembly.check_inputs import match_inputs
+    from dlrun.assembly.check_outputs import data_may_change
+    from dlrun.assembly.model import build_model
+
+    model, data = build_model(config, session.data.spec), session.data
+    return model, data.match(model) if data_may_change(config) else match_inputs(model, data)
+
+
+def main(path: Path) -> None:
+    """Do the job of a file."""
+    answer = path.with_name(f"{path.stem}.answer.json")
+    try:
+        Bench(read_json(path), answer).run()
+    except DlrunError as error:
+        failed = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        write_json(answer, failed)
+    except Exception as error:
+        traceback.print_exc()
+        write_json(answer, {"error": f"{type(error).__name__}: {first_line(error)}"})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
