@@ -8,6 +8,7 @@ from dlrun import backends
 from dlrun.config.groups import GROUPS
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.loops import LOOPS
 
 # Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
 HALF = ("bfloat16", "float16")
@@ -32,6 +33,8 @@ def require(config: Config, *, training: bool) -> None:
         )
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
+    if spread := spread_of(config):
+        _require_distribution(config, spread, training=training)
     _require_package("feed", config.choices.get("feed"), config.feed)
     _require_backend(config)
     if training:
@@ -42,6 +45,29 @@ def require(config: Config, *, training: bool) -> None:
             from dlrun.assembly.trackers import build_trackers
 
             build_trackers(config)  # refuses wrong arguments
+
+
+def spread_of(config: Config) -> backends.Spread | None:
+    """How a config's run is spread over devices; None for one."""
+    kind = config.distribution.kind
+    return None if kind == "none" else backends.Spread(kind, config.device.count)
+
+
+def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:
+    """Check that the backend and the loop can spread a run over devices.
+
+    Raises:
+        DlrunError: If one can't, or there are fewer devices.
+    """
+    backends.require_devices(config.backend.name, spread, kind=config.device.kind)
+    if not training:
+        return
+    known = [f"dlrun.loops.{loop}.{loop}" for loop in LOOPS]
+    if config.loop["_target_"] not in known or config.loop.get("stepper") is not None:
+        raise DlrunError(
+            f"distribution={spread.kind}: loop={config.choices.get('loop')} computes on one device",
+            hint=f"loop={' or loop='.join(LOOPS)}, or distribution=none device.count=1",
+        )
 
 
 def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:

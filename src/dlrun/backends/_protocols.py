@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # a backend does not import data or steps
     import numpy as np
 
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
+
+
+class Spread(NamedTuple):
+    """How a run is spread over several devices.
+
+    Args:
+        kind: ``data_parallel`` or ``model_parallel``.
+        devices: Their number.
+    """
+
+    kind: str
+    devices: int
+
+
+class Distributed(Protocol):
+    """What differs between the backends that spread a run over devices, one module each.
+
+    ``PROCESSES`` is whether each device has a process of its own.
+    """
+
+    PROCESSES: bool
+
+    def environment(self, spread: Spread) -> Mapping[str, str]:
+        """As :meth:`Backend.environment`, for a run on several devices."""
+
+    def spread_over(self, spread: Spread, devices: Sequence[str]) -> None:
+        """Compute on these devices from now on; called after Keras is imported."""
 
 
 class Stepper(Protocol):
@@ -41,6 +68,8 @@ class Backend(Protocol):
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
     whether it can train. ``HIDDEN`` names packages that Keras need not import with it, ``NOISE``
     marks lines that its libraries write to stderr at start-up and that no user needs.
+    ``DISTRIBUTES`` names the ways that it can spread a run over devices, if any, in its module
+    ``_<backend>_devices``, a :class:`Distributed`.
     ``KEEPS_MEMORY`` is whether it reallocates large buffers in each step, so that the process
     should keep freed memory.
     """
@@ -51,6 +80,7 @@ class Backend(Protocol):
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
     KEEPS_MEMORY: bool
+    DISTRIBUTES: Sequence[str]
 
     def environment(
         self, kind: str, *, precision: str, cache_dir: Path | None

@@ -20,6 +20,7 @@ TRAINS = True
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
+DISTRIBUTES: Sequence[str] = ()
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
 TRACES = False
 START_SECONDS = 3.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
@@ -207,6 +207,8 @@ def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | Non
         values["cores"],
         values["loop"],
     )
+    if values["distribution"] != "none":
+        log.info("spread %s", _spread_line(values))
     sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
     log.info("data   %s, %s", values["data"], ", ".join(sizes))
     if init := values["init_from"]:
@@ -220,6 +222,16 @@ def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | Non
         log.info("resume after %s", resumption.at)
         if why := record.why_not_exact(resumption.saved.written_by, record.written_by(values)):
             log.warning("not bit-exact: %s", why)
+
+
+def _spread_line(record: Mapping[str, Any]) -> str:
+    """How the run is spread: devices, and the samples of a batch that each of them takes."""
+    count, size = record["devices"], record["config"]["batch_size"]
+    kind, _, first = record["device"].partition(":")
+    devices = f"{kind}:{first}" + (f" to {kind}:{int(first) + count - 1}" if count > 1 else "")
+    least, more = divmod(size, count)
+    each = f"{least} or {least + 1}" if more else str(least)
+    return f"{record['distribution']} on {devices}, batches of {size}, {each} for each device"
 
 
 def _stopped_by(run: AssembledRun, config: Config, epochs: int) -> str:
