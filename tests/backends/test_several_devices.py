@@ -120,6 +120,66 @@ found["reduces"], found["padded"] = "all-reduce" in text, "[13,5]" in text
     assert found == {"parts": [[3, 2, 5]] * 4, "reduces": True, "padded": True}
 
 
+@pytest.mark.trains
+def test_a_model_in_parts_has_the_numbers_of_a_whole_one(devices, trained, place):
+    parted = trained("loop=raw", "distribution=model_parallel", "device.count=4", "epochs=1")
+    close_rows(parted["rows"], trained()["rows"][:1])
+    assert "50 for each copy of the model, in 4 parts" in parted["log"]
+
+
+@pytest.mark.trains
+def test_a_model_in_parts_takes_a_quarter_of_the_memory_of_each_device(devices, place):
+    found = devices.run(
+        place,
+        """
+import jax, keras, numpy as np
+from dlrun.backends import Spread, _jax_devices
+_jax_devices.spread_over(
+    Spread("model_parallel", 4, {"big.*kernel": [None, "model"]}), [f"cpu:{n}" for n in range(4)]
+)
+def on_each():
+    sizes = dict.fromkeys(jax.devices(), 0)
+    for array in jax.live_arrays():
+        for device in array.devices():
+            sizes[device] += np.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
+    return list(sizes.values())
+before = on_each()
+model = keras.Sequential([keras.Input((256,)), keras.layers.Dense(1024, name="big")])
+model.compile("adam", "mse")
+model.fit(np.ones((8, 256)), np.ones((8, 1024)), verbose=0)
+loaded = np.random.rand(256, 1024).astype("f")
+model.layers[0].kernel.assign(loaded)
+slots = [v for v in model.optimizer.variables if v.shape == (256, 1024)]
+arrays = 3 * 256 * 1024 * 4
+found["shares"] = [float(now - b) / arrays for now, b in zip(on_each(), before)]
+found["slots"] = [list(v.value.sharding.spec) for v in slots]
+found["same"] = bool((np.asarray(model.layers[0].kernel.value) == loaded).all())
+""",
+    )
+    assert found["same"] and found["slots"] == [[None, "model"]] * 2
+    assert all(0.24 < share < 0.35 for share in found["shares"]), found
+
+
+def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, place):
+    spread = ("distribution=model_parallel", "device=cpu", "device.count=2")
+    code, out, errors = devices.command(
+        place, ["summary", *spread, "distribution.layout.hidden.*kernel=[null,model]"]
+    )
+    assert code == 0, errors
+    assert "mnist_mlp/hidden/kernel  (784, 512)  -, model  1,605,632  802,816" in out
+    for layout, said in (
+        ("distribution.layout.conv=[model]", "'conv' matches no variable of the model"),
+        ("distribution.layout.logits/bias=[null,model]", "has 2 axes, the variable 1"),
+        ("distribution.layout.hidden/bias=[device]", "expected a list such as [null,model]"),
+    ):
+        code, _, errors = devices.command(place, ["summary", *spread, layout])
+        assert code == 2 and said in errors
+    code, _, errors = devices.command(
+        place, ["summary", *spread[:2], "device.count=3", "distribution.layout.hidden=[null,model]"]
+    )
+    assert code == 2 and "512 can't be divided by 3 devices" in errors
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

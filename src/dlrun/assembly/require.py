@@ -49,8 +49,11 @@ def require(config: Config, *, training: bool) -> None:
 
 def spread_of(config: Config) -> backends.Spread | None:
     """How a config's run is spread over devices; None for one."""
-    kind = config.distribution.kind
-    return None if kind == "none" else backends.Spread(kind, config.device.count)
+    chosen = config.distribution
+    if chosen.kind == "none":
+        return None
+    layout = None if chosen.layout in (None, "auto") else chosen.layout
+    return backends.Spread(chosen.kind, config.device.count, layout, chosen.replicas)
 
 
 def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:

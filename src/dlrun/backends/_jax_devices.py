@@ -36,8 +36,35 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
 
     # Keras would give the last batch of an epoch the layout of the first.
     distribution_lib.distribute_data_input = _distribute
-    distribution = keras.distribution.DataParallel(devices=list(devices), auto_shard_dataset=False)
+    distribution: Any
+    if spread.kind == "model_parallel":
+        from keras.src.backend.jax.core import Variable
+
+        from dlrun.backends._jax_layout import Layout, assign_in_parts
+
+        assign_in_parts(Variable)
+        distribution = Layout(devices, spread.replicas, spread.layout)
+    else:
+        distribution = keras.distribution.DataParallel(
+            devices=list(devices), auto_shard_dataset=False
+        )
     keras.distribution.set_distribution(distribution)
+
+
+def check_model(model: Any) -> None:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    import keras
+
+    check = getattr(keras.distribution.distribution(), "check", None)
+    if check is not None:
+        check(model)
+
+
+def memory_of(model: Any) -> list[dict[str, Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from dlrun.backends import _jax_layout
+
+    return _jax_layout.memory_of(model)
 
 
 def is_spread() -> bool:

@@ -19,10 +19,15 @@ class Spread(NamedTuple):
     Args:
         kind: ``data_parallel`` or ``model_parallel``.
         devices: Their number.
+        layout: For ``model_parallel``, the axes of variables by a pattern of their paths; None for
+            the largest axis that divides.
+        replicas: Copies of the model, each with its part of a batch.
     """
 
     kind: str
     devices: int
+    layout: Mapping[str, list[str | None]] | None = None
+    replicas: int = 1
 
 
 class Distributed(Protocol):
@@ -38,6 +43,16 @@ class Distributed(Protocol):
 
     def spread_over(self, spread: Spread, devices: Sequence[str]) -> None:
         """Compute on these devices from now on; called after Keras is imported."""
+
+    def check_model(self, model: Any) -> None:
+        """Check that a model can be spread as the process is.
+
+        Raises:
+            DlrunError: If it can't.
+        """
+
+    def memory_of(self, model: Any) -> list[dict[str, Any]]:
+        """By variable: path, shape, layout, bytes, and bytes on one device."""
 
 
 class Stepper(Protocol):

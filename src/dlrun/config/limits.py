@@ -90,9 +90,45 @@ def _undistributed(config: Config) -> Problems:
         yield Problem("device.count", text)
     elif count > 1 and config.device.index is not None:
         yield Problem("device.index", f"names one device, but device.count={count}: leave one out")
+    yield from _wrong_layout(config)
     if kind == "data_parallel" and config.batch_size < count:
         text = f"must be at least device.count={count}, a sample for each device, got"
         yield Problem("batch_size", f"{text} {config.batch_size}")
+
+
+def _wrong_layout(config: Config) -> Problems:
+    """What is wrong with the parts of a model on several devices."""
+    chosen, count = config.distribution, config.device.count
+    if chosen.kind != "model_parallel":
+        for key, value, default in (
+            ("layout", chosen.layout, None),
+            ("replicas", chosen.replicas, 1),
+        ):
+            if value != default:
+                yield Problem(f"distribution.{key}", "goes with distribution=model_parallel")
+        return
+    if chosen.replicas < 1 or count % chosen.replicas:
+        text = f"must divide device.count={count}, got {chosen.replicas}"
+        yield Problem("distribution.replicas", text)
+    elif config.batch_size < chosen.replicas:
+        text = f"must be at least distribution.replicas={chosen.replicas}, got {config.batch_size}"
+        yield Problem("batch_size", text)
+    if chosen.layout in (None, "auto"):
+        return
+    if not isinstance(chosen.layout, dict) or not chosen.layout:
+        text = f"expected auto, or axes by pattern, got {shorten(repr(chosen.layout))}"
+        yield Problem("distribution.layout", text)
+        return
+    for pattern, axes in chosen.layout.items():
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            text = f"{shorten(repr(pattern))} is no regular expression: {error}"
+            yield Problem("distribution.layout", text)
+        named = [axis for axis in axes if axis is not None] if isinstance(axes, list) else [axes]
+        if set(named) != {"model"} or len(named) > 1:
+            text = f"of {pattern!r} expected a list such as [null,model], got {shorten(repr(axes))}"
+            yield Problem("distribution.layout", text)
 
 
 def _unlogged_monitors(config: Config) -> Problems:

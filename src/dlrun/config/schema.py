@@ -40,6 +40,11 @@ class Distribution:
 
     kind: str = "none"
     """none, data_parallel or model_parallel."""
+    layout: Any = None
+    """Of model_parallel: ``auto``, the largest axis of each weight that divides; or a mapping from
+    patterns of paths to axes, such as ``{dense.*kernel:[null,model]}``."""
+    replicas: int = 1
+    """Of model_parallel: copies of the model, each with its part of every batch."""
 
 
 @dataclass
@@ -136,4 +141,5 @@ class Config:
     def spread(self) -> str:
         """How the run is spread over devices, in short; empty for a run on one."""
         kind = self.distribution.kind
-        return "" if kind == "none" else f"{kind} x{self.device.count}"
+        layout = f" {self.distribution.layout}" if kind == "model_parallel" else ""
+        return "" if kind == "none" else f"{kind} x{self.device.count}{layout}"

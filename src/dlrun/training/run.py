@@ -226,12 +226,15 @@ def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | Non
 
 def _spread_line(record: Mapping[str, Any]) -> str:
     """How the run is spread: devices, and the samples of a batch that each of them takes."""
-    count, size = record["devices"], record["config"]["batch_size"]
+    config, count = record["config"], record["devices"]
+    way, size = record["distribution"], config["batch_size"]
     kind, _, first = record["device"].partition(":")
     devices = f"{kind}:{first}" + (f" to {kind}:{int(first) + count - 1}" if count > 1 else "")
-    least, more = divmod(size, count)
+    copies = config["distribution"]["replicas"] if way == "model_parallel" else count
+    least, more = divmod(size, copies)
     each = f"{least} or {least + 1}" if more else str(least)
-    return f"{record['distribution']} on {devices}, batches of {size}, {each} for each device"
+    whom = "device" if way == "data_parallel" else f"copy of the model, in {count // copies} parts"
+    return f"{way} on {devices}, batches of {size}, {each} for each {whom}"
 
 
 def _stopped_by(run: AssembledRun, config: Config, epochs: int) -> str:
