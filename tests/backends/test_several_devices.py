@@ -8,7 +8,7 @@ import pytest
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
-from trainings import Worker
+from trainings import Refused, Worker, worker
 
 NET = """
 import keras
@@ -180,6 +180,50 @@ def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, pla
     assert code == 2 and "512 can't be divided by 3 devices" in errors
 
 
+PROCESSES = ("distribution=data_parallel", "device.count=2")
+
+
+@pytest.fixture(scope="module")
+def on_torch(place):
+    @cache
+    def train(*more):
+        return worker("torch").train(place, *RUN, *more)
+
+    return train
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
+def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
+    one, two = on_torch("epochs=3"), on_torch(f"loop={loop}", *PROCESSES)
+    close_rows(two["rows"], one["rows"][:2])
+    assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
+
+
+@pytest.mark.trains
+def test_two_processes_of_torch_resume(on_torch, place):
+    resumed = worker("torch").resume(place, on_torch("loop=fit", *PROCESSES)["path"], "epochs=3")
+    close_rows(resumed["rows"], on_torch("epochs=3")["rows"])
+
+
+@pytest.mark.trains
+def test_a_process_that_fails_is_named_and_a_layer_that_cannot_be_shared_is_refused(place):
+    (place / "my_callbacks.py").write_text(
+        "import os, keras\n"
+        "class Dies(keras.callbacks.Callback):\n"
+        "    def on_train_batch_begin(self, batch, logs=None):\n"
+        "        if 'DLRUN_RANK' in os.environ:\n"
+        "            os._exit(3)\n"
+    )
+    with pytest.raises(Refused) as refused:
+        worker("torch").train(place, *RUN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies")
+    assert refused.value.message.startswith("rank 1 on ")
+    assert "its process ended with exit code 3" in refused.value.message
+    assert refused.value.exit_code == 1
+    with pytest.raises(Refused, match="augmentation computes on one device on backend 'torch'"):
+        worker("torch").train(place, *RUN, *PROCESSES, "+augmentation=flip")
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -187,6 +231,10 @@ def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, pla
         (["batch_size=3", *SPREAD], "batch_size=3: must be at least device.count=4"),
         (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
         (["backend=tensorflow", *SPREAD], "backend 'tensorflow' uses one device"),
+        (
+            ["backend=torch", "loop=raw", "loop.compile=graph", *SPREAD],
+            "loop.compile=graph compiles a step of one process",
+        ),
         (["loop=linear_value_and_grad", *SPREAD], "loop=linear_value_and_grad computes on one"),
         (["device=gpu", *SPREAD], "device.count=4: there are gpu:0, gpu:1"),
     ],

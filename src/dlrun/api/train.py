@@ -50,6 +50,7 @@ def train(
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
+    from dlrun.assembly.companions import companions
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
@@ -69,7 +70,18 @@ def train(
         OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
-    with ThreadPoolExecutor(max_workers=1) as pool:  # git runs while the backend starts
+    place = str(config_dir.absolute()) if config_dir else None
+    others = companions(
+        config,
+        "dlrun.training.follow:follow_train",
+        overrides=list(overrides),
+        config_dir=place,
+        trusted=list(trusted),
+    )
+    with (
+        others,
+        ThreadPoolExecutor(max_workers=1) as pool,  # git runs while the backend starts
+    ):
         destination = NewDestination(path, files, pool.submit(record.git_state).result)
         return train_run(
             RunRequest(

@@ -21,20 +21,21 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from dlrun.backends._process import refuse_another, running, same_device
 from dlrun.backends._protocols import Backend, Distributed, Spread, Stepper, TrainingBackend
 from dlrun.errors import DlrunError, first_line
-from dlrun.system import process
+from dlrun.system import process, ranks
 from dlrun.system.gpus import visible_gpus
 from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
 __all__ = ["Backend", "Spread", "Stepper", "TrainingBackend", "running"]
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
-    from dlrun.backends import _jax_devices, jax, numpy, tensorflow, torch
+    from dlrun.backends import _jax_devices, _torch_devices, jax, numpy, tensorflow, torch
 
     _jax: TrainingBackend = jax
     _tensorflow: TrainingBackend = tensorflow
     _torch: TrainingBackend = torch
     _numpy: Backend = numpy
     _of_jax: Distributed = _jax_devices
+    _of_torch: Distributed = _torch_devices
 
 
 def names() -> list[str]:
@@ -205,7 +206,8 @@ def start(
     is_restart = "keras" in sys.modules
     try:
         with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
-            device = "" if is_restart else _choose_device(name, backend, kind, index)
+            own = _own_device(name, spread)
+            device = "" if is_restart else _choose_device(name, backend, kind, index, own)
             import keras
     except ImportError as error:
         raise DlrunError(
@@ -222,7 +224,7 @@ def start(
         keras.utils.clear_session()  # names and generators of the previous run
     backend.check_process(precision)
     if spread:
-        distributed(name).spread_over(spread, _devices_of(backend, spread, device))
+        distributed(name).spread_over(spread, _devices_of(name, spread, device))
     keras.config.set_dtype_policy(precision)
     backend.adapt_keras()
     backend.set_matmul_precision(matmul_precision)
@@ -267,10 +269,21 @@ def _set_unless_set(variables: Mapping[str, str]) -> None:
         os.environ.setdefault(variable, value)
 
 
-def _choose_device(name: str, backend: Backend, kind: str, index: int | None) -> str:
+def _own_device(name: str, spread: Spread | None) -> int | None:
+    """The index of this process' own accelerator, if each of the run's processes has one."""
+    group = ranks.current()
+    return group.local_rank if spread and group and distributed(name).PROCESSES else None
+
+
+def _choose_device(
+    name: str, backend: Backend, kind: str, index: int | None, own: int | None
+) -> str:
     devices = backend.devices()
-    if kind == "auto":
+    if kind == "auto" and own is None:
         return backend.default_device()
+    kind = backend.default_device().partition(":")[0] if kind == "auto" else kind
+    if own is not None and kind != "cpu":
+        index = own
     device = f"{kind}:{index or 0}"
     if device not in devices:
         requested = kind if index is None else device
@@ -288,9 +301,12 @@ def _choose_device(name: str, backend: Backend, kind: str, index: int | None) ->
     return device
 
 
-def _devices_of(backend: Backend, spread: Spread, first: str) -> list[str]:
+def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
+    backend = module(name)
     kind = first.partition(":")[0]
     there = [device for device in backend.devices() if device.startswith(f"{kind}:")]
+    if distributed(name).PROCESSES and (kind == "cpu" or ranks.of_torchrun()):
+        return [first]
     if len(there) < spread.devices:
         raise _too_few(spread, there)
     return there[: spread.devices]

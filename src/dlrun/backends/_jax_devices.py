@@ -7,7 +7,8 @@ batch included: the loss, its gradients and the statistics of a batch are those 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dlrun.system.process import cores
@@ -58,6 +59,12 @@ def check_model(model: Any) -> None:
     check = getattr(keras.distribution.distribution(), "check", None)
     if check is not None:
         check(model)
+
+
+@contextmanager
+def together(model: Any) -> Iterator[list[Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    yield []
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -49,6 +50,16 @@ class Distributed(Protocol):
 
         Raises:
             DlrunError: If it can't.
+        """
+
+    def together(self, model: Any) -> AbstractContextManager[list[Any]]:
+        """Train a compiled model together with the other processes, if there are any.
+
+        Returns:
+            A context with the callbacks that this takes, which come last.
+
+        Raises:
+            DlrunError: If one of the other processes ends.
         """
 
     def memory_of(self, model: Any) -> list[dict[str, Any]]:

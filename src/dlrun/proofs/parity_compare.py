@@ -290,7 +290,7 @@ def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], compares: s
         which = {
             BACKENDS: "by each backend its own",
             LOOPS_ALONE: "other ones if a loop compiles differently",
-            DEVICES: "on jax for a sample, whatever the device",
+            DEVICES: "for each sample, whatever its device",
         }[compares]
         notes.append(f"random numbers are drawn by {', '.join(first['random'])}: {which}")
     if config.precision != "float32":
