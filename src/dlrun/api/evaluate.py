@@ -167,7 +167,8 @@ def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) 
 
 def _process_of(config: Config) -> tuple[str, ...]:
     """What is fixed when a framework is imported."""
-    return config.backend.name, str(config.device), config.precision, config.matmul_precision
+    precision = (config.precision, config.matmul_precision)
+    return config.backend.name, str(config.device), config.spread, *precision
 
 
 def _result(evaluated: Evaluated, bootstrap: int, compared: Evaluated | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
+from dlrun.assembly.companions import companions
 from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
@@ -21,6 +22,7 @@ from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import RunResult
+from dlrun.system import ranks
 from dlrun.system.equality import is_same
 from dlrun.training.initial_weights import read_initial_weights
 from dlrun.training.request import OnEpoch, RunRequest
@@ -74,6 +76,11 @@ def resume(
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
+    if ranks.of_torchrun():
+        raise DlrunError(
+            "dlrun resume can't be started by torchrun: it starts its processes itself",
+            hint=f"dlrun resume {run}",
+        )
     with lock(opened.path):
         recorded = read_config(opened.path / CONFIG)
         config = recompose(
@@ -91,25 +98,38 @@ def resume(
         require(config, training=True)
         backends.prepare(config.backend.name)
         from dlrun.training.destinations import ResumedDestination
+        from dlrun.training.resumption import for_others
         from dlrun.training.run import train_run
 
         resumption = _resumption(opened, recorded, config)
         weights = read_initial_weights(config) if resumption is None else None
-        return train_run(
-            RunRequest(
-                config,
-                overrides,
-                command or ["dlrun", "resume", run, *overrides],
-                started_at,
-                ResumedDestination(opened, to_yaml(config), resumption),
-                str(project_dir(config_dir)),
-                initial_weights=weights,
-                resumption=resumption,
-                on_epoch=on_epoch,
-                cache=cache,
-                quiet=quiet,
-            )
+        place = str(config_dir.absolute()) if config_dir else None
+        others = companions(
+            config,
+            "dlrun.training.follow:follow_resume",
+            recorded=recorded,
+            overrides=list(overrides),
+            config_dir=place,
+            trusted=list(trusted),
+            typed=list(typed),
+            at=for_others(resumption) if resumption else None,
         )
+        with others:
+            return train_run(
+                RunRequest(
+                    config,
+                    overrides,
+                    command or ["dlrun", "resume", run, *overrides],
+                    started_at,
+                    ResumedDestination(opened, to_yaml(config), resumption),
+                    str(project_dir(config_dir)),
+                    initial_weights=weights,
+                    resumption=resumption,
+                    on_epoch=on_epoch,
+                    cache=cache,
+                    quiet=quiet,
+                )
+            )
 
 
 def _completed(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
+from dlrun.report.summary import layout_table
 from dlrun.system import pictures
 from dlrun.system.files import check_writable
 
@@ -56,7 +58,14 @@ def summary(
     if plot is not None:
         _draw(model, plot)
         result["plot"] = str(plot)
-    return result, _table(model)
+    table = _table(model)
+    if config.distribution.kind != "none":
+        rows = backends.distributed(config.backend.name).memory_of(model)
+        result["variables"] = rows
+        result["bytes"] = sum(row["bytes"] for row in rows)
+        result["device_bytes"] = sum(row["device_bytes"] for row in rows)
+        table = f"{table}\n\n{layout_table(result, config.spread)}"
+    return result, table
 
 
 def _table(model: Any) -> str:

@@ -62,6 +62,7 @@ def train(
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
     from dlrun.api.needed import find_equal_run
+    from dlrun.assembly.companions import companions
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
@@ -83,7 +84,18 @@ def train(
         OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
-    with ThreadPoolExecutor(max_workers=1) as pool:  # git runs while the backend starts
+    place = str(config_dir.absolute()) if config_dir else None
+    others = companions(
+        config,
+        "dlrun.training.follow:follow_train",
+        overrides=list(overrides),
+        config_dir=place,
+        trusted=list(trusted),
+    )
+    with (
+        others,
+        ThreadPoolExecutor(max_workers=1) as pool,  # git runs while the backend starts
+    ):
         project = project_dir(config_dir)
         destination = NewDestination(path, files, pool.submit(record.code_state, project).result)
         return train_run(

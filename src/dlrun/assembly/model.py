@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlrun import backends
 from dlrun.assembly.augmentation import augment
 from dlrun.assembly.check_outputs import check_outputs
 from dlrun.assembly.constants import compute_again, require_values
@@ -63,6 +64,8 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
         raise
     check_outputs(config, spec, outputs)
     augment(model, config, spec)
+    if config.distribution.kind != "none":
+        backends.distributed(config.backend.name).check_model(model)
     return model
 
 

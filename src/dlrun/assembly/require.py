@@ -8,6 +8,8 @@ from dlrun import backends
 from dlrun.config.groups import GROUPS
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.loops import LOOPS
+from dlrun.system import ranks
 
 # Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
 HALF = ("bfloat16", "float16")
@@ -33,6 +35,15 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
         )
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
+    spread = spread_of(config)
+    started = ranks.of_torchrun()
+    if training and started and started.count != config.device.count:
+        raise DlrunError(
+            f"device.count={config.device.count}: torchrun has started {started.count} processes",
+            hint=f"backend=torch distribution=data_parallel device.count={started.count}",
+        )
+    if spread:
+        _require_distribution(config, spread, training=training)
     _require_package("feed", config.choices.get("feed"), config.feed)
     if builds_model:
         _require_backend(config)
@@ -44,6 +55,66 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
             from dlrun.assembly.trackers import build_trackers
 
             build_trackers(config)  # refuses wrong arguments
+
+
+def spread_of(config: Config) -> backends.Spread | None:
+    """How a config's run is spread over devices; None for one."""
+    chosen = config.distribution
+    if chosen.kind == "none":
+        return None
+    layout = None if chosen.layout in (None, "auto") else chosen.layout
+    return backends.Spread(chosen.kind, config.device.count, layout, chosen.replicas)
+
+
+def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:
+    """Check that the backend and the loop can spread a run over devices.
+
+    Raises:
+        DlrunError: If one can't, or there are fewer devices.
+    """
+    backends.require_devices(config.backend.name, spread, kind=config.device.kind)
+    processes = backends.distributed(config.backend.name).PROCESSES
+    if not training:
+        if processes:
+            raise DlrunError(
+                f"distribution={spread.kind}: on backend '{config.backend.name}' only training is"
+                " spread over devices",
+                hint="leave out distribution and device.count",
+            )
+        return
+    known = [f"dlrun.loops.{loop}.{loop}" for loop in LOOPS]
+    if config.loop["_target_"] not in known or config.loop.get("stepper") is not None:
+        raise DlrunError(
+            f"distribution={spread.kind}: loop={config.choices.get('loop')} computes on one device",
+            hint=f"loop={' or loop='.join(LOOPS)}, or distribution=none device.count=1",
+        )
+    if processes and spread.devices > 1:
+        _require_own_steps(config)
+    elif not processes and ranks.of_torchrun():
+        raise DlrunError(
+            f"backend={config.backend.name}: torchrun starts processes for backend=torch alone",
+            hint=f"dlrun train backend={config.backend.name} ..., which needs one process",
+        )
+
+
+def _require_own_steps(config: Config) -> None:
+    """Check that the steps are those that a run in several processes can share out.
+
+    Raises:
+        DlrunError: If they are compiled by torch, or random numbers of a process change its batch.
+    """
+    way = f"distribution={config.distribution.kind}"
+    for key in ("compile", "jit_compile"):
+        if config.loop.get(key) in ("graph", True):
+            raise DlrunError(
+                f"{way}: loop.{key}={config.loop[key]} compiles a step of one process",
+                hint=f"leave out loop.{key}",
+            )
+    if config.augmentation:
+        raise DlrunError(
+            f"{way}: augmentation computes on one device on backend '{config.backend.name}'",
+            hint="backend=jax, or distribution=none device.count=1",
+        )
 
 
 def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:

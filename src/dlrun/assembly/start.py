@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
-from dlrun.assembly.require import without_kept
+from dlrun.assembly.require import spread_of, without_kept
 from dlrun.config.instantiate import instantiate, partial, targets
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
         matmul_precision=config.matmul_precision,
         seed=config.seed,
         cache=config.backend.compilation_cache,
+        spread=spread_of(config),
     )
     if feed_package == "tensorflow":
         backends.start_beside("tensorflow")

@@ -14,25 +14,28 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dlrun.backends._process import refuse_another, running, same_device
-from dlrun.backends._protocols import Backend, Stepper, TrainingBackend
+from dlrun.backends._protocols import Backend, Distributed, Spread, Stepper, TrainingBackend
 from dlrun.errors import DlrunError, first_line
-from dlrun.system import process
+from dlrun.system import process, ranks
+from dlrun.system.gpus import visible_gpus
 from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
-__all__ = ["Backend", "Stepper", "TrainingBackend", "running"]
+__all__ = ["Backend", "Spread", "Stepper", "TrainingBackend", "running"]
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
-    from dlrun.backends import jax, numpy, tensorflow, torch
+    from dlrun.backends import _jax_devices, _torch_devices, jax, numpy, tensorflow, torch
 
     _jax: TrainingBackend = jax
     _tensorflow: TrainingBackend = tensorflow
     _torch: TrainingBackend = torch
     _numpy: Backend = numpy
+    _of_jax: Distributed = _jax_devices
+    _of_torch: Distributed = _torch_devices
 
 
 def names() -> list[str]:
@@ -112,6 +115,46 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
         )
 
 
+def distributed(name: str) -> Distributed:
+    """How a backend spreads a run over devices; its framework is not imported."""
+    imported: Any = importlib.import_module(f"dlrun.backends._{name}_devices")
+    found: Distributed = imported
+    return found
+
+
+def require_devices(name: str, spread: Spread, *, kind: str) -> None:
+    """Check that a backend can spread a run over devices, without importing a framework.
+
+    Args:
+        name: The backend.
+        spread: How.
+        kind: The kind of the devices.
+
+    Raises:
+        DlrunError: If it can't, or there are not as many.
+    """
+    ways, key = module(name).DISTRIBUTES, f"distribution={spread.kind}"
+    if spread.kind not in ways:
+        others = [n for n in names() if spread.kind in module(n).DISTRIBUTES]
+        raise DlrunError(
+            f"{key}: backend '{name}' " + (f"has {', '.join(ways)}" if ways else "uses one device"),
+            hint=f"backend={others[0]}, or distribution=none device.count=1",
+        )
+    gpus = [f"gpu:{index}" for index, _ in enumerate(visible_gpus())]
+    if kind == "gpu" and gpus and len(gpus) < spread.devices:
+        raise _too_few(spread, gpus)
+
+
+def _too_few(spread: Spread, there: Sequence[str]) -> DlrunError:
+    return DlrunError(
+        f"device.count={spread.devices}: there {'is' if len(there) == 1 else 'are'}"
+        f" {', '.join(there)}",
+        hint=f"device.count={len(there)}"
+        if not there[0].startswith("cpu")
+        else "use a new process: the CPU is split when its first run starts",
+    )
+
+
 def prepare(name: str) -> None:
     """Set up the process; call it before NumPy is imported, which starts the first threads.
 
@@ -132,6 +175,7 @@ def start(
     seed: int,
     matmul_precision: str = "default",
     cache: bool = False,
+    spread: Spread | None = None,
 ) -> tuple[Backend, str]:
     """Import Keras on a backend and a device, seeded.
 
@@ -143,6 +187,7 @@ def start(
         seed: Seeds the initial weights.
         matmul_precision: default, high or highest.
         cache: Cache compiled functions on disk, if the backend can.
+        spread: How the run is spread over devices; None for one.
 
     Returns:
         The backend's module, and the device in use as ``kind:index``.
@@ -155,11 +200,14 @@ def start(
     backend = module(name)
     cache_dir = _cache_dir(name) if cache else None
     _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
+    if spread:
+        _set_unless_set(distributed(name).environment(spread))
     os.environ["KERAS_BACKEND"] = name
     is_restart = "keras" in sys.modules
     try:
         with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
-            device = "" if is_restart else _choose_device(name, backend, kind, index)
+            own = _own_device(name, spread)
+            device = "" if is_restart else _choose_device(name, backend, kind, index, own)
             import keras
     except ImportError as error:
         raise DlrunError(
@@ -175,6 +223,8 @@ def start(
         device = same_device(backend, kind, index)
         keras.utils.clear_session()  # names and generators of the previous run
     backend.check_process(precision)
+    if spread:
+        distributed(name).spread_over(spread, _devices_of(name, spread, device))
     keras.config.set_dtype_policy(precision)
     backend.adapt_keras()
     backend.set_matmul_precision(matmul_precision)
@@ -219,10 +269,21 @@ def _set_unless_set(variables: Mapping[str, str]) -> None:
         os.environ.setdefault(variable, value)
 
 
-def _choose_device(name: str, backend: Backend, kind: str, index: int | None) -> str:
+def _own_device(name: str, spread: Spread | None) -> int | None:
+    """The index of this process' own accelerator, if each of the run's processes has one."""
+    group = ranks.current()
+    return group.local_rank if spread and group and distributed(name).PROCESSES else None
+
+
+def _choose_device(
+    name: str, backend: Backend, kind: str, index: int | None, own: int | None
+) -> str:
     devices = backend.devices()
-    if kind == "auto":
+    if kind == "auto" and own is None:
         return backend.default_device()
+    kind = backend.default_device().partition(":")[0] if kind == "auto" else kind
+    if own is not None and kind != "cpu":
+        index = own
     device = f"{kind}:{index or 0}"
     if device not in devices:
         requested = kind if index is None else device
@@ -238,6 +299,17 @@ def _choose_device(name: str, backend: Backend, kind: str, index: int | None) ->
             hint="use a new process",
         ) from error
     return device
+
+
+def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
+    backend = module(name)
+    kind = first.partition(":")[0]
+    there = [device for device in backend.devices() if device.startswith(f"{kind}:")]
+    if distributed(name).PROCESSES and (kind == "cpu" or ranks.of_torchrun()):
+        return [first]
+    if len(there) < spread.devices:
+        raise _too_few(spread, there)
+    return there[: spread.devices]
 
 
 def _seed_numpy(seed: int) -> None:

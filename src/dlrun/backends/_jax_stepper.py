@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dlrun.backends._jax_devices import is_spread, place, shardings
 from dlrun.data.input_spec import integer_inputs, scaled
 from dlrun.data.tree import map_named
 
@@ -104,12 +105,19 @@ def _run_steps(
         state, logs = jax.lax.scan(body, state, batches)
         return jax.tree.map(lambda values: values[-1], logs), state
 
-    compiled = jax.jit(run_step if compile == "step" else steps, donate_argnums=0)
+    function = run_step if compile == "step" else steps
+    compiled: Any = None if is_spread() else jax.jit(function, donate_argnums=0)
     # An argument, not a constant: XLA would multiply by a constant's inverse, which rounds
     # differently from the division in every other loop.
     divisor = np.float32(scale)
 
     def run(state: State, batches: tuple[Any, ...]) -> Any:
+        nonlocal compiled
+        if is_spread():
+            batches = place(batches, axis=1)
+            # The variables stay where they are.
+            outputs = None, shardings(state)
+            compiled = compiled or jax.jit(function, donate_argnums=0, out_shardings=outputs)
         if compile == "scan":
             return compiled(state, batches, divisor)
         if compile == "eager":

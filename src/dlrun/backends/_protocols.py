@@ -3,14 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # a backend does not import data or steps
     import numpy as np
 
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
+
+
+class Spread(NamedTuple):
+    """How a run is spread over several devices.
+
+    Args:
+        kind: ``data_parallel`` or ``model_parallel``.
+        devices: Their number.
+        layout: For ``model_parallel``, the axes of variables by a pattern of their paths; None for
+            the largest axis that divides.
+        replicas: Copies of the model, each with its part of a batch.
+    """
+
+    kind: str
+    devices: int
+    layout: Mapping[str, list[str | None]] | None = None
+    replicas: int = 1
+
+
+class Distributed(Protocol):
+    """What differs between the backends that spread a run over devices, one module each.
+
+    ``PROCESSES`` is whether each device has a process of its own.
+    """
+
+    PROCESSES: bool
+
+    def environment(self, spread: Spread) -> Mapping[str, str]:
+        """As :meth:`Backend.environment`, for a run on several devices."""
+
+    def spread_over(self, spread: Spread, devices: Sequence[str]) -> None:
+        """Compute on these devices from now on; called after Keras is imported."""
+
+    def check_model(self, model: Any) -> None:
+        """Check that a model can be spread as the process is.
+
+        Raises:
+            DlrunError: If it can't.
+        """
+
+    def together(self, model: Any) -> AbstractContextManager[list[Any]]:
+        """Train a compiled model together with the other processes, if there are any.
+
+        Returns:
+            A context with the callbacks that this takes, which come last.
+
+        Raises:
+            DlrunError: If one of the other processes ends.
+        """
+
+    def memory_of(self, model: Any) -> list[dict[str, Any]]:
+        """By variable: path, shape, layout, bytes, and bytes on one device."""
 
 
 class Stepper(Protocol):
@@ -41,6 +94,8 @@ class Backend(Protocol):
     ``PACKAGE`` is the package it needs, ``EXTRA`` the extra of dlrun that installs it, ``TRAINS``
     whether it can train. ``HIDDEN`` names packages that Keras need not import with it, ``NOISE``
     marks lines that its libraries write to stderr at start-up and that no user needs.
+    ``DISTRIBUTES`` names the ways that it can spread a run over devices, if any, in its module
+    ``_<backend>_devices``, a :class:`Distributed`.
     ``KEEPS_MEMORY`` is whether it reallocates large buffers in each step, so that the process
     should keep freed memory.
     """
@@ -51,6 +106,7 @@ class Backend(Protocol):
     HIDDEN: Sequence[str]
     NOISE: Sequence[str]
     KEEPS_MEMORY: bool
+    DISTRIBUTES: Sequence[str]
 
     def environment(
         self, kind: str, *, precision: str, cache_dir: Path | None

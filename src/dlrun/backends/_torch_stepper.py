@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
+from dlrun.backends._torch_devices import state
 from dlrun.data.input_spec import integer_inputs, scaled
 from dlrun.data.tree import map_named
 from dlrun.losses.masks import masks_of, set_masks
@@ -33,7 +34,9 @@ class Steps:
     def capture(self) -> None:
         """Replay captured operations without Keras' Python, except for overridden hooks."""
         names = ["apply"]
-        names += [] if self._step.overrides("loss") else ["gradients", "validation_outputs"]
+        # What waits for other processes can't be traced.
+        whole = not (self._step.overrides("loss") or state.together)
+        names += ["gradients", "validation_outputs"] if whole else []
         names += [] if self._step.overrides("metrics") else ["metrics", "update_metrics"]
         for name in names:
             captured = CapturedFunction(getattr(self, name), self.variables)
@@ -72,7 +75,12 @@ class Steps:
         self, inputs: Any, targets: Any, *weights: Any, training: bool
     ) -> tuple[Any, Any, Any]:
         """Outputs, their masks, which a replayed trace would drop, and loss."""
-        outputs = self._model(inputs, training=training)
+        if state.together:
+            from dlrun.backends import _torch_parts
+
+            outputs = _torch_parts.call(self._model, inputs, training=training)
+        else:
+            outputs = self._model(inputs, training=training)
         results = (inputs, targets, outputs, *weights)
         loss = self._step.apply_loss_hook(self._model, *results, training=training)
         return outputs, masks_of(outputs), loss
@@ -85,6 +93,10 @@ class Steps:
             return outputs, masks, loss, []
         scaled = self._model.optimizer.scale_loss(loss)
         gradients = torch.autograd.grad(scaled, variables, materialize_grads=True)
+        if state.together:
+            from dlrun.backends import _torch_parts
+
+            gradients = _torch_parts.reduce_gradients(gradients)
         return outputs, masks, loss, list(gradients)
 
     def apply(self, gradients: Sequence[Any]) -> None:

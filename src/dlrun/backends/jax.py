@@ -24,6 +24,7 @@ TRAINS = True
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
+DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
 TRACES = True
 START_SECONDS = 2.0
@@ -111,18 +112,24 @@ def adapt_keras() -> None:
     warnings.filterwarnings("ignore", message, UserWarning, r"keras\.src\.backend\.jax\.core")
     import keras
 
+    from dlrun.backends._jax_devices import divide, is_spread
+
     call = keras.layers.Layer.stateless_call
     if getattr(call, "in_context", False):  # an earlier run of the process
         return
 
     def stateless_call(layer: Any, *arguments: Any, **keywords: Any) -> Any:
+        if is_spread():  # from variables and inputs; a model's own call may have more of them
+            trainable, non_trainable, *inputs = arguments
+            arguments = (trainable, non_trainable, *map(divide, inputs))
         context = layer._get_call_context()
         before = context.get_value("training")
         context.set_value("training", keywords.get("training", before))
         if not layer._call_has_context_arg["training"]:
             keywords.pop("training", None)
         try:
-            return call(layer, *arguments, **keywords)
+            outputs, *others = call(layer, *arguments, **keywords)
+            return (_collect(outputs) if is_spread() else outputs), *others
         finally:
             context.set_value("training", before)
             layer._maybe_reset_call_context()
@@ -183,6 +190,13 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
 
 
+def _collect(outputs: Any) -> Any:
+    """Outputs that may leave a step on several devices, with their masks."""
+    from dlrun.backends._jax_devices import collect
+
+    return _without_masks(collect(_with_masks(outputs)))
+
+
 class _Masked(NamedTuple):
     """Outputs with their masks, which ``jax.grad`` would drop."""
 
@@ -237,6 +251,8 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
     import jax
     import keras
 
+    from dlrun.backends._jax_devices import divide, is_spread
+
     def loss_and_updates(trainable: list[Any], rest: State, *batch: Any) -> Any:
         non_trainable, slots, metrics = rest
         # As in stateless_call, but spanning the loss too, so that the step's hooks may call the
@@ -262,6 +278,7 @@ def _train_step(model: Any, step: Step) -> Callable[..., Any]:
 
     def train(state: State, *batch: Any) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, slots, metrics = state
+        batch = divide(batch) if is_spread() else batch
         value_and_grad = jax.value_and_grad(loss_and_updates, has_aux=True)
         (_, (loss, batch, non_trainable, metrics)), gradients = value_and_grad(
             trainable, (non_trainable, slots, metrics), *batch
@@ -281,10 +298,14 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
     """One validation step without side effects; its state excludes the optimizer."""
     import keras
 
+    from dlrun.backends._jax_devices import divide, is_spread
+
     def test(
         state: State, inputs: Any, targets: Any, *weights: Any
     ) -> tuple[dict[str, Any], State]:
         trainable, non_trainable, metrics = state
+        if is_spread():
+            inputs, targets, *weights = divide((inputs, targets, *weights))
         values = [
             *zip(model.trainable_variables, trainable, strict=True),
             *zip(model.non_trainable_variables, non_trainable, strict=True),
@@ -292,6 +313,7 @@ def _test_step(model: Any, step: Step) -> Callable[..., Any]:
         ]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = model(inputs, training=False)
+            outputs = _collect(outputs) if is_spread() else outputs
             results = (inputs, targets, outputs, *weights)
             loss = step.apply_loss_hook(model, *results, training=False)
         metrics = [scope.get_current_value(v) for v in model.metrics_variables]
@@ -326,7 +348,7 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
 
     if compile == "eager":
         return "eager", 1
-    on_cpu = all(v.value.device.platform == "cpu" for v in model.variables[:1])
+    on_cpu = all(device_of(v.value).startswith("cpu") for v in model.variables[:1])
     if on_cpu and convolves(jax.make_jaxpr(forward)(inputs)):
         return "step", 1
     return "scan", 32  # a tenth faster than one call per step

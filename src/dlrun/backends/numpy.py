@@ -17,6 +17,7 @@ TRAINS = False
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
+DISTRIBUTES: Sequence[str] = ()
 
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ TRAINS = True
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are on")
 KEEPS_MEMORY = False
+DISTRIBUTES: Sequence[str] = ()
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
 TRACES = True
 START_SECONDS = 3.0

@@ -20,6 +20,7 @@ TRAINS = True
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
+DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
 TRACES = False
 START_SECONDS = 3.5
@@ -159,6 +160,14 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def track(model: Any) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._torch_devices import refusal, state
+
+    if state.together and "train_step" not in vars(model):
+        from dlrun.loops.step import Step
+
+        bind(model, Step())  # Keras' own step is for one process
+    if state.together and not hasattr(model.train_step, "in_parts"):
+        raise refusal("loop.step, which has a train_step,")
     # Keras registers variables with torch by name, so only one of several that share a name:
     # zero_grad() would not clear the gradients of the others.
     known = {id(parameter) for parameter in model.parameters()}
@@ -172,8 +181,13 @@ def bind(model: Any, step: Step) -> None:
     from dlrun.backends._torch_stepper import Steps
 
     steps = Steps(model, step)
+
     # The samples' weights, if they have any, are data[2].
-    model.train_step = lambda data: steps.train(*data)
+    def train(data: Any) -> dict[str, Any]:
+        return steps.train(*data)
+
+    train.in_parts = True  # type: ignore[attr-defined]
+    model.train_step = train
     model.test_step = lambda data: steps.test(*data)
 
 

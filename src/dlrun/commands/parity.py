@@ -21,6 +21,12 @@ def parity(
     loops: Annotated[
         bool, typer.Option("--loops", help="Compare fit, train_step and raw on one backend.")
     ] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,...", help="Compare a run on as many devices, the first as the reference."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 50,
     tolerance: Annotated[
         float | None,
@@ -50,7 +56,7 @@ def parity(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compare backends, or loops: predictions, the loss of each step, and metrics.
+    """Compare backends, loops or devices: predictions, the loss of each step, and metrics.
 
     All start from the same weights and take the same batches, each in its own process.
 
@@ -59,6 +65,7 @@ def parity(
       dlrun parity model=mnist_mlp
       dlrun parity model=mnist_convnet --backends jax,torch --steps 10
       dlrun parity --loops backend=tensorflow
+      dlrun parity --devices 1,2,4 backend=jax loop=raw
       dlrun parity --all --select optimizer --select model=text_lstm
     """
     with report_errors(quiet) as out:
@@ -74,9 +81,13 @@ def parity(
         settings = Settings(
             steps, tolerance, prediction_tolerance, random, config_dir, tuple(trust or ())
         )
+        counts = _counts(devices)
+        if loops and counts:
+            raise DlrunError("--loops and --devices are two comparisons", hint="leave out one")
         if every:
-            if loops:
-                raise DlrunError("--all compares backends", hint="leave out --loops, or --all")
+            if loops or counts:
+                other = "--loops" if loops else "--devices"
+                raise DlrunError("--all compares backends", hint=f"leave out {other}, or --all")
             from dlrun.proofs.parity_all import parity_all
             from dlrun.report.parity_all import summary_line
 
@@ -96,9 +107,21 @@ def parity(
             from dlrun.proofs.parity import parity as run
             from dlrun.report.parity import parity_table
 
-            result = run(overrides or (), chosen=chosen, loops=loops, settings=settings)
+            result = run(
+                overrides or (), chosen=chosen, loops=loops, devices=counts, settings=settings
+            )
             print_result(out, result, as_json, parity_table)
             beyond = [f"{name} ({', '.join(keys)})" for name, keys in result["beyond"].items()]
         logging.getLogger("dlrun").info("written to %s", result["directory"])
         if beyond:
             raise DlrunError(f"beyond tolerance: {', '.join(beyond)}", exit_code=1)
+
+
+def _counts(devices: str | None) -> list[int]:
+    """The numbers of devices, in their order."""
+    words = [word.strip() for word in (devices or "").split(",") if word.strip()]
+    if devices is not None and not (
+        words and all(word.isdecimal() and int(word) for word in words)
+    ):
+        raise DlrunError(f"--devices {devices}: expected numbers from 1", hint="--devices 1,2,4")
+    return list(dict.fromkeys(map(int, words)))

@@ -15,6 +15,7 @@ VALUES = {
     "smoke": ("true", "false"),
     "backend.compilation_cache": ("true", "false"),
     "device.kind": ("auto", "cpu", "gpu", "tpu"),
+    "distribution.kind": ("none", "data_parallel", "model_parallel"),
     "matmul_precision": ("default", "high", "highest"),
     "precision": (
         "float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64",

@@ -146,6 +146,9 @@ def _refuse_hydra_settings(composed: DictConfig, loader: Loader) -> None:
         )
 
 
+LAYOUT = re.compile(r"distribution\.layout\.(.+?)=(.*\[.*\].*)")
+
+
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
     """Parse overrides one at a time, so that all mistakes are found."""
     parsed: list[Override] = []
@@ -195,10 +198,16 @@ def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> No
 
 
 def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
-    """Expand ``device=gpu:1`` into two overrides, and replace the keys of older versions."""
+    """Expand ``device=gpu:1`` into two overrides, and replace the keys of older versions.
+
+    A pattern of ``distribution.layout`` may have dots, so those of all overrides make one mapping.
+    """
     expanded: list[str] = []
+    layout: dict[str, str] = {}
     for override in overrides:
-        if device := re.fullmatch(r"device=(\w+):(\d+)", override):
+        if axes := LAYOUT.fullmatch(override):
+            layout[axes[1].strip("'\"")] = axes[2].strip("'\"")
+        elif device := re.fullmatch(r"device=(\w+):(\d+)", override):
             expanded += [f"device={device[1]}", f"device.index={device[2]}"]
         elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
             expanded.append(f"feed={feed[1]}")
@@ -206,4 +215,12 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             expanded += ["+export=keras"] if export[1].lower() == "true" else []
         else:
             expanded.append(override)
+    if layout:
+        pairs = (f"{_escaped(pattern)}:{axes}" for pattern, axes in layout.items())
+        expanded.append(f"distribution.layout={{{','.join(pairs)}}}")
     return expanded
+
+
+def _escaped(pattern: str) -> str:
+    """A pattern as a key in Hydra's grammar."""
+    return re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", pattern)

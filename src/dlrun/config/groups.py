@@ -63,6 +63,13 @@ _TABLE = (
         evaluate=True,
     ),
     Group(
+        "distribution",
+        "How a run is spread over `device.count` devices: see "
+        "[Several devices](../how-to/several-devices.md).",
+        resume=True,
+        evaluate=True,
+    ),
+    Group(
         "data",
         "The data set: see [Your own data](../how-to/own-data.md).",
         modules=("dlrun.data",),

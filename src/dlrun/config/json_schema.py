@@ -26,6 +26,7 @@ VALUES = {
     "precision": PRECISIONS,
     "matmul_precision": MATMUL_PRECISIONS,
     "device.kind": ("auto", "cpu", "gpu", "tpu"),
+    "distribution.kind": ("none", "data_parallel", "model_parallel"),
     "task.mode": ("min", "max", "auto"),
 }
 # Any value may be ${key}, which is resolved when the config is composed.

@@ -15,6 +15,8 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16
 # How exact matrix products of float32 are on a GPU or TPU.
 MATMUL_PRECISIONS = ("default", "high", "highest")
 
+DISTRIBUTIONS = ("none", "data_parallel", "model_parallel")
+
 MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
 
@@ -33,6 +35,7 @@ def broken_limits(config: Config) -> Problems:
         ("batch_size", 1, None),
         ("seed", 0, MAX_SEED),
         ("device.index", 0, None),
+        ("device.count", 1, None),
         ("data.limit", 1, None),
         ("data.validation_samples", 0, None),
         ("data.train_samples", 1, None),
@@ -56,12 +59,14 @@ def broken_limits(config: Config) -> Problems:
         ("precision", PRECISIONS),
         ("matmul_precision", MATMUL_PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
+        ("distribution.kind", DISTRIBUTIONS),
         ("task.mode", ("min", "max", "auto")),
     ):
         if (value := _get(config, key)) not in options:
             yield Problem(
                 key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options
             )
+    yield from _undistributed(config)
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield Problem(
             "name", f"must be letters, digits, '.', '_' and '-', got {shorten(repr(config.name))}"
@@ -75,6 +80,55 @@ def broken_limits(config: Config) -> Problems:
             f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
         )
     yield from _unlogged_monitors(config)
+
+
+def _undistributed(config: Config) -> Problems:
+    """What does not fit a run on several devices."""
+    count, kind = config.device.count, config.distribution.kind
+    if count > 1 and kind == "none":
+        text = f"{count} devices need a distribution, such as distribution=data_parallel"
+        yield Problem("device.count", text)
+    elif count > 1 and config.device.index is not None:
+        yield Problem("device.index", f"names one device, but device.count={count}: leave one out")
+    yield from _wrong_layout(config)
+    if kind == "data_parallel" and config.batch_size < count:
+        text = f"must be at least device.count={count}, a sample for each device, got"
+        yield Problem("batch_size", f"{text} {config.batch_size}")
+
+
+def _wrong_layout(config: Config) -> Problems:
+    """What is wrong with the parts of a model on several devices."""
+    chosen, count = config.distribution, config.device.count
+    if chosen.kind != "model_parallel":
+        for key, value, default in (
+            ("layout", chosen.layout, None),
+            ("replicas", chosen.replicas, 1),
+        ):
+            if value != default:
+                yield Problem(f"distribution.{key}", "goes with distribution=model_parallel")
+        return
+    if chosen.replicas < 1 or count % chosen.replicas:
+        text = f"must divide device.count={count}, got {chosen.replicas}"
+        yield Problem("distribution.replicas", text)
+    elif config.batch_size < chosen.replicas:
+        text = f"must be at least distribution.replicas={chosen.replicas}, got {config.batch_size}"
+        yield Problem("batch_size", text)
+    if chosen.layout in (None, "auto"):
+        return
+    if not isinstance(chosen.layout, dict) or not chosen.layout:
+        text = f"expected auto, or axes by pattern, got {shorten(repr(chosen.layout))}"
+        yield Problem("distribution.layout", text)
+        return
+    for pattern, axes in chosen.layout.items():
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            text = f"{shorten(repr(pattern))} is no regular expression: {error}"
+            yield Problem("distribution.layout", text)
+        named = [axis for axis in axes if axis is not None] if isinstance(axes, list) else [axes]
+        if set(named) != {"model"} or len(named) > 1:
+            text = f"of {pattern!r} expected a list such as [null,model], got {shorten(repr(axes))}"
+            yield Problem("distribution.layout", text)
 
 
 def _unlogged_monitors(config: Config) -> Problems:

@@ -27,9 +27,24 @@ class Device:
     """auto, cpu, gpu or tpu; auto takes an accelerator if there is one."""
     index: int | None = None
     """The number of the device, from 0; null takes the first. ``device=gpu:1`` sets both keys."""
+    count: int = 1
+    """How many devices the run is spread over, from the first; the CPU is split into as many."""
 
     def __str__(self) -> str:
         return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+
+@dataclass
+class Distribution:
+    """How a run is spread over several devices."""
+
+    kind: str = "none"
+    """none, data_parallel or model_parallel."""
+    layout: Any = None
+    """Of model_parallel: ``auto``, the largest axis of each weight that divides; or a mapping from
+    patterns of paths to axes, such as ``{dense.*kernel:[null,model]}``."""
+    replicas: int = 1
+    """Of model_parallel: copies of the model, each with its part of every batch."""
 
 
 @dataclass
@@ -105,6 +120,7 @@ class Config:
     runs_dir: str = "runs"
     backend: Backend = field(default_factory=Backend)
     device: Device = field(default_factory=Device)
+    distribution: Distribution = field(default_factory=Distribution)
     data: dict[str, Any] = field(default_factory=dict)
     feed: dict[str, Any] = field(default_factory=dict)
     task: Task = field(default_factory=Task)
@@ -120,3 +136,10 @@ class Config:
     """For experiments: what ``dlrun reproduce`` compares with the source material."""
     sweep: dict[str, Any] | None = None
     """Values by key, which ``dlrun sweep`` uses and a single run ignores."""
+
+    @property
+    def spread(self) -> str:
+        """How the run is spread over devices, in short; empty for a run on one."""
+        kind = self.distribution.kind
+        layout = f" {self.distribution.layout}" if kind == "model_parallel" else ""
+        return "" if kind == "none" else f"{kind} x{self.device.count}{layout}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dlrun.exports.content import Content
 
 SAVED_MODEL = "saved_model.pb"
-FIXED = ("backend", "device", "precision", "matmul_precision", "feed")
+FIXED = ("backend", "device", "distribution", "precision", "matmul_precision", "feed")
 BACKEND = ("backend=numpy", "device=cpu", "precision=float32", "feed=auto")
 
 

@@ -113,9 +113,12 @@ def open_run(
         recorded, overrides = dict(exported.content.config), [*overrides, *BACKEND]
     else:
         recorded = read_config(opened.path / CONFIG)
-    recorded.pop("feed", None)  # the feed does not affect the weights
-    if isinstance(choices := recorded.get("choices"), dict):
-        choices.pop("feed", None)
+    for part in ("feed", "distribution"):  # neither affects the weights
+        recorded.pop(part, None)
+        if isinstance(choices := recorded.get("choices"), dict):
+            choices.pop(part, None)
+    if isinstance(device := recorded.get("device"), dict):
+        device["count"] = 1
     unused = ["data"] if not needs_data and (exported or _has_spec(opened)) else []
     if exported is not None:
         unused.append("model")  # the file holds its own graph

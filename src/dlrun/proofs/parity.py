@@ -11,7 +11,15 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.proofs import agreement
-from dlrun.proofs.parity_compare import Settings, compare, compose_members, list_members
+from dlrun.proofs.parity_compare import (
+    BACKENDS,
+    DEVICES,
+    LOOPS_ALONE,
+    Settings,
+    compare,
+    compose_members,
+    list_members,
+)
 from dlrun.proofs.parity_process import Processes
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
@@ -24,6 +32,7 @@ def parity(
     *,
     chosen: Sequence[str] = (),
     loops: bool = False,
+    devices: Sequence[int] = (),
     settings: Settings,
 ) -> dict[str, Any]:
     """Train the first steps of a run in several processes, from the same weights, and compare.
@@ -34,6 +43,7 @@ def parity(
         overrides: As typed after ``dlrun parity``.
         chosen: Backends; empty for all that are installed. The first that trains is the reference.
         loops: Compare the loops on the config's backend instead.
+        devices: Compare these numbers of devices instead, on the config's backend and in its loop.
         settings: Steps, tolerances and the user's own options.
 
     Returns:
@@ -42,12 +52,15 @@ def parity(
     Raises:
         DlrunError: If the config is wrong, there is nothing to compare, or a process fails.
     """
-    members = list_members(overrides, chosen, loops=loops)
-    configs = compose_members(members, settings, loops=loops)
+    members = list_members(overrides, chosen, loops=loops, devices=devices)
+    compares = DEVICES if devices else LOOPS_ALONE if loops else BACKENDS
+    configs = compose_members(members, settings, compares=compares)
     config = next(iter(configs.values()))
     with result_directory(Path(config.runs_dir)) as directory:
         with Processes() as processes:
-            result, losses = compare(configs, members, processes, directory, settings, loops=loops)
+            result, losses = compare(
+                configs, members, processes, directory, settings, compares=compares
+            )
         result = {**result, "overrides": list(overrides)}
         _write(directory, result, losses)
     return result

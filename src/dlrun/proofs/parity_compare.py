@@ -23,6 +23,9 @@ from dlrun.system.override_text import split_override
 
 log = logging.getLogger("dlrun")
 
+# What a comparison may be of.
+BACKENDS, LOOPS_ALONE, DEVICES = "backends", "loops", "devices"
+
 
 class Settings(NamedTuple):
     """What all members share.
@@ -45,9 +48,14 @@ class Settings(NamedTuple):
 
 
 def compose_members(
-    members: Mapping[str, Sequence[str]], settings: Settings, *, loops: bool = False
+    members: Mapping[str, Sequence[str]], settings: Settings, *, compares: str = BACKENDS
 ) -> dict[str, Config]:
     """The config of each member.
+
+    Args:
+        members: From :func:`list_members`.
+        settings: What all of them share.
+        compares: What the members are.
 
     Raises:
         DlrunError: If one is wrong, or can't run here.
@@ -58,13 +66,13 @@ def compose_members(
     }
     for config in configs.values():
         only = config.model.get("only_backend")
-        if only is not None and not loops:
+        if only is not None and compares == BACKENDS:
             raise DlrunError(
                 f"model={config.choices.get('model')} computes on backend={only} alone: there is"
                 " nothing to compare with",
                 hint=f"add --loops backend={only} to compare its loops",
             )
-        require(config, training=loops or _trains(config))
+        require(config, training=compares != BACKENDS or _trains(config))
     return configs
 
 
@@ -75,7 +83,7 @@ def compare(
     directory: Path,
     settings: Settings,
     *,
-    loops: bool = False,
+    compares: str = BACKENDS,
 ) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """Let each member predict and train, and compare.
 
@@ -85,7 +93,7 @@ def compare(
         processes: The members' processes.
         directory: For temporary files.
         settings: What all of them share.
-        loops: Whether the members are loops.
+        compares: What the members are: backends, loops or devices.
 
     Returns:
         The result, without the overrides and paths, and the losses by member.
@@ -101,7 +109,7 @@ def compare(
                 "overrides": typed,
                 "config_dir": str(settings.config_dir.resolve()) if settings.config_dir else None,
                 "trusted": list(settings.trusted),
-                "steps": settings.steps if loops or _trains(configs[name]) else 0,
+                "steps": settings.steps if compares != BACKENDS or _trains(configs[name]) else 0,
                 "random": settings.random,
                 "weights": f"{temporary}/weights",
                 "first": name == reference,
@@ -113,24 +121,35 @@ def compare(
             log.info("%-11s %s on %s  %.1f s", *row)
     result = {
         "reference": reference,
-        "compares": "loops" if loops else "backends",
+        "compares": compares,
         "model": config.choices.get("model"),
-        **({"backend": config.backend.name} if loops else {"loop": config.choices.get("loop")}),
+        **({} if compares == BACKENDS else {"backend": config.backend.name}),
+        **({} if compares == LOOPS_ALONE else {"loop": config.choices.get("loop")}),
         "batch_size": config.batch_size,
         "precision": config.precision,
         "matmul_precision": config.matmul_precision,
         "seed": config.seed,
         "dlrun": __version__,
         **_compare(config, answers, predictions, settings),
-        "notes": _notes(config, answers, loops),
+        "notes": _notes(config, answers, compares),
     }
     return result, {name: a["losses"] for name, a in answers.items() if a["losses"]}
 
 
 def list_members(
-    overrides: Sequence[str], chosen: Sequence[str], *, loops: bool = False
+    overrides: Sequence[str],
+    chosen: Sequence[str],
+    *,
+    loops: bool = False,
+    devices: Sequence[int] = (),
 ) -> dict[str, list[str]]:
     """The overrides of each member of the comparison by name, the reference first.
+
+    Args:
+        overrides: As typed.
+        chosen: Backends; empty for all that are installed.
+        loops: Compare the loops on one backend instead.
+        devices: Compare these numbers of devices on one backend instead.
 
     Raises:
         DlrunError: If there is nothing to compare, or an override chooses what is compared.
@@ -140,6 +159,8 @@ def list_members(
     fixed = [] if any(key.partition(".")[0] == "device" for key in keys) else ["device=cpu"]
     if "matmul_precision" not in keys:
         fixed.append("matmul_precision=highest")
+    if devices:
+        return _members_by_devices([*overrides, *fixed], chosen, devices)
     if loops:
         if chosen:
             hint = f"replace --backends by backend={chosen[0]}"
@@ -167,6 +188,30 @@ def list_members(
         others = [o for o in overrides if split_override(o)[0].partition(".")[0] != "device"]
         typed["numpy"] = [*others, "device=cpu"]
     return {name: [*words, f"backend={name}"] for name, words in typed.items()}
+
+
+def _members_by_devices(
+    overrides: Sequence[str], chosen: Sequence[str], devices: Sequence[int]
+) -> dict[str, list[str]]:
+    if chosen:
+        hint = f"replace --backends by backend={chosen[0]}"
+        raise DlrunError("--devices compares numbers of devices on one backend", hint=hint)
+    keys = {split_override(override)[0] for override in overrides}
+    if "device.count" in keys:
+        raise DlrunError("--devices sets device.count", hint="leave out device.count=...")
+    if len(set(devices)) < 2:
+        raise DlrunError(
+            f"--devices {','.join(map(str, devices))}: there is nothing to compare with",
+            hint="--devices 1,2,4; the first is what the others are compared with",
+        )
+    kind = [] if "distribution" in keys else ["distribution=data_parallel"]
+    one = [o for o in overrides if split_override(o)[0].partition(".")[0] != "distribution"]
+    return {
+        f"{count} device{'s' if count > 1 else ''}": [*one, "distribution=none"]
+        if count == 1
+        else [*overrides, *kind, f"device.count={count}"]
+        for count in devices
+    }
 
 
 def _trains(config: Config) -> bool:
@@ -233,7 +278,7 @@ def _compare(
     }
 
 
-def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], loops: bool) -> list[str]:
+def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], compares: str) -> list[str]:
     """Conditions that a reader of the differences should know."""
     first = next(iter(answers.values()))
     notes = []
@@ -242,7 +287,11 @@ def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], loops: bool
     if first["left_out"]:
         notes.append(f"left out, since random numbers differ: {', '.join(first['left_out'])}")
     if first["random"]:
-        which = "other ones if a loop compiles differently" if loops else "by each backend its own"
+        which = {
+            BACKENDS: "by each backend its own",
+            LOOPS_ALONE: "other ones if a loop compiles differently",
+            DEVICES: "for each sample, whatever its device",
+        }[compares]
         notes.append(f"random numbers are drawn by {', '.join(first['random'])}: {which}")
     if config.precision != "float32":
         notes.append(f"tolerances were measured in float32, but this is {config.precision}")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
+from dlrun.assembly.companions import companions, together
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
@@ -67,14 +68,30 @@ def measure(job: Job) -> dict[str, Any]:
     Raises:
         DlrunError: If the config can't run here.
     """
-    start_time = time.perf_counter()
+    config = _config(job)
+    with companions(config, "dlrun.proofs.parity_steps:follow", job=vars(job)):
+        return _measure(job, config)
+
+
+def follow(job: dict[str, Any]) -> None:
+    """The part of another process of a run that is spread over processes: it trains along."""
+    told = Job(**{**job, "first": False})
+    if told.steps:
+        _measure(told, _config(told), follows=True)
+
+
+def _config(job: Job) -> Config:
     config_dir = Path(job.config_dir) if job.config_dir else None
-    config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
+    return compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
+
+
+def _measure(job: Job, config: Config, *, follows: bool = False) -> dict[str, Any]:
+    """As :func:`measure`; a process that follows another only trains."""
+    start_time = time.perf_counter()
     backend, device, data, feed = start(config)
 
     from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
-    from dlrun.assembly.loop import build_loop
     from dlrun.assembly.model import build_model
     from dlrun.assembly.weights import weigh
     from dlrun.data.batches import Batches
@@ -85,19 +102,21 @@ def measure(job: Job) -> dict[str, Any]:
     data = match_inputs(model, data)
     layers = list(model._flatten_layers())
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
-    _share_weights(model, config, Path(job.weights), make=job.first)
+    if not follows:  # it gets the weights from the other process
+        _share_weights(model, config, Path(job.weights), make=job.first)
     steps = len(Batches(data, data.train, config.batch_size, seed=config.seed))
     compile_model(model, config, data.spec, steps_per_epoch=steps if job.steps else None)
     data = weigh(model, data, config)
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
 
+    if follows:
+        _train(_single_steps(config, feed), model, config, batches, job.steps)
+        return {}
     predicted = _predict(model, config, data, Path(job.answer).with_suffix(".npz"))
     initial, final = evaluate_split(model, config, data, "test", feed), None
     losses: list[float] = []
     if job.steps:
-        if "steps_per_execution" in config.loop:
-            config.loop["steps_per_execution"] = 1  # every step must report its loss
-        losses = _train(build_loop(config, feed), model, config, batches, job.steps)
+        losses = _train(_single_steps(config, feed), model, config, batches, job.steps)
         final = evaluate_split(model, config, data, "test", feed)
     return {
         "version": backend.version(),
@@ -113,6 +132,15 @@ def measure(job: Job) -> dict[str, Any]:
         "final": final,
         "losses": losses,
     }
+
+
+def _single_steps(config: Config, feed: Any) -> Any:
+    """The loop, each step of which reports its loss."""
+    from dlrun.assembly.loop import build_loop
+
+    if "steps_per_execution" in config.loop:
+        config.loop["steps_per_execution"] = 1
+    return build_loop(config, feed)
 
 
 def _share_weights(model: Any, config: Config, directory: Path, *, make: bool) -> None:
@@ -155,17 +183,18 @@ def _train(loop: Any, model: Any, config: Config, batches: Batches, steps: int) 
     from dlrun.proofs.step_losses import StepLosses
 
     step_losses = StepLosses(steps)
-    loop(
-        Training(
-            model=model,
-            train=batches,
-            validation=None,
-            epochs=math.ceil(steps / len(batches)),
-            seed=config.seed,
-            callbacks=[step_losses],
-            backend=backends.training_module(config.backend.name),
+    with together(model, config) as others:
+        loop(
+            Training(
+                model=model,
+                train=batches,
+                validation=None,
+                epochs=math.ceil(steps / len(batches)),
+                seed=config.seed,
+                callbacks=[step_losses, *others],
+                backend=backends.training_module(config.backend.name),
+            )
         )
-    )
     return step_losses.losses
 
 

@@ -20,7 +20,8 @@ def parity_table(result: Mapping[str, Any]) -> str:
     The reference's column has values, the others have differences from the reference.
     """
     members, steps, tolerance = result["members"], result["steps"], result["tolerance"]
-    where = f"backend {result['backend']}" if "backend" in result else f"loop {result['loop']}"
+    parts = (f"{part} {result[part]}" for part in ("backend", "loop") if part in result)
+    where = ", ".join(parts)
     head = f"{result['model']}, {where}, {result['precision']}, batches of {result['batch_size']}"
     rows = [["", *members, "tolerance"]]
     for key in ("version", "device"):

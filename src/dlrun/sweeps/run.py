@@ -202,7 +202,7 @@ def _run(
 
 def _slots(expected: Sequence[Job]) -> int:
     """One slot per core; per GPU, if all runs may use GPUs."""
-    from dlrun.workers.client import visible_gpus
+    from dlrun.system.gpus import visible_gpus
 
     gpus = len(visible_gpus())
     on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)

@@ -11,6 +11,7 @@ from typing import Any
 from dlrun.assembly.check_inputs import match_inputs
 from dlrun.assembly.check_metrics import check_monitors
 from dlrun.assembly.check_outputs import data_may_change
+from dlrun.assembly.companions import together
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
@@ -142,18 +143,20 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     )
 
 
-def connect(run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any]) -> Restore:
+def connect(
+    run: AssembledRun, request: RunRequest, new_record: Mapping[str, Any] | None
+) -> Restore:
     """Connect the callbacks to their run, and restore the state of a resumed run.
 
     Args:
         run: From :func:`assemble`.
         request: The run's request.
-        new_record: The run's ``run.json``, not yet written.
+        new_record: The run's ``run.json``, not yet written; None where nothing is written.
 
     Returns:
         The callback that restores the rest when training begins; it must come last.
     """
-    written_by = record.written_by(new_record)
+    written_by = record.written_by(new_record) if new_record else {}
     check_callbacks(run.model.optimizer, run.callbacks)
     for callback in run.callbacks.values():
         run_callback(callback).set_run(
@@ -192,19 +195,20 @@ def train(
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
-        return run.loop(
-            Training(
-                model=run.model,
-                train=_train_batches(data, config),
-                validation=validation if len(data.validation) else None,
-                epochs=config.epochs,
-                seed=config.seed,
-                callbacks=[*runner, *hooks],
-                backend=run.backend,
-                initial_epoch=resumption.at.epochs if resumption else 0,
-                initial_step=resumption.at.steps if resumption else 0,
+        with together(run.model, config) as others:
+            return run.loop(
+                Training(
+                    model=run.model,
+                    train=_train_batches(data, config),
+                    validation=validation if len(data.validation) else None,
+                    epochs=config.epochs,
+                    seed=config.seed,
+                    callbacks=[*runner, *hooks, *others],
+                    backend=run.backend,
+                    initial_epoch=resumption.at.epochs if resumption else 0,
+                    initial_step=resumption.at.steps if resumption else 0,
+                )
             )
-        )
 
 
 def _train_batches(data: Dataset, config: Config) -> Batches:

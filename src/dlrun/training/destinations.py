@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dlrun.training.resumption import Resumption
 
 # The keys of a record that describe the process; a resumption updates them.
-PROCESS_KEYS = ("backend", "device", "host", "cores", "versions", "loop")
+PROCESS_KEYS = (
+    "backend", "device", "devices", "distribution", "host", "cores", "versions", "loop",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "seed": config.seed,
         "backend": config.backend.name,
         "device": device,
+        "devices": config.device.count,
+        "distribution": config.distribution.kind,
         "precision": config.precision,
         "matmul_precision": config.matmul_precision,
         "host": node(),
@@ -86,7 +88,8 @@ def write_model(run: RunDir, model: Any) -> None:
 
 def written_by(record: Mapping[str, Any]) -> dict[str, Any]:
     """The entry of a checkpoint's manifest for the process that wrote it."""
-    return {key: record[key] for key in ("versions", "cores", "backend", "device")}
+    keys = ("versions", "cores", "backend", "device", "devices", "distribution")
+    return {key: record[key] for key in keys}
 
 
 def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,3 +85,27 @@ def restore_training_state(
     if at.steps:
         return RestoreStep(states, callbacks, weights, restore_step)
     return Restore(states, callbacks, weights)
+
+
+def for_others(resumption: Resumption) -> dict[str, Any]:
+    """Where a run continues, in JSON types, for the processes that read the arrays themselves."""
+    names = ("epochs", "learning_rate", "stopped")
+    return {
+        **{name: getattr(resumption, name) for name in names},
+        "at": list(resumption.at),
+        "path": str(resumption.path.absolute()),
+        "state": resumption.saved.state,
+    }
+
+
+def of_rank_0(told: Mapping[str, Any]) -> Resumption:
+    """Where a run continues, from :func:`for_others`.
+
+    Raises:
+        DlrunError: If the checkpoint can't be read.
+    """
+    at, path, state, rest = (told["at"], Path(told["path"]), told["state"], dict(told))
+    for name in ("at", "path", "state"):
+        del rest[name]
+    saved = replace(read_checkpoint(path), state=state)
+    return Resumption(Position(*at), path, saved, **rest)

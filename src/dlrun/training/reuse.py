@@ -127,7 +127,7 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     excluded = config.optimizer.get("exclude_from_weight_decay")
     program = [layers, type(model.optimizer).__name__, optimizer, excluded, *task, *of_data]
     precision = (config.precision, config.matmul_precision)
-    changed = (config.loop, config.augmentation, precision)
+    changed = (config.loop, config.augmentation, precision, config.spread)
     return json.dumps([*program, *changed, shapes], default=repr)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
@@ -207,6 +207,8 @@ def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | Non
         values["cores"],
         values["loop"],
     )
+    if values["distribution"] != "none":
+        log.info("spread %s", _spread_line(values))
     sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
     log.info("data   %s, %s", values["data"], ", ".join(sizes))
     if init := values["init_from"]:
@@ -220,6 +222,19 @@ def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | Non
         log.info("resume after %s", resumption.at)
         if why := record.why_not_exact(resumption.saved.written_by, record.written_by(values)):
             log.warning("not bit-exact: %s", why)
+
+
+def _spread_line(record: Mapping[str, Any]) -> str:
+    """How the run is spread: devices, and the samples of a batch that each of them takes."""
+    config, count = record["config"], record["devices"]
+    way, size = record["distribution"], config["batch_size"]
+    kind, _, first = record["device"].partition(":")
+    devices = f"{kind}:{first}" + (f" to {kind}:{int(first) + count - 1}" if count > 1 else "")
+    copies = config["distribution"]["replicas"] if way == "model_parallel" else count
+    least, more = divmod(size, copies)
+    each = f"{least} or {least + 1}" if more else str(least)
+    whom = "device" if way == "data_parallel" else f"copy of the model, in {count // copies} parts"
+    return f"{way} on {devices}, batches of {size}, {each} for each {whom}"
 
 
 def _stopped_by(run: AssembledRun, config: Config, epochs: int) -> str:

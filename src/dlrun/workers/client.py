@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from dlrun.system.child import how_ended, python_command
-from dlrun.system.files import is_dir
+from dlrun.system.gpus import visible_gpus
 from dlrun.workers.key import ProcessKey
 
 CLOSE_SECONDS = 5.0  # for a worker to end by itself
@@ -180,12 +179,3 @@ def _environment(key: ProcessKey, slot: int, slots: int, threads: int) -> dict[s
             memory["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
             variables |= {name: v for name, v in memory.items() if name not in os.environ}
     return variables
-
-
-def visible_gpus() -> list[str]:
-    """The NVIDIA GPUs visible to a process, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
-    driver = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index, _ in enumerate(driver.iterdir())] if is_dir(driver) else []

@@ -15,6 +15,7 @@ class ProcessKey(NamedTuple):
     precision: str
     compilation_cache: bool
     feed: str
+    distribution: str = ""
 
     @classmethod
     def of(cls, config: Config) -> ProcessKey:
@@ -22,4 +23,5 @@ class ProcessKey(NamedTuple):
         backend = config.backend
         device = str(config.device)
         feed = str(config.feed.get("package") or "")
-        return cls(backend.name, device, config.precision, backend.compilation_cache, feed)
+        cache, spread = backend.compilation_cache, config.spread
+        return cls(backend.name, device, config.precision, cache, feed, spread)

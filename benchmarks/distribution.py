@@ -1,0 +1,82 @@
+"""Two devices with a core each against one device with one core, on the same batches, in turn.
+
+Compared are steady epochs: without the first, in which a backend compiles. The last line is one
+device under distribution=data_parallel against the same without, which should cost nothing. Test
+losses must agree to 1e-3, as rounding grows over the epochs: with batches of 512, fit and raw of jax
+on one device differ by 2e-4 after 50 steps. Needs taskset and two idle cores.
+
+python benchmarks/distribution.py [--backends jax,torch] [--loops fit,raw] [--models mnist_mlp]
+    [--batch-size 512] [--limit 20000] [--epochs 4] [--runs 5]
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from against_plain import run
+
+SPREAD = "distribution=data_parallel"
+
+
+def measure(words, cores, env, home):
+    """The median steady epoch and the time to the first step, in seconds, and the test loss."""
+    command = ["taskset", "-c", cores, Path(sys.executable).with_name("dlrun"), "train", "--json"]
+    result = run([*command, *words, "device=cpu", "~callbacks.early_stopping"], env, home)
+    with (home / result["run_dir"] / "metrics.csv").open() as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    started = result["seconds"]["startup"] + result["seconds"]["first_step"]
+    return statistics.median(seconds[1:]), started, result["test"]["loss"]
+
+
+def compare(label, pairs):
+    """Print the median of the ratios, pair by pair."""
+    for (_, _, loss), (_, _, other) in pairs:
+        assert abs(loss - other) <= 1e-3 * abs(other), (loss, other)
+    faster = [other[0] / one[0] for one, other in pairs]
+    start = statistics.median(one[1] / other[1] for one, other in pairs)
+    print(
+        f"{label:<34} {statistics.median(faster):5.2f} times as fast"
+        f"  ({min(faster):.2f} to {max(faster):.2f})  start {start:.2f}",
+        flush=True,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backends", default="jax,torch")
+    parser.add_argument("--loops", default="fit,raw")
+    parser.add_argument("--models", default="mnist_mlp,mnist_convnet")
+    parser.add_argument("--batch-size", type=int, default=512)
+    parser.add_argument("--limit", type=int, default=20000)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--runs", type=int, default=5)
+    chosen = parser.parse_args()
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    print(f"load before: {os.getloadavg()[0]:.1f}; {time.strftime('%Y-%m-%d')}")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        env = {**os.environ, "XDG_CACHE_HOME": f"{folder}/cache"}
+        for backend in chosen.backends.split(","):
+            for loop in chosen.loops.split(","):
+                for model in chosen.models.split(","):
+                    words = [f"backend={backend}", f"loop={loop}", f"model={model}"]
+                    words += [f"batch_size={chosen.batch_size}", f"epochs={chosen.epochs}"]
+                    words += [f"data.limit={chosen.limit}"]
+                    two, alone = [], []
+                    for _ in range(chosen.runs):
+                        one = measure(words, str(first), env, home)
+                        cores = f"{first},{second}"
+                        spread = measure([*words, SPREAD, "device.count=2"], cores, env, home)
+                        two.append((spread, one))
+                        alone.append((measure([*words, SPREAD], str(first), env, home), one))
+                    compare(f"{backend} {loop} {model} on two", two)
+                    compare(f"{backend} {loop} {model} on one", alone)
+
+
+if __name__ == "__main__":
+    main()

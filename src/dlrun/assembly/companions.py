@@ -1,0 +1,44 @@
+"""The other processes of a run that is spread over processes, one for each device."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from dlrun import backends
+from dlrun.config.schema import Config
+from dlrun.system import ranks
+
+
+@contextmanager
+def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
+    """Start the other processes of a run, if it needs any; none is left at the end.
+
+    Args:
+        config: The run's config.
+        call: What each of them calls, as ``module:function``.
+        **arguments: Its keywords, in JSON types.
+    """
+    needed = config.distribution.kind != "none" and config.device.count > 1
+    if not needed or not backends.distributed(config.backend.name).PROCESSES or ranks.current():
+        yield
+        return
+    if (group := ranks.of_torchrun()) is not None:  # which has started them already
+        with ranks.joined(group):
+            if group.rank:
+                module, _, function = call.partition(":")
+                getattr(importlib.import_module(module), function)(**arguments)
+                raise SystemExit(0)  # rank 0 does the rest
+            yield
+        return
+    with ranks.started(config.device.count, call, arguments):
+        yield
+
+
+def together(model: Any, config: Config) -> AbstractContextManager[list[Any]]:
+    """Train a model together with the other processes of its run; gives their callbacks."""
+    if config.distribution.kind == "none":
+        return nullcontext([])
+    return backends.distributed(config.backend.name).together(model)

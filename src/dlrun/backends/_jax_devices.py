@@ -1,0 +1,162 @@
+"""One run on several devices of jax: one program over all of them, on the batches of one device.
+
+Keras keeps the variables on every device and jax divides the computation, sums over the whole
+batch included: the loss, its gradients and the statistics of a batch are those of one device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dlrun.system.process import cores
+
+if TYPE_CHECKING:
+    from dlrun.backends._protocols import Spread
+
+PROCESSES = False
+VIRTUAL = "xla_force_host_platform_device_count"
+
+
+def environment(spread: Spread) -> Mapping[str, str]:
+    """See :class:`dlrun.backends._protocols.Distributed`. It has no effect on accelerators."""
+    # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
+    # compute: with 4 devices and 5 threads, a convnet waited for ever; 8 were enough.
+    threads = {"NPROC": str(cores() + 2 * spread.devices)}
+    # jax refuses both ways at once, and the user's own goes first.
+    given = VIRTUAL in os.environ.get("XLA_FLAGS", "")
+    return threads if given else {**threads, "JAX_NUM_CPU_DEVICES": str(spread.devices)}
+
+
+def spread_over(spread: Spread, devices: Sequence[str]) -> None:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    import keras
+    from keras.src.backend.jax import distribution_lib  # Keras exports no other way
+
+    # Keras would give the last batch of an epoch the layout of the first.
+    distribution_lib.distribute_data_input = _distribute
+    distribution: Any
+    if spread.kind == "model_parallel":
+        from keras.src.backend.jax.core import Variable
+
+        from dlrun.backends._jax_layout import Layout, assign_in_parts
+
+        assign_in_parts(Variable)
+        distribution = Layout(devices, spread.replicas, spread.layout)
+    else:
+        distribution = keras.distribution.DataParallel(
+            devices=list(devices), auto_shard_dataset=False
+        )
+    keras.distribution.set_distribution(distribution)
+
+
+def check_model(model: Any) -> None:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    import keras
+
+    check = getattr(keras.distribution.distribution(), "check", None)
+    if check is not None:
+        check(model)
+
+
+@contextmanager
+def together(model: Any) -> Iterator[list[Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    yield []
+
+
+def memory_of(model: Any) -> list[dict[str, Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from dlrun.backends import _jax_layout
+
+    return _jax_layout.memory_of(model)
+
+
+def is_spread() -> bool:
+    """Whether the run of this process is spread over devices."""
+    import keras
+
+    return keras.distribution.distribution() is not None
+
+
+def place(arrays: Any, axis: int = 0) -> Any:
+    """Put arrays of samples on the devices, each device its part.
+
+    Samples that the devices can't share evenly go to all of them; :func:`divide` gives each its
+    part.
+
+    Args:
+        arrays: NumPy arrays, or mappings of them.
+        axis: Where the samples lie.
+    """
+    import jax
+
+    return jax.tree.map(lambda array: jax.device_put(array, _sharding(array, axis)), arrays)
+
+
+def divide(arrays: Any) -> Any:
+    """Let each device compute its part of arrays of samples, within a compiled step.
+
+    Any number of samples can be divided: jax fills the parts up, and leaves what it has added out
+    of every result.
+    """
+    import jax
+
+    mesh, name = _mesh()
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(name))
+
+    def divided(array: Any) -> Any:
+        is_batch = getattr(array, "ndim", 0) > 0
+        return jax.lax.with_sharding_constraint(_settled(array), sharding) if is_batch else array
+
+    return jax.tree.map(divided, arrays)
+
+
+def collect(outputs: Any) -> Any:
+    """Let outputs leave a step: in equal parts, or whole where there are none."""
+    import jax
+
+    return jax.tree.map(_settled, outputs)
+
+
+def _settled(array: Any) -> Any:
+    """An array that enters or leaves a step, in a layout that jax has a name for.
+
+    jax 0.10.2 may else choose one of an uneven batch that it can't name (IndivisibleError).
+    """
+    import jax
+
+    return jax.lax.with_sharding_constraint(array, _sharding(array, 0))
+
+
+def shardings(values: Any) -> Any:
+    """Where each of a state's arrays lies."""
+    import jax
+
+    return jax.tree.map(lambda value: value.sharding, values)
+
+
+def _mesh() -> tuple[Any, str]:
+    import keras
+
+    distribution = keras.distribution.distribution()
+    return distribution.device_mesh.backend_mesh, distribution.batch_dim_name
+
+
+def _sharding(array: Any, axis: int) -> Any:
+    import jax
+
+    mesh, name = _mesh()
+    parts = mesh.shape[name]
+    is_even = array.ndim > axis and array.shape[axis] % parts == 0
+    axes = [None] * axis + [name] if is_even else []
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+
+
+def _distribute(batch: Any, layout: Any, batch_dim_name: str) -> Any:
+    """In place of Keras' function of this name: by the batch's own size."""
+    import jax
+
+    return jax.device_put(batch, _sharding(batch, 0))

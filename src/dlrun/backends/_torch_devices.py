@@ -1,0 +1,130 @@
+"""One run in several processes of torch, each of which computes its part of every batch.
+
+Every process has the whole batch and computes the model's outputs of its own samples. The outputs
+are gathered, so that loss and metrics are those of the whole batch in every process, whatever they
+are: with weights, masks, and an uneven last batch. Each process derives the loss by its own
+outputs, and the gradients are summed over all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import DlrunError
+from dlrun.system import process, ranks
+
+if TYPE_CHECKING:
+    from dlrun.backends._protocols import Spread
+
+PROCESSES = True
+TIMEOUT = timedelta(minutes=10)  # for a process that is late, as one that writes a checkpoint
+HINT = "distribution=none device.count=1"
+
+
+@dataclass
+class _State:
+    """What this process does now: whether the model is called in parts, and with which part."""
+
+    together: bool = False
+    whole: int = 0
+    first: int = 0
+    last: int = 0
+
+
+state = _State()
+
+
+def environment(spread: Spread) -> Mapping[str, str]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    if sys.platform != "linux" or ranks.of_torchrun():
+        return {}
+    return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
+
+
+def spread_over(spread: Spread, devices: Sequence[str]) -> None:
+    """Meet the other processes; see :class:`dlrun.backends._protocols.Distributed`."""
+    import torch
+    from torch import distributed
+
+    group = ranks.current()
+    if group is None or distributed.is_initialized():
+        return
+    group.meet()
+    distributed.init_process_group(
+        "nccl" if devices[0].startswith("gpu") and torch.cuda.is_available() else "gloo",
+        init_method=group.rendezvous,
+        rank=group.rank,
+        world_size=group.count,
+        timeout=TIMEOUT,
+    )
+
+
+def check_model(model: Any) -> None:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    import keras
+    import torch
+
+    from dlrun.backends._torch_parts import DRAWS_BY_SAMPLE
+
+    if type(model).train_step is not keras.Model.train_step:
+        raise refusal(f"{type(model).__name__}.train_step of the model")
+    native = (torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd)
+    for module in model.modules():
+        if isinstance(module, native):
+            raise refusal(f"torch.nn.{type(module).__name__} of the model")
+    for layer in model._flatten_layers():
+        if getattr(layer, "activity_regularizer", None) is not None:
+            raise refusal(f"the activity_regularizer of layer '{layer.name}'")
+        if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
+            raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
+
+
+def refusal(what: str) -> DlrunError:
+    return DlrunError(f"distribution=data_parallel: {what} computes on one device", hint=HINT)
+
+
+def memory_of(model: Any) -> list[dict[str, Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`: each process has the whole model."""
+    rows = []
+    for variable in model.variables:
+        size = variable.value.numel() * variable.value.element_size()
+        shape = list(variable.shape)
+        row = {"path": variable.path, "shape": shape, "layout": [None] * len(shape)}
+        rows.append({**row, "bytes": size, "device_bytes": size})
+    return rows
+
+
+@contextmanager
+def together(model: Any) -> Iterator[list[Any]]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    import torch
+    from torch import distributed
+
+    from dlrun.backends._torch_parts import Agreement, random_by_sample, statistics_of_batches
+
+    group = ranks.current()
+    if group is None or not distributed.is_initialized():
+        yield []
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, process.cores() // group.count))
+    try:
+        for variable in (*model.variables, *model.optimizer.variables):
+            distributed.broadcast(variable.value.data, 0)
+        state.together = True
+        with random_by_sample(), statistics_of_batches():
+            yield [Agreement()]
+    except RuntimeError as error:
+        lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
+        if lost and (reason := group.explain(error)) is not None:
+            raise reason from error
+        raise
+    finally:
+        state.together = False
+        distributed.destroy_process_group()
+        torch.set_num_threads(threads)

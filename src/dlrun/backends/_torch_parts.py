@@ -1,0 +1,193 @@
+"""A batch in parts, each in a process of torch: the model's call, and what spans the batch."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import torch
+from keras.src.backend.torch import random as keras_random  # Keras exports no other way
+from torch import distributed
+
+from dlrun.backends._torch_devices import refusal, state
+from dlrun.losses.masks import masks_of, set_masks
+
+_LAYERS = keras.layers
+# Layers whose random numbers lie along the samples, so that a process can take those of its own.
+DRAWS_BY_SAMPLE = (
+    _LAYERS.Dropout, _LAYERS.SpatialDropout1D, _LAYERS.SpatialDropout2D, _LAYERS.SpatialDropout3D,
+    _LAYERS.GaussianDropout, _LAYERS.GaussianNoise, _LAYERS.AlphaDropout, _LAYERS.LSTM, _LAYERS.GRU,
+    _LAYERS.SimpleRNN, _LAYERS.LSTMCell, _LAYERS.GRUCell, _LAYERS.SimpleRNNCell,
+    _LAYERS.MultiHeadAttention, _LAYERS.GroupQueryAttention,
+)  # fmt: skip
+
+
+def call(model: Any, inputs: Any, *, training: bool) -> Any:
+    """The model's outputs of the whole batch, of which this process computes its part.
+
+    A batch with fewer samples than there are processes is computed whole by each of them.
+    """
+    whole = len(keras.tree.flatten(inputs)[0])
+    count, rank = distributed.get_world_size(), distributed.get_rank()
+    if whole < count:
+        return model(inputs, training=training)
+    edges = [whole * number // count for number in range(count + 1)]
+    state.whole, state.first, state.last = whole, edges[rank], edges[rank + 1]
+    try:
+        part = keras.tree.map_structure(lambda x: x[state.first : state.last], inputs)
+        outputs = model(part, training=training)
+    finally:
+        state.whole = 0
+    if any(layer._losses for layer in model._flatten_layers()):
+        raise refusal("add_loss of a layer")
+    sizes = [last - first for first, last in itertools.pairwise(edges)]
+    masks = {number: _gathered(mask, sizes) for number, mask in masks_of(outputs).items()}
+    outputs = keras.tree.map_structure(lambda x: _Gather.apply(x, sizes, rank), outputs)
+    set_masks(outputs, masks)
+    return outputs
+
+
+def reduce_gradients(gradients: Sequence[Any]) -> list[Any]:
+    """The gradients of the whole batch: their mean over the processes, see :class:`_Gather`."""
+    reduced: list[Any] = list(gradients)
+    by_dtype: dict[torch.dtype, list[int]] = {}
+    for number, gradient in enumerate(gradients):
+        by_dtype.setdefault(gradient.dtype, []).append(number)
+    for numbers in by_dtype.values():
+        parts = [gradients[number].contiguous() for number in numbers]
+        flat = torch._utils._flatten_dense_tensors(parts)
+        distributed.all_reduce(flat)
+        flat /= distributed.get_world_size()
+        for number, part in zip(
+            numbers, torch._utils._unflatten_dense_tensors(flat, parts), strict=True
+        ):
+            reduced[number] = part
+    return reduced
+
+
+def _gathered(part: Any, sizes: Sequence[int]) -> Any:
+    """The parts of all processes in order; they may differ in size."""
+    most = max(sizes)
+    sent = part.to(torch.uint8) if part.dtype == torch.bool else part.contiguous()
+    if len(sent) < most:
+        sent = torch.cat([sent, sent.new_zeros((most - len(sent), *sent.shape[1:]))])
+    received = [torch.empty_like(sent) for _ in sizes]
+    distributed.all_gather(received, sent)
+    parts = [array[:size] for array, size in zip(received, sizes, strict=True)]
+    return torch.cat(parts).to(part.dtype)
+
+
+class _Gather(torch.autograd.Function):
+    """The outputs of all processes. Backwards: of this process's, times the number of processes.
+
+    So the mean of the gradients over the processes is their sum over the samples, and counts what
+    each process computes alike, such as a penalty of weights, once.
+    """
+
+    @staticmethod
+    def forward(context: Any, part: Any, sizes: Sequence[int], rank: int) -> Any:
+        context.first = sum(sizes[:rank])
+        context.last, context.count = context.first + sizes[rank], len(sizes)
+        return _gathered(part, sizes)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> Any:
+        return gradients[0][context.first : context.last] * context.count, None, None
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, and of its gradients too."""
+
+    @staticmethod
+    def forward(context: Any, part: Any) -> Any:
+        total = part.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> Any:
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def statistics_of_batches() -> Iterator[None]:
+    """Let BatchNormalization take mean and variance of the whole batch."""
+    of_part = _LAYERS.BatchNormalization._moments
+
+    def moments(layer: Any, inputs: Any, mask: Any) -> Any:
+        if not state.whole:
+            return of_part(layer, inputs, mask)
+        axes = tuple(layer._reduction_axes)
+        counted = torch.ones_like(inputs)
+        if mask is not None:
+            counted = counted * mask.unsqueeze(-1).to(inputs.dtype)
+        sums = torch.stack([(inputs * counted).sum(axes), counted.sum(axes)])
+        total, number = _Sum.apply(sums)
+        number = number if mask is None else number + keras.config.epsilon()
+        mean = total / number
+        shape = [1 if axis in axes else size for axis, size in enumerate(inputs.shape)]
+        squares = torch.square(inputs - mean.reshape(shape)) * counted
+        return mean, _Sum.apply(squares.sum(axes)) / number
+
+    with _replaced(_LAYERS.BatchNormalization, "_moments", moments):
+        yield
+
+
+@contextmanager
+def random_by_sample() -> Iterator[None]:
+    """Let dropout and noise draw for the whole batch, and take what belongs to this part."""
+
+    def dropped(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+        size = state.last - state.first
+        if not state.whole or not inputs.shape or len(inputs) != size:
+            return dropout(inputs, rate, noise_shape, seed)
+        if noise_shape is not None and noise_shape[0] == size:
+            noise_shape = (state.whole, *noise_shape[1:])
+        ones = inputs.new_ones((state.whole, *inputs.shape[1:]))
+        return inputs * dropout(ones, rate, noise_shape, seed)[state.first : state.last]
+
+    def drawn(draw: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(draw)
+        def part(shape: Any, *arguments: Any, **keywords: Any) -> Any:
+            size = state.last - state.first
+            if not state.whole or not len(shape) or shape[0] != size:
+                return draw(shape, *arguments, **keywords)
+            whole = draw((state.whole, *shape[1:]), *arguments, **keywords)
+            return whole[state.first : state.last]
+
+        return part
+
+    dropout = keras_random.dropout
+    with ExitStack() as stack:
+        stack.enter_context(_replaced(keras_random, "dropout", dropped))
+        for name in ("normal", "uniform", "truncated_normal"):
+            patched = drawn(getattr(keras_random, name))
+            stack.enter_context(_replaced(keras_random, name, patched))
+        yield
+
+
+class Agreement(keras.callbacks.Callback):
+    """Lets all processes end training where rank 0 does, as a search or a clock may decide."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Take the decision of rank 0."""
+        device = keras.ops.zeros(()).device
+        stop = torch.tensor(int(self.model.stop_training), device=device)
+        distributed.broadcast(stop, 0)
+        self.model.stop_training = bool(stop)

@@ -1,0 +1,25 @@
+"""Where the parts of a model lie, as ``dlrun summary`` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlrun.report.tables import table
+
+
+def layout_table(result: Mapping[str, Any], spread: str) -> str:
+    """Each variable's layout and memory, and their sums; slots of an optimizer are like these.
+
+    Args:
+        result: Of ``dlrun summary``.
+        spread: How the run is spread.
+    """
+    rows = [["variable", "shape", "layout", "bytes", "on each device"]]
+    for row in result["variables"]:
+        layout = ", ".join(axis or "-" for axis in row["layout"])
+        sizes = (f"{row[key]:,}" for key in ("bytes", "device_bytes"))
+        rows.append([row["path"], str(tuple(row["shape"])), layout or "-", *sizes])
+    whole, part = result["bytes"], result["device_bytes"]
+    share = f"{part / whole:.2f} of {whole:,} bytes" if whole else "no variables"
+    return f"{table(rows)}\n\n{spread}: {part:,} bytes on each device, {share}"

@@ -1,0 +1,246 @@
+"""A run on several devices has the numbers of one."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from dlrun.assembly.require import require
+from dlrun.config.compose import compose
+from dlrun.errors import DlrunError
+from trainings import Refused, Worker, worker
+
+NET = """
+import keras
+
+def net(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.3),
+        keras.layers.Dense(num_classes),
+    ], name="net")
+"""
+# 130 samples in batches of 50: 50, 50 and 30, none of which 4 devices can share evenly.
+RUN = (
+    "model=net", "data=sklearn", "data.name=digits", "data.limit=130", "batch_size=50", "epochs=2",
+    "task.class_weight=balanced", "+optimizer.global_clipnorm=0.5",
+    "+optimizer.gradient_accumulation_steps=2", "device=cpu", "+metrics=f1",
+)  # fmt: skip
+SPREAD = ("distribution=data_parallel", "device.count=4")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    path = tmp_path_factory.mktemp("devices")
+    (path / "my_net.py").write_text(NET)
+    (path / "configs" / "model").mkdir(parents=True)
+    (path / "configs" / "model" / "net.yaml").write_text("_target_: my_net.net\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def devices(place):
+    """A process of jax whose CPU is split in four."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_NUM_CPU_DEVICES", "4")
+        patch.setenv("NPROC", "10")
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        worker = Worker("jax")
+    yield worker
+    worker.close()
+
+
+def close_rows(rows, others):
+    assert len(rows) == len(others) and rows
+    for row, other in zip(rows, others, strict=True):
+        for name in row:
+            if "seconds" not in name and "per_second" not in name:
+                assert row[name] == pytest.approx(other[name], rel=1e-5, abs=1e-6), name
+
+
+@pytest.fixture(scope="module")
+def trained(devices, place):
+    @cache
+    def train(*more):
+        return devices.train(place, *RUN, *more)
+
+    return train
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
+def test_four_devices_have_the_numbers_of_one(trained, loop):
+    one, four = trained(), trained(f"loop={loop}", *SPREAD)
+    close_rows(four["rows"], one["rows"])
+    assert four["test"] == pytest.approx(one["test"], rel=1e-5)
+    line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
+    assert line in four["log"] and "spread" not in one["log"]
+
+
+@pytest.mark.trains
+def test_a_run_goes_on_evaluates_and_predicts_on_another_number_of_devices(devices, trained, place):
+    one, four = trained(), trained("loop=raw", *SPREAD)
+    longer = devices.train(place, *RUN, "epochs=3")
+    resumed = devices.resume(place, four["path"], "epochs=3", "distribution=none", "device.count=1")
+    close_rows(resumed["rows"], longer["rows"])
+    assert "not bit-exact: devices was 4, is 1" in resumed["log"]
+
+    alone, spread = (
+        devices.evaluate(place, one["path"], *more)["metrics"]
+        for more in ((), ("device=cpu", *SPREAD))
+    )
+    assert spread == pytest.approx(alone, rel=1e-5)
+    outputs = []
+    for name, more in (("one.npz", ()), ("four.npz", ("device=cpu", *SPREAD))):
+        devices.predict(place, one["path"], place / name, None, "batch_size=7", *more)
+        with np.load(place / name) as arrays:
+            outputs.append(arrays["probability"])
+    assert np.allclose(*outputs, rtol=1e-5, atol=1e-6) and len(outputs[0]) == 130
+
+
+@pytest.mark.trains
+def test_each_device_computes_its_part(devices, place):
+    found = devices.run(
+        place,
+        """
+import jax, numpy as np
+from dlrun.backends import Spread, _jax_devices
+_jax_devices.spread_over(Spread("data_parallel", 4), [f"cpu:{n}" for n in range(4)])
+even = _jax_devices.place(np.ones((3, 8, 5)), axis=1)
+found["parts"] = sorted(shard.data.shape for shard in even.addressable_shards)
+step = jax.jit(lambda x, w: (_jax_devices.divide(x) @ w).sum())
+arguments = _jax_devices.place(np.ones((50, 5), "f")), np.ones((5, 2), "f")
+text = step.lower(*arguments).compile().as_text()
+found["reduces"], found["padded"] = "all-reduce" in text, "[13,5]" in text
+""",
+    )
+    assert found == {"parts": [[3, 2, 5]] * 4, "reduces": True, "padded": True}
+
+
+@pytest.mark.trains
+def test_a_model_in_parts_has_the_numbers_of_a_whole_one(devices, trained, place):
+    parted = trained("loop=raw", "distribution=model_parallel", "device.count=4", "epochs=1")
+    close_rows(parted["rows"], trained()["rows"][:1])
+    assert "50 for each copy of the model, in 4 parts" in parted["log"]
+
+
+@pytest.mark.trains
+def test_a_model_in_parts_takes_a_quarter_of_the_memory_of_each_device(devices, place):
+    found = devices.run(
+        place,
+        """
+import jax, keras, numpy as np
+from dlrun.backends import Spread, _jax_devices
+_jax_devices.spread_over(
+    Spread("model_parallel", 4, {"big.*kernel": [None, "model"]}), [f"cpu:{n}" for n in range(4)]
+)
+def on_each():
+    sizes = dict.fromkeys(jax.devices(), 0)
+    for array in jax.live_arrays():
+        for device in array.devices():
+            sizes[device] += np.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
+    return list(sizes.values())
+before = on_each()
+model = keras.Sequential([keras.Input((256,)), keras.layers.Dense(1024, name="big")])
+model.compile("adam", "mse")
+model.fit(np.ones((8, 256)), np.ones((8, 1024)), verbose=0)
+loaded = np.random.rand(256, 1024).astype("f")
+model.layers[0].kernel.assign(loaded)
+slots = [v for v in model.optimizer.variables if v.shape == (256, 1024)]
+arrays = 3 * 256 * 1024 * 4
+found["shares"] = [float(now - b) / arrays for now, b in zip(on_each(), before)]
+found["slots"] = [list(v.value.sharding.spec) for v in slots]
+found["same"] = bool((np.asarray(model.layers[0].kernel.value) == loaded).all())
+""",
+    )
+    assert found["same"] and found["slots"] == [[None, "model"]] * 2
+    assert all(0.24 < share < 0.35 for share in found["shares"]), found
+
+
+def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, place):
+    spread = ("distribution=model_parallel", "device=cpu", "device.count=2")
+    code, out, errors = devices.command(
+        place, ["summary", *spread, "distribution.layout.hidden.*kernel=[null,model]"]
+    )
+    assert code == 0, errors
+    assert "mnist_mlp/hidden/kernel  (784, 512)  -, model  1,605,632  802,816" in out
+    for layout, said in (
+        ("distribution.layout.conv=[model]", "'conv' matches no variable of the model"),
+        ("distribution.layout.logits/bias=[null,model]", "has 2 axes, the variable 1"),
+        ("distribution.layout.hidden/bias=[device]", "expected a list such as [null,model]"),
+    ):
+        code, _, errors = devices.command(place, ["summary", *spread, layout])
+        assert code == 2 and said in errors
+    code, _, errors = devices.command(
+        place, ["summary", *spread[:2], "device.count=3", "distribution.layout.hidden=[null,model]"]
+    )
+    assert code == 2 and "512 can't be divided by 3 devices" in errors
+
+
+PROCESSES = ("distribution=data_parallel", "device.count=2")
+
+
+@pytest.fixture(scope="module")
+def on_torch(place):
+    @cache
+    def train(*more):
+        return worker("torch").train(place, *RUN, *more)
+
+    return train
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
+def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
+    one, two = on_torch("epochs=3"), on_torch(f"loop={loop}", *PROCESSES)
+    close_rows(two["rows"], one["rows"][:2])
+    assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
+
+
+@pytest.mark.trains
+def test_two_processes_of_torch_resume(on_torch, place):
+    resumed = worker("torch").resume(place, on_torch("loop=fit", *PROCESSES)["path"], "epochs=3")
+    close_rows(resumed["rows"], on_torch("epochs=3")["rows"])
+
+
+@pytest.mark.trains
+def test_a_process_that_fails_is_named_and_a_layer_that_cannot_be_shared_is_refused(place):
+    (place / "my_callbacks.py").write_text(
+        "import os, keras\n"
+        "class Dies(keras.callbacks.Callback):\n"
+        "    def on_train_batch_begin(self, batch, logs=None):\n"
+        "        if 'DLRUN_RANK' in os.environ:\n"
+        "            os._exit(3)\n"
+    )
+    with pytest.raises(Refused) as refused:
+        worker("torch").train(place, *RUN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies")
+    assert refused.value.message.startswith("rank 1 on ")
+    assert "its process ended with exit code 3" in refused.value.message
+    assert refused.value.exit_code == 1
+    with pytest.raises(Refused, match="augmentation computes on one device on backend 'torch'"):
+        worker("torch").train(place, *RUN, *PROCESSES, "+augmentation=flip")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["device.count=2"], "device.count=2: 2 devices need a distribution"),
+        (["batch_size=3", *SPREAD], "batch_size=3: must be at least device.count=4"),
+        (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
+        (["backend=tensorflow", *SPREAD], "backend 'tensorflow' uses one device"),
+        (
+            ["backend=torch", "loop=raw", "loop.compile=graph", *SPREAD],
+            "loop.compile=graph compiles a step of one process",
+        ),
+        (["loop=linear_value_and_grad", *SPREAD], "loop=linear_value_and_grad computes on one"),
+        (["device=gpu", *SPREAD], "device.count=4: there are gpu:0, gpu:1"),
+    ],
+)
+def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(DlrunError) as refused:
+        require(compose(typed), training=True)
+    assert said in str(refused.value.message) and refused.value.exit_code == 2
