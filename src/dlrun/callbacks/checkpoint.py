@@ -57,6 +57,9 @@ class Checkpoint(RunCallback):
         every_seconds: Save an epoch only if the last save began so many seconds ago, or if training
             ends; 0 saves each. None saves the first 20 epochs, and then at most one a second. The
             best epoch is kept in memory until the next save, so that none is ever lost for another.
+
+    Raises:
+        DlrunError: If ``every_seconds`` is negative.
     """
 
     def __init__(
@@ -75,6 +78,11 @@ class Checkpoint(RunCallback):
         self.mode = mode
         self.keep = keep
         self.every_steps = every_steps
+        if every_seconds is not None and not every_seconds >= 0:
+            raise DlrunError(
+                f"callbacks.checkpoint.every_seconds={every_seconds}: expected at least 0",
+                hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
+            )
         self.every_seconds = every_seconds
         self.async_safe = every_steps is None  # then the batch hooks do nothing
         self._history = HistoryFile(self.directory / HISTORY)
