@@ -158,6 +158,35 @@ def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, b
     assert_same(straight, resumed)
 
 
+def test_a_run_killed_between_two_thinned_checkpoints_ends_as_one_that_never_stopped(tmp_path):
+    """Only the first epoch has a checkpoint at once; the best and the last come at the end."""
+    overrides = [
+        *SHORT,
+        "loop=raw",
+        "callbacks.early_stopping.patience=9",
+        "callbacks.checkpoint.every_seconds=3600",
+        "+callbacks=plots",
+        "+callbacks.killer._target_=my_callbacks.Killer",
+    ]
+    straight = worker("jax").train(tmp_path, *overrides)
+    assert {1, 5} <= set(list_epochs(straight["path"] / "checkpoints"))
+    assert straight["best_epoch"] in list_epochs(straight["path"] / "checkpoints")
+    last = straight["path"] / "checkpoints" / "epoch-0005" / "state.json"
+    assert "history" not in json.loads(last.read_text())  # or its size grew with each epoch
+    kill = ["+callbacks.killer.epoch=4", "+callbacks.killer.step=3"]
+    run = killed(tmp_path, "train", *overrides, *kill)
+    assert list_epochs(run / "checkpoints") == [1]
+    assert len((run / "metrics.csv").read_text().splitlines()) == 4  # the head, and three epochs
+    resumed = worker("jax").resume(tmp_path, run, "callbacks.killer.epoch=0")
+    assert "resume after epoch 1" in resumed["log"]
+    assert [row["epoch"] for row in resumed["rows"]] == [1, 2, 3, 4, 5]
+    assert {k: v for k, v in straight.items() if k not in UNLIKE} == {
+        k: v for k, v in resumed.items() if k not in UNLIKE
+    }
+    expected, actual = state(straight["path"]), state(resumed["path"])
+    assert expected[Position(5)] == actual[Position(5)]
+
+
 @pytest.mark.parametrize(("backend", "loop"), EACH_ONCE)
 def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
     overrides = [*SHORT, f"loop={loop}"]

@@ -77,7 +77,7 @@ def test_a_run_resumes_after_full_disks_and_ends_like_an_undisturbed_one(dlrun):
         $0 train runs_dir=small {" ".join(SHORT)}; echo checkpoint $?
         run=$(echo small/*/*); ls -A $run/checkpoints $run
         mount -o remount,size=64M small
-        {resume} {shlex.join(harm(3, "fill"))}; echo table $?; rm small/filler
+        {resume} {shlex.join(harm(3, "fill"))}; echo full $?; rm small/filler
         {resume} callbacks.harm.epoch=4 callbacks.harm.how=lock; echo read-only $?
         {resume} ~callbacks.harm; echo locked $?
         umount $run
@@ -86,14 +86,14 @@ def test_a_run_resumes_after_full_disks_and_ends_like_an_undisturbed_one(dlrun):
     """
     done = dlrun(command=["unshare", "-rm", "bash", "-c", script, COMMAND])
     codes = [line for line in done.stdout.splitlines() if line[-2:] in (" 0", " 1")]
-    assert codes == ["checkpoint 1", "table 1", "read-only 1", "locked 1", "done 0"], done.stderr
+    assert codes == ["checkpoint 1", "full 1", "read-only 1", "locked 1", "done 0"], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     hints = [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
     for error, words in zip(
         errors,
         (
             ("checkpoints/epoch-0002: ", "No space left on device"),
-            ("/metrics.csv: ", "No space left on device"),
+            ("checkpoints/epoch-0003: ", "No space left on device"),
             ("/metrics.csv: ", "Read-only file system"),
             ("/.lock: ", "Read-only file system"),
         ),

@@ -181,9 +181,9 @@ def test_an_invalid_manifest_is_refused(tmp_path: Path, text: str) -> None:
 def test_another_format_is_not_reported_as_damage(tmp_path: Path) -> None:
     path = written(tmp_path)
     manifest = json.loads((path / MANIFEST).read_text())
-    (path / MANIFEST).write_text(json.dumps(manifest | {"format": 2}))
+    (path / MANIFEST).write_text(json.dumps(manifest | {"format": 3}))
     error = refused(path)
-    assert "has format 2; this dlrun reads 1" in error.message
+    assert "has format 3; this dlrun reads 1 and 2" in error.message
     assert "version of dlrun" in str(error.hint)
 
 

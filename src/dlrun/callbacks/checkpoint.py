@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import math
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ import numpy as np
 from dlrun.callbacks.protocol import RunCallback, run_callback
 from dlrun.checkpoints import architecture
 from dlrun.checkpoints.format import Variable, write_checkpoint
+from dlrun.checkpoints.history import HISTORY, HistoryFile, Line
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.errors import DlrunError
 from dlrun.runs.metric_direction import is_better
@@ -21,6 +25,21 @@ if TYPE_CHECKING:
     from dlrun.backends import Backend
 
 log = logging.getLogger("dlrun")
+
+# Without every_seconds, the epochs of a short run all have a checkpoint. Later ones wait this long
+# for theirs: on a disk, writing one may take longer than a small model's epoch.
+FIRST_EPOCHS = 20
+SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a checkpoint is written from."""
+
+    at: Position
+    variables: Mapping[str, list[Variable]]
+    state: Mapping[str, Any]
+    history: Mapping[str, Any]
 
 
 class Checkpoint(RunCallback):
@@ -35,6 +54,12 @@ class Checkpoint(RunCallback):
         keep: How many of the last epochs to keep.
         every_steps: Also save within an epoch, after every this many steps; the last two of these
             checkpoints are kept until the epoch ends. The loop then calls each step separately.
+        every_seconds: Save an epoch only if the last save began so many seconds ago, or if training
+            ends; 0 saves each. None saves the first 20 epochs, and then at most one a second. The
+            best epoch is kept in memory until the next save, so that none is ever lost for another.
+
+    Raises:
+        DlrunError: If ``every_seconds`` is negative.
     """
 
     def __init__(
@@ -45,6 +70,7 @@ class Checkpoint(RunCallback):
         *,
         keep: int = 2,
         every_steps: int | None = None,
+        every_seconds: float | None = None,
     ) -> None:
         super().__init__()
         self.directory = Path(directory)
@@ -52,8 +78,17 @@ class Checkpoint(RunCallback):
         self.mode = mode
         self.keep = keep
         self.every_steps = every_steps
+        if every_seconds is not None and not every_seconds >= 0:
+            raise DlrunError(
+                f"callbacks.checkpoint.every_seconds={every_seconds}: expected at least 0",
+                hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
+            )
+        self.every_seconds = every_seconds
         self.async_safe = every_steps is None  # then the batch hooks do nothing
-        self.history: list[dict[str, float]] = []
+        self._history = HistoryFile(self.directory / HISTORY)
+        self._waiting: dict[int, _Snapshot] = {}
+        self._saved_at = -math.inf
+        self._saved_epoch = 0
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
         self._others: Mapping[str, keras.callbacks.Callback] = {}
@@ -80,9 +115,10 @@ class Checkpoint(RunCallback):
                     hint=f"callbacks.{name}.swap_on_epoch=true",
                 )
 
-    def continue_from(self, history: list[dict[str, float]], best: dict[str, float] | None) -> None:
+    def continue_from(self, lines: Iterable[Line], best: dict[str, float] | None) -> None:
         """Take the history of a resumed run, and its best epoch so far."""
-        self.history, self.best = list(history), best
+        self._history, self.best = HistoryFile(self.directory / HISTORY, lines), best
+        self._saved_epoch = self._history.mark()["rows"]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Describe the model, which does not change from here on, and create the directory."""
@@ -117,44 +153,90 @@ class Checkpoint(RunCallback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the epoch; ``epoch`` counts from 0 as in Keras, on disk it counts from 1."""
         row = {name: float(value) for name, value in (logs or {}).items()}
-        number = epoch + 1
-        self.history.append({"epoch": number, **row})
+        number = self._epoch = epoch + 1
+        rows = {name: run_callback(c).get_row() for name, c in self._others.items()}
+        kept = {name: kept for name, kept in rows.items() if kept}
+        self._history.add({"history": {"epoch": number, **row}, "callbacks": kept})
         value = row.get(self.monitor)
         if value is not None and is_better(value, self._best_value, self.mode):
             self.best = {"epoch": number, "value": value}
-        self._save(Position(number), {})
+        states = self._states()
+        if self._is_due(number):
+            self._save(Position(number), {})
+        else:
+            wanted = self._epochs_to_keep(states)
+            self._waiting = {n: waits for n, waits in self._waiting.items() if n in wanted}
+            if number in wanted:
+                self._waiting[number] = self._snapshot(Position(number), {}, states)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Save the last epoch if a loop ended without a word."""
+        if self._saved_epoch < self._epoch:
+            self._save(Position(self._epoch), {})
+
+    def _is_due(self, number: int) -> bool:
+        """Whether to save the epoch, from 1, that just ended."""
+        last = (self.params or {}).get("epochs")
+        if last is None or number >= last or getattr(self.model, "stop_training", False):
+            return True
+        if self.every_seconds is None and number <= FIRST_EPOCHS:
+            return True
+        seconds = SECONDS if self.every_seconds is None else self.every_seconds
+        return time.monotonic() - self._saved_at >= seconds
+
+    def _snapshot(
+        self,
+        at: Position,
+        within: Mapping[str, list[Variable]],
+        states: Mapping[str, Mapping[str, Any]],
+    ) -> _Snapshot:
+        variables = {
+            "model": _values(self.model.variables),
+            "optimizer": _values(self.model.optimizer.variables),
+            **within,
+        }
+        state = {
+            "best": self.best,
+            "architecture": self._architecture,
+            "stopped": bool(getattr(self.model, "stop_training", False)),
+            "callbacks": {name: state for name, state in states.items() if state},
+        }
+        return _Snapshot(at, variables, state, self._history.mark())
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
-        write_checkpoint(
-            self.directory,
-            at,
-            {
-                "model": _values(self.model.variables),
-                "optimizer": _values(self.model.optimizer.variables),
-                **within,
-            },
-            {
-                "best": self.best,
-                "history": self.history,
-                "architecture": self._architecture,
-                "stopped": bool(getattr(self.model, "stop_training", False)),
-                "callbacks": {name: state for name, state in self._states().items() if state},
-            },
-            written_by=self._written_by,
-        )
-        self._prune(at)
+        self._saved_at = time.monotonic()
+        states = self._states()
+        wanted = self._epochs_to_keep(states)
+        self._history.flush()
+        # First those that a resumed run may need beside the newest.
+        waiting = [waits for number, waits in self._waiting.items() if number in wanted]
+        for one in (*waiting, self._snapshot(at, within, states)):
+            write_checkpoint(
+                self.directory,
+                one.at,
+                one.variables,
+                one.state,
+                written_by=self._written_by,
+                history=one.history,
+            )
+        self._waiting = {}
+        self._saved_epoch = at.epochs
+        self._prune(at, wanted)
 
-    def _prune(self, at: Position) -> None:
+    def _prune(self, at: Position, wanted: Collection[int]) -> None:
         saved = list_positions(self.directory)
         keep = [position for position in saved if not position.steps][-self.keep :]
         if at.steps:
             keep += [position for position in saved if position.steps][-2:]
-        if self.best:
-            keep.append(Position(int(self.best["epoch"])))
-        for name, state in self._states().items():
-            epoch = run_callback(self._others[name]).get_epoch_to_restore(state)
-            keep += [] if epoch is None else [Position(epoch)]
-        prune_checkpoints(self.directory, keep)
+        prune_checkpoints(self.directory, [*keep, *map(Position, wanted)])
+
+    def _epochs_to_keep(self, states: Mapping[str, Mapping[str, Any]]) -> set[int]:
+        """The best epoch, and those whose weights callbacks restore."""
+        epochs = {
+            run_callback(self._others[name]).get_epoch_to_restore(state)
+            for name, state in states.items()
+        }
+        return {epoch for epoch in (*epochs, self.get_best_epoch()) if epoch is not None}
 
     def _states(self) -> dict[str, dict[str, Any]]:
         return {name: run_callback(c).get_state() for name, c in self._others.items()}
@@ -173,4 +255,5 @@ class Checkpoint(RunCallback):
 
 
 def _values(variables: Iterable[Any]) -> list[Variable]:
-    return [Variable(v.path, np.asarray(keras.ops.convert_to_numpy(v.value))) for v in variables]
+    # Copies: a backend may lend its memory, and a snapshot may wait while training goes on.
+    return [Variable(v.path, np.array(keras.ops.convert_to_numpy(v.value))) for v in variables]

@@ -1,6 +1,6 @@
 """Plot the curves of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,19 @@ class Plots(RunCallback):
         self.directory = Path(directory)
         self.history: dict[str, dict[int, float]] = {}
 
-    def get_state(self) -> dict[str, Any]:
-        """The curves so far, for a checkpoint."""
-        return {name: list(curve.items()) for name, curve in self.history.items()}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the curves from a checkpoint."""
-        self.history = {name: dict(curve) for name, curve in state.items()}
+    def set_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Restore the curves of a resumed run."""
+        self.history = {}
+        for row in rows:
+            self._add(row["epoch"], {name: row[name] for name in row if name != "epoch"})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Add the epoch to the curves."""
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, {})[epoch + 1] = float(value)
+        self._add(epoch + 1, logs or {})
+
+    def _add(self, epoch: float, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self.history.setdefault(name, {})[int(epoch)] = float(value)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Draw the plot."""

@@ -7,7 +7,7 @@ have any of the methods.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -43,6 +43,17 @@ class RunCallback(keras.callbacks.Callback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`get_state` returned; after ``on_train_begin``."""
+
+    def get_row(self) -> dict[str, Any]:
+        """What the callback keeps of the epoch that just ended, in JSON types.
+
+        A checkpoint holds only the newest row, so that it costs the same after any number of
+        epochs; :meth:`set_state` gets all of them, in order, as ``rows``.
+        """
+        return {}
+
+    def set_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Take what each completed epoch of a resumed run logged, with its number as ``epoch``."""
 
     def get_stopped_epoch(self) -> int:
         """The epoch at which this callback stopped training; 0 if it has not."""

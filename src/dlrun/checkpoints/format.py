@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.checkpoints.history import HISTORY, add_to_state, read_lines
 from dlrun.checkpoints.store import (
     ARRAYS,
     MANIFEST,
@@ -31,7 +32,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
 from dlrun.system.files import exists, read_json
 
-FORMAT = 1
+FORMATS = (1, 2)  # in the first, the state holds the whole history
 PARTS = ("model", "optimizer", "metrics", "random")
 
 
@@ -71,6 +72,7 @@ def write_checkpoint(
     state: Mapping[str, Any],
     *,
     written_by: Mapping[str, Any],
+    history: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write one checkpoint atomically.
 
@@ -81,6 +83,8 @@ def write_checkpoint(
         variables: The variables of each part, one of ``PARTS``, in the part's own order.
         state: Everything that is not an array, in JSON types.
         written_by: Versions and cores, recorded in the manifest.
+        history: How much of the history's file belongs to it, from
+            :meth:`dlrun.checkpoints.history.HistoryFile.mark`; None if the state holds all.
 
     Returns:
         The checkpoint's directory.
@@ -110,13 +114,14 @@ def write_checkpoint(
         with (partial / ARRAYS).open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
         (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        manifest = {
-            "format": FORMAT,
+        manifest: dict[str, Any] = {
+            "format": 1 if history is None else 2,
             "epochs": at.epochs,
             "steps": at.steps,
             "written_by": dict(written_by),
             "files": {name: _sha256(partial / name) for name in (ARRAYS, STATE)},
             "arrays": index,
+            **({} if history is None else {"history": dict(history)}),
         }
         manifest["sha256"] = _digest(manifest)
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -135,17 +140,21 @@ def write_checkpoint(
     return final
 
 
-def read_checkpoint(path: Path) -> CheckpointData:
+def read_checkpoint(path: Path, *, history: bool = True) -> CheckpointData:
     """Read a checkpoint, and check every byte against the manifest.
+
+    Args:
+        path: The checkpoint's directory.
+        history: Whether to read the history too, into the state.
 
     Raises:
         DlrunError: If a file is missing, damaged or of another format.
     """
     try:
         manifest = read_json(path / MANIFEST)
-        if manifest["format"] != FORMAT:
+        if manifest["format"] not in FORMATS:
             raise DlrunError(
-                f"checkpoint {path} has format {manifest['format']}; this dlrun reads {FORMAT}",
+                f"checkpoint {path} has format {manifest['format']}; this dlrun reads 1 and 2",
                 hint="use the version of dlrun that wrote it",
             )
         if manifest.pop("sha256") != _digest(manifest):
@@ -160,6 +169,8 @@ def read_checkpoint(path: Path) -> CheckpointData:
                     hint=suggest_other_checkpoints(path),
                 )
         state = read_json(path / STATE)
+        if history and "history" in manifest:
+            add_to_state(state, read_lines(path.parent / HISTORY, manifest["history"]))
         parts: dict[str, list[Variable]] = {part: [] for part in PARTS}
         check_npz(path / ARRAYS, packed=False)
         if len({entry["key"] for entry in manifest["arrays"]}) != len(manifest["arrays"]):

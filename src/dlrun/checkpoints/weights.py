@@ -23,7 +23,7 @@ def restore_weights(model: Any, checkpoints: Path, epoch: int) -> None:
     from dlrun.checkpoints.store import Position, checkpoint_path
 
     path = checkpoint_path(checkpoints, Position(epoch))
-    assign_weights(model, read_checkpoint(path), path)
+    assign_weights(model, read_checkpoint(path, history=False), path)
 
 
 def assign_weights(model: Any, saved: CheckpointData, path: Path) -> None:

@@ -144,7 +144,8 @@ def _checkpoint_weights(loaded: LoadedRun) -> dict[str, Any]:
     from dlrun.checkpoints.format import read_checkpoint
     from dlrun.checkpoints.store import Position, checkpoint_path
 
-    saved = read_checkpoint(checkpoint_path(loaded.run.checkpoints, Position(loaded.epoch)))
+    path = checkpoint_path(loaded.run.checkpoints, Position(loaded.epoch))
+    saved = read_checkpoint(path, history=False)
     pairs = zip(loaded.model.variables, saved.model, strict=True)
     values = {id(variable): one.value for variable, one in pairs}
     return {weight.path: values[id(weight)] for weight in loaded.model.weights}

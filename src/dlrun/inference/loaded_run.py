@@ -222,7 +222,8 @@ def load_run(
         return _load_exported(run, config, compiled=compiled, needs_data=spec is None)
     epoch = resolve_epoch(run, which)
     path = checkpoint_path(run.checkpoints, Position(epoch))
-    saved = read_checkpoint(path)  # before importing the framework, which takes seconds
+    # Before importing the framework, which takes seconds.
+    saved = read_checkpoint(path, history=False)
     data: Dataset | None = None
     if spec is None:
         _, _, data, feed = start(config, saved=read_saved_spec(run))

@@ -260,7 +260,8 @@ def _compare(straight: Path, killed: Path) -> tuple[int, list[str]]:
 
     differences, arrays = [], 0
     positions = [list_positions(run / CHECKPOINTS) for run in (straight, killed)]
-    if positions[0] != positions[1]:
+    # Of many short epochs, the clock decides which get a checkpoint; the last always does.
+    if positions[0][-1:] != positions[1][-1:]:
         differences.append(f"checkpoints: {_join(positions[0])} and {_join(positions[1])}")
     for at in (at for at in positions[0] if at in positions[1]):
         expected, actual = (

@@ -26,7 +26,9 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        text = path.read_text(encoding="utf-8")
+        # A row is appended while the file is read, or was as the machine died.
+        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
         return [{name: _number(name, value) for name, value in row.items()} for row in rows]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise DlrunError(f"{path} can't be read: {error}") from error

@@ -102,6 +102,30 @@ def write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def append(path: Path, text: str) -> None:
+    """Append to a text file that exists: all of the text, or nothing where it can't be written.
+
+    It is not flushed to disk, which may take longer than an epoch.
+
+    Raises:
+        OSError: If it can't be written, with its path.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            size, left = os.fstat(descriptor).st_size, memoryview(text.encode())
+            try:
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            except BaseException:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; it replaces ``path`` when the block ends.

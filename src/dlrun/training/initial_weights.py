@@ -47,7 +47,8 @@ def read_initial_weights(config: Config) -> InitialWeights | None:
     run = find_initial_run(config)
     try:
         epoch = resolve_epoch(run, "best")
-        saved = read_checkpoint(checkpoint_path(run.checkpoints, Position(epoch)))
+        path = checkpoint_path(run.checkpoints, Position(epoch))
+        saved = read_checkpoint(path, history=False)
     except DlrunError as error:
         raise DlrunError(f"init_from: {error.message}", hint=error.hint) from error
     return InitialWeights(run.path, epoch, saved.model)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.checkpoints.format import CheckpointData, read_checkpoint
+from dlrun.checkpoints.history import lines_of
 from dlrun.checkpoints.store import Position, checkpoint_path
 from dlrun.system.files import is_dir
 
@@ -76,15 +77,15 @@ def restore_training_state(
         epoch = run_callback(callback).get_epoch_to_restore(states.get(name, {}))
         path = checkpoint_path(resumption.path.parent, Position(epoch or 0))
         if epoch is not None and is_dir(path):
-            assign_weights(model, read_checkpoint(path), path)
+            assign_weights(model, read_checkpoint(path, history=False), path)
             weights[name] = model.get_weights()
     restore_variables()
     for callback in callbacks.values():
         if isinstance(callback, Checkpoint):
-            callback.continue_from(saved.state["history"], saved.state["best"])
+            callback.continue_from(lines_of(saved.state), saved.state["best"])
     if at.steps:
-        return RestoreStep(states, callbacks, weights, restore_step)
-    return Restore(states, callbacks, weights)
+        return RestoreStep(states, callbacks, weights, restore_step, saved.state["history"])
+    return Restore(states, callbacks, weights, saved.state["history"])
 
 
 def for_others(resumption: Resumption) -> dict[str, Any]:

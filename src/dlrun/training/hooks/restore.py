@@ -1,6 +1,6 @@
 """Restore the state of a run when training begins."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ class Restore(keras.callbacks.Callback):
         states: The checkpoint's state of each callback, by name.
         callbacks: By name; one without a state in the checkpoint is not changed.
         weights: The best epoch's weights, by name of the callbacks that restore them.
+        history: What each completed epoch logged.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class Restore(keras.callbacks.Callback):
         states: Mapping[str, Mapping[str, Any]],
         callbacks: Mapping[str, keras.callbacks.Callback],
         weights: Mapping[str, Any],
+        history: Sequence[Mapping[str, float]] = (),
     ) -> None:
         super().__init__()
         self._states, self._callbacks, self._weights = states, callbacks, weights
+        self._history = history
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore the counters; also called if nothing is left to train.
@@ -35,6 +38,9 @@ class Restore(keras.callbacks.Callback):
         Raises:
             DlrunError: If a callback does not accept its state.
         """
+        if self._history:
+            for callback in self._callbacks.values():
+                run_callback(callback).set_history(self._history)
         for name, state in self._states.items():
             if (callback := self._callbacks.get(name)) is None:
                 continue
@@ -59,6 +65,7 @@ class RestoreStep(Restore):
         callbacks: As for :class:`Restore`.
         weights: As for :class:`Restore`.
         assign: Restores variables and random generators.
+        history: As for :class:`Restore`.
     """
 
     def __init__(
@@ -67,8 +74,9 @@ class RestoreStep(Restore):
         callbacks: Mapping[str, keras.callbacks.Callback],
         weights: Mapping[str, Any],
         assign: Callable[[], None],
+        history: Sequence[Mapping[str, float]] = (),
     ) -> None:
-        super().__init__(states, callbacks, weights)
+        super().__init__(states, callbacks, weights, history)
         self._assign: Callable[[], None] | None = assign
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
