@@ -6,9 +6,11 @@ import pytest
 
 from conftest import Dlrun
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import RECORD
+from dlrun.inference.loaded_run import resolve_epoch
+from dlrun.runs.directory import RECORD, SWEEP_FILE
+from dlrun.runs.locate import find_run
 from dlrun.sweeps.keep import Keeper, parse_keep, repeats_of
-from dlrun.sweeps.plan import Job, Plan
+from dlrun.sweeps.plan import Job, Plan, read_plan
 from dlrun.system.files import read_json, write_json
 from dlrun.workers.key import ProcessKey
 
@@ -65,15 +67,16 @@ def test_a_dropped_run_is_listed_and_made_again_with_the_same_numbers(tmp_path):
     assert set(swept["dropped"]["runs"]) == names - {best}
     assert swept["dropped"]["command"].endswith("--again all")
     gone = swept["dropped"]["runs"][0]
-    refused = dlrun("evaluate", f"{swept['sweep_dir']}/{gone}")
-    hint = f"dlrun sweep --resume {swept['sweep_dir']} --again {gone}"
-    assert (refused.returncode, hint in refused.stderr) == (2, True)
+    place = tmp_path / swept["sweep_dir"]
+    with pytest.raises(DlrunError, match="its sweep has dropped it") as refused:
+        resolve_epoch(find_run(str(place / gone), tmp_path), "best")
+    assert refused.value.hint == f"dlrun sweep --resume {place} --again {gone}"
 
     done = dlrun("sweep", "--resume", swept["sweep_dir"], "--again", gone, "--json")
     assert f"run {gone} has the numbers that it had" in done.stderr
     again = dlrun.parse(done.stdout)
     assert [run["test"] for run in again["runs"]] == [run["test"] for run in swept["runs"]]
     assert gone not in again["dropped"]["runs"]
-    resumed = dlrun.json("sweep", "--resume", swept["sweep_dir"])  # it stays
-    assert resumed["dropped"] == again["dropped"]
-    assert (tmp_path / swept["sweep_dir"] / gone / "checkpoints").is_dir()
+    plan = read_plan(read_json(place / SWEEP_FILE), place)
+    assert [job.path.name for job in plan.jobs if job.pinned] == [gone]  # it stays
+    assert (place / gone / "checkpoints").is_dir()

@@ -1,13 +1,17 @@
 """Seeds and folds in a sweep as one result: grouped, searched by their mean, limited, compared."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import Dlrun
+from dlrun.api.compare_settings import compare_settings
+from dlrun.api.settings import group_runs
 from dlrun.config.sweeps.repeats import split_repeats, write_out
 from dlrun.errors import DlrunError
+from dlrun.report.settings import comparison_lines
 from dlrun.sweeps.limits import parse_limits
 from dlrun.sweeps.search import Search, Settings
 
@@ -120,7 +124,8 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
         assert best["test"][name]["mean"] == pytest.approx(np.mean(values))
     assert best["test"]["accuracy"]["worst"] == min(run["test"]["accuracy"] for run in runs)
 
-    compared = dlrun.json("compare", result["sweep_dir"])
+    compared = compare_settings([result["sweep_dir"]], runs_dir=Path("runs"))
+    assert "by more than its repeats" in comparison_lines(compared)
     assert [each["n"] for each in compared["settings"]] == [2, 2]
     assert compared["settings"][0]["metrics"]["test.loss"] == best["test"]["loss"]
     tests = {each["metric"]: each for each in compared["differences"]}
@@ -128,7 +133,7 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
     assert tests["test.loss"]["test"] == "paired t"
     assert tests["test.loss"]["difference"] == pytest.approx(gap)
 
-    listed = dlrun.json("runs", "--group", "--sort", "val_loss")["settings"]
+    listed = [each.to_dict() for each in group_runs(Path("runs"), sort="val_loss")]
     assert [each["n"] for each in listed] == [2, 2]
     assert listed[0]["differs"] == {"optimizer.learning_rate": 0.01}
     assert listed[0]["metrics"] == compared["settings"][0]["metrics"]

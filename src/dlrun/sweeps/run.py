@@ -67,8 +67,8 @@ def sweep(
         fail_under: Limits on the mean test metrics of the best setting over its repeats, as
             ``accuracy=0.97``; ``worst.accuracy=0.95`` on the worst of them.
         fail_over: Limits that no value may exceed, as ``loss=0.3``.
-        search: The options of a search, by the names of :class:`dlrun.sweeps.search.Settings`;
-            None for every combination.
+        search: The options of a search, by the names of
+            :class:`dlrun.sweeps.search_options.Settings`; None for every combination.
         launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
             a new process; None for reused workers.
         launcher_options: As ``key=value``.

@@ -7,7 +7,7 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,56 +20,11 @@ from dlrun.errors import DlrunError
 from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
 from dlrun.sweeps.repeated_trial import RepeatedTrial
-from dlrun.system.files import is_dir
+from dlrun.sweeps.search_options import SQLITE, STUDY, Settings
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
-
-SQLITE = "sqlite:///"
-STUDY = "study.db"  # the default, in the sweep's directory
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of a search, saved in ``sweep.json``.
-
-    Args:
-        trials: The number of runs.
-        sampler: A name of ``optuna.samplers``, with arguments.
-        pruner: A name of ``optuna.pruners``, with arguments.
-        study: The study's name; None for the name of the sweep's directory.
-        storage: As ``sqlite:///`` and a path; None for a file in the sweep's directory.
-    """
-
-    trials: int = 20
-    sampler: str = "tpe"
-    pruner: str = "median"
-    study: str | None = None
-    storage: str | None = None
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Settings:
-        """Create the settings from options; None values are left out.
-
-        Raises:
-            DlrunError: If the storage is not an SQLite file in an existing directory.
-        """
-        given = {key: value for key, value in options.items() if value is not None}
-        if storage := given.get("storage"):
-            path = Path(storage.removeprefix(SQLITE)).absolute()
-            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or is_dir(path):
-                raise DlrunError(
-                    f"--storage {storage}: expected {SQLITE} and the path of a file",
-                    hint=f"--storage {SQLITE}{STUDY}",
-                )
-            if not is_dir(path.parent):
-                raise DlrunError(f"--storage {storage}: there is no directory {path.parent}")
-            given["storage"] = f"{SQLITE}{path}"
-        return cls(**given)
-
-
-NAMES = tuple(Settings.__dataclass_fields__)
 
 
 class Search:

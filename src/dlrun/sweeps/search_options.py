@@ -3,11 +3,59 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_dir
 
 SEARCHES = ("optuna",)
+SQLITE = "sqlite:///"
+STUDY = "study.db"  # the default, in the sweep's directory
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a search, saved in ``sweep.json``.
+
+    Args:
+        trials: The number of runs.
+        sampler: A name of ``optuna.samplers``, with arguments.
+        pruner: A name of ``optuna.pruners``, with arguments.
+        study: The study's name; None for the name of the sweep's directory.
+        storage: As ``sqlite:///`` and a path; None for a file in the sweep's directory.
+    """
+
+    trials: int = 20
+    sampler: str = "tpe"
+    pruner: str = "median"
+    study: str | None = None
+    storage: str | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        """Create the settings from options; None values are left out.
+
+        Raises:
+            DlrunError: If the storage is not an SQLite file in an existing directory.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        if storage := given.get("storage"):
+            path = Path(storage.removeprefix(SQLITE)).absolute()
+            if not storage.startswith(f"{SQLITE}") or ":memory:" in storage or is_dir(path):
+                raise DlrunError(
+                    f"--storage {storage}: expected {SQLITE} and the path of a file",
+                    hint=f"--storage {SQLITE}{STUDY}",
+                )
+            if not is_dir(path.parent):
+                raise DlrunError(f"--storage {storage}: there is no directory {path.parent}")
+            given["storage"] = f"{SQLITE}{path}"
+        return cls(**given)
+
+
+NAMES = tuple(Settings.__dataclass_fields__)
 
 
 def search_options(search: str | None, resumes: bool, **options: Any) -> dict[str, Any] | None:
@@ -16,7 +64,7 @@ def search_options(search: str | None, resumes: bool, **options: Any) -> dict[st
     Args:
         search: What searches.
         resumes: Whether an earlier sweep is resumed.
-        **options: By the names of :class:`dlrun.sweeps.search.Settings`; None if not given.
+        **options: By the names of :class:`Settings`; None if not given.
 
     Raises:
         DlrunError: If they do not go together.

@@ -28,7 +28,8 @@ from dlrun.sweeps.plan import (
     read_plan,
 )
 from dlrun.sweeps.repeats import repeat_results
-from dlrun.sweeps.search import NAMES, Search, Settings
+from dlrun.sweeps.search import Search
+from dlrun.sweeps.search_options import NAMES, Settings
 from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.key import ProcessKey
 
