@@ -2,8 +2,8 @@
 
 Compared are steady epochs: without the first, in which a backend compiles. The last line is one
 device under distribution=data_parallel against the same without, which should cost nothing. Test
-losses must agree to 1e-3, as rounding grows over the epochs: with batches of 512, fit and raw of jax
-on one device differ by 2e-4 after 50 steps. Needs taskset and two idle cores.
+losses must agree to 1e-3, as rounding grows over the epochs: with batches of 512, fit and raw of
+jax on one device differ by 2e-4 after 50 steps. Needs taskset and two idle cores.
 
 python benchmarks/distribution.py [--backends jax,torch] [--loops fit,raw] [--models mnist_mlp]
     [--batch-size 512] [--limit 20000] [--epochs 4] [--runs 5]
