@@ -111,6 +111,7 @@ def test_the_default_is_the_first_network_on_jax() -> None:
     assert config.choices == {
         "backend": "jax",
         "device": "auto",
+        "profile": "none",
         "data": "mnist",
         "feed": "auto",
         "task": "classification",
