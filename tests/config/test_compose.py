@@ -112,6 +112,7 @@ def test_the_default_is_the_first_network_on_jax() -> None:
         "backend": "jax",
         "device": "auto",
         "distribution": "none",
+        "profile": "none",
         "data": "mnist",
         "feed": "auto",
         "task": "classification",

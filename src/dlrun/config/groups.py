@@ -150,6 +150,13 @@ _TABLE = (
         resume=True,
     ),
     Group(
+        "profile",
+        "Whether training measures where its time goes. `profile=simple` prints a table.",
+        modules=("dlrun.callbacks",),
+        optional=True,
+        resume=True,
+    ),
+    Group(
         "tracker",
         "Where runs are also written: see [Trackers](../how-to/trackers.md). `tracker=mlflow` "
         "chooses one, `tracker=[mlflow,tensorboard]` several.",

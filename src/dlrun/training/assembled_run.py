@@ -23,7 +23,7 @@ from dlrun.assembly.weights import weigh
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import RunCallback, run_callback
-from dlrun.config.instantiate import component_errors, partial
+from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
@@ -65,6 +65,7 @@ class AssembledRun:
         initial_weights: The ``init_from`` entry of ``run.json``; None without it.
         task_monitor: ``task.monitor`` of the config.
         trackers: Where the run is also written, by name.
+        profile: Measures where the time goes; None without.
     """
 
     data: Dataset
@@ -81,6 +82,7 @@ class AssembledRun:
     initial_weights: Mapping[str, Any] | None
     task_monitor: str
     trackers: Mapping[str, Tracker]
+    profile: Any = None
 
     def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
         """The callbacks that may end training, with their names."""
@@ -140,6 +142,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         initial_weights=assigned,
         task_monitor=config.task.monitor,
         trackers=build_trackers(config),
+        profile=instantiate("profile", config.profile) if config.profile.get("_target_") else None,
     )
 
 
@@ -195,11 +198,17 @@ def train(
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
+        train_batches = _train_batches(data, config)
+        if run.profile is not None:
+            # The clock waits for the steps of an epoch, which is their time.
+            watched = [hook for hook in (*runner, *hooks) if hook is not run.timing]
+            run.profile.watch(train_batches, watched, Checkpoint)
+            runner = [run.profile, *runner]
         with together(run.model, config) as others:
             return run.loop(
                 Training(
                     model=run.model,
-                    train=_train_batches(data, config),
+                    train=train_batches,
                     validation=validation if len(data.validation) else None,
                     epochs=config.epochs,
                     seed=config.seed,

@@ -70,6 +70,8 @@ def train_run(request: RunRequest) -> RunResult:
             test = _evaluate(run, config, directory)
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
+        if run.profile is not None:
+            _tell_profile(run.profile.to_dict(seconds["evaluate"]), directory)
         _draw(run, directory, rows, best)
         # Recorded before the export, which the user's own model may not support.
         directory.update(**{**result.to_dict(), "status": "running"})
@@ -134,6 +136,15 @@ def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str,
     figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
     write_all(figures, directory.path / DIRECTORY)
     return found.metrics
+
+
+def _tell_profile(rows: list[dict[str, Any]], directory: RunDir) -> None:
+    """Record where the time went, and show it."""
+    from dlrun.callbacks.profile import profile_lines
+
+    directory.update(profile=rows)
+    for line in profile_lines(rows):
+        log.info("%s", line)
 
 
 def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:

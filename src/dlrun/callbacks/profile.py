@@ -1,0 +1,151 @@
+"""Where training's time goes."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any
+
+import keras
+
+PHASES = ("first step", "data", "step", "callbacks", "checkpoint", "validation", "evaluation")
+HOOKS = tuple(name for name in dir(keras.callbacks.Callback) if name.startswith("on_"))
+
+
+class Profile(keras.callbacks.Callback):
+    """Shares training's seconds among phases; each second counts in one of them.
+
+    What ``fit()`` does in threads beside the steps, where it calls hooks or reads batches there,
+    takes no time from them and is told separately.
+    """
+
+    async_safe = True  # the hook of a batch counts, and looks at nothing
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.beside: Counter[str] = Counter()
+        """Seconds in other threads, by phase."""
+        self._open: list[str] = []
+        self._since = 0.0
+        self._thread = threading.get_ident()
+        self._steps = 0
+
+    def watch(self, batches: Any, callbacks: Iterable[Any], checkpoint: type) -> None:
+        """Time the reading of batches and the hooks of callbacks.
+
+        Args:
+            batches: Of training, a :class:`dlrun.data.batches.Batches`.
+            callbacks: All others.
+            checkpoint: The class of those that count as checkpoints.
+        """
+        for name in ("gather", "prepare"):
+            setattr(batches, name, self._timed("data", getattr(batches, name)))
+        for callback in callbacks:
+            phase = "checkpoint" if isinstance(callback, checkpoint) else "callbacks"
+            for name in HOOKS:
+                if getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name):
+                    setattr(callback, name, self._timed(phase, getattr(callback, name)))
+
+    def _timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def timed(*arguments: Any, **keywords: Any) -> Any:
+            began = time.perf_counter()
+            if is_own := threading.get_ident() == self._thread:
+                nested = bool(self._open) and self._open[-1] == phase
+                self.counts[phase] += not nested
+                self._enter(phase)
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                if is_own:
+                    self._leave()
+                else:
+                    self.counts[phase] += 1
+                    self.beside[phase] += time.perf_counter() - began  # type: ignore[assignment]
+
+        return timed
+
+    def _enter(self, phase: str) -> None:
+        self._count_until_now()
+        self._open.append(phase)
+
+    def _leave(self) -> None:
+        self._count_until_now()
+        self._open.pop()
+
+    def _count_until_now(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] += now - self._since  # type: ignore[assignment]
+        self._since = now
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin with the first step: until it ends, everything compiles."""
+        self._thread = threading.get_ident()
+        self._open, self._since = ["first step"], time.perf_counter()
+        self.counts["first step"] = 1
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """End the first step when the second one begins."""
+        if self._steps and self._open[0] == "first step":
+            self._count_until_now()
+            self._open[0] = "step"
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count the steps."""
+        self._steps = max(self._steps, 1)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Count the steps of the epoch."""
+        self.counts["step"] += int((self.params or {}).get("steps") or 0)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Begin validation."""
+        self.counts["validation"] += 1
+        self._enter("validation")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """End it."""
+        self._leave()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """End the last step."""
+        self._count_until_now()
+        self._open = []
+        self.counts["step"] = max(0, self.counts["step"] - 1)
+
+    def to_dict(self, evaluation_seconds: float) -> list[dict[str, Any]]:
+        """A row for each phase that took time, for ``run.json``.
+
+        Args:
+            evaluation_seconds: What the evaluation on the test split took, after training.
+        """
+        seconds: dict[str, float] = {**self.seconds, "evaluation": evaluation_seconds}
+        total = sum(seconds.values()) or 1.0
+        counts = {**self.counts, "evaluation": 1}
+        return [
+            {
+                "phase": phase,
+                "seconds": round(seconds.get(phase, 0.0), 6),
+                "share": round(seconds.get(phase, 0.0) / total, 4),
+                "count": counts.get(phase, 0),
+                "seconds_beside": round(float(self.beside.get(phase, 0.0)), 6),
+            }
+            for phase in PHASES
+            if counts.get(phase)
+        ]
+
+
+def profile_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The rows as a table, line by line."""
+    lines = [f"{'phase':<11} {'seconds':>9} {'share':>6} {'count':>9} {'each':>12}"]
+    for row in rows:
+        each = (row["seconds"] + row["seconds_beside"]) / max(1, row["count"]) * 1e3
+        line = f"{row['phase']:<11} {row['seconds']:>9.3f} {row['share']:>6.1%}"
+        line += f" {row['count']:>9,} {each:>9,.2f} ms"
+        beside = row["seconds_beside"]
+        lines.append(line + (f"  and {beside:.3f} s in threads beside" if beside else ""))
+    return lines

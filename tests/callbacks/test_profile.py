@@ -1,0 +1,42 @@
+"""profile=simple: where training's time goes."""
+
+import json
+
+import pytest
+
+from trainings import worker
+
+SMALL = ("model=mnist_mlp", "model.units=8", "data.limit=320", "batch_size=32", "epochs=2")
+SLOW = """
+import time
+import keras
+
+class Slow(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.2)
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(("backend", "loop"), [("jax", "fit"), ("torch", "raw")])
+def test_each_second_of_training_counts_in_one_phase(tmp_path, backend, loop):
+    (tmp_path / "my_callbacks.py").write_text(SLOW)
+    slow = "+callbacks.slow._target_=my_callbacks.Slow"
+    run = worker(backend).train(tmp_path, *SMALL, f"loop={loop}", "profile=simple", slow)
+    record = json.loads((run["path"] / "run.json").read_text())
+    rows = {row["phase"]: row for row in record["profile"]}
+    assert list(rows) == [
+        "first step", "data", "step", "callbacks", "checkpoint", "validation", "evaluation",
+    ]  # fmt: skip
+    assert sum(row["share"] for row in rows.values()) == pytest.approx(1, abs=1e-3)
+    trained = sum(row["seconds"] for name, row in rows.items() if name != "evaluation")
+    assert 0.4 < trained <= record["seconds"]["train"]
+    assert rows["callbacks"]["seconds"] > 0.4  # it sleeps twice
+    assert (rows["step"]["count"], rows["validation"]["count"]) == (2 * 10 - 1, 2)
+    assert "phase         seconds  share" in run["log"]
+
+
+@pytest.mark.trains
+def test_a_run_without_it_has_no_profile(tmp_path):
+    run = worker("torch").train(tmp_path, *SMALL, "epochs=1")
+    assert "profile" not in json.loads((run["path"] / "run.json").read_text())
