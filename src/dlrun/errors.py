@@ -57,11 +57,28 @@ class Interrupted(BaseException):
         self.signum = signum
 
 
+def described(error: BaseException) -> str:
+    """An error's type and the line of :func:`first_line`."""
+    return f"{type(_meant(error)).__name__}: {first_line(error)}"
+
+
+def _meant(error: BaseException) -> BaseException:
+    """The error in place of which another is raised, as jax' own take no text to be made anew.
+
+    Keras makes an error anew, with a text about the layer, at each layer that it passes.
+    """
+    meant: BaseException | None = error
+    while isinstance(meant, AttributeError) and "'_error_repr'" in str(meant):
+        meant = meant.__context__
+    return meant or error
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that says something, bounded, else its type's name.
 
     Keras and TensorFlow put headings, stacks and arguments around the cause, and colors on it.
     """
+    error = _meant(error)
     is_quoted = isinstance(error, KeyError) and len(error.args) == 1  # its text is a repr
     text = str(error.args[0] if is_quoted else error)
     if _HEADING in text:

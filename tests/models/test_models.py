@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainings import BACKENDS, worker
+from trainings import BACKENDS, Refused, worker
 
 # The number of parameters as printed in the books, or as the sum of the layers.
 PARAMETERS = {
@@ -67,3 +67,31 @@ def test_dropout_network_reaches_the_books_accuracy(dlrun):
 )
 def test_mixed_models_reach_the_accuracy_of_their_presets(dlrun, experiment, metric, least):
     assert dlrun.warm("jax", "train", f"experiment={experiment}")["test"][metric] > least
+
+BRANCHES = """
+import keras
+
+
+class Gate(keras.layers.Layer):
+    def call(self, x):
+        return x if keras.ops.sum(x) > 0 else -x
+
+
+class Net(keras.Model):
+    def __init__(self, input_shape, num_classes):
+        super().__init__()
+        self.parts = [keras.layers.Flatten(), Gate(), keras.layers.Dense(num_classes)]
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+"""
+
+
+def test_an_error_of_jax_is_told_as_jax_tells_it(tmp_path):
+    """Keras replaces it by an AttributeError about a text, as jax' errors can't be made from one."""
+    (tmp_path / "my_branches.py").write_text(BRANCHES)
+    mine = ("model._target_=my_branches.Net", "~model.units", "smoke=true")
+    with pytest.raises(Refused, match="TracerBoolConversionError: Attempted boolean conversion"):
+        worker("jax").train(tmp_path, *mine)

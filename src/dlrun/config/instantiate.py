@@ -13,7 +13,7 @@ from hydra.utils import instantiate as hydra_instantiate
 
 import dlrun
 from dlrun.config import trust
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, described, first_line
 from dlrun.system.guest import is_guest
 from dlrun.system.own_modules import remember_own_modules
 
@@ -77,8 +77,7 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         own = [frame for frame in frames if not _is_installed(frame.filename)]
         frame = (own or frames)[-1]
         raise DlrunError(
-            f"{key}: {target} raised {type(error).__name__}: {first_line(error)}"
-            f" ({frame.filename}, line {frame.lineno})"
+            f"{key}: {target} raised {described(error)} ({frame.filename}, line {frame.lineno})"
         ) from error
 
 

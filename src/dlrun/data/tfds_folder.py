@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, described
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 IMAGE, LABEL, TEXT = "image", "label", "text"
@@ -149,9 +149,7 @@ def read_folder(folder: Path) -> Prepared:
             hint="prepare the data set anew: data.download=true, in another data.path",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DlrunError(
-            f"data: {folder} can't be read: {type(error).__name__}: {first_line(error):.200}"
-        ) from error
+        raise DlrunError(f"data: {folder} can't be read: {described(error):.200}") from error
     return Prepared(folder, name, features, splits, keys)
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, described
 from dlrun.inference.loaded_run import (
     LoadedRun,
     load_run,
@@ -183,7 +183,7 @@ def write(job: Job) -> dict[str, Any]:
         log.debug("export failed", exc_info=True)
         raise DlrunError(
             f"model={loaded.config.choices.get('model')} can't be written as {job.format}:"
-            f" {type(error).__name__}: {first_line(error)}",
+            f" {described(error)}",
             hint=f"another format: {', '.join(n for n in formats.names() if n != job.format)}",
             exit_code=1,
         ) from error

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.sweeps.launchers import Place, launch, place
-from dlrun.errors import first_line
+from dlrun.errors import described
 from dlrun.runs.directory import plan_run_path
 from dlrun.sweeps.launched_run import STOP, progress_path, run_one
 from dlrun.sweeps.plan import ENDED, WORKERS, Job
@@ -193,7 +193,7 @@ def main() -> None:
     )
     for error in errors:
         traceback.print_exception(error)
-    messages = [f"{type(error).__name__}: {first_line(error)}" for error in errors]
+    messages = [described(error) for error in errors]
     write_json(launch_dir / ENDINGS, {"returned": returned, "errors": messages}, indent=None)
 
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dlrun.errors import first_line
+from dlrun.errors import described
 from dlrun.system.files import read_json, write_json
 from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
@@ -78,7 +78,7 @@ class Served:
             self._working[name] = tracker
         except Exception as error:
             self._working.pop(name, None)
-            self._reply(("warning", name, f"{type(error).__name__}: {first_line(error)}"))
+            self._reply(("warning", name, described(error)))
 
 
 def _parent(name: str, tracker: Tracker, run: TrackedRun) -> str:

@@ -20,7 +20,7 @@ from dlrun.assembly.classes import as_config, class_weights
 from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
-from dlrun.errors import DlrunError, Interrupted, bounded, first_line
+from dlrun.errors import DlrunError, Interrupted, bounded, described, first_line
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
@@ -165,7 +165,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
             _record_end(run, status="failed", error=error.message)
             error.exit_code = 1
             raise
-        message = f"{type(error).__name__}: {first_line(error)}"
+        message = described(error)
         trace = bounded(traceback.format_exc(), lines=TRACE_LINES)
         _record_end(run, status="failed", error=message, traceback=trace)
         if isinstance(error, OSError) and _is_write_error(run, error):

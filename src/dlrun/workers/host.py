@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, Interrupted, first_line
+from dlrun.errors import DlrunError, Interrupted, described
 from dlrun.system import process
 from dlrun.training.reuse import ProcessCache
 
@@ -88,7 +88,7 @@ def main() -> None:
         except DlrunError as error:
             event, answer = "failed", {"error": error.message}
         except BaseException as error:  # also sys.exit in a job: it fails, and the next one runs
-            event, answer = "failed", {"error": f"{type(error).__name__}: {first_line(error)}"}
+            event, answer = "failed", {"error": described(error)}
             traceback.print_exc()
         if "keras" in sys.modules:
             cache.forget()

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dlrun.callbacks.protocol import run_callback
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, described
 
 
 class Restore(keras.callbacks.Callback):
@@ -48,8 +48,7 @@ class Restore(keras.callbacks.Callback):
                 run_callback(callback).set_state(state)
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise DlrunError(
-                    f"callbacks.{name} can't be restored from the checkpoint:"
-                    f" {type(error).__name__}: {first_line(error)}",
+                    f"callbacks.{name} can't be restored from the checkpoint: {described(error)}",
                     hint=f"to resume without it, add ~callbacks.{name}",
                     exit_code=1,
                 ) from error
