@@ -90,7 +90,7 @@ class Net(keras.Model):
 
 
 def test_an_error_of_jax_is_told_as_jax_tells_it(tmp_path):
-    """Keras replaces it by an AttributeError about a text, as jax' errors can't be made from one."""
+    """Keras replaces it by an AttributeError, as errors of jax can not be made from a text."""
     (tmp_path / "my_branches.py").write_text(BRANCHES)
     mine = ("model._target_=my_branches.Net", "~model.units", "smoke=true")
     with pytest.raises(Refused, match="TracerBoolConversionError: Attempted boolean conversion"):
