@@ -128,6 +128,8 @@ def option_mistakes(
 
 def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     """For a key that the config does not have, with the nearest one that it has."""
+    if key == "repeats":
+        return Mistake(line, "a run is not repeated", hint="dlrun sweep takes repeats")
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""

@@ -37,7 +37,9 @@ def read_runs(path: Path) -> Paired:
             raise ValueError(f"it has {size:,} bytes")
         text = path.read_text(encoding="utf-8-sig")
         runs = _from_table(path, text) if path.suffix in (".csv", ".tsv") else _from_yaml(text)
-    except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
+    except OSError as error:
+        raise DlrunError(f"--runs {path}: {error.strerror}", hint=f"expected {EXAMPLE}") from error
+    except (ValueError, csv.Error, yaml.YAMLError) as error:
         raise DlrunError(
             f"--runs {path}: {first_line(error)}", hint=f"expected {EXAMPLE}"
         ) from error
