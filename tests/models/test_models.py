@@ -68,6 +68,7 @@ def test_dropout_network_reaches_the_books_accuracy(dlrun):
 def test_mixed_models_reach_the_accuracy_of_their_presets(dlrun, experiment, metric, least):
     assert dlrun.warm("jax", "train", f"experiment={experiment}")["test"][metric] > least
 
+
 BRANCHES = """
 import keras
 

@@ -117,4 +117,9 @@ def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | No
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)
     class_weights(data, config)  # refused here, before a model is built
-    return replace(data, sampling=class_sampling(data, config))
+    steps = config.steps_per_epoch
+    return replace(
+        data,
+        sampling=class_sampling(data, config),
+        epoch_samples=steps and steps * config.batch_size,
+    )

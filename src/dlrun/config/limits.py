@@ -33,6 +33,7 @@ def broken_limits(config: Config) -> Problems:
     for key, low, high in (
         ("epochs", 1, None),
         ("batch_size", 1, None),
+        ("steps_per_epoch", 1, None),
         ("seed", 0, MAX_SEED),
         ("device.index", 0, None),
         ("device.count", 1, None),

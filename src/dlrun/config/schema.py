@@ -113,6 +113,7 @@ class Config:
     seed: int = 0
     epochs: int = 10
     batch_size: int = 128
+    steps_per_epoch: int | None = None
     precision: str = "float32"
     matmul_precision: str = "default"
     smoke: bool = False

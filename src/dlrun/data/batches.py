@@ -29,7 +29,8 @@ class Batches:
         dataset: The data set, for its ``scale``, ``prepare`` and ``sampling``.
         split: The samples.
         batch_size: Samples per batch; the last may have fewer.
-        seed: Draws and shuffles the samples of each training epoch; None keeps the split's order.
+        seed: Draws and shuffles the samples of each pass over the training split, on which an epoch
+            trains; None keeps the split's order.
 
     ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64. A batch is
     inputs and labels, and a third part if the split has weights.
@@ -43,8 +44,11 @@ class Batches:
         self.batch_size = batch_size
         self._seed = seed
         self.order = np.arange(len(split))
-        self._sampling = dataset.sampling if split is dataset.train else None
-        if self._sampling is not None:
+        trains = split is dataset.train
+        self._sampling = dataset.sampling if trains else None
+        self._epoch_samples = dataset.epoch_samples if trains and seed is not None else None
+        self._drawn = -1, self.order  # the last pass that was drawn, and its number
+        if self._sampling is not None or self._epoch_samples is not None:
             self.start_epoch(0)  # as long as in any epoch
 
     @property
@@ -61,10 +65,26 @@ class Batches:
         """Draw the order of an epoch, counted from 0."""
         if self._seed is None:
             return
+        if self._epoch_samples is None:
+            self.order = self._draw(self._seed, epoch)
+            return
+        # Epochs of this length are cut from one pass after the other.
+        one_pass = self._sampling.samples if self._sampling else len(self.split)
+        at, end = epoch * self._epoch_samples, (epoch + 1) * self._epoch_samples
+        parts = []
+        while at < end:
+            number, first = divmod(at, one_pass)
+            if self._drawn[0] != number:
+                self._drawn = number, self._draw(self._seed, number)
+            parts.append(self._drawn[1][first : first + end - at])
+            at += len(parts[-1])
+        self.order = np.concatenate(parts)
+
+    def _draw(self, seed: int, number: int) -> np.ndarray:
+        """The samples of a pass over the split, counted from 0."""
         if self._sampling is not None:
-            self.order = self._sampling.draw(_generator(self._seed, epoch))
-        else:
-            self.order = permutation(self._seed, epoch, len(self.split))
+            return self._sampling.draw(_generator(seed, number))
+        return permutation(seed, number, len(self.split))
 
     def __len__(self) -> int:
         return math.ceil(self.samples / self.batch_size)

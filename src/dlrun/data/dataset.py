@@ -95,7 +95,9 @@ class Dataset:
         is_checked: Whether every input is known to be a finite float32, so that arrays larger than
             memory are not read once more.
         integers: The inputs that a model takes as integers, see :meth:`match`.
-        sampling: Draws the samples of a training epoch; None for each sample once.
+        sampling: Draws the samples of a pass over the training split; None for each sample once.
+        epoch_samples: How many samples an epoch trains on; the next epoch goes on behind them. None
+            for one pass.
     """
 
     train: Split
@@ -110,11 +112,13 @@ class Dataset:
     is_checked: bool = False
     integers: frozenset[str | None] = frozenset()
     sampling: ClassSampling | None = None
+    epoch_samples: int | None = None
 
     @property
     def samples_per_epoch(self) -> int:
         """The number of samples that an epoch trains on."""
-        return self.sampling.samples if self.sampling else len(self.train)
+        one_pass = self.sampling.samples if self.sampling else len(self.train)
+        return self.epoch_samples or one_pass
 
     @cached_property
     def spec(self) -> InputSpec:
