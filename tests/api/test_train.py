@@ -44,7 +44,7 @@ def rows(run):
 
 
 def checkpoints(run):
-    return sorted(path.name for path in (run / "checkpoints").iterdir())
+    return sorted(path.name for path in run.glob("checkpoints/epoch-*"))
 
 
 # The output of a finished run, on each backend.
@@ -341,6 +341,7 @@ def test_git_commit_is_recorded_and_whether_files_differ_from_it(dlrun):
     dirty = dlrun.record(dlrun.path(dlrun.json("train", "smoke=true")))
     commit = git("rev-parse", "HEAD")
     assert clean["git"] == {"commit": commit, "dirty": False}
+    assert len(dirty["git"].pop("diff")) == 16
     assert dirty["git"] == {"commit": commit, "dirty": True}
 
 

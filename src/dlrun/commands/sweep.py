@@ -122,8 +122,8 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep 'seed=range(10)' --needed
-      dlrun sweep 'pair=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])'
-      dlrun sweep optimizer=adam,sgd 'optimizer.momentum=where(optimizer=sgd,0.0,0.9)'
+      dlrun sweep 'pair=zip(batch_size=[64,512],epochs=[5,20])'
+      dlrun sweep loop=fit,raw 'loop.compile=where(loop=raw,eager,xla)'
       dlrun sweep --runs runs.csv seed=1,2
       dlrun sweep 'seed=range(100)' --keep top=3
       dlrun sweep --resume SWEEP_DIR --again all

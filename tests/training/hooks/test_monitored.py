@@ -64,7 +64,7 @@ def test_a_run_without_a_finite_epoch_fails_and_keeps_its_checkpoints(tmp_path, 
     [record] = tmp_path.glob("runs/*/*/run.json")
     assert '"status": "failed"' in record.read_text()
     run = record.parent
-    assert sorted(p.name for p in run.glob("checkpoints/*")) == ["epoch-0001", "epoch-0002"]
+    assert sorted(p.name for p in run.glob("checkpoints/epoch-*")) == ["epoch-0001", "epoch-0002"]
     trust = {"trusted": ["my_watched"]}
     with pytest.raises(Refused, match="has no best epoch") as caught:
         worker(backend).evaluate(tmp_path, run, **trust)

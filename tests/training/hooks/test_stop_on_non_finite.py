@@ -19,7 +19,7 @@ def refused(cwd, backend, *overrides) -> tuple[str, list[str]]:
     assert "optimizer.learning_rate" in caught.value.hint
     [record] = cwd.glob("runs/*/*/run.json")
     assert '"status": "failed"' in record.read_text()
-    checkpoints = sorted(path.name for path in record.parent.glob("checkpoints/*"))
+    checkpoints = sorted(path.name for path in record.parent.glob("checkpoints/epoch-*"))
     return caught.value.message, checkpoints
 
 
