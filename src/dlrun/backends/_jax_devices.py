@@ -23,7 +23,7 @@ VIRTUAL = "xla_force_host_platform_device_count"
 def environment(spread: Spread) -> Mapping[str, str]:
     """See :class:`dlrun.backends._protocols.Distributed`. It has no effect on accelerators."""
     # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
-    # compute: with 4 devices and 5 threads, a convnet waited for ever; 8 were enough.
+    # compute: each part needs threads of its own beside them.
     threads = {"NPROC": str(cores() + 2 * spread.devices)}
     # jax refuses both ways at once, and the user's own goes first.
     given = VIRTUAL in os.environ.get("XLA_FLAGS", "")
