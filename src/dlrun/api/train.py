@@ -61,7 +61,6 @@ def train(
         config, overrides, parent = earlier.config, earlier.overrides, parent_entry(opened)
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
-    from dlrun.api.needed import find_equal_run
     from dlrun.assembly.companions import companions
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
@@ -70,8 +69,11 @@ def train(
     from dlrun.training.request import RunRequest
 
     require(config, training=True)
-    if needed and (found := find_equal_run(config, config_dir)) is not None:
-        return found
+    if needed:
+        from dlrun.api.needed import find_equal_run
+
+        if (found := find_equal_run(config, config_dir)) is not None:
+            return found
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
         config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest'
