@@ -8,6 +8,7 @@ from PIL import Image
 
 from dlrun.data.image_folder import image_folder
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.spool import Spool
 from dlrun.data.text_folder import text_folder
@@ -21,7 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def saved(data) -> InputSpec:
-    return InputSpec.from_json(data.dataset().spec.to_json(), source="inputs.json")
+    return spec_from_json(spec_to_json(data.dataset().spec), source="inputs.json")
 
 
 def photo(path: Path, seed: int) -> np.ndarray:

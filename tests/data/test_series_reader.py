@@ -8,6 +8,7 @@ import pytest
 from pyarrow import csv
 
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
@@ -33,7 +34,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InputSpec:
     data = timeseries(
         path=str(path), target="load", time="hour", group="shop", history=HISTORY, horizon=HORIZON
     ).dataset()
-    return InputSpec.from_json(data.spec.to_json(), source="inputs.json")
+    return spec_from_json(spec_to_json(data.spec), source="inputs.json")
 
 
 def test_a_forecast_is_named_by_its_series_and_the_time_that_it_follows(tmp_path, spec):

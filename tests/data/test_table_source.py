@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.table import table
 from dlrun.errors import DlrunError
@@ -75,7 +75,7 @@ def test_each_format_gives_the_same_arrays(tmp_path):
 
 def test_the_spec_of_a_run_holds_columns_and_targets_and_encodes_new_rows_the_same():
     data = table(path="houses.csv", target=["price", "kind"]).dataset()
-    spec = InputSpec.from_json(data.spec.to_json(), source="x")
+    spec = spec_from_json(spec_to_json(data.spec), source="x")
     assert spec == data.spec
     assert spec.targets["kind"].classes == ("barn", "flat", "house")
     again = table(path="houses.csv", target=["price", "kind"], seed=5).dataset(spec)
@@ -161,7 +161,7 @@ def test_the_second_time_arrays_come_from_the_cache_and_a_damaged_entry_is_made_
 def test_evaluation_of_the_same_table_finds_the_arrays_of_the_run(tmp_path):
     data = table(path="houses.csv", target="price").dataset()
     entries = set((tmp_path / "cache").iterdir())
-    saved = InputSpec.from_json(data.spec.to_json(), source="inputs.json")
+    saved = spec_from_json(spec_to_json(data.spec), source="inputs.json")
     again = table(path="houses.csv", target="price").dataset(saved)
     np.testing.assert_array_equal(again.test.labels, data.test.labels)
     assert set((tmp_path / "cache").iterdir()) == entries

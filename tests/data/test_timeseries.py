@@ -10,6 +10,7 @@ from pyarrow import csv
 
 from dlrun.data.dataset import Dataset
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing import from_entry, to_entry
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
@@ -220,7 +221,7 @@ def test_several_series_take_no_more_room_than_the_cache_may(tmp_path):
 
 
 def saved(data: Dataset) -> InputSpec:
-    return InputSpec.from_json(data.spec.to_json(), source="inputs.json")
+    return spec_from_json(spec_to_json(data.spec), source="inputs.json")
 
 
 def test_a_forecast_is_made_from_the_last_rows_of_each_series(tmp_path):

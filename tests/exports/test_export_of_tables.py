@@ -9,11 +9,11 @@ SCRIPT = """
 import keras
 import pyarrow as pa
 from pathlib import Path
-from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json
 
 path = Path({path!r}) / "model.keras"
 saved = path.with_suffix(".inputs.json")
-spec = InputSpec.from_json(saved.read_text(), source=str(saved))
+spec = spec_from_json(saved.read_text(), source=str(saved))
 inputs = spec.preprocess({{name: pa.array(values) for name, values in {table!r}.items()}})
 model = keras.saving.load_model(path)
 found["outputs"] = model.predict(inputs, verbose=0).tolist()

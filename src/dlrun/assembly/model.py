@@ -19,7 +19,8 @@ from dlrun.assembly.precision import keep_inputs_exact
 from dlrun.config.instantiate import component_errors, instantiate, takes_argument
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
-from dlrun.data.input_spec import InputSpec, integer_inputs
+from dlrun.data.input_spec import InputSpec
+from dlrun.data.scaling import integer_inputs
 from dlrun.data.tree import map_named, tree_map
 from dlrun.errors import DlrunError
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlrun.backends._jax_devices import is_spread, place, shardings
-from dlrun.data.input_spec import integer_inputs, scaled
+from dlrun.data.scaling import integer_inputs, scaled
 from dlrun.data.tree import map_named
 
 # The values of trainable, non-trainable, optimizer and metrics variables.

@@ -10,7 +10,7 @@ import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
 from dlrun.backends._torch_devices import state
-from dlrun.data.input_spec import integer_inputs, scaled
+from dlrun.data.scaling import integer_inputs, scaled
 from dlrun.data.tree import map_named
 from dlrun.losses.masks import masks_of, set_masks
 

@@ -248,7 +248,7 @@ class _Stepper:
     ) -> Callable[..., dict[str, Any]]:
         import tensorflow as tf
 
-        from dlrun.data.input_spec import integer_inputs, scaled
+        from dlrun.data.scaling import integer_inputs, scaled
         from dlrun.data.tree import map_named
 
         integers = integer_inputs(model)

@@ -20,7 +20,7 @@ from dlrun.data.splits import LEFT_OUT, TRAIN
 from dlrun.data.table_columns import class_counts
 from dlrun.data.table_description import describe_columns
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays, leaves, tree_map
+from dlrun.data.tree import Arrays, leaves, named, tree_map
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class ArraySource:
             samples=int(counts[:LEFT_OUT].sum()),
             splits={split: int(counts[code]) for split, code in encode.SPLITS.items()},
             columns=[
-                *(_describe(key or "x", array) for key, array in _named(samples.inputs)),
+                *(_describe(key or "x", array) for key, array in named(samples.inputs).items()),
                 *describe_columns(of_labels, dict.fromkeys(target.columns, "target")),
             ],
             tasks={name: target.kind},
@@ -274,7 +274,3 @@ def _describe(name: str, array: np.ndarray) -> dict[str, Any]:
         "counts": {},
         "examples": [],
     }
-
-
-def _named(inputs: Arrays) -> list[tuple[str | None, np.ndarray]]:
-    return list(inputs.items()) if isinstance(inputs, Mapping) else [(None, inputs)]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.cache import cached, key_of
+from dlrun.data.column_types import normal_batch
 from dlrun.data.profile import profile_table
 from dlrun.data.table import PROFILE, TABLE, Table, batches, table
-from dlrun.data.tables import normal_batch
 from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
 

@@ -20,7 +20,7 @@ from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays
+from dlrun.data.tree import Arrays, leaves, named
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
@@ -173,14 +173,14 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
-                for name, array in _named(inputs):
+                for name, array in named(inputs).items():
                     _require_finite(of, array, start, mask)
                     write(split, "inputs", name, array)
                 for label, array in labels.items():
                     write(split, "labels", label, array)
                 write(split, "rows", None, start + np.flatnonzero(mask))
-                names = names or [name for name, _ in _named(inputs)]
-                hashes.add(split, [array for _, array in _named(inputs)])
+                names = names or list(named(inputs))
+                hashes.add(split, leaves(inputs))
                 if of.weight is not None:
                     with at_row(of, start, mask):
                         weights = to_weights(of.weight, rows[of.weight])
@@ -266,10 +266,6 @@ def _mask(mask: np.ndarray) -> Any:
     import pyarrow as pa
 
     return pa.array(mask)
-
-
-def _named(tree: Any) -> list[tuple[str | None, np.ndarray]]:
-    return list(tree.items()) if isinstance(tree, Mapping) else [(None, tree)]
 
 
 def _file(split: str, part: str, name: str | None) -> str:

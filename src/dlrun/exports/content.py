@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing import Step
 from dlrun.data.preprocessing.standardize import Standardize, Statistics
 from dlrun.data.tree import Arrays, leaves
@@ -185,7 +186,7 @@ class Content:
             "run": dict(self.record),
             "below": dict(self.below),
             "integers": sorted(self.spec.integers, key=str),
-            "spec": json.loads(self.spec.to_json()),
+            "spec": json.loads(spec_to_json(self.spec)),
             "config": dict(self.config),
         }
         return json.dumps(content, indent=1, default=str) + "\n"
@@ -212,7 +213,7 @@ class Content:
             integers, form = content.get("integers"), content.get("format")
             if not isinstance(integers, list) or not isinstance(form, str):
                 raise ValueError("it names no format, or no integers")
-            spec = InputSpec.from_json(json.dumps(content.get("spec")), source=source)
+            spec = spec_from_json(json.dumps(content.get("spec")), source=source)
             names = {name if isinstance(name, str) else None for name in integers}
             return cls(
                 form,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlrun.data.input_spec_json import spec_to_json
 from dlrun.errors import DlrunError
 from dlrun.system.files import replacing, write_text
 from dlrun.system.imports import without_packages
@@ -54,7 +55,7 @@ def export_keras(
     with replacing(path) as partial, saving(model):
         model.save(partial)
     if spec.preprocessing or spec.targets is not None:
-        write_text(path.with_suffix(".inputs.json"), spec.to_json())
+        write_text(path.with_suffix(".inputs.json"), spec_to_json(spec))
     return path
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from dlrun.data.input_spec import scaled
+from dlrun.data.scaling import scaled
 from dlrun.data.tree import map_named
 
 if TYPE_CHECKING:

@@ -184,7 +184,7 @@ def read_saved_spec(run: RunDir) -> InputSpec | None:
     Raises:
         DlrunError: If the file can't be read, or is damaged.
     """
-    from dlrun.data.input_spec import MAX_BYTES, InputSpec
+    from dlrun.data.input_spec_json import MAX_BYTES, spec_from_json
 
     if isinstance(run, ExportedRun):
         return run.content.spec
@@ -196,7 +196,7 @@ def read_saved_spec(run: RunDir) -> InputSpec | None:
             text = file.read(MAX_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise DlrunError(f"{path} can't be read: {error}") from error
-    return InputSpec.from_json(text, source=str(path))
+    return spec_from_json(text, source=str(path))
 
 
 def load_run(

@@ -12,6 +12,7 @@ from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
+from dlrun.data.input_spec_json import spec_to_json
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import RunResult
 from dlrun.system import process
@@ -51,7 +52,7 @@ def train_run(request: RunRequest) -> RunResult:
     # The config is proved right from here on.
     with (
         request.destination.open(
-            new_record | {"init_from": run.initial_weights}, run.data.spec.to_json()
+            new_record | {"init_from": run.initial_weights}, spec_to_json(run.data.spec)
         ) as directory,
         record.recording(directory, early),
         run.interruption.listen(),

@@ -20,7 +20,8 @@ from dlrun.data.profile import IDENTIFIER
 from dlrun.data.readers import STDIN, Part, Request, targets_of, texts
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.rows import Block, Rows, open_rows
-from dlrun.data.tables import find_files, format_of, read_error, suffixes
+from dlrun.data.table_errors import read_error
+from dlrun.data.tables import find_files, format_of, suffixes
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dlrun.data.column_types import normal_batch
 from dlrun.data.rows import Block, evenly
-from dlrun.data.tables import TableOptions, normal_batch
+from dlrun.data.tables import TableOptions
 from dlrun.data.tables.arrow import batches
 
 

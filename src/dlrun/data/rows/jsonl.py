@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.column_types import normal_batch
 from dlrun.data.rows import Block, read_numbers
-from dlrun.data.tables import TableOptions, normal_batch
+from dlrun.data.tables import TableOptions
 from dlrun.data.tables.jsonl import batch_of, lines_of
 
 FIRST = 1000  # rows that name the columns

@@ -4,10 +4,10 @@ Each module reads one format, and is named as its usual suffix, as ``csv`` reads
 
 - ``SUFFIXES``: the suffixes of its files, each of which ``.gz`` may follow if ``COMPRESSED``.
 - ``batches(path, types, options)``: an iterator of ``pyarrow.RecordBatch``. ``types`` are the
-  columns whose types are known. It raises :class:`WiderType` for a value that does not fit the type
-  of the rows before it, ``ValueError`` or ``OSError`` for a damaged file.
+  columns whose types are known. It raises ``WiderType`` of ``data.column_types`` for a value that
+  does not fit the type of the rows before it, ``ValueError`` or ``OSError`` for a damaged file.
 
-All columns are read as one of :data:`TYPES`.
+All columns are read as one of ``data.column_types.TYPES``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data.column_types import WiderType, normal_batch, wider_type
+from dlrun.data.table_errors import read_error
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
 from dlrun.system.imports import require_package
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_BYTES = 16 * 2**20  # of the Arrow file that a table is converted to
-# int64, double, bool, string, timestamp[us], and list<string>, by the names of pyarrow.
-TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,6 @@ class TableOptions:
     delimiter: str | None = None
     decimal: str = "."
     missing: tuple[str, ...] = ()
-
-
-@dataclass
-class WiderType(Exception):  # noqa: N818 - a request to begin again, not an error
-    """A value that does not fit the type of its column so far.
-
-    Args:
-        column: The column's name.
-        value: The value, for messages.
-    """
-
-    column: str
-    value: str = ""
 
 
 @dataclass
@@ -83,7 +70,7 @@ class TableFiles:
             types: The columns whose types are known; the others' are added as they are found.
 
         Yields:
-            Batches whose columns are of :data:`TYPES`.
+            Batches whose columns are of ``TYPES``.
 
         Raises:
             DlrunError: If a file is damaged or empty, or has other columns than the first one.
@@ -140,7 +127,7 @@ class TableFiles:
             try:
                 return self._convert(target, types)
             except WiderType as wider:  # the type is known from the beginning the next time
-                types[wider.column] = _wider(types.get(wider.column), wider.value)
+                types[wider.column] = wider_type(types.get(wider.column), wider.value)
 
     def _convert(self, target: Path, types: dict[str, Any]) -> list[int]:
         import pyarrow as pa
@@ -262,146 +249,6 @@ def _difference(expected: Sequence[str], names: Sequence[str]) -> str:
     missing = [f"no '{name}'" for name in expected if name not in names]
     more = [f"'{name}' more" for name in names if name not in expected]
     return ", ".join([*missing, *more][:5])
-
-
-def _wider(known: Any, value: str) -> Any:
-    """The next wider type of a column: from integers to numbers to text."""
-    import pyarrow as pa
-
-    kinds = {pa.int64(): int, pa.float64(): float}
-    for kind, parse in kinds.items():
-        if known is None or (known == pa.int64() and kind != known):
-            try:
-                parse(value)
-            except ValueError:
-                continue
-            return kind
-    return pa.string()
-
-
-def normal_batch(batch: pa.RecordBatch, types: dict[str, Any], path: Path) -> pa.RecordBatch:
-    """The batch with columns of :data:`TYPES`, in the types of ``types`` if they are known.
-
-    Raises:
-        DlrunError: If a column is of a type that has no meaning here.
-        WiderType: If a value does not fit the type of its column.
-    """
-    import pyarrow as pa
-
-    arrays = []
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        is_empty = array.null_count == len(array)
-        normal = _normal_array(array, name, path)
-        known = types.setdefault(name, None if is_empty else normal.type)
-        if known is None:  # all missing so far; a later value gives the type
-            known = pa.string()
-            if not is_empty:
-                raise WiderType(name, _first_text(normal))
-        if normal.type != known:
-            if is_empty:
-                normal = pa.nulls(len(array), known)
-            elif pa.types.is_int64(normal.type) and pa.types.is_float64(known):
-                normal = normal.cast(known, safe=False)
-            elif pa.types.is_string(known) and not pa.types.is_list(normal.type):
-                normal = normal.cast(known)
-            else:
-                raise WiderType(name, _first_text(normal))
-        arrays.append(normal)
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _first_text(array: Any) -> str:
-    return str(array.drop_null()[0].as_py())
-
-
-def _normal_array(array: Any, name: str, path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        array = array.dictionary_decode()
-        kind = array.type
-    if pa.types.is_null(kind):
-        return pa.nulls(len(array), pa.string())
-    if pa.types.is_boolean(kind) or kind in (pa.int64(), pa.float64(), pa.string()):
-        return _without_nan(array)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        try:
-            return array.cast(pa.string())
-        except pa.ArrowInvalid as error:
-            raise DlrunError(
-                f"data: {path}: column '{name}' is not UTF-8",
-                hint=f"iconv -f latin1 -t utf-8 {path.name} > new.csv",
-            ) from error
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        # In seconds, whatever the unit of the file.
-        unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
-        micros = array.cast(unit, safe=False).cast(pa.int64()).cast(pa.float64(), safe=False)
-        return pc.divide(micros, 1e6)
-    target = _target_type(kind)
-    if target is None:
-        raise DlrunError(
-            f"data: {path}: column '{name}' has type {kind}; expected numbers, texts, dates or"
-            " lists",
-            hint="write the table without it, or its parts as columns of their own",
-        )
-    try:
-        return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(kind)))
-    except pa.ArrowInvalid as error:
-        raise DlrunError(f"data: {path}: column '{name}': {error}") from error
-
-
-def _target_type(kind: Any) -> Any:
-    """The type of :data:`TYPES` that holds another type of numbers, texts, dates or lists."""
-    import pyarrow as pa
-
-    of = pa.types
-    for targets, tests in (
-        (pa.int64(), (of.is_integer,)),
-        (pa.float64(), (of.is_floating, of.is_decimal)),
-        (pa.string(), (of.is_large_string, of.is_string_view)),
-        (pa.timestamp("us"), (of.is_timestamp, of.is_date)),
-        (pa.list_(pa.string()), (of.is_list, of.is_large_list)),
-    ):
-        if any(test(kind) for test in tests):
-            return targets
-    return None
-
-
-def _without_nan(array: Any) -> Any:
-    """The array with NaN as missing, as pandas means it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_float64(array.type) and pc.any(is_nan := pc.is_nan(array)).as_py():
-        return pc.if_else(is_nan, pa.scalar(None, pa.float64()), array)
-    return array
-
-
-def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunError:
-    """What is wrong with a file, for the user.
-
-    Args:
-        path: The file.
-        error: From reading it.
-        label: What the message begins with.
-    """
-    message = str(error)
-    if "Empty CSV file" in message or "Empty JSON file" in message:
-        return DlrunError(f"{label} {path} is empty", hint="the first row names the columns")
-    if "Expected" in message and "columns, got" in message:
-        where = message.partition("CSV parse error: ")[2].partition(": ")
-        row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
-        counts = message[message.index("Expected") :].partition(":")[0]
-        counts = counts[0].lower() + counts[1:]
-        return DlrunError(
-            f"{label} {path}: {row}: {counts}",
-            hint="quote values with delimiters in them, or choose another data.delimiter",
-        )
-    if "invalid UTF8" in message or "invalid UTF-8" in message:
-        return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
-    return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}")
 
 
 def _near(path: Path) -> str:

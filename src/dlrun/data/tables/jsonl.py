@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.tables import TableOptions, WiderType
+from dlrun.data.column_types import WiderType
+from dlrun.data.tables import TableOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
