@@ -59,10 +59,15 @@ class Dlrun:
 
         For what a command does, not how it starts, ends or prints.
         """
-        words = [*map(str, arguments), f"backend={backend}", "--json"]
+        done = self.within(backend, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return strict_json(done.stdout)
+
+    def within(self, backend: str, *arguments) -> subprocess.CompletedProcess[str]:
+        """As a call, in the process of :meth:`warm`; also for a command that fails."""
+        words = [*map(str, arguments), f"backend={backend}"]
         code, stdout, stderr = worker(backend).command(self.cwd, words)
-        assert code == 0, stderr
-        return strict_json(stdout)
+        return subprocess.CompletedProcess(words, code, stdout, stderr)
 
     def path(self, result: dict) -> Path:
         """Where the run of a result lies."""

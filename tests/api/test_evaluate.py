@@ -71,6 +71,7 @@ def test_batch_size_does_not_change_the_area_of_one_of_several_outputs(dlrun):
     area = "+task.metrics.department.area"
     dlrun.warm(
         *("jax", "train", "model=ticket_classifier", "data=tickets", "task=tickets", "epochs=1"),
+        "data.limit=400",
         *(f"{area}._target_=dlrun.metrics.area.Area", f"{area}.curve=PR"),
         f"{area}.activation=softmax",
     )
@@ -99,7 +100,7 @@ def test_gate_that_passes_exits_0(trained, dlrun):
 def test_gate_that_fails_exits_1_says_why_and_still_prints_the_result(trained, dlrun):
     run = trained.run("jax")
     gates = ("--fail-under", "accuracy=0.999", "--fail-over", "loss=99")
-    done = dlrun("evaluate", run, *gates, "--json")
+    done = dlrun.within("jax", "evaluate", run, *gates, "--json")
     accuracy = json.loads(done.stdout)["metrics"]["accuracy"]
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == f"error: accuracy {accuracy:.6g} is under 0.999"
@@ -107,9 +108,9 @@ def test_gate_that_fails_exits_1_says_why_and_still_prints_the_result(trained, d
 
 def test_fail_over_fails_a_loss_above_its_limit_only(trained, dlrun):
     run = trained.run("jax")
-    held = dlrun("evaluate", run, "--fail-over", "loss=99")
+    held = dlrun.within("jax", "evaluate", run, "--fail-over", "loss=99")
     assert (held.returncode, held.stderr) == (0, "")
-    done = dlrun("evaluate", run, "--fail-over", "loss=0.001", "--json")
+    done = dlrun.within("jax", "evaluate", run, "--fail-over", "loss=0.001", "--json")
     loss = json.loads(done.stdout)["metrics"]["loss"]
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == f"error: loss {loss:.6g} is over 0.001"
@@ -192,7 +193,7 @@ def test_damaged_checkpoint_exits_2_and_names_another(trained, dlrun, name):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
-    done = dlrun("evaluate", run)
+    done = dlrun.within("jax", "evaluate", run)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert f"error: checkpoint {file.parent}" in done.stderr
@@ -204,7 +205,7 @@ def test_damaged_checkpoint_exits_2_and_names_another(trained, dlrun, name):
 def test_missing_file_of_a_checkpoint_exits_2(trained, dlrun):
     run = trained.copy("jax", dlrun.cwd)
     (run / "checkpoints" / "epoch-0004" / "arrays.npz").unlink()
-    done = dlrun("evaluate", run, "--checkpoint", "last")
+    done = dlrun.within("jax", "evaluate", run, "--checkpoint", "last")
     assert done.returncode == 2
     assert "arrays.npz" in done.stderr
     assert "Traceback" not in done.stderr
@@ -215,7 +216,7 @@ def test_checkpoint_of_another_model_is_refused(trained, dlrun):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["model"]["units"] = 3
     (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    done = dlrun("evaluate", run)
+    done = dlrun.within("jax", "evaluate", run)
     assert (done.returncode, done.stdout) == (2, "")
     assert "is of another model" in done.stderr
     assert "(784, 3)" in done.stderr
@@ -231,14 +232,14 @@ def test_keys_that_decide_the_weights_cannot_be_overridden(trained, dlrun, overr
 
 
 def test_data_set_of_another_shape_is_refused(trained, dlrun):
-    done = dlrun("evaluate", trained.run("jax"), "data=blobs")
+    done = dlrun.within("jax", "evaluate", trained.run("jax"), "data=blobs")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is of another model" in done.stderr
 
 
 def test_empty_split_is_refused(trained, dlrun):
-    done = dlrun(
-        *("evaluate", trained.run("jax"), "--split", "validation", "data.validation_samples=0")
+    done = dlrun.within(
+        *("jax", "evaluate", trained.run("jax"), "--split", "validation", "data.validation_samples=0")
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: the validation split is empty" in done.stderr

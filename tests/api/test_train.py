@@ -298,8 +298,8 @@ def test_learning_rate_scheduler_lowers_the_rate_each_epoch(dlrun):
 
 
 def test_loss_that_turns_nan_in_a_later_epoch_fails_the_run(dlrun):
-    done = dlrun(
-        *("train", "smoke=true", "epochs=3", "+callbacks=learning_rate_scheduler"),
+    done = dlrun.within(
+        *("jax", "train", "smoke=true", "epochs=3", "+callbacks=learning_rate_scheduler"),
         f"{SCHEDULE}.decay_rate=1e20",
     )
     assert done.returncode == 1
@@ -424,7 +424,7 @@ def test_own_subclassed_model_trains_and_exports_on_the_other_backends(dlrun, ba
 
 def test_own_model_that_keras_cannot_export_is_refused_before_it_trains(dlrun):
     write_model(dlrun.cwd, SUBCLASSED)
-    done = dlrun("train", "model=mine", "smoke=true", "--export-keras")
+    done = dlrun.within("jax", "train", "model=mine", "smoke=true", "--export-keras")
     assert done.returncode == 2
     [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "get_config" in error
@@ -437,7 +437,7 @@ def test_own_model_that_raises_is_reported_in_one_line_and_nothing_is_started(dl
     (dlrun.cwd / "my_models.py").write_text(
         f"def mine(input_shape, num_classes, *, width):\n    raise {error}('the well is dry')\n"
     )
-    done = dlrun("train", "model=mine", "smoke=true")
+    done = dlrun.within("jax", "train", "model=mine", "smoke=true")
     assert "Traceback" not in done.stderr
     first = done.stderr.splitlines()[0]
     assert first.startswith("error: model: my_models.mine")
@@ -448,7 +448,7 @@ def test_own_model_that_raises_is_reported_in_one_line_and_nothing_is_started(dl
 
 def test_own_model_with_a_syntax_error_is_reported_in_one_line(dlrun):
     write_model(dlrun.cwd, "def mine(:\n")
-    done = dlrun("train", "model=mine", "smoke=true")
+    done = dlrun.within("jax", "train", "model=mine", "smoke=true")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "my_models" in done.stderr.splitlines()[0]
@@ -460,7 +460,7 @@ def test_own_model_that_raises_in_training_fails_with_the_traceback_in_the_recor
         "        if training:\n            raise ValueError('not in training')\n        hidden ="
     )
     write_model(dlrun.cwd, SUBCLASSED.replace("        hidden =", raising))
-    done = dlrun("train", "model=mine", "smoke=true")
+    done = dlrun.within("jax", "train", "model=mine", "smoke=true")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("hint: the traceback is in runs/mine/")
     record = dlrun.record(dlrun.only_run())
@@ -470,7 +470,7 @@ def test_own_model_that_raises_in_training_fails_with_the_traceback_in_the_recor
 
 def test_own_model_whose_outputs_do_not_fit_the_labels_is_refused(dlrun):
     write_model(dlrun.cwd, SEQUENTIAL.replace("keras.layers.Flatten(), ", ""))
-    done = dlrun("train", "model=mine", "smoke=true")
+    done = dlrun.within("jax", "train", "model=mine", "smoke=true")
     assert done.returncode == 2
     assert "outputs, (samples, 28, 10); the data set's have (samples,)" in done.stderr
     assert not (dlrun.cwd / "runs").exists()

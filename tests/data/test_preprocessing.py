@@ -79,7 +79,7 @@ def test_a_value_that_is_not_finite_is_still_found_where_it_is(tmp_path):
     np.savez(
         tmp_path / "mine.npz", x_train=broken, y_train=LABELS, x_test=TABLE[:9], y_test=LABELS[:9]
     )
-    done = dlrun("train", *DATA, "data.validation_samples=10")
+    done = dlrun.within("jax", "train", *DATA, "data.validation_samples=10")
     assert done.returncode == 2
     assert "train.inputs" in done.stderr and "[3, 1]" in done.stderr  # 13, less 10 for validation
 

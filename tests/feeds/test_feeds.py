@@ -145,7 +145,7 @@ def test_a_data_option_that_still_sets_a_feed_is_reported_with_the_new_way(dlrun
     (dlrun.cwd / "configs/data/mine.yaml").write_text(
         "_target_: dlrun.data.blobs.blobs\nfeed: pandas\n", encoding="utf-8"
     )
-    done = dlrun("train", "data=mine")
+    done = dlrun.within("jax", "train", "data=mine")
     assert done.returncode == 2
     assert "data.feed: is now the group 'feed': feed=NAME" in done.stderr
 
@@ -170,7 +170,7 @@ def test_a_feed_of_ones_own_is_a_function_of_batches(dlrun):
     (dlrun.cwd / "configs/feed/mine.yaml").write_text(
         "_target_: my_feeds.mine\nsay: batches\n", encoding="utf-8"
     )
-    done = dlrun("train", "feed=mine", "smoke=true")
+    done = dlrun.within("jax", "train", "feed=mine", "smoke=true")
     assert done.returncode == 0, done.stderr
     assert "batches 3" in done.stderr.splitlines()
 
@@ -218,11 +218,11 @@ def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     (dlrun.cwd / "configs/loop").mkdir(parents=True)
     for name in ("gathers", "passes_on"):
         (dlrun.cwd / f"configs/loop/{name}.yaml").write_text(f"_target_: own_loops.{name}\n")
-    assert dlrun("train", "loop=gathers", "smoke=true").returncode == 0
-    refused = dlrun("train", "loop=gathers", "feed=pandas")
+    assert dlrun.within("jax", "train", "loop=gathers", "smoke=true").returncode == 0
+    refused = dlrun.within("jax", "train", "loop=gathers", "feed=pandas")
     assert refused.returncode == 2
     assert "feed=pandas: loop=gathers gathers its batches itself" in refused.stderr
-    passed = dlrun("train", "loop=passes_on", "feed=pandas", "smoke=true")
+    passed = dlrun.within("jax", "train", "loop=passes_on", "feed=pandas", "smoke=true")
     assert passed.returncode == 0
     assert "fed by BatchSequence" in passed.stderr.splitlines()
 
@@ -297,7 +297,7 @@ def test_evaluation_does_not_need_the_package_of_the_training_feed(dlrun, withou
 
 
 def test_prediction_refuses_a_feed(trained, dlrun):
-    done = dlrun("predict", trained.run("jax"), "feed=pandas", "--output", "p.npz")
+    done = dlrun.within("jax", "predict", trained.run("jax"), "feed=pandas", "--output", "p.npz")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
         "error: feed=pandas: predict gathers its batches itself",

@@ -75,10 +75,10 @@ def test_commands_that_need_samples_read_the_data_set(npz_run):
     (dlrun.cwd / "mine.npz").rename(dlrun.cwd / "gone.npz")
     try:
         for command in (["evaluate", run], ["predict", run]):
-            assert_one_line(dlrun(*command), "mine.npz: no such file")
+            assert_one_line(dlrun.within("jax", *command), "mine.npz: no such file")
         # A data set that is typed is read, even though the samples come from --input.
         typed = ("predict", run, "data.path=none.npz", "--input", "test.npy")
-        assert_one_line(dlrun(*typed), "none.npz: no such file")
+        assert_one_line(dlrun.within("jax", *typed), "none.npz: no such file")
     finally:
         (dlrun.cwd / "gone.npz").rename(dlrun.cwd / "mine.npz")
 
@@ -95,7 +95,7 @@ def test_inputs_by_name_are_predicted_without_the_data_function(dlrun):
     actual = predictions(dlrun, result["run_dir"], "--input", "own.npz")
     assert list(actual) == ["priority", "department", "department_label"]
     assert_same_bits(actual, expected)
-    assert_one_line(dlrun("predict", result["run_dir"]), "no module named 'my_data'")
+    assert_one_line(dlrun.within("jax", "predict", result["run_dir"]), "no module named 'my_data'")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_spec_of_another_model_is_refused(trained, dlrun):
     content["inputs"][0]["shape"] = [3]
     (run / "inputs.json").write_text(json.dumps(content))
     np.save(dlrun.cwd / "three.npy", np.zeros((4, 3), np.uint8))
-    assert_one_line(dlrun("predict", run, "--input", "three.npy"), "is of another model")
+    assert_one_line(dlrun.within("jax", "predict", run, "--input", "three.npy"), "is of another model")
 
 
 def test_run_without_a_saved_spec_uses_its_data_set(dlrun):

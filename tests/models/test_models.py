@@ -54,6 +54,7 @@ def test_attention_learns_which_token_is_more_frequent(tmp_path, backend):
     assert result["test"]["accuracy"] > 0.85
 
 
+@pytest.mark.slow
 def test_dropout_network_reaches_the_books_accuracy(dlrun):
     result = dlrun.warm("jax", "train", "model=mnist_mlp_dropout", "epochs=3")
     assert result["test"]["accuracy"] > 0.97

@@ -95,12 +95,12 @@ def test_the_subclassed_model_is_the_functional_one(dlrun):
 
 
 def test_gates_use_the_outputs_names(run, dlrun):
-    held = dlrun("evaluate", run[0], "--fail-under", "department_accuracy=0.5")
+    held = dlrun.within("jax", "evaluate", run[0], "--fail-under", "department_accuracy=0.5")
     assert held.returncode == 0
-    broken = dlrun("evaluate", run[0], "--fail-under", "department_accuracy=0.9999")
+    broken = dlrun.within("jax", "evaluate", run[0], "--fail-under", "department_accuracy=0.9999")
     assert broken.returncode == 1
     assert "error: department_accuracy" in broken.stderr
-    typo = dlrun("evaluate", run[0], "--fail-under", "deparment_accuracy=0.5")
+    typo = dlrun.within("jax", "evaluate", run[0], "--fail-under", "deparment_accuracy=0.5")
     assert "did you mean --fail-under department_accuracy=0.5?" in typo.stderr
 
 
@@ -211,7 +211,7 @@ def test_the_exported_model_takes_and_returns_named_arrays(run, dlrun):
     ],
 )
 def test_a_mismatch_is_reported_and_leaves_no_run(dlrun, overrides, message):
-    done = dlrun("train", *overrides.split())
+    done = dlrun.within("jax", "train", *overrides.split())
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert not (dlrun.cwd / "runs").exists()
