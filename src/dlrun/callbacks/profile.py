@@ -21,6 +21,7 @@ class Profile(keras.callbacks.Callback):
     """
 
     async_safe = True  # the hook of a batch counts, and looks at nothing
+    takes_tensors = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,9 @@ from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
+from dlrun.loops.hooks import BATCH_HOOKS, overrides, takes_tensors
 from dlrun.loops.training import History, Training
+from dlrun.system import ranks
 from dlrun.trackers.protocol import Tracker
 from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
@@ -194,7 +196,7 @@ def train(
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        watching = [StopOnNonFinite(), Monitored(run.monitor)]
+        watching = [_stop_on_non_finite(run, config), Monitored(run.monitor)]
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
@@ -218,6 +220,18 @@ def train(
                     initial_step=resumption.at.steps if resumption else 0,
                 )
             )
+
+
+def _stop_on_non_finite(run: AssembledRun, config: Config) -> StopOnNonFinite:
+    """The callback that reads the losses, as seldom as the run allows."""
+    callbacks = run.callbacks.values()
+    saves = [c.every_steps for c in callbacks if isinstance(c, Checkpoint) and c.every_steps]
+    # A step, loop or callback of the user's may log the loss of the batch alone.
+    own = [config.loop.get(key) for key in ("step", "stepper")]
+    own += [c for c in callbacks if overrides(c, *BATCH_HOOKS) and not takes_tensors(c)]
+    sources = [config.loop["_target_"], type(run.model).train_step.__module__]
+    is_mean = not any(own) and all(name.startswith(("keras.", "dlrun.")) for name in sources)
+    return StopOnNonFinite(is_mean=is_mean, saves=saves, is_alone=ranks.current() is None)
 
 
 def _train_batches(data: Dataset, config: Config) -> Batches:
