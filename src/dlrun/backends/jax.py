@@ -13,7 +13,7 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper
+    from dlrun.backends import Stepper, Tracer
     from dlrun.backends._jax_stepper import State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
@@ -216,6 +216,13 @@ def _without_masks(masked: _Masked) -> Any:
 
     set_masks(*masked)
     return masked.outputs
+
+
+def tracer(directory: Path) -> Tracer:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._jax_trace import JaxTracer
+
+    return JaxTracer(directory)
 
 
 def track(model: Any) -> None:

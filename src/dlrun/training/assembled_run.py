@@ -191,7 +191,8 @@ def train(
     """
     config, resumption, data = request.config, request.resumption, run.data
     hooks = [*_checkpoint_last(run.callbacks), restore]
-    with _close_at_end(run.callbacks):
+    profile = {} if run.profile is None else {"profile": run.profile}
+    with _close_at_end({**run.callbacks, **profile}):
         if resumption and (resumption.stopped or resumption.at.epochs >= config.epochs):
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
@@ -204,7 +205,13 @@ def train(
         if run.profile is not None:
             # The clock waits for the steps of an epoch, which is their time.
             watched = [hook for hook in (*runner, *hooks) if hook is not run.timing]
-            run.profile.watch(train_batches, watched, Checkpoint)
+            run.profile.watch(
+                batches=train_batches,
+                callbacks=watched,
+                checkpoint=Checkpoint,
+                backend=run.backend,
+                directory=request.destination.path,
+            )
             runner = [run.profile, *runner]
         with together(run.model, config) as others:
             return run.loop(
