@@ -202,6 +202,17 @@ class TrainingBackend(Backend, Protocol):
     def tracer(self, directory: Path) -> Tracer:
         """What records steps, for ``profile=trace``."""
 
+    def step_bytes(self, model: Any, batch: Sequence[Any]) -> int | None:
+        """The bytes that a training step holds at its peak beside state and batch.
+
+        Args:
+            model: A compiled model with a built optimizer and metrics; a step may be trained.
+            batch: Inputs, targets, and weights if there are any.
+
+        Returns:
+            None if the framework does not tell.
+        """
+
     def track(self, model: Any) -> None:
         """Register every variable of the model with the framework, before ``fit()``."""
 

@@ -168,6 +168,11 @@ def tracer(directory: Path) -> Tracer:
     return TensorFlowTracer(directory)
 
 
+def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
+    """TensorFlow tells nothing of a CPU's memory, nor of a function before it runs."""
+    return None
+
+
 def track(model: Any) -> None:
     """A tape records variables by itself."""
 

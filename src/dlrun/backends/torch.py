@@ -166,6 +166,21 @@ def tracer(directory: Path) -> Tracer:
     return TorchTracer(directory)
 
 
+def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
+    """Train one step, and ask torch's allocator."""
+    import keras
+
+    from dlrun.backends._torch_memory import peak_bytes
+    from dlrun.backends._torch_stepper import Steps
+    from dlrun.loops.step import Step
+
+    step = Step()
+    step.begin(model, 0)
+    inputs, targets, *weights = keras.tree.map_structure(keras.ops.convert_to_tensor, tuple(batch))
+    model.train()
+    return peak_bytes(lambda: Steps(model, step).train(inputs, targets, *weights))
+
+
 def track(model: Any) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._torch_devices import refusal, state
