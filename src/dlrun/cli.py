@@ -5,8 +5,10 @@ import importlib
 import inspect
 import itertools
 import os
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
@@ -28,6 +30,9 @@ COMMANDS = {
 }
 
 
+MOST_COLUMNS = 100  # of the help
+
+
 class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Run ``dlrun train -m`` as ``dlrun sweep``, with the options of sweep."""
@@ -41,6 +46,28 @@ class _Commands(TyperGroup):
                 args = ["sweep", *words]
         return super().resolve_command(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help as Typer does, without rich: its import takes as long as all else."""
+        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
+        usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
+        text = inspect.cleandoc(self.help or "").replace("\b\n", "")
+        options = [
+            ("  ".join(param.opts), getattr(param, "help", ""))
+            for param in self.get_params(ctx)
+            if param.param_type_name == "option"
+        ]
+        panels: dict[str, list[tuple[str, str]]] = {"Options": options}
+        for name, command in self.commands.items():
+            short = command.get_short_help_str(limit=10**6)
+            panels.setdefault(getattr(command, "rich_help_panel", ""), []).append((name, short))
+        lines = [f"Usage: {usage}", "", *text.splitlines()]
+        lines = [f" {line}".rstrip() for line in ("", *lines, "")]
+        column = max(len(name) for rows in panels.values() for name, _ in rows) + 2
+        for title, rows in panels.items():
+            lines += _box(title, rows, column, width, color=color)
+        print("\n".join(lines))  # as Typer does with rich: also where no command is typed
+
     def invoke(self, ctx: Any) -> Any:
         """Bound the messages of wrong options, which quote what was typed."""
         try:
@@ -49,6 +76,22 @@ class _Commands(TyperGroup):
             if isinstance(message := getattr(error, "message", None), str):
                 error.message = bounded(message)  # type: ignore[attr-defined]
             raise
+
+
+def _box(
+    title: str, rows: Sequence[tuple[str, str]], column: int, width: int, *, color: bool
+) -> list[str]:
+    """A box with a title around names and what they mean."""
+    dim, bold, end = ("\x1b[2m", "\x1b[1;36m", "\x1b[0m") if color else ("", "", "")
+    side = f"{dim}│{end}"
+    lines = [f"{dim}╭─ {title} {'─' * (width - len(title) - 5)}╮{end}"]
+    space = max(width - column - 4, 10)
+    for name, meaning in rows:
+        for number, line in enumerate(textwrap.wrap(meaning, space) or [""]):
+            first = name if number == 0 else ""
+            cell = f"{bold}{first}{end}" + " " * (column - len(first))
+            lines.append(f"{side} {cell}{line.ljust(space)} {side}")
+    return [*lines, f"{dim}╰{'─' * (width - 2)}╯{end}"]
 
 
 def _without_multirun(words: Sequence[str], valued: Container[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
-from dlrun.report.summary import layout_table
+from dlrun.report.summary import layout_table, memory_table
 from dlrun.system import pictures
 from dlrun.system.files import check_writable
 
@@ -24,6 +24,7 @@ def summary(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     plot: Path | None = None,
+    memory: bool = False,
 ) -> tuple[dict[str, Any], str]:
     """Build a config's model on any backend, without training.
 
@@ -32,6 +33,7 @@ def summary(
         config_dir: The user's own options.
         trusted: Modules that may be instantiated, beside those that the options name.
         plot: Where to draw the model's graph; None for no drawing.
+        memory: Whether to estimate the memory of a training step.
 
     Returns:
         The result, as ``dlrun summary --json`` prints it, and Keras' table of the layers.
@@ -40,7 +42,12 @@ def summary(
         DlrunError: If the config is wrong, the model has no graph, or ``plot`` can't be written.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    require(config, training=False)
+    if memory and config.distribution.kind != "none":
+        raise DlrunError(
+            f"--memory: distribution={config.distribution.kind} is not supported",
+            hint="dlrun summary --memory distribution=none tells of a run on one device",
+        )
+    require(config, training=memory)
     if plot is not None:
         _check_plot(plot)
     data = start(config).data
@@ -49,7 +56,7 @@ def summary(
     from dlrun.report.model_graph.layers import layers_of, parameters_of
 
     model = build_model(config, data.spec)
-    result = {
+    result: dict[str, Any] = {
         "model": config.choices.get("model"),
         "backend": config.backend.name,
         "layers": layers_of(model),
@@ -65,6 +72,12 @@ def summary(
         result["bytes"] = sum(row["bytes"] for row in rows)
         result["device_bytes"] = sum(row["device_bytes"] for row in rows)
         table = f"{table}\n\n{layout_table(result, config.spread)}"
+    if memory:
+        from dlrun.assembly.memory import memory_of_step
+
+        sizes = memory_of_step(model, config, data)
+        result["memory"] = sizes
+        table = f"{table}\n\n{memory_table(sizes, config.batch_size)}"
     return result, table
 
 

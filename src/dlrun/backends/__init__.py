@@ -19,13 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dlrun.backends._process import refuse_another, running, same_device
-from dlrun.backends._protocols import Backend, Distributed, Spread, Stepper, TrainingBackend
+from dlrun.backends._protocols import (
+    Backend,
+    Distributed,
+    Spread,
+    Stepper,
+    Tracer,
+    TrainingBackend,
+)
 from dlrun.errors import DlrunError, first_line
 from dlrun.system import process, ranks
 from dlrun.system.gpus import visible_gpus
 from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 
-__all__ = ["Backend", "Spread", "Stepper", "TrainingBackend", "running"]
+__all__ = ["Backend", "Spread", "Stepper", "Tracer", "TrainingBackend", "running"]
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
     from dlrun.backends import _jax_devices, _torch_devices, jax, numpy, tensorflow, torch

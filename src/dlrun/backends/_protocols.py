@@ -88,6 +88,22 @@ class Stepper(Protocol):
         """Evaluate the batches."""
 
 
+class Tracer(Protocol):
+    """Records what is computed, with the framework's own profiler.
+
+    Below the directory that it is made with, it may also write a profiler's own files.
+    """
+
+    def start(self) -> None:
+        """Begin to record."""
+
+    def step(self, number: int) -> AbstractContextManager[Any]:
+        """Name what is done in a context: a training step, numbered from 1."""
+
+    def stop(self, file: Path) -> None:
+        """End, and write the record to a gzipped file in Chrome's format."""
+
+
 class Backend(Protocol):
     """The interface of every backend module.
 
@@ -182,6 +198,20 @@ class TrainingBackend(Backend, Protocol):
     COMPILES: Sequence[str]
     TRACES: bool
     START_SECONDS: float
+
+    def tracer(self, directory: Path) -> Tracer:
+        """What records steps, for ``profile=trace``."""
+
+    def step_bytes(self, model: Any, batch: Sequence[Any]) -> int | None:
+        """The bytes that a training step holds at its peak beside state and batch.
+
+        Args:
+            model: A compiled model with a built optimizer and metrics; a step may be trained.
+            batch: Inputs, targets, and weights if there are any.
+
+        Returns:
+            None if the framework does not tell.
+        """
 
     def track(self, model: Any) -> None:
         """Register every variable of the model with the framework, before ``fit()``."""

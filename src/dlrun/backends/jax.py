@@ -13,7 +13,7 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper
+    from dlrun.backends import Stepper, Tracer
     from dlrun.backends._jax_stepper import State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
@@ -216,6 +216,35 @@ def _without_masks(masked: _Masked) -> Any:
 
     set_masks(*masked)
     return masked.outputs
+
+
+def tracer(directory: Path) -> Tracer:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._jax_trace import JaxTracer
+
+    return JaxTracer(directory)
+
+
+def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
+    """Compile a step without running it, and ask XLA what it will allocate."""
+    import jax
+
+    from dlrun.loops.step import Step
+
+    step = Step()
+    step.begin(model, 0)
+    variables = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state = tuple([variable.value for variable in group] for group in variables)
+    compiled = jax.jit(_train_step(model, step), donate_argnums=0).lower(state, *batch).compile()
+    if (plan := compiled.memory_analysis()) is None:
+        return None
+    made = plan.output_size_in_bytes - plan.alias_size_in_bytes  # not in the place of the state
+    return int(plan.temp_size_in_bytes + made)
 
 
 def track(model: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper
+    from dlrun.backends import Stepper, Tracer
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -159,6 +159,18 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return tape.gradient(value, at)
 
     return derivative
+
+
+def tracer(directory: Path) -> Tracer:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._tensorflow_trace import TensorFlowTracer
+
+    return TensorFlowTracer(directory)
+
+
+def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
+    """TensorFlow tells nothing of a CPU's memory, nor of a function before it runs."""
+    return None
 
 
 def track(model: Any) -> None:

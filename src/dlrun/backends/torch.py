@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper
+    from dlrun.backends import Stepper, Tracer
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -28,7 +28,8 @@ START_SECONDS = 3.5
 
 def environment(kind: str, *, precision: str, cache_dir: Path | None) -> Mapping[str, str]:
     """See :class:`dlrun.backends.Backend`."""
-    return {}
+    # Else the profiler of profile=trace writes to stderr that it starts and stops.
+    return {"KINETO_LOG_LEVEL": "6"}
 
 
 def version() -> str:
@@ -156,6 +157,28 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return slope
 
     return derivative
+
+
+def tracer(directory: Path) -> Tracer:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._torch_trace import TorchTracer
+
+    return TorchTracer(directory)
+
+
+def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
+    """Train one step, and ask torch's allocator."""
+    import keras
+
+    from dlrun.backends._torch_memory import peak_bytes
+    from dlrun.backends._torch_stepper import Steps
+    from dlrun.loops.step import Step
+
+    step = Step()
+    step.begin(model, 0)
+    inputs, targets, *weights = keras.tree.map_structure(keras.ops.convert_to_tensor, tuple(batch))
+    model.train()
+    return peak_bytes(lambda: Steps(model, step).train(inputs, targets, *weights))
 
 
 def track(model: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
+from dlrun.loops.hooks import number
 
 log = logging.getLogger("dlrun")
 
@@ -15,6 +16,8 @@ class BatchLog(RunCallback):
     Args:
         every: Batches between two log lines.
     """
+
+    takes_tensors = True
 
     def __init__(self, every: int = 100) -> None:
         super().__init__()
@@ -27,7 +30,7 @@ class BatchLog(RunCallback):
         if done % self.every not in (0, self.every - 1):
             return  # reading the loss would wait for the device
         # Keras logs the mean over the epoch so far; all batches but the last have the same size.
-        total = float((logs or {})["loss"]) * done
+        total = number((logs or {})["loss"]) * done
         if done % self.every == 0:
             log.info("batch  %d/%d  loss %.4f", done, self.params["steps"], total - self._sum)
         self._sum = total

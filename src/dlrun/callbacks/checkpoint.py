@@ -62,6 +62,8 @@ class Checkpoint(RunCallback):
         DlrunError: If ``every_seconds`` is negative.
     """
 
+    takes_tensors = True
+
     def __init__(
         self,
         directory: str,

@@ -21,6 +21,7 @@ class Profile(keras.callbacks.Callback):
     """
 
     async_safe = True  # the hook of a batch counts, and looks at nothing
+    takes_tensors = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +34,7 @@ class Profile(keras.callbacks.Callback):
         self._thread = threading.get_ident()
         self._steps = 0
 
-    def watch(self, batches: Any, callbacks: Iterable[Any], checkpoint: type) -> None:
+    def watch(self, *, batches: Any, callbacks: Iterable[Any], checkpoint: type, **_: Any) -> None:
         """Time the reading of batches and the hooks of callbacks.
 
         Args:
@@ -137,6 +138,11 @@ class Profile(keras.callbacks.Callback):
             for phase in PHASES
             if counts.get(phase)
         ]
+
+    def result(self, evaluation_seconds: float) -> tuple[dict[str, Any], list[str]]:
+        """What ``run.json`` says of it, and lines for the log."""
+        rows = self.to_dict(evaluation_seconds)
+        return {"profile": rows}, profile_lines(rows)
 
 
 def profile_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -3,11 +3,13 @@
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.notebook_bar import NotebookBar
 from dlrun.callbacks.protocol import RunCallback
+from dlrun.loops.hooks import is_ready, numbers
 from dlrun.runs.logged_names import for_people
 from dlrun.runs.metric_direction import is_better
 from dlrun.system.guest import in_notebook
@@ -15,6 +17,7 @@ from dlrun.system.guest import in_notebook
 log = logging.getLogger("dlrun")
 
 REFRESH_SECONDS = 0.1  # not more often: reading the loss waits for the device
+AHEAD = 64  # more steps than jax takes ahead
 
 
 class Progress(RunCallback):
@@ -27,6 +30,7 @@ class Progress(RunCallback):
     """
 
     async_safe = True  # the bar changes nothing, so jax need not wait for it
+    takes_tensors = True
 
     def __init__(
         self,
@@ -43,6 +47,8 @@ class Progress(RunCallback):
         self._best: float | None = None
         self._bar: Any = None
         self._refreshed = self._started = self._train_seconds = 0.0
+        # On jax, steps are ahead of what is computed: the bar shows the newest that is.
+        self._newest: deque[tuple[int, Any]] = deque(maxlen=AHEAD)
 
     def set_run(self, *, data: Any, **_: Any) -> None:
         """Take the number of training samples per epoch, for the rate."""
@@ -59,18 +65,23 @@ class Progress(RunCallback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start timing, and the bar."""
         self._started, self._train_seconds = time.perf_counter(), 0.0
+        self._newest.clear()
         if self._show_bar:
             self._bar = _bar(f"epoch  {epoch + 1}/{self.params['epochs']}", self.params["steps"])
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Update the bar."""
-        bar, now = self._bar, time.perf_counter()
-        if bar is None or now - self._refreshed < REFRESH_SECONDS:
+        if (bar := self._bar) is None:
+            return
+        self._newest.append((batch + 1, logs))
+        now = time.perf_counter()
+        if now - self._refreshed < REFRESH_SECONDS:
             return
         self._refreshed = now
-        done = batch + 1
-        rate = self._samples * done / self.params["steps"] / (now - self._started)
-        bar.update(done, f"{_format_logs(logs)}  {rate:,.0f} examples/s")
+        done, ready = next(filter(_is_computed, reversed(self._newest)), (0, None))
+        if ready is not None:
+            rate = self._samples * done / self.params["steps"] / (now - self._started)
+            bar.update(done, f"{_format_logs(numbers(ready))}  {rate:,.0f} examples/s")
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Stop timing: the rest of the epoch is validation."""
@@ -100,6 +111,10 @@ class Progress(RunCallback):
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.stop()
+
+
+def _is_computed(newest: tuple[int, Mapping[str, Any] | None]) -> bool:
+    return all(is_ready(value) for value in (newest[1] or {}).values())
 
 
 def _format_logs(logs: Mapping[str, Any] | None) -> str:

@@ -15,6 +15,9 @@ def summary(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the model's graph to a .png, .svg or .pdf.")
     ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also estimate the memory of a training step.")
+    ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,
@@ -25,12 +28,17 @@ def summary(
     Examples:
       dlrun summary model=mnist_convnet
       dlrun summary model.units=64 --plot model.png
+      dlrun summary model=resnet batch_size=256 --memory
     """
     with report_errors() as out:
         from dlrun.api.summary import summary as run_summary
 
         result, layers = run_summary(
-            overrides or [], config_dir=config_dir, trusted=trust or (), plot=plot
+            overrides or [],
+            config_dir=config_dir,
+            trusted=trust or (),
+            plot=plot,
+            memory=memory,
         )
         print_result(out, result, as_json, lambda _: layers)
         if plot is not None:

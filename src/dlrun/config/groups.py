@@ -151,7 +151,8 @@ _TABLE = (
     ),
     Group(
         "profile",
-        "Whether training measures where its time goes. `profile=simple` prints a table.",
+        "Whether training measures where its time goes. `profile=simple` prints a table,"
+        " `profile=trace` records each operation of some steps.",
         modules=("dlrun.callbacks",),
         optional=True,
         resume=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.loops.epoch import StartEpoch, build_metrics
+from dlrun.loops.hooks import StepHooks
 from dlrun.loops.training import History, Training, loop
 
 if TYPE_CHECKING:  # a loop does not import data
@@ -43,13 +44,14 @@ def fit(
     model._call_has_training_arg = True
     feed = feed or training.backend.feed
     start_epoch = StartEpoch(train, training.seed, training.backend)
-    hooks: Any = [start_epoch, *training.callbacks]
+    callbacks = [start_epoch, *training.callbacks]
+    params = {"model": model, "epochs": training.epochs, "steps": len(train)}
     if training.initial_step:
         build_metrics(model, train)  # so that a checkpoint's values can be assigned
         _skip_steps(model, training.initial_step, steps_per_execution)
-        hooks = _SkipInitialSteps(
-            training.initial_step, hooks, model=model, epochs=training.epochs, steps=len(train)
-        )
+        hooks: StepHooks = _SkipInitialSteps(training.initial_step, callbacks, **params)
+    else:
+        hooks = StepHooks(callbacks, **params)
     history = model.fit(
         feed(train),
         epochs=training.epochs,
@@ -82,17 +84,17 @@ def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> Non
     model.train_function = skip
 
 
-class _SkipInitialSteps(keras.callbacks.CallbackList):
+class _SkipInitialSteps(StepHooks):
     """Callbacks whose batch hooks are not called for the skipped steps.
 
     Args:
         left: The number of skipped steps in the first epoch.
         callbacks: The callbacks, in calling order.
-        **params: As for ``keras.callbacks.CallbackList``.
+        **params: As for :class:`dlrun.loops.hooks.StepHooks`.
     """
 
     def __init__(self, left: int, callbacks: Sequence[Any], **params: Any) -> None:
-        super().__init__(callbacks, add_history=True, verbose=0, **params)
+        super().__init__(callbacks, **params)
         self._left = left
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

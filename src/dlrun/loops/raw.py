@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import keras
 
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import StartEpoch, build_metrics
+from dlrun.loops.hooks import StepHooks, numbers
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
 
@@ -58,13 +59,11 @@ def raw(
         step.require_weights()
     step.begin(model, training.seed)
     function = _raw_function(model, train, step, stepper, compile, training.backend)
-    hooks = keras.callbacks.CallbackList(
+    hooks = StepHooks(
         [StartEpoch(train, training.seed, training.backend), *training.callbacks],
-        add_history=True,
         model=model,
         epochs=training.epochs,
         steps=len(train),
-        verbose=0,
     )
     watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
     # One that tells how often it wants to be called looks at the logs alone, not at the model.
@@ -196,15 +195,7 @@ class _Passes:
                     break
         finally:
             self._stepper.store()
-        return _flat(logs)
-
-
-def _flat(logs: Mapping[str, Any]) -> dict[str, float]:
-    """The logs as numbers; a metric with several values gives a mapping of them."""
-    values: dict[str, float] = {}
-    for name, value in logs.items():
-        values |= _flat(value) if isinstance(value, Mapping) else {name: float(value)}
-    return values
+        return numbers(logs)
 
 
 def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tuple[int, int, Any]]:

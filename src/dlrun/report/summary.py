@@ -23,3 +23,29 @@ def layout_table(result: Mapping[str, Any], spread: str) -> str:
     whole, part = result["bytes"], result["device_bytes"]
     share = f"{part / whole:.2f} of {whole:,} bytes" if whole else "no variables"
     return f"{table(rows)}\n\n{spread}: {part:,} bytes on each device, {share}"
+
+
+# What dlrun.assembly.memory.memory_of_step tells, in words.
+PARTS = {
+    "weights": "the model's variables",
+    "optimizer": "the optimizer's slots",
+    "batch": "inputs and targets of {batch_size} samples",
+    "step": "activations, gradients and workspace, at their peak",
+    "total": "",
+}
+
+
+def memory_table(memory: Mapping[str, int | None], batch_size: int) -> str:
+    """The memory of a training step by what it holds.
+
+    Args:
+        memory: Bytes; None where the backend does not tell.
+        batch_size: Of the config.
+    """
+    rows = [["memory", "bytes", "of"]]
+    for name, what in PARTS.items():
+        size = memory[name]
+        told = "not told by this backend; jax and torch do" if size is None else what
+        text = "-" if size is None else f"{size:,}"
+        rows.append([name, text, told.format(batch_size=batch_size)])
+    return table(rows)

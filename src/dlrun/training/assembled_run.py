@@ -29,7 +29,9 @@ from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
+from dlrun.loops.hooks import BATCH_HOOKS, overrides, takes_tensors
 from dlrun.loops.training import History, Training
+from dlrun.system import ranks
 from dlrun.trackers.protocol import Tracker
 from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
@@ -189,12 +191,13 @@ def train(
     """
     config, resumption, data = request.config, request.resumption, run.data
     hooks = [*_checkpoint_last(run.callbacks), restore]
-    with _close_at_end(run.callbacks):
+    profile = {} if run.profile is None else {"profile": run.profile}
+    with _close_at_end({**run.callbacks, **profile}):
         if resumption and (resumption.stopped or resumption.at.epochs >= config.epochs):
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        watching = [StopOnNonFinite(), Monitored(run.monitor)]
+        watching = [_stop_on_non_finite(run, config), Monitored(run.monitor)]
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
@@ -202,7 +205,13 @@ def train(
         if run.profile is not None:
             # The clock waits for the steps of an epoch, which is their time.
             watched = [hook for hook in (*runner, *hooks) if hook is not run.timing]
-            run.profile.watch(train_batches, watched, Checkpoint)
+            run.profile.watch(
+                batches=train_batches,
+                callbacks=watched,
+                checkpoint=Checkpoint,
+                backend=run.backend,
+                directory=request.destination.path,
+            )
             runner = [run.profile, *runner]
         with together(run.model, config) as others:
             return run.loop(
@@ -218,6 +227,18 @@ def train(
                     initial_step=resumption.at.steps if resumption else 0,
                 )
             )
+
+
+def _stop_on_non_finite(run: AssembledRun, config: Config) -> StopOnNonFinite:
+    """The callback that reads the losses, as seldom as the run allows."""
+    callbacks = run.callbacks.values()
+    saves = [c.every_steps for c in callbacks if isinstance(c, Checkpoint) and c.every_steps]
+    # A step, loop or callback of the user's may log the loss of the batch alone.
+    own = [config.loop.get(key) for key in ("step", "stepper")]
+    own += [c for c in callbacks if overrides(c, *BATCH_HOOKS) and not takes_tensors(c)]
+    sources = [config.loop["_target_"], type(run.model).train_step.__module__]
+    is_mean = not any(own) and all(name.startswith(("keras.", "dlrun.")) for name in sources)
+    return StopOnNonFinite(is_mean=is_mean, saves=saves, is_alone=ranks.current() is None)
 
 
 def _train_batches(data: Dataset, config: Config) -> Batches:

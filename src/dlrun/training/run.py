@@ -72,7 +72,7 @@ def train_run(request: RunRequest) -> RunResult:
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
         if run.profile is not None:
-            _tell_profile(run.profile.to_dict(seconds["evaluate"]), directory)
+            _tell_profile(run.profile, seconds["evaluate"], directory)
         _draw(run, directory, rows, best)
         # Recorded before the export, which the user's own model may not support.
         directory.update(**{**result.to_dict(), "status": "running"})
@@ -139,12 +139,11 @@ def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str,
     return found.metrics
 
 
-def _tell_profile(rows: list[dict[str, Any]], directory: RunDir) -> None:
+def _tell_profile(profile: Any, evaluation_seconds: float, directory: RunDir) -> None:
     """Record where the time went, and show it."""
-    from dlrun.callbacks.profile import profile_lines
-
-    directory.update(profile=rows)
-    for line in profile_lines(rows):
+    entries, lines = profile.result(evaluation_seconds)
+    directory.update(**entries)
+    for line in lines:
         log.info("%s", line)
 
 

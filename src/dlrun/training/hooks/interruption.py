@@ -17,6 +17,7 @@ class Interruption(keras.callbacks.Callback):
     """
 
     async_safe = True  # it reads neither logs nor weights: steps need not wait for it
+    takes_tensors = True
 
     def __init__(self) -> None:
         super().__init__()

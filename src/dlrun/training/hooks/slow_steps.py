@@ -21,6 +21,7 @@ class WarnOfSlowSteps(keras.callbacks.Callback):
     """
 
     async_safe = True  # a step is not awaited, so it may seem faster than it is, and never slower
+    takes_tensors = True
 
     def __init__(self, backend: str, other: tuple[str, str, float]) -> None:
         super().__init__()

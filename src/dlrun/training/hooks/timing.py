@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from dlrun.loops.hooks import numbers
+
 
 class Timing(keras.callbacks.Callback):
     """Measures the first step, and the steady rate of the steps after it.
@@ -17,6 +19,7 @@ class Timing(keras.callbacks.Callback):
     """
 
     async_safe = True
+    takes_tensors = True
 
     def __init__(self, samples: int) -> None:
         super().__init__()
@@ -57,7 +60,9 @@ class Timing(keras.callbacks.Callback):
         self._in_training = True
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Time the first step."""
+        """Time the first step, until it is computed."""
+        if not self.first_step_seconds:
+            numbers(logs)
         self.first_step_seconds = self.first_step_seconds or time.perf_counter() - self._began
 
     def on_test_begin(self, logs: Any = None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from dlrun.loops.hooks import is_ready, numbers
 from dlrun.runs.directory import RunDir
 from dlrun.trackers.client import Tracking
 
@@ -19,6 +20,8 @@ class Track(keras.callbacks.Callback):
         is_fit: Whether the loop is Keras' own, whose steps then need not wait for the hooks.
     """
 
+    takes_tensors = True
+
     def __init__(
         self, tracking: Tracking, every: tuple[int, ...], directory: RunDir, *, is_fit: bool
     ) -> None:
@@ -28,6 +31,7 @@ class Track(keras.callbacks.Callback):
         self._directory = directory
         self._before_epoch = 0
         self._step = 0
+        self._waiting: list[tuple[int, Mapping[str, Any], tuple[int, ...]]] = []
         self._is_fit = is_fit
         self._steps_per_call = 1
         # Then hooks are called from threads, in any order, and must not ask for the model.
@@ -53,13 +57,21 @@ class Track(keras.callbacks.Callback):
             every = tuple(n for n in self._every if step // n > self._step // n)
             self._step = step
         if logs and every:
-            values = {f"batch/{name}": float(value) for name, value in logs.items()}
-            self._tracking.log(step, values, every)
+            self._waiting.append((step, logs, every))
+        while self._waiting and all(map(is_ready, self._waiting[0][1].values())):
+            self._hand_over()
         if self._tracking.has_new_ids:
             self.record_ids()
 
+    def _hand_over(self) -> None:
+        step, logs, every = self._waiting.pop(0)
+        values = {f"batch/{name}": value for name, value in numbers(logs).items()}
+        self._tracking.log(step, values, every)
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Hand over the epoch's values."""
+        while self._waiting:
+            self._hand_over()
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         values = {"learning_rate": rate, **(logs or {})}
         self._tracking.log(epoch + 1, {name: float(value) for name, value in values.items()})
