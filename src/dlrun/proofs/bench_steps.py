@@ -65,6 +65,7 @@ class Bench:
             step_spread=_spread(seconds),
             examples_per_second=config.batch_size / steps,
             peak_memory_bytes=process.peak_memory_bytes(),
+            device_memory_bytes=backends.training_module(config.backend.name).peak_device_bytes(),
         )
         self._predict(config, session)
         self._write(variants=[])
@@ -94,7 +95,7 @@ class Bench:
         loop = build_loop(config, session.feed)
         started = time.time() - process.started_at()
         if "start_seconds" not in self._answer:
-            self._write(start_seconds=started, device=session.device)
+            self._write(start_seconds=started, device=session.device, train_samples=len(data.train))
         # Epochs of one step: the first one compiles, the last one tells how long the others are.
         first = self._measure(loop, model, data, config, 1, epochs=3)
         if "first_step_seconds" not in self._answer:
@@ -143,6 +144,8 @@ class Bench:
 
     def _predict(self, config: Config, session: Session) -> None:
         """The median of a prediction, by the number of samples; each size compiles first."""
+        if not self._job["sizes"]:
+            return
         from dlrun.data.batches import Batches
 
         model, data = _build(config, session)
