@@ -73,8 +73,11 @@ def curve_svg(result: Mapping[str, Any]) -> str:
     rates = [math.log10(point["learning_rate"]) for point in curve]
     means = [point["smoothed"] for point in curve]
     across = Axis(min(rates), max(rates), LEFT, WIDTH - RIGHT)
-    span = (max(means) - min(means)) * 0.05
-    up = Axis(min(means) - span, max(means) + span, HEIGHT - BOTTOM, TOP)
+    losses = [point["loss"] for point in curve]
+    # The explosion at the end would leave no room for what is before it.
+    high = max(*means, *losses[: means.index(min(means)) + 1])
+    span = (high - min(losses)) * 0.05
+    up = Axis(min(losses) - span, high + span, HEIGHT - BOTTOM, TOP)
     lines += _axes(across, up)
     for name, class_, color in (("loss", "raw", COLORS[0]), ("smoothed", "curve", COLORS[1])):
         # A loss beyond the axis is drawn at its edge.
