@@ -85,9 +85,16 @@ def tune(tmp_path_factory):
     return tune
 
 
+CASES = [(backend, loop) for backend in BACKENDS for loop in ("fit", "raw")]
+CASES += [("jax", "train_step")]
+CASES += [
+    pytest.param(backend, "train_step", marks=pytest.mark.slow)
+    for backend in ("tensorflow", "torch")
+]
+
+
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("loop", ["fit", "train_step", "raw"])
+@pytest.mark.parametrize(("backend", "loop"), CASES)
 def test_the_curve_is_that_of_numpy(tune, backend, loop):
     _, result, err = tune(backend, loop)
     rates, losses, means = expected()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -19,6 +20,7 @@ from dlrun.sweeps.plan import Job
 # What a run records beside its metrics, and whether less of it is better.
 RECORDED = {
     "parameters": "min",
+    "predict_seconds": "min",
     "step_seconds": "min",
     "train_seconds": "min",
     "evaluate_seconds": "min",
@@ -27,6 +29,7 @@ RECORDED = {
     "peak_memory_bytes": "min",
 }
 OPTION = "--objectives"
+LATENCY = "predict_seconds"
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,15 @@ def _parse_one(word: str, metrics: Mapping[str, str | None], logged: Sequence[st
             hint=f"{name}:max if more is better, or {name}:min",
         )
     return Objective(name, mode)
+
+
+def with_latency(typed: str | None, overrides: Sequence[str]) -> list[str]:
+    """The overrides, with the callback that measures predictions if it is an objective."""
+    names = [word.strip().partition(":")[0] for word in (typed or "").split(",")]
+    chosen = re.compile(r"\+?callbacks=.*\blatency\b")
+    if LATENCY not in names or any(map(chosen.match, overrides)):
+        return list(overrides)
+    return [*overrides, "+callbacks=latency"]
 
 
 def values_of(jobs: Sequence[Job], objectives: Sequence[Objective]) -> list[float] | None:

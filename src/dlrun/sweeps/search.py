@@ -22,6 +22,7 @@ from dlrun.sweeps.objectives import (
     pareto_entry,
     parse_objectives,
     values_of,
+    with_latency,
 )
 from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
@@ -71,6 +72,7 @@ class Search:
             "trusted": trusted,
             "recorded": recorded,
         }
+        overrides = with_latency(settings.objectives, overrides)
         self._dimensions = Dimensions.of(overrides, **self._where)
         self._repeats = self._dimensions.repeats
         self._fixed, self._space = self._dimensions.fixed, self._dimensions.space
