@@ -61,7 +61,7 @@ def expected():
         kernel, bias = kernel * (1 - rate * DECAY), bias * (1 - rate * DECAY)
         speed = MOMENTUM * speed - rate * slope
         kernel, bias = kernel + speed[:3], bias + speed[3]
-    bound = max(4 * min(means), losses[0])
+    bound = max(losses[: math.ceil(len(losses) / 10)])
     apart = np.abs(np.subtract.outer(np.arange(len(losses)), np.arange(len(losses))))
     weights = SMOOTHING**apart
     return rates, losses, weights @ np.minimum(losses, bound) / weights.sum(axis=1)

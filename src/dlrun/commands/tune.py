@@ -41,7 +41,7 @@ def tune(
     ] = None,
     smoothing: Annotated[
         float | None,
-        typer.Option(help="Of learning_rate: weight of a loss one step away; by default 0.9."),
+        typer.Option(help="Of learning_rate: a loss's weight one step away; else 1 - 10 / steps."),
     ] = None,
     budget: Annotated[float, typer.Option(help="Seconds for everything, at most.")] = 110.0,
     config_dir: ConfigDir = None,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 DIVERGES = 4.0  # times the lowest mean loss
-SETTLES = 0.1  # of the steps: what the mean takes to be one
+SETTLES = 0.1  # of the steps: the start, which the others are compared with
 FEWEST = 10  # steps that a curve is judged by
 
 
@@ -44,19 +44,15 @@ class Divergence:
         if math.isnan(self._first):
             self._first = self._lowest = mean
         self._lowest = min(self._lowest, mean)
-        return mean > max(bound_of(self._lowest), self._first)
-
-
-def bound_of(lowest: float) -> float:
-    """4 times a loss; as far above it if it is negative."""
-    return lowest + (DIVERGES - 1) * abs(lowest)
+        bound = self._lowest + (DIVERGES - 1) * abs(self._lowest)  # a loss may be negative
+        return mean > max(bound, self._first)
 
 
 def smoothed(losses: Sequence[float], smoothing: float) -> np.ndarray:
     """The mean of all losses around each one, without the delay of a running mean.
 
-    A loss counts ``smoothing ** distance``, by its distance in steps. What is above the bound of
-    :class:`Divergence` counts as that bound, so that the explosion at the end stays at the end.
+    A loss counts ``smoothing ** distance``, by its distance in steps. A loss above the highest one
+    of the first tenth counts as that one, so that the explosion at the end stays at the end.
 
     Args:
         losses: In order; all are finite.
@@ -66,20 +62,17 @@ def smoothed(losses: Sequence[float], smoothing: float) -> np.ndarray:
         Shape ``(len(losses),)``, float64.
     """
     values = np.asarray(losses, "float64")
-    running = _one_way(values, smoothing)
-    values = np.minimum(values, max(bound_of(float(running.min())), float(values[0])))
-    ones = np.ones_like(values)
+    values = np.minimum(values, values[: _settled(len(values))].max())
     total, weight = (
-        _sums(of, smoothing) + _sums(of[::-1], smoothing)[::-1] - of for of in (values, ones)
+        _sums(of, smoothing) + _sums(of[::-1], smoothing)[::-1] - of
+        for of in (values, np.ones_like(values))
     )
     means: np.ndarray = total / weight
     return means
 
 
-def _one_way(values: np.ndarray, smoothing: float) -> np.ndarray:
-    """The running mean."""
-    mean: np.ndarray = _sums(values, smoothing) / _sums(np.ones_like(values), smoothing)
-    return mean
+def _settled(steps: int) -> int:
+    return math.ceil(SETTLES * steps)
 
 
 def _sums(values: np.ndarray, smoothing: float) -> np.ndarray:
@@ -120,7 +113,7 @@ def suggest(rates: Sequence[float], losses: Sequence[float], means: np.ndarray) 
     lowest = int(np.argmin(means))
     if len(losses) < FEWEST:
         return Suggestion(None, lowest, f"there are only {len(losses)} steps to judge by")
-    first = math.ceil(SETTLES * len(losses))
+    first = _settled(len(losses))
     before = slice(0, lowest + 1)
     fall = float(means[0] - means[lowest])
     scatter = float(np.std(np.asarray(losses, "float64")[before] - means[before]))

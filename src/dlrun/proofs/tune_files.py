@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,18 @@ from dlrun.report.range_test import curve_svg
 from dlrun.system.files import write_json, write_text
 
 CSV, JSON, PICTURE = "learning_rate.csv", "learning_rate.json", "learning_rate.svg"
+
+
+def prepare(directory: Path) -> None:
+    """Make the folder of a directory, so that a test is not in vain.
+
+    Raises:
+        DlrunError: If nothing can be written there.
+    """
+    with _write_errors(directory, exit_code=2):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_curve(directory: Path, result: Mapping[str, Any]) -> None:
@@ -25,14 +40,20 @@ def write_curve(directory: Path, result: Mapping[str, Any]) -> None:
     writer = csv.DictWriter(text, list(result["curve"][0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(result["curve"])
-    try:
+    with _write_errors(directory, exit_code=1):
         directory.mkdir(parents=True)
         write_text(directory / CSV, text.getvalue())
         write_text(directory / PICTURE, curve_svg(result))
         write_json(directory / JSON, dict(result))
+
+
+@contextmanager
+def _write_errors(directory: Path, *, exit_code: int) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DlrunError(
             f"can't write to {directory}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
-            exit_code=1,
+            exit_code=exit_code,
         ) from error

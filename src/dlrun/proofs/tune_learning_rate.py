@@ -16,7 +16,7 @@ from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, Interrupted
 from dlrun.proofs.rising_config import check_loop, rate_key, rising_config
-from dlrun.proofs.tune_files import write_curve
+from dlrun.proofs.tune_files import prepare, write_curve
 from dlrun.runs.directory import plan_run_path
 from dlrun.training.initial_weights import read_initial_weights
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
+MEAN_OVER = 10  # a part of the steps that a mean is over, on either side
 FOLDER = "tune"  # in runs_dir
 SPAN = (1e-30, 1e30)  # what float32 can hold, with room
 
@@ -37,7 +38,8 @@ class RangeSettings(NamedTuple):
         minimum: The first learning rate.
         maximum: The last one.
         steps: The number of updates.
-        smoothing: As for :func:`dlrun.proofs.range_test.smoothed`.
+        smoothing: As for :func:`dlrun.proofs.range_test.smoothed`; None for means over about a
+            tenth of the steps.
         budget: Seconds, at most.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
@@ -46,10 +48,17 @@ class RangeSettings(NamedTuple):
     minimum: float = 1e-7
     maximum: float = 10.0
     steps: int = 100
-    smoothing: float = 0.9
+    smoothing: float | None = None
     budget: float = 110.0
     config_dir: Path | None = None
     trusted: tuple[str, ...] = ()
+
+    @property
+    def decay(self) -> float:
+        """What a loss counts one step away."""
+        if self.smoothing is not None:
+            return self.smoothing
+        return max(0.0, 1 - MEAN_OVER / self.steps)
 
 
 def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dict[str, Any]:
@@ -77,6 +86,7 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
     check_loop(config)
     backends.prepare(config.backend.name)
     path = plan_run_path(Path(config.runs_dir), FOLDER)
+    prepare(path)
     tested = rising_config(
         config,
         key,
@@ -108,8 +118,9 @@ def _check(settings: RangeSettings) -> None:
             f"--min {low:g} --max {high:g}: expected learning rates above 0, the second the higher",
             hint="--min 1e-7 --max 10",
         )
-    if not 0 <= settings.smoothing < 1:
-        raise DlrunError(f"--smoothing {settings.smoothing:g}: expected a number from 0, below 1")
+    smoothing = settings.smoothing
+    if smoothing is not None and not 0 <= smoothing < 1:
+        raise DlrunError(f"--smoothing {smoothing:g}: expected a number from 0, below 1")
     if not (settings.budget > 0 and math.isfinite(settings.budget)):
         raise DlrunError(f"--budget {settings.budget:g}: expected a number of seconds above 0")
 
@@ -140,7 +151,7 @@ def _train(run: AssembledRun, config: Config, settings: RangeSettings, until: fl
 
     optimizer = getattr(run.model.optimizer, "inner_optimizer", run.model.optimizer)
     per_update = optimizer.gradient_accumulation_steps or 1
-    watch = RisingRate(settings.steps, per_update, settings.smoothing, until)
+    watch = RisingRate(settings.steps, per_update, settings.decay, until)
     batches = Batches(run.data, run.data.train, config.batch_size, seed=config.seed)
     log.info(
         "tune   learning rate from %g to %g in %d steps of %d samples, %s, loop %s",
@@ -190,7 +201,7 @@ def _judged(watch: RisingRate, key: str, settings: RangeSettings) -> dict[str, A
             hint="check the data with dlrun data, or train once to see where it comes from",
             exit_code=1,
         )
-    means = smoothed(losses, settings.smoothing)
+    means = smoothed(losses, settings.decay)
     place, lowest, reason = suggest(rates, losses, means)
     rate = None if place is None else float(f"{rates[place]:.2g}")
     diverged = watch.rates[-1] if watch.stopped_by not in ("steps", "time") else None
@@ -202,7 +213,7 @@ def _judged(watch: RisingRate, key: str, settings: RangeSettings) -> dict[str, A
         "min": settings.minimum,
         "max": settings.maximum,
         "steps": settings.steps,
-        "smoothing": settings.smoothing,
+        "smoothing": settings.decay,
         "taken": len(watch.rates),
         "stopped_by": watch.stopped_by,
         "suggestion": rate,
