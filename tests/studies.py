@@ -22,5 +22,5 @@ def run_trial(study, value, epochs=EPOCHS):
         pruned = study.should_prune(number, epoch, curve[-1]) and epoch < epochs
         if pruned:
             break
-    study.tell(number, min(curve), pruned=pruned)
+    study.tell(number, [min(curve)], pruned=pruned)
     return values, epoch

@@ -25,7 +25,7 @@ COMMANDS = {
     "Runs": ("train", "resume", "sweep", "evaluate", "predict", "export"),
     "Records": ("runs", "show", "compare", "diff", "report", "rename", "tag", "clean"),
     "Configs": ("new", "data", "summary", "config", "list", "schema"),
-    "Proofs": ("parity", "bench", "verify-resume", "reproduce", "doctor"),
+    "Proofs": ("parity", "bench", "tune", "verify-resume", "reproduce", "doctor"),
     "Shell": ("completion",),
 }
 

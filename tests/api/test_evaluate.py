@@ -239,7 +239,14 @@ def test_data_set_of_another_shape_is_refused(trained, dlrun):
 
 def test_empty_split_is_refused(trained, dlrun):
     done = dlrun.within(
-        *("jax", "evaluate", trained.run("jax"), "--split", "validation", "data.validation_samples=0")
+        *(
+            "jax",
+            "evaluate",
+            trained.run("jax"),
+            "--split",
+            "validation",
+            "data.validation_samples=0",
+        )
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: the validation split is empty" in done.stderr

@@ -123,7 +123,9 @@ def test_several_batches_a_call_and_a_step_of_ones_own_have_figures_too(dlrun, b
 
 def test_a_class_can_decide(trained, dlrun):
     run = trained.run("jax")
-    found = dlrun.within("jax", "evaluate", run, "--fail-under", "recall[8]=0.999", "--csv", "tables", "--json")
+    found = dlrun.within(
+        "jax", "evaluate", run, "--fail-under", "recall[8]=0.999", "--csv", "tables", "--json"
+    )
     assert found.returncode == 1
     figures = json.loads(found.stdout)["figures"]
     recall = figures["per_class"][8]["recall"]

@@ -127,7 +127,9 @@ def test_spec_of_another_model_is_refused(trained, dlrun):
     content["inputs"][0]["shape"] = [3]
     (run / "inputs.json").write_text(json.dumps(content))
     np.save(dlrun.cwd / "three.npy", np.zeros((4, 3), np.uint8))
-    assert_one_line(dlrun.within("jax", "predict", run, "--input", "three.npy"), "is of another model")
+    assert_one_line(
+        dlrun.within("jax", "predict", run, "--input", "three.npy"), "is of another model"
+    )
 
 
 def test_run_without_a_saved_spec_uses_its_data_set(dlrun):

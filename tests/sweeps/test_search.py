@@ -177,7 +177,7 @@ def test_equal_results_give_equal_and_improving_trials():
         for _ in range(trials):
             number, values = study.ask(name)
             drawn.append(math.log10(values["rate"]))
-            study.tell(number, abs(drawn[-1] + 3), pruned=False)
+            study.tell(number, [abs(drawn[-1] + 3)], pruned=False)
         return drawn
 
     first = rates("first")
@@ -197,7 +197,7 @@ def test_any_sampler_of_optuna_can_be_named():
         while len(drawn) < 8 and (asked := study.ask("run")):
             number, values = asked
             drawn.append((values["seed"], values["optimizer"]))
-            study.tell(number, 1.0, pruned=False)
+            study.tell(number, [1.0], pruned=False)
         assert set(drawn) <= every
         assert len(drawn) == (8 if sampler in samplers else 6), sampler
     assert set(drawn) == every

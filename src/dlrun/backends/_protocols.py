@@ -213,6 +213,9 @@ class TrainingBackend(Backend, Protocol):
             None if the framework does not tell.
         """
 
+    def peak_device_bytes(self) -> int | None:
+        """The most memory that arrays have taken on the device; None on a CPU."""
+
     def track(self, model: Any) -> None:
         """Register every variable of the model with the framework, before ``fit()``."""
 

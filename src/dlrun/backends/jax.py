@@ -388,3 +388,12 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     from dlrun.backends._jax_stepper import JaxStepper
 
     return JaxStepper(model, _train_step(model, step), _test_step(model, step), compile, scale)
+
+
+def peak_device_bytes() -> int | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import jax
+
+    found = (device.memory_stats() or {} for device in jax.local_devices())
+    peaks = [stats["peak_bytes_in_use"] for stats in found if "peak_bytes_in_use" in stats]
+    return max(peaks, default=None)

@@ -307,3 +307,12 @@ class _Stepper:
             return logs
 
         return call
+
+
+def peak_device_bytes() -> int | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
+    return max(peaks, default=None)

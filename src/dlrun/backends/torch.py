@@ -232,3 +232,10 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     elif compile == "trace":
         steps.capture()
     return TorchStepper(steps, scale, keras.ops.zeros(()).device)
+
+
+def peak_device_bytes() -> int | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else None

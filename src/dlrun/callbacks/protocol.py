@@ -59,6 +59,10 @@ class RunCallback(keras.callbacks.Callback):
         """The epoch at which this callback stopped training; 0 if it has not."""
         return 0
 
+    def get_seconds(self) -> dict[str, float]:
+        """What the callback has measured, in seconds, by name: added to those of the result."""
+        return {}
+
     def get_best_epoch(self) -> int | None:
         """The best epoch so far; None except from the callback that decides it."""
         return None
@@ -107,6 +111,9 @@ class _Adapter(RunCallback):
 
     def get_stopped_epoch(self) -> int:
         return int(getattr(self._callback, "stopped_epoch", 0) or 0)
+
+    def get_seconds(self) -> dict[str, float]:
+        return dict(self._callback.get_seconds()) if hasattr(self._callback, "get_seconds") else {}
 
     def get_epoch_to_restore(self, state: Mapping[str, Any]) -> int | None:
         if getattr(self._callback, "restore_best_weights", False) and "best" in state:

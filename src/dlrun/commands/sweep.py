@@ -84,6 +84,13 @@ def sweep(
         str | None,
         typer.Option(help="median, hyperband, none ...; stops unpromising runs early."),
     ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Search for several goals, as val_accuracy,parameters: the Pareto front.",
+        ),
+    ] = None,
     study: Annotated[
         str | None, typer.Option(help="Name of the study; processes with the same name share it.")
     ] = None,
@@ -143,6 +150,7 @@ def sweep(
             trials=trials,
             sampler=sampler,
             pruner=pruner,
+            objectives=objectives,
             study=study,
             storage=storage,
         )
@@ -170,7 +178,10 @@ def sweep(
             quiet=quiet,
         )
         print_result(out, result, as_json, dry_run_table if dry_run else leaderboard)
-        if result["best"]:
+        if front := result.get("pareto", {}).get("front"):
+            runs = ", ".join(path for entry in front for path in entry["run_dirs"])
+            logging.getLogger("dlrun").info("front  %s", runs)
+        elif result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
         if result["failed"]:
             ended = sum(result[status] for status in ("completed", "pruned", "failed"))

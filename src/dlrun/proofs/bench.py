@@ -65,7 +65,7 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
     Raises:
         DlrunError: If the config is wrong, or nothing could be measured.
     """
-    began, note = time.monotonic(), _load_note()
+    began, note = time.monotonic(), load_note()
     members, typed = _members(overrides, settings)
     config = _compose([*typed, *_words(members[0])], settings)
     names = list(dict.fromkeys(name for name, _ in members))
@@ -99,7 +99,7 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
     }
 
 
-def _load_note() -> str | None:
+def load_note() -> str | None:
     """What to say if other processes take the cores."""
     load, cores = os.getloadavg()[0], process.cores()
     if load < cores * BUSY:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 EPOCHS = 1_000_000  # the clock ends training
 WINDOWS = 5  # epochs that the seconds are divided into, after one that warms up
-CALLS = 50  # of predictions of one size, at most
 
 
 class Bench:
@@ -65,6 +64,7 @@ class Bench:
             step_spread=_spread(seconds),
             examples_per_second=config.batch_size / steps,
             peak_memory_bytes=process.peak_memory_bytes(),
+            device_memory_bytes=backends.training_module(config.backend.name).peak_device_bytes(),
         )
         self._predict(config, session)
         self._write(variants=[])
@@ -94,7 +94,7 @@ class Bench:
         loop = build_loop(config, session.feed)
         started = time.time() - process.started_at()
         if "start_seconds" not in self._answer:
-            self._write(start_seconds=started, device=session.device)
+            self._write(start_seconds=started, device=session.device, train_samples=len(data.train))
         # Epochs of one step: the first one compiles, the last one tells how long the others are.
         first = self._measure(loop, model, data, config, 1, epochs=3)
         if "first_step_seconds" not in self._answer:
@@ -143,6 +143,9 @@ class Bench:
 
     def _predict(self, config: Config, session: Session) -> None:
         """The median of a prediction, by the number of samples; each size compiles first."""
+        if not self._job["sizes"]:
+            return
+        from dlrun.callbacks.latency import median_seconds
         from dlrun.data.batches import Batches
 
         model, data = _build(config, session)
@@ -150,14 +153,8 @@ class Bench:
         sizes = [size for size in self._job["sizes"] if size <= len(data.train)]
         for size in sizes:
             inputs = Batches(data, data.train, size)[0][0]
-            for _ in range(2):
-                model.predict_on_batch(inputs)
-            seconds: list[float] = []
-            while len(seconds) < CALLS and sum(seconds) < self._job["seconds"] / 4 / len(sizes):
-                began = time.perf_counter()
-                model.predict_on_batch(inputs)
-                seconds.append(time.perf_counter() - began)
-            latency[str(size)] = statistics.median(seconds)
+            limit = self._job["seconds"] / 4 / len(sizes)
+            latency[str(size)] = median_seconds(model, inputs, limit)
             self._write(latency_seconds=latency)
 
     def _try(self, variant: Sequence[str], session: Session) -> None:

@@ -25,13 +25,13 @@ def _training_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     lines = [["backend", "loop", "start", "first step", "step", "half within", "examples/s", ""]]
     for row in rows:
         line = [row["backend"], row["loop"]]
-        line += [_seconds(row["start_seconds"]), _seconds(row["first_step_seconds"])]
+        line += [seconds_text(row["start_seconds"]), seconds_text(row["first_step_seconds"])]
         if not row["step_seconds"]:
             lines.append([*line, "", "", "", row["error"]])
             continue
         spread = row["step_spread"]
-        line += [_seconds(row["step_seconds"])]
-        line += [" to ".join(map(_seconds, spread)) if spread else ""]
+        line += [seconds_text(row["step_seconds"])]
+        line += [" to ".join(map(seconds_text, spread)) if spread else ""]
         line += [f"{row['examples_per_second']:,.0f}", f"{row['peak_memory_bytes'] / 1e6:,.0f} MB"]
         lines.append(line)
     return lines
@@ -42,7 +42,7 @@ def _prediction_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     lines = [["backend", "loop", *(f"predict {size}" for size in sizes), "best settings", ""]]
     for row in rows:
         latency, tuned = row["latency_seconds"] or {}, row.get("tuned")
-        line = [row["backend"], row["loop"], *(_seconds(latency.get(size)) for size in sizes)]
+        line = [row["backend"], row["loop"], *(seconds_text(latency.get(size)) for size in sizes)]
         if tuned is None:
             line += ["not tried", ""]
         elif tuned["best"]:
@@ -59,7 +59,7 @@ def member_line(row: Mapping[str, Any]) -> str:
     if not row["step_seconds"]:
         return f"{name} {row['error']}"
     return (
-        f"{name} {_seconds(row['step_seconds'])} a step,"
+        f"{name} {seconds_text(row['step_seconds'])} a step,"
         f" {row['examples_per_second']:,.0f} examples/s"
     )
 
@@ -90,11 +90,12 @@ def recommendation(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name in dict.fromkeys(row["backend"] for row in rows)
         if name not in by_backend
     ]
-    line = f"use    {' '.join(use)}: {_seconds(seconds)} a step"
+    line = f"use    {' '.join(use)}: {seconds_text(seconds)} a step"
     return {"use": use, "recommendation": "; ".join([line, *slow])}
 
 
-def _seconds(value: float | None) -> str:
+def seconds_text(value: float | None) -> str:
+    """Seconds in the unit that suits them; empty for None."""
     if value is None:
         return ""
     if value >= 1:

@@ -78,12 +78,12 @@ def _panel(
     if not values:
         yield f'<text x="{LEFT}" y="{HEIGHT / 2}">no finite value</text>'
         return
-    across = _Axis(1, max(len(rows), 2), LEFT, WIDTH - RIGHT)
-    up = _Axis(min(values), max(values), HEIGHT - BOTTOM, TOP)
+    across = Axis(1, max(len(rows), 2), LEFT, WIDTH - RIGHT)
+    up = Axis(min(values), max(values), HEIGHT - BOTTOM, TOP)
     for tick in up.ticks():
         y = up.place(tick)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
+        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>'
     for tick in across.ticks(whole=True):
         x = across.place(tick)
         yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
@@ -113,7 +113,7 @@ def _points(rows: Sequence[Mapping[str, float]], name: str) -> Points:
     return [points[place * (len(points) - 1) // (POINTS - 1)] for place in range(POINTS)]
 
 
-class _Axis:
+class Axis:
     """Places of values from ``low`` to ``high`` between two edges."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
@@ -123,6 +123,7 @@ class _Axis:
         self._low, self._high, self._start, self._end = low, high, start, end
 
     def place(self, value: float) -> float:
+        """Where a value lies."""
         share = (value - self._low) / (self._high - self._low)
         return self._start + share * (self._end - self._start)
 
@@ -136,7 +137,8 @@ class _Axis:
         return [place * step for place in range(first, math.floor(self._high / step) + 1)]
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """A number beside an axis."""
     return f"{value:.4g}" if value else "0"
 
 

@@ -115,6 +115,8 @@ def leaderboard(result: Mapping[str, Any]) -> str:
             "",
             f"over {' and '.join(entries[0]['over'])}: {BELOW}",
         ]
+    if (pareto := result.get("pareto")) and pareto["front"]:
+        lines += ["", front_title(pareto), table(_front_rows(pareto, result["keys"]))]
     failed = [run for run in result["runs"] if run.get("error")]
     lines += [f"{run['status']}  {run['run_dir']}  {run['error']}" for run in failed]
     ended = [(name, result[name]) for name in ("completed", "pruned", "failed")]
@@ -178,6 +180,33 @@ def _repeat_rows(result: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def front_title(pareto: Mapping[str, Any]) -> str:
+    """What the front is of."""
+    names = [f"{one['name']} ({one['mode']})" for one in pareto["objectives"]]
+    among = len(pareto["front"]) + len(pareto["others"])
+    return (
+        f"Pareto front of {', '.join(names[:-1])} and {names[-1]}: {len(pareto['front'])} of"
+        f" {among}, which no other beats"
+    )
+
+
+def _front_rows(pareto: Mapping[str, Any], keys: Sequence[str]) -> list[list[str]]:
+    """A row for each run on the front, or for each setting with its runs."""
+    shown = [key for key in keys if any(key in entry["differs"] for entry in pareto["front"])]
+    names = [one["name"] for one in pareto["objectives"]]
+    rows = [["run", *(key.rpartition(".")[2] for key in shown), *names]]
+    for entry in pareto["front"]:
+        runs = ", ".join(path.rpartition("/")[2] for path in entry["run_dirs"])
+        values = [objective_text(entry["values"][name]) for name in names]
+        rows.append([runs, *(brief(entry["differs"].get(key, "")) for key in shown), *values])
+    return rows
+
+
+def objective_text(value: float) -> str:
+    """A value of an objective: whole numbers, such as parameters, are not rounded."""
+    return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1 else f"{value:.4g}"
+
+
 def _narrow(rows: Sequence[Sequence[str]]) -> str:
     """Fit 80 columns: short keys, two-line heads, no column of best epochs that are all equal."""
     heads, *body = rows
@@ -194,6 +223,8 @@ def dry_run(result: Mapping[str, Any]) -> str:
     if search := result.get("search"):
         among = ", ".join(result["keys"])
         settings = f"--sampler {search['sampler']} --pruner {search['pruner']}"
+        if search.get("objectives"):
+            settings += f" --objectives {search['objectives']}"
         return f"{search['trials']} trials of {among}, {settings}; nothing was started"
     left = [run for run in result["runs"] if run["status"] != "completed"]
     lines = [" ".join(map(shlex.quote, run["overrides"])) for run in left]

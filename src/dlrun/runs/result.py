@@ -25,7 +25,8 @@ class RunResult:
         train: The best epoch's training metrics, by name.
         validation: The best epoch's validation metrics; empty without a validation split.
         test: Metrics of the test split with the best epoch's weights.
-        seconds: Seconds by phase: ``startup``, ``first_step``, ``train``, ``evaluate``, ``total``.
+        seconds: Seconds by phase: ``startup``, ``first_step``, ``train``, ``evaluate``, ``total``;
+            ``predict``, a prediction, with ``+callbacks=latency``.
         examples_per_second: The steady training rate.
         step_seconds: The time of one step at the steady rate.
         peak_memory_bytes: The process's peak memory.

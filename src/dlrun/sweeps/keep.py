@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +35,14 @@ class Keeper:
         typed: ``all``, ``best``, ``top=3`` or ``none``.
         plan: The sweep's.
         repeats: How many runs a setting has.
+        front: The numbers of the runs on the Pareto front, of a search with several objectives:
+            they are its best. A run that another beats never comes back to it.
     """
 
     typed: str
     plan: Plan
     repeats: int = 1
+    front: Callable[[], set[int]] | None = None
 
     def drop(self) -> list[Job]:
         """Remove what may go by now; returns the runs that lost their checkpoints."""
@@ -48,7 +51,12 @@ class Keeper:
             return []
         settings = self._settings()
         complete = [jobs for jobs in settings if len(jobs) >= self.repeats]
-        left = (job for jobs in complete[count:] for job in jobs)
+        left: Iterable[Job]
+        if self.front is not None and count:
+            best = self.front()
+            left = (job for jobs in complete for job in jobs if job.number not in best)
+        else:
+            left = (job for jobs in complete[count:] for job in jobs)
         return [job for job in left if not (job.dropped or job.pinned or job.reused) and _drop(job)]
 
     def _settings(self) -> list[list[Job]]:

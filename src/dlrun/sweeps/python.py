@@ -105,6 +105,7 @@ def sweep(
     trials: int | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
+    objectives: str | None = None,
     study: str | None = None,
     storage: str | None = None,
     launcher: str | None = None,
@@ -137,6 +138,7 @@ def sweep(
         trials: The number of runs of a search; by default 20.
         sampler: As for ``dlrun sweep``.
         pruner: As for ``dlrun sweep``.
+        objectives: As for ``dlrun sweep``.
         study: As for ``dlrun sweep``.
         storage: As for ``dlrun sweep``.
         launcher: A Hydra launcher: joblib, ray, submitit_local, submitit_slurm.
@@ -176,6 +178,7 @@ def sweep(
                 trials=trials,
                 sampler=sampler,
                 pruner=pruner,
+                objectives=objectives,
                 study=study,
                 storage=storage,
             ),

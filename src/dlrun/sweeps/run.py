@@ -102,6 +102,11 @@ def sweep(
         current = load_sweep(resume, search or {}, where)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
     current.metadata["keep"] = keep or current.metadata.get("keep") or ALL
+    if current.search and current.search.objectives and current.metadata["keep"].startswith("top"):
+        raise DlrunError(
+            f"--keep {current.metadata['keep']}: several objectives give no order",
+            hint="--keep best, which keeps the runs of the Pareto front",
+        )
     if again is not None:
         choose_again(current.plan, again)
     if current.search and launcher:
@@ -131,6 +136,7 @@ def sweep(
             current.metadata["keep"],
             current.plan,
             repeats_of(current.plan, current.search.repeats if current.search else None),
+            current.search.front if current.search and current.search.objectives else None,
         )
         stopped = _run(current, board, rules, launcher, launcher_options, keeper)
         current.write()

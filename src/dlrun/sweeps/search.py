@@ -17,6 +17,13 @@ from dlrun.config.schema import Config
 from dlrun.config.sweeps.dimensions import Dimensions
 from dlrun.config.sweeps.expand import run_values
 from dlrun.errors import DlrunError
+from dlrun.sweeps.objectives import (
+    check_sampler,
+    pareto_entry,
+    parse_objectives,
+    values_of,
+    with_latency,
+)
 from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
 from dlrun.sweeps.repeated_trial import RepeatedTrial
@@ -65,6 +72,7 @@ class Search:
             "trusted": trusted,
             "recorded": recorded,
         }
+        overrides = with_latency(settings.objectives, overrides)
         self._dimensions = Dimensions.of(overrides, **self._where)
         self._repeats = self._dimensions.repeats
         self._fixed, self._space = self._dimensions.fixed, self._dimensions.space
@@ -77,6 +85,9 @@ class Search:
         self.plan = Plan(
             self._directory, names, list(jobs), task.monitor, task.mode, directions(task)
         )
+        typed = settings.objectives
+        self.objectives = [] if typed is None else parse_objectives(typed, config)
+        check_sampler(settings.sampler, self.objectives)
         space = {name: self._space[key] for name, key in self._names.items()}
         if is_exhaustive(settings.sampler) and self._dimensions.conditional:
             raise DlrunError(
@@ -103,6 +114,7 @@ class Search:
                 for name, key in self._names.items()
                 if key in self._dimensions.conditional
             },
+            [(objective.name, objective.mode) for objective in self.objectives],
         )
         self._trials: dict[int, RepeatedTrial] = {}
         self._on_new_job: Callable[[Job], None] = lambda job: None
@@ -207,7 +219,7 @@ class Search:
     def should_prune(self, job: Job) -> bool:
         """Whether to stop a job after the epoch of its logs."""
         value = job.logs.get(self.plan.monitor)
-        if value is None or job.trial is None or self._repeated:
+        if value is None or job.trial is None or self._repeated or self.objectives:
             return False
         epoch, value = int(job.logs["epoch"]), _finite(value)
         # A job in its last epoch completes, however bad.
@@ -220,9 +232,15 @@ class Search:
         if self._repeated:
             self._tell_repeat(job.trial)
         else:
-            value = job.value(self.plan.monitor) if job.state == "completed" else None
-            is_number = value is not None and math.isfinite(value)
-            self._study.tell(job.trial, value if is_number else None, pruned=job.pruned)
+            values = self._values([job]) if job.state == "completed" else None
+            self._study.tell(job.trial, values, pruned=job.pruned)
+
+    def _values(self, jobs: Sequence[Job]) -> list[float] | None:
+        """What the study learns of a trial: its objectives, or the monitored metric."""
+        if self.objectives:
+            return values_of(jobs, self.objectives)
+        value = jobs[0].value(self.plan.monitor)
+        return [value] if value is not None and math.isfinite(value) else None
 
     def _tell_repeat(self, number: int) -> None:
         """Report a trial's mean over its repeats so far: at the end, or to be pruned."""
@@ -236,18 +254,35 @@ class Search:
                 self._study.tell(number, None, pruned=False)
         elif done == len(self._repeats):
             trial.ended = True
-            self._study.tell(number, mean, pruned=False)
-        elif self._study.should_prune(number, done, mean):
+            values = values_of(trial.jobs, self.objectives) if self.objectives else [mean]
+            self._study.tell(number, values, pruned=False)
+        elif not self.objectives and self._study.should_prune(number, done, mean):
             trial.ended = True
             log.info("trial %d is pruned after %d of its repeats", number, done)
-            self._study.tell(number, mean, pruned=True)
+            self._study.tell(number, [mean], pruned=True)
 
     def settings_dict(self) -> dict[str, Any]:
         """The search's entry in ``sweep.json``."""
-        return {**asdict(self.settings), "study": self.name}
+        settings = {**asdict(self.settings), "study": self.name}
+        if not self.objectives:
+            settings.pop("objectives")
+        return settings
+
+    def pareto(self) -> dict[str, Any]:
+        """The ``pareto`` entry of the result; empty with one objective."""
+        if not self.objectives:
+            return {}
+        return {"pareto": pareto_entry(self.plan.jobs, self.objectives, self.repeats)}
+
+    def front(self) -> set[int]:
+        """The numbers of the runs on the Pareto front so far."""
+        entry = pareto_entry(self.plan.jobs, self.objectives, self.repeats)
+        return {number for one in entry["front"] for number in one["runs"]}
 
     def to_dict(self, *, study: bool) -> dict[str, Any]:
         """The search's entry in ``--json``; with ``study``, its best trial, else None."""
+        if self.objectives:
+            return {**self.settings_dict(), "front": self._study.front() if study else None}
         return {**self.settings_dict(), "best": self._study.best() if study else None}
 
     def _compose_bounds(self) -> tuple[list[Job], Any]:

@@ -26,6 +26,8 @@ class Settings:
         pruner: A name of ``optuna.pruners``, with arguments.
         study: The study's name; None for the name of the sweep's directory.
         storage: As ``sqlite:///`` and a path; None for a file in the sweep's directory.
+        objectives: Several, as :func:`dlrun.sweeps.objectives.parse_objectives` takes them; None
+            for ``task.monitor`` alone.
     """
 
     trials: int = 20
@@ -33,6 +35,7 @@ class Settings:
     pruner: str = "median"
     study: str | None = None
     storage: str | None = None
+    objectives: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Settings:
@@ -81,4 +84,20 @@ def search_options(search: str | None, resumes: bool, **options: Any) -> dict[st
             raise DlrunError(f"--resume takes no --{key}: the search keeps its own")
         if search is None and not resumes:
             raise DlrunError(f"--{key} requires --search optuna")
-    return given if search or given else None
+    return _settle_pruner(given) if search or given else None
+
+
+def _settle_pruner(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a search, without pruning if it has several objectives.
+
+    Raises:
+        DlrunError: If a pruner was chosen all the same.
+    """
+    if given.get("objectives") is None:
+        return dict(given)
+    if (pruner := given.get("pruner", "none")) != "none":
+        raise DlrunError(
+            f"--pruner {pruner}: Optuna prunes by one objective, and --objectives has several",
+            hint="--pruner none, or leave it out",
+        )
+    return {**given, "pruner": "none"}

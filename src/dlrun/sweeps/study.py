@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class Study:
         mode: ``min`` or ``max``.
         epochs: The most epochs of a run.
         conditions: By name, whether a parameter is drawn, from the values drawn before it.
+        objectives: Names and modes of several objectives, in place of the metric.
 
     Raises:
         DlrunError: If there is no such sampler or pruner.
@@ -56,15 +57,14 @@ class Study:
         mode: str,
         epochs: int,
         conditions: Mapping[str, Callable[[Mapping[str, Any]], bool]] | None = None,
+        objectives: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._conditions = conditions or {}
         self._space = {name: _distribution(within) for name, within in space.items()}
         self._sampler = sampler(sampler_name, space, seed)
         self._pruner = pruner(pruner_name, seed, epochs)
-        self._monitor = monitor
-        self._direction: Literal["maximize", "minimize"] = (
-            "maximize" if mode == "max" else "minimize"
-        )
+        self._objectives = list(objectives) or [(monitor, mode)]
+        self._directions = [_direction(mode) for _, mode in self._objectives]
         self._study: optuna.Study | None = None
         self._trials: dict[int, optuna.Trial] = {}
 
@@ -83,19 +83,19 @@ class Study:
                 sampler=self._sampler,
                 pruner=self._pruner,
                 study_name=name,
-                direction=self._direction,
+                directions=self._directions,
                 load_if_exists=True,
             )
             self._url = storage
+            monitor = ", ".join(name for name, _ in self._objectives)
             recorded = self._study.user_attrs.get(MONITOR)
             if recorded is None:
-                self._study.set_user_attr(MONITOR, self._monitor)
-            if recorded not in (None, self._monitor) or (
-                self._study.direction.name.lower() != self._direction
-            ):
-                direction = self._study.direction.name.lower()
+                self._study.set_user_attr(MONITOR, monitor)
+            directions = [direction.name.lower() for direction in self._study.directions]
+            if recorded not in (None, monitor) or directions != self._directions:
                 self._refuse(
-                    f"is to {direction} {recorded}, not to {self._direction} {self._monitor}"
+                    f"is to {_told(directions, recorded)}, not to"
+                    f" {_told(self._directions, monitor)}"
                 )
             for trial in self._study.get_trials(deepcopy=False)[-1:]:
                 for key, within in self._space.items():
@@ -130,13 +130,13 @@ class Study:
             trial.report(value, epoch)
             return bool(trial.should_prune())  # Optuna returns NumPy's
 
-    def tell(self, number: int, value: float | None, *, pruned: bool) -> None:
-        """Report a trial's final value, None if it failed; repeated reports are ignored."""
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+    def tell(self, number: int, values: Sequence[float] | None, *, pruned: bool) -> None:
+        """Report a trial's final values, None if it failed; repeated reports are ignored."""
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
         if pruned:
-            value, state = None, TrialState.PRUNED
+            values, state = None, TrialState.PRUNED
         with _database_errors(self._url):
-            self._opened.tell(number, value, state, skip_if_finished=True)
+            self._opened.tell(number, values, state, skip_if_finished=True)
             self._trials.pop(number, None)
 
     def has_ended(self, number: int) -> bool:
@@ -157,6 +157,19 @@ class Study:
             value, best = choose(valued, key=lambda pair: pair[0])
             return {"trial": best.number, "value": value, "params": best.params}
 
+    def front(self) -> list[dict[str, Any]]:
+        """The trials of a study with several objectives that no other trial beats."""
+        names = [name for name, _ in self._objectives]
+        with _database_errors(self._url):
+            return [
+                {
+                    "trial": trial.number,
+                    "values": dict(zip(names, trial.values, strict=True)),
+                    "params": trial.params,
+                }
+                for trial in self._opened.best_trials
+            ]
+
     @property
     def _opened(self) -> optuna.Study:
         assert self._study is not None
@@ -173,6 +186,18 @@ class Study:
         raise DlrunError(
             f"the study {self._opened.study_name} {reason}", hint="choose another name with --study"
         )
+
+
+def _direction(mode: str) -> Literal["maximize", "minimize"]:
+    return "maximize" if mode == "max" else "minimize"
+
+
+def _told(directions: Sequence[str], monitor: object) -> str:
+    """What a study is to do, in words."""
+    names = str(monitor).split(", ")
+    if len(names) != len(directions):
+        return f"{' and '.join(directions)} {monitor}"
+    return " and ".join(f"{d} {name}" for d, name in zip(directions, names, strict=True))
 
 
 def _distribution(within: Interval | Choice) -> BaseDistribution:

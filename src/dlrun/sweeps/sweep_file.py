@@ -98,6 +98,7 @@ class Sweep:
             **({"repeats": repeats} if repeats else {}),
             **dropped_entry(self.plan),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),
+            **(self.search.pareto() if self.search else {}),
         }
 
     def write(self) -> None:
@@ -117,6 +118,7 @@ class Sweep:
             **({"search": self.search.settings_dict()} if self.search else {}),
             "runs": runs,
             "ranking": [run["run_dir"] for run in result["ranking"]],
+            **({"pareto": result["pareto"]} if "pareto" in result else {}),
         }
         write_json(self.directory / SWEEP_FILE, content, indent=1)
 

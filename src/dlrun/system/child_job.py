@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import is_file, read_json, write_json
+
+POLL_SECONDS = 0.05
 
 
 class ChildJob:
@@ -54,17 +59,20 @@ class ChildJob:
         self._process.wait()
         self._errors.close()
 
-    def wait(self, seconds: float | None = None) -> dict[str, Any]:
+    def wait(
+        self, seconds: float | None = None, watch: Callable[[int], None] | None = None
+    ) -> dict[str, Any]:
         """Its answer, once it has ended.
 
         Args:
             seconds: After which the process is killed, and the answer is what it has written.
+            watch: Called with the id of the process every 50 ms; what it raises ends the job.
 
         Raises:
             DlrunError: If the job failed, or has written nothing in that time.
         """
         try:
-            code = self._process.wait(seconds)
+            code = self._process.wait(seconds) if watch is None else self._poll(seconds, watch)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -75,8 +83,20 @@ class ChildJob:
             self._errors.seek(0)
             raise DlrunError(how_ended(code, self._errors.read()), exit_code=1)
         answer: dict[str, Any] = read_json(self._answer)
+        if code == -signal.SIGKILL and "error" not in answer:  # before it was done
+            raise DlrunError(how_ended(code), exit_code=1)
         if "error" in answer:
             raise DlrunError(
                 answer["error"], hint=answer.get("hint"), exit_code=answer.get("exit_code", 1)
             )
         return answer
+
+    def _poll(self, seconds: float | None, watch: Callable[[int], None]) -> int:
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        while True:
+            try:
+                return self._process.wait(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
+            except subprocess.TimeoutExpired:
+                if time.monotonic() >= end:
+                    raise
+                watch(self._process.pid)

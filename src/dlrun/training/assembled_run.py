@@ -98,6 +98,13 @@ class AssembledRun:
         epochs = (run_callback(c).get_best_epoch() for c in self.callbacks.values())
         return next((epoch for epoch in epochs if epoch is not None), None)
 
+    def measured_seconds(self) -> dict[str, float]:
+        """What the callbacks have measured, in seconds, by name."""
+        measured: dict[str, float] = {}
+        for callback in self.callbacks.values():
+            measured |= run_callback(callback).get_seconds()
+        return measured
+
     @property
     def monitor(self) -> str:
         """The logged value that decides the best epoch."""

@@ -197,7 +197,8 @@ def _result(
         train={n: v for n, v in logged.items() if not n.startswith("val_")},
         validation={n.removeprefix("val_"): v for n, v in logged.items() if n.startswith("val_")},
         test=test,
-        seconds={phase: round(value, 4) for phase, value in seconds.items()},
+        seconds={phase: round(value, 4) for phase, value in seconds.items()}
+        | {name: round(value, 7) for name, value in run.measured_seconds().items()},
         examples_per_second=round(run.timing.examples_per_second, 1),
         step_seconds=round(run.timing.step_seconds, 7),
         peak_memory_bytes=process.peak_memory_bytes(),

@@ -12,6 +12,7 @@ from dlrun.report.page.sections.sweep.backends import backends
 from dlrun.report.page.sections.sweep.keys import keys
 from dlrun.report.page.sections.sweep.leaderboard import header, leaderboard
 from dlrun.report.page.sections.sweep.overlaid import overlaid
+from dlrun.report.page.sections.sweep.pareto import pareto
 from dlrun.report.page.sweep_view import SweepView
 
 
@@ -26,6 +27,7 @@ def sweep_page(sweep: SweepView, reports: Collection[str] = ()) -> str:
     pages = frozenset(reports)
     sections = [
         leaderboard(sweep, pages),
+        pareto(sweep, charts),
         keys(sweep, charts),
         overlaid(sweep, charts),
         backends(sweep),

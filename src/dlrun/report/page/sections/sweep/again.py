@@ -10,7 +10,7 @@ from dlrun.report.page.reading import list_at, mapping_at, text_at
 from dlrun.report.page.sections.overview import setup
 from dlrun.report.page.sweep_view import SweepView
 
-SEARCH = ("trials", "sampler", "pruner")
+SEARCH = ("trials", "sampler", "pruner", "objectives")
 
 
 def again(sweep: SweepView) -> Section:
