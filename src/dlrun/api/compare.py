@@ -14,6 +14,7 @@ from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, METRICS, RECORD, RunDir
+from dlrun.runs.history import NOT_METRICS
 from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
@@ -159,6 +160,6 @@ def read_curves(path: Path) -> Curves:
             point = query.number(value)
             if epoch is not None and point is not None and isinstance(name, str):
                 curves.setdefault(name, []).append((epoch, point))
-    for name in ("seconds", "learning_rate"):
+    for name in NOT_METRICS:
         curves.pop(name, None)
     return curves

@@ -18,7 +18,9 @@ from dlrun.checkpoints import architecture
 from dlrun.checkpoints.format import Variable, write_checkpoint
 from dlrun.checkpoints.history import HISTORY, HistoryFile, Line
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
+from dlrun.data.length import Length
 from dlrun.errors import DlrunError
+from dlrun.loops.epoch import RANDOM_STATE
 from dlrun.runs.metric_direction import is_better
 
 if TYPE_CHECKING:
@@ -95,6 +97,9 @@ class Checkpoint(RunCallback):
         self._backend: Backend | None = None
         self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
+        self._length: Length | None = None
+        self._cut: _Snapshot | None = None
+        self._cut_needs: set[int] = set()
 
     def set_run(
         self,
@@ -102,10 +107,12 @@ class Checkpoint(RunCallback):
         written_by: Mapping[str, Any],
         callbacks: Mapping[str, keras.callbacks.Callback],
         backend: Backend,
+        data: Any = None,
         **_: Any,
     ) -> None:
         """Take the versions for the manifest, and the callbacks whose state to save."""
         self._written_by, self._backend = written_by, backend
+        self._length = data.length if data is not None else None
         self._others = {name: c for name, c in callbacks.items() if c is not self}
         for name, callback in self._others.items():
             if isinstance(callback, keras.callbacks.SwapEMAWeights) and not callback.swap_on_epoch:
@@ -146,13 +153,38 @@ class Checkpoint(RunCallback):
         done, every = batch + 1, self.every_steps
         if every is None or done // every == self._first // every or done >= self.params["steps"]:
             return
+        self._save(Position(self._epoch, done), self._within())
+
+    def _within(self) -> dict[str, list[Variable]]:
+        """The state that an epoch resets."""
         getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
-        within = {"metrics": _values(self.model.metrics_variables), "random": self._random()}
-        self._save(Position(self._epoch, done), within)
+        return {"metrics": _values(self.model.metrics_variables), "random": self._random()}
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keep the last step before validation, in an epoch that the end of the run cuts short."""
+        self._keep_cut()
+
+    def _keep_cut(self) -> None:
+        """Keep where a longer run goes on: within the epoch, as if it were not cut short."""
+        length = self._length
+        if self._cut is not None or length is None:
+            return
+        if length.samples_of(self._epoch) == length.epoch:
+            return
+        if any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in self._others.values()):
+            return  # has put averages into the model; a longer run repeats the steps of the epoch
+        states = self._states()
+        self._cut_needs = self._epochs_to_keep(states)
+        at = Position(self._epoch, length.steps_of(self._epoch))
+        within = self._within()
+        if (after_last := self.model.__dict__.pop(RANDOM_STATE, None)) is not None:
+            within["random"] = [Variable("generator", state) for state in after_last]
+        self._cut = self._snapshot(at, within, states)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the epoch; ``epoch`` counts from 0 as in Keras, on disk it counts from 1."""
         row = {name: float(value) for name, value in (logs or {}).items()}
+        self._keep_cut()  # without validation it is not kept yet
         number = self._epoch = epoch + 1
         rows = {name: run_callback(c).get_row() for name, c in self._others.items()}
         kept = {name: kept for name, kept in rows.items() if kept}
@@ -199,6 +231,7 @@ class Checkpoint(RunCallback):
             "best": self.best,
             "architecture": self._architecture,
             "stopped": bool(getattr(self.model, "stop_training", False)),
+            **({"length": self._length.until(*at).to_json()} if self._length else {}),
             "callbacks": {name: state for name, state in states.items() if state},
         }
         return _Snapshot(at, variables, state, self._history.mark())
@@ -209,8 +242,10 @@ class Checkpoint(RunCallback):
         wanted = self._epochs_to_keep(states)
         self._history.flush()
         # First those that a resumed run may need beside the newest.
-        waiting = [waits for number, waits in self._waiting.items() if number in wanted]
-        for one in (*waiting, self._snapshot(at, within, states)):
+        needed = wanted | (self._cut_needs if self._cut else set())
+        waiting = [waits for number, waits in self._waiting.items() if number in needed]
+        cut = [self._cut] if self._cut else []
+        for one in (*waiting, self._snapshot(at, within, states), *cut):
             write_checkpoint(
                 self.directory,
                 one.at,
@@ -221,11 +256,13 @@ class Checkpoint(RunCallback):
             )
         self._waiting = {}
         self._saved_epoch = at.epochs
-        self._prune(at, wanted)
+        self._prune(at, needed)
 
     def _prune(self, at: Position, wanted: Collection[int]) -> None:
         saved = list_positions(self.directory)
         keep = [position for position in saved if not position.steps][-self.keep :]
+        if self._cut:
+            keep.append(self._cut.at)
         if at.steps:
             keep += [position for position in saved if position.steps][-2:]
         prune_checkpoints(self.directory, [*keep, *map(Position, wanted)])

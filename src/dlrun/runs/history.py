@@ -10,6 +10,10 @@ from dlrun.errors import DlrunError
 from dlrun.runs.directory import METRICS
 from dlrun.system.files import MAX_BYTES, is_file
 
+# The columns of metrics.csv that are no logged values; those of an older run lack some.
+PLACES = ("epoch", "step", "samples", "seconds")
+NOT_METRICS = (*PLACES, "learning_rate")
+
 
 def read_history(run: Path) -> list[dict[str, Any]]:
     """A row for each epoch, with ``epoch`` and each logged value; empty before the first one.
@@ -37,4 +41,5 @@ def read_history(run: Path) -> list[dict[str, Any]]:
 def _number(name: str, value: str) -> float:
     """The value as a number; NaN where none was logged."""
     number = float(value) if value else math.nan
-    return int(number) if name == "epoch" and number.is_integer() else number
+    whole = name in ("epoch", "step", "samples") and number.is_integer()
+    return int(number) if whole else number

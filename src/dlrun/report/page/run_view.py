@@ -21,6 +21,7 @@ from dlrun.report.page.reading import (
     text_at,
 )
 from dlrun.runs.directory import METRICS, MODEL, RunDir
+from dlrun.runs.history import NOT_METRICS
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.status import current_status, too_deep
 from dlrun.system.files import is_dir
@@ -33,7 +34,6 @@ TABLES = (
 )  # fmt: skip
 CONFUSION = "confusion_matrix"
 MAX_OUTPUTS = 20
-NOT_METRICS = ("epoch", "seconds", "learning_rate")
 
 Curves = Mapping[str, list[tuple[float, float]]]
 Image = np.ndarray  # (height, width, 1 or 3) uint8

@@ -7,9 +7,9 @@ from dlrun.report.page.charts.lines import COLORS, Line, LineChart, legend, thin
 from dlrun.report.page.charts.parallel import classes_by_rank
 from dlrun.report.page.markup import Content, Markup, element, join
 from dlrun.report.page.parts import Section, note
-from dlrun.report.page.run_view import NOT_METRICS
 from dlrun.report.page.sections.curves import Charts
 from dlrun.report.page.sweep_view import SweepRun, SweepView, backend_of
+from dlrun.runs.history import NOT_METRICS
 
 MOST_LINES = 300
 MOST_CHARTS = 4
