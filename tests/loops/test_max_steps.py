@@ -10,8 +10,9 @@ from dlrun.checkpoints.store import Position, checkpoint_path, list_positions
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.length import length_of
+from dlrun.runs.history import along
 from dlrun.system.interval import Every, parse_every
-from trainings import BACKENDS, worker
+from trainings import BACKENDS, Refused, worker
 
 # 400 training samples, 9 steps a pass, the last one of 16 samples.
 SMALL = ("data.limit=400", "batch_size=48", "model=mnist_mlp_dropout", "~callbacks.early_stopping")
@@ -103,6 +104,30 @@ def test_a_run_ends_after_its_steps_and_goes_on_to_the_bit(tmp_path, backend, lo
     assert without_seconds(resumed["rows"]) == without_seconds(straight["rows"])
     for at in (Position(2), Position(2, 6), Position(3)):
         assert arrays(resumed["path"], at) == arrays(straight["path"], at)
+
+
+@pytest.mark.trains
+def test_checkpoints_come_each_so_many_epochs_whatever_ends_with_a_validation(tmp_path):
+    words = (*SMALL, "loop=fit", "+callbacks.checkpoint.keep=9")
+    run = worker("torch").train(
+        tmp_path, *words, "epochs=3", "validate_every=0.5e", "callbacks.checkpoint.every=1e"
+    )
+    saved = list_positions(run["path"] / "checkpoints")
+    assert {Position(2), Position(4), Position(6)} <= set(saved)
+    assert {at.epochs for at in saved if not at.steps} <= {2, 4, 6, run["best_epoch"]}
+    # Within an epoch, by the clock.
+    run = worker("torch").train(tmp_path, *words, "epochs=1.5", "callbacks.checkpoint.every=0.001s")
+    assert run["rows"][-1]["step"] == 14
+    with pytest.raises(Refused, match="give every or every_steps, not both"):
+        both = ("callbacks.checkpoint.every=5", "callbacks.checkpoint.every_steps=5")
+        worker("torch").train(tmp_path, *words, *both)
+
+
+def test_places_of_rows_and_of_those_of_older_runs():
+    rows = [{"epoch": 1, "step": 4, "seconds": 0.5}, {"epoch": 2, "step": "8", "seconds": "1.25"}]
+    assert along(rows, "step") == [4, 8]
+    assert along(rows, "seconds") == [0.5, 1.75]
+    assert along(rows, "samples") == [None, None]
 
 
 @pytest.mark.trains

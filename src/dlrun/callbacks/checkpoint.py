@@ -22,6 +22,7 @@ from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import RANDOM_STATE
 from dlrun.runs.metric_direction import is_better
+from dlrun.system.interval import parse_every
 
 if TYPE_CHECKING:
     from dlrun.backends import Backend
@@ -56,12 +57,15 @@ class Checkpoint(RunCallback):
         keep: How many of the last epochs to keep.
         every_steps: Also save within an epoch, after every this many steps; the last two of these
             checkpoints are kept until the epoch ends. The loop then calls each step separately.
+        every: In place of both that follow, such as 500, a number of steps; ``2e``, epochs as the
+            config's ``epochs`` counts them; or ``10min``, also within an epoch, for which the loop
+            calls each step separately.
         every_seconds: Save an epoch only if the last save began so many seconds ago, or if training
             ends; 0 saves each. None saves the first 20 epochs, and then at most one a second. The
             best epoch is kept in memory until the next save, so that none is ever lost for another.
 
     Raises:
-        DlrunError: If ``every_seconds`` is negative.
+        DlrunError: If an interval is none, or there are two.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Checkpoint(RunCallback):
         mode: str = "min",
         *,
         keep: int = 2,
+        every: int | str | None = None,
         every_steps: int | None = None,
         every_seconds: float | None = None,
     ) -> None:
@@ -86,10 +91,14 @@ class Checkpoint(RunCallback):
                 hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
             )
         self.every_seconds = every_seconds
-        self.async_safe = every_steps is None  # then the batch hooks do nothing
+        self._every_epochs: float | None = None
+        self._within_seconds: float | None = None
+        if every is not None:
+            self._set_every(every)
+        self.async_safe = self._has_no_batch_hooks
         self._history = HistoryFile(self.directory / HISTORY)
         self._waiting: dict[int, _Snapshot] = {}
-        self._saved_at = -math.inf
+        self._saved_at = self._began = -math.inf
         self._saved_epoch = 0
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
@@ -100,6 +109,26 @@ class Checkpoint(RunCallback):
         self._length: Length | None = None
         self._cut: _Snapshot | None = None
         self._cut_needs: set[int] = set()
+
+    def _set_every(self, every: int | str) -> None:
+        for name in ("every_steps", "every_seconds"):
+            if getattr(self, name) is not None:
+                raise DlrunError(f"callbacks.checkpoint: give every or {name}, not both")
+        try:
+            interval = parse_every(every)
+        except ValueError as error:
+            raise DlrunError(f"callbacks.checkpoint.every: {error}") from error
+        if interval.unit == "steps":
+            self.every_steps = int(interval.amount)
+        elif interval.unit == "epochs":
+            self._every_epochs = interval.amount
+        else:
+            self.every_seconds = self._within_seconds = interval.amount
+
+    @property
+    def _has_no_batch_hooks(self) -> bool:
+        """Whether the batch hooks do nothing."""
+        return self.every_steps is None and self._within_seconds is None
 
     def set_run(
         self,
@@ -113,6 +142,11 @@ class Checkpoint(RunCallback):
         """Take the versions for the manifest, and the callbacks whose state to save."""
         self._written_by, self._backend = written_by, backend
         self._length = data.length if data is not None else None
+        if self._length and self._every_epochs:
+            samples = self._every_epochs * self._length.given
+            if samples < self._length.epoch:
+                self.every_steps = max(1, round(samples / self._length.batch_size))
+                self.async_safe = False
         self._others = {name: c for name, c in callbacks.items() if c is not self}
         for name, callback in self._others.items():
             if isinstance(callback, keras.callbacks.SwapEMAWeights) and not callback.swap_on_epoch:
@@ -129,6 +163,7 @@ class Checkpoint(RunCallback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Describe the model, which does not change from here on, and create the directory."""
+        self._began = time.monotonic()
         self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -150,10 +185,18 @@ class Checkpoint(RunCallback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Save within the epoch if due; the end of the epoch has a checkpoint of its own."""
-        done, every = batch + 1, self.every_steps
-        if every is None or done // every == self._first // every or done >= self.params["steps"]:
+        if self._has_no_batch_hooks or batch + 1 >= self.params["steps"]:
             return
-        self._save(Position(self._epoch, done), self._within())
+        done, every = batch + 1, self.every_steps
+        by_steps = every is not None and done // every > self._first // every
+        if by_steps or self._is_time():
+            self._save(Position(self._epoch, done), self._within())
+
+    def _is_time(self) -> bool:
+        """Whether the clock asks for a checkpoint within the epoch."""
+        if self._within_seconds is None:
+            return False
+        return time.monotonic() - max(self._saved_at, self._began) >= self._within_seconds
 
     def _within(self) -> dict[str, list[Variable]]:
         """The state that an epoch resets."""
@@ -211,10 +254,19 @@ class Checkpoint(RunCallback):
         last = (self.params or {}).get("epochs")
         if last is None or number >= last or getattr(self.model, "stop_training", False):
             return True
+        if self._every_epochs is not None:
+            return self._epochs_before(number) > self._epochs_before(number - 1)
         if self.every_seconds is None and number <= FIRST_EPOCHS:
             return True
         seconds = SECONDS if self.every_seconds is None else self.every_seconds
         return time.monotonic() - self._saved_at >= seconds
+
+    def _epochs_before(self, number: int) -> int:
+        """How many of the intervals of ``every`` are over after so many epochs."""
+        assert self._every_epochs is not None
+        length = self._length
+        given = length.samples_until(number) / length.given if length else number
+        return math.floor(given / self._every_epochs + 1e-9)
 
     def _snapshot(
         self,
