@@ -9,7 +9,7 @@ from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 from dlrun.errors import shorten
 from dlrun.runs.logged_names import metric_of
-from dlrun.system.interval import parse_every
+from dlrun.system.interval import MOST, parse_every
 
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
@@ -36,7 +36,7 @@ def broken_limits(config: Config) -> Problems:
     for key, low, high in (
         ("batch_size", 1, None),
         ("steps_per_epoch", 1, None),
-        ("max_steps", 1, None),
+        ("max_steps", 1, MOST),
         ("seed", 0, MAX_SEED),
         ("device.index", 0, None),
         ("device.count", 1, None),
@@ -95,6 +95,8 @@ def _wrong_length(config: Config) -> Problems:
     elif not math.isfinite(epochs) or epochs <= 0:
         least = "at least 1" if isinstance(epochs, int) else "a number above 0"
         yield Problem("epochs", f"must be {least}, got {epochs}")
+    elif epochs > MOST:
+        yield Problem("epochs", f"must be at most {MOST:,}, got {epochs}")
     if config.validate_every is None:
         return
     try:

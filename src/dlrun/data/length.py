@@ -9,6 +9,8 @@ from typing import Any
 
 from dlrun.system.interval import Every
 
+MOST = 2**63  # what a file may say
+
 
 @dataclass(frozen=True)
 class Length:
@@ -32,7 +34,7 @@ class Length:
     @property
     def epochs(self) -> int:
         """The number of epochs; the last may be a part."""
-        return math.ceil(self.total / self.epoch)
+        return -(-self.total // self.epoch)
 
     @property
     def steps(self) -> int:
@@ -82,7 +84,7 @@ class Length:
         names = {"given", "epoch", "total", "batch_size"}
         if not isinstance(values, Mapping) or set(values) != names:
             return None
-        if not all(type(value) is int and value > 0 for value in values.values()):
+        if not all(type(value) is int and 0 < value < MOST for value in values.values()):
             return None
         return cls(**values)
 

@@ -7,6 +7,7 @@ from typing import Any
 from dlrun.system.duration import parse_seconds
 
 _EPOCHS = re.compile(r"(\d+(?:\.\d+)?)\s*e")
+MOST = 10**12
 _EXPECTED = "expected steps, such as 500, epochs, such as 2e, or a time, such as 10min"
 
 
@@ -42,6 +43,6 @@ def parse_every(text: Any) -> Every:
             raise ValueError(f"{_EXPECTED}, got {text!r:.80}") from error
     else:
         raise ValueError(f"{_EXPECTED}, got {text!r:.80}")
-    if not 0 < every.amount < float("inf"):
-        raise ValueError(f"expected an interval above 0, got {text!r:.80}")
+    if not 0 < every.amount <= MOST:
+        raise ValueError(f"expected an interval above 0, and at most {MOST:,}, got {text!r:.80}")
     return every
