@@ -24,7 +24,13 @@ def turn():
             yield
 
 
-def take_turns(commands, epochs, cwd):
+def cpu_seconds(process):
+    """The processor's time that a process has taken: other programs hardly change it."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def take_turns(commands, epochs, cwd, clock=lambda process: time.perf_counter()):
     """Run programs, an epoch of each in turn; the seconds of each, by its name."""
     running, ends, seconds = {}, {}, {name: [] for name in commands}
     with tempfile.TemporaryFile() as told:
@@ -40,10 +46,10 @@ def take_turns(commands, epochs, cwd):
         for _ in range(epochs):
             for name, end in ends.items():
                 time.sleep(REST)
-                began = time.perf_counter()
+                began = clock(running[name].pid)
                 end.sendall(b".")
                 wait(end, told)
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(clock(running[name].pid) - began)
     for program in running.values():
         program.kill()
         program.wait()

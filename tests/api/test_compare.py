@@ -146,6 +146,10 @@ def test_a_plot_without_curves_is_refused(dlrun, home):
     assert (done.returncode, done.stdout) == (2, "")
     assert "none of the runs has a curve" in done.stderr
     assert not (dlrun.cwd / "curves.png").exists()
+    # Of a run of before there were steps.
+    done = dlrun("compare", "one", "aaaa", "--plot", "curves.png", "--by", "step")
+    assert "aaaa has no curves: its metrics.csv has no step" in done.stderr
+    assert "hint: --by epoch" in done.stderr
     (home / "mlp/one/metrics.csv").write_text("what,ever\n1,2\n")
     done = dlrun("compare", "one", "aaaa", "--plot", "curves.png")
     assert "it is not a table of epochs" in done.stderr

@@ -487,7 +487,7 @@ def test_overrides_that_would_break_a_run_are_refused(smoked, dlrun, override, m
     done, imported = dlrun.traced("resume", smoked, override, "epochs=2")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{override}: can't change here: {message}" in done.stderr
-    assert "what may change: epochs, backend" in done.stderr
+    assert "what may change: epochs, max_steps, backend" in done.stderr
     assert not {"keras", "jax", "numpy"} & imported
 
 

@@ -130,7 +130,7 @@ def test_record_says_how_to_repeat_the_run(trained, backend):
 def test_metrics_csv_has_one_row_per_epoch(trained, backend):
     table, result = rows(trained.run(backend)), trained.result(backend)
     assert [row["epoch"] for row in table] == [1, 2, 3, 4]
-    assert list(table[0])[:3] == ["epoch", "seconds", "learning_rate"]
+    assert list(table[0])[:5] == ["epoch", "step", "samples", "seconds", "learning_rate"]
     assert table[0]["learning_rate"] == pytest.approx(0.001)
     assert table[-1]["loss"] < table[0]["loss"]
     best = table[result["best_epoch"] - 1]

@@ -5,6 +5,7 @@ import pytest
 
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.length import Length
 from trainings import BACKENDS, worker
 
 # 400 training samples, 8 steps a pass; an epoch of 6 steps ends within one.
@@ -14,7 +15,7 @@ CUT = (*SMALL, "steps_per_epoch=6")
 
 def test_epochs_go_on_with_the_data_where_the_last_one_ended():
     split = Split(np.zeros((10, 1), np.float32), np.arange(10))
-    data = Dataset(split, split[:0], split, 10, epoch_samples=4)
+    data = Dataset(split, split[:0], split, 10, length=Length(4, 4, 20, 4))
     batches = Batches(data, data.train, 4, seed=3)
     assert len(batches) == 1
     seen = []

@@ -90,7 +90,10 @@ def lines(dlrun, kind):
 def epochs_of(run):
     with (run / "metrics.csv").open() as file:
         rows = [{n: float(v) for n, v in row.items()} for row in csv.DictReader(file)]
-    return [{n: v for n, v in row.items() if n not in ("epoch", "seconds")} for row in rows]
+    return [
+        {n: v for n, v in row.items() if n not in ("epoch", "step", "samples", "seconds")}
+        for row in rows
+    ]
 
 
 @pytest.mark.trains

@@ -14,6 +14,7 @@ from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, METRICS, RECORD, RunDir
+from dlrun.runs.history import NOT_METRICS, along
 from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
@@ -36,7 +37,12 @@ Curves = dict[str, list[tuple[float, float]]]
 
 
 def compare(
-    names: Sequence[str], *, runs_dir: Path, plot: Path | None = None, all_rows: bool = False
+    names: Sequence[str],
+    *,
+    runs_dir: Path,
+    plot: Path | None = None,
+    by: str = "epoch",
+    all_rows: bool = False,
 ) -> dict[str, Any]:
     """Compare two or more runs.
 
@@ -44,6 +50,7 @@ def compare(
         names: Paths, names or ``latest``.
         runs_dir: Where to look for names.
         plot: Where to plot their curves; None for no plot.
+        by: What the plot has along its axis, one of :data:`dlrun.runs.history.PLACES`.
         all_rows: Also return equal values.
 
     Returns:
@@ -72,7 +79,7 @@ def compare(
     tables = {name: _rows(values, all_rows) for name, values in columns.items()}
     shown = short_names([run.path for run in opened])
     if plot is not None:
-        _draw(plot, opened, shown, records)
+        _draw(plot, opened, shown, records, by)
     return {
         "runs": [
             {"run": name, "run_dir": str(run.path)} for name, run in zip(shown, opened, strict=True)
@@ -115,18 +122,21 @@ def _draw(
     opened: Sequence[RunDir],
     names: Sequence[str],
     records: Sequence[query.Record],
+    by: str,
 ) -> None:
     from dlrun.report.compare import draw
 
-    curves = [read_curves(run.path / METRICS) for run in opened]
-    for name, curve in zip(names, curves, strict=True):
+    curves = [read_curves(run.path / METRICS, by) for run in opened]
+    for name, curve, run in zip(names, curves, opened, strict=True):
         if not curve:
-            log.warning("%s has no curves: no %s", name, METRICS)
+            what = f"its {METRICS} has no {by}" if is_file(run.path / METRICS) else f"no {METRICS}"
+            log.warning("%s has no curves: %s", name, what)
     if not any(curves):
-        raise DlrunError("--plot: none of the runs has a curve", hint="train with the callback csv")
+        hint = "train with the callback csv" if by == "epoch" else "--by epoch, for older runs"
+        raise DlrunError("--plot: none of the runs has a curve", hint=hint)
     overrides = _differing_overrides(records)
     labels = [f"{name}  {typed}".rstrip() for name, typed in zip(names, overrides, strict=True)]
-    save_plot(draw(labels, curves), plot)
+    save_plot(draw(labels, curves, by), plot)
 
 
 def _differing_overrides(records: Sequence[query.Record]) -> list[str]:
@@ -136,8 +146,12 @@ def _differing_overrides(records: Sequence[query.Record]) -> list[str]:
     return [" ".join(o for o in run if any(o not in other for other in lists)) for run in lists]
 
 
-def read_curves(path: Path) -> Curves:
+def read_curves(path: Path, by: str = "epoch") -> Curves:
     """Each metric of a ``metrics.csv`` as points ``(epoch, value)``; empty without the file.
+
+    Args:
+        path: The file.
+        by: What to give in place of the epoch, one of :data:`dlrun.runs.history.PLACES`.
 
     Raises:
         DlrunError: If the file is not such a table.
@@ -153,12 +167,11 @@ def read_curves(path: Path) -> Curves:
     except (OSError, ValueError, csv.Error) as error:
         raise DlrunError(f"{path} can't be read: {error}") from error
     curves: Curves = {}
-    for row in rows:
-        epoch = query.number(row.pop("epoch"))
+    for place, row in zip(along(rows, by), rows, strict=True):
         for name, value in row.items():
             point = query.number(value)
-            if epoch is not None and point is not None and isinstance(name, str):
-                curves.setdefault(name, []).append((epoch, point))
-    for name in ("seconds", "learning_rate"):
+            if place is not None and point is not None and isinstance(name, str):
+                curves.setdefault(name, []).append((place, point))
+    for name in NOT_METRICS:
         curves.pop(name, None)
     return curves

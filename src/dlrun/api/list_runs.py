@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
-from dlrun.runs.history import read_history
+from dlrun.runs.history import NOT_METRICS, read_history
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
 from dlrun.runs.status import current_status, start_time, too_deep
@@ -93,7 +93,7 @@ def _last_epoch(path: Path) -> dict[str, dict[str, float]]:
         return {}
     split: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
     for name, value in (rows[-1] if rows else {}).items():
-        if name not in ("epoch", "seconds", "learning_rate"):
+        if name not in NOT_METRICS:
             of = "validation" if name.startswith("val_") else "train"
             split[of][name.removeprefix("val_")] = value
     return split

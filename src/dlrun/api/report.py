@@ -21,6 +21,7 @@ def report(
     *,
     output: Path | None = None,
     with_data: bool = True,
+    by: str = "epoch",
     runs_dir: Path = Path("runs"),
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
@@ -31,6 +32,7 @@ def report(
         run: The directory of a run or a sweep, its name or id, or ``latest``.
         output: The file to write; None for ``report.html`` in that directory.
         with_data: Whether to read the data set of a run, and show examples of it.
+        by: What curves have along their axis, one of :data:`dlrun.runs.history.PLACES`.
         runs_dir: Where to look for names.
         config_dir: The user's own options.
         trusted: Modules that the run may name, beside those that the user's options name.
@@ -43,7 +45,7 @@ def report(
         DlrunError: If there is no such run or sweep, or the file can't be written.
     """
     if sweep := _find_sweep(run, runs_dir):
-        return _report_sweep(sweep, output)
+        return _report_sweep(sweep, output, by)
     from dlrun.report.page.run_page import run_page
     from dlrun.report.page.run_view import read_run
 
@@ -53,7 +55,7 @@ def report(
     where = {"runs_dir": runs_dir, "config_dir": config_dir, "trusted": trusted}
     data = _data_of(opened, where) if with_data else DataView(missing="Left out by --no-data.")
     [name] = short_names([opened.path], parts=2)
-    page = run_page(read_run(opened, name, data))
+    page = run_page(read_run(opened, name, data, by))
     notes = [data.missing] if data.missing else []
     return {"kind": "run", **_write(path, page), "notes": notes}
 
@@ -68,14 +70,14 @@ def _find_sweep(name: str, runs_dir: Path) -> Path | None:
     return matches[0] if len(matches) == 1 else None
 
 
-def _report_sweep(sweep: Path, output: Path | None) -> dict[str, Any]:
+def _report_sweep(sweep: Path, output: Path | None, by: str) -> dict[str, Any]:
     from dlrun.report.page.sweep_page import sweep_page
     from dlrun.report.page.sweep_view import read_sweep
 
     path = output or sweep / PAGE
     check_writable(path, "--output", name=PAGE)
     [name] = short_names([sweep], parts=2)
-    view = read_sweep(sweep, name)
+    view = read_sweep(sweep, name, by)
     # Links to the pages of its runs lead from beside sweep.json alone.
     is_beside = path.resolve().parent == sweep.resolve()
     pages = [run.name for run in view.runs if is_beside and is_file(sweep / run.name / PAGE)]

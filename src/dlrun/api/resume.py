@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
 from dlrun.assembly.companions import companions
+from dlrun.assembly.length import run_length
 from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
@@ -18,10 +20,11 @@ from dlrun.config.options import project_dir
 from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
+from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
-from dlrun.runs.result import RunResult
+from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.system import ranks
 from dlrun.system.equality import is_same
 from dlrun.training.initial_weights import read_initial_weights
@@ -147,11 +150,15 @@ def _completed(
     except ValueError as error:
         raise DlrunError(f"{opened.path / RECORD} can't be read: {error}") from error
     # A changed callback must decide again.
-    stopped = result.stopped_by != "epochs" and is_same(recorded["callbacks"], config.callbacks)
-    if not stopped and result.epochs < config.epochs:
+    stopped = result.stopped_by not in LENGTHS and is_same(recorded["callbacks"], config.callbacks)
+    known = Length.from_json(opened.record.get("length"))
+    trained = known.samples_until(result.epochs) if known else result.epochs
+    if not stopped and trained < _end(config, known):
         return None
     done = f"all {result.epochs} epochs are done"
     longer = f"epochs={2 * result.epochs}"
+    if result.stopped_by == "max_steps" and result.steps:
+        done, longer = f"all {result.steps:,} steps are done", f"max_steps={2 * result.steps}"
     if stopped:
         done = f"{result.stopped_by} stopped it after epoch {result.epochs}"
         longer = f"~callbacks.{result.stopped_by} or change its arguments"
@@ -159,7 +166,8 @@ def _completed(
     parts = [
         part for part in AT_THE_END if not is_same(recorded.get(part, {}), getattr(config, part))
     ]
-    parts += ["epochs"] if config.epochs > recorded["epochs"] else []
+    if _end(config, known) > _end(_as_before(config, recorded), known):
+        parts += LENGTHS
     if late := [o for o in overrides if any(overrides_part([o], part) for part in parts)]:
         raise DlrunError(
             f"{late[0]}: {opened.path} has nothing left to do: {done}",
@@ -167,6 +175,19 @@ def _completed(
         )
     log.info("%s is complete: %s; to train longer, add %s", opened.path, done, longer)
     return result
+
+
+def _end(config: Config, known: Length | None) -> float:
+    """Where a run ends, in samples; in epochs where the length of a run's is not known."""
+    if known is not None:
+        return run_length(config, known.given).total
+    return math.inf if config.epochs is None else config.epochs
+
+
+def _as_before(config: Config, recorded: Mapping[str, Any]) -> Config:
+    """The config with the length that the run had."""
+    length = {"epochs": recorded["epochs"], "max_steps": recorded.get("max_steps")}
+    return dataclasses.replace(config, **length)
 
 
 def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Resumption | None:
@@ -189,11 +210,13 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
     if not stopped:  # a changed callback must decide again
         for state in saved.state["callbacks"].values():
             state.pop("stopped_epoch", None)
-    if config.epochs > at.epochs == recorded["epochs"]:
+    known = Length.from_json(saved.state.get("length"))
+    trained = known.total if known else at.epochs
+    if trained == _end(_as_before(config, recorded), known) < _end(config, known):
         for name, spec in config.callbacks.items():
             if spec.get("_target_") == "keras.callbacks.SwapEMAWeights":
                 raise DlrunError(
-                    f"epochs={config.epochs}: after the last epoch, {at.epochs}, callbacks.{name}"
+                    f"after the last epoch, {at.epochs}, callbacks.{name}"
                     " kept only the averaged weights, from which training can't continue",
                     hint=f"train a new run with init_from={opened.path}",
                 )
@@ -204,6 +227,7 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
         checkpoint_path(opened.checkpoints, at),
         saved,
         epochs=recorded["epochs"],
+        max_steps=recorded.get("max_steps"),
         learning_rate=rate if rate != before else None,
         stopped=stopped,
     )
@@ -221,6 +245,7 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
 
     positions = list_positions(opened.checkpoints)
     targets = {name: str(spec.get("_target_")) for name, spec in config.callbacks.items()}
+    is_skipped = False
     for at in reversed(positions):
         path = checkpoint_path(opened.checkpoints, at)
         try:
@@ -232,13 +257,31 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
         except ValueError as error:
             log.warning("checkpoint %s can't be read: %s", path, error)
             continue
-        if at != positions[-1]:
+        if _is_behind(at, saved.state, config):
+            is_skipped = True
+            continue
+        if at != positions[-1] and not is_skipped:
             log.warning("falling back to %s", at)
         best = saved.state["best"]
         if best and Position(int(best["epoch"])) not in positions:
             # The best checkpoint was replaced by a better one, which can't be read.
             saved = dataclasses.replace(saved, state={**saved.state, "best": None})
         return at, saved
-    if positions:
+    if positions and not is_skipped:
         raise DlrunError(f"no checkpoint of {opened.path} can be read", hint="train it again")
     return None
+
+
+def _is_behind(at: Position, state: Mapping[str, Any], config: Config) -> bool:
+    """Whether training must go on from an earlier checkpoint.
+
+    The end of a run may cut an epoch short. A longer run goes on within that epoch, and a shorter
+    one may end before a step that was taken.
+    """
+    known = Length.from_json(state.get("length"))
+    if known is None:
+        return False
+    length = run_length(config, known.given)
+    if at.steps:
+        return at.epochs < length.epochs and at.steps >= length.steps_of(at.epochs)
+    return length.total > known.total and known.total % known.epoch > 0

@@ -10,7 +10,7 @@ from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import CONFIG, RECORD
-from dlrun.runs.history import read_history
+from dlrun.runs.history import PLACES, read_history
 from dlrun.runs.locate import find_run
 from dlrun.runs.logged_names import by_metric
 from dlrun.runs.names import short_names
@@ -50,7 +50,7 @@ def show(run: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:
 
 def _curves(run: Path) -> dict[str, list[float | None]]:
     rows = read_history(run)
-    names = [name for name in (rows[0] if rows else ()) if name not in ("epoch", "seconds")]
+    names = [name for name in (rows[0] if rows else ()) if name not in PLACES]
     metrics = [name for of in by_metric(names).values() for name in of]
     return {name: [_finite(row.get(name)) for row in rows] for name in metrics}
 

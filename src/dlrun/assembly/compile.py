@@ -20,6 +20,7 @@ from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.config.weighting import loss_weights_by_output
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.length import Length
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import SumOfLosses
@@ -34,7 +35,7 @@ METRICS = "_dlrun_metrics"  # a model's attribute
 
 
 def compile_model(
-    model: keras.Model, config: Config, spec: InputSpec, *, steps_per_epoch: int | None
+    model: keras.Model, config: Config, spec: InputSpec, *, length: Length | None
 ) -> list[str]:
     """Compile the model with its loss and metrics, and for training with its optimizer.
 
@@ -42,7 +43,7 @@ def compile_model(
         model: A built model.
         config: The run's config.
         spec: Its data set's inputs and labels.
-        steps_per_epoch: The batches of a training epoch; None if the model is not trained.
+        length: The length of training; None if the model is not trained.
 
     Returns:
         The names of the values that an epoch logs, without those of validation.
@@ -51,10 +52,10 @@ def compile_model(
         DlrunError: If a part can't be made, or a metric can't take the outputs.
     """
     optimizer = None
-    if steps_per_epoch is not None:
+    if length is not None:
         backend = backends.training_module(keras.backend.backend())
         optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
-        set_schedule(optimizer, config, steps_per_epoch)
+        set_schedule(optimizer, config, length)
         exclude_weights(optimizer, config.optimizer, model.trainable_variables)
     with component_errors("model", config.model["_target_"]):
         outputs = outputs_of(model, spec)

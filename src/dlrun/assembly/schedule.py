@@ -11,18 +11,17 @@ import numpy as np
 
 from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
+from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 
 
-def set_schedule(
-    optimizer: keras.optimizers.Optimizer, config: Config, steps_per_epoch: int
-) -> None:
+def set_schedule(optimizer: keras.optimizers.Optimizer, config: Config, length: Length) -> None:
     """Let the learning rate follow the config's schedule, if it has one.
 
     Args:
         optimizer: Not built yet; its learning rate is the one that the schedule starts from.
         config: The run's config.
-        steps_per_epoch: The batches of a training epoch.
+        length: The run's.
 
     Raises:
         DlrunError: If the schedule can't be made, or the optimizer has no learning rate.
@@ -36,36 +35,37 @@ def set_schedule(
             hint="schedule=constant",
         )
     rate = float(keras.ops.convert_to_numpy(inner.learning_rate))
-    inner.learning_rate = _schedule(config, rate, _updates(inner, steps_per_epoch), config.epochs)
+    inner.learning_rate = _schedule(config, rate, inner, length)
 
 
 def check_same_schedule(
-    optimizer: keras.optimizers.Optimizer, config: Config, steps_per_epoch: int, epochs: int
+    optimizer: keras.optimizers.Optimizer, config: Config, length: Length, before: Length
 ) -> None:
-    """Check that another number of epochs does not change the learning rates of a resumed run.
+    """Check that another length does not change the learning rates of a resumed run.
 
     Args:
         optimizer: With the schedule set.
         config: The resumed run's config.
-        steps_per_epoch: The batches of a training epoch.
-        epochs: The number of epochs before.
+        length: The resumed run's.
+        before: Its length before.
 
     Raises:
         DlrunError: If it does, as it would jump.
     """
-    if config.schedule.get("_target_") is None or epochs == config.epochs:
+    if config.schedule.get("_target_") is None or before == length:
         return
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    updates = _updates(inner, steps_per_epoch)
-    steps = np.linspace(0, epochs * updates, 101).astype("int32")
-    before, now = (
+    steps = np.linspace(0, before.steps / _steps_of_update(inner), 101).astype("int32")
+    rates_before, rates_now = (
         [float(keras.ops.convert_to_numpy(schedule(step))) for step in steps]
-        for schedule in (_schedule(config, 1.0, updates, n) for n in (epochs, config.epochs))
+        for schedule in (_schedule(config, 1.0, inner, each) for each in (before, length))
     )
-    if before != now:
+    if rates_before != rates_now:
+        key = "max_steps" if config.epochs is None else "epochs"
+        made = f"{before.epochs} epochs" if before.is_usual else f"{before.steps:,} steps"
         raise DlrunError(
-            f"epochs={config.epochs}: schedule={config.choices.get('schedule')} is made for the"
-            f" {epochs} epochs of this run, so the learning rate would jump",
+            f"{key}={getattr(config, key)}: schedule={config.choices.get('schedule')} is made for"
+            f" the {made} of this run, so the learning rate would jump",
             hint="train a new run with init_from=RUN; a schedule of a fixed schedule.length allows"
             " other epochs",
         )
@@ -95,8 +95,14 @@ def check_callbacks(
             )
 
 
-def _schedule(config: Config, rate: float, updates: float, epochs: int) -> Any:
-    given: dict[str, Any] = {"learning_rate": rate, "epochs": epochs, "steps_per_epoch": updates}
+def _schedule(
+    config: Config, rate: float, optimizer: keras.optimizers.Optimizer, length: Length
+) -> Any:
+    given: dict[str, Any] = {
+        "learning_rate": rate,
+        "epochs": length.epochs if length.is_usual else length.steps / length.given_steps,
+        "steps_per_epoch": length.given_steps / _steps_of_update(optimizer),
+    }
     schedule = instantiate("schedule", config.schedule, **given)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         raise DlrunError(
@@ -106,6 +112,6 @@ def _schedule(config: Config, rate: float, updates: float, epochs: int) -> Any:
     return schedule
 
 
-def _updates(optimizer: keras.optimizers.Optimizer, steps_per_epoch: int) -> float:
-    """The updates in an epoch."""
-    return steps_per_epoch / (optimizer.gradient_accumulation_steps or 1)
+def _steps_of_update(optimizer: keras.optimizers.Optimizer) -> int:
+    """The steps of an update."""
+    return int(optimizer.gradient_accumulation_steps or 1)

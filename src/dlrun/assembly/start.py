@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
+from dlrun.assembly.length import run_length
 from dlrun.assembly.require import spread_of, without_kept
 from dlrun.config.instantiate import instantiate, partial, targets
 
@@ -117,9 +118,6 @@ def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | No
     data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
     check_data(data, config)
     class_weights(data, config)  # refused here, before a model is built
-    steps = config.steps_per_epoch
-    return replace(
-        data,
-        sampling=class_sampling(data, config),
-        epoch_samples=steps and steps * config.batch_size,
-    )
+    data = replace(data, sampling=class_sampling(data, config))
+    given = (config.steps_per_epoch or 0) * config.batch_size or data.samples_per_pass
+    return replace(data, length=run_length(config, given))

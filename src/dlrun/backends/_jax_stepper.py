@@ -45,7 +45,12 @@ class JaxStepper:
         self._train, self._test = (
             _run_steps(step, compile, scale, integers) for step in (train, test)
         )
+        self._train_one = self._train
+        if compile == "scan":
+            self._train_one = _run_steps(train, "loop", scale, integers)
         self._state: State = ()
+        self.looped_size: int | None = None
+        """The size of a batch that is computed alone with the bits that it has among others."""
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
@@ -59,7 +64,8 @@ class JaxStepper:
 
     def train(self, *batch: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        logs, self._state = self._train(self._state, batch)
+        alone = np.shape(jax.tree.leaves(batch)[0])[:2] == (1, self.looped_size)
+        logs, self._state = (self._train_one if alone else self._train)(self._state, batch)
         return logs  # type: ignore[no-any-return]
 
     def test(self, *batch: Any) -> dict[str, Any]:
@@ -105,7 +111,19 @@ def _run_steps(
         state, logs = jax.lax.scan(body, state, batches)
         return jax.tree.map(lambda values: values[-1], logs), state
 
-    function = run_step if compile == "step" else steps
+    def loop(state: State, batches: tuple[Any, ...], scale: Any, turns: Any) -> Any:
+        # XLA turns a loop of one turn into the code of a step alone, which rounds otherwise. So it
+        # must not know the number of turns, nor that there is but one batch: there are two alike.
+        def body(index: Any, carried: Any) -> Any:
+            batch = jax.tree.map(lambda array: array[index], batches)
+            return run_step(carried[1], batch, scale)
+
+        first = jax.tree.map(operator.itemgetter(0), batches)
+        logs, _ = jax.eval_shape(lambda: run_step(state, first, scale))
+        zeros = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), logs)
+        return jax.lax.fori_loop(0, turns, body, (zeros, state))
+
+    function = {"step": run_step, "loop": loop}.get(compile, steps)
     compiled: Any = None if is_spread() else jax.jit(function, donate_argnums=0)
     # An argument, not a constant: XLA would multiply by a constant's inverse, which rounds
     # differently from the division in every other loop.
@@ -113,6 +131,8 @@ def _run_steps(
 
     def run(state: State, batches: tuple[Any, ...]) -> Any:
         nonlocal compiled
+        if compile == "loop":
+            batches = jax.tree.map(lambda array: np.concatenate([array, array]), batches)
         if is_spread():
             batches = place(batches, axis=1)
             # The variables stay where they are.
@@ -120,6 +140,8 @@ def _run_steps(
             compiled = compiled or jax.jit(function, donate_argnums=0, out_shardings=outputs)
         if compile == "scan":
             return compiled(state, batches, divisor)
+        if compile == "loop":
+            return compiled(state, batches, divisor, np.int32(1))
         if compile == "eager":
             with jax.disable_jit():
                 return steps(state, batches, divisor)

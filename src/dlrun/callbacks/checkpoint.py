@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,11 @@ from dlrun.checkpoints import architecture
 from dlrun.checkpoints.format import Variable, write_checkpoint
 from dlrun.checkpoints.history import HISTORY, HistoryFile, Line
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
+from dlrun.data.length import Length
 from dlrun.errors import DlrunError
+from dlrun.loops.epoch import RANDOM_STATE
 from dlrun.runs.metric_direction import is_better
+from dlrun.system.interval import parse_every
 
 if TYPE_CHECKING:
     from dlrun.backends import Backend
@@ -54,12 +57,15 @@ class Checkpoint(RunCallback):
         keep: How many of the last epochs to keep.
         every_steps: Also save within an epoch, after every this many steps; the last two of these
             checkpoints are kept until the epoch ends. The loop then calls each step separately.
+        every: In place of both that follow, such as 500, a number of steps; ``2e``, epochs as the
+            config's ``epochs`` counts them; or ``10min``, also within an epoch, for which the loop
+            calls each step separately.
         every_seconds: Save an epoch only if the last save began so many seconds ago, or if training
             ends; 0 saves each. None saves the first 20 epochs, and then at most one a second. The
             best epoch is kept in memory until the next save, so that none is ever lost for another.
 
     Raises:
-        DlrunError: If ``every_seconds`` is negative.
+        DlrunError: If an interval is none, or there are two.
     """
 
     takes_tensors = True
@@ -71,6 +77,7 @@ class Checkpoint(RunCallback):
         mode: str = "min",
         *,
         keep: int = 2,
+        every: int | str | None = None,
         every_steps: int | None = None,
         every_seconds: float | None = None,
     ) -> None:
@@ -86,10 +93,16 @@ class Checkpoint(RunCallback):
                 hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
             )
         self.every_seconds = every_seconds
-        self.async_safe = every_steps is None  # then the batch hooks do nothing
+        self._every_epochs: float | None = None
+        self._within_seconds: float | None = None
+        if every is not None:
+            self._set_every(every)
+        self.async_safe = self._has_no_batch_hooks
+        self.check: Callable[[int], None] | None = None
+        """Raises if what was trained up to a step of the epoch must not be saved."""
         self._history = HistoryFile(self.directory / HISTORY)
         self._waiting: dict[int, _Snapshot] = {}
-        self._saved_at = -math.inf
+        self._saved_at = self._began = -math.inf
         self._saved_epoch = 0
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
@@ -97,6 +110,29 @@ class Checkpoint(RunCallback):
         self._backend: Backend | None = None
         self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
+        self._length: Length | None = None
+        self._cut: _Snapshot | None = None
+        self._cut_needs: set[int] = set()
+
+    def _set_every(self, every: int | str) -> None:
+        for name in ("every_steps", "every_seconds"):
+            if getattr(self, name) is not None:
+                raise DlrunError(f"callbacks.checkpoint: give every or {name}, not both")
+        try:
+            interval = parse_every(every)
+        except ValueError as error:
+            raise DlrunError(f"callbacks.checkpoint.every: {error}") from error
+        if interval.unit == "steps":
+            self.every_steps = int(interval.amount)
+        elif interval.unit == "epochs":
+            self._every_epochs = interval.amount
+        else:
+            self.every_seconds = self._within_seconds = interval.amount
+
+    @property
+    def _has_no_batch_hooks(self) -> bool:
+        """Whether the batch hooks do nothing."""
+        return self.every_steps is None and self._within_seconds is None
 
     def set_run(
         self,
@@ -104,10 +140,17 @@ class Checkpoint(RunCallback):
         written_by: Mapping[str, Any],
         callbacks: Mapping[str, keras.callbacks.Callback],
         backend: Backend,
+        data: Any = None,
         **_: Any,
     ) -> None:
         """Take the versions for the manifest, and the callbacks whose state to save."""
         self._written_by, self._backend = written_by, backend
+        self._length = data.length if data is not None else None
+        if self._length and self._every_epochs:
+            samples = self._every_epochs * self._length.given
+            if samples < self._length.epoch:
+                self.every_steps = max(1, round(samples / self._length.batch_size))
+                self.async_safe = False
         self._others = {name: c for name, c in callbacks.items() if c is not self}
         for name, callback in self._others.items():
             if isinstance(callback, keras.callbacks.SwapEMAWeights) and not callback.swap_on_epoch:
@@ -124,6 +167,7 @@ class Checkpoint(RunCallback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Describe the model, which does not change from here on, and create the directory."""
+        self._began = time.monotonic()
         self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -145,16 +189,51 @@ class Checkpoint(RunCallback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Save within the epoch if due; the end of the epoch has a checkpoint of its own."""
-        done, every = batch + 1, self.every_steps
-        if every is None or done // every == self._first // every or done >= self.params["steps"]:
+        if self._has_no_batch_hooks or batch + 1 >= self.params["steps"]:
             return
+        done, every = batch + 1, self.every_steps
+        by_steps = every is not None and done // every > self._first // every
+        if by_steps or self._is_time():
+            if self.check is not None:
+                self.check(done)
+            self._save(Position(self._epoch, done), self._within())
+
+    def _is_time(self) -> bool:
+        """Whether the clock asks for a checkpoint within the epoch."""
+        if self._within_seconds is None:
+            return False
+        return time.monotonic() - max(self._saved_at, self._began) >= self._within_seconds
+
+    def _within(self) -> dict[str, list[Variable]]:
+        """The state that an epoch resets."""
         getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
-        within = {"metrics": _values(self.model.metrics_variables), "random": self._random()}
-        self._save(Position(self._epoch, done), within)
+        return {"metrics": _values(self.model.metrics_variables), "random": self._random()}
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keep the last step before validation, in an epoch that the end of the run cuts short."""
+        self._keep_cut()
+
+    def _keep_cut(self) -> None:
+        """Keep where a longer run goes on: within the epoch, as if it were not cut short."""
+        length = self._length
+        if self._cut is not None or length is None:
+            return
+        if length.samples_of(self._epoch) == length.epoch:
+            return
+        if any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in self._others.values()):
+            return  # has put averages into the model; a longer run repeats the steps of the epoch
+        states = self._states()
+        self._cut_needs = self._epochs_to_keep(states)
+        at = Position(self._epoch, length.steps_of(self._epoch))
+        within = self._within()
+        if (after_last := self.model.__dict__.pop(RANDOM_STATE, None)) is not None:
+            within["random"] = [Variable("generator", state) for state in after_last]
+        self._cut = self._snapshot(at, within, states)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the epoch; ``epoch`` counts from 0 as in Keras, on disk it counts from 1."""
         row = {name: float(value) for name, value in (logs or {}).items()}
+        self._keep_cut()  # without validation it is not kept yet
         number = self._epoch = epoch + 1
         rows = {name: run_callback(c).get_row() for name, c in self._others.items()}
         kept = {name: kept for name, kept in rows.items() if kept}
@@ -181,10 +260,19 @@ class Checkpoint(RunCallback):
         last = (self.params or {}).get("epochs")
         if last is None or number >= last or getattr(self.model, "stop_training", False):
             return True
+        if self._every_epochs is not None:
+            return self._epochs_before(number) > self._epochs_before(number - 1)
         if self.every_seconds is None and number <= FIRST_EPOCHS:
             return True
         seconds = SECONDS if self.every_seconds is None else self.every_seconds
         return time.monotonic() - self._saved_at >= seconds
+
+    def _epochs_before(self, number: int) -> int:
+        """How many of the intervals of ``every`` are over after so many epochs."""
+        assert self._every_epochs is not None
+        length = self._length
+        given = length.samples_until(number) / length.given if length else number
+        return math.floor(given / self._every_epochs + 1e-9)
 
     def _snapshot(
         self,
@@ -201,6 +289,7 @@ class Checkpoint(RunCallback):
             "best": self.best,
             "architecture": self._architecture,
             "stopped": bool(getattr(self.model, "stop_training", False)),
+            **({"length": self._length.until(*at).to_json()} if self._length else {}),
             "callbacks": {name: state for name, state in states.items() if state},
         }
         return _Snapshot(at, variables, state, self._history.mark())
@@ -211,8 +300,10 @@ class Checkpoint(RunCallback):
         wanted = self._epochs_to_keep(states)
         self._history.flush()
         # First those that a resumed run may need beside the newest.
-        waiting = [waits for number, waits in self._waiting.items() if number in wanted]
-        for one in (*waiting, self._snapshot(at, within, states)):
+        needed = wanted | (self._cut_needs if self._cut else set())
+        waiting = [waits for number, waits in self._waiting.items() if number in needed]
+        cut = [self._cut] if self._cut else []
+        for one in (*waiting, self._snapshot(at, within, states), *cut):
             write_checkpoint(
                 self.directory,
                 one.at,
@@ -223,11 +314,13 @@ class Checkpoint(RunCallback):
             )
         self._waiting = {}
         self._saved_epoch = at.epochs
-        self._prune(at, wanted)
+        self._prune(at, needed)
 
     def _prune(self, at: Position, wanted: Collection[int]) -> None:
         saved = list_positions(self.directory)
         keep = [position for position in saved if not position.steps][-self.keep :]
+        if self._cut:
+            keep.append(self._cut.at)
         if at.steps:
             keep += [position for position in saved if position.steps][-2:]
         prune_checkpoints(self.directory, [*keep, *map(Position, wanted)])

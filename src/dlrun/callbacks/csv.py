@@ -14,7 +14,10 @@ from dlrun.system.files import append, write_text
 
 
 class CSV(RunCallback):
-    """Writes a row per epoch: ``epoch`` from 1, ``seconds``, ``learning_rate``, and all metrics.
+    """Writes a row per epoch, with all metrics.
+
+    ``epoch`` counts from 1, ``step`` and ``samples`` are those of training until then, ``seconds``
+    those of the epoch, and ``learning_rate`` that of its last step.
 
     A row is appended, and the file is written anew only for a new column and by a resumed run. Rows
     reach the disk with each checkpoint's history, from which a resumed run takes them.
@@ -29,6 +32,11 @@ class CSV(RunCallback):
         self._row: dict[str, Any] = {}
         self._columns: list[str] = []
         self._started = 0.0
+        self._length: Any = None
+
+    def set_run(self, *, data: Any, **_: Any) -> None:
+        """Take the length of the run, for the columns ``step`` and ``samples``."""
+        self._length = data.length
 
     def get_row(self) -> dict[str, Any]:
         """The newest row, for a checkpoint."""
@@ -46,8 +54,16 @@ class CSV(RunCallback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Add the epoch's row."""
         learning_rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        trained = {}
+        if self._length is not None:
+            steps, samples = (
+                self._length.steps_until(epoch + 1),
+                self._length.samples_until(epoch + 1),
+            )
+            trained = {"step": steps, "samples": samples}
         row: dict[str, Any] = {
             "epoch": epoch + 1,
+            **trained,
             "seconds": round(time.perf_counter() - self._started, 3),
             "learning_rate": float(learning_rate),
         }

@@ -42,7 +42,8 @@ class Progress(RunCallback):
         super().__init__()
         self._monitor = monitor
         self._mode = mode
-        self._samples = 0
+        self._data: Any = None
+        self._samples = 0  # of the current epoch
         self._show_bar = sys.stderr.isatty() or in_notebook() if bar is None else bar
         self._best: float | None = None
         self._bar: Any = None
@@ -51,8 +52,8 @@ class Progress(RunCallback):
         self._newest: deque[tuple[int, Any]] = deque(maxlen=AHEAD)
 
     def set_run(self, *, data: Any, **_: Any) -> None:
-        """Take the number of training samples per epoch, for the rate."""
-        self._samples = data.samples_per_epoch
+        """Take the data set, for the number of training samples of each epoch."""
+        self._data = data
 
     def get_state(self) -> dict[str, Any]:
         """The best value so far, for a checkpoint."""
@@ -66,6 +67,7 @@ class Progress(RunCallback):
         """Start timing, and the bar."""
         self._started, self._train_seconds = time.perf_counter(), 0.0
         self._newest.clear()
+        self._samples = self._data.samples_of(epoch) if self._data else 0
         if self._show_bar:
             self._bar = _bar(f"epoch  {epoch + 1}/{self.params['epochs']}", self.params["steps"])
 
@@ -97,14 +99,22 @@ class Progress(RunCallback):
         if best:
             self._best = value
         log.info(
-            "epoch  %d/%d  %s  %.1f s  %s examples/s%s",
+            "epoch  %d/%d  %s%s  %.1f s  %s examples/s%s",
             epoch + 1,
             self.params["epochs"],
+            self._steps_until(epoch + 1),
             _format_logs(logs),
             seconds,
             f"{rate:,.0f}",
             "  best" if best else "",
         )
+
+    def _steps_until(self, epochs: int) -> str:
+        """The steps so far, where the epochs do not tell how much of the data they are."""
+        length = self._data.length if self._data else None
+        if length is None or length.is_usual:
+            return ""
+        return f"step {length.steps_until(epochs):,}/{length.steps:,}  "
 
     def close(self) -> None:
         """Remove the bar; also called when training ends with an error."""

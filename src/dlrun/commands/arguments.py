@@ -1,6 +1,7 @@
 """The arguments and options that several commands share."""
 
 import difflib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -52,3 +53,15 @@ def require_choice(name: str, value: str, options: tuple[str, ...]) -> None:
             f"{name} {value}: expected one of {', '.join(options)}",
             hint=f"did you mean {near[0]}?" if near else None,
         )
+
+
+class Place(StrEnum):
+    """What curves have along their axis."""
+
+    epoch = "epoch"
+    step = "step"
+    samples = "samples"
+    seconds = "seconds"
+
+
+By = Annotated[Place, typer.Option(help="What curves have along their axis.")]

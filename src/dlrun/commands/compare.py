@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import Json, RunsDir
+from dlrun.commands.arguments import By, Json, Place, RunsDir
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
@@ -31,6 +31,7 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Plot the curves of all runs to a .png, .svg or .pdf.")
     ] = None,
+    by: By = Place.epoch,
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -44,7 +45,7 @@ def compare(
       dlrun compare k3f9 69jz
       dlrun compare runs/sweeps/2026-11-21_10-04-31_k3f9
       dlrun compare k3f9/0 k3f9/1 k3f9/2 k3f9/3 --repeats
-      dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png
+      dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png --by seconds
     """
     with report_errors() as out:
         from dlrun.api.compare_settings import compare_settings, find_sweep
@@ -60,7 +61,7 @@ def compare(
         from dlrun.api.compare import compare as run_comparison
         from dlrun.report.compare import compare_table
 
-        result = run_comparison(runs, runs_dir=runs_dir, plot=plot, all_rows=every)
+        result = run_comparison(runs, runs_dir=runs_dir, plot=plot, by=by.value, all_rows=every)
         width = shutil.get_terminal_size().columns
         print_result(out, result, as_json, lambda result: compare_table(result, width=width))
         if plot is not None:

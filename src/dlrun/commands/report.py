@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, RunsDir, Trust
+from dlrun.commands.arguments import By, ConfigDir, Json, Place, RunsDir, Trust
 from dlrun.commands.terminal import print_result, report_errors
 
 
@@ -26,6 +26,7 @@ def report(
         bool,
         typer.Option("--data/--no-data", help="Read the data set, and show examples of it."),
     ] = True,
+    by: By = Place.epoch,
     runs_dir: RunsDir = Path("runs"),
     config_dir: ConfigDir = None,
     trust: Trust = None,
@@ -40,6 +41,7 @@ def report(
     Examples:
       dlrun report latest
       dlrun report k3f9 --output k3f9.html --no-data
+      dlrun report latest --by step
       dlrun report runs/sweeps/2026-11-21_10-04-31_7hmc
     """
     with report_errors() as out:
@@ -49,6 +51,7 @@ def report(
             run,
             output=output,
             with_data=with_data,
+            by=by.value,
             runs_dir=runs_dir,
             config_dir=config_dir,
             trusted=trust or (),

@@ -29,7 +29,7 @@ from dlrun.config.weighting import name_classes
 from dlrun.errors import shorten
 
 # The overrides that smoke=true inserts before the others: three batches of the default size.
-SMOKE = ("epochs=1", "data.limit=384")
+SMOKE = ("epochs=1", "max_steps=null", "validate_every=null", "data.limit=384")
 
 
 def compose(
@@ -66,6 +66,7 @@ def compose(
         if of_data := choices_of_data(base, typed):
             base = compose_choices([*of_data, *lines], config_dir)
     by_user = typed.parsed if not earlier else parse(overrides)[0]
+    typed.values += _other_length(by_user)
     if recorded:
         typed.mistakes += [
             Mistake(str(value.input_line), "is an interpolation, which a record may not have")
@@ -124,6 +125,7 @@ def recompose(
         return Mistake(line, f"can't change here: the run has {shorten(value)}", hint=hint)
 
     typed = read_overrides(overrides, loader, refuse=unchangeable)
+    typed.values += _other_length(typed.parsed)
     before, _ = parse(typed_before)
     recorded = OmegaConf.create(config)
     with _hydra_mistakes(typed):
@@ -181,6 +183,14 @@ def _finish(base: DictConfig, typed: Overrides, rules: Rules) -> Config:
     name = config.choices.get("experiment") or config.choices.get("model", "run")
     config.name = config.name or name
     return config
+
+
+def _other_length(typed: Sequence[Override]) -> list[Override]:
+    """Of ``epochs`` and ``max_steps``, one that is typed alone takes the place of the other."""
+    given = {o.key_or_group for o in typed if not o.is_delete() and o.value() is not None}
+    if len(given & {"epochs", "max_steps"}) != 1:
+        return []
+    return parse(["epochs=null" if "max_steps" in given else "max_steps=null"])[0]
 
 
 def _is_smoke(base: DictConfig, values: Sequence[Override]) -> bool:

@@ -168,6 +168,8 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
         problem = f"expected {expected.get(kind, kind)}" + (
             f", got {shorten(repr(got[1]))}" if got else ""
         )
+    elif match := re.search(r"^Value '(.*?)' .* incompatible with type hint .*float", problem):
+        problem = f"expected a number, got {shorten(repr(match[1]))}"
     elif "is not Optional" in problem:
         problem = "can't be null"
     return Mistake(typed.get(key, key), problem)

@@ -186,6 +186,7 @@ GROUPS = {group.name: group for group in _TABLE}
 # The keys that may change: the others determine the meaning or the order of a run's arrays.
 RESUMABLE = (
     "epochs",
+    "max_steps",
     *(group.name for group in _TABLE if group.resume),
     "optimizer.learning_rate",
 )

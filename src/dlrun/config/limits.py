@@ -1,5 +1,6 @@
 """Limits that types can't express: ranges, and monitors that must be logged."""
 
+import math
 import re
 from typing import Any
 
@@ -8,6 +9,7 @@ from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 from dlrun.errors import shorten
 from dlrun.runs.logged_names import metric_of
+from dlrun.system.interval import MOST, parse_every
 
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
@@ -30,10 +32,11 @@ def metric_names(config: Config) -> list[str]:
 
 def broken_limits(config: Config) -> Problems:
     """Yield each value outside its limits."""
+    yield from _wrong_length(config)
     for key, low, high in (
-        ("epochs", 1, None),
         ("batch_size", 1, None),
         ("steps_per_epoch", 1, None),
+        ("max_steps", 1, MOST),
         ("seed", 0, MAX_SEED),
         ("device.index", 0, None),
         ("device.count", 1, None),
@@ -81,6 +84,30 @@ def broken_limits(config: Config) -> Problems:
             f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
         )
     yield from _unlogged_monitors(config)
+
+
+def _wrong_length(config: Config) -> Problems:
+    """What is wrong with the length of the run, and of its epochs."""
+    epochs = config.epochs
+    if epochs is None:
+        if config.max_steps is None:
+            yield Problem("epochs", "the run has no end: give epochs or max_steps")
+    elif not math.isfinite(epochs) or epochs <= 0:
+        least = "at least 1" if isinstance(epochs, int) else "a number above 0"
+        yield Problem("epochs", f"must be {least}, got {epochs}")
+    elif epochs > MOST:
+        yield Problem("epochs", f"must be at most {MOST:,}, got {epochs}")
+    if config.validate_every is None:
+        return
+    try:
+        is_time = parse_every(config.validate_every).unit == "seconds"
+    except ValueError:
+        expected = "expected steps, such as 500, or epochs, such as 2e, got"
+        yield Problem("validate_every", f"{expected} {shorten(repr(config.validate_every))}")
+        return
+    if is_time:
+        text = "takes steps, such as 500, or epochs, such as 2e: by time there are max_time and"
+        yield Problem("validate_every", f"{text} callbacks.checkpoint.every")
 
 
 def _undistributed(config: Config) -> Problems:

@@ -132,7 +132,9 @@ def _apply(config: DictConfig, value: Override) -> Mistake | None:
         if isinstance(before, float) and type(after) is int:
             # Such as 1 for 0.001: Keras takes no integer learning rate.
             OmegaConf.update(config, key, float(after))
-        problem = wrong_type(before, after)
+        # Whole or not.
+        number = float(before) if key == "epochs" and isinstance(before, int) else before
+        problem = wrong_type(number, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem is None or value.is_delete():

@@ -3,6 +3,7 @@
 Parts that name a class or function (``_target_``) stay mappings: their keys are its arguments.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,9 +112,11 @@ class Config:
     """The option chosen in each group; recorded by dlrun, not set by hand."""
     name: str | None = None
     seed: int = 0
-    epochs: int = 10
+    epochs: int | float | None = 10
     batch_size: int = 128
     steps_per_epoch: int | None = None
+    max_steps: int | None = None
+    validate_every: Any = None
     precision: str = "float32"
     matmul_precision: str = "default"
     smoke: bool = False
@@ -138,6 +141,17 @@ class Config:
     """For experiments: what ``dlrun reproduce`` compares with the source material."""
     sweep: dict[str, Any] | None = None
     """Values by key, which ``dlrun sweep`` uses and a single run ignores."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.epochs, float) and self.epochs.is_integer():
+            self.epochs = int(self.epochs)
+
+    @property
+    def planned_epochs(self) -> int:
+        """The most epochs, as far as the config alone tells: the data may hold more, or fewer."""
+        if self.epochs is not None:
+            return math.ceil(self.epochs)
+        return math.ceil((self.max_steps or 1) / (self.steps_per_epoch or self.max_steps or 1))
 
     @property
     def spread(self) -> str:

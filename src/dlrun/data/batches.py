@@ -46,15 +46,24 @@ class Batches:
         self.order = np.arange(len(split))
         trains = split is dataset.train
         self._sampling = dataset.sampling if trains else None
-        self._epoch_samples = dataset.epoch_samples if trains and seed is not None else None
+        self._length = dataset.length if trains and seed is not None else None
         self._drawn = -1, self.order  # the last pass that was drawn, and its number
-        if self._sampling is not None or self._epoch_samples is not None:
-            self.start_epoch(0)  # as long as in any epoch
+        if self._sampling is not None or self._length is not None:
+            self.start_epoch(0)
 
     @property
     def samples(self) -> int:
-        """The number of samples per epoch."""
+        """The number of samples of the current epoch."""
         return len(self.order)
+
+    @property
+    def whole_epoch(self) -> int:
+        """The number of samples of an epoch that is not cut short by the end of the run."""
+        return self._length.epoch if self._length else len(self.order)
+
+    def steps_of(self, epoch: int) -> int:
+        """The number of batches of an epoch, counted from 0."""
+        return self._length.steps_of(epoch) if self._length else len(self)
 
     @property
     def is_weighted(self) -> bool:
@@ -65,12 +74,13 @@ class Batches:
         """Draw the order of an epoch, counted from 0."""
         if self._seed is None:
             return
-        if self._epoch_samples is None:
+        if self._length is None:
             self.order = self._draw(self._seed, epoch)
             return
-        # Epochs of this length are cut from one pass after the other.
+        # Epochs are cut from one pass after the other.
         one_pass = self._sampling.samples if self._sampling else len(self.split)
-        at, end = epoch * self._epoch_samples, (epoch + 1) * self._epoch_samples
+        at = epoch * self._length.epoch
+        end = at + self._length.samples_of(epoch)
         parts = []
         while at < end:
             number, first = divmod(at, one_pass)
@@ -78,7 +88,7 @@ class Batches:
                 self._drawn = number, self._draw(self._seed, number)
             parts.append(self._drawn[1][first : first + end - at])
             at += len(parts[-1])
-        self.order = np.concatenate(parts)
+        self.order = parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _draw(self, seed: int, number: int) -> np.ndarray:
         """The samples of a pass over the split, counted from 0."""

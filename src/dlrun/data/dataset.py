@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
+from dlrun.data.length import Length
 from dlrun.data.preprocessing import Fit, Step
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.sampling import ClassSampling
@@ -96,8 +97,7 @@ class Dataset:
             memory are not read once more.
         integers: The inputs that a model takes as integers, see :meth:`match`.
         sampling: Draws the samples of a pass over the training split; None for each sample once.
-        epoch_samples: How many samples an epoch trains on; the next epoch goes on behind them. None
-            for one pass.
+        length: How long a run on the data is, and its epochs; None for epochs of one pass.
     """
 
     train: Split
@@ -112,13 +112,21 @@ class Dataset:
     is_checked: bool = False
     integers: frozenset[str | None] = frozenset()
     sampling: ClassSampling | None = None
-    epoch_samples: int | None = None
+    length: Length | None = None
+
+    @property
+    def samples_per_pass(self) -> int:
+        """The number of samples of a pass over the training split."""
+        return self.sampling.samples if self.sampling else len(self.train)
 
     @property
     def samples_per_epoch(self) -> int:
-        """The number of samples that an epoch trains on."""
-        one_pass = self.sampling.samples if self.sampling else len(self.train)
-        return self.epoch_samples or one_pass
+        """The number of samples that a whole epoch trains on."""
+        return self.length.epoch if self.length else self.samples_per_pass
+
+    def samples_of(self, epoch: int) -> int:
+        """The number of samples that an epoch, counted from 0, trains on."""
+        return self.length.samples_of(epoch) if self.length else self.samples_per_pass
 
     @cached_property
     def spec(self) -> InputSpec:

@@ -135,7 +135,7 @@ def load_exported(
     from dlrun.inference.exported_model import exported_model
 
     model = exported_model(run.path, run.content, config)
-    logged = compile_model(model, config, spec, steps_per_epoch=None) if compiled else []
+    logged = compile_model(model, config, spec, length=None) if compiled else []
     if data is not None:
         data = match_inputs(model, data)
         if tuple(_shapes(data.spec)) != tuple(_shapes(spec)):

@@ -237,7 +237,7 @@ def load_run(
     from dlrun.assembly.weights import weigh
 
     model = build_model(config, spec, load_weights=False)
-    logged = compile_model(model, config, spec, steps_per_epoch=None) if compiled else []
+    logged = compile_model(model, config, spec, length=None) if compiled else []
     assign_weights(model, saved, path)
     if data is not None:
         data = match_inputs(model, data)

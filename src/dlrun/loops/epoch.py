@@ -12,6 +12,11 @@ if TYPE_CHECKING:  # a loop does not import data or backends
     from dlrun.data.batches import Batches
 
 
+# A model's attribute: the random state after the last step of a training that ends within an epoch,
+# from a loop that draws further numbers before validation.
+RANDOM_STATE = "_dlrun_random_state"
+
+
 def build_metrics(model: keras.Model, train: Batches) -> None:
     """Create the metrics' variables, which Keras creates only when it first sees outputs."""
     inputs, targets, *weights = train[len(train) - 1]
@@ -19,6 +24,12 @@ def build_metrics(model: keras.Model, train: Batches) -> None:
     model.compute_loss(inputs, targets, outputs, *weights, training=False)
     model.compute_metrics(inputs, targets, outputs, *weights)
     model.reset_metrics()
+
+
+def tell_steps(hooks: keras.callbacks.CallbackList, steps: int) -> None:
+    """Tell the callbacks how many steps the next epoch has: the last one may have fewer."""
+    if hooks.params.get("steps") != steps:
+        hooks.set_params({**hooks.params, "steps": steps})
 
 
 class StartEpoch(keras.callbacks.Callback):

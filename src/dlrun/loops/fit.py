@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from dlrun.loops.epoch import StartEpoch, build_metrics
+from dlrun.loops.epoch import RANDOM_STATE, StartEpoch, build_metrics, tell_steps
 from dlrun.loops.hooks import StepHooks
 from dlrun.loops.training import History, Training, loop
 
-if TYPE_CHECKING:  # a loop does not import data
+if TYPE_CHECKING:  # a loop does not import data or backends
+    from dlrun.backends import TrainingBackend
     from dlrun.data.batches import Batches
 
 
@@ -44,25 +46,69 @@ def fit(
     model._call_has_training_arg = True
     feed = feed or training.backend.feed
     start_epoch = StartEpoch(train, training.seed, training.backend)
-    callbacks = [start_epoch, *training.callbacks]
-    params = {"model": model, "epochs": training.epochs, "steps": len(train)}
+    train.start_epoch(training.initial_epoch)
     if training.initial_step:
         build_metrics(model, train)  # so that a checkpoint's values can be assigned
         _skip_steps(model, training.initial_step, steps_per_execution)
-        hooks: StepHooks = _SkipInitialSteps(training.initial_step, callbacks, **params)
-    else:
-        hooks = StepHooks(callbacks, **params)
-    history = model.fit(
-        feed(train),
+    hooks = _Hooks(
+        training.initial_step,
+        [start_epoch, *training.callbacks],
+        model=model,
         epochs=training.epochs,
-        initial_epoch=training.initial_epoch,
-        validation_data=None if validation is None else feed(validation),
-        callbacks=hooks,
-        # dlrun orders the batches and shows the progress.
-        shuffle=False,
-        verbose=0,
+        steps=len(train),
     )
-    return dict(history.history)
+
+    def call(first: int, end: int) -> None:
+        train.start_epoch(first)
+        tell_steps(hooks, len(train))
+        if train.samples < train.whole_epoch:
+            _remember_random_state(model, training.backend, len(train), steps_per_execution)
+        model.fit(
+            feed(train),
+            epochs=end,
+            initial_epoch=first,
+            validation_data=None if validation is None else feed(validation),
+            callbacks=hooks,
+            # dlrun orders the batches and shows the progress.
+            shuffle=False,
+            verbose=0,
+        )
+
+    first, end = training.initial_epoch, training.epochs
+    if first < end - 1 and train.steps_of(end - 1) != train.steps_of(first):
+        # One call has one number of steps, and the last epoch has fewer.
+        with hooks.part_of_training():
+            call(first, end - 1)
+        if model.stop_training:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+            hooks.on_train_end()
+            return dict(model.history.history)
+        first = end - 1
+    call(first, end)
+    return dict(model.history.history)
+
+
+def _remember_random_state(
+    model: keras.Model, backend: TrainingBackend, steps: int, steps_per_execution: int
+) -> None:
+    """Keep the random state after the last step, for a run that goes on from there.
+
+    torch's data loader draws from the generator after the last step, and a hook is told of that
+    step too late, or from another thread.
+    """
+    model.make_train_function()
+    function, left = model.train_function, steps
+
+    def remember(*arguments: Any) -> Any:
+        nonlocal left
+        result = function(*arguments)
+        left -= steps_per_execution
+        if left <= 0:
+            vars(model)[RANDOM_STATE] = backend.random_state()
+            model.train_function = function
+        return result
+
+    model.train_function = remember
 
 
 def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> None:
@@ -84,8 +130,10 @@ def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> Non
     model.train_function = skip
 
 
-class _SkipInitialSteps(StepHooks):
-    """Callbacks whose batch hooks are not called for the skipped steps.
+class _Hooks(StepHooks):
+    """Callbacks of a training in one call of ``fit`` or two, which may begin within an epoch.
+
+    Their batch hooks are not called for the skipped steps.
 
     Args:
         left: The number of skipped steps in the first epoch.
@@ -96,6 +144,29 @@ class _SkipInitialSteps(StepHooks):
     def __init__(self, left: int, callbacks: Sequence[Any], **params: Any) -> None:
         super().__init__(callbacks, **params)
         self._left = left
+        self._has_begun = self._goes_on = False
+
+    @contextmanager
+    def part_of_training(self) -> Iterator[None]:
+        """Training goes on after the call of ``fit`` in this block."""
+        optimizer = self.model.optimizer
+        # It may replace the weights by their averages.
+        optimizer.finalize_variable_values = lambda variables: None
+        self._goes_on = True
+        try:
+            yield
+        finally:
+            self._goes_on = False
+            del optimizer.finalize_variable_values
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if not self._goes_on:
+            super().on_train_end(logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if batch >= self._left:

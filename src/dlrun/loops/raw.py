@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.loops.epoch import StartEpoch, build_metrics
+from dlrun.loops.epoch import StartEpoch, build_metrics, tell_steps
 from dlrun.loops.hooks import StepHooks, numbers
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
@@ -63,7 +63,7 @@ def raw(
         [StartEpoch(train, training.seed, training.backend), *training.callbacks],
         model=model,
         epochs=training.epochs,
-        steps=len(train),
+        steps=train.steps_of(training.initial_epoch),
     )
     watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
     # One that tells how often it wants to be called looks at the logs alone, not at the model.
@@ -71,6 +71,10 @@ def raw(
     if steps_per_execution == "auto":
         intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
         steps_per_execution = min([function.best_steps, *intervals])
+    if hasattr(function.stepper, "looped_size"):
+        # The end of a run may leave a step alone that has others beside it in a longer run.
+        several = int(steps_per_execution) > 1 and train.whole_epoch >= 2 * train.batch_size
+        function.stepper.looped_size = train.batch_size if several else None
     passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), sync)
     model.stop_training = False
     logs: dict[str, float] = {}
@@ -78,6 +82,7 @@ def raw(
     hooks.on_train_begin()
     for epoch in range(training.initial_epoch, training.epochs):
         model.reset_metrics()
+        tell_steps(hooks, train.steps_of(epoch))
         hooks.on_epoch_begin(epoch)
         logs = passes.train(train, initial_step)
         initial_step = 0
@@ -164,8 +169,8 @@ class _Passes:
     def test(self, batches: Batches) -> dict[str, float]:
         """Evaluate every batch; returns the logs."""
         hooks = self._hooks
+        hooks.on_test_begin()  # which may look at the metrics of training
         self._model.reset_metrics()
-        hooks.on_test_begin()
         logs = self._pass(
             batches, 0, self._stepper.test, hooks.on_test_batch_begin, hooks.on_test_batch_end
         )
@@ -185,7 +190,8 @@ class _Passes:
         try:
             for first, last, samples in _chunks(batches, self._steps_per_call, initial):
                 begin(first)
-                if self._sync:
+                # A resumed run restores its state before its first step.
+                if self._sync or first == initial:
                     self._stepper.load()
                 logs = steps(*batches.gather(samples))
                 if self._sync:
@@ -208,8 +214,9 @@ def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tup
     """
     size, order = batches.batch_size, batches.order
     whole = len(order) // size
-    # The chunk size that leaves the fewest batches for another shape.
-    steps = math.ceil(whole / math.ceil(whole / steps_per_call)) if whole else 1
+    # The chunk size that leaves the fewest batches of a whole epoch for another shape.
+    usual = batches.whole_epoch // size
+    steps = math.ceil(usual / math.ceil(usual / steps_per_call)) if usual else 1
     for first in range(initial, whole, steps):
         last = min(first + steps, whole)
         yield first, last - 1, order[first * size : last * size].reshape(last - first, size)

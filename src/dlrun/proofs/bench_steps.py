@@ -88,8 +88,7 @@ class Bench:
         from dlrun.assembly.weights import weigh
 
         model, data = _build(config, session)
-        epoch = math.ceil(data.samples_per_epoch / config.batch_size)
-        compile_model(model, config, data.spec, steps_per_epoch=epoch)
+        compile_model(model, config, data.spec, length=data.length)
         data = weigh(model, data, config)
         loop = build_loop(config, session.feed)
         started = time.time() - process.started_at()

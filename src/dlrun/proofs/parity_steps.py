@@ -104,8 +104,7 @@ def _measure(job: Job, config: Config, *, follows: bool = False) -> dict[str, An
     silenced, random = ([], _random(layers)) if job.random else _silence(layers)
     if not follows:  # it gets the weights from the other process
         _share_weights(model, config, Path(job.weights), make=job.first)
-    steps = len(Batches(data, data.train, config.batch_size, seed=config.seed))
-    compile_model(model, config, data.spec, steps_per_epoch=steps if job.steps else None)
+    compile_model(model, config, data.spec, length=data.length if job.steps else None)
     data = weigh(model, data, config)
     batches = Batches(data, data.train, config.batch_size, seed=config.seed)
 

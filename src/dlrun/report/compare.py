@@ -45,12 +45,13 @@ def compare_table(result: Mapping[str, Any], *, width: int = 80) -> str:
     return "\n\n".join([*blocks, *(["* the best"] if result["best"] else [])])
 
 
-def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
+def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]], along: str = "epoch") -> Any:
     """Plot the loss and each metric in a panel, with the curves of all runs.
 
     Args:
         labels: The label of each run.
         curves: For each run, points ``(epoch, value)`` by metric name.
+        along: What the first number of a point is.
 
     Returns:
         A ``matplotlib.figure.Figure``.
@@ -83,8 +84,8 @@ def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> Any:
                     marker = "." if len(points) <= MARKED else ""
                     axes.plot(*zip(*points, strict=True), style, color=color, marker=marker)
         axes.set_title(_literal(name))
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel(along)
+        axes.xaxis.get_major_locator().set_params(integer=along != "seconds")
         axes.grid(alpha=0.3)
     handles = [Line2D([], [], color=color, linewidth=3) for color in shades]
     below = {"loc": "outside lower center", "frameon": False}

@@ -62,10 +62,16 @@ class Board:
         self._done_before += state in ("completed", "failed")
 
     def show(
-        self, number: int, state: str, logs: Mapping[str, float], record: Mapping[str, Any]
+        self,
+        number: int,
+        state: str,
+        logs: Mapping[str, float],
+        record: Mapping[str, Any],
+        epochs: int | None = None,
     ) -> None:
-        """Show a run's new state."""
+        """Show a run's new state; ``epochs`` replaces the number that was planned."""
         row = self._rows[number]
+        row["epochs"] = epochs or row["epochs"]
         row |= {"state": state, "logs": logs, "at": time.monotonic()}
         if self._live is not None:
             self._live.update(self._picture())

@@ -3,12 +3,40 @@
 import csv
 import io
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import METRICS
 from dlrun.system.files import MAX_BYTES, is_file
+
+# The columns of metrics.csv that are no logged values; those of an older run lack some.
+PLACES = ("epoch", "step", "samples", "seconds")
+NOT_METRICS = (*PLACES, "learning_rate")
+
+
+def along(rows: Sequence[Mapping[str, Any]], by: str) -> list[float | None]:
+    """Where each row of a ``metrics.csv`` lies.
+
+    Args:
+        rows: Of the file, in order; texts or numbers.
+        by: One of :data:`PLACES`; ``seconds`` are those of all rows until then.
+
+    Returns:
+        A number for each row; None where the file does not tell, as those of an older run.
+    """
+    places: list[float | None] = []
+    total = 0.0
+    for row in rows:
+        try:
+            value = float(row[by])
+        except (KeyError, TypeError, ValueError):
+            value = math.nan
+        total += value
+        place = round(total, 3) if by == "seconds" else value
+        places.append(place if math.isfinite(place) else None)
+    return places
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
@@ -37,4 +65,5 @@ def read_history(run: Path) -> list[dict[str, Any]]:
 def _number(name: str, value: str) -> float:
     """The value as a number; NaN where none was logged."""
     number = float(value) if value else math.nan
-    return int(number) if name == "epoch" and number.is_integer() else number
+    whole = name in ("epoch", "step", "samples") and number.is_integer()
+    return int(number) if whole else number

@@ -20,7 +20,8 @@ class RunResult:
         loop: The option of the group ``loop``.
         epochs: The number of trained epochs.
         best_epoch: The epoch whose weights were evaluated, from 1.
-        stopped_by: ``epochs``, or the name of the callback that stopped training early.
+        stopped_by: ``epochs`` or ``max_steps``, or the name of the callback that stopped training
+            early.
         parameters: The model's number of parameters.
         train: The best epoch's training metrics, by name.
         validation: The best epoch's validation metrics; empty without a validation split.
@@ -30,6 +31,7 @@ class RunResult:
         examples_per_second: The steady training rate.
         step_seconds: The time of one step at the steady rate.
         peak_memory_bytes: The process's peak memory.
+        steps: The number of training steps; None in the record of an older run.
     """
 
     run_dir: str
@@ -48,6 +50,7 @@ class RunResult:
     examples_per_second: float
     step_seconds: float
     peak_memory_bytes: int
+    steps: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, for JSON."""
@@ -74,6 +77,7 @@ class RunResult:
         return cls(**values)
 
 
+LENGTHS = ("epochs", "max_steps")  # what ``stopped_by`` is if no callback stopped training
 FIELDS = tuple(field.name for field in fields(RunResult))
 _METRICS = ("train", "validation", "test")
 _TEXTS = ("run_dir", "status", "backend", "model", "loop", "stopped_by")
@@ -89,4 +93,4 @@ def _fits(name: str, value: Any) -> bool:
         return (isinstance(value, str) and value.isprintable()) or (
             value is None and name in ("model", "loop")
         )
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) or (value is None and name == "steps")

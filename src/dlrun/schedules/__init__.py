@@ -30,7 +30,9 @@ def in_steps(key: str, length: float, unit: str, steps_per_epoch: float) -> floa
     return length * steps_per_epoch if unit == "epochs" else float(length)
 
 
-def whole_length(length: float | None, unit: str, *, epochs: int, steps_per_epoch: float) -> float:
+def whole_length(
+    length: float | None, unit: str, *, epochs: float, steps_per_epoch: float
+) -> float:
     """The length of a schedule in steps of the optimizer; None is the whole run.
 
     Raises:
@@ -38,7 +40,8 @@ def whole_length(length: float | None, unit: str, *, epochs: int, steps_per_epoc
     """
     if length is None:
         in_steps("length", 0, unit, steps_per_epoch)  # checks the unit
-        return epochs * steps_per_epoch
+        # A run that ends within an epoch has a whole number of steps all the same.
+        return round(epochs * steps_per_epoch, 6)
     steps = in_steps("length", length, unit, steps_per_epoch)
     if not steps:
         raise DlrunError("schedule.length must be above 0", hint="schedule.length=null: the run")

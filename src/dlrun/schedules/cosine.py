@@ -9,7 +9,7 @@ from dlrun.schedules import check_factor, whole_length
 
 def cosine(
     learning_rate: float,
-    epochs: int,
+    epochs: float,
     steps_per_epoch: float,
     *,
     length: float | None = None,
@@ -20,7 +20,7 @@ def cosine(
 
     Args:
         learning_rate: The first learning rate.
-        epochs: The run's epochs.
+        epochs: The run's epochs; a fraction if it ends within one.
         steps_per_epoch: The optimizer's updates in an epoch.
         length: The decay's length; None is the whole run.
         end_factor: The last learning rate, as a share of the first.

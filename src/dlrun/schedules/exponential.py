@@ -10,7 +10,7 @@ from dlrun.schedules import check_factor, in_steps
 
 def exponential(
     learning_rate: float,
-    epochs: int,
+    epochs: float,
     steps_per_epoch: float,
     *,
     decay_rate: float = 0.9,

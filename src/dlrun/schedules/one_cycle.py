@@ -11,7 +11,7 @@ from dlrun.schedules import check_factor, whole_length
 
 def one_cycle(
     learning_rate: float,
-    epochs: int,
+    epochs: float,
     steps_per_epoch: float,
     *,
     rise: float = 0.3,
@@ -26,7 +26,7 @@ def one_cycle(
 
     Args:
         learning_rate: The highest learning rate.
-        epochs: The run's epochs.
+        epochs: The run's epochs; a fraction if it ends within one.
         steps_per_epoch: The optimizer's updates in an epoch.
         rise: The share of the length in which it rises, above 0 and below 1.
         start_factor: The first learning rate, as a share of the highest.

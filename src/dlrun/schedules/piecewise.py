@@ -13,7 +13,7 @@ from dlrun.schedules import check_factor, in_steps
 
 def piecewise(
     learning_rate: float,
-    epochs: int,
+    epochs: float,
     steps_per_epoch: float,
     *,
     boundaries: Sequence[float] = (5, 8),

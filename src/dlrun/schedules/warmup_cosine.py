@@ -10,7 +10,7 @@ from dlrun.schedules import check_factor, in_steps, whole_length
 
 def warmup_cosine(
     learning_rate: float,
-    epochs: int,
+    epochs: float,
     steps_per_epoch: float,
     *,
     warmup: float = 1,
@@ -23,7 +23,7 @@ def warmup_cosine(
 
     Args:
         learning_rate: The highest learning rate.
-        epochs: The run's epochs.
+        epochs: The run's epochs; a fraction if it ends within one.
         steps_per_epoch: The optimizer's updates in an epoch.
         warmup: The length of the rise.
         start_factor: The first learning rate, as a share of the highest.

@@ -176,7 +176,7 @@ def plan(
     for number, (typed, config) in enumerate(zip(runs, configs, strict=True)):
         typed.extend(as_override(config))
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
-        jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.epochs))
+        jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.planned_epochs))
     if needed:
         _reuse(jobs, configs, directory.parent.parent, config_dir)
     metrics = directions(first.task)
@@ -226,7 +226,12 @@ def compose_job(
     """
     config = compose_run(typed, **where)
     job = Job(
-        number, list(typed), _differs(typed, keys), ProcessKey.of(config), path, config.epochs
+        number,
+        list(typed),
+        _differs(typed, keys),
+        ProcessKey.of(config),
+        path,
+        config.planned_epochs,
     )
     return job, config
 

@@ -210,6 +210,8 @@ class Pool:
                 continue
             if event == "epoch":
                 job.logs = {"epoch": answer["epoch"], **answer["logs"]}
+                # A config tells it only if it counts passes over the data.
+                job.epochs = answer.get("epochs") or job.epochs
                 if self._should_prune is not None:
                     worker.send({"stop": self._should_prune(job)})
                 self._on_change(job)

@@ -174,7 +174,7 @@ def _run(
         board.add(job.number, job.label, job.epochs, job.state)
 
     def on_change(job: Job) -> None:
-        board.show(job.number, job.state, job.logs, job.to_dict())
+        board.show(job.number, job.state, job.logs, job.to_dict(), job.epochs)
         if job.state not in ("pending", "running"):
             if search:
                 search.tell(job)

@@ -205,7 +205,7 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
         for job in planned.jobs:
             if job.state != "completed":
                 config = compose(job.overrides)
-                job.key, job.epochs = ProcessKey.of(config), config.epochs
+                job.key, job.epochs = ProcessKey.of(config), config.planned_epochs
         return Sweep(planned, None, metadata, new=False)
     for job, run in zip(planned.jobs, record["runs"], strict=True):
         if job.state != "completed" and run.get("status") == "failed":

@@ -13,6 +13,7 @@ from dlrun.assembly.check_metrics import check_monitors
 from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.companions import together
 from dlrun.assembly.compile import compile_model
+from dlrun.assembly.length import run_length
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
 from dlrun.assembly.require import without_kept
@@ -27,6 +28,7 @@ from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
+from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
 from dlrun.loops.hooks import BATCH_HOOKS, overrides, takes_tensors
@@ -86,6 +88,12 @@ class AssembledRun:
     trackers: Mapping[str, Tracker]
     profile: Any = None
 
+    @property
+    def length(self) -> Length:
+        """The run's length."""
+        assert self.data.length is not None
+        return self.data.length
+
     def stopping_callbacks(self) -> Iterator[tuple[str, RunCallback]]:
         """The callbacks that may end training, with their names."""
         for name, callback in self.callbacks.items():
@@ -126,11 +134,13 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
     assigned = assign_initial_weights(model, weights) if weights else None
-    steps = len(_train_batches(data, config))
-    logged = compile_model(model, config, data.spec, steps_per_epoch=steps)
+    length = data.length
+    assert length is not None  # a session's data have one
+    logged = compile_model(model, config, data.spec, length=length)
     data = weigh(model, data, config)
     if resumption:
-        check_same_schedule(model.optimizer, config, steps, resumption.epochs)
+        before = run_length(resumption.of_before(config), length.given)
+        check_same_schedule(model.optimizer, config, length, before)
     if not data_may_change(config):
         check_monitors(config, logged)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
@@ -146,7 +156,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
-        timing=Timing(data.samples_per_epoch),
+        timing=Timing(data.samples_of),
         interruption=Interruption(),
         initial_weights=assigned,
         task_monitor=config.task.monitor,
@@ -200,7 +210,7 @@ def train(
     hooks = [*_checkpoint_last(run.callbacks), restore]
     profile = {} if run.profile is None else {"profile": run.profile}
     with _close_at_end({**run.callbacks, **profile}):
-        if resumption and (resumption.stopped or resumption.at.epochs >= config.epochs):
+        if resumption and (resumption.stopped or resumption.at.epochs >= run.length.epochs):
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
@@ -226,7 +236,7 @@ def train(
                     model=run.model,
                     train=train_batches,
                     validation=validation if len(data.validation) else None,
-                    epochs=config.epochs,
+                    epochs=run.length.epochs,
                     seed=config.seed,
                     callbacks=[*runner, *hooks, *others],
                     backend=run.backend,
@@ -239,13 +249,16 @@ def train(
 def _stop_on_non_finite(run: AssembledRun, config: Config) -> StopOnNonFinite:
     """The callback that reads the losses, as seldom as the run allows."""
     callbacks = run.callbacks.values()
-    saves = [c.every_steps for c in callbacks if isinstance(c, Checkpoint) and c.every_steps]
     # A step, loop or callback of the user's may log the loss of the batch alone.
     own = [config.loop.get(key) for key in ("step", "stepper")]
     own += [c for c in callbacks if overrides(c, *BATCH_HOOKS) and not takes_tensors(c)]
     sources = [config.loop["_target_"], type(run.model).train_step.__module__]
     is_mean = not any(own) and all(name.startswith(("keras.", "dlrun.")) for name in sources)
-    return StopOnNonFinite(is_mean=is_mean, saves=saves, is_alone=ranks.current() is None)
+    stop = StopOnNonFinite(is_mean=is_mean, is_alone=ranks.current() is None)
+    for callback in callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.check = stop.check
+    return stop
 
 
 def _train_batches(data: Dataset, config: Config) -> Batches:

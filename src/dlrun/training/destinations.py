@@ -96,6 +96,7 @@ class ResumedDestination:
             status="running",
             resumed=[*before.get("resumed", []), entry],
             config=record["config"],
+            length=record["length"],
             **{key: record[key] for key in PROCESS_KEYS},
         )
 

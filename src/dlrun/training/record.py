@@ -70,6 +70,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         **{group: config.choices.get(group) for group in ("model", "data", "task", "loop")},
         "input_shape": tree_map(list, data.input_shape),
         "data_fingerprint": fingerprint(data),
+        **({"length": data.length.to_json()} if data.length else {}),
         "parameters": model.count_params(),
         "class_weight": as_config(class_weights(data, config), data),
         "config": asdict(config),  # also in config.yaml, but JSON is faster to search

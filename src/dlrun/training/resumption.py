@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.checkpoints.format import CheckpointData, read_checkpoint
 from dlrun.checkpoints.history import lines_of
 from dlrun.checkpoints.store import Position, checkpoint_path
+from dlrun.config.schema import Config
 from dlrun.system.files import is_dir
 
 if TYPE_CHECKING:  # Keras is not imported before the backend is started
@@ -25,7 +26,8 @@ class Resumption:
         at: The checkpoint's position in training.
         path: The checkpoint's directory.
         saved: Its content.
-        epochs: The run's number of epochs when that was written.
+        epochs: The run's number of epochs when that was written; None if ``max_steps`` decides.
+        max_steps: Its number of steps; None if ``epochs`` decides.
         learning_rate: A new learning rate; None keeps the one of the checkpoint.
         stopped: Whether a callback had already ended the run.
     """
@@ -33,9 +35,14 @@ class Resumption:
     at: Position
     path: Path
     saved: CheckpointData
-    epochs: int
+    epochs: float | None
+    max_steps: int | None = None
     learning_rate: float | None = None
     stopped: bool = False
+
+    def of_before(self, config: Config) -> Config:
+        """The config with the length that it had."""
+        return replace(config, epochs=self.epochs, max_steps=self.max_steps)
 
 
 def restore_training_state(
@@ -90,7 +97,7 @@ def restore_training_state(
 
 def for_others(resumption: Resumption) -> dict[str, Any]:
     """Where a run continues, in JSON types, for the processes that read the arrays themselves."""
-    names = ("epochs", "learning_rate", "stopped")
+    names = ("epochs", "max_steps", "learning_rate", "stopped")
     return {
         **{name: getattr(resumption, name) for name in names},
         "at": list(resumption.at),

@@ -14,7 +14,7 @@ from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
 from dlrun.runs.directory import PLOTS, RunDir
-from dlrun.runs.result import RunResult
+from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.system import process
 from dlrun.training import record
 from dlrun.training.request import RunRequest
@@ -56,7 +56,7 @@ def train_run(request: RunRequest) -> RunResult:
         ) as directory,
         record.recording(directory, early),
         run.interruption.listen(),
-        tracking(run.trackers, config, directory) as tracked,
+        tracking(run.trackers, config, directory, run.length) as tracked,
     ):
         _announce(directory, run, request.resumption)
         record.write_model(directory, run.model)
@@ -110,7 +110,7 @@ def _restore_best(
     """
     from dlrun.checkpoints.weights import restore_weights
 
-    if (stopped_by := _stopped_by(run, config, epochs)) != "epochs":
+    if (stopped_by := _stopped_by(run, config, epochs)) not in LENGTHS:
         log.info("stopped after epoch %d by %s", epochs, stopped_by)
     decided = run.best_epoch()
     best = decided or epochs
@@ -191,6 +191,7 @@ def _result(
         model=config.choices.get("model"),
         loop=config.choices.get("loop"),
         epochs=len(rows),
+        steps=run.length.steps_until(len(rows)),
         best_epoch=best,
         stopped_by=_stopped_by(run, config, len(rows)),
         parameters=directory.record["parameters"],
@@ -250,8 +251,11 @@ def _spread_line(record: Mapping[str, Any]) -> str:
 
 
 def _stopped_by(run: AssembledRun, config: Config, epochs: int) -> str:
-    """The name of the callback that ended training, or ``epochs``."""
+    """The name of the callback that ended training; ``epochs`` or ``max_steps`` if none did."""
     for name, callback in run.stopping_callbacks():
         if callback.get_stopped_epoch():
             return name
-    return "epochs" if epochs >= config.epochs else "callback"
+    if epochs < run.length.epochs:
+        return "callback"
+    by_steps = config.max_steps is not None and run.length.steps == config.max_steps
+    return "max_steps" if by_steps else "epochs"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
+from dlrun.data.length import Length
 from dlrun.errors import Interrupted
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, RunDir
 from dlrun.runs.result import RunResult
@@ -66,7 +67,7 @@ class TrackedTraining:
 
 @contextmanager
 def tracking(
-    trackers: Mapping[str, Tracker], config: Config, directory: RunDir
+    trackers: Mapping[str, Tracker], config: Config, directory: RunDir, length: Length
 ) -> Iterator[TrackedTraining]:
     """Start the run in its trackers, and tell them how it ends.
 
@@ -74,6 +75,7 @@ def tracking(
         trackers: From :func:`dlrun.assembly.trackers.build_trackers`.
         config: The run's config.
         directory: Its directory, whose record has the trackers' ids of a resumed run.
+        length: The run's.
     """
     if not trackers:
         yield TrackedTraining(None, [], directory)
@@ -87,7 +89,8 @@ def tracking(
     client = Tracking(trackers, _tracked_run(config, directory), ids)
     every = tuple(t.every_steps for t in trackers.values() if t.every_steps is not None)
     is_fit = str(config.loop.get("_target_")).startswith(KERAS_LOOPS)
-    tracked = TrackedTraining(client, [Track(client, every, directory, is_fit=is_fit)], directory)
+    hook = Track(client, every, directory, length, is_fit=is_fit)
+    tracked = TrackedTraining(client, [hook], directory)
     try:
         yield tracked
     except BaseException as error:

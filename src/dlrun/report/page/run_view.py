@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dlrun.report.page.reading import (
     text_at,
 )
 from dlrun.runs.directory import METRICS, MODEL, RunDir
+from dlrun.runs.history import NOT_METRICS, along
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.status import current_status, too_deep
 from dlrun.system.files import is_dir
@@ -33,7 +35,6 @@ TABLES = (
 )  # fmt: skip
 CONFUSION = "confusion_matrix"
 MAX_OUTPUTS = 20
-NOT_METRICS = ("epoch", "seconds", "learning_rate")
 
 Curves = Mapping[str, list[tuple[float, float]]]
 Image = np.ndarray  # (height, width, 1 or 3) uint8
@@ -100,6 +101,8 @@ class RunView:
         model: Its ``model.json``, or what its newest checkpoint says of its layers; may be empty.
         evaluations: The figures of each output; a single output is called ``""``.
         data: Its data set.
+        along: What charts of its curves have along their axis, one of
+            :data:`dlrun.runs.history.PLACES`.
     """
 
     path: Path
@@ -110,6 +113,26 @@ class RunView:
     model: Mapping[str, Any]
     evaluations: Mapping[str, Evaluation]
     data: DataView
+    along: str = "epoch"
+
+    def points(self, name: str) -> list[tuple[float, float]]:
+        """A curve as points along the axis of the charts."""
+        return [
+            (place, value)
+            for epoch, value in self.curves.get(name, [])
+            if (place := self.place_of(epoch)) is not None
+        ]
+
+    def place_of(self, epoch: float) -> float | None:
+        """Where an epoch lies along that axis; None if ``metrics.csv`` does not tell."""
+        return epoch if self.along == "epoch" else self._places.get(epoch)
+
+    @cached_property
+    def _places(self) -> dict[float, float]:
+        rows = read_rows(self.path / METRICS)
+        places = zip(rows, along(rows, self.along), strict=True)
+        epochs = ((finite(row.get("epoch")), place) for row, place in places)
+        return {e: place for e, place in epochs if e is not None and place is not None}
 
     @property
     def metrics(self) -> list[str]:
@@ -131,13 +154,14 @@ class RunView:
         return direction(metric, targets)
 
 
-def read_run(run: RunDir, name: str, data: DataView) -> RunView:
+def read_run(run: RunDir, name: str, data: DataView, by: str = "epoch") -> RunView:
     """Read what a page needs of a run; what is damaged is left out.
 
     Args:
         run: The run.
         name: What to call it.
         data: Its data set.
+        by: See :attr:`RunView.along`.
     """
     record = {} if too_deep(run.record) else run.record | current_status(run.path, run.record)
     return RunView(
@@ -149,18 +173,19 @@ def read_run(run: RunDir, name: str, data: DataView) -> RunView:
         model=read_mapping(run.path / MODEL) or _layers_of_checkpoint(run),
         evaluations=read_evaluations(run.path / EVALUATION),
         data=data,
+        along=by,
     )
 
 
-def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
-    """The finite values of each column of a ``metrics.csv``, by epoch."""
+def read_curves(path: Path, by: str = "epoch") -> dict[str, list[tuple[float, float]]]:
+    """The finite values of each column of a ``metrics.csv``, by epoch or another of its places."""
     curves: dict[str, list[tuple[float, float]]] = {}
-    for row in read_rows(path):
-        epoch = finite(row.get("epoch"))
+    rows = read_rows(path)
+    for row, place in zip(rows, along(rows, by), strict=True):
         for name, value in row.items():
             point = finite(value)
-            if epoch is not None and point is not None:
-                curves.setdefault(name, []).append((epoch, point))
+            if place is not None and point is not None:
+                curves.setdefault(name, []).append((place, point))
     return curves
 
 

@@ -76,6 +76,7 @@ class SweepView:
         mode: ``min`` or ``max``.
         runs: All runs, the best first; those without a value last.
         first: The ``run.json`` of one run, for what all share.
+        along: As in :class:`dlrun.report.page.run_view.RunView`, for the curves of the runs.
     """
 
     path: Path
@@ -86,6 +87,7 @@ class SweepView:
     mode: str
     runs: Sequence[SweepRun]
     first: Mapping[str, Any]
+    along: str = "epoch"
 
     @property
     def ranked(self) -> Sequence[SweepRun]:
@@ -122,7 +124,7 @@ def moments(values: Sequence[float | None]) -> tuple[float, float]:
     return fmean(numbers), stdev(numbers) if len(numbers) > 1 else 0.0
 
 
-def read_sweep(path: Path, name: str) -> SweepView:
+def read_sweep(path: Path, name: str, by: str = "epoch") -> SweepView:
     """Read what a page needs of a sweep; what is damaged in a run is left out.
 
     Raises:
@@ -133,23 +135,24 @@ def read_sweep(path: Path, name: str) -> SweepView:
     if not entries or too_deep(record):
         raise DlrunError(f"{path / SWEEP_FILE} is not the record of a sweep")
     monitor, mode = text_at(record, "monitor"), text_at(record, "mode")
-    runs = [run for entry in entries if (run := _read_run(path, entry, monitor)) is not None]
+    found = (_read_run(path, entry, monitor, by) for entry in entries)
+    runs = [run for run in found if run is not None]
     sign = -1 if mode == "max" else 1
     runs.sort(key=lambda run: (run.value is None, sign * (run.value or 0.0)))
     keys = list(dict.fromkeys(str(key) for key in list_at(record, "keys")))
     first = next((r for run in runs if (r := read_mapping(path / run.name / RECORD))), {})
     first = {} if too_deep(first) else first
-    return SweepView(path, name, record, keys, monitor, mode, runs, first)
+    return SweepView(path, name, record, keys, monitor, mode, runs, first, by)
 
 
-def _read_run(path: Path, entry: Mapping[str, Any], monitor: str) -> SweepRun | None:
+def _read_run(path: Path, entry: Mapping[str, Any], monitor: str, by: str) -> SweepRun | None:
     name = text_at(entry, "run_dir").rpartition("/")[2]
     if not (name.isascii() and name.isdecimal()):
         return None
     split, metric = ("validation" if monitor.startswith("val_") else "train", monitor)
     value = number_at(entry, split, metric.removeprefix("val_"))
     differs = {str(key): str(of) for key, of in mapping_at(entry, "differs").items()}
-    return SweepRun(name, entry, differs, value, read_curves(path / name / METRICS))
+    return SweepRun(name, entry, differs, value, read_curves(path / name / METRICS, by))
 
 
 def backend_of(run: SweepRun) -> str:

@@ -10,7 +10,8 @@ class EpochHook(RunCallback):
     """Calls a function after each epoch; if it returns True, training ends.
 
     Args:
-        function: Takes a dict of ``epoch``, from 1, and ``logs``, numbers by name.
+        function: Takes a dict of ``epoch``, from 1; ``epochs``, how many there are; and ``logs``,
+            numbers by name.
     """
 
     def __init__(self, function: Callable[[dict[str, Any]], bool]) -> None:
@@ -21,7 +22,8 @@ class EpochHook(RunCallback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Call the function."""
         values = {name: float(value) for name, value in (logs or {}).items()}
-        if self._function({"epoch": epoch + 1, "logs": values}):
+        epochs = (self.params or {}).get("epochs")
+        if self._function({"epoch": epoch + 1, "epochs": epochs, "logs": values}):
             self._stopped_epoch = epoch + 1
             self.model.stop_training = True
 

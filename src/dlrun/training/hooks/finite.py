@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -33,7 +33,6 @@ class StopOnNonFinite(keras.callbacks.Callback):
     Args:
         is_mean: Whether the logged loss is the running mean of the epoch, which never becomes
             finite again: the last one of a block then tells of all.
-        saves: After which numbers of steps a callback saves within the epoch.
         is_alone: False if other processes train with this one: then each loss is read, so that all
             of them end at the same step.
 
@@ -44,12 +43,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
     async_safe = True  # a step's logs may be read during the next step
     takes_tensors = True
 
-    def __init__(
-        self, *, is_mean: bool = False, saves: Sequence[int] = (), is_alone: bool = True
-    ) -> None:
+    def __init__(self, *, is_mean: bool = False, is_alone: bool = True) -> None:
         super().__init__()
         self._is_mean = is_mean
-        self._saves = saves
         self._is_alone = is_alone
         self._epoch = 0
         self._started: list[int] = []
@@ -76,13 +72,20 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self._started.append(batch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Keep the loss; read it if the step is saved."""
+        """Keep the loss, which is read later."""
         self._losses[batch] = (logs or {}).get("loss", 0.0)
-        # Hooks of callbacks that save are not called from threads, nor is this one then.
-        if self._saves and any((batch + 1) // n > self._started[-1] // n for n in self._saves):
-            self._raise_if_bad()
-            getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
-            self._check_weights(batch + 1)
+
+    def check(self, step: int) -> None:
+        """Check the losses up to a step, and the weights, before they are saved within an epoch.
+
+        Hooks of callbacks that save there are not called from threads, nor is this one then.
+
+        Raises:
+            DlrunError: If one is not finite.
+        """
+        self._raise_if_bad()
+        getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
+        self._check_weights(step)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """End the run before validation if one of the last steps was bad."""

@@ -1,5 +1,6 @@
 """Restore the state of a run when training begins."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,9 @@ class RestoreStep(Restore):
         assign: Restores variables and random generators.
         history: As for :class:`Restore`.
     """
+
+    batch_interval = math.inf
+    """``loop=raw`` needs to call it before its first step alone, not between two others."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Measure the speed of training."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,17 +16,18 @@ class Timing(keras.callbacks.Callback):
     or of a single epoch its first step.
 
     Args:
-        samples: Training samples per epoch.
+        samples_of: The training samples of an epoch, counted from 0.
     """
 
     async_safe = True
     takes_tensors = True
 
-    def __init__(self, samples: int) -> None:
+    def __init__(self, samples_of: Callable[[int], int]) -> None:
         super().__init__()
         self.first_step_seconds = 0.0
         self.epochs = 0
-        self._samples = samples
+        self._samples_of = samples_of
+        self._samples = self._first_samples = self._steps = 0
         self._began = self._epoch_began = time.perf_counter()
         self._seconds = self._first_epoch_seconds = 0.0
         self._in_training = False
@@ -34,7 +36,8 @@ class Timing(keras.callbacks.Callback):
     def examples_per_second(self) -> float:
         """Training samples per second at the steady rate; over all steps if there are few."""
         if self.epochs > 1:
-            return self._samples * (self.epochs - 1) / (self._seconds - self._first_epoch_seconds)
+            samples = self._samples - self._first_samples
+            return samples / (self._seconds - self._first_epoch_seconds)
         seconds = self._seconds - self.first_step_seconds
         if self._steps > 1 and seconds > 0:
             return self._samples * (1 - 1 / self._steps) / seconds
@@ -45,10 +48,6 @@ class Timing(keras.callbacks.Callback):
         """Seconds per step at that rate."""
         rate = self.examples_per_second
         return self._samples / self._steps / rate if rate else 0.0
-
-    @property
-    def _steps(self) -> int:
-        return int((self.params or {}).get("steps") or 1)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Start the clock."""
@@ -72,7 +71,10 @@ class Timing(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stop the epoch's clock, if validation has not."""
         self._stop()
-        self._first_epoch_seconds = self._first_epoch_seconds or self._seconds
+        self._samples += self._samples_of(epoch)
+        self._steps += int((self.params or {}).get("steps") or 1)
+        if not self.epochs:
+            self._first_epoch_seconds, self._first_samples = self._seconds, self._samples
         self.epochs += 1
 
     def _stop(self) -> None:

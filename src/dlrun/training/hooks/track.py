@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from dlrun.data.length import Length
 from dlrun.loops.hooks import is_ready, numbers
 from dlrun.runs.directory import RunDir
 from dlrun.trackers.client import Tracking
@@ -17,18 +18,26 @@ class Track(keras.callbacks.Callback):
         tracking: Takes them without waiting.
         every: After which numbers of steps trackers want the values of a batch.
         directory: Its record is told the trackers' ids of the run.
+        length: The run's.
         is_fit: Whether the loop is Keras' own, whose steps then need not wait for the hooks.
     """
 
     takes_tensors = True
 
     def __init__(
-        self, tracking: Tracking, every: tuple[int, ...], directory: RunDir, *, is_fit: bool
+        self,
+        tracking: Tracking,
+        every: tuple[int, ...],
+        directory: RunDir,
+        length: Length,
+        *,
+        is_fit: bool,
     ) -> None:
         super().__init__()
         self._tracking = tracking
         self._every = every
         self._directory = directory
+        self._length = length
         self._before_epoch = 0
         self._step = 0
         self._waiting: list[tuple[int, Mapping[str, Any], tuple[int, ...]]] = []
@@ -45,7 +54,7 @@ class Track(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Count the steps of the epochs before."""
-        self._before_epoch = epoch * int((self.params or {}).get("steps") or 0)
+        self._before_epoch = self._length.steps_until(epoch)
         self._step = max(self._step, self._before_epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:

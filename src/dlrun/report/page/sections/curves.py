@@ -32,12 +32,15 @@ def curves(run: RunView, charts: Charts) -> Section:
         if chart:
             figure, charts[chart.identifier] = chart.drawn()
             figures.append(figure)
-    rates = run.curves.get("learning_rate", [])
+    rates = run.points("learning_rate")
     if len({value for _, value in rates}) > 1:
         line = Line("learning rate", rates)
-        chart = LineChart("curve-rate", "learning rate", [line], summary=_summary([line]))
+        summary = _summary([line], run.along)
+        chart = LineChart("curve-rate", "learning rate", [line], run.along, summary=summary)
         figure, charts[chart.identifier] = chart.drawn()
         figures.append(figure)
+    if not figures and run.curves:
+        return Section("curves", "Curves", note(f"The metrics.csv has no {run.along}."))
     if not figures:
         content = note(
             "There is no metrics.csv with a finished epoch. The callback csv, which is on by "
@@ -55,16 +58,16 @@ def _of_metric(
     several = len(names) > 1
     lines = []
     splits = [("", "train", ""), ("val_", "validation", " dashed")]
-    if several and any(run.curves.get(f"val_{name}") for name in names):
+    if several and any(run.points(f"val_{name}") for name in names):
         del splits[0]  # a line for each value is enough in one chart
     for place, name in enumerate(names[:MOST_VALUES]):
         for prefix, split, style in splits:
-            if points := run.curves.get(prefix + name):
+            if points := run.points(prefix + name):
                 looks = f"c{place} d{place}" if several else f"c{int(bool(prefix))}{style}"
                 lines.append(Line(f"{name} {split}" if several else split, points, looks))
     if not lines:
         return None
-    best = run.best_epoch
+    best = None if run.best_epoch is None else run.place_of(run.best_epoch)
     epochs = [x for line in lines for x, _ in line.points]
     is_shown = best is not None and min(epochs) <= best <= max(epochs) and len(set(epochs)) > 1
     return LineChart(
@@ -72,20 +75,23 @@ def _of_metric(
         metric,
         lines,
         marked_x=(best, "best") if is_shown and best is not None else None,
-        summary=_summary(lines),
+        x_label=run.along,
+        is_whole=run.along != "seconds",
+        summary=_summary(lines, run.along),
     )
 
 
-def _summary(lines: Sequence[Line]) -> str:
+def _summary(lines: Sequence[Line], along: str) -> str:
     """Each line's first and last value, its lowest and its highest, in words."""
     told = []
     for line in lines:
         values = [y for _, y in line.points]
+        where = "in epoch" if along == "epoch" else f"at {along}"
         epochs = {y: x for x, y in reversed(line.points)}
         low, high = min(values), max(values)
         told.append(
             f"{line.name}: from {formats.number(values[0])} to {formats.number(values[-1])}, "
-            f"lowest {formats.number(low)} in epoch {epochs[low]:g}, "
-            f"highest {formats.number(high)} in epoch {epochs[high]:g}."
+            f"lowest {formats.number(low)} {where} {epochs[low]:,.10g}, "
+            f"highest {formats.number(high)} {where} {epochs[high]:,.10g}."
         )
     return " ".join(told)

@@ -7,9 +7,9 @@ from dlrun.report.page.charts.lines import COLORS, Line, LineChart, legend, thin
 from dlrun.report.page.charts.parallel import classes_by_rank
 from dlrun.report.page.markup import Content, Markup, element, join
 from dlrun.report.page.parts import Section, note
-from dlrun.report.page.run_view import NOT_METRICS
 from dlrun.report.page.sections.curves import Charts
 from dlrun.report.page.sweep_view import SweepRun, SweepView, backend_of
+from dlrun.runs.history import NOT_METRICS
 
 MOST_LINES = 300
 MOST_CHARTS = 4
@@ -25,6 +25,8 @@ def overlaid(sweep: SweepView, charts: Charts) -> Section:
     others = [name for name in logged if name != sweep.monitor]
     others.sort(key=lambda name: (not name.startswith("val_"), "loss" not in name))
     names = [*first, *others][:MOST_CHARTS]
+    if not names and sweep.along != "epoch":
+        return Section("curves", "Curves", note(f"No metrics.csv of a run has a {sweep.along}."))
     if not names:
         return Section("curves", "Curves", note("No run has a metrics.csv with a finished epoch."))
     each = max(8, ALL_POINTS // (len(runs) * len(names)))
@@ -36,21 +38,30 @@ def overlaid(sweep: SweepView, charts: Charts) -> Section:
             for run in reversed(runs)  # the best above the others
             if run.curves.get(name)
         ]
-        figures.append(_figure(f"curve-{place}", name, lines, charts))
+        figures.append(_figure(f"curve-{place}", name, lines, charts, sweep.along))
     parts: list[Content] = [meaning, element("div", figures, class_="grid")]
     if len(sweep.runs) > MOST_LINES:
         parts.append(note(f"The curves of the best {MOST_LINES} runs."))
     return Section("curves", "Curves", join(parts))
 
 
-def _figure(identifier: str, name: str, lines: list[Line], charts: Charts) -> Markup:
+def _figure(identifier: str, name: str, lines: list[Line], charts: Charts, along: str) -> Markup:
     best = lines[-1]
     ends = sorted(line.points[-1][1] for line in lines)
     summary = (
         f"{len(lines)} runs. Their last values go from {formats.number(ends[0])} to "
         f"{formats.number(ends[-1])}; {best.name} ends with {formats.number(best.points[-1][1])}."
     )
-    chart = LineChart(identifier, name, lines, summary=summary, has_table=False, legend=False)
+    chart = LineChart(
+        identifier,
+        name,
+        lines,
+        along,
+        is_whole=along != "seconds",
+        summary=summary,
+        has_table=False,
+        legend=False,
+    )
     figure, told = chart.drawn()
     told["lines"].reverse()  # the arrow keys begin with the best
     charts[identifier] = told
