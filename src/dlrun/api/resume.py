@@ -19,6 +19,7 @@ from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import refuse_writers
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import RunResult
@@ -82,6 +83,7 @@ def resume(
             hint=f"dlrun resume {run}",
         )
     with lock(opened.path):
+        refuse_writers(opened.path)
         recorded = read_config(opened.path / CONFIG)
         config = recompose(
             recorded,
