@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlrun.errors import DlrunError
-from dlrun.remote.bucket import Bucket, Entry, RemoteError
+from dlrun.remote.bucket import Bucket, RemoteError
 from dlrun.remote.folder import Folder
 from dlrun.remote.known import FILE
 from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, whole
@@ -124,23 +124,12 @@ def _fetch(url: str, is_busy: IsBusy, is_wanted: Callable[[str, int], bool]) -> 
         taken |= own.keys()
         here = path / prefix
         if not (is_busy(here) or is_busy(here.parent)):
-            _fetch_folder(Folder(here, bucket, prefix), start, own, is_wanted)
+            files = {name.removeprefix(start): entry for name, entry in own.items()}
+            Folder(here, bucket, prefix).fetch(files, is_wanted)
     for known in sorted(path.rglob(FILE)) if is_dir(path) else ():
         folder = known.parent
         if folder.relative_to(path).as_posix().removeprefix(".") not in found:
             _drop(Folder(folder, bucket), is_busy)
-
-
-def _fetch_folder(
-    folder: Folder, start: str, own: dict[str, Entry], is_wanted: Callable[[str, int], bool]
-) -> None:
-    entries = {name.removeprefix(start): entry for name, entry in own.items()}
-    try:
-        folder.fetch(entries, is_wanted)
-    except DlrunError as error:
-        if isinstance(error, RemoteError) or is_wanted is is_fetched:
-            raise
-        log.warning("%s", error.message)  # of a listing, it is the working copy that is shown
 
 
 def _drop(folder: Folder, is_busy: IsBusy) -> None:

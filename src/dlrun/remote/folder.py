@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dlrun.errors import DlrunError
 from dlrun.remote.bucket import Bucket, Entry
 from dlrun.remote.known import Known
 from dlrun.remote.layout import (
@@ -21,7 +22,10 @@ from dlrun.remote.layout import (
     scan,
     whole,
 )
+from dlrun.remote.places import root
 from dlrun.system.files import is_file
+
+log = logging.getLogger("dlrun")
 
 SMALL_BYTES = 8 * 2**20  # what is read before it is sent, as it may be appended to meanwhile
 THREADS = 8
@@ -67,11 +71,17 @@ class Folder:
         before = {checkpoint_of(name) for name, _ in scan(self.path)}
         found = dict(scan(self.path))
         changed = [name for name, stat in found.items() if not self.known.is_sent(name, stat)]
+        # Of what was never fetched, nothing is removed there.
+        had = {checkpoint_of(name) for name in self.known.files if self.known.has(name)}
         gone = [
             name
             for name in self.known.files
-            if ((c := checkpoint_of(name)) and c not in before and name not in found)
-            or (not c and self.known.has(name) and name not in found)
+            if name not in found
+            and (
+                (c not in before and (c in had or self.known.is_partial(name)))
+                if (c := checkpoint_of(name))
+                else self.known.has(name)
+            )
         ]
         with self._frozen({c for name in changed if (c := checkpoint_of(name))}) as frozen:
             for name in sorted(changed, key=order):
@@ -94,24 +104,25 @@ class Folder:
             is_wanted: Whether to fetch a file by its name and size; what is not fetched can be
                 later, with :meth:`fetch_file`.
 
+        What was never sent, where others have changed there, is set aside.
+
         Raises:
-            DlrunError: If files here were never sent, and others have changed there.
+            RemoteError: If the place can't be reached.
         """
         there = whole(entries)
         with self._locked():
-            known = self.known
-            changed = {n for n, e in there.items() if known.is_changed_there(n, e.token)}
-            gone = [n for n in known.files if n not in there]
+            changed = self._changed(there)
+            gone = [n for n in self.known.files if n not in entries]
             held_gone = [n for n in gone if is_file(self.path / n)]
             if (unsent := self.unsent()) and (changed or held_gone):
-                raise DlrunError(
-                    f"{self.url} was written by another machine, and {len(unsent)} files of its"
-                    f" working copy were never sent, such as {min(unsent)}",
-                    hint=f"to go on with what is there: rm -r {unlike_url(self.path)}",
-                )
+                self._set_aside()
+                changed, gone, held_gone, unsent = self._changed(there), [], [], {}
+            known = self.known
             self._forget(changed, gone, held_gone)
             for name in changed:
                 known.note(name, there[name].token, None)
+            for name in entries.keys() - there.keys():  # the next that writes removes it
+                known.note(name, entries[name].token, None, partial=True)
             known.write()
             wanted = [
                 name
@@ -122,6 +133,23 @@ class Folder:
             ]
             self._download(sorted(wanted, key=order))
             known.write()
+
+    def _changed(self, there: Mapping[str, Entry]) -> set[str]:
+        return {n for n, e in there.items() if self.known.is_changed_there(n, e.token)}
+
+    def _set_aside(self) -> None:
+        """Keep files that were never sent, of a run that another machine has gone on with."""
+        place = root().with_name("remote-kept") / f"{self.path.name}_{time.time_ns() // 1_000_000}"
+        place.mkdir(parents=True)
+        for entry in self.path.iterdir():
+            if entry.name not in (LOCK, ".lock"):  # whoever waits for them has them open
+                shutil.move(entry, place / entry.name)
+        self.known = Known(self.path)
+        log.warning(
+            "%s was written by another machine: what was never uploaded from here is kept in %s",
+            self.url,
+            place,
+        )
 
     def _forget(self, changed: set[str], gone: list[str], held_gone: list[str]) -> None:
         """Remove here what is another there, or is there no more."""
@@ -245,8 +273,3 @@ def _read(path: Path) -> tuple[os.stat_result, bytes] | None:
         return path.stat(), path.read_bytes()
     except OSError:
         return None
-
-
-def unlike_url(path: Path) -> str:
-    """A folder by its path here, in a form that is not shown as its URL."""
-    return str(path.parent) + "//" + path.name

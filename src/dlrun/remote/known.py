@@ -55,13 +55,20 @@ class Known:
         """Whether the working copy has had the file."""
         return self.files.get(name, {}).get("held") is not None
 
-    def note(self, name: str, token: str, stat: os.stat_result | None) -> None:
+    def is_partial(self, name: str) -> bool:
+        """Whether the file is of a checkpoint that is not all there."""
+        return bool(self.files.get(name, {}).get("partial"))
+
+    def note(
+        self, name: str, token: str, stat: os.stat_result | None, *, partial: bool = False
+    ) -> None:
         """Record a file that is there.
 
         Args:
             name: Of the file.
             token: From :class:`dlrun.remote.bucket.Entry`.
             stat: Of the same content here; None if it is not here.
+            partial: Whether it is of a checkpoint that is not all there.
         """
         held = None if stat is None else [stat.st_size, stat.st_mtime_ns]
-        self.files[name] = {"token": token, "held": held}
+        self.files[name] = {"token": token, "held": held, **({"partial": True} if partial else {})}
