@@ -17,6 +17,7 @@ from dlrun.system.files import replacing
 # What a program puts there appears whole. Elsewhere a file is sent under another name, and renamed.
 ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory")
 SECONDS = 20
+RETRIES = 2
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs"}
 
 
@@ -65,7 +66,7 @@ class Bucket:
             options["config_kwargs"] = {
                 "connect_timeout": SECONDS,
                 "read_timeout": 3 * SECONDS,
-                "retries": {"max_attempts": 3, "mode": "standard"},
+                "retries": {"max_attempts": RETRIES, "mode": "standard"},
             }
         try:
             with self._reported():
@@ -74,6 +75,10 @@ class Bucket:
             raise DlrunError(
                 error.message.replace(" can't be reached", ""), hint=error.hint
             ) from error
+        if protocol in PACKAGES:
+            self._fs.retries = RETRIES
+        if (loop := getattr(self._fs, "loop", None)) is not None:
+            loop.set_exception_handler(_ignore_lost_connections)
         self._root = self._root.rstrip("/")
         self._atomic = protocol in ATOMIC
 
@@ -190,7 +195,7 @@ class Bucket:
                 "credentials and server are taken from the environment: AWS_ACCESS_KEY_ID,"
                 " AWS_SECRET_ACCESS_KEY, AWS_PROFILE, AWS_ENDPOINT_URL"
             )
-        reason = first_line(error)
+        reason = first_line(error).rstrip(".")
         return RemoteError(f"{self.url} can't be reached: {reason}", hint=hint, exit_code=1)
 
     @contextmanager
@@ -202,6 +207,12 @@ class Bucket:
             raise
         except Exception as error:
             raise self._error(error) from error
+
+
+def _ignore_lost_connections(loop: Any, context: dict[str, Any]) -> None:
+    """Drop what aiohttp 3.14 prints of a lost connection for which it raises an error as well."""
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
 
 
 def _entry(info: dict[str, Any]) -> Entry:

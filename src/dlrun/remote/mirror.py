@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -16,13 +17,13 @@ from dlrun.remote.layout import RECORD
 from dlrun.remote.lease import BEAT_SECONDS, refuse_other_writer, write_lease
 from dlrun.remote.places import url_for
 from dlrun.system.files import is_file
+from dlrun.system.guest import is_guest
 
 log = logging.getLogger("dlrun")
 
 POLL_SECONDS = 0.5
 MOST_WAIT_SECONDS = 60.0
-# How often the end tries, with waits of 1, 2, 4 and 8 seconds.
-LAST_TRIES = 5
+LAST_SECONDS = 30.0  # how long the end of a run tries to reach a bucket
 
 
 @contextmanager
@@ -49,8 +50,10 @@ def mirroring(path: Path, is_busy: Callable[[Path], bool | None]) -> Iterator[No
     mirror.start()
     try:
         yield
-    finally:
-        mirror.end()
+    except BaseException:
+        mirror.end(tells=True)
+        raise
+    mirror.end(tells=is_guest())  # a command ends with check_sent
 
 
 class Mirror:
@@ -75,8 +78,12 @@ class Mirror:
         for thread in self._threads:
             thread.start()
 
-    def end(self) -> None:
-        """Send what is left, and wait for it; a second Ctrl-C ends the wait."""
+    def end(self, *, tells: bool) -> None:
+        """Send what is left, and wait for it; a second Ctrl-C ends the wait.
+
+        Args:
+            tells: Whether to log what could not be sent.
+        """
         self._ended.set()
         try:
             for thread in self._threads:
@@ -84,11 +91,12 @@ class Mirror:
             self._send_rest()
         except KeyboardInterrupt:
             log.warning("the upload was interrupted")
-        if left := unsent(self._path):
-            log.warning("%s", left)
+        if tells and (left := unsent(self._path)):
+            log.warning("%s; upload it with: dlrun push %s", left, self.bucket.url)
 
     def _send_rest(self) -> None:
-        for number in range(LAST_TRIES):
+        until = time.monotonic() + LAST_SECONDS
+        for number in itertools.count():
             try:
                 files = [size for folder in self._folders() for size in folder.unsent().values()]
                 if sum(files) > 100e6:
@@ -97,12 +105,12 @@ class Mirror:
                 write_lease(self.bucket, ended=True)
                 return
             except (RemoteError, OSError) as error:
-                if number == LAST_TRIES - 1:
+                if time.monotonic() > until:
                     log.warning("%s", _line(error))
                     return
                 if number == 0:
                     log.warning("%s; trying again", _line(error))
-                time.sleep(2**number)
+                time.sleep(min(2**number, 8))
 
     def _send_always(self) -> None:
         wait, failed = POLL_SECONDS, False
