@@ -13,7 +13,7 @@ from dlrun.checkpoints.history import HistoryFile
 from dlrun.checkpoints.store import Position, checkpoint_path, prune_checkpoints
 from dlrun.errors import DlrunError
 from dlrun.remote.bucket import Bucket
-from dlrun.remote.fetch import fetch_file, fetch_run
+from dlrun.remote.fetch import fetch_file, fetch_listing, fetch_run
 from dlrun.remote.folder import Folder
 from dlrun.remote.layout import is_fetched, whole
 from dlrun.remote.places import shown_text, url_for, url_of, working_path
@@ -24,11 +24,16 @@ class Killed(BaseException):
 
 
 class MortalBucket(Bucket):
-    """A place whose process dies after so many operations, or in the middle of the next."""
+    """A place whose process dies before an operation, or before it knows of its end.
 
-    def __init__(self, url: str, operations: int = 10**9) -> None:
+    Args:
+        url: The place.
+        half_operations: How many beginnings and ends it lives to see.
+    """
+
+    def __init__(self, url: str, half_operations: int) -> None:
         super().__init__(url)
-        self.left = operations
+        self.left = half_operations
 
     def _count(self) -> None:
         if self.left == 0:
@@ -37,12 +42,15 @@ class MortalBucket(Bucket):
 
     def _put(self, name, size, send):
         self._count()
-        return super()._put(name, size, send)
+        entry = super()._put(name, size, send)
+        self._count()
+        return entry
 
     def remove(self, names):
         for name in names:
             self._count()
             super().remove([name])
+            self._count()
 
 
 @pytest.fixture
@@ -112,10 +120,11 @@ def test_a_kill_at_any_operation_leaves_whole_checkpoints_and_the_next_process_g
             break
         # The same machine goes on: nothing is fetched over what it has, and the rest is sent.
         fetch_run(place, lambda path: False)
+        assert not (tmp_path / "remote-kept").exists()
         assert read_checkpoint(checkpoint_path(run / "checkpoints", Position(5))).state["best"]
         assert Folder(run, Bucket(place)).send() > 0
         assert check(there) == [2, 4, 5]
-    assert kills >= 12
+    assert kills >= 24
     assert not Folder(run, Bucket(place)).unsent()
 
 
@@ -140,6 +149,22 @@ def test_another_machine_fetches_only_the_checkpoint_that_is_read(
     (other / "notes.json").write_text("{}")
     Folder(other, Bucket(place)).send()
     assert (tmp_path / "there/runs/mlp/run/notes.json").exists()
+    assert check_names(tmp_path) == ["epoch-0002", "epoch-0003"]
+
+
+def test_of_what_was_only_listed_nothing_is_removed(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(working_path(place), range(1, 4))
+    Folder(working_path(place), Bucket(place)).send()
+    monkeypatch.setenv("DLRUN_REMOTE", str(tmp_path / "other"))
+    runs = fetch_listing(Path(f"file://{tmp_path}/there/runs"), lambda path: False)
+    assert sorted(p.name for p in runs.rglob("*.*") if p.name[0] != ".") == [
+        "config.yaml",
+        "metrics.csv",
+        "run.json",
+    ]
+    Folder(runs / "mlp/run", Bucket(place)).send()
     assert check_names(tmp_path) == ["epoch-0002", "epoch-0003"]
 
 
@@ -238,3 +263,18 @@ def test_a_bucket_can_name_no_file_outside_and_large_results_are_left_there(tmp_
     assert is_fetched("predictions.npz", 2**20)
     assert not is_fetched("predictions.npz", 2**30)
     assert not is_fetched("checkpoints/epoch-0003/arrays.npz", 10)
+
+
+def test_a_run_that_a_killed_sweep_had_just_begun_is_not_taken_for_its_own_files(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, there = working_path(place), tmp_path / "there/runs/mlp/run"
+    (sweep / "1").mkdir(parents=True)
+    (sweep / "sweep.json").write_text("{}")
+    (sweep / "1/config.yaml").write_text("epochs: 1\n")  # before its record
+    Folder(sweep, Bucket(place)).send()
+    assert [p.name for p in there.rglob("*.*")] == ["sweep.json"]
+    (there / "1").mkdir()
+    (there / "1/config.yaml").write_text("epochs: 1\n")  # sent before the process was killed
+    monkeypatch.setenv("DLRUN_REMOTE", str(tmp_path / "other"))
+    assert not (fetch_run(place, lambda path: False) / "1").exists()

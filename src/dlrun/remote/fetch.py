@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.remote.bucket import Bucket, RemoteError
 from dlrun.remote.folder import Folder
 from dlrun.remote.known import FILE
-from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, whole
+from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, unrecorded
 from dlrun.remote.lease import refuse_other_writer
 from dlrun.remote.places import root, url_for, url_of, working_path
 from dlrun.system.files import is_dir, is_file
@@ -116,7 +116,9 @@ def _fetch(url: str, is_busy: IsBusy, is_wanted: Callable[[str, int], bool]) -> 
     """Fetch every run and sweep below a URL, and drop working copies of those that are gone."""
     bucket, path = Bucket(url), working_path(url)
     entries = bucket.list()
-    found = folders(whole(entries))
+    found = folders(entries)
+    for name in unrecorded(entries.keys()):
+        entries.pop(name)
     taken: set[str] = set()
     for prefix in found:
         start = f"{prefix}/" if prefix else ""

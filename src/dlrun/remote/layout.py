@@ -6,15 +6,17 @@ above this room.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-RECORD, SWEEP_FILE = "run.json", "sweep.json"
+from dlrun.system.files import is_file
+
+RECORD, SWEEP_FILE, CONFIG = "run.json", "sweep.json", "config.yaml"
 ARRAYS, MANIFEST, HISTORY = "arrays.npz", "manifest.json", "history.jsonl"
 WRITER = ".writer.json"  # who writes there, see dlrun.remote.lease
 # What a listing reads. The config's time tells which of two runs of one second is the newest.
-LISTED = (RECORD, SWEEP_FILE, "config.yaml", "metrics.csv", "notes.json", WRITER)
+LISTED = (RECORD, SWEEP_FILE, CONFIG, "metrics.csv", "notes.json", WRITER)
 # Larger files than this are results to look at, or weights: neither is fetched unasked.
 MOST_BYTES = 32 * 2**20
 
@@ -67,6 +69,18 @@ def folders(names: Iterable[str]) -> list[str]:
     return [*runs, *sweeps]
 
 
+def unrecorded(names: Collection[str]) -> set[str]:
+    """The files of a sweep's runs that have no record yet: a kill may have left them so."""
+    begun = {name.rpartition("/")[0] for name in names if name.endswith(f"/{CONFIG}")}
+    runs = [
+        run
+        for run in begun
+        if f"{run}/{RECORD}" not in names
+        if f"{run.rpartition('/')[0]}/{SWEEP_FILE}".lstrip("/") in names
+    ]
+    return {name for name in names if any(_is_within(name, run) for run in runs)}
+
+
 def _is_within(folder: str, other: str) -> bool:
     return folder.startswith(f"{other}/") if other else bool(folder)
 
@@ -81,7 +95,7 @@ def scan(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
     Names with a dot are those of dlrun alone: locks, and files that are being written.
     """
-    pending = [""]
+    pending, is_run = [""], is_file(folder / RECORD)
     while pending:
         current = pending.pop()
         try:
@@ -89,7 +103,8 @@ def scan(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 entries = list(found)
         except OSError:  # a checkpoint that was removed meanwhile
             continue
-        if current and any(entry.name == RECORD for entry in entries):
+        # A run's config is written before its record.
+        if current and not is_run and {RECORD, CONFIG} & {entry.name for entry in entries}:
             continue
         for entry in entries:
             if entry.name.startswith("."):
