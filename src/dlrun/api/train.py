@@ -77,7 +77,7 @@ def train(
         if (found := find_equal_run(config, config_dir)) is not None:
             return found
     if path is None:
-        check_place(Path(config.runs_dir))
+        check_place(config.runs_dir)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
         config = dataclasses.replace(config, init_from=shown(weights.run))  # not 'latest'

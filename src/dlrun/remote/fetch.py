@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,13 +99,21 @@ def refuse_writers(path: Path) -> None:
             refuse_other_writer(Bucket(url))
 
 
-def check_place(folder: Path) -> None:
+def check_place(folder: Path | str) -> None:
     """Check that runs can be written to a remote folder, before the first of them starts.
+
+    Args:
+        folder: As typed.
 
     Raises:
         DlrunError: If they can't.
     """
     if (url := url_of(folder)) is None:
+        if match := re.match(r"(s3a?|gs|gcs|az|abfss?)//", str(folder)):
+            typed = str(folder).replace("//", "://", 1)
+            raise DlrunError(
+                f"runs_dir={folder}: no ':' after {match[1]}", hint=f"runs_dir={typed}"
+            )
         return
     try:
         Bucket(url).check_writable()
