@@ -90,3 +90,15 @@ def test_training_on_a_broken_backend_points_to_the_doctor(dlrun):
         "hint: see 'dlrun doctor'",
     ]
     assert not (dlrun.cwd / "runs").exists()
+
+
+@pytest.mark.parametrize(("python", "has_build"), [((3, 13), True), ((3, 14), False)])
+def test_tensorflow_has_no_build_for_a_newer_python_and_the_others_have(python, has_build):
+    from dlrun.api.doctor import missing
+
+    report = missing("tensorflow", python)
+    assert ("install" in report) is has_build
+    if not has_build:
+        assert report["error"].startswith("tensorflow has no build for Python 3.14: use jax or")
+    for name in ("jax", "torch", "numpy"):
+        assert missing(name, python)["install"].startswith("pip install")

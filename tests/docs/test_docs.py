@@ -34,9 +34,9 @@ ANOTHERS_RUN = re.compile(r"(.*[/=])?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\w{4}(/.*)?"
 ANOTHERS_ID = re.compile(r"([\w-]+/)?(?!best|last|test)[a-z2-9]{4}(/\d+)?")
 COMPOSES = ("train", "sweep", "config", "summary", "parity", "bench", "tune", "verify-resume")
 TAKES_RUN = ("resume", "evaluate", "predict", "export", "compare", "diff", "report")
-# These need a cluster, another process, a GPU, minutes or hours; they are parsed and not run.
+# These need a bucket, a cluster, a second process, a GPU, minutes or hours: parsed, and not run.
 NOT_RUN = re.compile(
-    r"--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor|^bench|^tune batch_size"
+    r"s3://|--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor|^bench|^tune batch_size"
 )
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
 PARSING = """

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import refuse_writers
+from dlrun.remote.mirror import push
+from dlrun.remote.places import refuse_remote, shown
 from dlrun.runs.annotations import read_annotations, write_annotations
 from dlrun.runs.directory import lock
 from dlrun.runs.locate import find_run
+from dlrun.runs.status import is_locked
 from dlrun.system.files import exists
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -47,10 +51,16 @@ def tag(
             hint=f"it has {', '.join(before['tags'])}" if before["tags"] else None,
         )
     kept = [one for one in before["tags"] if one not in remove]
-    if tags or remove or note is not None:
+    changes = bool(tags or remove or note is not None)
+    is_sent_by_us = changes and not is_locked(path)  # else by the process that trains it
+    if is_sent_by_us:
+        refuse_writers(path)
+    if changes:
         after = list(dict.fromkeys([*kept, *tags]))
         before = write_annotations(path, after, before["note"] if note is None else note)
-    return {"run_dir": str(path), **before}
+        if is_sent_by_us:
+            push(path)
+    return {"run_dir": shown(path), **before}
 
 
 def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:
@@ -67,6 +77,8 @@ def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, A
     Raises:
         DlrunError: If the name can't be used, the run is being written, or it belongs to a sweep.
     """
+    for place in (Path(run), runs_dir):
+        refuse_remote(place, "'dlrun rename'")
     path = find_run(run, runs_dir).path
     if not NAME.fullmatch(name) or name == "latest":
         raise DlrunError(

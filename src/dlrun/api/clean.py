@@ -20,6 +20,7 @@ from dlrun.checkpoints.store import (
 )
 from dlrun.data.cache import MANIFEST, cache_dir
 from dlrun.errors import DlrunError
+from dlrun.remote.places import refuse_remote
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD, lock
 from dlrun.runs.locate import iter_runs
@@ -75,6 +76,7 @@ def clean(
     Raises:
         DlrunError: If the folder can't be read.
     """
+    refuse_remote(runs_dir, "'dlrun clean'")
     before = time.time() - older_than_days * DAY
     found: list[_Item] = []
     missing = not exists(runs_dir) and runs_dir == Path("runs")

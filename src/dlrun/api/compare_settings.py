@@ -10,17 +10,21 @@ from typing import Any
 from dlrun.api.settings import Setting, group
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import difference
+from dlrun.remote.fetch import fetch_listing, fetch_run
+from dlrun.remote.places import shown, url_of
 from dlrun.runs.directory import RECORD, SWEEP_FILE
 from dlrun.runs.locate import find_run, iter_runs
 from dlrun.runs.names import has_name
+from dlrun.runs.status import is_locked
 from dlrun.system.files import is_dir, is_file, read_json
 
 
 def find_sweep(name: str, runs_dir: Path) -> Path | None:
     """The directory of a sweep, by its path, name or id; None if there is none or more than one."""
-    if is_file(Path(name) / SWEEP_FILE):
-        return Path(name)
-    folder = runs_dir / "sweeps"
+    here = fetch_run(name, is_locked) if url_of(name) else Path(name)
+    if is_file(here / SWEEP_FILE):
+        return here
+    folder = runs_dir / "sweeps" if is_dir(here) else fetch_listing(runs_dir, is_locked) / "sweeps"
     if not is_dir(folder):
         return None
     found = [p for p in folder.iterdir() if has_name(p, name) and is_file(p / SWEEP_FILE)]
@@ -49,7 +53,7 @@ def compare_settings(names: Sequence[str], *, runs_dir: Path) -> dict[str, Any]:
             paths |= dict.fromkeys(_runs_of(sweep))
         else:
             paths[find_run(name, runs_dir).path] = None
-    records = [read_json(path / RECORD) | {"run_dir": str(path)} for path in paths]
+    records = [read_json(path / RECORD) | {"run_dir": shown(path)} for path in paths]
     settings = group(records)
     if len(settings) < 2 or max(len(setting.runs) for setting in settings) < 2:
         raise DlrunError(

@@ -30,10 +30,7 @@ def doctor() -> dict[str, Any]:
         if name in probes:
             report[name] = _result(name, probes[name])
         else:
-            report[name] = {
-                "status": "missing",
-                "install": f"pip install 'dlrun[{backend.EXTRA}]'",
-            }
+            report[name] = missing(name, sys.version_info[:2])
         report[name]["trains"] = backend.TRAINS
     return {
         "dlrun": __version__,
@@ -42,6 +39,15 @@ def doctor() -> dict[str, Any]:
         "cores": process.cores(),
         "backends": report,
     }
+
+
+def missing(name: str, python: tuple[int, int]) -> dict[str, str]:
+    """The report on a backend that is not installed, and how to install it, if that is possible."""
+    backend = backends.module(name)
+    if why := backends.why_no_build(backend.PACKAGE, python):
+        others = [one for one in backends.names() if backends.module(one).TRAINS and one != name]
+        return {"status": "missing", "error": f"{why}: use {' or '.join(others)}, or Python 3.13"}
+    return {"status": "missing", "install": f"pip install 'dlrun[{backend.EXTRA}]'"}
 
 
 def probe(name: str) -> None:

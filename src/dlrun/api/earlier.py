@@ -14,6 +14,7 @@ from dlrun.config.earlier import Earlier, compose_earlier
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, shorten
+from dlrun.remote.places import shown, working_folder
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, RunDir
 from dlrun.runs.locate import find_run
@@ -68,7 +69,7 @@ def _find(run: str, runs_dir: str | None) -> RunDir:
 
 def parent_entry(opened: RunDir) -> dict[str, Any]:
     """The entry ``parent`` of ``run.json``: where the earlier run is, and when it was started."""
-    return {"run_dir": str(opened.path), "started": opened.record.get("started")}
+    return {"run_dir": shown(opened.path), "started": opened.record.get("started")}
 
 
 def config_changes(
@@ -113,7 +114,8 @@ def _overrides(opened: RunDir, recorded: Mapping[str, Any]) -> list[str]:
             if not line.startswith(("+", "~")):
                 lines = [other for other in lines if split_override(other)[0] != key]
             lines.append(line)
-    place = Path(str(recorded.get(RUNS_DIR))).resolve()
+    recorded_dir = Path(str(recorded.get(RUNS_DIR)))
+    place = working_folder(recorded_dir).resolve()
     lines = [line for line in lines if split_override(line)[0] != RUNS_DIR]
     is_default = recorded.get(RUNS_DIR) == Config().runs_dir
     if not is_default and opened.path.resolve().is_relative_to(place):
@@ -141,8 +143,8 @@ def _report(opened: RunDir, recorded: Mapping[str, Any], earlier: Earlier) -> No
     if left_out := len(lines) - len(lines[:MOST_LINES]):
         log.info("       and %d more: dlrun diff shows all", left_out)
     if earlier.added:
-        shown = ", ".join(earlier.added[:4]) + (", ..." if len(earlier.added) > 4 else "")
-        log.info("       %d keys that it did not have: %s", len(earlier.added), shown)
+        names = ", ".join(earlier.added[:4]) + (", ..." if len(earlier.added) > 4 else "")
+        log.info("       %d keys that it did not have: %s", len(earlier.added), names)
 
 
 def _is_gone(key: str, earlier: Earlier) -> bool:

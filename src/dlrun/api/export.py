@@ -23,6 +23,7 @@ from dlrun.inference.export_request import (
 )
 from dlrun.inference.exported import ExportedRun
 from dlrun.inference.loaded_run import open_run
+from dlrun.remote.places import require_output
 from dlrun.system.child_job import ChildJob
 from dlrun.system.files import is_dir, write_text
 from dlrun.system.override_text import split_override
@@ -89,6 +90,7 @@ def export(
     if quantize == "float16":
         refuse_large_targets(opened)
     writer = find_writer(format, config)
+    require_output(output, opened.path, f"model{module.SUFFIX}")
     path = output_path(opened, format, module.SUFFIX, output, quantize)
     with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name:
         folder = Path(name)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import fetch_listing
+from dlrun.remote.places import shown, url_of
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
 from dlrun.runs.history import NOT_METRICS, read_history
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
-from dlrun.runs.status import current_status, start_time, too_deep
+from dlrun.runs.status import current_status, is_locked, start_time, too_deep
 from dlrun.system.files import exists, read_json
 
 log = logging.getLogger("dlrun")
@@ -48,15 +50,16 @@ def list_runs(
         DlrunError: If the folder can't be read, or no run has a key of ``where`` or ``sort``.
     """
     conditions = [query.parse(condition) for condition in where]
-    # Before the first run is trained, the default folder does not exist.
-    missing = not exists(folder) and folder == Path("runs")
-    paths = [] if missing else list(iter_runs(folder))
+    here = fetch_listing(folder, is_locked)
+    # Before the first run is trained, the folder does not exist.
+    missing = not exists(here) and (folder == Path("runs") or here != folder)
+    paths = [] if missing else list(iter_runs(here))
     read = [(path, record) for path in paths if (record := _record(path, live)) is not None]
     if skipped := len(paths) - len(read):
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)
     names = short_names([path for path, _ in read], parts=2)
     records = [
-        {"run": name} | record | {"run": name, "run_dir": str(path)}
+        {"run": name} | record | {"run": name, "run_dir": shown(path)}
         for name, (path, record) in zip(names, read, strict=True)
     ]
     records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
@@ -65,7 +68,11 @@ def list_runs(
         chosen = query.sort_by(chosen, sort, reverse=reverse)
     elif reverse:
         chosen.reverse()
-    return {"runs_dir": str(folder), "found": len(records), "runs": chosen[:limit]}
+    return {
+        "runs_dir": url_of(folder) or str(folder),
+        "found": len(records),
+        "runs": chosen[:limit],
+    }
 
 
 def _record(path: Path, live: bool) -> dict[str, Any] | None:

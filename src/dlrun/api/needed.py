@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 from dlrun import __version__
 from dlrun.config.options import project_dir
 from dlrun.config.schema import Config
+from dlrun.remote.fetch import fetch_listing
+from dlrun.remote.places import shown
 from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.result import RunResult
-from dlrun.runs.status import start_time
+from dlrun.runs.status import is_locked, start_time
 from dlrun.system.equality import is_same
 from dlrun.system.files import exists, is_dir, read_json
 from dlrun.training.initial_weights import find_initial_run
@@ -38,7 +40,7 @@ class CompletedRuns:
     """
 
     def __init__(self, folder: Path, config_dir: Path | None) -> None:
-        self._folder = folder
+        self._folder = fetch_listing(folder, is_locked)
         self._project = project_dir(config_dir)
 
     def equal(self, config: Config) -> RunResult | None:
@@ -47,7 +49,7 @@ class CompletedRuns:
         The data are the same if no file that the config names was written since that run began.
         """
         start = {"init_from": str(find_initial_run(config).path)} if config.init_from else {}
-        wanted = comparable(asdict(config) | start)  # a record never has 'latest'
+        wanted = comparable(dataclasses.asdict(config) | start)  # a record never has 'latest'
         for path, record in self._records:
             if not is_same(comparable(record["config"]), wanted):
                 continue
@@ -80,6 +82,7 @@ def find_equal_run(config: Config, config_dir: Path | None) -> RunResult | None:
     """The result of an equal run in the config's ``runs_dir``, and a line that names it."""
     found = CompletedRuns(Path(config.runs_dir), config_dir).equal(config)
     if found is not None:
+        found = dataclasses.replace(found, run_dir=shown(Path(found.run_dir)))
         log.info("done   %s is an equal run: nothing was trained", found.run_dir)
     return found
 

@@ -21,6 +21,7 @@ from dlrun.inference.loaded_run import load_run, open_run, read_input_spec, read
 from dlrun.inference.own_data import make_request
 from dlrun.inference.prediction import predict_columns, predict_parts
 from dlrun.inference.prediction_files import STDOUT, check_output, write_arrays, write_columns
+from dlrun.remote.places import require_output
 from dlrun.runs.directory import RECORD, RunDir
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def predict(
         trusted=trusted,
         needs_data=source is None,
     )
+    require_output(output, opened.path, "predictions.npz")
     output = output or opened.predictions
     check_output(output)
     if config.feed.get("_target_") not in feeds.GATHERED:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import fetch_listing, fetch_run
+from dlrun.remote.places import require_output, url_of
 from dlrun.report.page.run_view import DataView
 from dlrun.runs.directory import SWEEP_FILE, RunDir
 from dlrun.runs.locate import find_run
 from dlrun.runs.names import has_name, short_names
+from dlrun.runs.status import is_locked
 from dlrun.system.files import check_writable, is_dir, is_file, write_text
 
 PAGE = "report.html"
@@ -51,6 +54,7 @@ def report(
 
     opened = find_run(run, runs_dir)
     path = output or opened.path / PAGE
+    require_output(output, opened.path, PAGE)
     check_writable(path, "--output", name=PAGE)
     where = {"runs_dir": runs_dir, "config_dir": config_dir, "trusted": trusted}
     data = _data_of(opened, where) if with_data else DataView(missing="Left out by --no-data.")
@@ -62,9 +66,10 @@ def report(
 
 def _find_sweep(name: str, runs_dir: Path) -> Path | None:
     """The sweep with this path, name or id; None if it names none."""
-    path = Path(name)
+    path = fetch_run(name, is_locked) if url_of(name) else Path(name)
     if is_dir(path):
         return path if is_file(path / SWEEP_FILE) else None
+    runs_dir = fetch_listing(runs_dir, is_locked)
     found = runs_dir.glob(f"**/{SWEEP_FILE}") if is_dir(runs_dir) else ()
     matches = [place.parent for place in found if has_name(place.parent, name)]
     return matches[0] if len(matches) == 1 else None
@@ -75,6 +80,7 @@ def _report_sweep(sweep: Path, output: Path | None, by: str) -> dict[str, Any]:
     from dlrun.report.page.sweep_view import read_sweep
 
     path = output or sweep / PAGE
+    require_output(output, sweep, PAGE)
     check_writable(path, "--output", name=PAGE)
     [name] = short_names([sweep], parts=2)
     view = read_sweep(sweep, name, by)

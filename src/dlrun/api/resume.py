@@ -22,6 +22,7 @@ from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
 from dlrun.data.length import Length
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import refuse_writers
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
 from dlrun.runs.locate import find_run
 from dlrun.runs.result import LENGTHS, RunResult
@@ -85,6 +86,7 @@ def resume(
             hint=f"dlrun resume {run}",
         )
     with lock(opened.path):
+        refuse_writers(opened.path)
         recorded = read_config(opened.path / CONFIG)
         config = recompose(
             recorded,

@@ -14,13 +14,15 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import summary
+from dlrun.remote.fetch import fetch_listing
+from dlrun.remote.places import shown
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
-from dlrun.runs.status import start_time, too_deep
+from dlrun.runs.status import is_locked, start_time, too_deep
 from dlrun.system.files import exists
 
 REPEATS = ("seed", "data.fold")
@@ -125,13 +127,14 @@ def group_runs(
         DlrunError: If the folder can't be read, or no run has a key of ``where`` or ``sort``.
     """
     conditions = [query.parse(condition) for condition in where]
-    missing = not exists(folder) and folder == Path("runs")
+    here = fetch_listing(folder, is_locked)
+    missing = not exists(here) and (folder == Path("runs") or here != folder)
     notes = any(condition.key in ("tag", "tags", "note") for condition in conditions)
     gc.disable()  # nothing of what is read is garbage: a fifth of the time
     try:
         records = [
             record
-            for path in ([] if missing else iter_runs(folder))
+            for path in ([] if missing else iter_runs(here))
             if (record := _read(path, notes)) is not None
         ]
     finally:
@@ -158,7 +161,7 @@ def _read(path: Path, notes: bool) -> Record | None:
     config = record.get("config")
     if not isinstance(config, dict):
         return None
-    record["run_dir"] = str(path)
+    record["run_dir"] = shown(path)
     if notes:
         record |= {name: value for name, value in read_annotations(path).items() if value}
     return record

@@ -64,6 +64,8 @@ def train(
     from dlrun.assembly.companions import companions
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
+    from dlrun.remote.fetch import check_place
+    from dlrun.remote.places import shown
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
     from dlrun.training.initial_weights import read_initial_weights
     from dlrun.training.request import RunRequest
@@ -74,9 +76,11 @@ def train(
 
         if (found := find_equal_run(config, config_dir)) is not None:
             return found
+    if path is None:
+        check_place(config.runs_dir)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
-        config = dataclasses.replace(config, init_from=str(weights.run))  # not 'latest'
+        config = dataclasses.replace(config, init_from=shown(weights.run))  # not 'latest'
     from dlrun.training import record  # imports NumPy, so only after the config is checked
     from dlrun.training.destinations import NewDestination
     from dlrun.training.run import train_run

@@ -35,8 +35,7 @@ def memory_of_step(model: keras.Model, config: Config, data: Dataset) -> Memory:
         not tell. ``total`` is None then too.
     """
     data = match_inputs(model, data)
-    batches = Batches(data, data.train, config.batch_size)
-    compile_model(model, config, data.spec, steps_per_epoch=len(batches))
+    compile_model(model, config, data.spec, length=data.length)
     batches = Batches(data := weigh(model, data, config), data.train, config.batch_size)
     backend = training_module(config.backend.name)
     model.optimizer.build(model.trainable_variables)

@@ -111,6 +111,8 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
     if importlib.util.find_spec(backend.PACKAGE) is None:
         why = "" if name == backend.PACKAGE else f" (it needs {backend.PACKAGE})"
         install = f"pip install 'dlrun[{backend.EXTRA}]'"
+        if no_build := why_no_build(backend.PACKAGE, sys.version_info[:2]):
+            why, install = f": {no_build}", "use Python 3.13"
         raise DlrunError(
             f"backend '{name}' is not installed{why}",
             hint=f"{install}, or {choice}" if choice else install,
@@ -120,6 +122,18 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
             f"loop.compile={compile}: backend '{name}' has {', '.join(backend.COMPILES)}",
             hint="loop.compile=auto",
         )
+
+
+# The first version of Python that a package has no build for. As of November 2026.
+NO_BUILD = {"tensorflow": (3, 14)}
+
+
+def why_no_build(package: str, python: tuple[int, int]) -> str | None:
+    """Why a package can't be installed on a version of Python; None if it can."""
+    first = NO_BUILD.get(package)
+    if first is None or python < first:
+        return None
+    return f"{package} has no build for Python {python[0]}.{python[1]}"
 
 
 def distributed(name: str) -> Distributed:

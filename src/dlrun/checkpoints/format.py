@@ -29,6 +29,7 @@ from dlrun.checkpoints.store import (
     suggest_other_checkpoints,
 )
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import fetch_file
 from dlrun.system.arrays import check_npz
 from dlrun.system.files import exists, read_json
 
@@ -150,6 +151,7 @@ def read_checkpoint(path: Path, *, history: bool = True) -> CheckpointData:
     Raises:
         DlrunError: If a file is missing, damaged or of another format.
     """
+    fetch_file(path / ARRAYS)
     try:
         manifest = read_json(path / MANIFEST)
         if manifest["format"] not in FORMATS:

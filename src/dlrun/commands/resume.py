@@ -33,6 +33,8 @@ def resume(
     """
     with report_errors(quiet) as out:
         from dlrun.api.resume import resume as resume_run
+        from dlrun.remote.mirror import check_sent
+        from dlrun.remote.places import working_folder
         from dlrun.report.tables import train_table
         from dlrun.system import process
 
@@ -47,4 +49,5 @@ def resume(
             quiet=quiet,
         ).to_dict()
         print_result(out, result, as_json, train_table)
+        check_sent(working_folder(Path(result["run_dir"])))
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

@@ -139,6 +139,8 @@ def sweep(
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
     with report_errors(quiet) as out:
+        from dlrun.remote.mirror import check_sent
+        from dlrun.remote.places import working_folder
         from dlrun.report.sweep import dry_run as dry_run_table
         from dlrun.report.sweep import leaderboard
         from dlrun.sweeps.run import sweep as run_sweep
@@ -183,6 +185,8 @@ def sweep(
             logging.getLogger("dlrun").info("front  %s", runs)
         elif result["best"]:
             logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
+        if not dry_run:
+            check_sent(working_folder(Path(result["sweep_dir"])))
         if result["failed"]:
             ended = sum(result[status] for status in ("completed", "pruned", "failed"))
             remaining = len(result["runs"]) - ended

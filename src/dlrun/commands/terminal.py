@@ -12,6 +12,7 @@ import typer
 
 from dlrun.config.approvals import separate_approvals
 from dlrun.errors import DlrunError, Interrupted, bounded, first_line
+from dlrun.remote.places import shown_text
 from dlrun.system.files import dump_json
 
 WATCH_SECONDS = 1.0
@@ -20,7 +21,7 @@ WATCH_SECONDS = 1.0
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
     """Print a result on stdout. But for ``predict --output -``, nothing else in dlrun does."""
     with stdout_errors(out):
-        print(dump_json(result) if as_json else table(result), file=out, flush=True)
+        print(shown_text(dump_json(result) if as_json else table(result)), file=out, flush=True)
 
 
 @contextmanager
@@ -112,9 +113,9 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(_printable(f"error: {bounded(error.message)}"), file=sys.stderr)
+        print(_printable(f"error: {bounded(shown_text(error.message))}"), file=sys.stderr)
         if error.hint:
-            print(_printable(f"\nhint: {bounded(error.hint)}"), file=sys.stderr)
+            print(_printable(f"\nhint: {bounded(shown_text(error.hint))}"), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
     except OSError as error:
         print(_printable(f"error: {bounded(_system_error(error))}"), file=sys.stderr)
@@ -136,7 +137,7 @@ def _system_error(error: OSError) -> str:
 
 class _Bounded(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return bounded(super().format(record))
+        return bounded(shown_text(super().format(record)))
 
 
 def _printable(message: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +48,8 @@ def train(
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
     with report_errors(quiet) as out:
         from dlrun.api.train import train as train_run
+        from dlrun.remote.mirror import check_sent
+        from dlrun.remote.places import working_folder
         from dlrun.system import process
 
         result = train_run(
@@ -62,4 +65,5 @@ def train(
         from dlrun.report.tables import train_table
 
         print_result(out, result, as_json, train_table)
+        check_sent(working_folder(Path(result["run_dir"])))
         logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])

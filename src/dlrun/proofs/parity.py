@@ -21,6 +21,7 @@ from dlrun.proofs.parity_compare import (
     list_members,
 )
 from dlrun.proofs.parity_process import Processes
+from dlrun.remote.places import refuse_remote
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
@@ -69,6 +70,7 @@ def parity(
 @contextmanager
 def result_directory(runs_dir: Path) -> Iterator[Path]:
     """A new directory for the result, removed if it stays empty."""
+    refuse_remote(runs_dir, "'dlrun parity'")
     directory = plan_run_path(runs_dir, "parity")
     try:
         directory.mkdir(parents=True)

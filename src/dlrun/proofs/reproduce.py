@@ -17,6 +17,7 @@ from dlrun.config.explain import nearest
 from dlrun.config.options import list_options
 from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError
+from dlrun.remote.places import refuse_remote
 from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
 from dlrun.runs.directory import RECORD
@@ -84,6 +85,7 @@ def reproduce(
     Raises:
         DlrunError: If an experiment or a backend is missing, or the table can't be written.
     """
+    refuse_remote(runs_dir, "'dlrun reproduce'")
     claims = _claims(experiments, slow, config_dir, trusted)
     usable = [name for name in backends.installed() if backends.module(name).TRAINS]
     for name in chosen:

@@ -25,6 +25,7 @@ from typing import Any
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, Interrupted
+from dlrun.remote.places import refuse_remote
 from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
 from dlrun.system import signals
 from dlrun.system.child import how_ended, python_command
@@ -74,6 +75,7 @@ def verify_resume(
     require(config, training=True)
     overrides = [*overrides, *as_override(config)]
     name = f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
+    refuse_remote(runs_dir or Path(config.runs_dir), "'dlrun verify-resume'")
     directory = (runs_dir or Path(config.runs_dir)) / "verify-resume" / name
     options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
     # A resumed run does not trust its record, although the user typed these targets.

@@ -12,6 +12,7 @@ from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.remote.places import working_folder
 from dlrun.system.files import is_dir, write_json, write_text
 
 RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, PLOTS, LOG, LOCK = (
@@ -125,10 +126,15 @@ class RunDir:
 
 
 def plan_run_path(runs_dir: Path, name: str) -> Path:
-    """A unique path for a new run; nothing is created."""
+    """A unique path for a new run; nothing is created.
+
+    Args:
+        runs_dir: The folder of the runs; for a remote one the path is that of a working copy.
+        name: Of the run's config.
+    """
     now = time.strftime(TIME_FORMAT)
     unique = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
-    return runs_dir / name / f"{now}_{unique}"
+    return working_folder(runs_dir) / name / f"{now}_{unique}"
 
 
 def create_run(path: Path, record: dict[str, Any], files: dict[str, str]) -> RunDir:

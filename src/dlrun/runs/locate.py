@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlrun.errors import DlrunError
+from dlrun.remote.fetch import fetch_listing, fetch_run
+from dlrun.remote.places import url_for, url_of
 from dlrun.runs.directory import CONFIG, RECORD, TIME_FORMAT, RunDir
 from dlrun.runs.names import has_name
+from dlrun.runs.status import is_locked
 from dlrun.system.files import exists, is_dir, is_file, read_json
 
 
@@ -41,13 +44,18 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
     """Open a run by its path, name or id, or the newest run at any depth with ``latest``.
 
     Args:
-        run: A path, ``latest``, or a name from ``dlrun runs``.
-        runs_dir: Where to look for ``latest`` and for names.
+        run: A path or a URL, ``latest``, or a name from ``dlrun runs``.
+        runs_dir: Where to look for ``latest`` and for names; it may be remote.
 
     Raises:
         DlrunError: If there is no such run, or the path is not a run directory.
     """
-    path = Path(run)
+    path, is_remote = Path(run), url_of(run) is not None
+    if is_remote:
+        path = fetch_run(run, is_locked)
+    elif not is_dir(path):
+        is_remote = url_of(runs_dir) is not None
+        runs_dir = fetch_listing(runs_dir, is_locked)
     if run == "latest" and not exists(path):
         configs = [path / CONFIG for path in iter_runs(runs_dir)] if is_dir(runs_dir) else []
         newest = max(filter(is_file, configs), key=_recency, default=None)
@@ -58,6 +66,8 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
         path = newest.parent
     if not is_dir(path):
         path = _find_by_name(run, runs_dir)
+    if is_remote and (url := url_for(path)) and url_of(run) is None:
+        fetch_run(url, is_locked)
     for name in (RECORD, CONFIG):
         if not is_file(path / name):
             raise DlrunError(

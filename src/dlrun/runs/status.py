@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dlrun.remote.lease import is_written_there
+from dlrun.remote.places import url_for
 from dlrun.runs.directory import LOCK, METRICS, is_held
 from dlrun.system.files import MAX_BYTES, is_file
 
@@ -27,6 +29,8 @@ def current_status(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     if status == "completed":
         return {}
     killed = status == "running" and is_locked(path) is False
+    if killed and url_for(path) is not None:
+        killed = not is_written_there(path)
     return {"status": "killed" if killed else status, "epochs": _epochs(path / METRICS)}
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError, Interrupted
+from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
+from dlrun.remote.mirror import mirroring
+from dlrun.remote.places import url_for, url_of
 from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.runs.status import is_locked
 from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
 from dlrun.sweeps.limits import missed, parse_limits
 from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
@@ -91,6 +95,7 @@ def sweep(
             raise DlrunError("--again requires --resume SWEEP_DIR")
         current = new_sweep(overrides, search, runs_dir, where, needed=needed, runs_file=runs_file)
     else:
+        resume = fetch_run(str(resume), is_locked) if url_of(resume) else resume
         given = {
             "overrides: the sweep keeps its own": overrides,
             "--runs-dir: the sweep stays where it is": runs_dir,
@@ -99,6 +104,7 @@ def sweep(
         }
         if wrong := next((what for what, value in given.items() if value), None):
             raise DlrunError(f"--resume takes no {wrong}")
+        refuse_writers(resume)
         current = load_sweep(resume, search or {}, where)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
     current.metadata["keep"] = keep or current.metadata.get("keep") or ALL
@@ -117,6 +123,8 @@ def sweep(
     limits = parse_limits(fail_under, fail_over, current.plan.metrics)
     if dry_run:
         return current.to_dict()
+    if resume is None and (url := url_for(current.directory)):
+        check_place(Path(url).parent)
     slots = min(jobs or _slots(current.expected), current.runs)
     rules = Rules(
         slots,
@@ -129,7 +137,11 @@ def sweep(
         typed=resume is None,
     )
     current.metadata["jobs"] = slots
-    with current.locked(), Board(current.runs, current.plan.monitor, shown=not quiet) as board:
+    with (
+        current.locked(),
+        mirroring(current.directory, is_locked),
+        Board(current.runs, current.plan.monitor, shown=not quiet) as board,
+    ):
         if reused := sum(job.reused is not None for job in current.plan.jobs):
             log.info("done   %d equal runs have completed, and are not trained again", reused)
         keeper = Keeper(

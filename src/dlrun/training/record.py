@@ -21,6 +21,7 @@ from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, Interrupted, bounded, described, first_line
+from dlrun.remote.places import shown, url_for
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
@@ -153,7 +154,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
     except (Interrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s", _newest_checkpoint(run))
-        log.warning("resume with: dlrun resume %s", run.path)
+        log.warning("resume with: dlrun resume %s", shown(run.path))
         raise
     except Exception as error:
         if not is_file(run.path / RECORD):
@@ -185,6 +186,13 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
 def write_error(run: RunDir, error: OSError) -> DlrunError:
     """The error for a file of a run that can't be written."""
     fix = "make room" if error.errno in FULL else "make it writable"
+    if url_for(run.path) is not None:
+        return DlrunError(
+            f"can't write the working copy of {shown(run.path)}: {error.strerror or error}",
+            hint=f"{_newest_checkpoint(run)}; {fix}, or set DLRUN_REMOTE to a folder with room,"
+            f" then continue with 'dlrun resume {shown(run.path)}'",
+            exit_code=1,
+        )
     return DlrunError(
         f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
         hint=f"{_newest_checkpoint(run)}; {fix}, then continue with 'dlrun resume {run.path}'",

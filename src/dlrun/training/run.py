@@ -13,8 +13,11 @@ from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
+from dlrun.remote.mirror import mirroring
+from dlrun.remote.places import shown
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
+from dlrun.runs.status import is_locked
 from dlrun.system import process
 from dlrun.training import record
 from dlrun.training.request import RunRequest
@@ -54,6 +57,7 @@ def train_run(request: RunRequest) -> RunResult:
         request.destination.open(
             new_record | {"init_from": run.initial_weights}, spec_to_json(run.data.spec)
         ) as directory,
+        mirroring(directory.path, is_locked),
         record.recording(directory, early),
         run.interruption.listen(),
         tracking(run.trackers, config, directory, run.length) as tracked,
@@ -185,7 +189,7 @@ def _result(
     names = [*run.logged, *(f"val_{name}" for name in run.logged)]
     logged = {name: rows[best - 1][name] for name in names if name in rows[best - 1]}
     return RunResult(
-        run_dir=str(directory.path),
+        run_dir=shown(directory.path),
         status="completed",
         backend=config.backend.name,
         model=config.choices.get("model"),
@@ -209,7 +213,7 @@ def _result(
 def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | None) -> None:
     """Log what is about to run."""
     values, data = directory.record, run.data
-    log.info("run    %s", directory.path)
+    log.info("run    %s", shown(directory.path))
     log.info(
         "model  %s, %s parameters   backend %s %s on %s, %d cores   loop %s",
         values["model"],
