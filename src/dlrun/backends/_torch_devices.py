@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dlrun.errors import DlrunError
 from dlrun.system import process, ranks
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = True
+BY_COMPILER = False
+COMPILES = ("auto", "trace", "eager")
 TIMEOUT = timedelta(minutes=10)  # for a process that is late, as one that writes a checkpoint
-HINT = "distribution=none device.count=1"
 
 
 @dataclass
@@ -46,6 +46,13 @@ def environment(spread: Spread) -> Mapping[str, str]:
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
 
 
+def available(kind: str, spread: Spread) -> list[str]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from dlrun.backends import torch as backend
+
+    return [device for device in backend.devices() if device.startswith(f"{kind}:")]
+
+
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     """Meet the other processes; see :class:`dlrun.backends._protocols.Distributed`."""
     import torch
@@ -66,26 +73,15 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
 
 def check_model(model: Any) -> None:
     """See :class:`dlrun.backends._protocols.Distributed`."""
-    import keras
     import torch
 
-    from dlrun.backends._torch_parts import DRAWS_BY_SAMPLE
+    from dlrun.backends._spread_layers import check_layers, refusal
 
-    if type(model).train_step is not keras.Model.train_step:
-        raise refusal(f"{type(model).__name__}.train_step of the model")
     native = (torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd)
     for module in model.modules():
         if isinstance(module, native):
             raise refusal(f"torch.nn.{type(module).__name__} of the model")
-    for layer in model._flatten_layers():
-        if getattr(layer, "activity_regularizer", None) is not None:
-            raise refusal(f"the activity_regularizer of layer '{layer.name}'")
-        if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
-            raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
-
-
-def refusal(what: str) -> DlrunError:
-    return DlrunError(f"distribution=data_parallel: {what} computes on one device", hint=HINT)
+    check_layers(model)
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
