@@ -36,10 +36,11 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
     spread = spread_of(config)
-    started = ranks.of_torchrun()
+    started = ranks.started_outside()
     if training and started and started.count != config.device.count:
         raise DlrunError(
-            f"device.count={config.device.count}: torchrun has started {started.count} processes",
+            f"device.count={config.device.count}: {started.by} has started {started.count}"
+            " processes",
             hint=f"backend=torch distribution=data_parallel device.count={started.count}",
         )
     if spread:
@@ -63,7 +64,9 @@ def spread_of(config: Config) -> backends.Spread | None:
     if chosen.kind == "none":
         return None
     layout = None if chosen.layout in (None, "auto") else chosen.layout
-    return backends.Spread(chosen.kind, config.device.count, layout, chosen.replicas)
+    return backends.Spread(
+        chosen.kind, config.device.count, layout, chosen.replicas, chosen.timeout
+    )
 
 
 def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:
@@ -90,9 +93,9 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
         )
     if not way.BY_COMPILER and spread.devices > 1:
         _require_own_steps(config, way.COMPILES)
-    if not way.PROCESSES and ranks.of_torchrun():
+    if not way.PROCESSES and (started := ranks.started_outside()):
         raise DlrunError(
-            f"backend={config.backend.name}: torchrun starts processes for backend=torch alone",
+            f"backend={config.backend.name}: {started.by} starts processes for backend=torch alone",
             hint=f"dlrun train backend={config.backend.name} ..., which needs one process",
         )
 

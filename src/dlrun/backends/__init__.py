@@ -312,7 +312,7 @@ def _choose_device(
 
 def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
     kind = first.partition(":")[0]
-    if distributed(name).PROCESSES and (kind == "cpu" or ranks.of_torchrun()):
+    if distributed(name).PROCESSES and (kind == "cpu" or ranks.started_outside()):
         return [first]
     there = distributed(name).available(kind, spread)
     if len(there) < spread.devices:

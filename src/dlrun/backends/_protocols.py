@@ -23,12 +23,14 @@ class Spread(NamedTuple):
         layout: For ``model_parallel``, the axes of variables by a pattern of their paths; None for
             the largest axis that divides.
         replicas: Copies of the model, each with its part of a batch.
+        timeout: Seconds that a process waits for an answer of another one.
     """
 
     kind: str
     devices: int
     layout: Mapping[str, list[str | None]] | None = None
     replicas: int = 1
+    timeout: float = 50.0
 
 
 class Distributed(Protocol):

@@ -14,7 +14,7 @@ from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import RunResult
-from dlrun.system import process
+from dlrun.system import process, ranks
 from dlrun.training import record
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import Resumption
@@ -57,6 +57,8 @@ def train_run(request: RunRequest) -> RunResult:
         run.interruption.listen(),
         tracking(run.trackers, config, directory) as tracked,
     ):
+        if (group := ranks.current()) and group.launcher:
+            group.launcher.report("run", path=str(directory.path.absolute()))
         _announce(directory, run, request.resumption)
         record.write_model(directory, run.model)
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
