@@ -16,7 +16,8 @@ def launch(
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     per_node: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
     node_rank: Annotated[
-        int | None, typer.Option(metavar="R", help="Which machine this one is, from 0.")
+        int | None,
+        typer.Option(metavar="R", envvar="SLURM_NODEID", help="Which machine this one is, from 0."),
     ] = None,
     master: Annotated[
         str | None,

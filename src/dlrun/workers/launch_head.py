@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from dlrun.errors import DlrunError, bounded
 from dlrun.system import ranks as groups
 from dlrun.workers.launch_link import Link
-from dlrun.workers.launch_plan import Plan
+from dlrun.workers.launch_plan import Plan, differing
 from dlrun.workers.launch_ranks import Event, Ranks, name_of
 
 log = logging.getLogger("dlrun")
@@ -110,7 +111,7 @@ class Head:
                     del self._nodes[link.number]
                     of = self._plan.ranks_of(link.number)
                     names = f"rank {of[0]}" if len(of) == 1 else f"ranks {of[0]} to {of[-1]}"
-                    reason = f"{names} on {link.host}: {why}"
+                    reason = f"{names} on {link.host}: {why} (the dlrun launch of that machine)"
                     events.append({"event": "gone", "node": link.number, "reason": reason})
         return events
 
@@ -152,7 +153,8 @@ class Head:
         wrong = None
         if differs:
             key = differs[0]
-            wrong = f"node {number} on {link.host} has {key} {message[key]}, node 0 has {own[key]}"
+            theirs, here = differing(str(message[key]), str(own[key]))
+            wrong = f"node {number} on {link.host} has {key} {theirs}, node 0 has {here}"
         elif number in self._nodes or not 0 < number < self._plan.nodes:
             other = self._nodes[number].host if number in self._nodes else node()
             wrong = f"two machines are --node-rank {number}: {other} and {link.host}"
@@ -202,8 +204,9 @@ class _Attempt:
                                f" {groups.START_SECONDS:.0f} s")  # fmt: skip
             return self._outcome()
         finally:
-            head.send(stop=True)
-            head._ranks.close(0 if self._reason else groups.END_SECONDS)
+            seconds = 0 if self._reason or self._ended.get(0) != 0 else groups.END_SECONDS
+            head.send(stop=seconds)
+            head._ranks.close(seconds)
 
     def _is_over(self) -> bool:
         """Whether rank 0 has had its time to end by itself."""
@@ -219,7 +222,7 @@ class _Attempt:
         if self._reason is None:
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
-            log.error("error: %s", self._reason)
+            log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
         return 1, self._again
 
     def _take(self, event: Event) -> None:
@@ -288,6 +291,6 @@ def _listen(host: str, port: int, who: str) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise DlrunError(
-            f"{who} can't listen on {host}:{port}: {error.strerror}",
+            f"{who} can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
             hint="--master is an address of node 0, with a free port",
         ) from None

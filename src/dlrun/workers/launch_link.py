@@ -76,7 +76,7 @@ class Link:
     def lost(self) -> str | None:
         """Why nothing comes any more; None while it is connected."""
         if self._closed:
-            return "its connection was closed"
+            return "the connection was closed"
         if time.monotonic() - self._heard > LOST_SECONDS:
             return f"no sign of it for {LOST_SECONDS:.0f} s"
         return None

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.ranks import END_SECONDS
 from dlrun.workers.launch_head import STOP_SECONDS, TICK_SECONDS
 from dlrun.workers.launch_link import Link
 from dlrun.workers.launch_plan import Plan
@@ -85,7 +84,7 @@ class _Member:
             self._ranks.tell(str(message["reason"]))
             self._stop_at = time.monotonic() + STOP_SECONDS
         if "stop" in message:
-            self._ranks.close(END_SECONDS if self._stop_at is None else 0)
+            self._ranks.close(float(message["stop"]))
         if "done" in message:
             self.code = int(message["done"])
 

@@ -83,7 +83,10 @@ def make_plan(
             hint="dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel",
         )
     if nodes == 1 and (master or node_rank):
-        raise DlrunError("--node-rank and --master go with --nodes", hint="add --nodes 2")
+        raise DlrunError(
+            "--master, --node-rank and SLURM_NODEID go with --nodes",
+            hint="add --nodes, the number of machines, or leave them out",
+        )
     if nodes > 1 and (master is None or node_rank is None):
         missing = "--master HOST:PORT" if master is None else "--node-rank"
         raise DlrunError(
@@ -123,6 +126,13 @@ def _address(master: str) -> tuple[str, int]:
     except OSError as error:
         raise DlrunError(f"--master {master}: {error.strerror}", hint="use an IP address") from None
     return str(found[0][4][0]), int(port)
+
+
+def differing(one: str, other: str) -> tuple[str, str]:
+    """The words of two texts that only one of them has."""
+    words, others = one.split(), other.split()
+    only = " ".join(word for word in words if word not in others)
+    return only or "fewer words", " ".join(w for w in others if w not in words) or "not"
 
 
 def interface_of(address: str) -> str | None:
