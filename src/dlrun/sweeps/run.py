@@ -112,7 +112,7 @@ def sweep(
     limits = parse_limits(fail_under, fail_over, current.plan.metrics)
     if dry_run:
         return current.to_dict()
-    slots = min(jobs or _slots(current.expected), current.runs)
+    slots = min(_slots(current.expected, jobs), current.runs)
     rules = Rules(
         slots,
         timeout_seconds,
@@ -122,6 +122,7 @@ def sweep(
         config_dir.resolve() if config_dir else None,
         trusted,
         typed=resume is None,
+        devices=max((job.key.devices for job in current.expected), default=1),
     )
     current.metadata["jobs"] = slots
     with current.locked(), Board(current.runs, current.plan.monitor, shown=not quiet) as board:
@@ -200,10 +201,22 @@ def _run(
     return stopped
 
 
-def _slots(expected: Sequence[Job]) -> int:
-    """One slot per core; per GPU, if all runs may use GPUs."""
+def _slots(expected: Sequence[Job], jobs: int | None) -> int:
+    """One slot per core; per GPU, or as many as each run takes, if all runs may use GPUs.
+
+    Raises:
+        DlrunError: If so many jobs at once would share GPUs of runs that take several.
+    """
     from dlrun.system.gpus import visible_gpus
 
-    gpus = len(visible_gpus())
+    gpus, each = len(visible_gpus()), max((job.key.devices for job in expected), default=1)
     on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
-    return gpus if gpus and on_gpus else process.cores()
+    if not gpus or not on_gpus:
+        return jobs or process.cores()
+    most = max(1, gpus // each)
+    if each > 1 and jobs is not None and jobs > most:
+        raise DlrunError(
+            f"--jobs {jobs}: runs that take {each} GPUs share none, and there are {gpus}",
+            hint=f"--jobs {most}",
+        )
+    return jobs or most
