@@ -31,7 +31,7 @@ def test_gpus_are_shared_out_and_none_is_given_twice(gpus, counts, parallel, mon
         for slot in range(parallel)
     ]
     assert all(len(of_slot) == max(counts) for of_slot in given)
-    together = sum(given, [])
+    together = [gpu for of_slot in given for gpu in of_slot]
     assert len(set(together)) == len(together) and set(together) <= set(gpus.split(","))
 
 
