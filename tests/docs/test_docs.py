@@ -35,7 +35,7 @@ ANOTHERS_ID = re.compile(r"([\w-]+/)?(?!best|last|test)[a-z2-9]{4}(/\d+)?")
 COMPOSES = ("train", "sweep", "config", "summary", "parity", "bench", "verify-resume")
 TAKES_RUN = ("resume", "evaluate", "predict", "export", "compare", "diff", "report")
 # These need a cluster, another process, a GPU, minutes or hours; they are parsed and not run.
-NOT_RUN = re.compile(r"--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor|^bench")
+NOT_RUN = re.compile(r"--launcher|--storage|--nodes|device=(gpu|tpu)|^reproduce|^doctor|^bench")
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
 PARSING = """
 import json, sys
