@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import select
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,16 +11,14 @@ from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError, bounded
-from dlrun.system import ranks as groups
-from dlrun.workers.launch_link import Link
+from dlrun.workers.launch_attempt import Attempt
+from dlrun.workers.launch_link import Link, listen
 from dlrun.workers.launch_plan import Plan, differing
-from dlrun.workers.launch_ranks import Event, Ranks, name_of
+from dlrun.workers.launch_ranks import Event, Ranks
 
 log = logging.getLogger("dlrun")
 
 TICK_SECONDS = 0.1
-SETTLE_SECONDS = 4.0  # for a lost process to be found dead, before others are believed
-STOP_SECONDS = 15.0  # for rank 0 to record why the run has ended
 
 
 class Head:
@@ -35,14 +31,14 @@ class Head:
     """
 
     def __init__(self, plan: Plan, signals: Sequence[int], late_seconds: float) -> None:
-        self._plan = plan
-        self._signals = signals
-        self._late_seconds = late_seconds
-        self._ranks = Ranks(plan, plan.host)
-        self._listens = _listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
+        self.plan = plan
+        self.signals = signals
+        self.late_seconds = late_seconds
+        self.ranks = Ranks(plan, plan.host)
+        self._listens = listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
         self._new: list[Link] = []
         self._nodes: dict[int, Link] = {}
-        self._run: str | None = None  # once rank 0 has opened its directory
+        self.opened: str | None = None  # once rank 0 has opened its directory
 
     def run(self) -> int:
         """Launch the run; returns the exit code.
@@ -52,14 +48,15 @@ class Head:
         """
         code = 1
         try:
-            for attempt in range(self._plan.restarts + 1):
+            for attempt in range(self.plan.restarts + 1):
                 if attempt:
-                    what = f"dlrun resume {self._run}" if self._run else "nothing was trained yet"
-                    log.warning("restart %d of %d: %s", attempt, self._plan.restarts, what)
+                    what = (
+                        f"dlrun resume {self.opened}" if self.opened else "nothing was trained yet"
+                    )
+                    log.warning("restart %d of %d: %s", attempt, self.plan.restarts, what)
                 if not self._gather():
                     return (code := 130)
-                trial = _Attempt(self)
-                code, again = trial.run()
+                code, again = Attempt(self).run()
                 if not again:
                     break
             return code
@@ -73,7 +70,7 @@ class Head:
 
     def host_of(self, rank: int) -> str:
         """The name of the machine of a rank."""
-        number = rank // self._plan.per_node
+        number = rank // self.plan.per_node
         return self._nodes[number].host if number in self._nodes else node()
 
     def send(self, **message: Any) -> None:
@@ -109,7 +106,7 @@ class Head:
                     self._new.remove(link)
                 if link.number is not None and self._nodes.get(link.number) is link:
                     del self._nodes[link.number]
-                    of = self._plan.ranks_of(link.number)
+                    of = self.plan.ranks_of(link.number)
                     names = f"rank {of[0]}" if len(of) == 1 else f"ranks {of[0]} to {of[-1]}"
                     reason = f"{names} on {link.host}: {why} (the dlrun launch of that machine)"
                     events.append({"event": "gone", "node": link.number, "reason": reason})
@@ -121,9 +118,9 @@ class Head:
         Raises:
             DlrunError: If one does not come.
         """
-        plan, deadline = self._plan, time.monotonic() + self._plan.timeout
+        plan, deadline = self.plan, time.monotonic() + self.plan.timeout
         while missing := [n for n in range(1, plan.nodes) if n not in self._nodes]:
-            if self._signals:
+            if self.signals:
                 return False
             if time.monotonic() > deadline:
                 one = len(missing) == 1
@@ -135,7 +132,7 @@ class Head:
                     exit_code=1,
                 )
             self.poll()
-        return not self._signals
+        return not self.signals
 
     def _welcome(self, link: Link, message: Event) -> None:
         """Take in a machine.
@@ -143,7 +140,7 @@ class Head:
         Raises:
             DlrunError: If it has another command, or the number of another machine.
         """
-        own, number = self._plan.hello(), message.get("node")
+        own, number = self.plan.hello(), message.get("node")
         if set(message) != set(own) or not isinstance(number, int):
             self._new.remove(link)
             link.close()
@@ -155,7 +152,7 @@ class Head:
             key = differs[0]
             theirs, here = differing(str(message[key]), str(own[key]))
             wrong = f"node {number} on {link.host} has {key} {theirs}, node 0 has {here}"
-        elif number in self._nodes or not 0 < number < self._plan.nodes:
+        elif number in self._nodes or not 0 < number < self.plan.nodes:
             other = self._nodes[number].host if number in self._nodes else node()
             wrong = f"two machines are --node-rank {number}: {other} and {link.host}"
         if wrong:
@@ -166,131 +163,3 @@ class Head:
         self._new.remove(link)
         link.number = number
         self._nodes[number] = link
-
-
-class _Attempt:
-    """One start of the processes, until all of them have ended."""
-
-    def __init__(self, head: Head) -> None:
-        self._head = head
-        self._plan = head._plan
-        self._ready: set[int] = set()
-        self._lost: dict[int, str] = {}
-        self._lost_since = 0.0
-        self._ended: dict[int, int] = {}
-        self._reason: str | None = None
-        self._failed_at = 0.0
-        self._signalled = 0
-        self._signalled_at = 0.0
-        self._again = True
-
-    def run(self) -> tuple[int, bool]:
-        """The exit code, and whether the run may go on."""
-        head, plan = self._head, self._plan
-        with _listen(plan.host, 0, "rank 0") as meeting:
-            port = meeting.getsockname()[1]
-            head.send(start=port)
-            head._ranks.start(port, meeting, head._run)
-        started = time.monotonic()
-        try:
-            while 0 not in self._ended and not self._is_over():
-                for event in (*head._ranks.events(), *head.poll()):
-                    self._take(event)
-                self._obey()
-                self._check_lost()
-                late = time.monotonic() - started > groups.START_SECONDS
-                if late and (missing := set(range(plan.count)) - self._ready):
-                    self._fail(f"{self._name(min(missing))} has not come within"
-                               f" {groups.START_SECONDS:.0f} s")  # fmt: skip
-            return self._outcome()
-        finally:
-            seconds = 0 if self._reason or self._ended.get(0) != 0 else groups.END_SECONDS
-            head.send(stop=seconds)
-            head._ranks.close(seconds)
-
-    def _is_over(self) -> bool:
-        """Whether rank 0 has had its time to end by itself."""
-        now = time.monotonic()
-        if self._reason:
-            return now - self._failed_at > STOP_SECONDS
-        return self._signalled > 1
-
-    def _outcome(self) -> tuple[int, bool]:
-        code = self._ended.get(0)
-        if self._signalled:
-            return (code if code is not None and code > 0 else 130), False
-        if self._reason is None:
-            return (code if code is not None and code >= 0 else 1), False
-        if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
-            log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
-        return 1, self._again
-
-    def _take(self, event: Event) -> None:
-        kind, rank = event["event"], event.get("rank", -1)
-        if kind == "ready":
-            self._ready.add(rank)
-        elif kind == "run":
-            self._head._run = str(event["path"])
-        elif kind == "lost":
-            self._lost_since = self._lost_since or time.monotonic()
-            self._lost[rank] = str(event["text"])
-        elif kind == "signal":
-            self._interrupt(int(event["number"]))
-        elif kind == "gone":
-            self._fail(event["reason"])
-        elif kind == "ended":
-            self._end(rank, int(event["code"]), str(event["reason"]))
-
-    def _end(self, rank: int, code: int, reason: str) -> None:
-        self._ended[rank] = code
-        if code == 0 or self._signalled or (rank in self._lost and code > 0):
-            return
-        if rank == 0 and code > 0:  # it has said why
-            return
-        self._again &= code != 2
-        self._fail(f"{self._name(rank)}: {reason}")
-
-    def _fail(self, reason: str) -> None:
-        if self._reason is None and not self._signalled:
-            self._reason, self._failed_at = reason, time.monotonic()
-            self._head._ranks.tell(reason)
-            self._head.send(reason=reason)
-
-    def _check_lost(self) -> None:
-        """Name the process that others have lost, once it is clear that none has ended."""
-        if not self._lost or time.monotonic() - self._lost_since < SETTLE_SECONDS:
-            return
-        first = min(self._lost)
-        there = set(range(self._plan.count)) - set(self._ended) - set(self._lost)
-        if groups.is_late(self._lost[first]) and there:
-            self._fail(groups.no_answer(self._name(min(there)), self._head._late_seconds))
-        else:
-            self._fail(f"{self._name(first)}: it lost the others: {self._lost[first]}")
-
-    def _obey(self) -> None:
-        signals = self._head._signals
-        while self._signalled < len(signals):
-            self._interrupt(signals[self._signalled])
-
-    def _interrupt(self, number: int) -> None:
-        self._signalled += 1
-        self._head._ranks.interrupt(number)
-
-    def _name(self, rank: int) -> str:
-        return name_of(rank, self._head.host_of(rank))
-
-
-def _listen(host: str, port: int, who: str) -> socket.socket:
-    """Listen on this address alone.
-
-    Raises:
-        DlrunError: If the machine has no such address, or the port is taken.
-    """
-    try:
-        family = socket.getaddrinfo(host, port)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise DlrunError(
-            f"{who} can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
-            hint="--master is an address of node 0, with a free port",
-        ) from None

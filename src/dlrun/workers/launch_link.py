@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from contextlib import suppress
 from typing import Any
+
+from dlrun.errors import DlrunError
 
 BEAT_SECONDS = 2.0
 LOST_SECONDS = 20.0  # without a beat
@@ -85,3 +88,19 @@ class Link:
         """Close the connection."""
         with suppress(OSError):
             self.socket.close()
+
+
+def listen(host: str, port: int, who: str) -> socket.socket:
+    """Listen on this address alone.
+
+    Raises:
+        DlrunError: If the machine has no such address, or the port is taken.
+    """
+    try:
+        family = socket.getaddrinfo(host, port)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise DlrunError(
+            f"{who} can't listen on {host}:{port}: {os.strerror(error.errno or 0)}",
+            hint="--master is an address of node 0, with a free port",
+        ) from None

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.workers.launch_head import STOP_SECONDS, TICK_SECONDS
+from dlrun.workers.launch_attempt import STOP_SECONDS
+from dlrun.workers.launch_head import TICK_SECONDS
 from dlrun.workers.launch_link import Link
 from dlrun.workers.launch_plan import Plan
 from dlrun.workers.launch_ranks import Ranks
