@@ -5,7 +5,7 @@ device under distribution=data_parallel against the same without, which should c
 losses must agree to 1e-3, as rounding grows over the epochs: with batches of 512, fit and raw of
 jax on one device differ by 2e-4 after 50 steps. Needs taskset and two idle cores.
 
-python benchmarks/distribution.py [--backends jax,torch] [--loops fit,raw] [--models mnist_mlp]
+python benchmarks/distribution.py [--backends jax,tensorflow] [--loops fit,raw] [--models mnist_mlp]
     [--batch-size 512] [--limit 20000] [--epochs 4] [--runs 5]
 """
 
@@ -48,7 +48,7 @@ def compare(label, pairs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backends", default="jax,torch")
+    parser.add_argument("--backends", default="jax,tensorflow,torch")
     parser.add_argument("--loops", default="fit,raw")
     parser.add_argument("--models", default="mnist_mlp,mnist_convnet")
     parser.add_argument("--batch-size", type=int, default=512)

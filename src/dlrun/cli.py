@@ -22,7 +22,7 @@ from dlrun.errors import bounded
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
-    "Runs": ("train", "resume", "sweep", "evaluate", "predict", "export"),
+    "Runs": ("train", "resume", "sweep", "launch", "evaluate", "predict", "export"),
     "Records": ("runs", "show", "compare", "diff", "report", "rename", "tag", "clean", "push"),
     "Configs": ("new", "data", "summary", "config", "list", "schema"),
     "Proofs": ("parity", "bench", "tune", "verify-resume", "reproduce", "doctor"),

@@ -23,6 +23,21 @@ def net(input_shape, num_classes):
         keras.layers.Dense(num_classes),
     ], name="net")
 """
+COUNTER = """
+import keras
+
+class Count(keras.layers.Layer):
+    def build(self, shape):
+        self.seen = self.add_weight(name="seen", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.seen.assign(self.seen + 1)
+        return inputs
+
+def counter(input_shape, num_classes):
+    layers = [keras.layers.Flatten(), Count(name="count"), keras.layers.Dense(num_classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers], name="counter")
+"""
 # 130 samples in batches of 50: 50, 50 and 30, none of which 4 devices can share evenly.
 RUN = (
     "model=net", "data=sklearn", "data.name=digits", "data.limit=130", "batch_size=50", "epochs=2",
@@ -224,16 +239,65 @@ def test_a_process_that_fails_is_named_and_a_layer_that_cannot_be_shared_is_refu
         worker("torch").train(place, *RUN, *PROCESSES, "+augmentation=flip")
 
 
+@pytest.fixture(scope="module")
+def on_tensorflow(place):
+    """A process whose CPU is split in four by its first run."""
+    split = Worker("tensorflow")
+
+    @cache
+    def train(*more):
+        return split.train(place, *RUN, *more)
+
+    train("loop=raw", *SPREAD)
+    yield train
+    split.close()
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(
+    "loop", ["raw", *(pytest.param(loop, marks=pytest.mark.slow) for loop in ("fit", "train_step"))]
+)
+def test_four_parts_of_tensorflow_have_the_numbers_of_one(on_tensorflow, loop):
+    four, one = on_tensorflow(f"loop={loop}", *SPREAD), on_tensorflow()
+    close_rows(four["rows"], one["rows"])
+    assert four["test"] == pytest.approx(one["test"], rel=1e-5)
+    line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
+    assert line in four["log"] and "spread" not in one["log"]
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_batch(
+    on_tensorflow, place
+):
+    one, four = on_tensorflow("batch_size=43"), on_tensorflow("batch_size=43", "loop=fit", *SPREAD)
+    close_rows(four["rows"], one["rows"])  # 43, 43, 43 and 1
+    with pytest.raises(Refused, match="augmentation computes on one device on backend 'tensor"):
+        on_tensorflow(*SPREAD, "+augmentation=flip")
+    (place / "my_counter.py").write_text(COUNTER)
+    (place / "configs" / "model" / "counter.yaml").write_text("_target_: my_counter.counter\n")
+    with pytest.raises(Refused, match=r"a layer that changes counter/count/seen in its call"):
+        on_tensorflow("model=counter", *SPREAD)
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
         (["device.count=2"], "device.count=2: 2 devices need a distribution"),
         (["batch_size=3", *SPREAD], "batch_size=3: must be at least device.count=4"),
         (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
-        (["backend=tensorflow", *SPREAD], "backend 'tensorflow' uses one device"),
+        (
+            ["backend=tensorflow", "distribution=model_parallel", "device.count=4"],
+            "backend 'tensorflow' has data_parallel",
+        ),
+        (
+            ["backend=tensorflow", "loop=raw", "loop.compile=xla", *SPREAD],
+            "loop.compile=xla is for a step on one device",
+        ),
+        (["backend=tensorflow", "loop.jit_compile=true", *SPREAD], "loop.jit_compile=true is for"),
         (
             ["backend=torch", "loop=raw", "loop.compile=graph", *SPREAD],
-            "loop.compile=graph compiles a step of one process",
+            "loop.compile=graph is for a step on one device",
         ),
         (["loop=linear_value_and_grad", *SPREAD], "loop=linear_value_and_grad computes on one"),
         (["device=gpu", *SPREAD], "device.count=4: there are gpu:0, gpu:1"),

@@ -36,7 +36,8 @@ COMPOSES = ("train", "sweep", "config", "summary", "parity", "bench", "tune", "v
 TAKES_RUN = ("resume", "evaluate", "predict", "export", "compare", "diff", "report")
 # These need a bucket, a cluster, a second process, a GPU, minutes or hours: parsed, and not run.
 NOT_RUN = re.compile(
-    r"s3://|--launcher|--storage|device=(gpu|tpu)|^reproduce|^doctor|^bench|^tune batch_size"
+    r"s3://|--launcher|--storage|--nodes|device=(gpu|tpu)"
+    r"|^reproduce|^doctor|^bench|^tune batch_size"
 )
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
 PARSING = """

@@ -80,11 +80,20 @@ def resume(
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
-    if ranks.of_torchrun():
+    group = ranks.started_outside()
+    if group and not group.launcher:
         raise DlrunError(
             "dlrun resume can't be started by torchrun: it starts its processes itself",
             hint=f"dlrun resume {run}",
         )
+    if group and group.rank:
+        from dlrun.training.follow import follow_resume
+
+        place = str(config_dir.absolute()) if config_dir else None
+        with ranks.joined(group):
+            recorded = read_config(opened.path / CONFIG)
+            follow_resume(recorded, overrides, place, trusted, typed, None)
+        raise SystemExit(0)  # rank 0 does the rest
     with lock(opened.path):
         refuse_writers(opened.path)
         recorded = read_config(opened.path / CONFIG)

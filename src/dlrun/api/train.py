@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.config.compose import compose, to_yaml
+from dlrun.system import ranks
 
 if TYPE_CHECKING:
     from dlrun.runs.result import RunResult
@@ -52,6 +53,11 @@ def train(
     """
     started_at = time.time() if started_at is None else started_at
     typed, parent = list(overrides), None
+    if (group := ranks.started_outside()) and group.resumed:  # dlrun launch --restarts
+        from dlrun.api.resume import resume
+
+        options = {"config_dir": config_dir, "trusted": trusted, "typed": typed, "quiet": quiet}
+        return resume(group.resumed, [], runs_dir=Path(), command=command, **options)  # type: ignore[arg-type]
     if from_run is None:
         config = compose(overrides, config_dir=config_dir, trusted=trusted)
     else:

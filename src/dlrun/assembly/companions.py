@@ -25,12 +25,13 @@ def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
     if not needed or not backends.distributed(config.backend.name).PROCESSES or ranks.current():
         yield
         return
-    if (group := ranks.of_torchrun()) is not None:  # which has started them already
+    if (group := ranks.started_outside()) is not None:
         with ranks.joined(group):
             if group.rank:
                 module, _, function = call.partition(":")
                 getattr(importlib.import_module(module), function)(**arguments)
                 raise SystemExit(0)  # rank 0 does the rest
+            group.at = arguments.get("at")
             yield
         return
     with ranks.started(config.device.count, call, arguments):

@@ -1,7 +1,7 @@
 """Check that a config can run here, without importing a framework."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun import backends
@@ -36,10 +36,11 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
     compile = str(config.loop.get("compile", "auto"))
     backends.require(config.backend.name, training=training, compile=compile)
     spread = spread_of(config)
-    started = ranks.of_torchrun()
+    started = ranks.started_outside()
     if training and started and started.count != config.device.count:
         raise DlrunError(
-            f"device.count={config.device.count}: torchrun has started {started.count} processes",
+            f"device.count={config.device.count}: {started.by} has started {started.count}"
+            " processes",
             hint=f"backend=torch distribution=data_parallel device.count={started.count}",
         )
     if spread:
@@ -63,7 +64,9 @@ def spread_of(config: Config) -> backends.Spread | None:
     if chosen.kind == "none":
         return None
     layout = None if chosen.layout in (None, "auto") else chosen.layout
-    return backends.Spread(chosen.kind, config.device.count, layout, chosen.replicas)
+    return backends.Spread(
+        chosen.kind, config.device.count, layout, chosen.replicas, chosen.timeout
+    )
 
 
 def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:
@@ -73,9 +76,9 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
         DlrunError: If one can't, or there are fewer devices.
     """
     backends.require_devices(config.backend.name, spread, kind=config.device.kind)
-    processes = backends.distributed(config.backend.name).PROCESSES
+    way = backends.distributed(config.backend.name)
     if not training:
-        if processes:
+        if not way.BY_COMPILER:
             raise DlrunError(
                 f"distribution={spread.kind}: on backend '{config.backend.name}' only training is"
                 " spread over devices",
@@ -88,28 +91,29 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
             f"distribution={spread.kind}: loop={config.choices.get('loop')} computes on one device",
             hint=f"loop={' or loop='.join(LOOPS)}, or distribution=none device.count=1",
         )
-    if processes and spread.devices > 1:
-        _require_own_steps(config)
-    elif not processes and ranks.of_torchrun():
+    if not way.BY_COMPILER and spread.devices > 1:
+        _require_own_steps(config, way.COMPILES)
+    if not way.PROCESSES and (started := ranks.started_outside()):
         raise DlrunError(
-            f"backend={config.backend.name}: torchrun starts processes for backend=torch alone",
+            f"backend={config.backend.name}: {started.by} starts processes for backend=torch alone",
             hint=f"dlrun train backend={config.backend.name} ..., which needs one process",
         )
 
 
-def _require_own_steps(config: Config) -> None:
-    """Check that the steps are those that a run in several processes can share out.
+def _require_own_steps(config: Config, compiles: Sequence[str] | None) -> None:
+    """Check that the steps are those that dlrun can share out itself.
 
     Raises:
-        DlrunError: If they are compiled by torch, or random numbers of a process change its batch.
+        DlrunError: If they are compiled for one device, or random numbers of a part change it.
     """
-    way = f"distribution={config.distribution.kind}"
-    for key in ("compile", "jit_compile"):
-        if config.loop.get(key) in ("graph", True):
-            raise DlrunError(
-                f"{way}: loop.{key}={config.loop[key]} compiles a step of one process",
-                hint=f"leave out loop.{key}",
-            )
+    way, compile = f"distribution={config.distribution.kind}", config.loop.get("compile", "auto")
+    refused = {"compile": compile} if compiles is not None and compile not in compiles else {}
+    refused |= {"jit_compile": True} if config.loop.get("jit_compile") is True else {}
+    for key, value in refused.items():
+        raise DlrunError(
+            f"{way}: loop.{key}={str(value).lower()} is for a step on one device",
+            hint=f"leave out loop.{key}",
+        )
     if config.augmentation:
         raise DlrunError(
             f"{way}: augmentation computes on one device on backend '{config.backend.name}'",

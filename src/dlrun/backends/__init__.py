@@ -35,13 +35,22 @@ from dlrun.system.imports import filtered_stderr, without_gc, without_packages
 __all__ = ["Backend", "Spread", "Stepper", "Tracer", "TrainingBackend", "running"]
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
-    from dlrun.backends import _jax_devices, _torch_devices, jax, numpy, tensorflow, torch
+    from dlrun.backends import (
+        _jax_devices,
+        _tensorflow_devices,
+        _torch_devices,
+        jax,
+        numpy,
+        tensorflow,
+        torch,
+    )
 
     _jax: TrainingBackend = jax
     _tensorflow: TrainingBackend = tensorflow
     _torch: TrainingBackend = torch
     _numpy: Backend = numpy
     _of_jax: Distributed = _jax_devices
+    _of_tensorflow: Distributed = _tensorflow_devices
     _of_torch: Distributed = _torch_devices
 
 
@@ -323,11 +332,10 @@ def _choose_device(
 
 
 def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
-    backend = module(name)
     kind = first.partition(":")[0]
-    there = [device for device in backend.devices() if device.startswith(f"{kind}:")]
-    if distributed(name).PROCESSES and (kind == "cpu" or ranks.of_torchrun()):
+    if distributed(name).PROCESSES and (kind == "cpu" or ranks.started_outside()):
         return [first]
+    there = distributed(name).available(kind, spread)
     if len(there) < spread.devices:
         raise _too_few(spread, there)
     return there[: spread.devices]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = False
+BY_COMPILER = True
+COMPILES: Sequence[str] | None = None
 VIRTUAL = "xla_force_host_platform_device_count"
 
 
@@ -28,6 +30,13 @@ def environment(spread: Spread) -> Mapping[str, str]:
     # jax refuses both ways at once, and the user's own goes first.
     given = VIRTUAL in os.environ.get("XLA_FLAGS", "")
     return threads if given else {**threads, "JAX_NUM_CPU_DEVICES": str(spread.devices)}
+
+
+def available(kind: str, spread: Spread) -> list[str]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from dlrun.backends import jax as backend
+
+    return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:

@@ -23,24 +23,34 @@ class Spread(NamedTuple):
         layout: For ``model_parallel``, the axes of variables by a pattern of their paths; None for
             the largest axis that divides.
         replicas: Copies of the model, each with its part of a batch.
+        timeout: Seconds that a process waits for an answer of another one.
     """
 
     kind: str
     devices: int
     layout: Mapping[str, list[str | None]] | None = None
     replicas: int = 1
+    timeout: float = 50.0
 
 
 class Distributed(Protocol):
     """What differs between the backends that spread a run over devices, one module each.
 
-    ``PROCESSES`` is whether each device has a process of its own.
+    ``PROCESSES`` is whether each device has a process of its own. ``BY_COMPILER`` is whether the
+    framework divides whatever is computed; else dlrun calls the model in parts, in training alone.
+    ``COMPILES`` are the values of ``loop.compile`` that a run on several devices may have; None for
+    all.
     """
 
     PROCESSES: bool
+    BY_COMPILER: bool
+    COMPILES: Sequence[str] | None
 
     def environment(self, spread: Spread) -> Mapping[str, str]:
         """As :meth:`Backend.environment`, for a run on several devices."""
+
+    def available(self, kind: str, spread: Spread) -> list[str]:
+        """The devices of a kind that this process has, or can have; called after the import."""
 
     def spread_over(self, spread: Spread, devices: Sequence[str]) -> None:
         """Compute on these devices from now on; called after Keras is imported."""

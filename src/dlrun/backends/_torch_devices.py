@@ -8,6 +8,7 @@ outputs, and the gradients are summed over all.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +16,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dlrun.errors import DlrunError
 from dlrun.system import process, ranks
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = True
-TIMEOUT = timedelta(minutes=10)  # for a process that is late, as one that writes a checkpoint
-HINT = "distribution=none device.count=1"
+BY_COMPILER = False
+COMPILES = ("auto", "trace", "eager")
 
 
 @dataclass
@@ -34,6 +34,7 @@ class _State:
     whole: int = 0
     first: int = 0
     last: int = 0
+    timeout: float = 0.0  # seconds
 
 
 state = _State()
@@ -41,9 +42,16 @@ state = _State()
 
 def environment(spread: Spread) -> Mapping[str, str]:
     """See :class:`dlrun.backends._protocols.Distributed`."""
-    if sys.platform != "linux" or ranks.of_torchrun():
+    if sys.platform != "linux" or ranks.started_outside():
         return {}
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
+
+
+def available(kind: str, spread: Spread) -> list[str]:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from dlrun.backends import torch as backend
+
+    return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
@@ -54,38 +62,53 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     group = ranks.current()
     if group is None or distributed.is_initialized():
         return
+    state.timeout = spread.timeout
     group.meet()
+    met = {"store": _meet(group)} if group.launcher else {"init_method": group.rendezvous}
     distributed.init_process_group(
         "nccl" if devices[0].startswith("gpu") and torch.cuda.is_available() else "gloo",
-        init_method=group.rendezvous,
+        **met,
         rank=group.rank,
         world_size=group.count,
-        timeout=TIMEOUT,
+        timeout=timedelta(seconds=spread.timeout),
     )
+
+
+def _meet(group: ranks.Group) -> Any:
+    """Meet where ``dlrun launch`` says, once all are there; rank 0 tells where the run continues.
+
+    Rank 0 gets the socket that the launcher has opened, since torch would listen on all addresses.
+    """
+    from torch import distributed
+
+    host, _, port = group.rendezvous.rpartition(":")
+    store = distributed.TCPStore(
+        host,
+        int(port),
+        is_master=group.rank == 0,
+        wait_for_workers=False,
+        timeout=timedelta(seconds=ranks.START_SECONDS),
+        master_listen_fd=group.listens,
+    )
+    if group.rank == 0:
+        store.set("at", json.dumps(group.at))
+    store.set(f"rank {group.rank}", "ready")
+    store.wait([f"rank {number}" for number in range(group.count)])
+    group.at = json.loads(store.get("at"))
+    return store
 
 
 def check_model(model: Any) -> None:
     """See :class:`dlrun.backends._protocols.Distributed`."""
-    import keras
     import torch
 
-    from dlrun.backends._torch_parts import DRAWS_BY_SAMPLE
+    from dlrun.backends._spread_layers import check_layers, refusal
 
-    if type(model).train_step is not keras.Model.train_step:
-        raise refusal(f"{type(model).__name__}.train_step of the model")
     native = (torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd)
     for module in model.modules():
         if isinstance(module, native):
             raise refusal(f"torch.nn.{type(module).__name__} of the model")
-    for layer in model._flatten_layers():
-        if getattr(layer, "activity_regularizer", None) is not None:
-            raise refusal(f"the activity_regularizer of layer '{layer.name}'")
-        if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
-            raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
-
-
-def refusal(what: str) -> DlrunError:
-    return DlrunError(f"distribution=data_parallel: {what} computes on one device", hint=HINT)
+    check_layers(model)
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
@@ -112,7 +135,7 @@ def together(model: Any) -> Iterator[list[Any]]:
         yield []
         return
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, process.cores() // group.count))
+    torch.set_num_threads(max(1, process.cores() // group.local_count))
     try:
         for variable in (*model.variables, *model.optimizer.variables):
             distributed.broadcast(variable.value.data, 0)
@@ -121,7 +144,7 @@ def together(model: Any) -> Iterator[list[Any]]:
             yield [Agreement()]
     except RuntimeError as error:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
-        if lost and (reason := group.explain(error)) is not None:
+        if lost and (reason := group.explain(error, state.timeout)) is not None:
             raise reason from error
         raise
     finally:

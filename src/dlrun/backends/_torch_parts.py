@@ -13,17 +13,11 @@ import torch
 from keras.src.backend.torch import random as keras_random  # Keras exports no other way
 from torch import distributed
 
-from dlrun.backends._torch_devices import refusal, state
+from dlrun.backends._spread_layers import refusal
+from dlrun.backends._torch_devices import state
 from dlrun.losses.masks import masks_of, set_masks
 
 _LAYERS = keras.layers
-# Layers whose random numbers lie along the samples, so that a process can take those of its own.
-DRAWS_BY_SAMPLE = (
-    _LAYERS.Dropout, _LAYERS.SpatialDropout1D, _LAYERS.SpatialDropout2D, _LAYERS.SpatialDropout3D,
-    _LAYERS.GaussianDropout, _LAYERS.GaussianNoise, _LAYERS.AlphaDropout, _LAYERS.LSTM, _LAYERS.GRU,
-    _LAYERS.SimpleRNN, _LAYERS.LSTMCell, _LAYERS.GRUCell, _LAYERS.SimpleRNNCell,
-    _LAYERS.MultiHeadAttention, _LAYERS.GroupQueryAttention,
-)  # fmt: skip
 
 
 def call(model: Any, inputs: Any, *, training: bool) -> Any:

@@ -20,7 +20,7 @@ TRAINS = True
 HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are on")
 KEEPS_MEMORY = False
-DISTRIBUTES: Sequence[str] = ()
+DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
 TRACES = True
 START_SECONDS = 3.0
@@ -174,27 +174,50 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
 
 
 def track(model: Any) -> None:
-    """A tape records variables by itself."""
+    """See :class:`dlrun.backends.TrainingBackend`; a tape records variables by itself."""
+    from dlrun.backends._tensorflow_devices import state
+
+    if not state.together:
+        return
+    if "train_step" not in vars(model):
+        from dlrun.loops.step import Step
+
+        bind(model, Step())  # Keras' own step is for one device
+    if not hasattr(model.train_step, "in_parts"):
+        from dlrun.backends._spread_layers import refusal
+
+        raise refusal("loop.step, which has a train_step,")
+    model.jit_compile = False  # XLA compiles for one device
 
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
+
     # Keras compiles. The samples' weights, if they have any, are data[2].
-    model.train_step = lambda data: _train_step(model, step, *data)
+    def train(data: Any) -> dict[str, Any]:
+        return _train_step(model, step, *data)
+
+    train.in_parts = True  # type: ignore[attr-defined]
+    model.train_step = train
     model.test_step = lambda data: _test_step(model, step, *data)
 
 
 def _train_step(model: Any, step: Step, *batch: Any) -> dict[str, Any]:
     import tensorflow as tf
 
+    from dlrun.backends._tensorflow_devices import state
+
     inputs, targets, *weights = step.apply_batch_hook(model, *batch)
+    variables = model.trainable_weights
     with tf.GradientTape() as tape:
-        outputs = model(inputs, training=True)
+        outputs = _call(model, inputs, training=True)
         results = (inputs, targets, outputs, *weights)
         loss = step.apply_loss_hook(model, *results, training=True)
         scaled = model.optimizer.scale_loss(loss)
-    variables = model.trainable_weights
-    gradients = tape.gradient(scaled, variables)
+    if state.together:  # a tape does not see what other threads compute
+        gradients = tf.gradients(scaled, [variable.value for variable in variables])
+    else:
+        gradients = tape.gradient(scaled, variables)
     if step.overrides("gradients"):  # it expects tensors, not the slices of an embedding
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         gradients = step.apply_gradient_hook(model.optimizer, gradients)
@@ -203,16 +226,30 @@ def _train_step(model: Any, step: Step, *batch: Any) -> dict[str, Any]:
 
 
 def _test_step(model: Any, step: Step, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
-    outputs = model(inputs, training=False)
+    outputs = _call(model, inputs, training=False)
     results = (inputs, targets, outputs, *weights)
     loss = step.apply_loss_hook(model, *results, training=False)
     return step.apply_metrics_hook(model, loss, *results)
 
 
+def _call(model: Any, inputs: Any, *, training: bool) -> Any:
+    from dlrun.backends._tensorflow_devices import state
+
+    if not state.together:
+        return model(inputs, training=training)
+    from dlrun.backends import _tensorflow_parts
+
+    return _tensorflow_parts.call(model, inputs, training=training)
+
+
 def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._tensorflow_devices import state
+
     if compile == "eager":
         return "eager", 1
+    if state.together:  # XLA compiles for one device
+        return "graph", 16
     if compile == "auto" and not all(layer.supports_jit for layer in model._flatten_layers()):
         return "graph", 16
     if compile != "graph" and _convolves_on_a_cpu(model, inputs):

@@ -183,13 +183,15 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
 
 def track(model: Any) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    from dlrun.backends._torch_devices import refusal, state
+    from dlrun.backends._torch_devices import state
 
     if state.together and "train_step" not in vars(model):
         from dlrun.loops.step import Step
 
         bind(model, Step())  # Keras' own step is for one process
     if state.together and not hasattr(model.train_step, "in_parts"):
+        from dlrun.backends._spread_layers import refusal
+
         raise refusal("loop.step, which has a train_step,")
     # Keras registers variables with torch by name, so only one of several that share a name:
     # zero_grad() would not clear the gradients of the others.

@@ -119,6 +119,9 @@ def _undistributed(config: Config) -> Problems:
     elif count > 1 and config.device.index is not None:
         yield Problem("device.index", f"names one device, but device.count={count}: leave one out")
     yield from _wrong_layout(config)
+    if not 1 <= config.distribution.timeout <= 86_400:
+        text = f"must be from 1 to 86400 seconds, got {config.distribution.timeout:g}"
+        yield Problem("distribution.timeout", text)
     if kind == "data_parallel" and config.batch_size < count:
         text = f"must be at least device.count={count}, a sample for each device, got"
         yield Problem("batch_size", f"{text} {config.batch_size}")

@@ -46,6 +46,8 @@ class Distribution:
     patterns of paths to axes, such as ``{dense.*kernel:[null,model]}``."""
     replicas: int = 1
     """Of model_parallel: copies of the model, each with its part of every batch."""
+    timeout: float = 50.0
+    """Seconds that a process waits for another one in a step; then the run ends with an error."""
 
 
 @dataclass

@@ -71,6 +71,10 @@ def rising_config(
             "unit": "steps",
         },
         loop=loop,
+        # The test takes whole epochs, as many as it needs.
+        epochs=config.planned_epochs,
+        max_steps=None,
+        validate_every=None,
         callbacks={},
         profile={},
         export={},

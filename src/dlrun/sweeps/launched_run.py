@@ -61,6 +61,7 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             trusted=request["trusted"],
             typed=request["typed"],
             slot=slot,
+            devices=request["devices"],
         )
         pool = Pool(rules, log_directory, on_change)
         try:

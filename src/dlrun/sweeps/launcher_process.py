@@ -78,6 +78,7 @@ class LauncherPool:
             "config_dir": str(rules.config_dir) if rules.config_dir else None,
             "trusted": list(rules.trusted),
             "typed": rules.typed,
+            "devices": rules.devices,
         }
 
     def stop(self) -> None:

@@ -38,6 +38,7 @@ class Rules:
         trusted: As for :func:`dlrun.api.train.train`.
         slot: The first slot of this pool; the slots before it belong to other pools.
         typed: Whether the user typed the overrides; False if they come from a record.
+        devices: How many GPUs each worker has, if there are GPUs.
     """
 
     slots: int
@@ -49,6 +50,7 @@ class Rules:
     trusted: Sequence[str] = ()
     slot: int = 0
     typed: bool = True
+    devices: int = 1
 
 
 class Pool:
@@ -143,7 +145,7 @@ class Pool:
             taken = {worker.slot for worker in self._workers}
             slot = next(n for n in range(self._rules.slot, self._rules.slots) if n not in taken)
             errors = self._directory / f"worker-{slot}.log"
-            worker = Worker(job.key, slot, self._rules.slots, errors)
+            worker = Worker(job.key, slot, self._rules.slots, errors, self._rules.devices)
             self._workers.append(worker)
             self._selector.register(worker, selectors.EVENT_READ)
             self._start_job(worker, job)

@@ -125,7 +125,7 @@ def sweep(
         return current.to_dict()
     if resume is None and (url := url_for(current.directory)):
         check_place(Path(url).parent)
-    slots = min(jobs or _slots(current.expected), current.runs)
+    slots = min(_slots(current.expected, jobs), current.runs)
     rules = Rules(
         slots,
         timeout_seconds,
@@ -135,6 +135,7 @@ def sweep(
         config_dir.resolve() if config_dir else None,
         trusted,
         typed=resume is None,
+        devices=max((job.key.devices for job in current.expected), default=1),
     )
     current.metadata["jobs"] = slots
     with (
@@ -218,10 +219,22 @@ def _run(
     return stopped
 
 
-def _slots(expected: Sequence[Job]) -> int:
-    """One slot per core; per GPU, if all runs may use GPUs."""
+def _slots(expected: Sequence[Job], jobs: int | None) -> int:
+    """One slot per core; per GPU, or as many as each run takes, if all runs may use GPUs.
+
+    Raises:
+        DlrunError: If so many jobs at once would share GPUs of runs that take several.
+    """
     from dlrun.system.gpus import visible_gpus
 
-    gpus = len(visible_gpus())
+    gpus, each = len(visible_gpus()), max((job.key.devices for job in expected), default=1)
     on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
-    return gpus if gpus and on_gpus else process.cores()
+    if not gpus or not on_gpus:
+        return jobs or process.cores()
+    most = max(1, gpus // each)
+    if each > 1 and jobs is not None and jobs > most:
+        raise DlrunError(
+            f"--jobs {jobs}: runs that take {each} GPUs share none, and there are {gpus}",
+            hint=f"--jobs {most}",
+        )
+    return jobs or most

@@ -23,7 +23,8 @@ def main() -> None:
     module, _, function = job["call"].partition(":")
     try:
         call = getattr(importlib.import_module(module), function)
-        with joined(Group(job["rank"], job["rank"], job["count"], job["rendezvous"], [])):
+        rank, count = job["rank"], job["count"]
+        with joined(Group(rank, rank, count, job["rendezvous"], [], count)):
             call(**job["arguments"])
     except DlrunError as error:
         print(f"error: {error.message}", file=sys.stderr)

@@ -16,17 +16,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from platform import node
 from typing import IO, Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, first_line
 from dlrun.system.child import how_ended, python_command
+from dlrun.system.launched import PLACE, Launcher
+from dlrun.system.stopped import StoppedWatch
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
-STOPPED_SECONDS = 20.0  # for a process that a signal has stopped to go on
+SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
+LOST = 75  # the exit code of a process that lost its connection to the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"
+HINT = "the newest checkpoint is complete: continue with 'dlrun resume'"
 
 
 @dataclass
@@ -37,8 +40,15 @@ class Group:
         rank: This process' number, from 0.
         local_rank: Its number among those of this machine.
         count: The number of processes.
-        rendezvous: Where they meet, as ``init_method`` of ``torch.distributed``.
+        rendezvous: Where they meet, as ``init_method`` of ``torch.distributed``; of ``dlrun
+            launch``, host and port.
         others: The processes that this one has started.
+        local_count: The number of processes on this machine.
+        by: What has started them.
+        launcher: The connection to ``dlrun launch``; None without.
+        listens: Of rank 0 under ``dlrun launch``, the socket where they meet.
+        resumed: Of rank 0 under ``dlrun launch``, the run that it goes on with.
+        at: Where a resumed run continues, as rank 0 has told.
     """
 
     rank: int
@@ -46,6 +56,12 @@ class Group:
     count: int
     rendezvous: str
     others: list[_Other]
+    local_count: int
+    by: str = "dlrun"
+    launcher: Launcher | None = None
+    listens: int | None = None
+    resumed: str | None = None
+    at: Any = None
 
     def meet(self) -> None:
         """Wait until every process that this one has started is ready to meet.
@@ -53,21 +69,37 @@ class Group:
         Raises:
             DlrunError: If one has ended, or does not come.
         """
-        if self.rank and TORCHRUN not in os.environ:
+        if self.launcher:
+            self.launcher.report("ready")
+        elif self.rank and TORCHRUN not in os.environ:
             print("ready", flush=True)
         deadline = time.monotonic() + START_SECONDS
         for other in self.others:
             other.wait_until_ready(deadline)
 
-    def explain(self, error: BaseException) -> DlrunError | None:
-        """What ended the run, if another process did; None if all of them live."""
-        deadline = time.monotonic() + 3  # the connection closes before the process has ended
+    def explain(self, error: BaseException, seconds: float) -> BaseException | None:
+        """What to raise where this process has lost the others; None for the error itself.
+
+        Args:
+            error: What the framework has raised.
+            seconds: How long it waits for an answer.
+        """
+        if self.launcher:
+            self.launcher.report("lost", text=first_line(error))
+            reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
+            return DlrunError(reason, hint=HINT, exit_code=1) if reason else None
+        if self.rank and self.by == "dlrun":
+            return SystemExit(LOST)  # rank 0 says why
+        deadline = time.monotonic() + SETTLE_SECONDS
         while self.others and time.monotonic() < deadline:
             for other in self.others:
                 if (reason := other.reason()) is not None:
-                    hint = "the newest checkpoint is complete: continue with 'dlrun resume'"
-                    return DlrunError(reason, hint=hint, exit_code=1)
+                    return DlrunError(reason, hint=HINT, exit_code=1)
             time.sleep(0.05)
+        for other in self.others:
+            if other.lives() and is_late(first_line(error)):
+                reason = no_answer(other.name(), seconds)
+                return DlrunError(reason, hint=LATE_HINT, exit_code=1)
         return None
 
 
@@ -85,8 +117,7 @@ class _Other:
             env={**os.environ, **environment},
             start_new_session=True,  # Ctrl-C goes to rank 0, which ends the others
         )
-        self._stopped_since: float | None = None
-        self._was_stopped = False
+        self._watch = StoppedWatch(self._process)
 
     def send(self, job: Mapping[str, Any]) -> None:
         """Give it its job."""
@@ -104,33 +135,26 @@ class _Other:
             return
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=3)
-        reason = self.reason() or f"{self._name()} has not come within {START_SECONDS:.0f} s"
+        reason = self.reason() or f"{self.name()} has not come within {START_SECONDS:.0f} s"
         raise DlrunError(reason, exit_code=1)
 
     def reason(self) -> str | None:
-        """Why it has ended; None while it lives."""
+        """Why it has ended; None while it lives, and if it has lost its connection itself."""
         code = self._process.poll()
-        if code is None:
+        if code is None or code == LOST:
             return None
-        if self._was_stopped:
-            return f"{self._name()}: it was stopped, and did not go on for {STOPPED_SECONDS:.0f} s"
+        if self._watch.killed:
+            return f"{self.name()}: {self._watch.reason}"
         self._log.seek(0)
-        return f"{self._name()}: {how_ended(code, self._log.read())}"
+        return f"{self.name()}: {how_ended(code, self._log.read())}"
+
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def watch(self) -> None:
         """Kill it if it has been stopped for long: no collective of the others would return."""
-        try:
-            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
-        except OSError:
-            return
-        now = time.monotonic()
-        if stat.rpartition(")")[2].split()[0] not in ("T", "t"):
-            self._stopped_since = None
-        elif self._stopped_since is None:
-            self._stopped_since = now
-        elif now - self._stopped_since > STOPPED_SECONDS:
-            self._was_stopped = True
-            self._process.kill()
+        self._watch.check()
 
     def end(self, seconds: float) -> None:
         """Let it end, else kill it."""
@@ -144,11 +168,24 @@ class _Other:
         self._process.stdout.close()
         self._log.close()
 
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Its rank and machine."""
         return f"rank {self.rank} on {node()}"
 
 
 _current: list[Group] = []
+_launched: list[Group] = []
+LATE_HINT = "raise distribution.timeout if it only took long, as to write a large checkpoint"
+
+
+def is_late(text: str) -> bool:
+    """Whether an error of a collective says that another process gave no answer in time."""
+    return "timed out" in text.lower() or "timeout" in text.lower()
+
+
+def no_answer(name: str, seconds: float) -> str:
+    """What to say of a process that gave no answer in time."""
+    return f"{name}: no answer within {seconds:g} s (distribution.timeout)"
 
 
 def current() -> Group | None:
@@ -167,7 +204,7 @@ def started(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator[Gro
     """
     with tempfile.TemporaryDirectory(prefix="dlrun-") as folder:
         meeting = f"file://{folder}/meeting"
-        group = Group(0, 0, count, meeting, [])
+        group = Group(0, 0, count, meeting, [], count)
         command = python_command("dlrun.system.rank_process")
         done = threading.Event()
         failed = True
@@ -204,9 +241,17 @@ def joined(group: Group) -> Iterator[None]:
         _current.remove(group)
 
 
-def of_torchrun() -> Group | None:
-    """The processes that ``torchrun`` has started, of which this is one; None without it."""
+def started_outside() -> Group | None:
+    """The processes that ``torchrun`` or ``dlrun launch`` has started; None without them."""
+    if _launched:
+        return _launched[0]
+    if (place := os.environ.pop(PLACE, None)) is not None:  # not for a process that this one starts
+        values = json.loads(place)
+        launcher = Launcher(values.pop("report"), values["rank"])
+        _launched.append(Group(**values, others=[], by="dlrun launch", launcher=launcher))
+        return _launched[0]
     if TORCHRUN not in os.environ:
         return None
-    rank, local, count = (int(os.environ[n]) for n in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
-    return Group(rank, local, count, "env://", [])
+    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    rank, local, count, local_count = (int(os.environ[name]) for name in names)
+    return Group(rank, local, count, "env://", [], local_count, by="torchrun")

@@ -14,6 +14,7 @@ from dlrun.assembly.start import start
 from dlrun.config.compose import compose, recompose
 from dlrun.config.groups import RESUMABLE
 from dlrun.config.schema import Config
+from dlrun.system import ranks
 from dlrun.training.request import RunRequest
 
 # What a callback writes, or prints, is rank 0's. Callbacks of the user's run in every process.
@@ -87,6 +88,8 @@ def follow(config: Config, at: Mapping[str, Any] | None = None) -> None:
     from dlrun.training.assembled_run import assemble, connect, train
     from dlrun.training.resumption import of_rank_0
 
+    group = ranks.current()
+    at = at or (group.at if group else None)
     with tempfile.TemporaryDirectory(prefix="dlrun-") as scratch:
         request = RunRequest(
             config,

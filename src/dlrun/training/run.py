@@ -18,7 +18,7 @@ from dlrun.remote.places import shown
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
-from dlrun.system import process
+from dlrun.system import process, ranks
 from dlrun.training import record
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import Resumption
@@ -62,6 +62,8 @@ def train_run(request: RunRequest) -> RunResult:
         run.interruption.listen(),
         tracking(run.trackers, config, directory, run.length) as tracked,
     ):
+        if (group := ranks.current()) and group.launcher:
+            group.launcher.report("run", path=str(directory.path.absolute()))
         _announce(directory, run, request.resumption)
         record.write_model(directory, run.model)
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}

@@ -40,9 +40,12 @@ class Worker(Generic[Job]):
         slot: Its index among the parallel workers, from 0.
         slots: The number of parallel workers.
         errors: The file that receives its stderr.
+        devices: How many GPUs each of the workers has, if there are GPUs.
     """
 
-    def __init__(self, key: ProcessKey, slot: int, slots: int, errors: Path) -> None:
+    def __init__(
+        self, key: ProcessKey, slot: int, slots: int, errors: Path, devices: int = 1
+    ) -> None:
         self.key = key
         self.slot = slot
         self.job: Job | None = None
@@ -60,7 +63,7 @@ class Worker(Generic[Job]):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env={**os.environ, **_environment(key, slot, slots, len(cores))},
+                env={**os.environ, **_environment(key, slot, slots, len(cores), devices)},
                 # Ctrl-C goes to the sweep, which stops its workers.
                 start_new_session=True,
             )
@@ -168,12 +171,30 @@ def _cores(slot: int, slots: int) -> Sequence[int]:
     return cores[first : first + share]
 
 
-def _environment(key: ProcessKey, slot: int, slots: int, threads: int) -> dict[str, str]:
+def gpus_of(slot: int, devices: int, gpus: Sequence[str]) -> Sequence[str]:
+    """The GPUs of a slot.
+
+    A run on one GPU shares it with others if there are more slots than GPUs; one on several has
+    them for itself.
+
+    Args:
+        slot: From 0.
+        devices: How many GPUs each slot has.
+        gpus: All of them.
+    """
+    if devices == 1:
+        return [gpus[slot % len(gpus)]]
+    return gpus[slot * devices : (slot + 1) * devices]
+
+
+def _environment(
+    key: ProcessKey, slot: int, slots: int, threads: int, devices: int
+) -> dict[str, str]:
     variables = {} if hasattr(os, "sched_setaffinity") else dict.fromkeys(THREADS, str(threads))
     # Not for gpu:1, whose index counts all GPUs.
     if key.device in ("gpu", "auto") and (gpus := visible_gpus()):
-        variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
-        if (sharing := -(-slots // len(gpus))) > 1:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus_of(slot, devices, gpus))
+        if devices == 1 and (sharing := -(-slots // len(gpus))) > 1:
             # Else the first process takes nearly all memory.
             memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / sharing:.2f}"}
             memory["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"

@@ -16,6 +16,7 @@ class ProcessKey(NamedTuple):
     compilation_cache: bool
     feed: str
     distribution: str = ""
+    devices: int = 1
 
     @classmethod
     def of(cls, config: Config) -> ProcessKey:
@@ -23,5 +24,5 @@ class ProcessKey(NamedTuple):
         backend = config.backend
         device = str(config.device)
         feed = str(config.feed.get("package") or "")
-        cache, spread = backend.compilation_cache, config.spread
-        return cls(backend.name, device, config.precision, cache, feed, spread)
+        cache, spread, count = backend.compilation_cache, config.spread, config.device.count
+        return cls(backend.name, device, config.precision, cache, feed, spread, count)

@@ -1,0 +1,39 @@
+"""Which models can be called in parts, one for each device, with the numbers of one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from dlrun.errors import DlrunError
+
+HINT = "distribution=none device.count=1"
+_LAYERS = keras.layers
+# Layers whose random numbers lie along the samples, so that a device can take those of its own.
+DRAWS_BY_SAMPLE = (
+    _LAYERS.Dropout, _LAYERS.SpatialDropout1D, _LAYERS.SpatialDropout2D, _LAYERS.SpatialDropout3D,
+    _LAYERS.GaussianDropout, _LAYERS.GaussianNoise, _LAYERS.AlphaDropout, _LAYERS.LSTM, _LAYERS.GRU,
+    _LAYERS.SimpleRNN, _LAYERS.LSTMCell, _LAYERS.GRUCell, _LAYERS.SimpleRNNCell,
+    _LAYERS.MultiHeadAttention, _LAYERS.GroupQueryAttention,
+)  # fmt: skip
+
+
+def refusal(what: str) -> DlrunError:
+    """What can't be computed in parts."""
+    return DlrunError(f"distribution=data_parallel: {what} computes on one device", hint=HINT)
+
+
+def check_layers(model: Any) -> None:
+    """Check that a model's layers compute the same in parts.
+
+    Raises:
+        DlrunError: If its step, or what a layer adds to the loss or draws, spans the batch.
+    """
+    if type(model).train_step is not keras.Model.train_step:
+        raise refusal(f"{type(model).__name__}.train_step of the model")
+    for layer in model._flatten_layers():
+        if getattr(layer, "activity_regularizer", None) is not None:
+            raise refusal(f"the activity_regularizer of layer '{layer.name}'")
+        if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
+            raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")

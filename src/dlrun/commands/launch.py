@@ -1,0 +1,80 @@
+"""``dlrun launch``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dlrun.commands.terminal import report_errors
+
+
+def launch(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- train ...", help="The command, as in dlrun train ..."),
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    per_node: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    node_rank: Annotated[
+        int | None,
+        typer.Option(metavar="R", envvar="SLURM_NODEID", help="Which machine this one is, from 0."),
+    ] = None,
+    master: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where node 0 listens for the other machines."),
+    ] = None,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="How often the run goes on after a process was lost.")
+    ] = 0,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for the other machines.")
+    ] = 60.0,
+) -> None:
+    """Train one run in processes on one or several machines, with the numbers of one process.
+
+    Type the same command on each machine, but for --node-rank. Processes that die, hang or lose
+    their connection end the run on all machines; --restarts lets it go on from its newest
+    checkpoint.
+
+    \b
+    Examples:
+      dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel
+      dlrun launch --nodes 2 --node-rank 0 --master 10.0.0.5:29500 -- train backend=torch ...
+      dlrun launch --per-node 4 --restarts 3 -- resume latest
+    """
+    with report_errors():
+        from dlrun.workers.launch import launch as launch_run
+        from dlrun.workers.launch_plan import make_plan
+
+        plan = make_plan(
+            words or [],
+            nodes=nodes,
+            per_node=per_node,
+            node_rank=node_rank,
+            master=master,
+            restarts=restarts,
+            timeout=timeout,
+        )
+        code = launch_run(plan, **_parsed(*plan.words))
+    raise typer.Exit(code)
+
+
+def _parsed(name: str, *words: str) -> dict[str, Any]:
+    """What the command of the processes has as overrides, project and trusted modules."""
+    from dlrun.commands import resume, train
+    from dlrun.errors import DlrunError
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+    commands: dict[str, Any] = {"train": train.train, "resume": resume.resume}
+    app.command(name)(commands[name])
+    given = typer.main.get_command(app).make_context(f"dlrun {name}", list(words)).params
+    for option in ("multirun", "needed"):
+        if given.get(option):
+            raise DlrunError(f"--{option} does not go with dlrun launch, which trains one run")
+    place = given["config_dir"]
+    return {
+        "overrides": list(given["overrides"] or ()),
+        "config_dir": Path(place) if place else None,
+        "trusted": list(given["trust"] or ()),
+        "from_run": given.get("from_run"),
+    }

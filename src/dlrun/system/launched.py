@@ -1,0 +1,55 @@
+"""``dlrun launch``, as each of the processes that it has started sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+PLACE = "DLRUN_LAUNCH"  # the process' place among the others, in JSON
+GRACE_SECONDS = 20.0  # for rank 0 to end its batch once its launcher has ended
+
+
+class Launcher:
+    """The connection to ``dlrun launch``: it tells what ended the run, and is told what happens.
+
+    A process ends with its launcher: it reads the pipe that the launcher holds open.
+
+    Args:
+        report: The file descriptor that takes reports.
+        rank: The rank of this process.
+    """
+
+    def __init__(self, report: int, rank: int) -> None:
+        os.set_inheritable(report, False)
+        self._fd = report
+        self._rank = rank
+        self._reason: str | None = None
+        self._told = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def report(self, event: str, **values: Any) -> None:
+        """Report that something has happened."""
+        with suppress(OSError):
+            os.write(self._fd, json.dumps({"event": event, **values}).encode() + b"\n")
+
+    def wait_for_reason(self, seconds: float) -> str | None:
+        """What ended the run; None if the launcher tells nothing in time."""
+        self._told.wait(seconds)
+        return self._reason
+
+    def _listen(self) -> None:
+        text = b""
+        while chunk := os.read(0, 65536):
+            *lines, text = (text + chunk).split(b"\n")
+            for line in lines:
+                self._reason = str(json.loads(line)["reason"])
+                self._told.set()
+        if self._rank == 0:
+            os.kill(os.getpid(), signal.SIGTERM)  # it ends the run at the end of a batch
+            time.sleep(GRACE_SECONDS)
+        os._exit(1)

@@ -1,0 +1,66 @@
+"""``dlrun launch``: one run in processes of one or several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlrun.assembly.require import require
+from dlrun.backends import distributed
+from dlrun.config.compose import compose
+from dlrun.config.schema import Config
+from dlrun.errors import DlrunError
+from dlrun.system.signals import record_signals
+from dlrun.workers.launch_head import Head
+from dlrun.workers.launch_node import join
+from dlrun.workers.launch_plan import Plan
+
+LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
+
+
+def launch(
+    plan: Plan,
+    *,
+    overrides: Sequence[str],
+    config_dir: Path | None,
+    trusted: Sequence[str],
+    from_run: str | None,
+) -> int:
+    """Start the processes of this machine, and wait until the run has ended.
+
+    Args:
+        plan: What is launched.
+        overrides: Those of its command, like the next three.
+        config_dir: See there.
+        trusted: See there.
+        from_run: See there.
+
+    Returns:
+        The exit code of rank 0, or that of a failed run. No process is left.
+
+    Raises:
+        DlrunError: If nothing can be started, or the machines do not come together.
+    """
+    late_seconds = LATE_SECONDS
+    if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
+        late_seconds = _check(compose(overrides, config_dir=config_dir, trusted=trusted))
+    with record_signals(repeatable=True) as signals:
+        if plan.node:
+            return join(plan, signals)
+        return Head(plan, signals, late_seconds).run()
+
+
+def _check(config: Config) -> float:
+    """Check a config before anything starts; returns its ``distribution.timeout``.
+
+    Raises:
+        DlrunError: If it is wrong, or its run has no use for several processes.
+    """
+    require(config, training=True)
+    if config.distribution.kind == "none" or not distributed(config.backend.name).PROCESSES:
+        raise DlrunError(
+            f"backend={config.backend.name} distribution={config.distribution.kind} takes one"
+            " process; dlrun launch starts those of backend=torch distribution=data_parallel",
+            hint="dlrun train, which needs no launcher here",
+        )
+    return config.distribution.timeout

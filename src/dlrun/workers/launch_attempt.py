@@ -1,0 +1,135 @@
+"""One start of a launched run's processes, until all of them have ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from dlrun.system import ranks as groups
+from dlrun.workers.launch_link import listen
+from dlrun.workers.launch_ranks import Event, name_of
+
+if TYPE_CHECKING:
+    from dlrun.workers.launch_head import Head
+
+log = logging.getLogger("dlrun")
+
+SETTLE_SECONDS = 4.0  # for a lost process to be found dead, before others are believed
+STOP_SECONDS = 15.0  # for rank 0 to record why the run has ended
+
+
+class Attempt:
+    """One start of the processes, as node 0 sees it.
+
+    Args:
+        head: The launcher of node 0.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self._head = head
+        self._plan = head.plan
+        self._ready: set[int] = set()
+        self._lost: dict[int, str] = {}
+        self._lost_since = 0.0
+        self._ended: dict[int, int] = {}
+        self._reason: str | None = None
+        self._failed_at = 0.0
+        self._signalled = 0
+        self._signalled_at = 0.0
+        self._again = True
+
+    def run(self) -> tuple[int, bool]:
+        """The exit code, and whether the run may go on."""
+        head, plan = self._head, self._plan
+        with listen(plan.host, 0, "rank 0") as meeting:
+            port = meeting.getsockname()[1]
+            head.send(start=port)
+            head.ranks.start(port, meeting, head.opened)
+        started = time.monotonic()
+        try:
+            while 0 not in self._ended and not self._is_over():
+                for event in (*head.ranks.events(), *head.poll()):
+                    self._take(event)
+                self._obey()
+                self._check_lost()
+                late = time.monotonic() - started > groups.START_SECONDS
+                if late and (missing := set(range(plan.count)) - self._ready):
+                    self._fail(f"{self._name(min(missing))} has not come within"
+                               f" {groups.START_SECONDS:.0f} s")  # fmt: skip
+            return self._outcome()
+        finally:
+            seconds = 0 if self._reason or self._ended.get(0) != 0 else groups.END_SECONDS
+            head.send(stop=seconds)
+            head.ranks.close(seconds)
+
+    def _is_over(self) -> bool:
+        """Whether rank 0 has had its time to end by itself."""
+        now = time.monotonic()
+        if self._reason:
+            return now - self._failed_at > STOP_SECONDS
+        return self._signalled > 1
+
+    def _outcome(self) -> tuple[int, bool]:
+        code = self._ended.get(0)
+        if self._signalled:
+            return (code if code is not None and code > 0 else 130), False
+        if self._reason is None:
+            return (code if code is not None and code >= 0 else 1), False
+        if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
+            log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
+        return 1, self._again
+
+    def _take(self, event: Event) -> None:
+        kind, rank = event["event"], event.get("rank", -1)
+        if kind == "ready":
+            self._ready.add(rank)
+        elif kind == "run":
+            self._head.opened = str(event["path"])
+        elif kind == "lost":
+            self._lost_since = self._lost_since or time.monotonic()
+            self._lost[rank] = str(event["text"])
+        elif kind == "signal":
+            self._interrupt(int(event["number"]))
+        elif kind == "gone":
+            self._fail(event["reason"])
+        elif kind == "ended":
+            self._end(rank, int(event["code"]), str(event["reason"]))
+
+    def _end(self, rank: int, code: int, reason: str) -> None:
+        self._ended[rank] = code
+        if code == 0 or self._signalled or (rank in self._lost and code > 0):
+            return
+        if rank == 0 and code > 0:  # it has said why
+            return
+        self._again &= code != 2
+        self._fail(f"{self._name(rank)}: {reason}")
+
+    def _fail(self, reason: str) -> None:
+        if self._reason is None and not self._signalled:
+            self._reason, self._failed_at = reason, time.monotonic()
+            self._head.ranks.tell(reason)
+            self._head.send(reason=reason)
+
+    def _check_lost(self) -> None:
+        """Name the process that others have lost, once it is clear that none has ended."""
+        if not self._lost or time.monotonic() - self._lost_since < SETTLE_SECONDS:
+            return
+        first = min(self._lost)
+        there = set(range(self._plan.count)) - set(self._ended) - set(self._lost)
+        if groups.is_late(self._lost[first]) and there:
+            self._fail(groups.no_answer(self._name(min(there)), self._head.late_seconds))
+        else:
+            self._fail(f"{self._name(first)}: it lost the others: {self._lost[first]}")
+
+    def _obey(self) -> None:
+        signals = self._head.signals
+        while self._signalled < len(signals):
+            self._interrupt(signals[self._signalled])
+
+    def _interrupt(self, number: int) -> None:
+        self._signalled += 1
+        self._head.ranks.interrupt(number)
+
+    def _name(self, rank: int) -> str:
+        return name_of(rank, self._head.host_of(rank))

@@ -1,0 +1,220 @@
+"""dlrun launch: processes on several machines, here all of them this one, train one run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dlrun.errors import DlrunError
+from dlrun.workers.launch import launch as start_run
+from dlrun.workers.launch_head import Head
+from dlrun.workers.launch_link import Link
+from dlrun.workers.launch_plan import interface_of, make_plan
+from trainings import worker
+
+RUN = (
+    "model=mnist_mlp_dropout", "data=sklearn", "data.name=digits", "data.limit=130",
+    "batch_size=50", "device=cpu",
+)  # fmt: skip
+SPREAD = ("backend=torch", "distribution=data_parallel")
+CALLBACKS = """
+import os
+import keras
+
+class DiesOnce(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and os.environ.get("DLRUN_RANK") == "1" and not os.path.exists("died"):
+            open("died", "w").close()
+            os._exit(3)
+
+class Hangs(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and os.environ.get("DLRUN_RANK") == "1":
+            print("HANGS")
+            import time
+            time.sleep(600)
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def launch(cwd, *words, nodes=2, options=()):
+    """The launchers of a run, as processes."""
+    (cwd / "my_callbacks.py").write_text(CALLBACKS)
+    port, launchers = free_port(), []
+    for node in range(nodes):
+        command = [sys.executable, "-m", "dlrun", "launch", *options]
+        if nodes > 1:
+            command += ["--nodes", str(nodes), "--node-rank", str(node)]
+            command += ["--master", f"127.0.0.1:{port}"]
+        launchers.append(
+            subprocess.Popen(
+                [*command, "--", "train", *SPREAD, *RUN, *words],
+                cwd=cwd,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    return launchers
+
+
+def processes(cwd, rank=""):
+    """The processes that still work in a folder, or the one of a rank."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and (process / "cwd").readlink() == cwd:
+                variables = (process / "environ").read_text().split("\0")
+                found += [int(process.name)] if not rank or rank in variables else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.trains
+def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path):
+    dies = "+callbacks.dies._target_=my_callbacks.DiesOnce"
+    launchers = launch(tmp_path, "epochs=2", dies, "--json", options=("--restarts", "1"))
+    (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [0, 0], told
+    assert silent == "" and processes(tmp_path) == []
+    host = socket.gethostname()
+    assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
+    assert "restart 1 of 1: dlrun resume " in told
+    assert "resume after epoch 1" in told
+    alone = worker("torch").train(tmp_path, *RUN, "epochs=2")
+    assert json.loads(out)["test"] == pytest.approx(alone["test"], rel=1e-5)
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("event", "code", "said"),
+    [
+        ("kill", 1, "rank 1 on {host}: its process was killed by SIGKILL"),
+        ("stop", 1, "rank 1 on {host}: it was stopped, and did not go on for 20 s"),
+        ("hang", 1, "rank 1 on {host}: no answer within 4 s (distribution.timeout)"),
+        ("node", 1, "rank 1 on {host}: the connection was closed"),
+        ("ctrl-c", 130, "interrupted"),
+    ],
+)
+def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, event, code, said):
+    hangs = ("+callbacks.hangs._target_=my_callbacks.Hangs", "distribution.timeout=4")
+    launchers = launch(tmp_path, "epochs=2000", *(hangs if event == "hang" else ()))
+    lines = []
+    for line in launchers[0].stderr:
+        lines.append(line)
+        if line.startswith("epoch  1/") or line.startswith("epoch     1/"):
+            break
+    [rank_1] = processes(tmp_path, "DLRUN_RANK=1")
+    act = {
+        "kill": lambda: os.kill(rank_1, signal.SIGKILL),
+        "stop": lambda: os.kill(rank_1, signal.SIGSTOP),
+        "hang": lambda: None,
+        "node": launchers[1].kill,
+        "ctrl-c": lambda: launchers[1].send_signal(signal.SIGINT),
+    }
+    start = time.monotonic()
+    act[event]()
+    _, rest = launchers[0].communicate(timeout=60)
+    launchers[1].communicate(timeout=60)
+    assert time.monotonic() - start < 60
+    assert launchers[0].returncode == code and said.format(host=socket.gethostname()) in rest
+    assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
+    assert rest.count("error: ") == (0 if code == 130 else 1)
+    assert processes(tmp_path) == []
+
+
+OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restarts": 0}
+
+
+def plan(*words, **options):
+    return make_plan(words or ("train",), timeout=1.0, **{**OPTIONS, **options})
+
+
+def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():
+    of_two = plan("train", "seed=1", nodes=2, per_node=3, node_rank=1, master="127.0.0.1:5")
+    assert of_two.words == ("train", "seed=1", "device.count=6")
+    assert list(of_two.ranks_of(1)) == [3, 4, 5] and of_two.port == 5
+    assert plan("resume", "latest", per_node=2).words == ("resume", "latest")
+    assert interface_of("127.0.0.1") == "lo"
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "said"),
+    [
+        (("trian",), {}, "dlrun launch starts dlrun train or resume, got dlrun trian"),
+        ((), {"nodes": 2, "node_rank": 0}, "--nodes 2: --master HOST:PORT is missing"),
+        ((), {"nodes": 2, "master": "127.0.0.1:5"}, "--nodes 2: --node-rank is missing"),
+        ((), {"nodes": 2, "node_rank": 2, "master": "127.0.0.1:5"}, "--node-rank 2: --nodes 2"),
+        ((), {"nodes": 2, "node_rank": 0, "master": "127.0.0.1"}, "expected HOST:PORT"),
+        ((), {"node_rank": 1}, "SLURM_NODEID go with --nodes"),
+        (("train", "device.count=3"), {"per_node": 2}, "--per-node 2 starts 2 processes"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(words, options, said):
+    with pytest.raises(DlrunError) as refused:
+        plan(*words, **options)
+    assert said in refused.value.message and refused.value.exit_code == 2
+
+
+def pair(**other):
+    """Node 0 and what node 1 tells it."""
+    options = {"nodes": 2, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
+    head = plan("train", "seed=1", **options)
+    return head, {**head.hello(), "node": 1, **other}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"command": "train seed=2 device.count=2"}, "has command seed=2, node 0 has seed=1"),
+        ({"--per-node": 4}, "has --per-node 4, node 0 has 1"),
+        ({"node": 0}, "two machines are --node-rank 0"),
+        (None, "node 1 of 2 has not come to 127.0.0.1:"),
+    ],
+)
+def test_machines_that_do_not_come_or_differ_are_named(other, said):
+    first, hello = pair(**(other or {}))
+    head = Head(first, [], 50.0)
+
+    def tell():
+        with socket.create_connection((first.host, first.port)) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")  # is left aside
+        if other is not None:
+            link = Link(socket.create_connection((first.host, first.port)))
+            link.send(**hello)
+            time.sleep(0.3)
+            link.close()
+
+    node = threading.Thread(target=tell)
+    node.start()
+    with pytest.raises(DlrunError) as refused:
+        head.run()
+    node.join()
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["backend=jax", "distribution=data_parallel"], "takes one process"),
+        (["backend=torch"], "2 devices need a distribution"),
+    ],
+)
+def test_a_run_of_one_process_needs_no_launcher(typed, said):
+    of_two = plan("train", *typed, per_node=2)
+    with pytest.raises(DlrunError, match=said) as refused:
+        start_run(of_two, overrides=of_two.words[1:], config_dir=None, trusted=(), from_run=None)
+    assert refused.value.exit_code == 2
