@@ -163,7 +163,9 @@ def _command(words):
     from dlrun.cli import app
 
     done = CliRunner().invoke(app, words)
-    return done.exit_code, done.stdout, done.stderr or repr(done.exception)
+    raised = done.exception
+    unforeseen = "" if raised is None or isinstance(raised, SystemExit) else repr(raised)
+    return done.exit_code, done.stdout, done.stderr or unforeseen
 
 
 def _run(backend, script):

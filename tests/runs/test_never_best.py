@@ -11,7 +11,7 @@ from dlrun.config.schema import Reproduces
 from dlrun.proofs.reproduce import Cell
 from dlrun.runs.metric_direction import is_better
 from dlrun.runs.query import sort_by
-from dlrun.sweeps.plan import Job, Plan
+from dlrun.sweeps.jobs import Job, Plan
 from dlrun.workers.key import ProcessKey
 
 BAD = (math.nan, math.inf, -math.inf)

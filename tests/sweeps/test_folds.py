@@ -10,7 +10,7 @@ from dlrun.data.sklearn import sklearn
 from dlrun.data.splits import TEST
 from dlrun.report.sweep import leaderboard
 from dlrun.sweeps.folds import fold_results
-from dlrun.sweeps.plan import Job
+from dlrun.sweeps.jobs import Job
 from dlrun.workers.key import ProcessKey
 
 KEY = ProcessKey("jax", "cpu", "float32", False, "")

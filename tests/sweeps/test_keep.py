@@ -9,8 +9,8 @@ from dlrun.errors import DlrunError
 from dlrun.inference.loaded_run import resolve_epoch
 from dlrun.runs.directory import RECORD, SWEEP_FILE
 from dlrun.runs.locate import find_run
+from dlrun.sweeps.jobs import Job, Plan, read_plan
 from dlrun.sweeps.keep import Keeper, parse_keep, repeats_of
-from dlrun.sweeps.plan import Job, Plan, read_plan
 from dlrun.system.files import read_json, write_json
 from dlrun.workers.key import ProcessKey
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dlrun.errors import DlrunError
-from dlrun.sweeps.plan import plan, read_plan, short_keys
+from dlrun.sweeps.jobs import read_plan, short_keys
+from dlrun.sweeps.plan import plan
 from dlrun.sweeps.run import sweep
 from dlrun.sweeps.sweep_file import new_sweep
 

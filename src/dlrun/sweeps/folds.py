@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from dlrun.sweeps.plan import Job
+from dlrun.sweeps.jobs import Job
 
 FOLD = "data.fold"
 

@@ -16,7 +16,7 @@ from dlrun.checkpoints.store import checkpoint_path, list_positions, remove_chec
 from dlrun.config.sweeps.repeats import REPEATS
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CHECKPOINTS, RECORD, RunDir, lock
-from dlrun.sweeps.plan import Job, Plan
+from dlrun.sweeps.jobs import Job, Plan
 from dlrun.system.files import is_dir, read_json
 
 log = logging.getLogger("dlrun")

@@ -16,7 +16,7 @@ from typing import Any
 
 from dlrun.errors import first_line
 from dlrun.runs.directory import SWEEP_FILE
-from dlrun.sweeps.plan import WORKERS, Job, read_plan
+from dlrun.sweeps.jobs import WORKERS, Job, read_plan
 from dlrun.sweeps.pool import Pool, Rules, record_failure
 from dlrun.system import process
 from dlrun.system.files import exists, read_json, write_json

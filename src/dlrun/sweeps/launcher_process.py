@@ -21,8 +21,8 @@ from typing import Any
 from dlrun.config.sweeps.launchers import Place, launch, place
 from dlrun.errors import described
 from dlrun.runs.directory import plan_run_path
+from dlrun.sweeps.jobs import ENDED, WORKERS, Job
 from dlrun.sweeps.launched_run import STOP, progress_path, run_one
-from dlrun.sweeps.plan import ENDED, WORKERS, Job
 from dlrun.sweeps.pool import Rules, record_failure
 from dlrun.system.child import python_command
 from dlrun.system.files import read_json, write_json

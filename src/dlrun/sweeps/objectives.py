@@ -15,7 +15,7 @@ from dlrun.config.limits import metric_names
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.evaluation.pareto import pareto_front
-from dlrun.sweeps.plan import Job
+from dlrun.sweeps.jobs import Job
 
 # What a run records beside its metrics, and whether less of it is better.
 RECORDED = {

@@ -14,7 +14,8 @@ from typing import Any
 from dlrun import backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
-from dlrun.sweeps.plan import Job, completed
+from dlrun.sweeps.jobs import Job
+from dlrun.sweeps.plan import completed
 from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.client import Worker
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from dlrun.sweeps.plan import Job
+from dlrun.sweeps.jobs import Job
 
 
 class RepeatedTrial:

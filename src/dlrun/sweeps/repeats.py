@@ -8,7 +8,7 @@ from typing import Any
 from dlrun.config.sweeps.repeats import REPEATS
 from dlrun.evaluation.repeats import summary
 from dlrun.runs.metric_direction import direction
-from dlrun.sweeps.plan import Job
+from dlrun.sweeps.jobs import Job
 
 
 def repeat_results(

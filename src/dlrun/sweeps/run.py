@@ -13,9 +13,9 @@ from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import url_for, url_of
 from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.runs.status import is_locked
+from dlrun.sweeps.jobs import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
 from dlrun.sweeps.limits import missed, parse_limits
-from dlrun.sweeps.plan import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals

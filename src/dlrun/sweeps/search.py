@@ -17,6 +17,7 @@ from dlrun.config.schema import Config
 from dlrun.config.sweeps.dimensions import Dimensions
 from dlrun.config.sweeps.expand import run_values
 from dlrun.errors import DlrunError
+from dlrun.sweeps.jobs import Job, Plan
 from dlrun.sweeps.objectives import (
     check_sampler,
     pareto_entry,
@@ -24,7 +25,7 @@ from dlrun.sweeps.objectives import (
     values_of,
     with_latency,
 )
-from dlrun.sweeps.plan import Job, Plan, compose_job, new_directory
+from dlrun.sweeps.plan import compose_job, new_directory
 from dlrun.sweeps.pool import record_failure
 from dlrun.sweeps.repeated_trial import RepeatedTrial
 from dlrun.sweeps.search_options import SQLITE, STUDY, Settings

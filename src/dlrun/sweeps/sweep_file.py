@@ -17,16 +17,9 @@ from dlrun.config.sweeps.repeats import write_out
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
+from dlrun.sweeps.jobs import WORKERS, Job, Plan, read_plan
 from dlrun.sweeps.keep import ALL, dropped_entry, was_dropped
-from dlrun.sweeps.plan import (
-    WORKERS,
-    Job,
-    Plan,
-    completed,
-    compose_run,
-    plan,
-    read_plan,
-)
+from dlrun.sweeps.plan import completed, compose_run, plan
 from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import Search
 from dlrun.sweeps.search_options import NAMES, Settings
