@@ -25,6 +25,7 @@ RESULT = {
     "model": str,
     "loop": str,
     "epochs": int,
+    "steps": int,
     "best_epoch": int,
     "stopped_by": str,
     "parameters": int,
