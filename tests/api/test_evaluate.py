@@ -66,6 +66,7 @@ def test_batch_size_does_not_change_the_metrics(trained, dlrun):
     assert result["metrics"] == pytest.approx(trained.result("jax")["test"], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_batch_size_does_not_change_the_area_of_one_of_several_outputs(dlrun):
     area = "+task.metrics.department.area"

@@ -44,13 +44,21 @@ def run_sweep(dlrun, *arguments):
     return result, sorted(file.read_text() for file in set(ran.glob("*")) - before)
 
 
-def test_each_run_has_its_backend_and_equals_a_run_in_a_worker(dlrun, own_model, monkeypatch):
+# Of submitit, jobs of a Slurm are tested below.
+@pytest.mark.parametrize(
+    "launchers",
+    [("joblib", "ray"), pytest.param(("submitit_local",), marks=pytest.mark.slow)],
+    ids="-".join,
+)
+def test_each_run_has_its_backend_and_equals_a_run_in_a_worker(
+    dlrun, own_model, monkeypatch, launchers
+):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # which Ray would set for its workers
     # One at a time: joblib runs both jobs in one process, whose state must not reach the runs.
     overrides = ("backend=torch,jax", "--jobs", 1)
     expected_result, started = run_sweep(dlrun, *overrides)
     assert [text.partition(" ")[0] for text in started] == ["jax", "torch"]
-    for launcher in ("joblib", "ray", "submitit_local"):
+    for launcher in launchers:
         result, processes = run_sweep(dlrun, *overrides, "--launcher", launcher)
         assert processes == started, launcher
         for run, expected in zip(result["runs"], expected_result["runs"], strict=True):
