@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, Interrupted
 from dlrun.proofs.bench import MODULE, load_note
 from dlrun.proofs.memory_guard import MemoryGuard
 from dlrun.report.batch_sizes import conclusion, size_line
@@ -94,7 +94,11 @@ def tune_batch_size(overrides: Sequence[str], settings: SizeSettings) -> dict[st
     limit = None if settings.memory_limit is None else int(settings.memory_limit * 1e9)
     with TemporaryDirectory(prefix="dlrun-tune-") as folder, signals.record_signals() as received:
         search = _Search(Path(folder), typed, settings, MemoryGuard(received, limit), began)
-        search.run()
+        try:
+            search.run()
+        except Interrupted:
+            log.info("interrupted; no process is left")
+            raise
     if not search.fitting():
         reason = search.rows[-1]["error"] if search.rows else "no time was left"
         raise DlrunError(
