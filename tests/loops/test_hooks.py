@@ -49,15 +49,24 @@ def test_the_step_is_named_in_the_midst_of_a_block(tmp_path, backend, loop):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(("backend", "loop"), [("jax", "fit"), ("tensorflow", "raw")])
-def test_weights_that_are_not_finite_are_not_saved_within_an_epoch(tmp_path, backend, loop):
-    every = ("callbacks.checkpoint.every_steps=20", "schedule.factors=[1,1e43]")
+@pytest.mark.parametrize(
+    ("backend", "loop", "every", "kept"),
+    [
+        ("jax", "fit", "20", (100, 120)),
+        ("tensorflow", "raw", "20", (100, 120)),
+        ("jax", "raw", "0.0001s", (138, 139)),  # the clock asks after each step
+    ],
+)
+def test_weights_that_are_not_finite_are_not_saved_within_an_epoch(
+    tmp_path, backend, loop, every, kept
+):
+    words = (f"loop={loop}", f"callbacks.checkpoint.every={every}", "schedule.factors=[1,1e43]")
     with pytest.raises(Refused) as caught:
-        worker(backend).train(tmp_path, *OVERFLOWS, f"loop={loop}", *every)
+        worker(backend).train(tmp_path, *OVERFLOWS, *words)
     text = "the weights are not finite after epoch 1, step 140 of 200: mnist_mlp/"
     assert caught.value.message.startswith(text)
     saved = sorted(path.name for path in tmp_path.glob("runs/*/*/checkpoints/epoch-*"))
-    assert saved == ["epoch-0001-step-000100", "epoch-0001-step-000120"]
+    assert saved == [f"epoch-0001-step-{step:06}" for step in kept]
 
 
 @pytest.mark.trains
