@@ -80,13 +80,7 @@ def _panel(
         return
     across = Axis(1, max(len(rows), 2), LEFT, WIDTH - RIGHT)
     up = Axis(min(values), max(values), HEIGHT - BOTTOM, TOP)
-    for tick in up.ticks():
-        y = up.place(tick)
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>'
-    for tick in across.ticks(whole=True):
-        x = across.place(tick)
-        yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
+    yield from grid(across, up)
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">epoch</text>'
     x = across.place(best)
@@ -120,12 +114,12 @@ class Axis:
         if high <= low:
             apart = abs(low) * 0.1 or 1.0
             low, high = low - apart, high + apart
-        self._low, self._high, self._start, self._end = low, high, start, end
+        self._low, self._high, self.start, self.end = low, high, start, end
 
     def place(self, value: float) -> float:
         """Where a value lies."""
         share = (value - self._low) / (self._high - self._low)
-        return self._start + share * (self._end - self._start)
+        return self.start + share * (self.end - self.start)
 
     def ticks(self, *, whole: bool = False) -> list[float]:
         """About five round values."""
@@ -135,6 +129,24 @@ class Axis:
         step = max(1.0, math.ceil(step)) if whole else step
         first = math.ceil(self._low / step)
         return [place * step for place in range(first, math.floor(self._high / step) + 1)]
+
+
+def grid(across: Axis, up: Axis, *, prefix: str = "") -> Iterator[str]:
+    """A line for each round value of the vertical axis, and the values of both.
+
+    Args:
+        across: From the left edge to the right one; whole numbers.
+        up: From the bottom to the top.
+        prefix: Of the values across, as ``1e`` for powers of ten.
+    """
+    left, right, bottom = across.start, across.end, up.start
+    for tick in up.ticks():
+        y = up.place(tick)
+        yield f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>'
+    for tick in across.ticks(whole=True):
+        x = across.place(tick)
+        yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{prefix}{tick:g}</text>'
 
 
 def number_text(value: float) -> str:

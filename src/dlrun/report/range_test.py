@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from dlrun.report.history import COLORS, STYLE, Axis, number_text
+from dlrun.report.history import COLORS, STYLE, Axis, grid
 from dlrun.report.sparkline import sparkline
 from dlrun.report.tables import table
 
@@ -105,13 +105,7 @@ def _title(result: Mapping[str, Any]) -> str:
 
 
 def _axes(across: Axis, up: Axis) -> Iterator[str]:
-    for tick in up.ticks():
-        y = up.place(tick)
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>'
-    for tick in across.ticks(whole=True):
-        x = across.place(tick)
-        yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">1e{tick:g}</text>'
+    yield from grid(across, up, prefix="1e")
     middle, below = (LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 36
     yield f'<text x="{middle}" y="{below}" text-anchor="middle">learning rate</text>'
 
