@@ -38,7 +38,7 @@ def main(backend):
     from dlrun.training.hooks.finite import StopOnNonFinite
     from dlrun.training.hooks.interruption import Interruption
     from dlrun.training.hooks.learning_rate import LogLearningRate
-    from dlrun.training.hooks.monitored import Monitored
+    from dlrun.training.hooks.monitor_finite import MonitorFinite
     from dlrun.training.hooks.timing import Timing
 
     split = Split(np.zeros((STEPS, 4), "float32"), np.zeros(STEPS, "int32"))
@@ -46,7 +46,7 @@ def main(backend):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     model.compile("sgd", "mse")
     callbacks = [StartEpoch(batches, 0, training_module(backend)), Interruption(), Timing(STEPS)]
-    callbacks += [StopOnNonFinite(is_mean=True), Monitored("loss"), LogLearningRate()]
+    callbacks += [StopOnNonFinite(is_mean=True), MonitorFinite("loss"), LogLearningRate()]
     callbacks += [keras.callbacks.EarlyStopping("loss"), CSV("none.csv"), Progress(bar=False)]
     callbacks += [Checkpoint("none")]
     params = {"model": model, "epochs": 1, "steps": STEPS}

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlrun.cli import app
-from dlrun.errors import DlrunError, bounded, first_line, shorten
+from dlrun.errors import DlrunError, cut_message, first_line, shorten
 from trainings import BACKENDS, Refused, worker
 
 LONG = "x" * 5_000
@@ -41,16 +41,16 @@ def is_bounded(text: str) -> bool:
 )
 def test_long_values_and_lists_are_cut_with_a_count(message, expected):
     if isinstance(expected, str):
-        assert bounded(message) == expected
+        assert cut_message(message) == expected
     else:
-        assert expected.fullmatch(bounded(message))
-    assert bounded(bounded(message)) == bounded(message)
+        assert expected.fullmatch(cut_message(message))
+    assert cut_message(cut_message(message)) == cut_message(message)
     assert shorten(message) == message or len(shorten(message)) < 200
 
 
 def test_a_list_of_any_kind_ends_in_the_number_of_items_left_out():
     for items in (range(10_000), [repr(f"n{i}") for i in range(10_000)], ["a b"] * 10_000):
-        text = bounded(f"it has {', '.join(map(str, items))}")
+        text = cut_message(f"it has {', '.join(map(str, items))}")
         kept, _, left = text.removeprefix("it has ").rpartition(" and ")
         assert len(kept) < 400
         assert len(kept.split(", ")) + int(left.removesuffix(" more").replace(",", "")) == 10_000

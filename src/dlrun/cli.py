@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams
-from dlrun.errors import bounded
+from dlrun.errors import cut_message
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
@@ -74,7 +74,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except Exception as error:  # click's, which Typer may hold a copy of
             if isinstance(message := getattr(error, "message", None), str):
-                error.message = bounded(message)  # type: ignore[attr-defined]
+                error.message = cut_message(message)  # type: ignore[attr-defined]
             raise
 
 

@@ -29,15 +29,15 @@ class DlrunError(Exception):
 
     Args:
         message: What happened, naming the key, file or array, and what was expected. Like the hint
-            it is cut by :func:`bounded`.
+            it is cut by :func:`cut_message`.
         hint: How to fix it.
         exit_code: 2 for bad usage or config, if nothing was started; 1 for a run that failed.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 2) -> None:
-        self.message = bounded(message)
+        self.message = cut_message(message)
         super().__init__(self.message)
-        self.hint = hint and bounded(hint)
+        self.hint = hint and cut_message(hint)
         self.exit_code = exit_code
         self.mistakes: dict[str, str] = {}  # what is wrong with each override, of a wrong config
         if self.hint:
@@ -45,7 +45,7 @@ class DlrunError(Exception):
 
 
 # A request and not an error, like KeyboardInterrupt: no "except Exception" may swallow it.
-class Interrupted(BaseException):
+class RunInterrupted(BaseException):
     """The user or the system asked the run to stop.
 
     Args:
@@ -57,7 +57,7 @@ class Interrupted(BaseException):
         self.signum = signum
 
 
-def described(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An error's type and the line of :func:`first_line`."""
     return f"{type(_meant(error)).__name__}: {first_line(error)}"
 
@@ -89,7 +89,7 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     cause = next((line for line in lines if not _AROUND.match(line)), "")
     cause = _NODE.sub("", cause.removeprefix(f"{type(error).__name__}: "))
-    return bounded(cause or next(iter(lines), type(error).__name__))
+    return cut_message(cause or next(iter(lines), type(error).__name__))
 
 
 def shorten(value: object) -> str:
@@ -100,7 +100,7 @@ def shorten(value: object) -> str:
     return f"{text[:_HEAD]}...{text[-_TAIL:]} ({len(text):,} characters)"
 
 
-def bounded(message: str, lines: int = LINES) -> str:
+def cut_message(message: str, lines: int = LINES) -> str:
     """A message with long values and lists cut, each with a count; one that is short is unchanged.
 
     Args:

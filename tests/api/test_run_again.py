@@ -11,7 +11,7 @@ import pytest
 from conftest import Dlrun
 from dlrun import __version__
 from dlrun.api.diff import diff
-from dlrun.api.needed import CompletedRuns
+from dlrun.api.finished_run import CompletedRuns
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from dlrun.report.diff import diff_lines

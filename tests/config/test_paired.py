@@ -7,7 +7,7 @@ import pytest
 from dlrun.config.compose import compose
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
-from dlrun.config.sweeps.listed import read_runs
+from dlrun.config.sweeps.run_list import read_runs
 from dlrun.errors import DlrunError
 
 PAIRS = [

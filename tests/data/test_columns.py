@@ -19,7 +19,7 @@ def fit(kind, values, *, parts=3, **options):
     size = -(-len(array) // parts)
     for start in range(0, len(array), size):
         fitter.update(array[start : start + size])
-    entry = json.loads(json.dumps(columns.to_entry(fitter.fitted())))
+    entry = json.loads(json.dumps(columns.to_entry(fitter.result())))
     return columns.from_entry(entry)
 
 

@@ -29,7 +29,7 @@ def write(size, count=None):
 
 
 def get(key, count, size=10):
-    cache.cached(key, write(size, count), limit_bytes=1e9)
+    cache.cache_entry(key, write(size, count), limit_bytes=1e9)
 
 
 def test_two_processes_at_once_make_an_entry_once(root, tmp_path):
@@ -53,7 +53,7 @@ def hang(directory):
 
 def test_a_killed_process_leaves_no_entry_and_no_lock(root):
     process = multiprocessing.get_context("spawn").Process(
-        target=cache.cached, args=("k", hang), kwargs={"limit_bytes": 1e9}
+        target=cache.cache_entry, args=("k", hang), kwargs={"limit_bytes": 1e9}
     )
     process.start()
     while not (root / "begun").exists():
@@ -61,7 +61,7 @@ def test_a_killed_process_leaves_no_entry_and_no_lock(root):
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not (root / "k").exists()
-    entry = cache.cached("k", write(10), limit_bytes=1e9)
+    entry = cache.cache_entry("k", write(10), limit_bytes=1e9)
     assert (entry / "array.npy").read_bytes() == b"a" * 10
     assert not list(root.glob(".k-*"))
 
@@ -72,29 +72,29 @@ def test_a_failure_leaves_nothing(root):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        cache.cached("k", fail, limit_bytes=1e9)
+        cache.cache_entry("k", fail, limit_bytes=1e9)
     assert not [path for path in root.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize("how", ["cut", "removed", "no manifest"])
 def test_a_damaged_entry_is_made_anew(how):
-    entry = cache.cached("k", write(10), limit_bytes=1e9)
+    entry = cache.cache_entry("k", write(10), limit_bytes=1e9)
     if how == "cut":
         (entry / "array.npy").write_bytes(b"aa")
     elif how == "removed":
         (entry / "array.npy").unlink()
     else:
         (entry / cache.MANIFEST).write_text("{")
-    cache.cached("k", write(10), limit_bytes=1e9)
+    cache.cache_entry("k", write(10), limit_bytes=1e9)
     assert (entry / "array.npy").read_bytes() == b"a" * 10
 
 
 def test_the_entries_that_were_used_last_are_kept(root):
     for number, key in enumerate("abcd"):
-        cache.cached(key, write(1000), limit_bytes=1e9)
+        cache.cache_entry(key, write(1000), limit_bytes=1e9)
         os.utime(root / key, (number, number))
-    cache.cached("a", write(1000), limit_bytes=1e9)  # used again
-    cache.cached("e", write(1000), limit_bytes=3200)
+    cache.cache_entry("a", write(1000), limit_bytes=1e9)  # used again
+    cache.cache_entry("e", write(1000), limit_bytes=3200)
     assert sorted(p.name for p in root.iterdir() if p.is_dir()) == ["a", "d", "e"]
 
 
@@ -102,7 +102,7 @@ def test_a_place_that_can_not_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(DlrunError, match=r"the data cache .* can.t be written") as caught:
-        cache.cached("k", write(10), limit_bytes=1e9)
+        cache.cache_entry("k", write(10), limit_bytes=1e9)
     assert "DLRUN_CACHE=" in caught.value.hint
 
 
@@ -113,7 +113,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_is_left(root):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(DlrunError, match="No space left") as caught:
-        cache.cached("k", fill, limit_bytes=1e9)
+        cache.cache_entry("k", fill, limit_bytes=1e9)
     assert caught.value.exit_code == 1
     assert "free some space" in caught.value.hint
     assert not list(root.glob(".k-*"))

@@ -79,7 +79,7 @@ def test_a_folder_beside_those_of_the_splits_is_left_out(tmp_path):
         f"1 file is left out, in no folder of a class: {tmp_path}/photos/unlabeled/a.png"
     ]
     write_classes(tmp_path / "vehicles", classes=("bus", "train/steam", "train/electric"))
-    assert image_folder(path=str(tmp_path / "vehicles")).samples._found.classes == ("bus", "train")
+    assert image_folder(path=str(tmp_path / "vehicles")).samples._files.classes == ("bus", "train")
 
 
 def test_images_that_are_added_later_leave_the_others_in_their_splits(tmp_path):

@@ -35,7 +35,7 @@ def words_of(texts, lower=True) -> list[list[str]]:
 def fit(texts, **options) -> Text:
     fitter = Fitter("review", **options)
     fitter.update(pa.array(texts, pa.string()))
-    return fitter.fitted()
+    return fitter.result()
 
 
 @pytest.mark.parametrize(

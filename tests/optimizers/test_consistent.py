@@ -116,7 +116,7 @@ def test_schedule_average_decay_and_unreached_weights_under_accumulation(project
 # Weights after zero gradients under decay, and after real ones, of two layers of one model.
 STEPS = """
 import keras, numpy as np
-from dlrun.optimizers.excluded import exclude_weights
+from dlrun.optimizers.exclusion import exclude_weights
 
 def trained(name, gradients, exclude=None, own=None, **arguments):
     body, head = keras.layers.Dense(2, name="body"), keras.layers.Dense(2, name="head")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.proofs.memory_guard import MemoryGuard
 from dlrun.report.batch_sizes import conclusion
 from dlrun.system import memory, process
@@ -65,7 +65,7 @@ def test_a_process_that_takes_more_is_noticed_and_a_signal_ends_it():
         MemoryGuard(limit=10**12).watch(child.pid)
         with pytest.raises(DlrunError, match=r"takes more than the 0\.20 GB"):
             MemoryGuard(limit=200_000_000).watch(child.pid)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterrupted):
             MemoryGuard([2]).watch(child.pid)
         child.kill()
 

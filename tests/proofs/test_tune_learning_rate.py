@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlrun.data.batches import permutation
-from dlrun.proofs.range_test import Divergence, smoothed, suggest
+from dlrun.proofs.range_test import Divergence, smooth, suggest
 from trainings import BACKENDS, worker
 
 LOW, HIGH, STEPS, SMOOTHING = 1e-5, 10.0, 60, 0.8
@@ -127,9 +127,9 @@ def test_the_curve_is_kept_as_csv_json_and_picture(tune):
 def test_a_loss_that_does_not_fall_suggests_nothing():
     losses = list(np.random.default_rng(1).normal(2.0, 0.1, 100))
     rates = list(np.geomspace(1e-7, 1, 100))
-    assert suggest(rates, losses, smoothed(losses, 0.9)).place is None
+    assert suggest(rates, losses, smooth(losses, 0.9)).place is None
     falls = [2.0 - 1 / (1 + math.exp(40 - n)) for n in range(100)]
-    assert suggest(rates, falls, smoothed(falls, 0.5)).place == 40
+    assert suggest(rates, falls, smooth(falls, 0.5)).place == 40
 
 
 def test_a_loss_diverges_when_its_mean_is_four_times_the_lowest_and_above_the_first():

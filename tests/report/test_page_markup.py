@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from dlrun.report.page.charts.lines import thin
 from dlrun.report.page.charts.scale import ticks, whole_ticks
-from dlrun.report.page.importance import explained, importances, ranks_of
+from dlrun.report.page.importance import explained_share, importances, ranks_of
 from dlrun.report.page.markup import element, json_script, raw
 from dlrun.report.page.png import image, png
 
@@ -88,7 +88,7 @@ def test_importance_is_the_adjusted_share_of_variance_that_the_groups_explain():
     squared = 1 - ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum()
     adjusted = 1 - (1 - squared) * (60 - 1) / (60 - 3)
     groups = [np.flatnonzero(keys == key).tolist() for key in "abc"]
-    assert explained(groups, values.tolist()) == pytest.approx(adjusted, rel=1e-12)
+    assert explained_share(groups, values.tolist()) == pytest.approx(adjusted, rel=1e-12)
 
 
 def test_the_key_that_decides_comes_first_and_noise_explains_nothing():

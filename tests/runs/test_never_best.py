@@ -44,7 +44,7 @@ def test_in_a_leaderboard(mode, bad):
         Job(number, [], {}, key, Path(), state="completed", result={"validation": {"loss": value}})
         for number, value in enumerate((bad, 0.2, 0.4))
     ]
-    ranked = Plan(Path(), [], jobs, "val_loss", mode).ranked()
+    ranked = Plan(Path(), [], jobs, "val_loss", mode).ranking()
     assert [job.number for job in ranked] == {"min": [1, 2, 0], "max": [2, 1, 0]}[mode]
 
 

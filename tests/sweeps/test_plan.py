@@ -193,6 +193,6 @@ def test_a_run_whose_metric_is_not_a_number_is_ranked_last():
     planned = plan(["seed=1,2,3"])
     for job, loss in zip(planned.jobs, (float("nan"), 0.5, 0.1), strict=True):
         job.state, job.result = "completed", {"validation": {"loss": loss}}
-    assert [job.number for job in planned.ranked()] == [2, 1, 0]
+    assert [job.number for job in planned.ranking()] == [2, 1, 0]
     planned.jobs[0].result["validation"]["loss"] = None
-    assert [job.number for job in planned.ranked()] == [2, 1, 0]
+    assert [job.number for job in planned.ranking()] == [2, 1, 0]

@@ -10,7 +10,7 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import refuse_writers
 from dlrun.remote.mirror import push
-from dlrun.remote.places import refuse_remote, shown
+from dlrun.remote.places import refuse_remote, shown_path
 from dlrun.runs.annotations import read_annotations, write_annotations
 from dlrun.runs.directory import lock
 from dlrun.runs.locate import find_run
@@ -60,7 +60,7 @@ def tag(
         before = write_annotations(path, after, before["note"] if note is None else note)
         if is_sent_by_us:
             push(path)
-    return {"run_dir": shown(path), **before}
+    return {"run_dir": shown_path(path), **before}
 
 
 def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:

@@ -139,15 +139,15 @@ def _checkpoints(run: Path, record: dict[str, Any], *, resumable: bool) -> Itera
 def _of_caches(before: float) -> Iterator[_Item]:
     root = cache_dir()
     for entry in sorted(root.iterdir()) if is_dir(root) else ():
-        if KEY.fullmatch(entry.name) and is_file(entry / MANIFEST) and _used(entry) < before:
+        if KEY.fullmatch(entry.name) and is_file(entry / MANIFEST) and _last_used(entry) < before:
             yield _Item("caches", entry, "prepared data, made again when needed")
     compiled = compile_cache_dir()
     for folder in sorted(compiled.iterdir()) if is_dir(compiled) else ():
-        if is_dir(folder) and folder.resolve() != root.resolve() and _used(folder) < before:
+        if is_dir(folder) and folder.resolve() != root.resolve() and _last_used(folder) < before:
             yield _Item("caches", folder, "compiled functions, made again when needed")
 
 
-def _used(path: Path) -> float:
+def _last_used(path: Path) -> float:
     """When a folder or a file in it was last written, in seconds since 1970."""
     times = [path.lstat().st_mtime]
     for inner in path.rglob("*"):

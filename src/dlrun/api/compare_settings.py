@@ -11,7 +11,7 @@ from dlrun.api.settings import Setting, group
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import difference
 from dlrun.remote.fetch import fetch_listing, fetch_run
-from dlrun.remote.places import shown, url_of
+from dlrun.remote.places import shown_path, url_of
 from dlrun.runs.directory import RECORD, SWEEP_FILE
 from dlrun.runs.locate import find_run, iter_runs
 from dlrun.runs.names import has_name
@@ -53,7 +53,7 @@ def compare_settings(names: Sequence[str], *, runs_dir: Path) -> dict[str, Any]:
             paths |= dict.fromkeys(_runs_of(sweep))
         else:
             paths[find_run(name, runs_dir).path] = None
-    records = [read_json(path / RECORD) | {"run_dir": shown(path)} for path in paths]
+    records = [read_json(path / RECORD) | {"run_dir": shown_path(path)} for path in paths]
     settings = group(records)
     if len(settings) < 2 or max(len(setting.runs) for setting in settings) < 2:
         raise DlrunError(

@@ -14,7 +14,7 @@ from dlrun.config.earlier import Earlier, compose_earlier
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, shorten
-from dlrun.remote.places import shown, working_folder
+from dlrun.remote.places import shown_path, working_folder
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, RunDir
 from dlrun.runs.locate import find_run
@@ -69,7 +69,7 @@ def _find(run: str, runs_dir: str | None) -> RunDir:
 
 def parent_entry(opened: RunDir) -> dict[str, Any]:
     """The entry ``parent`` of ``run.json``: where the earlier run is, and when it was started."""
-    return {"run_dir": shown(opened.path), "started": opened.record.get("started")}
+    return {"run_dir": shown_path(opened.path), "started": opened.record.get("started")}
 
 
 def config_changes(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
-from dlrun.inference.exported import ExportedRun
-from dlrun.inference.job import Evaluated, Job, evaluate_job
+from dlrun.inference.exported_file import ExportedRun
+from dlrun.inference.job import Evaluation, Job, evaluate_job
 from dlrun.inference.loaded_run import read_saved_spec, resolve_epoch
 from dlrun.system.files import check_writable, is_dir, is_file
 
@@ -149,7 +149,7 @@ def _known_names(run: RunDir) -> Iterator[tuple[str, Sequence[str]]]:
             yield name, [str(number) for number in range(count)]
 
 
-def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) -> list[Evaluated]:
+def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) -> list[Evaluation]:
     """Evaluate in this process if it can take all of them, else one process for each backend."""
     by_process: dict[Any, list[int]] = {}
     for number, job in enumerate(jobs):
@@ -158,7 +158,7 @@ def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) 
         return [evaluate_job(job, *opened[job_key(job)]) for job in jobs]
     from dlrun.inference.job_process import evaluate_in_process
 
-    found: dict[int, Evaluated] = {}
+    found: dict[int, Evaluation] = {}
     for numbers in by_process.values():
         done = evaluate_in_process([jobs[number] for number in numbers])
         found |= dict(zip(numbers, done, strict=True))
@@ -171,7 +171,7 @@ def _process_of(config: Config) -> tuple[str, ...]:
     return config.backend.name, str(config.device), config.spread, *precision
 
 
-def _result(evaluated: Evaluated, bootstrap: int, compared: Evaluated | None) -> dict[str, Any]:
+def _result(evaluated: Evaluation, bootstrap: int, compared: Evaluation | None) -> dict[str, Any]:
     """The result with its figures; of several outputs a mapping of each."""
     result = dict(evaluated.result)
     figures: dict[str, Any] = {}
@@ -195,6 +195,6 @@ def _result(evaluated: Evaluated, bootstrap: int, compared: Evaluated | None) ->
     return result
 
 
-def _label(evaluated: Evaluated) -> str:
+def _label(evaluated: Evaluation) -> str:
     result = evaluated.result
     return f"{result['run_dir']}, epoch {result['epoch']}, {result['backend']}"

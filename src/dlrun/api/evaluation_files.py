@@ -9,12 +9,12 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.evaluation.figures import folder_of, write_all
 from dlrun.evaluation.table import Table
-from dlrun.inference.job import Evaluated
+from dlrun.inference.job import Evaluation
 
 WHERE = ("run_dir", "checkpoint", "epoch", "backend", "split", "samples")
 
 
-def write_csv(folder: Path, evaluations: Sequence[tuple[Evaluated, Mapping[str, Any]]]) -> None:
+def write_csv(folder: Path, evaluations: Sequence[tuple[Evaluation, Mapping[str, Any]]]) -> None:
     """Write ``metrics.csv``, a row for each value, and beside it the tables of the evaluation.
 
     Of several evaluations, each has a folder for its tables, in their order.

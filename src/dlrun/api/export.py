@@ -21,7 +21,7 @@ from dlrun.inference.export_request import (
     output_path,
     refuse_large_targets,
 )
-from dlrun.inference.exported import ExportedRun
+from dlrun.inference.exported_file import ExportedRun
 from dlrun.inference.loaded_run import open_run
 from dlrun.remote.places import require_output
 from dlrun.system.child_job import ChildJob

@@ -16,7 +16,7 @@ from dlrun.runs.logged_names import metric_of
 from dlrun.runs.metric_direction import direction
 
 if TYPE_CHECKING:
-    from dlrun.inference.job import Evaluated
+    from dlrun.inference.job import Evaluation
 
 UNDER, OVER = "--fail-under", "--fail-over"
 # Figures over all classes or numbers, and those of each.
@@ -130,7 +130,7 @@ def _direction_of_figure(name: str, outputs: Sequence[str]) -> str | None:
     return "unknown"
 
 
-def value_of(gate: Gate, evaluated: Evaluated, better: Mapping[str, str | None]) -> float:
+def value_of(gate: Gate, evaluated: Evaluation, better: Mapping[str, str | None]) -> float:
     """The value that a limit is on.
 
     Raises:

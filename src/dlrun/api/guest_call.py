@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
-from dlrun.errors import DlrunError, Interrupted, bounded, first_line
+from dlrun.errors import DlrunError, RunInterrupted, cut_message, first_line
 from dlrun.system import process
 from dlrun.system.guest import as_guest, in_notebook
 
@@ -43,7 +43,7 @@ def guest_call(*, config_dir: Path | None = None, quiet: bool = False) -> Iterat
             if changed := forget_changed_modules(module_dirs(config_dir)):
                 log.info("imported again, as %s changed", ", ".join(changed))
             yield
-    except Interrupted as stop:
+    except RunInterrupted as stop:
         if stop.signum == SIGINT:
             raise KeyboardInterrupt("the run was interrupted, and can be resumed") from stop
         os.kill(os.getpid(), stop.signum)  # what the signal would have done without dlrun
@@ -64,7 +64,7 @@ def check_overrides(overrides: Sequence[Any]) -> list[str]:
     for override in overrides:
         if not isinstance(override, str):
             raise DlrunError(
-                f"expected overrides as texts, got {bounded(repr(override))}",
+                f"expected overrides as texts, got {cut_message(repr(override))}",
                 hint="for example 'backend=jax', 'epochs=3'; a list is passed as *overrides",
             )
     return list(overrides)
@@ -112,7 +112,7 @@ def _lines(quiet: bool) -> Iterator[None]:
         # In a notebook, lines on stderr look like errors.
         handler = logging.StreamHandler(sys.stdout if in_notebook() else sys.stderr)
         handler.setLevel(logging.WARNING if quiet else logging.INFO)
-        handler.setFormatter(_Bounded())
+        handler.setFormatter(_BoundedFormatter())
         log.propagate = False
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))  # also for the file of a run
     log.addHandler(handler)
@@ -124,6 +124,6 @@ def _lines(quiet: bool) -> Iterator[None]:
         log.propagate = propagate
 
 
-class _Bounded(logging.Formatter):
+class _BoundedFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return bounded(super().format(record))
+        return cut_message(super().format(record))

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import fetch_listing
-from dlrun.remote.places import shown, url_of
+from dlrun.remote.places import shown_path, url_of
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
@@ -59,7 +59,7 @@ def list_runs(
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)
     names = short_names([path for path, _ in read], parts=2)
     records = [
-        {"run": name} | record | {"run": name, "run_dir": shown(path)}
+        {"run": name} | record | {"run": name, "run_dir": shown_path(path)}
         for name, (path, record) in zip(names, read, strict=True)
     ]
     records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)

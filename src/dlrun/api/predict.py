@@ -16,7 +16,7 @@ from dlrun.data.readers import STDIN, Part, Reader, open_reader
 from dlrun.data.tree import Tree, leaves, tree_map
 from dlrun.errors import DlrunError
 from dlrun.inference.checked_parts import CheckedParts
-from dlrun.inference.described import Described, Plain
+from dlrun.inference.described_columns import DescribedColumns, Plain
 from dlrun.inference.loaded_run import load_run, open_run, read_input_spec, read_saved_spec
 from dlrun.inference.own_data import make_request
 from dlrun.inference.prediction import predict_columns, predict_parts
@@ -64,7 +64,7 @@ def predict(
             a ``.npz`` with an array per input, by name. None takes the test split.
         array: The array of a ``.npz``; required if it has several and the model takes one.
         output: A ``.npz``, ``.csv``, ``.jsonl`` or ``.parquet``, or ``-``; by default
-            ``predictions.npz`` in the run directory. See :mod:`dlrun.inference.described`.
+            ``predictions.npz`` in the run directory. See :mod:`dlrun.inference.described_columns`.
         ids: Columns of a table that name its rows; by default those called id, or like it.
         top: Write so many of the best classes instead of every class.
         on_error: ``fail`` at a sample that can't be read, or ``skip`` it: it has no prediction.
@@ -146,10 +146,10 @@ def _spec_of_record(run: RunDir) -> InputSpec:
     return InputSpec(inputs, ArraySpec((), "float32"), 1)
 
 
-def _describe(spec: InputSpec | None, config: Config, top: int | None) -> Described | None:
+def _describe(spec: InputSpec | None, config: Config, top: int | None) -> DescribedColumns | None:
     """What describes the outputs of a run; None if it does not know what they mean."""
     if spec is not None and spec.targets is not None:
-        return Described(spec, config, top)
+        return DescribedColumns(spec, config, top)
     if spec is not None and top is not None:
         raise DlrunError(f"--top {top}: the run's classes have no names", hint="leave it out")
     return None

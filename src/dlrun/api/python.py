@@ -98,7 +98,7 @@ class Runs(list[Run]):
     """
 
     def __init__(self, result: dict[str, Any], keys: Sequence[str] = ()) -> None:
-        super().__init__(Run.listed(Path(record["run_dir"])) for record in result["runs"])
+        super().__init__(Run.from_listing(Path(record["run_dir"])) for record in result["runs"])
         self._result, self._keys = result, tuple(keys)
 
     def frame(self) -> Any:
@@ -122,9 +122,9 @@ class Runs(list[Run]):
         return runs_table(self._result, self._keys, width=120)
 
     def _repr_html_(self) -> str:
-        from dlrun.report.run_html import preformatted
+        from dlrun.report.run_html import preformat
 
-        return preformatted(repr(self))
+        return preformat(repr(self))
 
 
 def runs(

@@ -90,7 +90,7 @@ def resume(
         from dlrun.training.follow import follow_resume
 
         place = str(config_dir.absolute()) if config_dir else None
-        with ranks.joined(group):
+        with ranks.join_group(group):
             recorded = read_config(opened.path / CONFIG)
             follow_resume(recorded, overrides, place, trusted, typed, None)
         raise SystemExit(0)  # rank 0 does the rest
@@ -107,7 +107,7 @@ def resume(
             training=True,
             project=None if config_dir else opened.project,
         )
-        if (result := _completed(opened, recorded, config, overrides)) is not None:
+        if (result := _result_if_complete(opened, recorded, config, overrides)) is not None:
             return result
         require(config, training=True)
         backends.prepare(config.backend.name)
@@ -146,7 +146,7 @@ def resume(
             )
 
 
-def _completed(
+def _result_if_complete(
     opened: RunDir, recorded: dict[str, Any], config: Config, overrides: Sequence[str]
 ) -> RunResult | None:
     """The result of a completed run that has nothing left to do; None if it has.

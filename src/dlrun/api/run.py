@@ -34,7 +34,7 @@ class Run:
         self._open(find_run(str(path), Path("runs")).path, config_dir, trust)
 
     @classmethod
-    def listed(cls, path: Path) -> Run:
+    def from_listing(cls, path: Path) -> Run:
         """A run that has just been found, of which nothing else is looked at yet."""
         run = cls.__new__(cls)
         run._open(path, None, ())

@@ -15,7 +15,7 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import summary
 from dlrun.remote.fetch import fetch_listing
-from dlrun.remote.places import shown
+from dlrun.remote.places import shown_path
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
@@ -161,7 +161,7 @@ def _read(path: Path, notes: bool) -> Record | None:
     config = record.get("config")
     if not isinstance(config, dict):
         return None
-    record["run_dir"] = shown(path)
+    record["run_dir"] = shown_path(path)
     if notes:
         record |= {name: value for name, value in read_annotations(path).items() if value}
     return record

@@ -67,7 +67,7 @@ def summary(
         result["plot"] = str(plot)
     table = _table(model)
     if config.distribution.kind != "none":
-        rows = backends.distributed(config.backend.name).memory_of(model)
+        rows = backends.distribution_of(config.backend.name).memory_of(model)
         result["variables"] = rows
         result["bytes"] = sum(row["bytes"] for row in rows)
         result["device_bytes"] = sum(row["device_bytes"] for row in rows)

@@ -71,14 +71,14 @@ def train(
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
     from dlrun.remote.fetch import check_place
-    from dlrun.remote.places import shown
+    from dlrun.remote.places import shown_path
     from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
     from dlrun.training.initial_weights import read_initial_weights
     from dlrun.training.request import RunRequest
 
     require(config, training=True)
     if needed:
-        from dlrun.api.needed import find_equal_run
+        from dlrun.api.finished_run import find_equal_run
 
         if (found := find_equal_run(config, config_dir)) is not None:
             return found
@@ -86,14 +86,14 @@ def train(
         check_place(config.runs_dir)
     backends.prepare(config.backend.name)
     if weights := read_initial_weights(config):
-        config = dataclasses.replace(config, init_from=shown(weights.run))  # not 'latest'
+        config = dataclasses.replace(config, init_from=shown_path(weights.run))  # not 'latest'
     from dlrun.training import record  # imports NumPy, so only after the config is checked
     from dlrun.training.destinations import NewDestination
     from dlrun.training.run import train_run
 
     files = {
         CONFIG: to_yaml(config),
-        OVERRIDES: "".join(f"- {_quoted(override)}\n" for override in overrides),
+        OVERRIDES: "".join(f"- {_quote(override)}\n" for override in overrides),
     }
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
     place = str(config_dir.absolute()) if config_dir else None
@@ -132,6 +132,6 @@ def _command(overrides: Sequence[str], from_run: str | None) -> list[str]:
     return ["dlrun", "train", *repeated, *overrides]
 
 
-def _quoted(override: str) -> str:
+def _quote(override: str) -> str:
     # In a single-quoted YAML string only the quote itself is special.
     return "'" + override.replace("'", "''") + "'"

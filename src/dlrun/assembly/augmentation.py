@@ -62,7 +62,7 @@ def _wrap_call(model: keras.Model, layers: Sequence[Any], *, add_channels: bool)
     """
     call = model.call
 
-    def augmented(inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+    def augment_and_call(inputs: Any, *arguments: Any, **keywords: Any) -> Any:
         if _is_training(model, keywords):
             images = keras.ops.expand_dims(inputs, -1) if add_channels else inputs
             for layer in layers:
@@ -71,7 +71,7 @@ def _wrap_call(model: keras.Model, layers: Sequence[Any], *, add_channels: bool)
         return call(inputs, *arguments, **keywords)
 
     # Not with setattr: Keras would track what the function refers to.
-    vars(model)["call"] = augmented
+    vars(model)["call"] = augment_and_call
 
 
 def _is_training(model: keras.Model, keywords: Mapping[str, Any]) -> bool:

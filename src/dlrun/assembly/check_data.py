@@ -45,7 +45,7 @@ def check_data(data: Any, config: Config) -> None:
     if first is not None:
         problem, hint = first
         raise DlrunError(f"data: {target}: {problem}", hint=hint)
-    for name, array in () if data.is_checked else _named("train", data.train):
+    for name, array in () if data.is_checked else _arrays_by_name("train", data.train):
         if name.startswith("train.inputs") and _looks_unscaled(array, data.scale):
             fix = "divide by 255" if _floats(array) else "return Dataset(..., scale=255)"
             log.warning("%s goes up to %g, like unscaled pixels: %s", name, array.max(), fix)
@@ -71,7 +71,7 @@ def _problems(data: Any, config: Config) -> Problems:
         yield from _wrong_weights(split, getattr(data, split))
 
 
-def _named(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
+def _arrays_by_name(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
     return [
         *_leaves(f"{split}.inputs", samples.inputs),
         *_leaves(f"{split}.labels", samples.labels),
@@ -93,7 +93,7 @@ def _wrong_form(split: str, samples: Any) -> Problems:
     if not isinstance(samples, Split):
         hint = "use dlrun.data.dataset.Split(inputs, labels)"
         yield f"{split} is {type(samples).__name__}, expected a Split", hint
-    for name, array in _named(split, samples):
+    for name, array in _arrays_by_name(split, samples):
         if not isinstance(array, np.ndarray):
             yield f"{name} is {type(array).__name__}", "make it an array with numpy.asarray()"
         elif not (_floats(array) or np.issubdtype(array.dtype, np.integer)):
@@ -134,11 +134,11 @@ def _unlike_train(split: str, samples: Split, train: Split) -> Problems:
 
 
 def _by_name(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
-    return sorted(_named(split, samples), key=lambda item: item[0])
+    return sorted(_arrays_by_name(split, samples), key=lambda item: item[0])
 
 
 def _wrong_values(split: str, samples: Split) -> Problems:
-    for name, array in _named(split, samples):
+    for name, array in _arrays_by_name(split, samples):
         if _floats(array):
             # A batch is float32, where a finite double may overflow to infinity.
             bad = first_not_finite(array, np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import ArraySpec
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 from dlrun.runs.logged_names import metric_of
 
 SAMPLES = 4  # of the batch that a metric is tried on
@@ -115,7 +115,7 @@ def _result(
     except Exception as error:
         raise DlrunError(
             f"{key}: can't take labels {shapes[0][0]} and outputs {shapes[1][0]}:"
-            f" {described(error):.200}",
+            f" {describe(error):.200}",
             hint="choose one for these labels: 'dlrun list metrics'",
         ) from error
     finally:

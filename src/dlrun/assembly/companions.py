@@ -22,11 +22,11 @@ def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
         **arguments: Its keywords, in JSON types.
     """
     needed = config.distribution.kind != "none" and config.device.count > 1
-    if not needed or not backends.distributed(config.backend.name).PROCESSES or ranks.current():
+    if not needed or not backends.distribution_of(config.backend.name).PROCESSES or ranks.current():
         yield
         return
     if (group := ranks.started_outside()) is not None:
-        with ranks.joined(group):
+        with ranks.join_group(group):
             if group.rank:
                 module, _, function = call.partition(":")
                 getattr(importlib.import_module(module), function)(**arguments)
@@ -34,7 +34,7 @@ def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
             group.at = arguments.get("at")
             yield
         return
-    with ranks.started(config.device.count, call, arguments):
+    with ranks.start_ranks(config.device.count, call, arguments):
         yield
 
 
@@ -42,4 +42,4 @@ def together(model: Any, config: Config) -> AbstractContextManager[list[Any]]:
     """Train a model together with the other processes of its run; gives their callbacks."""
     if config.distribution.kind == "none":
         return nullcontext([])
-    return backends.distributed(config.backend.name).together(model)
+    return backends.distribution_of(config.backend.name).together(model)

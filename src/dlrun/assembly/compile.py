@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from dlrun import backends
-from dlrun.assembly.captured import capture_outputs
+from dlrun.assembly.capture import capture_outputs
 from dlrun.assembly.check_metrics import logged_by
 from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
 from dlrun.assembly.model import outputs_of
@@ -27,7 +27,7 @@ from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
 from dlrun.metrics.in_units import in_units
 from dlrun.metrics.loss import LossTracker
-from dlrun.optimizers.excluded import exclude_weights
+from dlrun.optimizers.exclusion import exclude_weights
 
 log = logging.getLogger("dlrun")
 

@@ -61,14 +61,14 @@ def find_uses(model: keras.Model, spec: InputSpec) -> list[Use]:
     if not layers or not 0 < size * STEP < least:
         return []
     marks = np.random.default_rng(0).permutation(least + STEP * np.arange(size))
-    places, inputs = _marked(spec, marks)
+    places, inputs = _mark_samples(spec, marks)
     received: list[tuple[Any, np.ndarray]] = []
     try:
         with np.errstate(all="ignore"):  # on NumPy, of what the marks lead to
             calls = _count_calls(model, layers, spec)
-            with _watched(layers, received, calls):
+            with _watch(layers, received, calls):
                 model(spec.prepare(inputs), training=False)
-    except _AllReceived:
+    except _EverythingNoted:
         pass
     except Exception as error:  # such values may be illegal elsewhere in the model
         log.debug("inputs not followed: %s", error)
@@ -87,14 +87,14 @@ def takes_fractions(model: keras.Model, spec: InputSpec, layer: Any, sample: Any
     """
     received: list[tuple[Any, np.ndarray]] = []
     try:
-        with np.errstate(all="ignore"), _watched([layer], received, sys.maxsize):
+        with np.errstate(all="ignore"), _watch([layer], received, sys.maxsize):
             model(spec.prepare(sample), training=False)
     except Exception as error:
         log.debug("a sample not followed: %s", error)
     return any((values != np.rint(values)).any() for _, values in received)
 
 
-class _AllReceived(Exception):  # noqa: N818 - the end, not an error
+class _EverythingNoted(Exception):  # noqa: N818 - the end, not an error
     """No layer is left to receive a value."""
 
 
@@ -102,7 +102,7 @@ def _is_watched(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Embedding | keras.layers.Masking)
 
 
-def _marked(spec: InputSpec, marks: np.ndarray) -> tuple[list[tuple[str | None, int]], Any]:
+def _mark_samples(spec: InputSpec, marks: np.ndarray) -> tuple[list[tuple[str | None, int]], Any]:
     """Two samples, of the marks and of their negatives; and each mark's input and index."""
     places: list[tuple[str | None, int]] = []
 
@@ -127,7 +127,7 @@ def _count_calls(model: Any, layers: Sequence[Any], spec: InputSpec) -> int:
     """How often a call of the model calls the layers, without computing anything."""
     calls = 0
 
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
         def count(*arguments: Any, **keywords: Any) -> Any:
             nonlocal calls
             calls += 1
@@ -141,8 +141,8 @@ def _count_calls(model: Any, layers: Sequence[Any], spec: InputSpec) -> int:
 
     replaced = {
         layer: {
-            "call": counted(_call(layer)),
-            "compute_output_spec": counted(layer.compute_output_spec),
+            "call": counting(_call(layer)),
+            "compute_output_spec": counting(layer.compute_output_spec),
         }
         for layer in layers
     }
@@ -152,7 +152,7 @@ def _count_calls(model: Any, layers: Sequence[Any], spec: InputSpec) -> int:
 
 
 @contextmanager
-def _watched(
+def _watch(
     layers: Sequence[Any], received: list[tuple[Any, np.ndarray]], calls: int
 ) -> Iterator[None]:
     """Note what the layers receive.
@@ -161,18 +161,18 @@ def _watched(
         _AllReceived: After this number of calls.
     """
 
-    def watched(layer: Any) -> Callable[..., Any]:
+    def watching(layer: Any) -> Callable[..., Any]:
         call = _call(layer)
 
         def note(inputs: Any, *arguments: Any, **keywords: Any) -> Any:
             received.append((layer, np.asarray(keras.ops.convert_to_numpy(inputs))))
             if len(received) >= calls:
-                raise _AllReceived
+                raise _EverythingNoted
             return call(inputs, *arguments, **keywords)
 
         return note
 
-    with _methods({layer: {"call": watched(layer)} for layer in layers}):
+    with _methods({layer: {"call": watching(layer)} for layer in layers}):
         yield
 
 

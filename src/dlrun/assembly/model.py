@@ -66,7 +66,7 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
     check_outputs(config, spec, outputs)
     augment(model, config, spec)
     if config.distribution.kind != "none":
-        backends.distributed(config.backend.name).check_model(model)
+        backends.distribution_of(config.backend.name).check_model(model)
     return model
 
 

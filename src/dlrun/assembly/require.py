@@ -76,7 +76,7 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
         DlrunError: If one can't, or there are fewer devices.
     """
     backends.require_devices(config.backend.name, spread, kind=config.device.kind)
-    way = backends.distributed(config.backend.name)
+    way = backends.distribution_of(config.backend.name)
     if not training:
         if not way.BY_COMPILER:
             raise DlrunError(

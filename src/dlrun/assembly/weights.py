@@ -49,7 +49,7 @@ def weigh(model: keras.Model, data: Dataset, config: Config) -> Dataset:
 
         def of_output(name: str | None, split: str = split) -> np.ndarray:
             factors = []
-            if (own := _own(data, split, name)) is not None:
+            if (own := _data_weights(data, split, name)) is not None:
                 factors.append((f"{split}.weights", own))
             if name in of_classes:
                 of_samples = samples_weights(name, split, of_classes[name], data, config)
@@ -65,7 +65,7 @@ def weigh(model: keras.Model, data: Dataset, config: Config) -> Dataset:
     return replace(data, **weighted)
 
 
-def _own(data: Dataset, split: str, name: str | None) -> np.ndarray | None:
+def _data_weights(data: Dataset, split: str, name: str | None) -> np.ndarray | None:
     """The weights that the data set has for an output; None for none."""
     weights: Any = getattr(data, split).weights
     array: np.ndarray | None = weights if name is None or weights is None else weights.get(name)

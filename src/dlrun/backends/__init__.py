@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from dlrun.backends._process import refuse_another, running, same_device
 from dlrun.backends._protocols import (
     Backend,
-    Distributed,
+    Distribution,
     Spread,
     Stepper,
     Tracer,
@@ -49,9 +49,9 @@ if TYPE_CHECKING:  # so that a type checker compares each module with its protoc
     _tensorflow: TrainingBackend = tensorflow
     _torch: TrainingBackend = torch
     _numpy: Backend = numpy
-    _of_jax: Distributed = _jax_devices
-    _of_tensorflow: Distributed = _tensorflow_devices
-    _of_torch: Distributed = _torch_devices
+    _of_jax: Distribution = _jax_devices
+    _of_tensorflow: Distribution = _tensorflow_devices
+    _of_torch: Distribution = _torch_devices
 
 
 def names() -> list[str]:
@@ -93,7 +93,7 @@ def training_module(name: str) -> TrainingBackend:
     return backend
 
 
-def installed() -> list[str]:
+def installed_backends() -> list[str]:
     """The names of the backends whose package is installed."""
     return [name for name in names() if importlib.util.find_spec(module(name).PACKAGE)]
 
@@ -110,7 +110,7 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
         DlrunError: If the backend is not installed, can't train, or can't compile this way.
     """
     backend = module(name)
-    usable = [n for n in installed() if module(n).TRAINS or not training]
+    usable = [n for n in installed_backends() if module(n).TRAINS or not training]
     choice = f"choose backend={usable[0]}" if usable else None
     if training and not backend.TRAINS:
         raise DlrunError(
@@ -145,10 +145,10 @@ def why_no_build(package: str, python: tuple[int, int]) -> str | None:
     return f"{package} has no build for Python {python[0]}.{python[1]}"
 
 
-def distributed(name: str) -> Distributed:
+def distribution_of(name: str) -> Distribution:
     """How a backend spreads a run over devices; its framework is not imported."""
     imported: Any = importlib.import_module(f"dlrun.backends._{name}_devices")
-    found: Distributed = imported
+    found: Distribution = imported
     return found
 
 
@@ -231,7 +231,7 @@ def start(
     cache_dir = _cache_dir(name) if cache else None
     _set_unless_set(backend.environment(kind, precision=precision, cache_dir=cache_dir))
     if spread:
-        _set_unless_set(distributed(name).environment(spread))
+        _set_unless_set(distribution_of(name).environment(spread))
     os.environ["KERAS_BACKEND"] = name
     is_restart = "keras" in sys.modules
     try:
@@ -254,7 +254,7 @@ def start(
         keras.utils.clear_session()  # names and generators of the previous run
     backend.check_process(precision)
     if spread:
-        distributed(name).spread_over(spread, _devices_of(name, spread, device))
+        distribution_of(name).spread_over(spread, _devices_of(name, spread, device))
     keras.config.set_dtype_policy(precision)
     backend.adapt_keras()
     backend.set_matmul_precision(matmul_precision)
@@ -302,7 +302,7 @@ def _set_unless_set(variables: Mapping[str, str]) -> None:
 def _own_device(name: str, spread: Spread | None) -> int | None:
     """The index of this process' own accelerator, if each of the run's processes has one."""
     group = ranks.current()
-    return group.local_rank if spread and group and distributed(name).PROCESSES else None
+    return group.local_rank if spread and group and distribution_of(name).PROCESSES else None
 
 
 def _choose_device(
@@ -333,9 +333,9 @@ def _choose_device(
 
 def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
     kind = first.partition(":")[0]
-    if distributed(name).PROCESSES and (kind == "cpu" or ranks.started_outside()):
+    if distribution_of(name).PROCESSES and (kind == "cpu" or ranks.started_outside()):
         return [first]
-    there = distributed(name).available(kind, spread)
+    there = distribution_of(name).available(kind, spread)
     if len(there) < spread.devices:
         raise _too_few(spread, there)
     return there[: spread.devices]

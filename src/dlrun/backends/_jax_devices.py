@@ -116,21 +116,21 @@ def divide(arrays: Any) -> Any:
     mesh, name = _mesh()
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(name))
 
-    def divided(array: Any) -> Any:
+    def divide_array(array: Any) -> Any:
         is_batch = getattr(array, "ndim", 0) > 0
-        return jax.lax.with_sharding_constraint(_settled(array), sharding) if is_batch else array
+        return jax.lax.with_sharding_constraint(_constrain(array), sharding) if is_batch else array
 
-    return jax.tree.map(divided, arrays)
+    return jax.tree.map(divide_array, arrays)
 
 
 def collect(outputs: Any) -> Any:
     """Let outputs leave a step: in equal parts, or whole where there are none."""
     import jax
 
-    return jax.tree.map(_settled, outputs)
+    return jax.tree.map(_constrain, outputs)
 
 
-def _settled(array: Any) -> Any:
+def _constrain(array: Any) -> Any:
     """An array that enters or leaves a step, in a layout that jax has a name for.
 
     jax 0.10.2 may else choose one of an uneven batch that it can't name (IndivisibleError).

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlrun.backends._jax_devices import is_spread, place, shardings
-from dlrun.data.scaling import integer_inputs, scaled
+from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.tree import map_named
 
 # The values of trainable, non-trainable, optimizer and metrics variables.
@@ -96,7 +96,7 @@ def _run_steps(
     def prepare(name: str | None, array: Any, scale: Any) -> Any:
         scale = None if name in integers else scale
         integer = jnp.issubdtype(array.dtype, jnp.integer)
-        return scaled(array, scale, is_integer=integer, cast=float32)
+        return scale_inputs(array, scale, is_integer=integer, cast=float32)
 
     def run_step(state: State, batch: tuple[Any, ...], scale: Any) -> Any:
         inputs, *others = batch

@@ -33,7 +33,7 @@ class Spread(NamedTuple):
     timeout: float = 50.0
 
 
-class Distributed(Protocol):
+class Distribution(Protocol):
     """What differs between the backends that spread a run over devices, one module each.
 
     ``PROCESSES`` is whether each device has a process of its own. ``BY_COMPILER`` is whether the

@@ -99,7 +99,7 @@ def across_parts() -> Iterator[None]:
             (keras.layers.BatchNormalization, "_moments", _moments),
             (keras_core.Variable, "_direct_assign", _direct_assign),
             (keras_random, "dropout", _dropout),
-            *((keras_random, name, _drawn(getattr(keras_random, name))) for name in DRAWS),
+            *((keras_random, name, _draw_by_sample(getattr(keras_random, name))) for name in DRAWS),
         ):
             stack.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)
@@ -160,10 +160,10 @@ def _dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None
         return _of_one(tf.ones(shape, inputs.dtype), rate, noise_shape, seed)
 
     drawn = _of_all(draw, 0)
-    return inputs * (tf.ensure_shape(_own(drawn), inputs.shape) if by_sample else drawn)
+    return inputs * (tf.ensure_shape(_take_part(drawn), inputs.shape) if by_sample else drawn)
 
 
-def _drawn(draw: Callable[..., Any]) -> Callable[..., Any]:
+def _draw_by_sample(draw: Callable[..., Any]) -> Callable[..., Any]:
     """A function of random numbers that draws for the whole batch, and takes this part's."""
 
     @functools.wraps(draw)
@@ -173,7 +173,7 @@ def _drawn(draw: Callable[..., Any]) -> Callable[..., Any]:
         if not len(shape) or not _by_sample(shape[0]):
             return _of_all(lambda _: draw(shape, *arguments, **keywords), 0)
         whole = (_part.whole, *shape[1:])
-        return _own(_of_all(lambda _: draw(whole, *arguments, **keywords), 0))
+        return _take_part(_of_all(lambda _: draw(whole, *arguments, **keywords), 0))
 
     return part
 
@@ -183,6 +183,6 @@ def _by_sample(size: Any) -> bool:
     return not isinstance(size, int) or size == _part.size
 
 
-def _own(whole: Any) -> Any:
+def _take_part(whole: Any) -> Any:
     """What belongs to this part of an array of all samples."""
     return whole[_part.first : _part.first + _part.size]

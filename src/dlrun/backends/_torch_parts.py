@@ -39,7 +39,7 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
     if any(layer._losses for layer in model._flatten_layers()):
         raise refusal("add_loss of a layer")
     sizes = [last - first for first, last in itertools.pairwise(edges)]
-    masks = {number: _gathered(mask, sizes) for number, mask in masks_of(outputs).items()}
+    masks = {number: _gather(mask, sizes) for number, mask in masks_of(outputs).items()}
     outputs = keras.tree.map_structure(lambda x: _Gather.apply(x, sizes, rank), outputs)
     set_masks(outputs, masks)
     return outputs
@@ -63,7 +63,7 @@ def reduce_gradients(gradients: Sequence[Any]) -> list[Any]:
     return reduced
 
 
-def _gathered(part: Any, sizes: Sequence[int]) -> Any:
+def _gather(part: Any, sizes: Sequence[int]) -> Any:
     """The parts of all processes in order; they may differ in size."""
     most = max(sizes)
     sent = part.to(torch.uint8) if part.dtype == torch.bool else part.contiguous()
@@ -86,7 +86,7 @@ class _Gather(torch.autograd.Function):
     def forward(context: Any, part: Any, sizes: Sequence[int], rank: int) -> Any:
         context.first = sum(sizes[:rank])
         context.last, context.count = context.first + sizes[rank], len(sizes)
-        return _gathered(part, sizes)
+        return _gather(part, sizes)
 
     @staticmethod
     def backward(context: Any, *gradients: Any) -> Any:
@@ -110,7 +110,7 @@ class _Sum(torch.autograd.Function):
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def _replace(owner: Any, name: str, value: Any) -> Iterator[None]:
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -139,7 +139,7 @@ def statistics_of_batches() -> Iterator[None]:
         squares = torch.square(inputs - mean.reshape(shape)) * counted
         return mean, _Sum.apply(squares.sum(axes)) / number
 
-    with _replaced(_LAYERS.BatchNormalization, "_moments", moments):
+    with _replace(_LAYERS.BatchNormalization, "_moments", moments):
         yield
 
 
@@ -147,7 +147,7 @@ def statistics_of_batches() -> Iterator[None]:
 def random_by_sample() -> Iterator[None]:
     """Let dropout and noise draw for the whole batch, and take what belongs to this part."""
 
-    def dropped(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+    def drop_by_sample(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
         size = state.last - state.first
         if not state.whole or not inputs.shape or len(inputs) != size:
             return dropout(inputs, rate, noise_shape, seed)
@@ -156,7 +156,7 @@ def random_by_sample() -> Iterator[None]:
         ones = inputs.new_ones((state.whole, *inputs.shape[1:]))
         return inputs * dropout(ones, rate, noise_shape, seed)[state.first : state.last]
 
-    def drawn(draw: Callable[..., Any]) -> Callable[..., Any]:
+    def draw_by_sample(draw: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(draw)
         def part(shape: Any, *arguments: Any, **keywords: Any) -> Any:
             size = state.last - state.first
@@ -169,10 +169,10 @@ def random_by_sample() -> Iterator[None]:
 
     dropout = keras_random.dropout
     with ExitStack() as stack:
-        stack.enter_context(_replaced(keras_random, "dropout", dropped))
+        stack.enter_context(_replace(keras_random, "dropout", drop_by_sample))
         for name in ("normal", "uniform", "truncated_normal"):
-            patched = drawn(getattr(keras_random, name))
-            stack.enter_context(_replaced(keras_random, name, patched))
+            patched = draw_by_sample(getattr(keras_random, name))
+            stack.enter_context(_replace(keras_random, name, patched))
         yield
 
 

@@ -139,14 +139,14 @@ def _run_lstm(cell: Any, sequences: Any, initial: list[Any], padding: Any) -> _R
 def _run_gru(cell: Any, sequences: Any, initial: list[Any], padding: Any) -> _Run:
     """Keras orders the gates update, reset, candidate; torch reset, update, candidate."""
 
-    def reordered(weight: Any) -> Any:
+    def reorder(weight: Any) -> Any:
         update, reset, candidate = weight.chunk(3)
         return torch.cat([reset, update, candidate])
 
     kernel, recurrent, bias = _weights(cell)
-    weights = [reordered(kernel.T), reordered(recurrent.T)]
+    weights = [reorder(kernel.T), reorder(recurrent.T)]
     if bias is not None:  # (2, 3 * units): of the inputs and of the state
-        weights += [reordered(bias[0]), reordered(bias[1])]
+        weights += [reorder(bias[0]), reorder(bias[1])]
     outputs, state = torch.gru(sequences, initial[0][None], *_settings(weights))
     return _Run(outputs, [state[0]])
 

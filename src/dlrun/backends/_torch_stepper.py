@@ -10,7 +10,7 @@ import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
 from dlrun.backends._torch_devices import state
-from dlrun.data.scaling import integer_inputs, scaled
+from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.tree import map_named
 from dlrun.losses.masks import masks_of, set_masks
 
@@ -171,7 +171,7 @@ class TorchStepper:
     def _scale_inputs(self, name: str | None, tensor: Any) -> Any:
         integer = not tensor.is_floating_point()
         # In place, on the copy that float() makes.
-        return scaled(
+        return scale_inputs(
             tensor,
             None if name in self._integers else self._scale,
             is_integer=integer,

@@ -197,20 +197,20 @@ def _collect(outputs: Any) -> Any:
     return _without_masks(collect(_with_masks(outputs)))
 
 
-class _Masked(NamedTuple):
+class _MaskedOutputs(NamedTuple):
     """Outputs with their masks, which ``jax.grad`` would drop."""
 
     outputs: Any
     masks: Any
 
 
-def _with_masks(outputs: Any) -> _Masked:
+def _with_masks(outputs: Any) -> _MaskedOutputs:
     from dlrun.losses.masks import masks_of
 
-    return _Masked(outputs, masks_of(outputs))
+    return _MaskedOutputs(outputs, masks_of(outputs))
 
 
-def _without_masks(masked: _Masked) -> Any:
+def _without_masks(masked: _MaskedOutputs) -> Any:
     """The outputs, with their masks attached."""
     from dlrun.losses.masks import set_masks
 
@@ -261,7 +261,7 @@ def track(model: Any) -> None:
         return loss, (unscaled, _with_masks(outputs), *variables)
 
     def metrics(inputs: Any, targets: Any, outputs: Any, sample_weight: Any = None) -> Any:
-        outputs = _without_masks(outputs) if isinstance(outputs, _Masked) else outputs
+        outputs = _without_masks(outputs) if isinstance(outputs, _MaskedOutputs) else outputs
         return compute_metrics(inputs, targets, outputs, sample_weight)
 
     model.compute_loss_and_updates, model.compute_metrics = loss_and_updates, metrics

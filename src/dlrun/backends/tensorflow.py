@@ -297,7 +297,7 @@ class _Stepper:
     ) -> Callable[..., dict[str, Any]]:
         import tensorflow as tf
 
-        from dlrun.data.scaling import integer_inputs, scaled
+        from dlrun.data.scaling import integer_inputs, scale_inputs
         from dlrun.data.tree import map_named
 
         integers = integer_inputs(model)
@@ -308,7 +308,7 @@ class _Stepper:
         def run_step(batches: tuple[Any, ...], index: Any, scale: Any) -> dict[str, Any]:
             def prepare(name: str | None, array: Any) -> Any:
                 divisor = None if name in integers else scale
-                return scaled(array, divisor, is_integer=array.dtype.is_integer, cast=float32)
+                return scale_inputs(array, divisor, is_integer=array.dtype.is_integer, cast=float32)
 
             inputs, *others = tf.nest.map_structure(lambda a: a[index], batches)
             inputs = map_named(prepare, inputs)

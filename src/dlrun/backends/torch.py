@@ -139,9 +139,9 @@ def feed(batches: Batches) -> Any:
 def adapt_optimizer(optimizer: Any) -> Any:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.optimizers.consistent import make_consistent
-    from dlrun.optimizers.on_torch import WeightDecay, replaced
+    from dlrun.optimizers.on_torch import WeightDecay, replace_optimizer
 
-    return make_consistent(replaced(optimizer), after=(WeightDecay,))
+    return make_consistent(replace_optimizer(optimizer), after=(WeightDecay,))
 
 
 def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -43,16 +43,16 @@ class Profile(keras.callbacks.Callback):
             checkpoint: The class of those that count as checkpoints.
         """
         for name in ("gather", "prepare"):
-            setattr(batches, name, self._timed("data", getattr(batches, name)))
+            setattr(batches, name, self._time("data", getattr(batches, name)))
         for callback in callbacks:
             phase = "checkpoint" if isinstance(callback, checkpoint) else "callbacks"
             for name in HOOKS:
                 if getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name):
-                    setattr(callback, name, self._timed(phase, getattr(callback, name)))
+                    setattr(callback, name, self._time(phase, getattr(callback, name)))
 
-    def _timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _time(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
-        def timed(*arguments: Any, **keywords: Any) -> Any:
+        def call(*arguments: Any, **keywords: Any) -> Any:
             began = time.perf_counter()
             if is_own := threading.get_ident() == self._thread:
                 nested = bool(self._open) and self._open[-1] == phase
@@ -67,7 +67,7 @@ class Profile(keras.callbacks.Callback):
                     self.counts[phase] += 1
                     self.beside[phase] += time.perf_counter() - began  # type: ignore[assignment]
 
-        return timed
+        return call
 
     def _enter(self, phase: str) -> None:
         self._count_until_now()

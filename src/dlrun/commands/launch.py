@@ -55,11 +55,11 @@ def launch(
             restarts=restarts,
             timeout=timeout,
         )
-        code = launch_run(plan, **_parsed(*plan.words))
+        code = launch_run(plan, **_parse(*plan.words))
     raise typer.Exit(code)
 
 
-def _parsed(name: str, *words: str) -> dict[str, Any]:
+def _parse(name: str, *words: str) -> dict[str, Any]:
     """What the command of the processes has as overrides, project and trusted modules."""
     from dlrun.commands import resume, train
     from dlrun.errors import DlrunError

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import typer
 
 from dlrun.config.approvals import separate_approvals
-from dlrun.errors import DlrunError, Interrupted, bounded, first_line
+from dlrun.errors import DlrunError, RunInterrupted, cut_message, first_line
 from dlrun.remote.places import shown_text
 from dlrun.system.files import dump_json
 
@@ -104,7 +104,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     log = logging.getLogger("dlrun")
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    handler.setFormatter(_Bounded())
+    handler.setFormatter(_BoundedFormatter())
     log.setLevel(logging.INFO)
     log.propagate = False
     logging.raiseExceptions = False  # a full or closed stderr must not end a run
@@ -113,14 +113,14 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(_printable(f"error: {bounded(shown_text(error.message))}"), file=sys.stderr)
+        print(_printable(f"error: {cut_message(shown_text(error.message))}"), file=sys.stderr)
         if error.hint:
-            print(_printable(f"\nhint: {bounded(shown_text(error.hint))}"), file=sys.stderr)
+            print(_printable(f"\nhint: {cut_message(shown_text(error.hint))}"), file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
     except OSError as error:
-        print(_printable(f"error: {bounded(_system_error(error))}"), file=sys.stderr)
+        print(_printable(f"error: {cut_message(_system_error(error))}"), file=sys.stderr)
         raise typer.Exit(1) from error
-    except Interrupted as stop:
+    except RunInterrupted as stop:
         raise typer.Exit(128 + stop.signum) from stop
     except KeyboardInterrupt as stop:
         print("interrupted; nothing was started", file=sys.stderr)
@@ -135,9 +135,9 @@ def _system_error(error: OSError) -> str:
     return reason if error.filename is None else f"can't use {error.filename}: {reason}"
 
 
-class _Bounded(logging.Formatter):
+class _BoundedFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return bounded(shown_text(super().format(record)))
+        return cut_message(shown_text(super().format(record)))
 
 
 def _printable(message: str) -> str:

@@ -100,7 +100,7 @@ def _keys(begun: str, typed: Sequence[str], options: Options) -> Found:
             yield group.name, group.meaning.partition(".")[0]
         keys = [key for key in options.primary if key != "defaults"]
         yield from ((key, "") for key in keys)
-    chosen = _chosen(typed, options)
+    chosen = _options_by_group(typed, options)
     below: dict[str, None] = {}
     for key in _option_keys(chosen, options):
         if not part and key.startswith(begun):
@@ -111,7 +111,7 @@ def _keys(begun: str, typed: Sequence[str], options: Options) -> Found:
     yield from ((key, "") for key in below)
 
 
-def _chosen(typed: Sequence[str], options: Options) -> dict[str, list[str]]:
+def _options_by_group(typed: Sequence[str], options: Options) -> dict[str, list[str]]:
     """The options of each group: typed ones, those that they choose, and the defaults."""
     chosen: dict[str, list[str]] = {}
     added: dict[str, list[str]] = {}

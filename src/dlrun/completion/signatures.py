@@ -49,7 +49,7 @@ def parameters(command: str) -> list[Parameter]:
     """The parameters of a command, in order; none if there is no such command."""
     if not (path := _file(command)).is_file():
         return []
-    shared = _shared()
+    shared = _shared_annotations()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     name = command.replace("-", "_")
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
@@ -76,7 +76,7 @@ def _first_line(path: Path) -> str:
     return (ast.get_docstring(function) or "").partition("\n")[0]
 
 
-def _shared() -> dict[str, ast.expr]:
+def _shared_annotations() -> dict[str, ast.expr]:
     """The annotations that several commands share, by name."""
     tree = ast.parse((SOURCE / "commands/arguments.py").read_text(encoding="utf-8"))
     return {

@@ -25,7 +25,7 @@ from dlrun.config.explain import Mistake, grammar_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.ranges import parse_line
-from dlrun.config.replaced import replace_of_task
+from dlrun.config.replacement import replace_of_task
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.runs.query import flat
@@ -216,11 +216,11 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
         else:
             expanded.append(override)
     if layout:
-        pairs = (f"{_escaped(pattern)}:{axes}" for pattern, axes in layout.items())
+        pairs = (f"{_escape(pattern)}:{axes}" for pattern, axes in layout.items())
         expanded.append(f"distribution.layout={{{','.join(pairs)}}}")
     return expanded
 
 
-def _escaped(pattern: str) -> str:
+def _escape(pattern: str) -> str:
     """A pattern as a key in Hydra's grammar."""
     return re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", pattern)

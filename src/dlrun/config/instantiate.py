@@ -13,7 +13,7 @@ from hydra.utils import instantiate as hydra_instantiate
 
 import dlrun
 from dlrun.config import trust
-from dlrun.errors import DlrunError, described, first_line
+from dlrun.errors import DlrunError, describe, first_line
 from dlrun.system.guest import is_guest
 from dlrun.system.own_modules import remember_own_modules
 
@@ -77,7 +77,7 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         own = [frame for frame in frames if not _is_installed(frame.filename)]
         frame = (own or frames)[-1]
         raise DlrunError(
-            f"{key}: {target} raised {described(error)} ({frame.filename}, line {frame.lineno})"
+            f"{key}: {target} raised {describe(error)} ({frame.filename}, line {frame.lineno})"
         ) from error
 
 

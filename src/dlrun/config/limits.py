@@ -70,7 +70,7 @@ def broken_limits(config: Config) -> Problems:
             yield Problem(
                 key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options
             )
-    yield from _undistributed(config)
+    yield from _distribution_problems(config)
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield Problem(
             "name", f"must be letters, digits, '.', '_' and '-', got {shorten(repr(config.name))}"
@@ -110,7 +110,7 @@ def _wrong_length(config: Config) -> Problems:
         yield Problem("validate_every", f"{text} callbacks.checkpoint.every")
 
 
-def _undistributed(config: Config) -> Problems:
+def _distribution_problems(config: Config) -> Problems:
     """What does not fit a run on several devices."""
     count, kind = config.device.count, config.distribution.kind
     if count > 1 and kind == "none":

@@ -35,10 +35,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise DlrunError(f"{path} can't be read as a config: {first_line(error)}") from error
     if not isinstance(config, dict):
         raise DlrunError(f"{path} is not a config: expected a mapping")
-    return _upgraded(config)
+    return _upgrade(config)
 
 
-def _upgraded(config: dict[str, Any]) -> dict[str, Any]:
+def _upgrade(config: dict[str, Any]) -> dict[str, Any]:
     """A config with keys of older versions replaced: ``data.feed`` and ``export_keras``."""
     data, choices = config.get("data"), config.get("choices")
     if isinstance(data, dict) and "feed" in data and isinstance(choices, dict):

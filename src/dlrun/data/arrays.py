@@ -20,7 +20,7 @@ from dlrun.data.splits import LEFT_OUT, TRAIN
 from dlrun.data.table_columns import class_counts
 from dlrun.data.table_description import describe_columns
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays, leaves, named, tree_map
+from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -156,7 +156,10 @@ class ArraySource:
             samples=int(counts[:LEFT_OUT].sum()),
             splits={split: int(counts[code]) for split, code in encode.SPLITS.items()},
             columns=[
-                *(_describe(key or "x", array) for key, array in named(samples.inputs).items()),
+                *(
+                    _describe(key or "x", array)
+                    for key, array in leaves_by_name(samples.inputs).items()
+                ),
                 *describe_columns(of_labels, dict.fromkeys(target.columns, "target")),
             ],
             tasks={name: target.kind},
@@ -209,7 +212,7 @@ class ArraySource:
     def _fit(self, labels: pa.RecordBatch) -> Target:
         fitter = TargetFitter(self._table.labels[None])
         fitter.update(_of(labels.take(_array(np.flatnonzero(self._table.splits == TRAIN)))))
-        return fitter.fitted()
+        return fitter.result()
 
 
 def _saved_target(name: str, saved: InputSpec | None) -> Target | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.cache import cached, key_of
+from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.column_types import normal_batch
 from dlrun.data.profile import profile_table
 from dlrun.data.table import PROFILE, TABLE, Table, batches, table
@@ -85,7 +85,7 @@ class ArrowTable(Table):
             (directory / PROFILE).write_text(json.dumps(content), encoding="utf-8")
 
         parts = [_content_key(self._rows)] if self.key is None else self.key
-        return cached(key_of("arrow", *parts), make, limit_bytes=self.cache_bytes)
+        return cache_entry(key_of("arrow", *parts), make, limit_bytes=self.cache_bytes)
 
     def explicit(self) -> dict[str, Any]:
         """See :class:`dlrun.data.table.Table`."""

@@ -79,7 +79,7 @@ def content_key(paths: list[Path]) -> str:
     return key
 
 
-def cached(key: str, make: Callable[[Path], None], *, limit_bytes: float) -> Path:
+def cache_entry(key: str, make: Callable[[Path], None], *, limit_bytes: float) -> Path:
     """The directory of an entry, made if it is not there or is damaged.
 
     Args:
@@ -97,7 +97,7 @@ def cached(key: str, make: Callable[[Path], None], *, limit_bytes: float) -> Pat
         if _is_whole(entry):
             _mark_used(entry)
             return entry
-        with _locked(root / f"{key}.lock"):
+        with _lock(root / f"{key}.lock"):
             if not _is_whole(entry):  # another run may have made it meanwhile
                 _make(root, entry, make)
         _mark_used(entry)
@@ -169,7 +169,7 @@ def _remove_old(root: Path, keep: Path, limit: float) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

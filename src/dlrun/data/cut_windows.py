@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.cache import cached, key_of
+from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.encode import FITTED, IN_MEMORY, SPLITS, _Rows
 from dlrun.data.preprocessing.windows import Windows
@@ -63,7 +63,7 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
         DlrunError: If the rows are no time series, or not those of the run; or if the windows of
             several series take more than the cache may hold.
     """
-    step = _saved(of, saved) if saved else None
+    step = _read_saved(of, saved) if saved else None
     key = key_of(
         "windows",
         of.table.entry.name,
@@ -72,7 +72,7 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
         vars(of.table.split_options),
         step.state() if step else None,
     )
-    entry = cached(
+    entry = cache_entry(
         key, lambda directory: _make(of, directory, step), limit_bytes=of.table.cache_bytes
     )
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def check(of: TimeSeries) -> None:
         runs(of, of.arranged, splits)
         _fit(of, of.arranged, splits == TRAIN)
 
-    cached(_key(of, "checked", None), make, limit_bytes=of.table.cache_bytes)
+    cache_entry(_key(of, "checked", None), make, limit_bytes=of.table.cache_bytes)
 
 
 def _key(of: TimeSeries, kind: str, step: Windows | None) -> str:
@@ -129,7 +129,7 @@ def _target(step: Windows) -> Target:
     )
 
 
-def _saved(of: TimeSeries, saved: InputSpec) -> Windows:
+def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
     """The run's step.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from dlrun.data import columns
-from dlrun.data.cache import cached, key_of
+from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.duplicates import RowHashes, notes
@@ -20,7 +20,7 @@ from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays, leaves, named
+from dlrun.data.tree import Arrays, leaves, leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
@@ -44,7 +44,7 @@ def dataset(of: Table) -> Dataset:
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    step, targets = of.known or _fitted(of)
+    step, targets = of.known or _fit_or_load(of)
     named = [[name, target.state()] for name, target in targets.items()]
     # The same for a run and for what evaluates it, which knows the columns of the run.
     parts = [of.entry.name, of.weight, vars(of.way), of.limit, step.state(), named]
@@ -52,7 +52,7 @@ def dataset(of: Table) -> Dataset:
     def make(directory: Path) -> None:
         _write(of, directory, step, targets)
 
-    entry = cached(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
+    entry = cache_entry(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     outputs = list(targets)
 
@@ -110,7 +110,7 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
     return step, named
 
 
-def _fitted(of: Table) -> tuple[Columns, dict[str | None, Target]]:
+def _fit_or_load(of: Table) -> tuple[Columns, dict[str | None, Target]]:
     """The columns and targets of the training split, from the cache if they are in it."""
     labels = {name: target.state() for name, target in of.labels.items()}
     key = key_of("fitted", of.entry.name, labels, of.inputs, vars(of.way), of.limit)
@@ -121,7 +121,7 @@ def _fitted(of: Table) -> tuple[Columns, dict[str | None, Target]]:
         text = json.dumps({"columns": step.state(), "targets": named})
         (directory / FITTED).write_text(text, encoding="utf-8")
 
-    entry = cached(key, make, limit_bytes=of.cache_bytes)
+    entry = cache_entry(key, make, limit_bytes=of.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     targets = {name: Target.from_state(target) for name, target in state["targets"]}
     return Columns.from_state(state["columns"]), targets
@@ -144,8 +144,8 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
             with at_row(of, start, mask):
                 fitter.update(BatchColumns(rows))
         start += len(batch)
-    step = Columns(tuple(fitter.fitted() for fitter in fitters.values()))
-    return step, {name: fitter.fitted() for name, fitter in of_targets.items()}
+    step = Columns(tuple(fitter.result() for fitter in fitters.values()))
+    return step, {name: fitter.result() for name, fitter in of_targets.items()}
 
 
 def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | None, Target]) -> None:
@@ -173,13 +173,13 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
                     rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
                     inputs = step.apply(rows)
                     labels = {name: target.encode(rows) for name, target in targets.items()}
-                for name, array in named(inputs).items():
+                for name, array in leaves_by_name(inputs).items():
                     _require_finite(of, array, start, mask)
                     write(split, "inputs", name, array)
                 for label, array in labels.items():
                     write(split, "labels", label, array)
                 write(split, "rows", None, start + np.flatnonzero(mask))
-                names = names or list(named(inputs))
+                names = names or list(leaves_by_name(inputs))
                 hashes.add(split, leaves(inputs))
                 if of.weight is not None:
                     with at_row(of, start, mask):

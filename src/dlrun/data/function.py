@@ -16,7 +16,7 @@ from dlrun.data.dataset import Dataset, Split
 from dlrun.data.describe import describe_dataset
 from dlrun.data.source import Description, Source
 from dlrun.data.tree import map_named
-from dlrun.errors import DlrunError, described, first_line
+from dlrun.errors import DlrunError, describe, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +83,7 @@ class FunctionSource:
         except Exception as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             raise DlrunError(
-                f"data.function={self.name} raised {described(error)}"
+                f"data.function={self.name} raised {describe(error)}"
                 f" ({frame.filename}, line {frame.lineno})"
             ) from error
 

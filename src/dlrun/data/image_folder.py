@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.cache import cached, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.images import encode
 from dlrun.data.images.decode import (
     BACKGROUNDS,
@@ -24,7 +24,7 @@ from dlrun.data.images.decode import (
 )
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
-from dlrun.data.images.listed import Listed
+from dlrun.data.images.image_table import ImageTable
 from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
@@ -115,10 +115,10 @@ def image_folder(
             f"data: '{given}' names a column, but there is no table",
             hint="data.labels=TABLE, a table of paths and labels",
         )
-    samples: Folders | Listed = (
+    samples: Folders | ImageTable = (
         Folders(path, kind, options)
         if labels is None
-        else Listed(path, labels, image, target, kind, options, cache_gb)
+        else ImageTable(path, labels, image, target, kind, options, cache_gb)
     )
     return ImageFolder(
         samples=samples,
@@ -147,7 +147,7 @@ class ImageFolder:
         cache_bytes: What the data cache may hold.
     """
 
-    samples: Folders | Listed
+    samples: Folders | ImageTable
     size: tuple[int, int] | None
     channels: int | None
     resize: str
@@ -186,7 +186,7 @@ class ImageFolder:
             ]
             (directory / HEADERS).write_text(json.dumps(found), encoding="utf-8")
 
-        entry = cached(key_of("headers", self.content), make, limit_bytes=self.cache_bytes)
+        entry = cache_entry(key_of("headers", self.content), make, limit_bytes=self.cache_bytes)
         found = json.loads((entry / HEADERS).read_text(encoding="utf-8"))
         headers = [header if isinstance(header, str) else Header(*header) for header in found]
         if self.on_error == "fail":

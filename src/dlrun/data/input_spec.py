@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.preprocessing import Step
-from dlrun.data.scaling import integer_inputs, scaled
+from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, map_named, tree_map
 
@@ -114,7 +114,7 @@ class InputSpec:
 
     def _prepare_array(self, name: str | None, inputs: np.ndarray) -> np.ndarray:
         is_integer, scale = np.issubdtype(inputs.dtype, np.integer), self.scale_of(name)
-        prepared: np.ndarray = scaled(
+        prepared: np.ndarray = scale_inputs(
             inputs, scale, is_integer=is_integer, cast=_float32, divide=operator.itruediv
         )
         dtype = np.int32 if is_integer and scale is None else np.float32

@@ -12,7 +12,7 @@ import numpy as np
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.preprocessing import MAX_STEPS, from_entry, to_entry
 from dlrun.data.targets import Target
-from dlrun.data.tree import Tree, named, tree_map
+from dlrun.data.tree import Tree, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 
 VERSION = 1
@@ -31,21 +31,21 @@ def spec_to_json(spec: InputSpec) -> str:
     Raises:
         DlrunError: If a preprocessing step is not dlrun's own, so that it can't be read again.
     """
-    classes = named(spec.num_classes)
-    targets = None if spec.targets is None else named(spec.targets)
+    classes = leaves_by_name(spec.num_classes)
+    targets = None if spec.targets is None else leaves_by_name(spec.targets)
     content = {
         "version": VERSION,
         "inputs": [
-            {**_entry(name, array), **_given("sizes", list(spec.sizes.get(name, ())))}
-            for name, array in named(spec.inputs).items()
+            {**_entry(name, array), **_without_none("sizes", list(spec.sizes.get(name, ())))}
+            for name, array in leaves_by_name(spec.inputs).items()
         ],
         "outputs": [
             {
                 **_entry(name, array),
                 "num_classes": classes[name],
-                **_given("target", targets[name].state() if targets else None),
+                **_without_none("target", targets[name].state() if targets else None),
             }
-            for name, array in named(spec.labels).items()
+            for name, array in leaves_by_name(spec.labels).items()
         ],
         "scale": spec.scale,
         "preprocessing": [to_entry(step) for step in spec.preprocessing],
@@ -81,7 +81,7 @@ def _entry(name: str | None, spec: ArraySpec) -> dict[str, Any]:
     return {"name": name, "shape": list(spec.shape), "dtype": spec.dtype}
 
 
-def _given(key: str, value: Any) -> dict[str, Any]:
+def _without_none(key: str, value: Any) -> dict[str, Any]:
     return {key: value} if value else {}
 
 
@@ -98,14 +98,16 @@ def _read(content: Any) -> dict[str, Any]:
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
         raise ValueError(f"scale is {scale!a:.80}, expected a number above 0")
     inputs, outputs = (_by_name(content[part], part) for part in ("inputs", "outputs"))
-    targets = named(tree_map(lambda array: array.target, outputs))
+    targets = leaves_by_name(tree_map(lambda array: array.target, outputs))
     if None in targets.values() and len({*targets.values()}) > 1:
         raise ValueError("some outputs have a target, and some have none")
     return {
         "inputs": tree_map(lambda array: array.spec, inputs),
         "labels": tree_map(lambda array: array.spec, outputs),
         "num_classes": tree_map(lambda array: array.num_classes, outputs),
-        "sizes": {name: array.sizes for name, array in named(inputs).items() if array.sizes},
+        "sizes": {
+            name: array.sizes for name, array in leaves_by_name(inputs).items() if array.sizes
+        },
         "targets": None if None in targets.values() else targets.get(None, targets),
         "scale": float(scale),
         "preprocessing": tuple(map(from_entry, steps)),

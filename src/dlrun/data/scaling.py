@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from dlrun.data.tree import named
+from dlrun.data.tree import leaves_by_name
 
 
-def scaled(
+def scale_inputs(
     values: Any,
     scale: Any,
     *,
@@ -48,7 +48,7 @@ def integer_inputs(model: Any) -> frozenset[str | None]:
     if isinstance(declared, list | tuple):
         inputs = {tensor.name if len(declared) > 1 else None: tensor for tensor in declared}
     else:
-        inputs = named(declared)
+        inputs = leaves_by_name(declared)
     return frozenset(
         name for name, tensor in inputs.items() if "int" in str(getattr(tensor, "dtype", ""))
     )

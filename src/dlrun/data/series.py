@@ -162,12 +162,12 @@ def _check_times(
     steps = np.diff(seconds, prepend=np.nan)
     steps[starts] = np.nan  # of another series
 
-    def told(place: int) -> tuple[str, str, str]:
+    def describe_row(place: int) -> tuple[str, str, str]:
         row, before = order[place], order[place - 1]
         return f"row {row + 1:,}: {times[row]}", f"{times[before]}", f"row {before + 1:,}"
 
     if (wrong := steps <= 0).any():
-        row, before, place = told(int(wrong.argmax()))
+        row, before, place = describe_row(int(wrong.argmax()))
         series = "" if options.group else "; data.group=COLUMN if it has several series"
         if (steps == 0)[wrong.argmax()]:
             raise SeriesError(
@@ -185,7 +185,7 @@ def _check_times(
     if options.gaps == "split":
         return np.union1d(starts, np.flatnonzero(gaps))
     first = int(gaps.argmax())
-    row, before, _ = told(first)
+    row, before, _ = describe_row(first)
     more = f"; {int(gaps.sum()):,} such gaps" if gaps.sum() > 1 else ""
     raise SeriesError(
         f"column '{options.time}': {row} comes {_span(steps[first], times)} after {before}, the"

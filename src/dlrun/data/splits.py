@@ -103,17 +103,19 @@ def split_rows(
     generator = np.random.default_rng(options.seed)
     way, splits = options.way, np.zeros(rows, np.uint8)
     if way in ("column", "files"):
-        splits = _named(values, options) if way == "column" else np.asarray(files, np.uint8).copy()
+        splits = (
+            _by_name(values, options) if way == "column" else np.asarray(files, np.uint8).copy()
+        )
         _complete(splits, options, generator)
     elif way == "hash":
-        splits = _hashed(values, options)
+        splits = _by_hash(values, options)
     elif way == "time":
         splits = _in_time(np.asarray(values, np.float64), options)
     elif way == "group":
-        splits = _grouped(values, options, generator)
+        splits = _by_group(values, options, generator)
     else:
         strata = classes if way == "stratified" else np.zeros(rows, np.int64)
-        splits = _drawn(np.asarray(strata), options, generator)
+        splits = _draw(np.asarray(strata), options, generator)
     _require_rows(splits, options)
     return splits
 
@@ -150,7 +152,7 @@ def _sizes(rows: int, options: SplitOptions) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _drawn(strata: np.ndarray, options: SplitOptions, generator: np.random.Generator) -> np.ndarray:
+def _draw(strata: np.ndarray, options: SplitOptions, generator: np.random.Generator) -> np.ndarray:
     """Random rows of each stratum, in proportion to its size.
 
     All rows are drawn; sorted by stratum, every n-th of them is taken, so that each stratum has its
@@ -181,7 +183,7 @@ def _spread(order: np.ndarray, count: int) -> np.ndarray:
     return order[places]
 
 
-def _named(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
+def _by_name(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
     splits = np.zeros(len(values), np.uint8)
     known: dict[Any, int] = {}
     for row, value in enumerate(values):
@@ -206,7 +208,7 @@ def _complete(splits: np.ndarray, options: SplitOptions, generator: np.random.Ge
         splits[train[:size]] = VALIDATION
 
 
-def _hashed(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
+def _by_hash(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
     """By the hash of an id: rows that are added later leave the others where they were."""
     shares = (options.validation, options.test)
     if not all(share < 1 for share in shares):
@@ -233,7 +235,7 @@ def _hashed(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
     return splits
 
 
-def _grouped(
+def _by_group(
     values: Sequence[Any], options: SplitOptions, generator: np.random.Generator
 ) -> np.ndarray:
     """Whole groups, in random order, until a split has its rows."""

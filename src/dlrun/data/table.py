@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data import columns, encode
-from dlrun.data.cache import cached, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.profile import ColumnProfile, profile_table
 from dlrun.data.source import Description
@@ -167,7 +167,7 @@ class Table:
         except OSError as error:
             raise DlrunError(f"data.path={self.path} can't be read: {error.strerror}") from error
         key = key_of("table", content, names, files.format, vars(self.table_options))
-        return cached(key, make, limit_bytes=self.cache_bytes)
+        return cache_entry(key, make, limit_bytes=self.cache_bytes)
 
     @cached_property
     def _content(self) -> dict[str, Any]:

@@ -157,7 +157,7 @@ class TargetFitter:
             for name, moments in zip(self._target.columns, self._moments, strict=True):
                 moments.update(to_numbers(name, table[name]))
 
-    def fitted(self) -> Target:
+    def result(self) -> Target:
         """The target with mean and deviation.
 
         Raises:

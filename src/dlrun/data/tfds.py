@@ -13,9 +13,16 @@ import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.arrow_table import ArrowTable, arrow_table
-from dlrun.data.cache import cached, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.splits import NAMES, TEST, TRAIN
-from dlrun.data.tfds_folder import IMAGE, Feature, Prepared, data_dir, find_folder, read_folder
+from dlrun.data.tfds_folder import (
+    IMAGE,
+    Feature,
+    PreparedFolder,
+    data_dir,
+    find_folder,
+    read_folder,
+)
 from dlrun.data.tfds_process import download_set, read_set
 from dlrun.data.tfds_reader import IMAGES, ROWS
 from dlrun.errors import DlrunError
@@ -114,7 +121,7 @@ def _folder(
 
 
 def _table(
-    prepared: Prepared,
+    prepared: PreparedFolder,
     target: str | Sequence[str],
     drop: Sequence[str],
     arguments: Mapping[str, Any],
@@ -159,7 +166,7 @@ def _table(
 
 
 def _images(
-    prepared: Prepared,
+    prepared: PreparedFolder,
     features: Sequence[Feature],
     targets: Sequence[str],
     size: int | Sequence[int] | None,
@@ -196,7 +203,7 @@ def _images(
             read_set(prepared, kept, splits, {"dtype": image.dtype, "shape": shape}, directory)
 
         key = key_of(*_key(prepared), image.name, list(targets), shape)
-        entry = cached(key, make, limit_bytes=limit)
+        entry = cache_entry(key, make, limit_bytes=limit)
         with pa.OSFile(str(entry / ROWS)) as file:
             rows = pa.ipc.open_file(file).read_all()
         columns = [np.asarray(rows.column(name).to_pylist()) for name in targets]
@@ -216,7 +223,7 @@ def _images(
     )
 
 
-def _input(prepared: Prepared, features: Sequence[Feature]) -> Feature:
+def _input(prepared: PreparedFolder, features: Sequence[Feature]) -> Feature:
     images = [feature for feature in features if feature.kind == IMAGE]
     named = [feature for feature in images if feature.name == prepared.keys[0]]
     if len(images) > 1 and not named:
@@ -247,7 +254,7 @@ def _shape(image: Feature, size: int | Sequence[int] | None) -> tuple[int, int, 
     return sides[0], sides[1], channels or 3
 
 
-def _known_splits(prepared: Prepared) -> dict[str, int]:
+def _known_splits(prepared: PreparedFolder) -> dict[str, int]:
     """The splits to read, with their number of samples."""
     known = {split: size for split, size in prepared.splits.items() if split.lower() in NAMES}
     if not known:
@@ -258,7 +265,7 @@ def _known_splits(prepared: Prepared) -> dict[str, int]:
     return known
 
 
-def _tell_left_out(prepared: Prepared, features: Sequence[str] = ()) -> None:
+def _tell_left_out(prepared: PreparedFolder, features: Sequence[str] = ()) -> None:
     splits = [split for split in prepared.splits if split.lower() not in NAMES]
     for what, names in (("split", splits), ("feature", features)):
         if names:
@@ -269,6 +276,6 @@ def _has_test(splits: Mapping[str, int]) -> bool:
     return {NAMES[split.lower()] for split in splits} >= {TRAIN, TEST}
 
 
-def _key(prepared: Prepared) -> list[Any]:
+def _key(prepared: PreparedFolder) -> list[Any]:
     files = sorted(file for file in prepared.folder.iterdir() if file.is_file())
     return ["tfds", content_key(files)]

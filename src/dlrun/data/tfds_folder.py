@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 IMAGE, LABEL, TEXT = "image", "label", "text"
@@ -59,7 +59,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedFolder:
     """A prepared data set.
 
     Args:
@@ -126,7 +126,7 @@ def data_dir(path: str | None) -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def read_folder(folder: Path) -> Prepared:
+def read_folder(folder: Path) -> PreparedFolder:
     """What a folder says of its samples, without importing tfds.
 
     Raises:
@@ -149,8 +149,8 @@ def read_folder(folder: Path) -> Prepared:
             hint="prepare the data set anew: data.download=true, in another data.path",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DlrunError(f"data: {folder} can't be read: {described(error):.200}") from error
-    return Prepared(folder, name, features, splits, keys)
+        raise DlrunError(f"data: {folder} can't be read: {describe(error):.200}") from error
+    return PreparedFolder(folder, name, features, splits, keys)
 
 
 def _refuse_code(node: Any) -> None:

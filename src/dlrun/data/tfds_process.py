@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.data.network import require_network
-from dlrun.data.tfds_folder import Feature, Prepared
+from dlrun.data.tfds_folder import Feature, PreparedFolder
 from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
 
@@ -41,7 +41,7 @@ def download_set(name: str, config: str | None, version: str | None, root: Path)
 
 
 def read_set(
-    prepared: Prepared,
+    prepared: PreparedFolder,
     features: Sequence[Feature],
     splits: Mapping[str, int],
     image: Mapping[str, Any] | None,

@@ -21,7 +21,7 @@ import numpy as np
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.preprocessing.images import Images
 from dlrun.data.tfds_folder import IMAGE, INTEGER, LABEL, NUMBER, TEXT, TRUTH, Feature
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 
 ROWS, IMAGES = "rows.arrow", "images.npy"
 BATCH = 1024
@@ -222,4 +222,4 @@ if __name__ == "__main__":
     except BrokenImageError as error:
         _refuse(f"data: {error}")
     except Exception as error:  # of many kinds, of several packages
-        _refuse(f"{described(error):.200}")
+        _refuse(f"{describe(error):.200}")

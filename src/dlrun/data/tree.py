@@ -34,7 +34,7 @@ def leaves(tree: Tree[Leaf]) -> list[Leaf]:
     return list(tree.values()) if isinstance(tree, Mapping) else [tree]
 
 
-def named(tree: Tree[Leaf]) -> dict[str | None, Leaf]:
+def leaves_by_name(tree: Tree[Leaf]) -> dict[str | None, Leaf]:
     """The leaves by their names, in order; a single leaf is named None."""
     return {**tree} if isinstance(tree, Mapping) else {None: tree}  # type: ignore[dict-item]
 
@@ -43,6 +43,6 @@ def concatenate(parts: Sequence[Arrays]) -> Arrays:
     """Arrays of the same form, one after the other, as one."""
     import numpy as np
 
-    each = [named(part) for part in parts]
+    each = [leaves_by_name(part) for part in parts]
     whole = {name: np.concatenate([part[name] for part in each]) for name in each[0]}
     return whole[None] if None in whole else {str(name): array for name, array in whole.items()}

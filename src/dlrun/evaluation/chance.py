@@ -62,8 +62,8 @@ def compare(outcome: Outcome, other: Outcome) -> Comparison:
     for each in (outcome, other):
         require_kept(each, "--against")
     _require_same(outcome, other)
-    metric, values = _compared(outcome)
-    _, others = _compared(other)
+    metric, values = _compared_values(outcome)
+    _, others = _compared_values(other)
     differences = values - others
     drawn = np.array([weights @ differences / weights.sum() for weights in draws(outcome, REPEATS)])
     exact = outcome.form.kind in (CLASSES, BINARY) and not outcome.has_steps
@@ -101,7 +101,7 @@ def mcnemar(first: int, second: int) -> float:
     return min(1.0, 2 * math.fsum(math.exp(way - total * math.log(2)) for way in ways))
 
 
-def _compared(outcome: Outcome) -> tuple[str, np.ndarray]:
+def _compared_values(outcome: Outcome) -> tuple[str, np.ndarray]:
     """What is compared, and its value for each position."""
     truth, found = outcome.truth, predictions(outcome)
     if outcome.form.kind == NUMBERS:

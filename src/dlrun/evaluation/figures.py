@@ -158,7 +158,7 @@ def _most_wrong(outcome: Outcome, ids: Ids | None) -> Table:
             continue
         loss = float(wrong.loss[place]) if outcome.are_probabilities else None
         said = float(wrong.probability[place]) if outcome.are_probabilities else None
-        named = [_named(form.names, values[place]) for values in (wrong.true, wrong.predicted)]
+        named = [_name(form.names, values[place]) for values in (wrong.true, wrong.predicted)]
         rows.append((*where, *named, said, loss))
     if form.kind == NUMBERS:
         column = ["column"] if several else []
@@ -166,6 +166,6 @@ def _most_wrong(outcome: Outcome, ids: Ids | None) -> Table:
     return Table(("sample", "id", *steps, "label", "predicted", "probability", "loss"), rows)
 
 
-def _named(names: tuple[str, ...], value: Any) -> str:
+def _name(names: tuple[str, ...], value: Any) -> str:
     several = isinstance(value, np.ndarray)
     return "|".join(names[n] for n in value) if several else names[int(value)]

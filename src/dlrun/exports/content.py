@@ -1,7 +1,7 @@
 """What an exported file says of itself: inputs, outputs, preprocessing, and the run it is from.
 
 It travels in the file's own metadata where the format has room for it, and as JSON beside it. With
-it, :mod:`dlrun.inference.exported` takes the file as a run.
+it, :mod:`dlrun.inference.exported_file` takes the file as a run.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def saving(model: keras.Model) -> Iterator[None]:
         DlrunError: If it has a layer or a class without ``get_config()``.
     """
     try:
-        with without_packages(["tensorflow"]), _uncompiled(model):
+        with without_packages(["tensorflow"]), _without_compilation(model):
             yield
     except NotImplementedError as error:
         parts = list(model._flatten_layers(include_self=False))
@@ -89,7 +89,7 @@ def _has_no_config(layer: keras.layers.Layer) -> bool:
 
 
 @contextmanager
-def _uncompiled(model: keras.Model) -> Iterator[None]:
+def _without_compilation(model: keras.Model) -> Iterator[None]:
     """Hide the losses and the optimizer of a model, and of the models that it consists of.
 
     Only dlrun can load the losses, and the optimizer's slots would take two thirds of the file with

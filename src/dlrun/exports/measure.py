@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 from dlrun.exports import formats
 from dlrun.system.arrays import write_npz
 from dlrun.system.files import write_json
@@ -88,7 +88,7 @@ def main() -> None:
     except DlrunError as error:
         write_json(answer, {"error": error.message, "hint": error.hint})
     except Exception as error:  # each runtime has its own
-        write_json(answer, {"error": described(error), "hint": None})
+        write_json(answer, {"error": describe(error), "hint": None})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from dlrun.data.scaling import scaled
+from dlrun.data.scaling import scale_inputs
 from dlrun.data.tree import map_named
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
 
     def prepare(name: str | None, inputs: Any) -> Any:
         is_integer, scale = inputs.dtype.is_integer, spec.scale_of(name)
-        prepared = scaled(inputs, scale, is_integer=is_integer, cast=float32)
+        prepared = scale_inputs(inputs, scale, is_integer=is_integer, cast=float32)
         return tf.cast(prepared, tf.int32 if is_integer and scale is None else tf.float32)
 
     def cast_labels(labels: Any) -> Any:

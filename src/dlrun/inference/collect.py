@@ -53,7 +53,7 @@ class Collector:
         self.reasons: dict[str, str] = {}
 
     def take(self, outputs: Any, masks: Mapping[int, Any], labels: Any) -> None:
-        """Take a batch, as :class:`dlrun.assembly.captured.CapturedOutputs` has it."""
+        """Take a batch, as :class:`dlrun.assembly.capture.CapturedOutputs` has it."""
         values = _values(outputs)
         if self._most is not None and values / _samples(outputs) * len(self._split) > self._most:
             self._is_too_large = True
@@ -126,7 +126,7 @@ class Collector:
         if key not in self.outcomes and not self._begin(name, labels, outputs):
             return
         outcome = self.outcomes[key]
-        counted = self._counted(name, mask, samples)
+        counted = self._mask_of_counted(name, mask, samples)
         outcome.add(*_positions(outcome.form, labels, outputs, counted, samples.start))
 
     def _begin(self, name: str | None, labels: np.ndarray, outputs: np.ndarray) -> bool:
@@ -151,7 +151,7 @@ class Collector:
         )
         return True
 
-    def _counted(
+    def _mask_of_counted(
         self, name: str | None, mask: np.ndarray | None, samples: slice
     ) -> np.ndarray | None:
         """What counts, ``(samples,)`` or with steps: what no mask and no weight of 0 leaves out."""

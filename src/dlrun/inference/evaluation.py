@@ -79,7 +79,7 @@ def evaluate_outputs(
         callbacks: See there.
         most: As for :class:`dlrun.inference.collect.Collector`.
     """
-    from dlrun.assembly.captured import captured_of
+    from dlrun.assembly.capture import captured_of
     from dlrun.inference.collect import Collector
 
     collector = Collector(config, data, data.split(split), most=most)

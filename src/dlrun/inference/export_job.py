@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 from dlrun.inference.loaded_run import (
     LoadedRun,
     load_run,
@@ -105,7 +105,7 @@ def reference(job: Job) -> dict[str, Any]:
     content = _content(job, loaded)
     if data is None:
         samples = random_samples(content, job.samples)
-        stored = _stored(content, samples)
+        stored = _as_stored(content, samples)
     else:
         stored = data.split("test")[: job.samples].inputs
         samples = content.convert(_arrays(stored))
@@ -183,7 +183,7 @@ def write(job: Job) -> dict[str, Any]:
         log.debug("export failed", exc_info=True)
         raise DlrunError(
             f"model={loaded.config.choices.get('model')} can't be written as {job.format}:"
-            f" {described(error)}",
+            f" {describe(error)}",
             hint=f"another format: {', '.join(n for n in formats.names() if n != job.format)}",
             exit_code=1,
         ) from error
@@ -237,7 +237,7 @@ def _arrays(stored: Any) -> Any:
     return tree_map(np.asarray, stored)
 
 
-def _stored(content: Any, samples: Mapping[str, Any]) -> Any:
+def _as_stored(content: Any, samples: Mapping[str, Any]) -> Any:
     """Samples as the file takes them, as the data set would have them."""
     from dlrun.exports.content import INPUT
 

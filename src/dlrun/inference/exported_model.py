@@ -37,10 +37,10 @@ def exported_model(path: Path, content: Content, config: Config) -> keras.Model:
     except Exception as error:  # each runtime has its own
         raise DlrunError(f"{module.RUNTIME} can't open {path}: {first_line(error)}") from error
     undo = {str(one["name"]): _undo(one, content.spec, config) for one in content.outputs}
-    return _Exported(predict, content, undo)
+    return _ExportedModel(predict, content, undo)
 
 
-class _Exported(keras.Model):
+class _ExportedModel(keras.Model):
     def __init__(
         self,
         predict: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],

@@ -37,7 +37,7 @@ def form_of(
     if not _fits(kind, labels.shape, output):
         return f"its outputs have shape {output}, and its labels {labels.shape}"
     if kind == NUMBERS:
-        return Form(kind, _columns(name, target, output), part.activation, _scaled(target))
+        return Form(kind, _columns(name, target, output), part.activation, _scaled_target(target))
     names = target.classes if target else _numbers(2 if kind == BINARY else output[-1])
     if kind == CLASSES and len(names) != output[-1]:
         names = _numbers(output[-1])  # a model may have more outputs than there are classes
@@ -69,7 +69,7 @@ def _fits(kind: str, labels: tuple[int, ...], output: tuple[int, ...]) -> bool:
     return math.prod(labels) == math.prod(output)
 
 
-def _scaled(target: Target | None) -> Target | None:
+def _scaled_target(target: Target | None) -> Target | None:
     return target if target and target.deviation else None
 
 

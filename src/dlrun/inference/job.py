@@ -46,7 +46,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """What an evaluation found.
 
     Args:
@@ -62,7 +62,7 @@ class Evaluated:
     logged: Sequence[str]
 
 
-def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluated:
+def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     """Evaluate a run; starts its backend in this process.
 
     Args:
@@ -98,4 +98,4 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluated:
         result["left_out"] = named
     ids = dataset.split(job.split).ids
     figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
-    return Evaluated(result, figures, found.outcomes, loaded.logged)
+    return Evaluation(result, figures, found.outcomes, loaded.logged)

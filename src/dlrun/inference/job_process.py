@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.errors import DlrunError
-from dlrun.inference.job import Evaluated, Job, evaluate_job
+from dlrun.inference.job import Evaluation, Job, evaluate_job
 from dlrun.system.child import how_ended, python_command
 
 
-def evaluate_in_process(jobs: Sequence[Job]) -> list[Evaluated]:
+def evaluate_in_process(jobs: Sequence[Job]) -> list[Evaluation]:
     """Do jobs of one backend in a new process.
 
     Raises:
@@ -40,7 +40,7 @@ def evaluate_in_process(jobs: Sequence[Job]) -> list[Evaluated]:
         found = pickle.loads(answer.read_bytes())
     if isinstance(found, dict):
         raise DlrunError(found["message"], hint=found["hint"], exit_code=found["exit_code"])
-    evaluated: list[Evaluated] = found
+    evaluated: list[Evaluation] = found
     return evaluated
 
 

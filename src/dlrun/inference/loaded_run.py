@@ -20,7 +20,7 @@ from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.weighting import wrong_weighting
 from dlrun.errors import DlrunError
-from dlrun.inference.exported import (
+from dlrun.inference.exported_file import (
     BACKEND,
     ExportedRun,
     find_exported,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.input_spec import InputSpec
     from dlrun.data.readers import Part
     from dlrun.data.tree import Arrays
-    from dlrun.inference.described import Columns, Described, Plain
+    from dlrun.inference.described_columns import Columns, DescribedColumns, Plain
     from dlrun.inference.loaded_run import LoadedRun
 
 AT_ONCE = 4096  # samples whose predictions are described together
@@ -84,7 +84,7 @@ def predict_parts(run: LoadedRun, parts: Iterable[Part]) -> Iterator[Arrays]:
 
 
 def predict_columns(
-    run: LoadedRun, parts: Iterable[Part], described: Described | Plain, *, errors: bool
+    run: LoadedRun, parts: Iterable[Part], described: DescribedColumns | Plain, *, errors: bool
 ) -> Iterator[Columns]:
     """Yield the predictions of all samples as columns, some samples at a time.
 
@@ -100,10 +100,9 @@ def predict_columns(
     import numpy as np
 
     from dlrun.data.tree import concatenate, leaves, tree_map
-    from dlrun.inference.described import Described
 
     predict = predictor(run.model, run.config, run.spec, units=False)
-    fill = isinstance(described, Described)  # of a table, in parts that differ in size
+    fill = isinstance(described, DescribedColumns)  # of a table, in parts that differ in size
     for part in _fitting(run, parts):
         if len(part.rows) <= max(AT_ONCE, run.config.batch_size):
             batches = list(predict(part.inputs, fill))

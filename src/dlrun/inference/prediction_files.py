@@ -14,7 +14,7 @@ import numpy as np
 
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
-from dlrun.inference.described import (
+from dlrun.inference.described_columns import (
     INTEGER,
     NUMBER,
     TEXT,

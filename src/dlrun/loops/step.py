@@ -79,7 +79,7 @@ class Step:
             training: False in validation.
             sample_weight: From :meth:`batch`.
         """
-        weight = _given(sample_weight)
+        weight = _weights(sample_weight)
         return model.compute_loss(inputs, targets, outputs, training=training, **weight)
 
     def gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
@@ -101,7 +101,7 @@ class Step:
         """Update the running metrics; return the logs, by name."""
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=_samples(inputs))
-        weight = _given(sample_weight)
+        weight = _weights(sample_weight)
         logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs, **weight)
         return logs
 
@@ -135,7 +135,7 @@ class Step:
         if not self.overrides("batch"):
             return inputs, targets, *weights
         seed = StepSeed(self._words, model.optimizer.iterations, self._seed_dtype)
-        return self.batch(inputs, targets, seed, **_given(*weights))
+        return self.batch(inputs, targets, seed, **_weights(*weights))
 
     def apply_loss_hook(
         self,
@@ -147,13 +147,13 @@ class Step:
         training: bool,
     ) -> Any:
         """The value of :meth:`loss`."""
-        return self.loss(model, inputs, targets, outputs, training=training, **_given(*weights))
+        return self.loss(model, inputs, targets, outputs, training=training, **_weights(*weights))
 
     def apply_metrics_hook(
         self, model: keras.Model, loss: Any, inputs: Any, targets: Any, outputs: Any, *weights: Any
     ) -> dict[str, Any]:
         """The logs of :meth:`metrics`."""
-        return self.metrics(model, loss, inputs, targets, outputs, **_given(*weights))
+        return self.metrics(model, loss, inputs, targets, outputs, **_weights(*weights))
 
     def apply_gradient_hook(self, optimizer: Any, gradients: Sequence[Any]) -> Sequence[Any]:
         """The gradients after :meth:`gradients`.
@@ -226,7 +226,7 @@ class OwnLossStep(Step):
         masked = not isinstance(outputs, Mapping) and masks_of(outputs)
         weight = keras.ops.sum(position_weights(outputs)) if masked else _samples(inputs)
         self.tracker.update_state(loss, sample_weight=weight)
-        given = _given(sample_weight)
+        given = _weights(sample_weight)
         logs: dict[str, Any] = model.compute_metrics(inputs, targets, outputs, **given)
         return logs
 
@@ -256,7 +256,7 @@ class StepSeed(keras.random.SeedGenerator):
         return keras.ops.stack([word, keras.ops.cast(self._iterations, self._dtype)])
 
 
-def _given(sample_weight: Any = None) -> dict[str, Any]:
+def _weights(sample_weight: Any = None) -> dict[str, Any]:
     """The keyword for weights, if there are any: a model's own methods may not have it."""
     return {} if sample_weight is None else {"sample_weight": sample_weight}
 

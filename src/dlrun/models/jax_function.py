@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.models.native import named_variable, native_model, require_backend, unsaved
+from dlrun.models.native import named_variable, native_model, refuse_to_save, require_backend
 
 Init = Callable[..., Any]
 Apply = Callable[..., Any]
@@ -76,7 +76,7 @@ class JaxFunction(keras.layers.Layer):
         """The shapes of the outputs; Keras' symbolic batch size has no ``len``."""
         import jax
 
-        def traced(size: int) -> Any:
+        def trace(size: int) -> Any:
             arrays = keras.tree.map_structure(
                 lambda spec: jax.ShapeDtypeStruct([n or size for n in spec.shape], spec.dtype),
                 inputs,
@@ -88,7 +88,7 @@ class JaxFunction(keras.layers.Layer):
             sizes = zip(two.shape, three.shape, strict=True)
             return keras.KerasTensor([a if a == b else None for a, b in sizes], two.dtype)
 
-        return jax.tree.map(spec, traced(2), traced(3))
+        return jax.tree.map(spec, trace(2), trace(3))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Map inputs, ``(batch_size, ...)``, to the function's outputs."""
@@ -110,7 +110,7 @@ class JaxFunction(keras.layers.Layer):
                     variable.assign(value)
         return jax.tree.map(lambda array: keras.ops.cast(array, self.variable_dtype), outputs)
 
-    get_config = unsaved("a jax function")
+    get_config = refuse_to_save("a jax function")
 
 
 class _Trees:

@@ -78,7 +78,7 @@ def named_variable(
         )
 
 
-def unsaved(what: str) -> Callable[[keras.layers.Layer], dict[str, Any]]:
+def refuse_to_save(what: str) -> Callable[[keras.layers.Layer], dict[str, Any]]:
     """A ``get_config`` that refuses: Keras would pickle what a layer holds."""
 
     def get_config(layer: keras.layers.Layer) -> dict[str, Any]:

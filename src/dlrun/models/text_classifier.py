@@ -59,7 +59,7 @@ def text_classifier(
         for block in range(1, blocks + 1):
             more = block < blocks
             x = keras.layers.LSTM(units, return_sequences=more, name=f"lstm_{block}")(x)
-            x = _dropped(x, dropout, f"dropout_{block}") if more else x
+            x = _dropout(x, dropout, f"dropout_{block}") if more else x
     else:
         if encoder == "transformer":
             x = Positions(name="positions")(x)
@@ -68,7 +68,7 @@ def text_classifier(
             x = keras.layers.LayerNormalization(name="normal")(x)
         x = keras.layers.GlobalAveragePooling1D(name="average")(x)
     x = keras.layers.Dense(units, activation="relu", name="hidden")(x)
-    x = _dropped(x, dropout, "dropout")
+    x = _dropout(x, dropout, "dropout")
     return keras.Model(inputs, heads(x, num_classes), name="text_classifier")
 
 
@@ -77,15 +77,15 @@ def _block(x: Any, units: int, num_heads: int, dropout: float, name: str) -> Any
     layers = keras.layers
     normal = layers.LayerNormalization(name=f"{name}_normal_1")(x)
     attention = layers.MultiHeadAttention(num_heads, units // num_heads, name=f"{name}_attention")
-    attended = _dropped(attention(normal, normal), dropout, f"{name}_dropout_1")
+    attended = _dropout(attention(normal, normal), dropout, f"{name}_dropout_1")
     x = layers.Add(name=f"{name}_add_1")([x, attended])
     dense = layers.LayerNormalization(name=f"{name}_normal_2")(x)
     dense = layers.Dense(2 * units, activation="relu", name=f"{name}_wide")(dense)
     dense = layers.Dense(units, name=f"{name}_narrow")(dense)
-    return layers.Add(name=f"{name}_add_2")([x, _dropped(dense, dropout, f"{name}_dropout_2")])
+    return layers.Add(name=f"{name}_add_2")([x, _dropout(dense, dropout, f"{name}_dropout_2")])
 
 
-def _dropped(x: Any, rate: float, name: str) -> Any:
+def _dropout(x: Any, rate: float, name: str) -> Any:
     return keras.layers.Dropout(rate, name=name)(x) if rate else x
 
 

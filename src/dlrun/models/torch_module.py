@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.models.native import named_variable, native_model, require_backend, unsaved
+from dlrun.models.native import named_variable, native_model, refuse_to_save, require_backend
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class TorchModule(keras.layers.Layer):
         if not isinstance(module, torch.nn.Module):
             raise DlrunError(f"expected a torch.nn.Module, got {type(module).__name__}")
         super().__init__(autocast=False, **kwargs)  # torch's own autocast knows each operation
-        self._held = _Held(module)
+        self._held = _HeldModule(module)
 
     def build(self, input_shape: Any) -> None:
         """Create the variables, with the module's values."""
@@ -90,10 +90,10 @@ class TorchModule(keras.layers.Layer):
         parts = {name: f"{type(part).__name__}({part.extra_repr()})" for name, part in named}
         return {f"module.{name}".rstrip("."): part for name, part in parts.items()}
 
-    get_config = unsaved("a torch.nn.Module")
+    get_config = refuse_to_save("a torch.nn.Module")
 
 
-class _Held:
+class _HeldModule:
     """Hides a module and its variables from Keras: it would wrap it, and track them twice."""
 
     def __init__(self, module: torch.nn.Module) -> None:

@@ -44,7 +44,7 @@ REPLACED: dict[type, Any] = {
 }
 
 
-def replaced(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def replace_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """The optimizer that takes the place of one of Keras' own, or the same."""
     kind = REPLACED.get(type(optimizer))
     if kind is None or getattr(optimizer, "amsgrad", False):  # the fused kernel is not for amsgrad

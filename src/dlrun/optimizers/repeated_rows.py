@@ -23,7 +23,7 @@ class SummedRows(keras.optimizers.Optimizer):
 
     def apply(self, grads: Iterable[Any], trainable_variables: Any = None) -> Any:
         """Update the variables."""
-        return super().apply([_summed(gradient) for gradient in grads], trainable_variables)
+        return super().apply([_sum_rows(gradient) for gradient in grads], trainable_variables)
 
 
 def is_linear(optimizer: keras.optimizers.Optimizer) -> bool:
@@ -32,7 +32,7 @@ def is_linear(optimizer: keras.optimizers.Optimizer) -> bool:
     return type(optimizer) is keras.optimizers.SGD and clips == (None, None, None)
 
 
-def _summed(gradient: Any) -> Any:
+def _sum_rows(gradient: Any) -> Any:
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows = gradient.dense_shape[0]

@@ -120,7 +120,7 @@ def _members(
             loops = loops or value.split(",")
         else:
             typed.append(override)
-    trainable = [name for name in backends.installed() if backends.module(name).TRAINS]
+    trainable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     names = names or trainable
     if not names:
         raise DlrunError("no backend is installed that trains", hint="pip install 'dlrun[jax]'")

@@ -20,7 +20,7 @@ from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 from dlrun.system import process
 from dlrun.system.files import read_json, write_json
 
@@ -197,7 +197,7 @@ def main(path: Path) -> None:
         write_json(answer, failed)
     except Exception as error:
         traceback.print_exc()
-        write_json(answer, {"error": described(error)})
+        write_json(answer, {"error": describe(error)})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.system import memory
 
 SHARE = 0.8  # of what is available when the command starts
@@ -63,7 +63,7 @@ class MemoryGuard:
             Interrupted: If a signal has come.
         """
         if self._received:
-            raise Interrupted(self._received[0])
+            raise RunInterrupted(self._received[0])
         if pid != self._seen:
             self._seen = pid
             memory.offer_to_be_killed(pid)

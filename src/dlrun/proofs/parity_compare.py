@@ -175,7 +175,7 @@ def list_members(
             "backend=... chooses one backend, but parity compares several",
             hint="--backends jax,torch; or --loops, for the loops on one backend",
         )
-    names = list(dict.fromkeys(chosen)) or backends.installed()
+    names = list(dict.fromkeys(chosen)) or backends.installed_backends()
     names.sort(key=lambda name: not backends.module(name).TRAINS)
     if len(names) < 2:
         only = f"--backends {names[0]}" if chosen else f"installed is {', '.join(names) or 'none'}"

@@ -22,7 +22,7 @@ from dlrun.assembly.companions import companions, together
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.prediction import predict_batches
 from dlrun.training.initial_weights import assign_initial_weights, read_initial_weights
@@ -249,7 +249,7 @@ def main() -> None:
             answer = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
         except Exception as error:
             traceback.print_exc()
-            reason = described(error)
+            reason = describe(error)
             answer = {"error": reason, "hint": None, "exit_code": 1}
         Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
         if "keras" in sys.modules:

@@ -48,7 +48,7 @@ class Divergence:
         return mean > max(bound, self._first)
 
 
-def smoothed(losses: Sequence[float], smoothing: float) -> np.ndarray:
+def smooth(losses: Sequence[float], smoothing: float) -> np.ndarray:
     """The mean of all losses around each one, without the delay of a running mean.
 
     A loss counts ``smoothing ** distance``, by its distance in steps. A loss above the highest one
@@ -62,7 +62,7 @@ def smoothed(losses: Sequence[float], smoothing: float) -> np.ndarray:
         Shape ``(len(losses),)``, float64.
     """
     values = np.asarray(losses, "float64")
-    values = np.minimum(values, values[: _settled(len(values))].max())
+    values = np.minimum(values, values[: _steps_to_settle(len(values))].max())
     total, weight = (
         _sums(of, smoothing) + _sums(of[::-1], smoothing)[::-1] - of
         for of in (values, np.ones_like(values))
@@ -71,7 +71,7 @@ def smoothed(losses: Sequence[float], smoothing: float) -> np.ndarray:
     return means
 
 
-def _settled(steps: int) -> int:
+def _steps_to_settle(steps: int) -> int:
     return math.ceil(SETTLES * steps)
 
 
@@ -113,7 +113,7 @@ def suggest(rates: Sequence[float], losses: Sequence[float], means: np.ndarray) 
     lowest = int(np.argmin(means))
     if len(losses) < FEWEST:
         return Suggestion(None, lowest, f"there are only {len(losses)} steps to judge by")
-    first = _settled(len(losses))
+    first = _steps_to_settle(len(losses))
     before = slice(0, lowest + 1)
     fall = float(means[0] - means[lowest])
     scatter = float(np.std(np.asarray(losses, "float64")[before] - means[before]))

@@ -87,7 +87,7 @@ def reproduce(
     """
     refuse_remote(runs_dir, "'dlrun reproduce'")
     claims = _claims(experiments, slow, config_dir, trusted)
-    usable = [name for name in backends.installed() if backends.module(name).TRAINS]
+    usable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     for name in chosen:
         backends.require(name, training=True)
     check_writable(output, "--output", name="RESULTS.md")

@@ -43,7 +43,7 @@ def check_loop(config: Config) -> None:
         )
     if config.distribution.kind == "none" or config.device.count < 2:
         return
-    if backends.distributed(config.backend.name).PROCESSES:
+    if backends.distribution_of(config.backend.name).PROCESSES:
         raise DlrunError(
             f"distribution={config.distribution.kind}: a range test on backend"
             f" '{config.backend.name}' runs in one process; one device gives the same curve",

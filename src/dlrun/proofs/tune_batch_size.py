@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.proofs.bench import MODULE, load_note
 from dlrun.proofs.memory_guard import MemoryGuard
 from dlrun.report.batch_sizes import conclusion, size_line
@@ -96,7 +96,7 @@ def tune_batch_size(overrides: Sequence[str], settings: SizeSettings) -> dict[st
         search = _Search(Path(folder), typed, settings, MemoryGuard(received, limit), began)
         try:
             search.run()
-        except Interrupted:
+        except RunInterrupted:
             log.info("interrupted; no process is left")
             raise
     if not search.fitting():

@@ -14,7 +14,7 @@ from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.proofs.rising_config import check_loop, rate_key, rising_config
 from dlrun.proofs.tune_files import prepare, write_curve
 from dlrun.runs.directory import plan_run_path
@@ -97,13 +97,13 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
     run, device = _assemble(tested, overrides, path)
     try:
         watch = _train(run, tested, settings, began + settings.budget)
-    except Interrupted:
+    except RunInterrupted:
         log.info("interrupted; no file was written")
         raise
     result = {
         **_what(config, device),
         "overrides": list(overrides),
-        **_judged(watch, key, settings),
+        **_judge(watch, key, settings),
         "directory": str(path),
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -188,9 +188,9 @@ def _what(config: Config, device: str) -> dict[str, Any]:
     }
 
 
-def _judged(watch: RisingRate, key: str, settings: RangeSettings) -> dict[str, Any]:
+def _judge(watch: RisingRate, key: str, settings: RangeSettings) -> dict[str, Any]:
     """The curve and what it suggests."""
-    from dlrun.proofs.range_test import smoothed, suggest
+    from dlrun.proofs.range_test import smooth, suggest
 
     pairs = zip(watch.rates, watch.update_losses, strict=True)
     finite = [(rate, loss) for rate, loss in pairs if math.isfinite(loss)]
@@ -201,7 +201,7 @@ def _judged(watch: RisingRate, key: str, settings: RangeSettings) -> dict[str, A
             hint="check the data with dlrun data, or train once to see where it comes from",
             exit_code=1,
         )
-    means = smoothed(losses, settings.decay)
+    means = smooth(losses, settings.decay)
     place, lowest, reason = suggest(rates, losses, means)
     rate = None if place is None else float(f"{rates[place]:.2g}")
     diverged = watch.rates[-1] if watch.stopped_by not in ("steps", "time") else None

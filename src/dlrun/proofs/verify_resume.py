@@ -24,7 +24,7 @@ from typing import Any
 
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.remote.places import refuse_remote
 from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
 from dlrun.system import signals
@@ -144,17 +144,17 @@ def _signals_handled(directory: Path) -> Iterator[Callable[[], None]]:
 
         def raise_if_stopped() -> None:
             if heard:
-                raise Interrupted(heard[0])
+                raise RunInterrupted(heard[0])
 
         try:
             yield raise_if_stopped
             raise_if_stopped()
-        except (DlrunError, Interrupted) as error:
+        except (DlrunError, RunInterrupted) as error:
             if not heard:
                 raise
             _remove(directory)  # Ctrl-C also ends the processes, which is not a failure
             log.warning("interrupted; the runs are removed")
-            raise Interrupted(heard[0]) from error
+            raise RunInterrupted(heard[0]) from error
 
 
 def _remove(directory: Path) -> None:

@@ -69,7 +69,7 @@ class Bucket:
                 "retries": {"max_attempts": RETRIES, "mode": "standard"},
             }
         try:
-            with self._reported():
+            with self._reporting():
                 self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except RemoteError as error:
             raise DlrunError(
@@ -98,7 +98,7 @@ class Bucket:
         Raises:
             RemoteError: If there is no such bucket, or it can't be read.
         """
-        with self._reported():
+        with self._reporting():
             try:
                 found = self._fs.find(self._path(below), detail=True)
             except FileNotFoundError as error:
@@ -119,7 +119,7 @@ class Bucket:
             FileNotFoundError: If there is none.
             RemoteError: If it can't be read.
         """
-        with self._reported():
+        with self._reporting():
             return bytes(self._fs.cat_file(self._path(name)))
 
     def download(self, name: str, path: Path) -> Entry:
@@ -131,7 +131,7 @@ class Bucket:
             OSError: If the path can't be written.
         """
         with replacing(path) as partial:
-            with self._reported():
+            with self._reporting():
                 entry = _entry(self._fs.info(self._path(name)))
                 self._fs.get_file(self._path(name), str(partial))
             if (size := partial.stat().st_size) != entry.size:
@@ -156,7 +156,7 @@ class Bucket:
     def remove(self, names: Collection[str]) -> None:
         """Remove files, one after the other; those that are not there are skipped."""
         for name in names:
-            with self._reported():
+            with self._reporting():
                 try:
                     self._fs.rm_file(self._path(name))
                 except FileNotFoundError:
@@ -169,7 +169,7 @@ class Bucket:
     def _put(self, name: str, size: int, send: Callable[[str], Any]) -> Entry:
         path = self._path(name)
         try:
-            with self._reported():
+            with self._reporting():
                 if self._atomic:
                     send(path)
                 else:
@@ -199,7 +199,7 @@ class Bucket:
         return RemoteError(f"{self.url} can't be reached: {reason}", hint=hint, exit_code=1)
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _reporting(self) -> Iterator[None]:
         """Report what a library raises, which may be anything."""
         try:
             yield

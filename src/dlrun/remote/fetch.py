@@ -11,8 +11,8 @@ from pathlib import Path
 from dlrun.errors import DlrunError
 from dlrun.remote.bucket import Bucket, RemoteError
 from dlrun.remote.folder import Folder
-from dlrun.remote.known import FILE
-from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, unrecorded
+from dlrun.remote.known_files import FILE
+from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, unrecorded_files
 from dlrun.remote.lease import refuse_other_writer
 from dlrun.remote.places import root, url_for, url_of, working_path
 from dlrun.system.files import is_dir, is_file
@@ -126,7 +126,7 @@ def _fetch(url: str, is_busy: IsBusy, is_wanted: Callable[[str, int], bool]) -> 
     bucket, path = Bucket(url), working_path(url)
     entries = bucket.list()
     found = folders(entries)
-    for name in unrecorded(entries.keys()):
+    for name in unrecorded_files(entries.keys()):
         entries.pop(name)
     taken: set[str] = set()
     for prefix in found:

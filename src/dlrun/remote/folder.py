@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlrun.remote.bucket import Bucket, Entry
-from dlrun.remote.known import Known
+from dlrun.remote.known_files import KnownFiles
 from dlrun.remote.layout import (
     MANIFEST,
     RECORD,
@@ -44,7 +44,7 @@ class Folder:
     def __init__(self, path: Path, bucket: Bucket, prefix: str = "") -> None:
         self.path = path
         self.bucket = bucket
-        self.known = Known(path)
+        self.known = KnownFiles(path)
         self._prefix = f"{prefix}/" if prefix else ""
 
     def unsent(self) -> dict[str, int]:
@@ -61,7 +61,7 @@ class Folder:
         Raises:
             RemoteError: If the place can't be reached; what was sent is known.
         """
-        with self._locked():
+        with self._lock():
             return self._send()
 
     def _send(self) -> int:
@@ -110,13 +110,13 @@ class Folder:
             RemoteError: If the place can't be reached.
         """
         there = whole(entries)
-        with self._locked():
-            changed = self._changed(there)
+        with self._lock():
+            changed = self._changed_names(there)
             gone = [n for n in self.known.files if n not in entries]
             held_gone = [n for n in gone if is_file(self.path / n)]
             if (unsent := self.unsent()) and (changed or held_gone):
                 self._set_aside()
-                changed, gone, held_gone, unsent = self._changed(there), [], [], {}
+                changed, gone, held_gone, unsent = self._changed_names(there), [], [], {}
             known = self.known
             self._forget(changed, gone, held_gone)
             for name in changed:
@@ -134,7 +134,7 @@ class Folder:
             self._download(sorted(wanted, key=order))
             known.write()
 
-    def _changed(self, there: Mapping[str, Entry]) -> set[str]:
+    def _changed_names(self, there: Mapping[str, Entry]) -> set[str]:
         return {n for n, e in there.items() if self.known.is_changed_there(n, e.token)}
 
     def _set_aside(self) -> None:
@@ -144,7 +144,7 @@ class Folder:
         for entry in self.path.iterdir():
             if entry.name not in (LOCK, ".lock"):  # whoever waits for them has them open
                 shutil.move(entry, place / entry.name)
-        self.known = Known(self.path)
+        self.known = KnownFiles(self.path)
         log.warning(
             "%s was written by another machine: what was never uploaded from here is kept in %s",
             self.url,
@@ -166,7 +166,7 @@ class Folder:
         Raises:
             FileNotFoundError: If it is not there either.
         """
-        with self._locked():
+        with self._lock():
             path = self.path / name
             entry = self.bucket.download(self._prefix + name, path)
             self.known.note(name, entry.token, path.stat())
@@ -215,12 +215,12 @@ class Folder:
             self.known.note(name, entry.token, stat)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         """Wait for other processes that fetch or send the same folder."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            self.known = Known(self.path)
+            self.known = KnownFiles(self.path)
             yield
 
     @contextmanager

@@ -69,7 +69,7 @@ def folders(names: Iterable[str]) -> list[str]:
     return [*runs, *sweeps]
 
 
-def unrecorded(names: Collection[str]) -> set[str]:
+def unrecorded_files(names: Collection[str]) -> set[str]:
     """The files of a sweep's runs that have no record yet: a kill may have left them so."""
     begun = {name.rpartition("/")[0] for name in names if name.endswith(f"/{CONFIG}")}
     runs = [

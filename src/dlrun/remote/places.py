@@ -112,7 +112,7 @@ def require_output(output: Path | None, run: Path, name: str) -> None:
         )
 
 
-def shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """A path as users name it: a working copy by its URL."""
     return url_for(path) or str(path)
 

@@ -104,11 +104,11 @@ def _row(result: Mapping[str, Any], part: str, key: str) -> list[str]:
     elif key.endswith("_target_"):
         cells = _target(values)
     else:
-        cells = ["-" if value is None else _shown(part, key, value) for value in values]
+        cells = ["-" if value is None else _shown_value(part, key, value) for value in values]
     return [f"  {plain(key)}", *(cell + BEST * (n in best) for n, cell in enumerate(cells))]
 
 
-def _shown(part: str, key: str, value: Any) -> str:
+def _shown_value(part: str, key: str, value: Any) -> str:
     if key == "git.commit":
         return plain(str(value)[:12])
     if part == "result" and isinstance(value, int | float) and not isinstance(value, bool):

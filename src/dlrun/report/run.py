@@ -39,8 +39,8 @@ def run_text(result: Mapping[str, Any], *, config: bool = True, width: int = 80)
         files = [[plain(name), size_text(size)] for name, size in sizes.items()]
         values = {k: v for k, v in result["config"].items() if k not in PARTS}
         blocks += [
-            "files\n" + _indented(table(files)) if files else "",
-            "config\n" + _indented("\n".join(_config_lines(values))),
+            "files\n" + _indent(table(files)) if files else "",
+            "config\n" + _indent("\n".join(_config_lines(values))),
         ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -124,5 +124,5 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-def _indented(block: str) -> str:
+def _indent(block: str) -> str:
     return "\n".join(f"  {line}" for line in block.split("\n"))

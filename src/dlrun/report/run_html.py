@@ -37,7 +37,7 @@ def run_html(result: Mapping[str, Any]) -> str:
     )
 
 
-def preformatted(text: str) -> str:
+def preformat(text: str) -> str:
     """A text as it is, in HTML."""
     return f"<pre>{escape(text)}</pre>"
 

@@ -155,7 +155,7 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
             [
                 run["run_dir"] if run.get("reused") else run["run_dir"].rpartition("/")[2],
                 *(value(run["differs"].get(key, "")) for key in result["keys"]),
-                f"{run['best_epoch']}/{run['epochs']}" + _pruned(run),
+                f"{run['best_epoch']}/{run['epochs']}" + _pruning(run),
                 _figure(run["value"]),
                 *(_figure(run["test"].get(name)) for name in tests),
                 f"{run['seconds']['first_step']:.2f}",
@@ -241,10 +241,10 @@ def _outcome(record: Mapping[str, Any]) -> str:
     if record["status"] != "completed":
         return ": ".join(filter(None, [record["status"], record.get("error")]))
     test = "  ".join(f"test {name} {figure(value)}" for name, value in record["test"].items())
-    return f"{test}  {record['seconds']['total']:.1f} s{_pruned(record)}"
+    return f"{test}  {record['seconds']['total']:.1f} s{_pruning(record)}"
 
 
-def _pruned(run: Mapping[str, Any]) -> str:
+def _pruning(run: Mapping[str, Any]) -> str:
     return " pruned" if run.get("stopped_by") == "pruning" else ""
 
 

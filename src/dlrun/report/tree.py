@@ -30,17 +30,17 @@ def tree_lines(roots: Sequence[Node]) -> str:
 
 def _lines(node: Node, first: str, rest: str, above: Mapping[str, Any]) -> Iterator[str]:
     yield first + _line(node, above)
-    children = _shown(node)
+    children = _shown_children(node)
     hidden = len(node.children) - len(children)
     for number_, child in enumerate(children):
         last = number_ == len(children) - 1 and not hidden
         head, indent = ("└─ ", "   ") if last else ("├─ ", "│  ")
-        yield from _lines(child, rest + head, rest + indent, _typed(node))
+        yield from _lines(child, rest + head, rest + indent, _typed_overrides(node))
     if hidden:
         yield f"{rest}└─ and {hidden} more runs"
 
 
-def _shown(node: Node) -> list[Node]:
+def _shown_children(node: Node) -> list[Node]:
     """The children; of a sweep those with children of their own, and the first others."""
     if node.record is not None:
         return node.children
@@ -54,7 +54,7 @@ def _line(node: Node, above: Mapping[str, Any]) -> str:
         done = sum((child.record or {}).get("status") == "completed" for child in node.children)
         return f"{plain(node.name)}  sweep, {done} of {len(node.children)} runs completed"
     record = node.record
-    typed = {key: value for key, value in _typed(node).items() if above.get(key) != value}
+    typed = {key: value for key, value in _typed_overrides(node).items() if above.get(key) != value}
     shown = [f"{plain(key)}={plain(brief(str(value)))}" for key, value in typed.items()]
     more = [f"and {len(shown) - MOST_OVERRIDES} more"] if len(shown) > MOST_OVERRIDES else []
     parts = [
@@ -63,12 +63,12 @@ def _line(node: Node, above: Mapping[str, Any]) -> str:
         f"of {plain(node.missing)}, which is not here" if node.missing else "",
         " ".join([*shown[:MOST_OVERRIDES], *more]),
         _result(record),
-        _resumed(record),
+        _resumption(record),
     ]
     return "  ".join(part for part in parts if part)
 
 
-def _typed(node: Node) -> dict[str, str | None]:
+def _typed_overrides(node: Node) -> dict[str, str | None]:
     overrides = (node.record or {}).get("overrides")
     return dict(split_override(str(o)) for o in overrides) if isinstance(overrides, list) else {}
 
@@ -82,7 +82,7 @@ def _result(record: Mapping[str, Any]) -> str:
     return "" if value is None else f"test {plain(names[0])} {figure(value)}"
 
 
-def _resumed(record: Mapping[str, Any]) -> str:
+def _resumption(record: Mapping[str, Any]) -> str:
     resumed = record.get("resumed")
     times = len(resumed) if isinstance(resumed, list) else 0
     return f"resumed {times} times" if times > 1 else "resumed" if times else ""

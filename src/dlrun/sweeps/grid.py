@@ -33,13 +33,13 @@ class GridSampler(BaseSampler):
         self._point: Point = ()
         self.repeats = False  # whether the last draw had no new point left
 
-    def exhausted(self, study: Study) -> bool:
+    def is_exhausted(self, study: Study) -> bool:
         """Whether all points are drawn."""
-        return not self._left(_all_trials(study))
+        return not self._untried(_all_trials(study))
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Draw the point."""
-        left = self._left([each for each in _all_trials(study) if each.number < trial.number])
+        left = self._untried([each for each in _all_trials(study) if each.number < trial.number])
         self.repeats = not left
         self._point = next(iter(left or self._points))
 
@@ -65,7 +65,7 @@ class GridSampler(BaseSampler):
         """The parameter's value of the point."""
         return self._point[self._names.index(param_name)]
 
-    def _left(self, trials: Sequence[FrozenTrial]) -> dict[Point, None]:
+    def _untried(self, trials: Sequence[FrozenTrial]) -> dict[Point, None]:
         """The points that are left to later trials.
 
         A trial without values is being drawn in another process, which takes the first point left.

@@ -113,7 +113,7 @@ class Plan:
     mode: str
     metrics: Mapping[str, str | None] = field(default_factory=dict)
 
-    def ranked(self) -> list[Job]:
+    def ranking(self) -> list[Job]:
         """The completed and pruned jobs, best monitored metric first."""
         values = {job.number: job.value(self.monitor) for job in self.jobs}
         sign = -1 if self.mode == "max" else 1

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.sweeps.launchers import Place, launch, place
-from dlrun.errors import described
+from dlrun.errors import describe
 from dlrun.runs.directory import plan_run_path
 from dlrun.sweeps.jobs import ENDED, WORKERS, Job
 from dlrun.sweeps.launched_run import STOP, progress_path, run_one
@@ -194,7 +194,7 @@ def main() -> None:
     )
     for error in errors:
         traceback.print_exception(error)
-    messages = [described(error) for error in errors]
+    messages = [describe(error) for error in errors]
     write_json(launch_dir / ENDINGS, {"returned": returned, "errors": messages}, indent=None)
 
 

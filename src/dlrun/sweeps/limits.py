@@ -56,7 +56,7 @@ def parse_limits(
     return limits
 
 
-def missed(limits: Sequence[Limit], result: Mapping[str, Any]) -> list[str]:
+def missed_limits(limits: Sequence[Limit], result: Mapping[str, Any]) -> list[str]:
     """What the best setting of a sweep misses; of a sweep without repeats, its best run.
 
     Args:

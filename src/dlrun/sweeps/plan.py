@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlrun.api.finished_run import CompletedRuns
 from dlrun.api.gates import directions
-from dlrun.api.needed import CompletedRuns
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
-from dlrun.config.sweeps.paired import Paired
+from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import RECORD, plan_run_path
 from dlrun.runs.result import FIELDS
@@ -32,7 +32,7 @@ def plan(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     needed: bool = False,
-    listed: Paired | None = None,
+    listed: PairedRows | None = None,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
 
@@ -141,7 +141,7 @@ def compose_run(
     return config
 
 
-def completed(path: Path) -> dict[str, Any] | None:
+def completed_result(path: Path) -> dict[str, Any] | None:
     """The result of a completed run; None if it has not completed."""
     try:
         record = read_json(path / RECORD)

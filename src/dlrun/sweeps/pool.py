@@ -15,7 +15,7 @@ from dlrun import backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
 from dlrun.sweeps.jobs import Job
-from dlrun.sweeps.plan import completed
+from dlrun.sweeps.plan import completed_result
 from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.client import Worker
 
@@ -253,7 +253,7 @@ class Pool:
         if (job := worker.job) is None:
             return
         worker.job = None
-        if done := completed(job.path):  # but the worker ended before it could report it
+        if done := completed_result(job.path):  # but the worker ended before it could report it
             self._finish(job, "completed", {"result": done})
         else:
             event = "interrupted" if self._stopping else "failed"

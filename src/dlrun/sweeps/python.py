@@ -82,9 +82,9 @@ class SweepResult:
         return leaderboard(self.result)
 
     def _repr_html_(self) -> str:
-        from dlrun.report.run_html import preformatted
+        from dlrun.report.run_html import preformat
 
-        return preformatted(repr(self))
+        return preformat(repr(self))
 
 
 def sweep(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, Interrupted
+from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
 from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import url_for, url_of
@@ -15,7 +15,7 @@ from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.runs.status import is_locked
 from dlrun.sweeps.jobs import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
-from dlrun.sweeps.limits import missed, parse_limits
+from dlrun.sweeps.limits import missed_limits, parse_limits
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
@@ -62,7 +62,7 @@ def sweep(
         dry_run: Only return what would run.
         resume: The directory of an earlier sweep; its remaining runs are started or resumed.
         runs_file: A CSV, YAML or JSON file with the overrides of each run, see
-            :func:`dlrun.config.sweeps.listed.read_runs`.
+            :func:`dlrun.config.sweeps.run_list.read_runs`.
         needed: Take the results of equal runs that have completed, and train the others.
         keep: ``all``, ``best``, ``top=3`` or ``none``: whose checkpoints stay. By default those of
             the resumed sweep, else all.
@@ -139,7 +139,7 @@ def sweep(
     )
     current.metadata["jobs"] = slots
     with (
-        current.locked(),
+        current.lock(),
         mirroring(current.directory, is_locked),
         Board(current.runs, current.plan.monitor, shown=not quiet) as board,
     ):
@@ -156,9 +156,9 @@ def sweep(
         write_text(current.directory / LEADERBOARD, leaderboard_csv(current.to_dict(study=True)))
     if stopped:
         log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
-        raise Interrupted(stopped[0])
+        raise RunInterrupted(stopped[0])
     result = current.to_dict(study=True)
-    return result | ({"missed": missed(limits, result)} if limits else {})
+    return result | ({"missed": missed_limits(limits, result)} if limits else {})
 
 
 def _check_options(launcher: str | None, launcher_options: Sequence[str], keep: str | None) -> None:

@@ -44,9 +44,9 @@ class SeededSampler(BaseSampler):
         self._space = space
         self._inner = make(seed)
 
-    def exhausted(self, study: Study) -> bool:
+    def is_exhausted(self, study: Study) -> bool:
         """Whether every value has been tried."""
-        return isinstance(self._inner, GridSampler) and self._inner.exhausted(study)
+        return isinstance(self._inner, GridSampler) and self._inner.is_exhausted(study)
 
     @property
     def repeats(self) -> bool:
@@ -65,13 +65,13 @@ class SeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Delegate to the sampler."""
-        return self._inner.infer_relative_search_space(self._seen(study), trial)
+        return self._inner.infer_relative_search_space(self._seen_study(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Delegate to the sampler."""
-        drawn = self._inner.sample_relative(self._seen(study), trial, search_space)
+        drawn = self._inner.sample_relative(self._seen_study(study), trial, search_space)
         return {name: self._exact(name, value) for name, value in drawn.items()}
 
     def sample_independent(
@@ -82,7 +82,7 @@ class SeededSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Delegate to the sampler."""
-        seen = self._seen(study)
+        seen = self._seen_study(study)
         drawn = self._inner.sample_independent(seen, trial, param_name, param_distribution)
         return self._exact(param_name, drawn)
 
@@ -100,12 +100,12 @@ class SeededSampler(BaseSampler):
         within = self._space[name]
         return within.nearest(value) if isinstance(within, Interval) else value
 
-    def _seen(self, study: Study) -> Any:
+    def _seen_study(self, study: Study) -> Any:
         """The study as its sampler sees it: TPE has a rule of its own for pruned trials."""
-        return study if isinstance(self._inner, TPESampler) else _WithPruned(study)
+        return study if isinstance(self._inner, TPESampler) else _StudyWithPruned(study)
 
 
-class _WithPruned:
+class _StudyWithPruned:
     """A study in which pruned trials are completed, with the best value that they reached.
 
     Most of Optuna's samplers learn from completed trials alone.
@@ -121,10 +121,10 @@ class _WithPruned:
         self, deepcopy: bool = True, states: Any = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         trials = self._study._get_trials(deepcopy, use_cache=use_cache)
-        seen = [self._completed(t) if t.state is TrialState.PRUNED else t for t in trials]
+        seen = [self._as_completed(t) if t.state is TrialState.PRUNED else t for t in trials]
         return [trial for trial in seen if states is None or trial.state in states]
 
-    def _completed(self, trial: FrozenTrial) -> FrozenTrial:
+    def _as_completed(self, trial: FrozenTrial) -> FrozenTrial:
         if (value := best_value(trial, self._study.direction)) is None:
             return trial
         completed = copy.copy(trial)

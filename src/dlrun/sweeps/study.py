@@ -94,8 +94,8 @@ class Study:
             directions = [direction.name.lower() for direction in self._study.directions]
             if recorded not in (None, monitor) or directions != self._directions:
                 self._refuse(
-                    f"is to {_told(directions, recorded)}, not to"
-                    f" {_told(self._directions, monitor)}"
+                    f"is to {_in_words(directions, recorded)}, not to"
+                    f" {_in_words(self._directions, monitor)}"
                 )
             for trial in self._study.get_trials(deepcopy=False)[-1:]:
                 for key, within in self._space.items():
@@ -107,7 +107,7 @@ class Study:
     def ask(self, run_dir: str) -> tuple[int, dict[str, Any]] | None:
         """Start a trial; returns its number and its values, or None if every value is tried."""
         with _database_errors(self._url):
-            if self._sampler.exhausted(self._opened):
+            if self._sampler.is_exhausted(self._opened):
                 return None
             always = {k: each for k, each in self._space.items() if k not in self._conditions}
             trial = self._opened.ask(always)
@@ -192,7 +192,7 @@ def _direction(mode: str) -> Literal["maximize", "minimize"]:
     return "maximize" if mode == "max" else "minimize"
 
 
-def _told(directions: Sequence[str], monitor: object) -> str:
+def _in_words(directions: Sequence[str], monitor: object) -> str:
     """What a study is to do, in words."""
     names = str(monitor).split(", ")
     if len(names) != len(directions):

@@ -12,14 +12,14 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.config.sweeps.compose_many import Composer
-from dlrun.config.sweeps.listed import read_runs
 from dlrun.config.sweeps.repeats import write_out
+from dlrun.config.sweeps.run_list import read_runs
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.jobs import WORKERS, Job, Plan, read_plan
 from dlrun.sweeps.keep import ALL, dropped_entry, was_dropped
-from dlrun.sweeps.plan import completed, compose_run, plan
+from dlrun.sweeps.plan import completed_result, compose_run, plan
 from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import Search
 from dlrun.sweeps.search_options import NAMES, Settings
@@ -73,7 +73,7 @@ class Sweep:
         """The output of ``dlrun sweep --json``; with ``study``, also the study's best trial."""
         jobs, monitor = self.plan.jobs, self.plan.monitor
         done = [job for job in jobs if job.state == "completed"]
-        ranked = self.plan.ranked()
+        ranked = self.plan.ranking()
         best = ranked[0] if ranked else None
         folds = fold_results(ranked, monitor, self.plan.mode)
         repeats = repeat_results(ranked, self.plan.keys, monitor, self.plan.mode)
@@ -116,7 +116,7 @@ class Sweep:
         write_json(self.directory / SWEEP_FILE, content, indent=1)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the sweep for this process.
 
         Raises:
@@ -212,7 +212,7 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
 def _update_completed(planned: Plan) -> None:
     """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if not job.earlier and (result := completed(job.reused or job.path)):
+        if not job.earlier and (result := completed_result(job.reused or job.path)):
             job.state, job.result = "completed", result
             job.dropped = not job.reused and was_dropped(job.path)
 

@@ -19,8 +19,8 @@ def remember_own_modules(places: Sequence[Path]) -> None:
     Args:
         places: From :func:`dlrun.config.options.module_dirs`.
     """
-    for name, file in _own(places):
-        if (written := _written(file)) is not None:
+    for name, file in _own_modules(places):
+        if (written := _write_time(file)) is not None:
             _used.setdefault(name, (file, written))
 
 
@@ -50,10 +50,10 @@ def _has_changed(name: str, used: tuple[str, int], places: Sequence[Path]) -> bo
     if getattr(sys.modules.get(name), "__file__", None) != file:
         return False  # the user has imported it again
     first = next((path for path in _files(name, places) if is_file(path)), file)
-    return first != file or _written(file) != written
+    return first != file or _write_time(file) != written
 
 
-def _own(places: Sequence[Path]) -> Iterator[tuple[str, str]]:
+def _own_modules(places: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         # A package that is installed from a folder below a place is not imported from the place.
@@ -69,7 +69,7 @@ def _files(name: str, places: Sequence[Path]) -> Iterator[str]:
         yield f"{place}/{path}.py"
 
 
-def _written(file: str) -> int | None:
+def _write_time(file: str) -> int | None:
     try:
         return Path(file).stat().st_mtime_ns
     except OSError:

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from dlrun.errors import DlrunError
-from dlrun.system.ranks import Group, joined
+from dlrun.system.ranks import Group, join_group
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     try:
         call = getattr(importlib.import_module(module), function)
         rank, count = job["rank"], job["count"]
-        with joined(Group(rank, rank, count, job["rendezvous"], [], count)):
+        with join_group(Group(rank, rank, count, job["rendezvous"], [], count)):
             call(**job["arguments"])
     except DlrunError as error:
         print(f"error: {error.message}", file=sys.stderr)

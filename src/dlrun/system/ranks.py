@@ -21,8 +21,8 @@ from typing import IO, Any
 
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.child import how_ended, python_command
-from dlrun.system.launched import PLACE, Launcher
-from dlrun.system.stopped import StoppedWatch
+from dlrun.system.launch_environment import PLACE, Launcher
+from dlrun.system.stopped_process import StoppedWatch
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
@@ -194,7 +194,7 @@ def current() -> Group | None:
 
 
 @contextmanager
-def started(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator[Group]:
+def start_ranks(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator[Group]:
     """Start the other processes of a run; none is left at the end.
 
     Args:
@@ -232,7 +232,7 @@ def _watch(group: Group, done: threading.Event) -> None:
 
 
 @contextmanager
-def joined(group: Group) -> Iterator[None]:
+def join_group(group: Group) -> Iterator[None]:
     """Take part in a group that another process has started."""
     _current.append(group)
     try:

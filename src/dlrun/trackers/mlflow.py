@@ -39,7 +39,7 @@ class MLflow(Tracker):
     def start_sweep(self, run: TrackedRun) -> str:
         """Make a parent run that is named as the sweep."""
         assert run.sweep is not None
-        with self._opened(run) as experiment:
+        with self._open(run) as experiment:
             parent = self._client.create_run(
                 experiment, run_name=run.sweep.name, tags={"dlrun.sweep": str(run.sweep)}
             )
@@ -49,7 +49,7 @@ class MLflow(Tracker):
 
     def start(self, run: TrackedRun) -> tuple[str, str]:
         """Create a run, or set the run of ``run.id`` running again."""
-        with self._opened(run) as experiment:
+        with self._open(run) as experiment:
             if (found := self._find(run, experiment)) is not None:
                 self._client.update_run(found, status="RUNNING")
                 self._run_id = found
@@ -95,7 +95,7 @@ class MLflow(Tracker):
         return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or local
 
     @contextmanager
-    def _opened(self, run: TrackedRun) -> Iterator[str]:
+    def _open(self, run: TrackedRun) -> Iterator[str]:
         """Connect; the experiment's id. Runs that start at once do not both make a database."""
         # MLflow sends statistics of its use to its makers; a tracker sends nothing by itself.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

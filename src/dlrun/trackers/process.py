@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dlrun.errors import described
+from dlrun.errors import describe
 from dlrun.system.files import read_json, write_json
 from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
@@ -28,7 +28,7 @@ MOST = 500  # rows at once
 Result = TypeVar("Result")
 
 
-class Served:
+class TrackerServer:
     """The trackers of one run.
 
     Args:
@@ -48,7 +48,7 @@ class Served:
         self._reply = reply
         self._working: dict[str, Tracker] = {}
         for name, tracker in trackers.items():
-            with self._excused(name, tracker):
+            with self._excuse(name, tracker):
                 parent = _parent(name, tracker, run) if run.sweep else None
                 tags = {**run.tags, **tracker.tags}
                 its = dataclasses.replace(run, id=ids.get(name), parent=parent, tags=tags)
@@ -59,7 +59,7 @@ class Served:
         """Pass rows to each tracker that has not failed; those of batches only where asked for."""
         for name, tracker in list(self._working.items()):
             wanted = [r for r in rows if r.every is None or tracker.every_steps in r.every]
-            with self._excused(name, tracker):
+            with self._excuse(name, tracker):
                 if wanted:
                     tracker.log(wanted)
 
@@ -67,18 +67,18 @@ class Served:
         """End the run in each tracker that has not failed."""
         for name, tracker in list(self._working.items()):
             files = {n: path for n, path in outcome.files.items() if n in tracker.artifacts}
-            with self._excused(name, tracker):
+            with self._excuse(name, tracker):
                 tracker.finish(dataclasses.replace(outcome, files=files))
 
     @contextlib.contextmanager
-    def _excused(self, name: str, tracker: Tracker) -> Iterator[None]:
+    def _excuse(self, name: str, tracker: Tracker) -> Iterator[None]:
         """Let a tracker that raises out, with one line."""
         try:
             yield
             self._working[name] = tracker
         except Exception as error:
             self._working.pop(name, None)
-            self._reply(("warning", name, described(error)))
+            self._reply(("warning", name, describe(error)))
 
 
 def _parent(name: str, tracker: Tracker, run: TrackedRun) -> str:
@@ -101,7 +101,7 @@ def serve(connection: Connection) -> None:
         with contextlib.suppress(OSError):  # the run is gone
             connection.send(message)
 
-    served: Served | None = None
+    served: TrackerServer | None = None
     is_open = True
     while is_open:
         messages, is_open = _receive(connection)
@@ -115,7 +115,7 @@ def serve(connection: Connection) -> None:
             rows = []
             if kind == "start":
                 trackers, run, ids = content
-                served = Served(trackers, run, ids, reply)
+                served = TrackerServer(trackers, run, ids, reply)
             elif served:
                 served.finish(*content)
                 served = None

@@ -40,7 +40,7 @@ from dlrun.training.hooks.epoch_hook import EpochHook
 from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
 from dlrun.training.hooks.learning_rate import LogLearningRate
-from dlrun.training.hooks.monitored import Monitored
+from dlrun.training.hooks.monitor_finite import MonitorFinite
 from dlrun.training.hooks.restore import Restore
 from dlrun.training.hooks.slow_steps import WarnOfSlowSteps
 from dlrun.training.hooks.timing import Timing
@@ -214,7 +214,7 @@ def train(
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
-        watching = [_stop_on_non_finite(run, config), Monitored(run.monitor)]
+        watching = [_stop_on_non_finite(run, config), MonitorFinite(run.monitor)]
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
         runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]

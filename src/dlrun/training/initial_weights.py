@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.inference.loaded_run import resolve_epoch
-from dlrun.remote.places import shown
+from dlrun.remote.places import shown_path
 from dlrun.runs.directory import RunDir
 from dlrun.runs.locate import find_run
 
@@ -78,7 +78,7 @@ def as_override(config: Config) -> list[str]:
     """
     if config.init_from != "latest":
         return []
-    return [f"init_from={json.dumps(shown(find_initial_run(config).path))}"]
+    return [f"init_from={json.dumps(shown_path(find_initial_run(config).path))}"]
 
 
 def assign_initial_weights(model: Any, weights: InitialWeights) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def assign_initial_weights(model: Any, weights: InitialWeights) -> dict[str, Any
             hint=f"the model has {in_model}, ...; the run has {in_run}, ...",
         )
     return {
-        "run_dir": shown(weights.run),
+        "run_dir": shown_path(weights.run),
         "epoch": weights.epoch,
         "variables": len(variables) - len(unmatched),
         "left": unmatched,

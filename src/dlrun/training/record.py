@@ -20,8 +20,8 @@ from dlrun.assembly.classes import as_config, class_weights
 from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
-from dlrun.errors import DlrunError, Interrupted, bounded, described, first_line
-from dlrun.remote.places import shown, url_for
+from dlrun.errors import DlrunError, RunInterrupted, cut_message, describe, first_line
+from dlrun.remote.places import shown_path, url_for
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
@@ -115,7 +115,7 @@ def why_not_exact(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | No
 @contextmanager
 def early_lines() -> Iterator[list[logging.LogRecord]]:
     """The lines that are logged before there is a run directory, such as what was found in data."""
-    handler = _Kept()
+    handler = _KeptLines()
     log.addHandler(handler)
     try:
         yield handler.lines
@@ -123,7 +123,7 @@ def early_lines() -> Iterator[list[logging.LogRecord]]:
         log.removeHandler(handler)
 
 
-class _Kept(logging.Handler):
+class _KeptLines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[logging.LogRecord] = []
@@ -151,10 +151,10 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
     log.addHandler(file)
     try:
         yield
-    except (Interrupted, KeyboardInterrupt) as stop:
+    except (RunInterrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s", _newest_checkpoint(run))
-        log.warning("resume with: dlrun resume %s", shown(run.path))
+        log.warning("resume with: dlrun resume %s", shown_path(run.path))
         raise
     except Exception as error:
         if not is_file(run.path / RECORD):
@@ -167,8 +167,8 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
             _record_end(run, status="failed", error=error.message)
             error.exit_code = 1
             raise
-        message = described(error)
-        trace = bounded(traceback.format_exc(), lines=TRACE_LINES)
+        message = describe(error)
+        trace = cut_message(traceback.format_exc(), lines=TRACE_LINES)
         _record_end(run, status="failed", error=message, traceback=trace)
         if isinstance(error, OSError) and _is_write_error(run, error):
             raise write_error(run, error) from error
@@ -188,9 +188,9 @@ def write_error(run: RunDir, error: OSError) -> DlrunError:
     fix = "make room" if error.errno in FULL else "make it writable"
     if url_for(run.path) is not None:
         return DlrunError(
-            f"can't write the working copy of {shown(run.path)}: {error.strerror or error}",
+            f"can't write the working copy of {shown_path(run.path)}: {error.strerror or error}",
             hint=f"{_newest_checkpoint(run)}; {fix}, or set DLRUN_REMOTE to a folder with room,"
-            f" then continue with 'dlrun resume {shown(run.path)}'",
+            f" then continue with 'dlrun resume {shown_path(run.path)}'",
             exit_code=1,
         )
     return DlrunError(

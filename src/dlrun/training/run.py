@@ -14,7 +14,7 @@ from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
 from dlrun.remote.mirror import mirroring
-from dlrun.remote.places import shown
+from dlrun.remote.places import shown_path
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
@@ -45,7 +45,7 @@ def train_run(request: RunRequest) -> RunResult:
         session = start(config, request.cache)
         # These import Keras, so only after its backend is started.
         from dlrun.training.assembled_run import assemble, connect, train
-        from dlrun.training.hooks.monitored import require_finite
+        from dlrun.training.hooks.monitor_finite import require_finite
         from dlrun.training.tracking import tracking
 
         run = assemble(request, session)
@@ -191,7 +191,7 @@ def _result(
     names = [*run.logged, *(f"val_{name}" for name in run.logged)]
     logged = {name: rows[best - 1][name] for name in names if name in rows[best - 1]}
     return RunResult(
-        run_dir=shown(directory.path),
+        run_dir=shown_path(directory.path),
         status="completed",
         backend=config.backend.name,
         model=config.choices.get("model"),
@@ -215,7 +215,7 @@ def _result(
 def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | None) -> None:
     """Log what is about to run."""
     values, data = directory.record, run.data
-    log.info("run    %s", shown(directory.path))
+    log.info("run    %s", shown_path(directory.path))
     log.info(
         "model  %s, %s parameters   backend %s %s on %s, %d cores   loop %s",
         values["model"],

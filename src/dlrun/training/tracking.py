@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
 from dlrun.data.length import Length
-from dlrun.errors import Interrupted
+from dlrun.errors import RunInterrupted
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, RunDir
 from dlrun.runs.result import RunResult
 from dlrun.system.files import is_file
@@ -94,7 +94,7 @@ def tracking(
     try:
         yield tracked
     except BaseException as error:
-        is_stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        is_stopped = isinstance(error, RunInterrupted | KeyboardInterrupt)
         tracked.end("interrupted" if is_stopped else "failed")
         raise
     tracked.end("failed")  # unless it is complete

@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, Interrupted, described
+from dlrun.errors import DlrunError, RunInterrupted, describe
 from dlrun.system import process
 from dlrun.training.reuse import ProcessCache
 
@@ -53,7 +53,7 @@ class _Connection:
     def wait_for_decision(self) -> bool:
         """Wait for the sweep to decide whether the run stops."""
         if (answer := self._messages.get()) is None:
-            raise Interrupted(signal.SIGTERM)
+            raise RunInterrupted(signal.SIGTERM)
         return bool(answer["stop"])
 
     def _listen(self) -> None:
@@ -82,13 +82,13 @@ def main() -> None:
         answer: dict[str, Any]
         try:
             event, answer = "completed", {"result": _run(job, connection, cache)}
-        except Interrupted:
+        except RunInterrupted:
             connection.send("interrupted")
             break
         except DlrunError as error:
             event, answer = "failed", {"error": error.message}
         except BaseException as error:  # also sys.exit in a job: it fails, and the next one runs
-            event, answer = "failed", {"error": described(error)}
+            event, answer = "failed", {"error": describe(error)}
             traceback.print_exc()
         if "keras" in sys.modules:
             cache.forget()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.assembly.require import require
-from dlrun.backends import distributed
+from dlrun.backends import distribution_of
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
@@ -57,7 +57,7 @@ def _check(config: Config) -> float:
         DlrunError: If it is wrong, or its run has no use for several processes.
     """
     require(config, training=True)
-    if config.distribution.kind == "none" or not distributed(config.backend.name).PROCESSES:
+    if config.distribution.kind == "none" or not distribution_of(config.backend.name).PROCESSES:
         raise DlrunError(
             f"backend={config.backend.name} distribution={config.distribution.kind} takes one"
             " process; dlrun launch starts those of backend=torch distribution=data_parallel",

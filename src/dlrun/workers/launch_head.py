@@ -10,7 +10,7 @@ from contextlib import suppress
 from platform import node
 from typing import Any
 
-from dlrun.errors import DlrunError, bounded
+from dlrun.errors import DlrunError, cut_message
 from dlrun.workers.launch_attempt import Attempt
 from dlrun.workers.launch_link import Link, listen
 from dlrun.workers.launch_plan import Plan, differing
@@ -100,7 +100,7 @@ class Head:
                     events.append({**message, "node": source.number})
         for link in links:
             link.beat()
-            if (why := link.lost()) is not None:
+            if (why := link.why_lost()) is not None:
                 link.close()
                 if link in self._new:
                     self._new.remove(link)
@@ -145,7 +145,7 @@ class Head:
             self._new.remove(link)
             link.close()
             return
-        link.host = bounded(str(message["host"]))[:100]
+        link.host = cut_message(str(message["host"]))[:100]
         differs = [k for k in own if k not in ("node", "host") and own[k] != message[k]]
         wrong = None
         if differs:

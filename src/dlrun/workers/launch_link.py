@@ -76,7 +76,7 @@ class Link:
         self._closed |= len(self._text) > MOST
         return messages
 
-    def lost(self) -> str | None:
+    def why_lost(self) -> str | None:
         """Why nothing comes any more; None while it is connected."""
         if self._closed:
             return "the connection was closed"

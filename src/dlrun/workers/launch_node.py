@@ -95,7 +95,7 @@ class _Member:
         Raises:
             DlrunError: If node 0 is lost.
         """
-        if self.code is None and (why := self._link.lost()) is not None:
+        if self.code is None and (why := self._link.why_lost()) is not None:
             where = f"{self._plan.host}:{self._plan.port}"
             raise DlrunError(f"node 0 at {where}: {why}", exit_code=1)
         if self._stop_at is not None and time.monotonic() > self._stop_at:

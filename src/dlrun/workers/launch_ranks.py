@@ -15,8 +15,8 @@ from platform import node
 from typing import IO, Any
 
 from dlrun.system.child import how_ended, python_command
-from dlrun.system.launched import PLACE
-from dlrun.system.stopped import StoppedWatch
+from dlrun.system.launch_environment import PLACE
+from dlrun.system.stopped_process import StoppedWatch
 from dlrun.workers.launch_plan import Plan, interface_of
 
 Event = dict[str, Any]

@@ -11,7 +11,7 @@ from dlrun.config.explain import Mistake
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.sweeps.expand import search_space
-from dlrun.config.sweeps.paired import Paired, Where, take_apart
+from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
 from dlrun.config.sweeps.repeats import split_repeats
 from dlrun.config.sweeps.space import Choice, Space, range_problem, search_values
 from dlrun.errors import DlrunError
@@ -99,7 +99,7 @@ class Dimensions:
                 yield {**first, **{k: v for k, v in met.items() if k in drawn}, key: value}
 
 
-def _by_text(paired: Paired) -> dict[str, list[str]]:
+def _by_text(paired: PairedRows) -> dict[str, list[str]]:
     return {" ".join(row): row for row in paired.rows}
 
 

@@ -14,7 +14,7 @@ from dlrun.config.explain import Mistake, config_error
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
-from dlrun.config.sweeps.paired import Paired, Where, take_apart
+from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
 from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
 from dlrun.errors import DlrunError
 from dlrun.runs.query import flat, text
@@ -85,7 +85,7 @@ def expand(
     *,
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
-    listed: Paired | None = None,
+    listed: PairedRows | None = None,
 ) -> tuple[list[str], list[list[str]]]:
     """The overrides of each run, in Hydra's order.
 
@@ -94,7 +94,7 @@ def expand(
     Args:
         overrides: In Hydra's grammar, with several values: ``a,b``, ``range(5)``,
             ``choice(a,b)``, ``glob(*)``; and ``name=zip(...)``, ``key=where(...)``, see
-            :mod:`dlrun.config.sweeps.paired`.
+            :mod:`dlrun.config.sweeps.pairs`.
         listed: The overrides of each run from a file, combined with the others.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.config.compose.compose`.

@@ -65,7 +65,7 @@ class Fitter:
         """Add a batch."""
         self._has_missing |= bool(to_booleans(self._name, values)[1].any())
 
-    def fitted(self) -> Boolean:
+    def result(self) -> Boolean:
         """The fitted column."""
         return Boolean(self._name, self._has_missing)
 

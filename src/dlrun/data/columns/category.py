@@ -118,7 +118,7 @@ class Fitter:
         """Add a batch."""
         count_values(self._counts, to_texts(values))
 
-    def fitted(self) -> Category:
+    def result(self) -> Category:
         """The fitted column."""
         ordered = sorted(self._counts, key=lambda text: (-self._counts[text], text))
         enough = [text for text in ordered if self._counts[text] >= self._min_count][: self._most]

@@ -103,7 +103,7 @@ class Fitter:
         self._has_times |= bool((there % DAY != 0).any())
         self._moments.update(there)
 
-    def fitted(self) -> Date:
+    def result(self) -> Date:
         """The fitted column."""
         of = self._moments
         span = of.high - of.low if of.count else 0.0

@@ -119,7 +119,7 @@ class Fitter:
         elif self._scale == "quantile":
             self._kept.append(there)
 
-    def fitted(self) -> Number:
+    def result(self) -> Number:
         """The fitted column."""
         of, quantiles = self._moments, ()
         offset, divisor = of.mean, of.deviation

@@ -142,7 +142,7 @@ class Fitter:
             cut = np.minimum(lengths, MAX_AUTO)
             self._rows_of_length += np.bincount(cut, minlength=MAX_AUTO + 1)
 
-    def fitted(self) -> Text:
+    def result(self) -> Text:
         """The fitted column."""
         counts = self._counts
         ordered = sorted(filter(None, counts), key=lambda word: (-counts[word], word))

@@ -107,7 +107,7 @@ def _pixels(image: Any, form: Images) -> Any:
     orientation = _orientation(image.getexif())
     turned = orientation >= 5
     if image.format in ("JPEG", "MPO"):
-        width, height = _wanted(image.size[::-1] if turned else image.size, size, form.resize)
+        width, height = _resized_size(image.size[::-1] if turned else image.size, size, form.resize)
         image.draft(None, (height, width) if turned else (width, height))
     image.load()  # while the file is open
     upright = image if orientation == 1 else ImageOps.exif_transpose(image)
@@ -124,7 +124,7 @@ def _pixels(image: Any, form: Images) -> Any:
     return flat.resize(size, bilinear)
 
 
-def _wanted(has: tuple[int, int], size: tuple[int, int], resize: str) -> tuple[int, int]:
+def _resized_size(has: tuple[int, int], size: tuple[int, int], resize: str) -> tuple[int, int]:
     """The size that an image is resized to, before it is cropped or padded."""
     if resize == "stretch":
         return size

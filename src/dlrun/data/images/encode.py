@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.cache import cache_dir, cached, key_of
+from dlrun.data.cache import cache_dir, cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.encode import IN_MEMORY
 from dlrun.data.images.decode import BrokenImageError, decode
@@ -44,9 +44,9 @@ def dataset(of: ImageFolder, saved: InputSpec | None) -> Dataset:
     Raises:
         DlrunError: If an image can't be decoded, or a label does not fit.
     """
-    form, targets = _saved(saved) if saved else (of.form, None)
+    form, targets = _read_saved(saved) if saved else (of.form, None)
     ordered = [row for split in SPLITS for row in np.flatnonzero(of.splits == split).tolist()]
-    entry, rows, broken = _decoded(of, form, ordered)
+    entry, rows, broken = _decode(of, form, ordered)
     pixels = np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     for row, reason in broken.items():
         log.warning("%s is left out: %s", of.paths[int(row)], reason)
@@ -69,7 +69,7 @@ def dataset(of: ImageFolder, saved: InputSpec | None) -> Dataset:
     )
 
 
-def _saved(saved: InputSpec) -> tuple[Images, dict[str | None, Target]]:
+def _read_saved(saved: InputSpec) -> tuple[Images, dict[str | None, Target]]:
     """The run's form and targets."""
     form = next((step for step in saved.preprocessing if isinstance(step, Images)), None)
     if form is None or saved.targets is None:
@@ -99,7 +99,7 @@ def _split(
     return Split(images, by_name, ids=SampleIds(of_samples, of.paths))
 
 
-def _decoded(
+def _decode(
     of: ImageFolder, form: Images, ordered: list[int]
 ) -> tuple[Path, list[int], dict[str, str]]:
     """The entry of the decoded images, the row of each, and what is wrong with the others."""
@@ -109,7 +109,7 @@ def _decoded(
     def make(directory: Path) -> None:
         log.info("data   decoding %s images, once for all runs", f"{len(ordered):,}")
         rows, broken = [], {}
-        found = _images(of, form, ordered, _known(note))
+        found = _images(of, form, ordered, _known_images(note))
         with (directory / PIXELS).open("wb") as file:
             _write_header(file, len(ordered), form)
             for row, image in found:
@@ -127,10 +127,10 @@ def _decoded(
         (directory / ROWS).write_text(json.dumps([rows, broken]), encoding="utf-8")
 
     key = key_of(pool, ordered, of.on_error)
-    entry = cached(key, make, limit_bytes=of.cache_bytes)
+    entry = cache_entry(key, make, limit_bytes=of.cache_bytes)
     with suppress(OSError):  # another split of the same images is copied from this one
         note.parent.mkdir(parents=True, exist_ok=True)
-        if not is_file(note) or len(_known(note)) <= len(ordered):
+        if not is_file(note) or len(_known_images(note)) <= len(ordered):
             note.write_text(key, encoding="ascii")
     rows, broken = json.loads((entry / ROWS).read_text(encoding="utf-8"))
     return entry, rows, broken
@@ -146,7 +146,7 @@ def _images(
         yield row, known[row] if row in known else next(decoded)
 
 
-def _known(note: Path) -> Mapping[int, np.ndarray]:
+def _known_images(note: Path) -> Mapping[int, np.ndarray]:
     """The images that an earlier entry holds, by row."""
     try:
         entry = cache_dir() / note.read_text(encoding="ascii")

@@ -45,7 +45,7 @@ class Folders:
     options: SplitOptions
 
     @cached_property
-    def _found(self) -> _Found:
+    def _files(self) -> _Content:
         return _find(self.path)
 
     @property
@@ -56,17 +56,17 @@ class Folders:
     @property
     def names(self) -> list[str]:
         """The images, relative to the root and sorted."""
-        return self._found.names
+        return self._files.names
 
     @property
     def notes(self) -> list[str]:
         """What is left out, one line each."""
-        return self._found.notes
+        return self._files.notes
 
     @cached_property
     def targets(self) -> dict[str | None, Target]:
         """The one output."""
-        classes = self._found.classes
+        classes = self._files.classes
         found = "binary_classification" if len(classes) == 2 else "classification"
         if self.kind == "binary_classification" and len(classes) != 2:
             raise DlrunError(
@@ -90,14 +90,14 @@ class Folders:
                 f" {', '.join(WAYS)}",
                 hint="data.labels=TABLE names a table with a row for each image",
             )
-        if options.way == "auto" and options.folds is None and self._found.splits is not None:
+        if options.way == "auto" and options.folds is None and self._files.splits is not None:
             return replace(options, way="files")
         return resolve_way(options, (), (), classes=True)
 
     @cached_property
     def splits(self) -> np.ndarray:
         """The split of each image, ``(images,)`` uint8."""
-        way, found = self.way, self._found
+        way, found = self.way, self._files
         labels = self.labels(np.arange(len(self.names)), self.targets)[None]
         if way.way == "files" and found.splits is None:
             raise DlrunError(
@@ -121,9 +121,9 @@ class Folders:
     def fit(self, rows: np.ndarray) -> dict[str | None, Target]:
         """The targets, fitted to the images of the training split."""
         numbers = self.labels(rows, self.targets)[None]
-        counts = np.bincount(numbers, minlength=len(self._found.classes))
+        counts = np.bincount(numbers, minlength=len(self._files.classes))
         if (missing := np.flatnonzero(counts == 0)).size:
-            name = self._found.classes[missing[0]]
+            name = self._files.classes[missing[0]]
             raise DlrunError(
                 f"data: class '{name}' has no image to train on",
                 hint="remove its folder, or raise data.limit, or change data.seed",
@@ -138,7 +138,7 @@ class Folders:
         Raises:
             DlrunError: If one is of a class that the target does not have.
         """
-        found, classes = self._found, targets[None].classes
+        found, classes = self._files, targets[None].classes
         if unknown := [name for name in found.classes if name not in classes]:
             raise DlrunError(
                 f"data: class '{unknown[0]}' of {self.path} is none of the run's:"
@@ -158,7 +158,7 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Content:
     names: list[str]
     classes: tuple[str, ...]
     labels: np.ndarray
@@ -166,7 +166,7 @@ class _Found:
     notes: list[str]
 
 
-def _find(path: str) -> _Found:
+def _find(path: str) -> _Content:
     """The images of a folder, with their classes and splits.
 
     Raises:
@@ -209,7 +209,7 @@ def _find(path: str) -> _Found:
         )
     number = {name: n for n, name in enumerate(classes)}
     outside = sorted({*images} - {*names})
-    return _Found(
+    return _Content(
         names,
         classes,
         np.asarray([number[name] for name in folders], np.int64),

@@ -59,7 +59,7 @@ class Reader:
                 f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
             )
         is_table = request.source.suffix and format_of(request.source) is not None
-        self._paths, columns = self._listed() if is_table else self._found()
+        self._paths, columns = self._read_table() if is_table else self._find()
         self._labels: Arrays | None = encode_labels(request, columns) if request.labels else None
 
     def parts(self) -> Iterator[Part]:
@@ -92,7 +92,7 @@ class Reader:
         """See :class:`dlrun.data.readers.Reader`."""
         return []
 
-    def _found(self) -> tuple[list[Path], Mapping[str, Any]]:
+    def _find(self) -> tuple[list[Path], Mapping[str, Any]]:
         """The files that the user names, and the classes that their folders are."""
         import pyarrow as pa
 
@@ -102,7 +102,7 @@ class Reader:
             return paths, {}
         return paths, {LABEL: pa.array(folders_of(request.source, paths, request.key))}
 
-    def _listed(self) -> tuple[list[Path], Mapping[str, Any]]:
+    def _read_table(self) -> tuple[list[Path], Mapping[str, Any]]:
         """The files that a table names, and its columns."""
         request = self._request
         label = f"{request.key} {request.source}"

@@ -71,7 +71,7 @@ class Reader:
         some = False
         for number, path in enumerate(self._files):
             rows, ids = self._open(path) if number else self._first
-            wanted = list(dict.fromkeys([*self._step.names, *ids, *self._told()]))
+            wanted = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
             try:
                 for block in rows.blocks(wanted, self._numbers(), self._request.rows):
                     some = True
@@ -127,7 +127,7 @@ class Reader:
             ids = []
         elif self._request.labels:  # one that tells the rows apart in a report
             ids = [name for name in ids if names.count(name) == 1][:1]
-        read = {*self._step.names, *ids, *self._told()}
+        read = {*self._step.names, *ids, *self._extra_columns()}
         if twice := [name for name, count in Counter(names).items() if count > 1 and name in read]:
             raise DlrunError(
                 f"{label} has two columns named '{twice[0]}'", hint="rename one of them"
@@ -137,7 +137,7 @@ class Reader:
     def _target_columns(self) -> list[str]:
         return [column for target in self._targets.values() for column in target.columns]
 
-    def _told(self) -> list[str]:
+    def _extra_columns(self) -> list[str]:
         """The columns that are read beside those of the model's inputs."""
         if not self._request.labels:
             return []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.exports.content import Content
-from dlrun.exports.formats._unrolled import unrolled
+from dlrun.exports.formats._unroll import unroll
 
 
 def torch_program(model: Any, content: Content) -> Any:
@@ -42,7 +42,7 @@ def torch_program(model: Any, content: Content) -> Any:
     )
     batch = torch.export.Dim("batch", min=1)
     # Keras' recurrent loop on torch lists the samples of the batch, which makes their number fixed.
-    with unrolled(model), torch.no_grad(), warnings.catch_warnings():
+    with unroll(model), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.export.export(
             Module().eval(),

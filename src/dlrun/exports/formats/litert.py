@@ -11,7 +11,7 @@ import numpy as np
 
 from dlrun.exports.content import Content
 from dlrun.exports.formats._tf_function import serving_function
-from dlrun.exports.formats._unrolled import unrolled
+from dlrun.exports.formats._unroll import unroll
 from dlrun.exports.formats._zip import append_content, read_content
 
 __all__ = ["read_content"]
@@ -40,7 +40,7 @@ def write(
     import tensorflow as tf
 
     # LiteRT has no lists of tensors for the loop of recurrent layers.
-    with unrolled(model), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with unroll(model), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         tf.saved_model.save(tf.Module(), folder, signatures={SIGNATURE: _frozen(model, content)})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if content.quantize is not None:

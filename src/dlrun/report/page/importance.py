@@ -54,12 +54,12 @@ def importances(
         if len(groups) > 1:
             sign = -1 if mode == "max" else 1
             best = min(groups, key=lambda name: sign * fmean(ranks[run] for run in groups[name]))
-            share = explained(list(groups.values()), ranks)
+            share = explained_share(list(groups.values()), ranks)
             found.append(Importance(key, share, len(groups), best))
     return sorted(found, key=lambda of: -of.share)
 
 
-def explained(groups: Sequence[Sequence[int]], values: Sequence[float]) -> float:
+def explained_share(groups: Sequence[Sequence[int]], values: Sequence[float]) -> float:
     """The share of the variance that lies between groups, adjusted for their number."""
     count, mean = len(values), fmean(values)
     total = sum((value - mean) ** 2 for value in values)

@@ -20,7 +20,7 @@ def image(pixels: np.ndarray, text: str) -> Markup:
         pixels: ``(height, width, 1 or 3)`` uint8; a larger one is made smaller.
         text: What it shows.
     """
-    small = _reduced(pixels)
+    small = _reduce(pixels)
     height, width = small.shape[:2]
     uri = f"data:image/png;base64,{base64.b64encode(png(small)).decode()}"
     # Small ones are enlarged, by whole factors.
@@ -45,7 +45,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _reduced(pixels: np.ndarray) -> np.ndarray:
+def _reduce(pixels: np.ndarray) -> np.ndarray:
     """The means of square blocks, so that no side is longer than :data:`LARGEST`."""
     factor = -(-max(pixels.shape[:2]) // LARGEST)
     if factor == 1:

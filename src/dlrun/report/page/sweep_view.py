@@ -99,7 +99,7 @@ class SweepView:
         """The metrics of the test split."""
         return list(dict.fromkeys(n for r in self.runs for n in mapping_at(r.record, "test")))[:12]
 
-    def repeated(self) -> tuple[list[str], list[tuple[dict[str, str], list[SweepRun]]]]:
+    def repeats(self) -> tuple[list[str], list[tuple[dict[str, str], list[SweepRun]]]]:
         """The runs that differ in their seed or fold alone, the best mean first.
 
         Returns:

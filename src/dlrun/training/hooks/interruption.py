@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 
-from dlrun.errors import Interrupted
+from dlrun.errors import RunInterrupted
 from dlrun.system import signals
 
 
 class Interruption(keras.callbacks.Callback):
-    """Raises :class:`dlrun.errors.Interrupted` between two batches.
+    """Raises :class:`dlrun.errors.RunInterrupted` between two batches.
 
     Raising from a signal handler would cut a step in two, and leave jax with donated arrays.
     """
@@ -31,7 +31,7 @@ class Interruption(keras.callbacks.Callback):
 
     def _raise_if_signalled(self) -> None:
         if self._signals:
-            raise Interrupted(self._signals[0])
+            raise RunInterrupted(self._signals[0])
 
     # Before a batch, because the hooks after one may run in another thread on jax.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from dlrun.callbacks.protocol import run_callback
-from dlrun.errors import DlrunError, described
+from dlrun.errors import DlrunError, describe
 
 
 class Restore(keras.callbacks.Callback):
@@ -49,7 +49,7 @@ class Restore(keras.callbacks.Callback):
                 run_callback(callback).set_state(state)
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise DlrunError(
-                    f"callbacks.{name} can't be restored from the checkpoint: {described(error)}",
+                    f"callbacks.{name} can't be restored from the checkpoint: {describe(error)}",
                     hint=f"to resume without it, add ~callbacks.{name}",
                     exit_code=1,
                 ) from error

@@ -73,7 +73,7 @@ class LineChart:
     legend: bool = True
     more: Markup = field(default_factory=Markup)
 
-    def drawn(self) -> tuple[Markup, dict[str, Any]]:
+    def draw(self) -> tuple[Markup, dict[str, Any]]:
         """The figure, and what the script needs to tell the values under the pointer."""
         lines = [Line(x.name, thin(x.points), x.class_, x.run) for x in self.lines if x.points]
         horizontal, vertical, x_ticks, y_ticks = self._scales(lines)

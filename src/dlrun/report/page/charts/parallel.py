@@ -79,7 +79,7 @@ def parallel(
         element("g", lines, class_="lines"),
         element(
             "g",
-            [_drawn(x, axis, name) for x, axis, name in zip(xs, axes, names, strict=True)],
+            [_draw(x, axis, name) for x, axis, name in zip(xs, axes, names, strict=True)],
             class_="axes",
             aria_hidden="true",
         ),
@@ -128,7 +128,7 @@ def _axis(values: Sequence[str]) -> _Axis:
     return _Axis(lambda value: linear.place(numbers[value] or 0.0), ticks)
 
 
-def _drawn(x: float, axis: _Axis, name: str) -> Markup:
+def _draw(x: float, axis: _Axis, name: str) -> Markup:
     x = round(x, 1)
     parts: list[Content] = [
         element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="axis"),

@@ -30,14 +30,14 @@ def curves(run: RunView, charts: Charts) -> Section:
     for place, (metric, names) in enumerate(list(metrics.items())[:MOST_CHARTS]):
         chart = _of_metric(run, f"curve-{place}", metric, names)
         if chart:
-            figure, charts[chart.identifier] = chart.drawn()
+            figure, charts[chart.identifier] = chart.draw()
             figures.append(figure)
     rates = run.points("learning_rate")
     if len({value for _, value in rates}) > 1:
         line = Line("learning rate", rates)
         summary = _summary([line], run.along)
         chart = LineChart("curve-rate", "learning rate", [line], run.along, summary=summary)
-        figure, charts[chart.identifier] = chart.drawn()
+        figure, charts[chart.identifier] = chart.draw()
         figures.append(figure)
     if not figures and run.curves:
         return Section("curves", "Curves", note(f"The metrics.csv has no {run.along}."))

@@ -67,12 +67,12 @@ def _of_output(output: str, of: Evaluation, charts: Charts) -> list[Content]:
         points = _points(tables.get(name, []), "class", x, y)
         chart = _rates(f"{name}-{output}" if output else name, title, points, kept)
         if chart:
-            figure, charts[chart.identifier] = chart.drawn()
+            figure, charts[chart.identifier] = chart.draw()
             figures.append(figure)
     if residuals := tables.get("residuals"):
         chart = _residuals(f"residuals-{output}" if output else "residuals", residuals)
         if chart:
-            figure, charts[chart.identifier] = chart.drawn()
+            figure, charts[chart.identifier] = chart.draw()
             figures.append(figure)
     if figures:
         parts.append(element("div", figures, class_="grid"))

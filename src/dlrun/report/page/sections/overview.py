@@ -46,7 +46,7 @@ def header(run: RunView) -> Markup:
     choices = [
         ("model", text_at(record, "model")),
         ("data", text_at(record, "data")),
-        ("backend", _versioned(record, text_at(record, "backend"))),
+        ("backend", _with_version(record, text_at(record, "backend"))),
         ("loop", text_at(record, "loop")),
         ("device", text_at(record, "device")),
         ("started", formats.when(text_at(record, "started"))),
@@ -160,7 +160,7 @@ def _failure(record: Mapping[str, Any]) -> Content:
     )
 
 
-def _versioned(record: Mapping[str, Any], backend: str) -> str:
+def _with_version(record: Mapping[str, Any], backend: str) -> str:
     return f"{backend} {text_at(record, 'versions', backend)}".strip()
 
 

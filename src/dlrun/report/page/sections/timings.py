@@ -58,7 +58,7 @@ def timings(run: RunView, charts: Charts) -> Section:
             summary=f"{len(epochs)} epochs, the slowest is epoch {slowest[0]:g} with "
             f"{formats.duration(slowest[1])}.",
         )
-        figure, charts[chart.identifier] = chart.drawn()
+        figure, charts[chart.identifier] = chart.draw()
         parts.append(element("div", figure, class_="grid"))
     if not rows and not epochs:
         parts.append(note("Times are recorded when training ends."))

@@ -77,7 +77,7 @@ def leaderboard(sweep: SweepView, reports: frozenset[str]) -> Section:
     if len(sweep.runs) > MOST_ROWS:
         left_out = len(sweep.runs) - MOST_ROWS
         parts.append(note(f"{left_out} more runs are in leaderboard.csv."))
-    parts += [_means(sweep, tests), _failed(sweep)]
+    parts += [_means(sweep, tests), _failed_runs(sweep)]
     return Section("leaderboard", "Leaderboard", join(parts))
 
 
@@ -114,7 +114,7 @@ def _heads(keys: Sequence[str]) -> list[str]:
 
 def _means(sweep: SweepView, tests: list[str]) -> Content:
     """Means over the seeds or folds, if the runs are repeated."""
-    over, groups = sweep.repeated()
+    over, groups = sweep.repeats()
     if not over:
         return None
     keys = [key for key in sweep.keys if key not in over]
@@ -137,7 +137,7 @@ def _means(sweep: SweepView, tests: list[str]) -> Content:
     return table(caption, head, rows, sortable=True, class_="compact", row_head=bool(keys))
 
 
-def _failed(sweep: SweepView) -> Content:
+def _failed_runs(sweep: SweepView) -> Content:
     failed = [run for run in sweep.runs if text_at(run.record, "error")]
     if not failed:
         return None

@@ -62,7 +62,7 @@ def _figure(identifier: str, name: str, lines: list[Line], charts: Charts, along
         has_table=False,
         legend=False,
     )
-    figure, told = chart.drawn()
+    figure, told = chart.draw()
     told["lines"].reverse()  # the arrow keys begin with the best
     charts[identifier] = told
     return figure

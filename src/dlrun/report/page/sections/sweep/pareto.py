@@ -52,7 +52,7 @@ def pareto(sweep: SweepView, charts: Charts) -> Section | None:
             legend=False,
             summary=f"{len(front)} of {len(front) + len(others)} points are on the front.",
         )
-        figure, charts[identifier] = chart.drawn()
+        figure, charts[identifier] = chart.draw()
         figures.append(figure)
     told = (
         f"{len(front)} of {len(front) + len(others)} are on the front: no other is as good in every"

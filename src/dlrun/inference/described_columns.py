@@ -34,7 +34,7 @@ class Plain:
         self._next = 0
 
     def columns(self, part: Part, outputs: Arrays, *, errors: bool) -> Columns:
-        """See :meth:`Described.columns`."""
+        """See :meth:`DescribedColumns.columns`."""
         right = part.is_right
         count = len(right)
         found: Columns = {"index": (INTEGER, range(self._next, self._next + count))}
@@ -51,7 +51,7 @@ class Plain:
         return _with_errors(found, part) if errors else found
 
 
-class Described:
+class DescribedColumns:
     """Columns of a run that knows what its outputs mean.
 
     ``row``, what names the row, and for each target

@@ -12,7 +12,7 @@ from dlrun.errors import DlrunError
 log = logging.getLogger("dlrun")
 
 
-class Monitored(keras.callbacks.Callback):
+class MonitorFinite(keras.callbacks.Callback):
     """Warns of the first epoch whose monitored value is not finite.
 
     Args:

@@ -14,14 +14,14 @@ from hydra.core.override_parser.types import Override
 
 from dlrun.config.overrides import NUMBER
 from dlrun.config.ranges import MAX_VALUES, parse_line
-from dlrun.config.sweeps.paired import Paired
+from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError, first_line
 
 MAX_BYTES = 64 * 1024 * 1024
 EXAMPLE = "a CSV with a key in each column, or a YAML list with a mapping for each run"
 
 
-def read_runs(path: Path) -> Paired:
+def read_runs(path: Path) -> PairedRows:
     """Read the overrides of each run.
 
     Args:
@@ -45,7 +45,7 @@ def read_runs(path: Path) -> Paired:
         ) from error
     if not 0 < len(runs) <= MAX_VALUES:
         raise DlrunError(f"--runs {path}: has {len(runs):,} runs", hint=f"expected {EXAMPLE}")
-    return Paired("--runs", runs)
+    return PairedRows("--runs", runs)
 
 
 def _from_table(path: Path, text: str) -> list[list[str]]:

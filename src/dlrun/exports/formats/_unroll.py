@@ -8,7 +8,7 @@ from typing import Any
 
 
 @contextmanager
-def unrolled(model: Any) -> Iterator[None]:
+def unroll(model: Any) -> Iterator[None]:
     """Unroll the recurrent layers of a Keras model meanwhile; their values stay the same."""
     import keras
 

@@ -28,7 +28,7 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedRows:
     """Rows of overrides, of which each run takes one.
 
     Args:
@@ -67,7 +67,7 @@ class Where:
 
 def take_apart(
     overrides: Sequence[str], loader: Loader
-) -> tuple[list[str], list[Paired], list[Where]]:
+) -> tuple[list[str], list[PairedRows], list[Where]]:
     """Separate the dimensions of this module from the other overrides.
 
     Args:
@@ -78,7 +78,7 @@ def take_apart(
         DlrunError: With every mistake in them.
     """
     plain: list[str] = []
-    paired: list[Paired] = []
+    paired: list[PairedRows] = []
     conditional: list[Where] = []
     mistakes: list[Mistake] = []
     for line in overrides:
@@ -112,7 +112,7 @@ class _DimensionError(ValueError):
 
 
 def _repeated_keys(
-    plain: Sequence[str], paired: Sequence[Paired], conditional: Sequence[Where]
+    plain: Sequence[str], paired: Sequence[PairedRows], conditional: Sequence[Where]
 ) -> Iterator[Mistake]:
     keys = [split_override(line)[0] for line in plain]
     for place, found in [(each.name, each.keys) for each in paired] + [
@@ -124,7 +124,7 @@ def _repeated_keys(
         keys += found
 
 
-def _zip(name: str, inner: str, loader: Loader) -> Paired:
+def _zip(name: str, inner: str, loader: Loader) -> PairedRows:
     taken = {field.name for field in fields(Config)} | set(GROUPS)
     example = "lr_batch=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])"
     if not name.isidentifier() or name in taken:
@@ -148,7 +148,7 @@ def _zip(name: str, inner: str, loader: Loader) -> Paired:
         told = ", ".join(f"{key} {length}" for key, length in lengths.items())
         raise _DimensionError(f"zip needs as many values of each key, got {told}")
     columns = ([f"{key}={value}" for value in of] for key, of in values.items())
-    return Paired(name, [list(row) for row in zip(*columns, strict=True)])
+    return PairedRows(name, [list(row) for row in zip(*columns, strict=True)])
 
 
 def _values(key: str, items: Sequence[str], loader: Loader) -> list[str]:

@@ -15,7 +15,7 @@ from dlrun.system.files import dump_json, read_json, replacing
 FILE = ".remote.json"
 
 
-class Known:
+class KnownFiles:
     """The files of one run, or of a sweep without its runs.
 
     Args:

@@ -20,7 +20,7 @@ from dlrun.system.files import exists
 
 
 @dataclass(frozen=True)
-class Listed:
+class ImageTable:
     """A table of paths and labels.
 
     Args:
@@ -161,7 +161,7 @@ class Listed:
         columns = self._columns(rows)
         for fitter in fitters.values():
             fitter.update(columns)
-        return {name: fitter.fitted() for name, fitter in fitters.items()}
+        return {name: fitter.result() for name, fitter in fitters.items()}
 
     def labels(
         self, rows: np.ndarray, targets: Mapping[str | None, Target]

@@ -15,7 +15,7 @@ from dlrun import __version__
 from dlrun.config.options import project_dir
 from dlrun.config.schema import Config
 from dlrun.remote.fetch import fetch_listing
-from dlrun.remote.places import shown
+from dlrun.remote.places import shown_path
 from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.result import RunResult
@@ -82,7 +82,7 @@ def find_equal_run(config: Config, config_dir: Path | None) -> RunResult | None:
     """The result of an equal run in the config's ``runs_dir``, and a line that names it."""
     found = CompletedRuns(Path(config.runs_dir), config_dir).equal(config)
     if found is not None:
-        found = dataclasses.replace(found, run_dir=shown(Path(found.run_dir)))
+        found = dataclasses.replace(found, run_dir=shown_path(Path(found.run_dir)))
         log.info("done   %s is an equal run: nothing was trained", found.run_dir)
     return found
 
