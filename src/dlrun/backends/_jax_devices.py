@@ -6,6 +6,7 @@ batch included: the loss, its gradients and the statistics of a batch are those 
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ VIRTUAL = "xla_force_host_platform_device_count"
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distributed`. It has no effect on accelerators."""
+    """See :class:`dlrun.backends._protocols.Distribution`. It has no effect on accelerators."""
     # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
     # compute: each part needs threads of its own beside them.
     threads = {"NPROC": str(cores() + 2 * spread.devices)}
@@ -33,36 +34,25 @@ def environment(spread: Spread) -> Mapping[str, str]:
 
 
 def available(kind: str, spread: Spread) -> list[str]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     from dlrun.backends import jax as backend
 
     return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     import keras
     from keras.src.backend.jax import distribution_lib  # Keras exports no other way
 
     # Keras would give the last batch of an epoch the layout of the first.
     distribution_lib.distribute_data_input = _distribute
-    distribution: Any
-    if spread.kind == "model_parallel":
-        from keras.src.backend.jax.core import Variable
-
-        from dlrun.backends._jax_layout import Layout, assign_in_parts
-
-        assign_in_parts(Variable)
-        distribution = Layout(devices, spread.replicas, spread.layout)
-    else:
-        distribution = keras.distribution.DataParallel(
-            devices=list(devices), auto_shard_dataset=False
-        )
-    keras.distribution.set_distribution(distribution)
+    strategy = importlib.import_module(f"dlrun.backends._jax_{spread.kind}")
+    keras.distribution.set_distribution(strategy.distribution(spread, devices))
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     import keras
 
     check = getattr(keras.distribution.distribution(), "check", None)
@@ -72,15 +62,15 @@ def check_model(model: Any) -> None:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
     yield []
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
-    from dlrun.backends import _jax_layout
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    from dlrun.backends import _jax_model_parallel
 
-    return _jax_layout.memory_of(model)
+    return _jax_model_parallel.memory_of(model)
 
 
 def is_spread() -> bool:

@@ -18,7 +18,7 @@ class Spread(NamedTuple):
     """How a run is spread over several devices.
 
     Args:
-        kind: ``data_parallel`` or ``model_parallel``.
+        kind: The strategy, such as ``data_parallel``; see :mod:`dlrun.distribution`.
         devices: Their number.
         layout: For ``model_parallel``, the axes of variables by a pattern of their paths; None for
             the largest axis that divides.

@@ -35,7 +35,7 @@ state = _State()
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     return {}
 
 
@@ -59,7 +59,7 @@ def available(kind: str, spread: Spread) -> list[str]:
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     import tensorflow as tf
 
     log = logging.getLogger("tensorflow")  # which tells that CPUs have no NCCL
@@ -72,14 +72,14 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     from dlrun.backends._spread_layers import check_layers
 
     check_layers(model)
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`: each device computes with all weights."""
+    """See :class:`dlrun.backends._protocols.Distribution`: all weights are on each."""
     import tensorflow as tf
 
     rows = []
@@ -93,7 +93,7 @@ def memory_of(model: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
     from dlrun.backends._tensorflow_parts import across_parts
 
     if state.strategy is None or state.strategy.num_replicas_in_sync == 1:

@@ -41,21 +41,21 @@ state = _State()
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     if sys.platform != "linux" or ranks.started_outside():
         return {}
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
 
 
 def available(kind: str, spread: Spread) -> list[str]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     from dlrun.backends import torch as backend
 
     return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """Meet the other processes; see :class:`dlrun.backends._protocols.Distributed`."""
+    """Meet the other processes; see :class:`dlrun.backends._protocols.Distribution`."""
     import torch
     from torch import distributed
 
@@ -99,7 +99,7 @@ def _meet(group: ranks.Group) -> Any:
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     import torch
 
     from dlrun.backends._spread_layers import check_layers, refusal
@@ -112,7 +112,7 @@ def check_model(model: Any) -> None:
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`: each process has the whole model."""
+    """See :class:`dlrun.backends._protocols.Distribution`: each process has the whole model."""
     rows = []
     for variable in model.variables:
         size = variable.value.numel() * variable.value.element_size()
@@ -124,7 +124,7 @@ def memory_of(model: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     import torch
     from torch import distributed
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun import distribution
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs, first_comment
 from dlrun.errors import DlrunError
@@ -15,7 +16,7 @@ VALUES = {
     "smoke": ("true", "false"),
     "backend.compilation_cache": ("true", "false"),
     "device.kind": ("auto", "cpu", "gpu", "tpu"),
-    "distribution.kind": ("none", "data_parallel", "model_parallel"),
+    "distribution.kind": distribution.names(),
     "matmul_precision": ("default", "high", "highest"),
     "precision": (
         "float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64",

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from dlrun import distribution
 from dlrun.config import schema
 from dlrun.config.explain import nearest
 from dlrun.config.groups import GROUPS, Group
@@ -26,7 +27,7 @@ VALUES = {
     "precision": PRECISIONS,
     "matmul_precision": MATMUL_PRECISIONS,
     "device.kind": ("auto", "cpu", "gpu", "tpu"),
-    "distribution.kind": ("none", "data_parallel", "model_parallel"),
+    "distribution.kind": distribution.names(),
     "task.mode": ("min", "max", "auto"),
 }
 # Any value may be ${key}, which is resolved when the config is composed.

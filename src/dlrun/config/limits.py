@@ -4,9 +4,10 @@ import math
 import re
 from typing import Any
 
+from dlrun import distribution
 from dlrun.config.outputs import logged_metrics, wrong_outputs
 from dlrun.config.problem import Problem, Problems
-from dlrun.config.schema import Config
+from dlrun.config.schema import Config, Distribution
 from dlrun.errors import shorten
 from dlrun.runs.logged_names import metric_of
 from dlrun.system.interval import MOST, parse_every
@@ -16,8 +17,6 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16
 
 # How exact matrix products of float32 are on a GPU or TPU.
 MATMUL_PRECISIONS = ("default", "high", "highest")
-
-DISTRIBUTIONS = ("none", "data_parallel", "model_parallel")
 
 MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
@@ -63,7 +62,7 @@ def broken_limits(config: Config) -> Problems:
         ("precision", PRECISIONS),
         ("matmul_precision", MATMUL_PRECISIONS),
         ("device.kind", ("auto", "cpu", "gpu", "tpu")),
-        ("distribution.kind", DISTRIBUTIONS),
+        ("distribution.kind", distribution.names()),
         ("task.mode", ("min", "max", "auto")),
     ):
         if (value := _get(config, key)) not in options:
@@ -112,54 +111,28 @@ def _wrong_length(config: Config) -> Problems:
 
 def _distribution_problems(config: Config) -> Problems:
     """What does not fit a run on several devices."""
-    count, kind = config.device.count, config.distribution.kind
-    if count > 1 and kind == "none":
+    chosen, count = config.distribution, config.device.count
+    if count > 1 and chosen.kind == distribution.NONE:
         text = f"{count} devices need a distribution, such as distribution=data_parallel"
         yield Problem("device.count", text)
     elif count > 1 and config.device.index is not None:
         yield Problem("device.index", f"names one device, but device.count={count}: leave one out")
-    yield from _wrong_layout(config)
-    if not 1 <= config.distribution.timeout <= 86_400:
-        text = f"must be from 1 to 86400 seconds, got {config.distribution.timeout:g}"
+    if not 1 <= chosen.timeout <= 86_400:
+        text = f"must be from 1 to 86400 seconds, got {chosen.timeout:g}"
         yield Problem("distribution.timeout", text)
-    if kind == "data_parallel" and config.batch_size < count:
-        text = f"must be at least device.count={count}, a sample for each device, got"
-        yield Problem("batch_size", f"{text} {config.batch_size}")
-
-
-def _wrong_layout(config: Config) -> Problems:
-    """What is wrong with the parts of a model on several devices."""
-    chosen, count = config.distribution, config.device.count
-    if chosen.kind != "model_parallel":
-        for key, value, default in (
-            ("layout", chosen.layout, None),
-            ("replicas", chosen.replicas, 1),
-        ):
-            if value != default:
-                yield Problem(f"distribution.{key}", "goes with distribution=model_parallel")
-        return
-    if chosen.replicas < 1 or count % chosen.replicas:
-        text = f"must divide device.count={count}, got {chosen.replicas}"
-        yield Problem("distribution.replicas", text)
-    elif config.batch_size < chosen.replicas:
-        text = f"must be at least distribution.replicas={chosen.replicas}, got {config.batch_size}"
-        yield Problem("batch_size", text)
-    if chosen.layout in (None, "auto"):
-        return
-    if not isinstance(chosen.layout, dict) or not chosen.layout:
-        text = f"expected auto, or axes by pattern, got {shorten(repr(chosen.layout))}"
-        yield Problem("distribution.layout", text)
-        return
-    for pattern, axes in chosen.layout.items():
-        try:
-            re.compile(pattern)
-        except (re.error, TypeError) as error:
-            text = f"{shorten(repr(pattern))} is no regular expression: {error}"
-            yield Problem("distribution.layout", text)
-        named = [axis for axis in axes if axis is not None] if isinstance(axes, list) else [axes]
-        if set(named) != {"model"} or len(named) > 1:
-            text = f"of {pattern!r} expected a list such as [null,model], got {shorten(repr(axes))}"
-            yield Problem("distribution.layout", text)
+    for name in distribution.names()[1:]:
+        strategy = distribution.strategy(name)
+        if name != chosen.kind:
+            for key in strategy.KEYS:
+                if getattr(chosen, key) != getattr(Distribution, key):
+                    yield Problem(f"distribution.{key}", f"goes with distribution={name}")
+            continue
+        for key, text in strategy.problems(vars(chosen), count):
+            yield Problem(f"distribution.{key}", text)
+        copies = strategy.copies(count, chosen.replicas)
+        if config.batch_size < copies:
+            text = f"must be at least {copies}, a sample for each copy of the model, got"
+            yield Problem("batch_size", f"{text} {config.batch_size}")
 
 
 def _unlogged_monitors(config: Config) -> Problems:

@@ -40,7 +40,7 @@ class Distribution:
     """How a run is spread over several devices."""
 
     kind: str = "none"
-    """none, data_parallel or model_parallel."""
+    """The strategy, such as data_parallel; none for one device."""
     layout: Any = None
     """Of model_parallel: ``auto``, the largest axis of each weight that divides; or a mapping from
     patterns of paths to axes, such as ``{dense.*kernel:[null,model]}``."""

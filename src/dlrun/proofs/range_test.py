@@ -108,7 +108,7 @@ def suggest(rates: Sequence[float], losses: Sequence[float], means: np.ndarray) 
     Args:
         rates: The learning rate of each step, ascending.
         losses: The loss of each step.
-        means: From :func:`smoothed`.
+        means: From :func:`smooth`.
     """
     lowest = int(np.argmin(means))
     if len(losses) < FEWEST:

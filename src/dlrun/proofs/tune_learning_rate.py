@@ -38,7 +38,7 @@ class RangeSettings(NamedTuple):
         minimum: The first learning rate.
         maximum: The last one.
         steps: The number of updates.
-        smoothing: As for :func:`dlrun.proofs.range_test.smoothed`; None for means over about a
+        smoothing: As for :func:`dlrun.proofs.range_test.smooth`; None for means over about a
             tenth of the steps.
         budget: Seconds, at most.
         config_dir: The user's own options.

@@ -13,6 +13,7 @@ from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
+from dlrun.distribution import strategy
 from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import shown_path
 from dlrun.runs.directory import PLOTS, RunDir
@@ -249,10 +250,10 @@ def _spread_line(record: Mapping[str, Any]) -> str:
     way, size = record["distribution"], config["batch_size"]
     kind, _, first = record["device"].partition(":")
     devices = f"{kind}:{first}" + (f" to {kind}:{int(first) + count - 1}" if count > 1 else "")
-    copies = config["distribution"]["replicas"] if way == "model_parallel" else count
+    copies = strategy(way).copies(count, config["distribution"]["replicas"])
     least, more = divmod(size, copies)
     each = f"{least} or {least + 1}" if more else str(least)
-    whom = "device" if way == "data_parallel" else f"copy of the model, in {count // copies} parts"
+    whom = "device" if copies == count else f"copy of the model, in {count // copies} parts"
     return f"{way} on {devices}, batches of {size}, {each} for each {whom}"
 
 

@@ -10,10 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlrun.backends._protocols import Spread
 from dlrun.errors import DlrunError
 
 MODEL = "model"
 Axes = list[str | None]
+
+
+def distribution(spread: Spread, devices: Sequence[str]) -> Any:
+    """The Keras distribution of a run on these devices, as ``kind:index``."""
+    from keras.src.backend.jax.core import Variable  # Keras exports no other way
+
+    assign_in_parts(Variable)
+    return Layout(devices, spread.replicas, spread.layout)
 
 
 class Layout(keras.distribution.ModelParallel):
