@@ -100,6 +100,7 @@ def predict_columns(
     import numpy as np
 
     from dlrun.data.tree import concatenate, leaves, tree_map
+    from dlrun.inference.described_columns import DescribedColumns
 
     predict = predictor(run.model, run.config, run.spec, units=False)
     fill = isinstance(described, DescribedColumns)  # of a table, in parts that differ in size
