@@ -34,6 +34,7 @@ COMMANDS = [
     ("verify-resume", *TINY, "batch_size=16", "--kills", "1"),
     ("reproduce", "claim", "--backend", "jax"),
     ("parity", *TINY, "--loops", "--steps", "2"),
+    ("train", *TINY, "tracker=tensorboard"),
     ("doctor",),
 ]
 
@@ -43,7 +44,7 @@ def test_the_command_keeps_the_working_directory_off_the_path():
     assert python_command("dlrun.workers.host", "0,1") == command
 
 
-FAST = ("sweep", "parity", "doctor")
+FAST = ("sweep", "parity", "doctor", "train")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,8 @@ def test_user_files_shadow_no_module_and_user_modules_are_found(dlrun, words):
     result = dlrun.json(*words)
     if words[0] == "sweep":
         assert [run["status"] for run in result["runs"]] == ["completed"] * 2
+    if words[0] == "train":
+        assert list((dlrun.cwd / "runs").rglob("events.out.tfevents.*"))
     if words[0] == "doctor":
         assert {found["status"] for found in result["backends"].values()} == {"ok"}
 

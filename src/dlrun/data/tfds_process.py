@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from dlrun.data.network import require_network
 from dlrun.data.tfds_folder import Feature, PreparedFolder
 from dlrun.errors import DlrunError
+from dlrun.system.child import python_command
 from dlrun.system.imports import require_package
 
 log = logging.getLogger("dlrun")
@@ -75,7 +75,7 @@ def _run(job: Mapping[str, Any], failure: str, exit_code: int = 2) -> None:
     """Run the reader in a process of its own."""
     _require_tfds()
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "dlrun.data.tfds_reader", json.dumps(job)],
+        python_command("dlrun.data.tfds_reader", json.dumps(job)),
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from dlrun.system.child import python_command
 from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
 log = logging.getLogger("dlrun")
@@ -131,7 +132,7 @@ def _take_process(key: Key) -> tuple[subprocess.Popen[bytes], Connection]:
     ours, theirs = socket.socketpair()
     # A session of its own: Ctrl-C on the terminal is for the run, which tells how it ended.
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlrun.trackers.process", str(theirs.fileno())],
+        python_command("dlrun.trackers.process", str(theirs.fileno())),
         pass_fds=[theirs.fileno()],
         start_new_session=True,
         stdin=subprocess.DEVNULL,
