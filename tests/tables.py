@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.orc
 import pyarrow.parquet
 from PIL import Image
 
@@ -78,6 +79,7 @@ def write_all(directory: Path) -> None:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (directory / "houses.jsonl").write_text(text, encoding="utf-8")
     pyarrow.parquet.write_table(table, directory / "houses.parquet")
+    pyarrow.orc.write_table(table, directory / "houses.orc")
     with pa.ipc.new_file(str(directory / "houses.arrow"), table.schema) as file:
         file.write_table(table)
     genres = [["drama|comedy", "drama", "action|comedy", "action"][n % 4] for n in range(80)]

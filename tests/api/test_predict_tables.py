@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import feather, parquet
+from pyarrow import feather, orc, parquet
 
 from conftest import COMMAND
+from dlrun.data.tables import formats_of_tables
 from houses import CITIES, SPLIT, Homes, read_csv, without, write_csv
 from trainings import worker
 
@@ -91,7 +92,8 @@ def test_every_format_of_the_input_gives_the_same_predictions(homes):
     arrow = pa.table(table).append_column("parts", pa.array([{"a": 1}] * 40))  # no such kind
     parquet.write_table(arrow, homes.cwd / "other.parquet")
     feather.write_feather(arrow, homes.cwd / "other.arrow")
-    for suffix in ("csv", "jsonl", "parquet", "arrow"):
+    orc.write_table(arrow, homes.cwd / "other.orc")
+    for suffix in formats_of_tables():
         assert homes.predict("kind", f"other.{suffix}") == expected, suffix
     half = {name: values[:20] for name, values in homes.new.items()}
     (homes.cwd / "parts").mkdir()

@@ -42,7 +42,7 @@ REQUIRED = {
     **{f"data/{name}": TABLE for name in ("table", "csv")},
     **{
         f"data/{name}": [f"data.path=houses.{name}", "data.target=price"]
-        for name in ("jsonl", "parquet", "arrow")
+        for name in ("jsonl", "parquet", "arrow", "orc")
     },
     "data/sklearn": ["data.name=wine"],
     "data/image_folder": ["data.path=photos"],

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dlrun.data.table import batches
-from dlrun.data.tables import TableOptions, find_files
+from dlrun.data.tables import TableOptions, find_files, formats_of_tables
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 
@@ -28,7 +28,7 @@ def refused(path, **options):
 def test_each_format_has_the_same_values(tmp_path):
     write_all(tmp_path)
     columns = houses()
-    for suffix in ("csv", "jsonl", "parquet", "arrow"):
+    for suffix in formats_of_tables():
         table = rows(tmp_path / f"houses.{suffix}")
         assert table.column_names == list(columns)
         for name in ("id", "area", "city", "rooms", "garden", "price"):

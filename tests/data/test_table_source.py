@@ -9,6 +9,7 @@ import pytest
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.table import table
+from dlrun.data.tables import formats_of_tables
 from dlrun.errors import DlrunError
 from tables import CITIES, houses, write_all, write_csv
 
@@ -65,8 +66,7 @@ def test_columns_and_task_are_found_and_each_split_is_encoded_by_the_training_sp
 def test_each_format_gives_the_same_arrays(tmp_path):
     write_all(tmp_path)
     first, *others = (
-        table(path=f"houses.{suffix}", target="price").dataset()
-        for suffix in ("csv", "jsonl", "parquet", "arrow")
+        table(path=f"houses.{suffix}", target="price").dataset() for suffix in formats_of_tables()
     )
     for other in others:
         np.testing.assert_array_equal(first.train.inputs, other.train.inputs)

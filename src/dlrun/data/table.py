@@ -67,7 +67,7 @@ def table(
     Args:
         path: A file, a folder of files, or a pattern.
         target: The column to predict, or several; None only to describe the table.
-        format: csv, jsonl, parquet or arrow; None goes by the suffix.
+        format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found from the target.
         columns: What a column is: a kind of :mod:`dlrun.data.columns`, or a mapping with ``kind``
             and its options, or ``drop``. The others are found.

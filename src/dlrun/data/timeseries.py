@@ -69,7 +69,7 @@ def timeseries(
         fill: How to fill in missing values; None refuses them.
         validation: The share, or the number, of rows to validate on: those before the test.
         test: The share, or the number, of rows to test on: the latest.
-        format: csv, jsonl, parquet or arrow; None goes by the suffix.
+        format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
         delimiter: As :class:`dlrun.data.tables.TableOptions`, like the following two.
         decimal: The decimal point of a CSV.
         missing: Texts that stand for a missing value.

@@ -1,7 +1,8 @@
 """Rows of a table that are read once and in order: to predict, not to train.
 
-Each module reads one format, and is named as in :mod:`dlrun.data.tables`. It has a class ``Rows``,
-made of a path and :class:`dlrun.data.tables.TableOptions`, with
+Each module reads one format, and is named as in :mod:`dlrun.data.tables`; a format without one is
+read by its module there. It has a class ``Rows``, made of a path and
+:class:`dlrun.data.tables.TableOptions`, with
 
 - ``names``: the columns, in order. Those of JSON lines are found in the first rows.
 - ``blocks(columns, numbers, size)``: an iterator of :class:`Block`.
@@ -13,13 +14,16 @@ others as they are, and no type depends on other rows.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from dlrun.data.column_types import normal_batch
 from dlrun.data.tables import TableOptions
 
 if TYPE_CHECKING:
@@ -75,8 +79,42 @@ def open_rows(path: Path, format: str, options: TableOptions) -> Rows:
         OSError: If the file can't be read.
         ValueError: If it is damaged.
     """
+    if find_spec(f"{__name__}.{format}") is None:
+        return TypedRows(path, format, options)
     rows: Rows = importlib.import_module(f"{__name__}.{format}").Rows(path, options)
     return rows
+
+
+class TypedRows:
+    """The rows of a format whose columns have types: see :class:`Rows`.
+
+    Args:
+        path: The file.
+        format: A module of :mod:`dlrun.data.tables`.
+        options: How to read it.
+    """
+
+    def __init__(self, path: Path, format: str, options: TableOptions) -> None:
+        reader = importlib.import_module(f"dlrun.data.tables.{format}")
+        self._path = path
+        self._batches: Callable[[], Iterator[pa.RecordBatch]] = partial(
+            reader.batches, path, {}, options
+        )
+        self.names: Sequence[str] = next(self._batches()).schema.names
+
+    def blocks(
+        self, columns: Sequence[str], numbers: Collection[str], size: int
+    ) -> Iterator[Block]:
+        """See :class:`Rows`."""
+        for block in evenly(self._read(columns), size):
+            yield replace(block, batch=normal_batch(block.batch, {}, self._path))
+
+    def _read(self, columns: Sequence[str]) -> Iterator[Block]:
+        first = 1
+        for batch in self._batches():
+            rows = np.arange(first, first + len(batch))
+            first += len(batch)
+            yield Block(batch.select(columns), rows)
 
 
 def evenly(blocks: Iterable[Block], size: int) -> Iterator[Block]:

@@ -6,6 +6,10 @@ Each module reads one format, and is named as its usual suffix, as ``csv`` reads
 - ``batches(path, types, options)``: an iterator of ``pyarrow.RecordBatch``. ``types`` are the
   columns whose types are known. It raises ``WiderType`` of ``data.column_types`` for a value that
   does not fit the type of the rows before it, ``ValueError`` or ``OSError`` for a damaged file.
+  A file without rows gives a batch without rows, which tells the columns.
+
+With a YAML in ``configs/data`` that is all: ``dlrun predict`` reads the format by it, too, unless
+:mod:`dlrun.data.rows` has a module of that name that does it better.
 
 All columns are read as one of ``data.column_types.TYPES``.
 """
@@ -201,10 +205,15 @@ def find_files(
         known = ", ".join(suffixes(None))
         raise DlrunError(
             f"{key}{path}: expected files of one kind, one of {known}",
-            hint="data=csv, jsonl, parquet or arrow names the format of other suffixes",
+            hint=f"data={', '.join(formats_of_tables())} names the format of other suffixes",
         )
     [found] = formats
     return TableFiles(path, paths, str(found), options)
+
+
+def formats_of_tables() -> list[str]:
+    """The formats, which are the names of the modules here."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 def suffixes(format: str | None) -> list[str]:

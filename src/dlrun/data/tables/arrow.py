@@ -27,7 +27,11 @@ def batches(
             file = pa.ipc.open_file(source)
         except pa.ArrowInvalid:
             source.seek(0)
-            yield from pa.ipc.open_stream(source)
+            stream = pa.ipc.open_stream(source)
+            yield pa.RecordBatch.from_pylist([], schema=stream.schema)
+            yield from stream
             return
+        if not file.num_record_batches:
+            yield pa.RecordBatch.from_pylist([], schema=file.schema)
         for number in range(file.num_record_batches):
             yield file.get_batch(number)
