@@ -20,7 +20,7 @@ from dlrun.config.options import project_dir
 from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
-from dlrun.data.length import Length
+from dlrun.data.length import ClockedLength, Length, recorded_length
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import refuse_writers
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
@@ -116,6 +116,9 @@ def resume(
         from dlrun.training.run import train_run
 
         resumption = _resumption(opened, recorded, config)
+        # From a checkpoint alone, the other processes of a run learn of them too.
+        is_alone = config.distribution.kind == "none"
+        ends = resumption.ends if resumption else _ends(opened, None) if is_alone else ()
         weights = read_initial_weights(config) if resumption is None else None
         place = str(config_dir.absolute()) if config_dir else None
         others = companions(
@@ -139,6 +142,7 @@ def resume(
                     str(project_dir(config_dir)),
                     initial_weights=weights,
                     resumption=resumption,
+                    ends=ends,
                     on_epoch=on_epoch,
                     cache=cache,
                     quiet=quiet,
@@ -162,7 +166,7 @@ def _result_if_complete(
         raise DlrunError(f"{opened.path / RECORD} can't be read: {error}") from error
     # A changed callback must decide again.
     stopped = result.stopped_by not in LENGTHS and is_same(recorded["callbacks"], config.callbacks)
-    known = Length.from_json(opened.record.get("length"))
+    known = recorded_length(opened.record.get("length"))
     trained = known.samples_until(result.epochs) if known else result.epochs
     if not stopped and trained < _end(config, known):
         return None
@@ -221,7 +225,7 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
     if not stopped:  # a changed callback must decide again
         for state in saved.state["callbacks"].values():
             state.pop("stopped_epoch", None)
-    known = Length.from_json(saved.state.get("length"))
+    known = recorded_length(saved.state.get("length"))
     trained = known.total if known else at.epochs
     if trained == _end(_as_before(config, recorded), known) < _end(config, known):
         for name, spec in config.callbacks.items():
@@ -241,7 +245,17 @@ def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Res
         max_steps=recorded.get("max_steps"),
         learning_rate=rate if rate != before else None,
         stopped=stopped,
+        ends=_ends(opened, known),
     )
+
+
+def _ends(opened: RunDir, saved: Length | None) -> list[int]:
+    """What the clock has decided: the record has the newest, and the checkpoint what it needs."""
+    recorded = recorded_length(opened.record.get("length"))
+    of_record, of_saved = (
+        length.ends if isinstance(length, ClockedLength) else [] for length in (recorded, saved)
+    )
+    return of_record if of_record[: len(of_saved)] == of_saved else of_saved
 
 
 def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] | None:
@@ -268,7 +282,7 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
         except ValueError as error:
             log.warning("checkpoint %s can't be read: %s", path, error)
             continue
-        if _is_behind(at, saved.state, config):
+        if _is_behind(opened, at, saved.state, config):
             is_skipped = True
             continue
         if at != positions[-1] and not is_skipped:
@@ -283,16 +297,17 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
     return None
 
 
-def _is_behind(at: Position, state: Mapping[str, Any], config: Config) -> bool:
+def _is_behind(opened: RunDir, at: Position, state: Mapping[str, Any], config: Config) -> bool:
     """Whether training must go on from an earlier checkpoint.
 
     The end of a run may cut an epoch short. A longer run goes on within that epoch, and a shorter
     one may end before a step that was taken.
     """
-    known = Length.from_json(state.get("length"))
+    known = recorded_length(state.get("length"))
     if known is None:
         return False
     length = run_length(config, known.given)
+    length.replay(_ends(opened, known))
     if at.steps:
         return at.epochs < length.epochs and at.steps >= length.steps_of(at.epochs)
-    return length.total > known.total and known.total % known.epoch > 0
+    return length.total > known.total and known.is_cut(known.epochs - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -36,6 +36,13 @@ def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
         return
     with ranks.start_ranks(config.device.count, call, arguments):
         yield
+
+
+def agreed(config: Config) -> Callable[[int], int]:
+    """A function that returns what rank 0 gives it, in each process of a run."""
+    if config.distribution.kind == "none":
+        return int
+    return backends.distribution_of(config.backend.name).agree
 
 
 def together(model: Any, config: Config) -> AbstractContextManager[list[Any]]:

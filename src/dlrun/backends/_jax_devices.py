@@ -66,6 +66,11 @@ def together(model: Any) -> Iterator[list[Any]]:
     yield []
 
 
+def agree(number: int) -> int:
+    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    return number
+
+
 def memory_of(model: Any) -> list[dict[str, Any]]:
     """See :class:`dlrun.backends._protocols.Distribution`."""
     from dlrun.backends import _jax_model_parallel

@@ -72,6 +72,9 @@ class Distribution(Protocol):
             DlrunError: If one of the other processes ends.
         """
 
+    def agree(self, number: int) -> int:
+        """What the first of the processes gives, in all of them; within :meth:`together`."""
+
     def memory_of(self, model: Any) -> list[dict[str, Any]]:
         """By variable: path, shape, layout, bytes, and bytes on one device."""
 

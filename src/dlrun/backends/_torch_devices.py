@@ -111,6 +111,15 @@ def check_model(model: Any) -> None:
     check_layers(model)
 
 
+def agree(number: int) -> int:
+    """See :class:`dlrun.backends._protocols.Distributed`."""
+    from torch import distributed
+
+    from dlrun.backends._torch_parts import agree
+
+    return agree(number) if distributed.is_initialized() else number
+
+
 def memory_of(model: Any) -> list[dict[str, Any]]:
     """See :class:`dlrun.backends._protocols.Distribution`: each process has the whole model."""
     rows = []

@@ -181,7 +181,11 @@ class Agreement(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take the decision of rank 0."""
-        device = keras.ops.zeros(()).device
-        stop = torch.tensor(int(self.model.stop_training), device=device)
-        distributed.broadcast(stop, 0)
-        self.model.stop_training = bool(stop)
+        self.model.stop_training = bool(agree(int(self.model.stop_training)))
+
+
+def agree(number: int) -> int:
+    """What rank 0 gives, in all processes."""
+    told = torch.tensor(number, device=keras.ops.zeros(()).device)
+    distributed.broadcast(told, 0)
+    return int(told)

@@ -216,9 +216,7 @@ class Checkpoint(RunCallback):
     def _keep_cut(self) -> None:
         """Keep where a longer run goes on: within the epoch, as if it were not cut short."""
         length = self._length
-        if self._cut is not None or length is None:
-            return
-        if length.samples_of(self._epoch) == length.epoch:
+        if self._cut is not None or length is None or not length.is_cut(self._epoch):
             return
         if any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in self._others.values()):
             return  # has put averages into the model; a longer run repeats the steps of the epoch

@@ -69,7 +69,7 @@ class Progress(RunCallback):
         self._newest.clear()
         self._samples = self._data.samples_of(epoch) if self._data else 0
         if self._show_bar:
-            self._bar = _bar(f"epoch  {epoch + 1}/{self.params['epochs']}", self.params["steps"])
+            self._bar = _bar(f"epoch  {self._number(epoch)}", self.params["steps"])
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Update the bar."""
@@ -99,15 +99,21 @@ class Progress(RunCallback):
         if best:
             self._best = value
         log.info(
-            "epoch  %d/%d  %s%s  %.1f s  %s examples/s%s",
-            epoch + 1,
-            self.params["epochs"],
+            "epoch  %s  %s%s  %.1f s  %s examples/s%s",
+            self._number(epoch),
             self._steps_until(epoch + 1),
             _format_logs(logs),
             seconds,
             f"{rate:,.0f}",
             "  best" if best else "",
         )
+
+    def _number(self, epoch: int) -> str:
+        """The number of an epoch, and how many there are if that is known."""
+        length = self._data.length if self._data else None
+        if length is None:
+            return f"{epoch + 1}/{self.params['epochs']}"
+        return f"{epoch + 1}/{length.epochs}" if length.is_known else f"{epoch + 1}"
 
     def _steps_until(self, epochs: int) -> str:
         """The steps so far, where the epochs do not tell how much of the data they are."""

@@ -99,14 +99,17 @@ def _wrong_length(config: Config) -> Problems:
     if config.validate_every is None:
         return
     try:
-        is_time = parse_every(config.validate_every).unit == "seconds"
-    except ValueError:
-        expected = "expected steps, such as 500, or epochs, such as 2e, got"
-        yield Problem("validate_every", f"{expected} {shorten(repr(config.validate_every))}")
+        every = parse_every(config.validate_every)
+    except ValueError as error:
+        yield Problem("validate_every", str(error))
         return
-    if is_time:
-        text = "takes steps, such as 500, or epochs, such as 2e: by time there are max_time and"
-        yield Problem("validate_every", f"{text} callbacks.checkpoint.every")
+    if every.unit != "seconds":
+        return
+    if every.amount < 1:
+        yield Problem("validate_every", f"must be at least 1s, got {config.validate_every}")
+    if not str(config.loop.get("_target_")).startswith("dlrun.loops."):
+        text = "a time needs a loop of dlrun's: your own asks once how many epochs there are"
+        yield Problem("validate_every", text)
 
 
 def _distribution_problems(config: Config) -> Problems:

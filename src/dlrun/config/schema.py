@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlrun.loops import LOOPS
+from dlrun.system.interval import parse_every
 
 
 @dataclass
@@ -154,6 +155,12 @@ class Config:
         if self.epochs is not None:
             return math.ceil(self.epochs)
         return math.ceil((self.max_steps or 1) / (self.steps_per_epoch or self.max_steps or 1))
+
+    @property
+    def validates_by_time(self) -> bool:
+        """Whether the clock decides when to validate."""
+        every = self.validate_every
+        return every is not None and parse_every(every).unit == "seconds"
 
     @property
     def spread(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.length import ClockedLength
 from dlrun.data.tree import tree_map
 
 
@@ -47,6 +48,7 @@ class Batches:
         trains = split is dataset.train
         self._sampling = dataset.sampling if trains else None
         self._length = dataset.length if trains and seed is not None else None
+        self._epoch = 0
         self._drawn = -1, self.order  # the last pass that was drawn, and its number
         if self._sampling is not None or self._length is not None:
             self.start_epoch(0)
@@ -65,6 +67,27 @@ class Batches:
         """The number of batches of an epoch, counted from 0."""
         return self._length.steps_of(epoch) if self._length else len(self)
 
+    def epochs_within(self, most: int) -> int:
+        """How many epochs there are among so many; fewer where the clock makes them longer."""
+        return min(most, self._length.epochs) if self._length and self.lengths_vary else most
+
+    def alike_until(self, first: int, end: int) -> int:
+        """The end of the epochs from a first one on that have as many batches as it."""
+        if self.lengths_vary:
+            return first + 1
+        is_shorter = first < end - 1 and self.steps_of(end - 1) != self.steps_of(first)
+        return end - 1 if is_shorter else end
+
+    @property
+    def lengths_vary(self) -> bool:
+        """Whether each epoch may have another number of batches."""
+        return isinstance(self._length, ClockedLength)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the end of the run cuts the current epoch short."""
+        return self._length is not None and self._length.is_cut(self._epoch)
+
     @property
     def is_weighted(self) -> bool:
         """Whether a batch has weights."""
@@ -72,6 +95,7 @@ class Batches:
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, counted from 0."""
+        self._epoch = epoch
         if self._seed is None:
             return
         if self._length is None:
@@ -79,7 +103,7 @@ class Batches:
             return
         # Epochs are cut from one pass after the other.
         one_pass = self._sampling.samples if self._sampling else len(self.split)
-        at = epoch * self._length.epoch
+        at = self._length.samples_until(epoch)
         end = at + self._length.samples_of(epoch)
         parts = []
         while at < end:

@@ -26,10 +26,20 @@ def build_metrics(model: keras.Model, train: Batches) -> None:
     model.reset_metrics()
 
 
-def tell_steps(hooks: keras.callbacks.CallbackList, steps: int) -> None:
-    """Tell the callbacks how many steps the next epoch has: the last one may have fewer."""
-    if hooks.params.get("steps") != steps:
-        hooks.set_params({**hooks.params, "steps": steps})
+def tell_length(
+    hooks: keras.callbacks.CallbackList, train: Batches, epoch: int, epochs: int
+) -> None:
+    """Tell the callbacks how many steps an epoch has, and how many epochs there are.
+
+    Args:
+        hooks: The callbacks.
+        train: The training batches.
+        epoch: The one that begins, counted from 0: the last one may have fewer steps.
+        epochs: The most epochs that there can be.
+    """
+    known = {"steps": train.steps_of(epoch), "epochs": train.epochs_within(epochs)}
+    if known.items() - (hooks.params or {}).items():
+        hooks.set_params({**hooks.params, **known})
 
 
 class StartEpoch(keras.callbacks.Callback):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from dlrun.loops.epoch import RANDOM_STATE, StartEpoch, build_metrics, tell_steps
+from dlrun.loops.epoch import RANDOM_STATE, StartEpoch, build_metrics, tell_length
 from dlrun.loops.hooks import StepHooks
 from dlrun.loops.training import History, Training, loop
 
@@ -58,34 +58,50 @@ def fit(
         steps=len(train),
     )
 
+    validated = None if validation is None else feed(validation)
+    source: Any = None
+
     def call(first: int, end: int) -> None:
+        nonlocal source
         train.start_epoch(first)
-        tell_steps(hooks, len(train))
-        if train.samples < train.whole_epoch:
+        tell_length(hooks, train, first, training.epochs)
+        if train.is_cut:
             _remember_random_state(model, training.backend, len(train), steps_per_execution)
+        if not _has_length(source, len(train)):  # to make one may copy the whole split
+            source = feed(train)
         model.fit(
-            feed(train),
+            source,
             epochs=end,
             initial_epoch=first,
-            validation_data=None if validation is None else feed(validation),
+            validation_data=validated,
             callbacks=hooks,
             # dlrun orders the batches and shows the progress.
             shuffle=False,
             verbose=0,
         )
 
-    first, end = training.initial_epoch, training.epochs
-    if first < end - 1 and train.steps_of(end - 1) != train.steps_of(first):
-        # One call has one number of steps, and the last epoch has fewer.
-        with hooks.part_of_training():
-            call(first, end - 1)
+    first = training.initial_epoch
+    while first < train.epochs_within(training.epochs):
+        # One call has one number of steps.
+        end = train.alike_until(first, training.epochs)
+        is_last = end == train.epochs_within(training.epochs)
+        with nullcontext() if is_last else hooks.part_of_training():
+            call(first, end)
+        first = end
         if model.stop_training:
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-            hooks.on_train_end()
-            return dict(model.history.history)
-        first = end - 1
-    call(first, end)
+            if not is_last:
+                model.optimizer.finalize_variable_values(model.trainable_variables)
+                hooks.on_train_end()
+            break
     return dict(model.history.history)
+
+
+def _has_length(source: Any, steps: int) -> bool:
+    """Whether there is a source of so many steps: one of arrays follows their number."""
+    try:
+        return len(source) == steps
+    except TypeError:
+        return False
 
 
 def _remember_random_state(
@@ -131,7 +147,7 @@ def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> Non
 
 
 class _Hooks(StepHooks):
-    """Callbacks of a training in one call of ``fit`` or two, which may begin within an epoch.
+    """Callbacks of a training in one call of ``fit`` or several, which may begin within an epoch.
 
     Their batch hooks are not called for the skipped steps.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.errors import DlrunError
-from dlrun.loops.epoch import StartEpoch, build_metrics, tell_steps
+from dlrun.loops.epoch import StartEpoch, build_metrics, tell_length
 from dlrun.loops.hooks import StepHooks, numbers
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
@@ -81,8 +81,10 @@ def raw(
     initial_step = training.initial_step
     hooks.on_train_begin()
     for epoch in range(training.initial_epoch, training.epochs):
+        if epoch >= train.epochs_within(training.epochs):
+            break
         model.reset_metrics()
-        tell_steps(hooks, train.steps_of(epoch))
+        tell_length(hooks, train, epoch, training.epochs)
         hooks.on_epoch_begin(epoch)
         logs = passes.train(train, initial_step)
         initial_step = 0
@@ -209,17 +211,21 @@ def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tup
 
     Yields:
         The first and the last batch's index, and the samples, ``(steps, batch_size)``. There are at
-        most three shapes, as each is compiled separately: full chunks, the remaining full batches,
-        and the last batch if it is smaller.
+        most three shapes, as each is compiled separately: full chunks, the remaining full batches
+        (one by one where each epoch has another number), and the last batch if it is smaller.
     """
     size, order = batches.batch_size, batches.order
     whole = len(order) // size
     # The chunk size that leaves the fewest batches of a whole epoch for another shape.
     usual = batches.whole_epoch // size
     steps = math.ceil(usual / math.ceil(usual / steps_per_call)) if usual else 1
-    for first in range(initial, whole, steps):
+    first = initial
+    while first < whole:
         last = min(first + steps, whole)
+        if batches.lengths_vary and last - first < steps:
+            last = first + 1
         yield first, last - 1, order[first * size : last * size].reshape(last - first, size)
+        first = last
     if rest := len(order) - whole * size:
         yield whole, whole, order[-rest:].reshape(1, rest)
 

@@ -11,7 +11,7 @@ from typing import Any
 from dlrun.assembly.check_inputs import match_inputs
 from dlrun.assembly.check_metrics import check_monitors
 from dlrun.assembly.check_outputs import data_may_change
-from dlrun.assembly.companions import together
+from dlrun.assembly.companions import agreed, together
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.length import run_length
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
@@ -28,7 +28,7 @@ from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
-from dlrun.data.length import Length
+from dlrun.data.length import ClockedLength, Length
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
 from dlrun.loops.hooks import BATCH_HOOKS, overrides, takes_tensors
@@ -41,6 +41,7 @@ from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
 from dlrun.training.hooks.learning_rate import LogLearningRate
 from dlrun.training.hooks.monitor_finite import MonitorFinite
+from dlrun.training.hooks.pace import Pace
 from dlrun.training.hooks.restore import Restore
 from dlrun.training.hooks.slow_steps import WarnOfSlowSteps
 from dlrun.training.hooks.timing import Timing
@@ -65,6 +66,7 @@ class AssembledRun:
         callbacks: The config's callbacks by name, in its order.
         pruning: Calls the request's ``on_epoch``; None without one.
         timing: Measures the steps.
+        pace: Decides how long epochs are; None where the config does.
         interruption: Ends the run when a signal asks for it.
         initial_weights: The ``init_from`` entry of ``run.json``; None without it.
         task_monitor: ``task.monitor`` of the config.
@@ -82,6 +84,7 @@ class AssembledRun:
     callbacks: Mapping[str, Any]
     pruning: EpochHook | None
     timing: Timing
+    pace: Pace | None
     interruption: Interruption
     initial_weights: Mapping[str, Any] | None
     task_monitor: str
@@ -136,6 +139,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     assigned = assign_initial_weights(model, weights) if weights else None
     length = data.length
     assert length is not None  # a session's data have one
+    length.replay(request.ends)
     logged = compile_model(model, config, data.spec, length=length)
     data = weigh(model, data, config)
     if resumption:
@@ -146,6 +150,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
     at = resumption.at if resumption else None
+    timing = Timing(data.samples_of)
     return AssembledRun(
         data=data,
         backend=training_module(config.backend.name),
@@ -156,7 +161,8 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         loop=build_loop(config, session.feed, at),
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
-        timing=Timing(data.samples_of),
+        timing=timing,
+        pace=_pace(length, timing, config),
         interruption=Interruption(),
         initial_weights=assigned,
         task_monitor=config.task.monitor,
@@ -214,10 +220,19 @@ def train(
             return _end_at_once(run.model, hooks)
         validation = Batches(data, data.validation, config.batch_size)
         pruning = [run.pruning] if run.pruning else []
+        pace = [run.pace] if run.pace else []
         watching = [_stop_on_non_finite(run, config), MonitorFinite(run.monitor)]
         other = fastest_elsewhere(config)
         watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
-        runner = [run.interruption, run.timing, *watching, *pruning, LogLearningRate(), *tracked]
+        runner = [
+            run.interruption,
+            run.timing,
+            *pace,
+            *watching,
+            *pruning,
+            LogLearningRate(),
+            *tracked,
+        ]
         train_batches = _train_batches(data, config)
         if run.profile is not None:
             # The clock waits for the steps of an epoch, which is their time.
@@ -259,6 +274,12 @@ def _stop_on_non_finite(run: AssembledRun, config: Config) -> StopOnNonFinite:
         if isinstance(callback, Checkpoint):
             callback.check = stop.check
     return stop
+
+
+def _pace(length: Length, timing: Timing, config: Config) -> Pace | None:
+    if not isinstance(length, ClockedLength):
+        return None
+    return Pace(length, timing, agreed(config))
 
 
 def _train_batches(data: Dataset, config: Config) -> Batches:

@@ -90,6 +90,7 @@ def follow(config: Config, at: Mapping[str, Any] | None = None) -> None:
 
     group = ranks.current()
     at = at or (group.at if group else None)
+    resumption = of_rank_0(at) if at else None
     with tempfile.TemporaryDirectory(prefix="dlrun-") as scratch:
         request = RunRequest(
             config,
@@ -98,7 +99,8 @@ def follow(config: Config, at: Mapping[str, Any] | None = None) -> None:
             time.time(),
             _Nowhere(Path(scratch)),
             "",
-            resumption=of_rank_0(at) if at else None,
+            resumption=resumption,
+            ends=resumption.ends if resumption else (),
             quiet=True,
         )
         run = assemble(request, session)

@@ -48,6 +48,8 @@ class RunRequest:
         project: From :func:`dlrun.config.options.project_dir`.
         initial_weights: Initial values of the model's variables; None for random ones.
         resumption: Where a resumed run continues; None for a new one.
+        ends: What the clock has decided in a resumed run, as in
+            :class:`dlrun.data.length.ClockedLength`.
         parent: The entry of ``run.json`` for the run that this one repeats with changes; None for
             a run of its own.
         on_epoch: Called after each epoch; may end the run. See
@@ -64,6 +66,7 @@ class RunRequest:
     project: str
     initial_weights: InitialWeights | None = None
     resumption: Resumption | None = None
+    ends: Sequence[int] = ()
     parent: Mapping[str, Any] | None = None
     on_epoch: OnEpoch | None = None
     cache: ProcessCache | None = None

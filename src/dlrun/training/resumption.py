@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ class Resumption:
         max_steps: Its number of steps; None if ``epochs`` decides.
         learning_rate: A new learning rate; None keeps the one of the checkpoint.
         stopped: Whether a callback had already ended the run.
+        ends: As in :class:`dlrun.training.request.RunRequest`.
     """
 
     at: Position
@@ -39,6 +40,7 @@ class Resumption:
     max_steps: int | None = None
     learning_rate: float | None = None
     stopped: bool = False
+    ends: Sequence[int] = ()
 
     def of_before(self, config: Config) -> Config:
         """The config with the length that it had."""
@@ -97,7 +99,7 @@ def restore_training_state(
 
 def for_others(resumption: Resumption) -> dict[str, Any]:
     """Where a run continues, in JSON types, for the processes that read the arrays themselves."""
-    names = ("epochs", "max_steps", "learning_rate", "stopped")
+    names = ("epochs", "max_steps", "learning_rate", "stopped", "ends")
     return {
         **{name: getattr(resumption, name) for name in names},
         "at": list(resumption.at),

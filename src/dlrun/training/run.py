@@ -66,6 +66,8 @@ def train_run(request: RunRequest) -> RunResult:
         if (group := ranks.current()) and group.launcher:
             group.launcher.report("run", path=str(directory.path.absolute()))
         _announce(directory, run, request.resumption)
+        if run.pace:
+            run.pace.record = lambda: directory.update(length=run.length.to_json())
         record.write_model(directory, run.model)
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
         with _time_phase(seconds, "train"):

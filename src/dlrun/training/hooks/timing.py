@@ -25,6 +25,10 @@ class Timing(keras.callbacks.Callback):
     def __init__(self, samples_of: Callable[[int], int]) -> None:
         super().__init__()
         self.first_step_seconds = 0.0
+        self.first_steps = 0
+        """The steps of the first epoch that were done once the first call was computed."""
+        self.epoch_seconds = 0.0
+        """Of the newest epoch, without validation."""
         self.epochs = 0
         self._samples_of = samples_of
         self._samples = self._first_samples = self._steps = 0
@@ -60,9 +64,12 @@ class Timing(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Time the first step, until it is computed."""
-        if not self.first_step_seconds:
-            numbers(logs)
-        self.first_step_seconds = self.first_step_seconds or time.perf_counter() - self._began
+        if self.first_step_seconds:
+            return
+        numbers(logs)
+        if not self.first_step_seconds:  # fit() may call from another thread meanwhile
+            self.first_step_seconds = time.perf_counter() - self._began
+            self.first_steps = batch + 1
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Stop the epoch's clock before validation."""
@@ -81,5 +88,6 @@ class Timing(keras.callbacks.Callback):
         if self._in_training:
             # The backend may still be computing the last steps.
             keras.ops.convert_to_numpy(self.model.optimizer.iterations)
-            self._seconds += time.perf_counter() - self._epoch_began
+            self.epoch_seconds = time.perf_counter() - self._epoch_began
+            self._seconds += self.epoch_seconds
             self._in_training = False
