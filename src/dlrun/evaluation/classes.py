@@ -56,7 +56,8 @@ def summary(outcome: Outcome) -> dict[str, float]:
     if kind == MULTILABEL:
         wrong = (outcome.predicted + actual - 2 * outcome.right).sum()
         found["hamming_loss"] = float(wrong / (positions * len(actual)))
-        micro = class_scores(right, outcome.predicted.sum(), actual.sum())
+        sums = (np.asarray(each.sum()) for each in (outcome.right, outcome.predicted, actual))
+        micro = class_scores(*sums)
         found["f1_micro"] = float(micro[2])
     else:
         found["accuracy"] = float(right / positions)
@@ -65,7 +66,7 @@ def summary(outcome: Outcome) -> dict[str, float]:
     there = (actual + outcome.predicted) > 0
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
         found[f"{name}_macro"] = float(values[there].mean()) if there.any() else 0.0
-        weights = actual / max(actual.sum(), 1)
+        weights = actual / np.maximum(actual.sum(), 1)
         found[f"{name}_weighted"] = float((values * weights).sum())
     if kind != MULTILABEL:
         found["matthews_corrcoef"] = matthews(right, outcome.predicted, actual)
