@@ -66,7 +66,9 @@ def test_epochs_are_known_once_they_begin():
     length.decide(60)
     assert (length.is_known, length.epochs, length.steps_of(2)) == (True, 3, 30)
     assert (length.is_cut(1), length.is_cut(2)) == (False, True)
-    assert not length.is_open_after(2)
+    assert not length.is_open_after(2)  # the end of the run cuts it
+    short = clocked(max_steps=10)
+    assert (short.is_known, short.is_open_after(0)) == (True, True)  # a resumed run may be longer
     assert sum(map(length.samples_of, range(length.epochs))) == length.total
 
 
@@ -124,6 +126,16 @@ def test_a_run_killed_and_resumed_validates_where_it_would_have(tmp_path, backen
     ]
     for at in list_positions(run / "checkpoints")[-2:]:
         assert arrays(other, at) == arrays(run, at)
+
+
+@pytest.mark.trains
+def test_a_run_that_ends_with_an_epoch_goes_on_by_the_clock(tmp_path):
+    (tmp_path / "my_callbacks.py").write_text(SLOW)
+    run = tmp_path / worker("jax").train(tmp_path, *PACED, "max_steps=10")["run_dir"]
+    resumed = worker("jax").resume(tmp_path, run, "max_steps=40")
+    steps = [row["step"] for row in resumed["rows"]]
+    assert (steps[0], steps[-1]) == (10, 40)
+    assert len(steps) <= 7  # not one for each step
 
 
 def killed(cwd, *words):

@@ -179,8 +179,11 @@ class ClockedLength(Length):
         self.ends[:] = ends or self.ends
 
     def is_open_after(self, epoch: int) -> bool:
-        """Whether the length of the epoch after one, counted from 0, is still to be decided."""
-        return len(self.ends) == epoch + 1 and not self.is_known
+        """Whether the length of the epoch after one, counted from 0, is still to be decided.
+
+        It is, too, where a run ends with an epoch: it may be resumed with more.
+        """
+        return len(self.ends) == epoch + 1 and self.ends[-1] <= self.total
 
     def decide(self, steps: int) -> None:
         """Let the next epoch have so many steps."""
