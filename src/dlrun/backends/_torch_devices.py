@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = True
+LAUNCHES: Sequence[str] = ("data_parallel",)
+ONE_PROCESS = ""
 BY_COMPILER = False
 COMPILES = ("auto", "trace", "eager")
 
@@ -45,6 +47,10 @@ def environment(spread: Spread) -> Mapping[str, str]:
     if sys.platform != "linux" or ranks.started_outside():
         return {}
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
+
+
+def meet(spread: Spread) -> None:
+    """See :class:`dlrun.backends._protocols.Distributed`: torch meets on its devices."""
 
 
 def available(kind: str, spread: Spread) -> list[str]:
@@ -128,7 +134,12 @@ def together(model: Any) -> Iterator[list[Any]]:
     import torch
     from torch import distributed
 
-    from dlrun.backends._torch_parts import Agreement, random_by_sample, statistics_of_batches
+    from dlrun.backends._agreement import Agreement
+    from dlrun.backends._torch_parts import (
+        random_by_sample,
+        statistics_of_batches,
+        stop_of_rank_0,
+    )
 
     group = ranks.current()
     if group is None or not distributed.is_initialized():
@@ -141,7 +152,7 @@ def together(model: Any) -> Iterator[list[Any]]:
             distributed.broadcast(variable.value.data, 0)
         state.together = True
         with random_by_sample(), statistics_of_batches():
-            yield [Agreement()]
+            yield [Agreement(stop_of_rank_0)]
     except RuntimeError as error:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
         if lost and (reason := group.explain(error, state.timeout)) is not None:

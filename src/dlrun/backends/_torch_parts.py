@@ -176,12 +176,8 @@ def random_by_sample() -> Iterator[None]:
         yield
 
 
-class Agreement(keras.callbacks.Callback):
-    """Lets all processes end training where rank 0 does, as a search or a clock may decide."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Take the decision of rank 0."""
-        device = keras.ops.zeros(()).device
-        stop = torch.tensor(int(self.model.stop_training), device=device)
-        distributed.broadcast(stop, 0)
-        self.model.stop_training = bool(stop)
+def stop_of_rank_0(epoch: int, stop: bool) -> bool:
+    """Whether rank 0 ends training after an epoch."""
+    told = torch.tensor(int(stop), device=keras.ops.zeros(()).device)
+    distributed.broadcast(told, 0)
+    return bool(told)
