@@ -23,7 +23,8 @@ RUN = (
     "model=mnist_mlp_dropout", "data=sklearn", "data.name=digits", "data.limit=130",
     "batch_size=50", "device=cpu",
 )  # fmt: skip
-SPREAD = ("backend=torch", "distribution=data_parallel")
+SPREAD = ("distribution=data_parallel",)
+BACKENDS = ("torch", "jax")
 CALLBACKS = """
 import os
 import keras
@@ -48,7 +49,7 @@ def free_port():
         return server.getsockname()[1]
 
 
-def launch(cwd, *words, nodes=2, options=()):
+def launch(cwd, backend, *words, nodes=2, options=()):
     """The launchers of a run, as processes."""
     (cwd / "my_callbacks.py").write_text(CALLBACKS)
     port, launchers = free_port(), []
@@ -59,7 +60,7 @@ def launch(cwd, *words, nodes=2, options=()):
             command += ["--master", f"127.0.0.1:{port}"]
         launchers.append(
             subprocess.Popen(
-                [*command, "--", "train", *SPREAD, *RUN, *words],
+                [*command, "--", "train", f"backend={backend}", *SPREAD, *RUN, *words],
                 cwd=cwd,
                 text=True,
                 stdout=subprocess.PIPE,
@@ -83,9 +84,10 @@ def processes(cwd, rank=""):
 
 
 @pytest.mark.trains
-def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path):
+@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path, backend):
     dies = "+callbacks.dies._target_=my_callbacks.DiesOnce"
-    launchers = launch(tmp_path, "epochs=2", dies, "--json", options=("--restarts", "1"))
+    launchers = launch(tmp_path, backend, "epochs=2", dies, "--json", options=("--restarts", "1"))
     (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
     assert [launcher.returncode for launcher in launchers] == [0, 0], told
     assert silent == "" and processes(tmp_path) == []
@@ -93,12 +95,13 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
     assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
     assert "restart 1 of 1: dlrun resume " in told
     assert "resume after epoch 1" in told
-    alone = worker("torch").train(tmp_path, *RUN, "epochs=2")
+    alone = worker(backend).train(tmp_path, *RUN, "epochs=2")
     assert json.loads(out)["test"] == pytest.approx(alone["test"], rel=1e-5)
 
 
 @pytest.mark.trains
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("event", "code", "said"),
     [
@@ -109,9 +112,9 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
         ("ctrl-c", 130, "interrupted"),
     ],
 )
-def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, event, code, said):
+def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, event, code, said):
     hangs = ("+callbacks.hangs._target_=my_callbacks.Hangs", "distribution.timeout=4")
-    launchers = launch(tmp_path, "epochs=2000", *(hangs if event == "hang" else ()))
+    launchers = launch(tmp_path, backend, "epochs=2000", *(hangs if event == "hang" else ()))
     lines = []
     for line in launchers[0].stderr:
         lines.append(line)
@@ -209,7 +212,9 @@ def test_machines_that_do_not_come_or_differ_are_named(other, said):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["backend=jax", "distribution=data_parallel"], "takes one process"),
+        (["backend=jax", "distribution=model_parallel"], "takes one process"),
+        (["backend=tensorflow", "distribution=data_parallel"], "TensorFlow's server would run the"),
+        (["backend=jax", "distribution=data_parallel", "batch_size=1"], "batch_size=1: must be at"),
         (["backend=torch"], "2 devices need a distribution"),
     ],
 )

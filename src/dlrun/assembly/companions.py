@@ -21,11 +21,14 @@ def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
         call: What each of them calls, as ``module:function``.
         **arguments: Its keywords, in JSON types.
     """
+    group = ranks.started_outside()
     needed = config.distribution.kind != "none" and config.device.count > 1
-    if not needed or not backends.distribution_of(config.backend.name).PROCESSES or ranks.current():
+    if needed and group is None:
+        needed = backends.distribution_of(config.backend.name).PROCESSES
+    if not needed or ranks.current():
         yield
         return
-    if (group := ranks.started_outside()) is not None:
+    if group is not None:
         with ranks.join_group(group):
             if group.rank:
                 module, _, function = call.partition(":")

@@ -93,10 +93,14 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
         )
     if not way.BY_COMPILER and spread.devices > 1:
         _require_own_steps(config, way.COMPILES)
-    if not way.PROCESSES and (started := ranks.started_outside()):
+    started = ranks.started_outside()
+    if started and not (way.PROCESSES or (started.launcher and spread.kind in way.LAUNCHES)):
         raise DlrunError(
-            f"backend={config.backend.name}: {started.by} starts processes for backend=torch alone",
-            hint=f"dlrun train backend={config.backend.name} ..., which needs one process",
+            f"backend={config.backend.name} distribution={spread.kind}: {started.by} can't start"
+            " its processes",
+            hint="dlrun launch --per-node 2 -- train backend=jax distribution=data_parallel"
+            if "data_parallel" in way.LAUNCHES
+            else f"dlrun train backend={config.backend.name} ..., which needs one process",
         )
 
 

@@ -236,6 +236,8 @@ def start(
     is_restart = "keras" in sys.modules
     try:
         with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
+            if spread:
+                distribution_of(name).meet(spread)
             own = _own_device(name, spread)
             device = "" if is_restart else _choose_device(name, backend, kind, index, own)
             import keras
@@ -333,7 +335,7 @@ def _choose_device(
 
 def _devices_of(name: str, spread: Spread, first: str) -> list[str]:
     kind = first.partition(":")[0]
-    if distribution_of(name).PROCESSES and (kind == "cpu" or ranks.started_outside()):
+    if ranks.started_outside() or (distribution_of(name).PROCESSES and kind == "cpu"):
         return [first]
     there = distribution_of(name).available(kind, spread)
     if len(there) < spread.devices:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from dlrun.system import ranks
 from dlrun.system.process import cores
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = False
+LAUNCHES: Sequence[str] = ("data_parallel",)
+ONE_PROCESS = "a checkpoint needs all parts of the weights in one process"
 BY_COMPILER = True
 COMPILES: Sequence[str] | None = None
 VIRTUAL = "xla_force_host_platform_device_count"
@@ -27,10 +30,21 @@ def environment(spread: Spread) -> Mapping[str, str]:
     """See :class:`dlrun.backends._protocols.Distribution`. It has no effect on accelerators."""
     # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
     # compute: each part needs threads of its own beside them.
-    threads = {"NPROC": str(cores() + 2 * spread.devices)}
+    group = ranks.current()
+    own = 1 if group else spread.devices
+    computing = max(1, cores() // group.local_count) if group else cores()
+    threads = {"NPROC": str(computing + 2 * own)}
     # jax refuses both ways at once, and the user's own goes first.
     given = VIRTUAL in os.environ.get("XLA_FLAGS", "")
-    return threads if given else {**threads, "JAX_NUM_CPU_DEVICES": str(spread.devices)}
+    return threads if given else {**threads, "JAX_NUM_CPU_DEVICES": str(own)}
+
+
+def meet(spread: Spread) -> None:
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    if ranks.current():
+        from dlrun.backends import _jax_processes
+
+        _jax_processes.meet(spread)
 
 
 def available(kind: str, spread: Spread) -> list[str]:
@@ -42,13 +56,20 @@ def available(kind: str, spread: Spread) -> list[str]:
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     """See :class:`dlrun.backends._protocols.Distribution`."""
+    if ranks.current():  # the processes compute together once they train
+        return
     import keras
-    from keras.src.backend.jax import distribution_lib  # Keras exports no other way
 
-    # Keras would give the last batch of an epoch the layout of the first.
-    distribution_lib.distribute_data_input = _distribute
+    distribute_by_size()
     strategy = importlib.import_module(f"dlrun.backends._jax_{spread.kind}")
     keras.distribution.set_distribution(strategy.distribution(spread, devices))
+
+
+def distribute_by_size() -> None:
+    """Give each batch the layout of its own size: Keras gives the last one that of the first."""
+    from keras.src.backend.jax import distribution_lib  # Keras exports no other way
+
+    distribution_lib.distribute_data_input = _distribute
 
 
 def check_model(model: Any) -> None:
@@ -60,15 +81,22 @@ def check_model(model: Any) -> None:
         check(model)
 
 
-@contextmanager
-def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
-    yield []
+def together(model: Any) -> AbstractContextManager[list[Any]]:
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    if not ranks.current():
+        return nullcontext([])
+    from dlrun.backends import _jax_processes
+
+    return _jax_processes.together(model)
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
-    return number
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    if not ranks.current():
+        return number
+    from dlrun.backends import _jax_processes
+
+    return _jax_processes.agree(number)
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
@@ -97,7 +125,26 @@ def place(arrays: Any, axis: int = 0) -> Any:
     """
     import jax
 
-    return jax.tree.map(lambda array: jax.device_put(array, _sharding(array, axis)), arrays)
+    return jax.tree.map(lambda array: put(array, _sharding(array, axis)), arrays)
+
+
+def put(array: Any, sharding: Any) -> Any:
+    """Put an array on devices; each process puts what belongs on its own.
+
+    ``jax.device_put`` would let the processes compare the whole array first.
+
+    Args:
+        array: A NumPy array, or one of jax; the same in all processes.
+        sharding: Where it lies.
+    """
+    import jax
+    import numpy as np
+
+    is_shared = isinstance(array, jax.Array) and not array.is_fully_addressable
+    if sharding.is_fully_addressable or is_shared:
+        return jax.device_put(array, sharding)
+    array = np.asarray(array)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def divide(arrays: Any) -> Any:
@@ -123,6 +170,14 @@ def collect(outputs: Any) -> Any:
     import jax
 
     return jax.tree.map(_constrain, outputs)
+
+
+def whole(values: Any) -> Any:
+    """Let values leave a step whole on each device, as each process reads them."""
+    import jax
+
+    everywhere = jax.sharding.NamedSharding(_mesh()[0], jax.sharding.PartitionSpec())
+    return jax.tree.map(lambda v: jax.lax.with_sharding_constraint(v, everywhere), values)
 
 
 def _constrain(array: Any) -> Any:
@@ -161,6 +216,4 @@ def _sharding(array: Any, axis: int) -> Any:
 
 def _distribute(batch: Any, layout: Any, batch_dim_name: str) -> Any:
     """In place of Keras' function of this name: by the batch's own size."""
-    import jax
-
-    return jax.device_put(batch, _sharding(batch, 0))
+    return put(batch, _sharding(batch, 0))

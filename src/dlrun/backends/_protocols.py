@@ -36,18 +36,24 @@ class Spread(NamedTuple):
 class Distribution(Protocol):
     """What differs between the backends that spread a run over devices, one module each.
 
-    ``PROCESSES`` is whether each device has a process of its own. ``BY_COMPILER`` is whether the
-    framework divides whatever is computed; else dlrun calls the model in parts, in training alone.
-    ``COMPILES`` are the values of ``loop.compile`` that a run on several devices may have; None for
-    all.
+    ``PROCESSES`` is whether each device has a process of its own, whatever starts the run.
+    ``LAUNCHES`` are the kinds whose processes ``dlrun launch`` may start, ``ONE_PROCESS`` why the
+    others have one process. ``BY_COMPILER`` is whether the framework divides whatever is computed;
+    else dlrun calls the model in parts, in training alone. ``COMPILES`` are the values of
+    ``loop.compile`` that a run on several devices may have; None for all.
     """
 
     PROCESSES: bool
+    LAUNCHES: Sequence[str]
+    ONE_PROCESS: str
     BY_COMPILER: bool
     COMPILES: Sequence[str] | None
 
     def environment(self, spread: Spread) -> Mapping[str, str]:
         """As :meth:`Backend.environment`, for a run on several devices."""
+
+    def meet(self, spread: Spread) -> None:
+        """Meet the other processes, if a framework has to before it looks for devices."""
 
     def available(self, kind: str, spread: Spread) -> list[str]:
         """The devices of a kind that this process has, or can have; called after the import."""

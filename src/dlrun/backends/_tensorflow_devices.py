@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = False
+LAUNCHES: Sequence[str] = ()
+# So it is with MultiWorkerMirroredStrategy, whatever addresses it is given, in TensorFlow 2.21.
+ONE_PROCESS = "TensorFlow's server would run the graphs of anybody who reaches any of its addresses"
 BY_COMPILER = False
 COMPILES: Sequence[str] | None = ("auto", "graph")
 
@@ -37,6 +40,10 @@ state = _State()
 def environment(spread: Spread) -> Mapping[str, str]:
     """See :class:`dlrun.backends._protocols.Distribution`."""
     return {}
+
+
+def meet(spread: Spread) -> None:
+    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
 
 
 def available(kind: str, spread: Spread) -> list[str]:
@@ -79,7 +86,7 @@ def check_model(model: Any) -> None:
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distributed`: there are no other processes."""
+    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
     return number
 
 

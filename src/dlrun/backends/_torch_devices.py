@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
 
 PROCESSES = True
+LAUNCHES: Sequence[str] = ("data_parallel",)
+ONE_PROCESS = ""
 BY_COMPILER = False
 COMPILES = ("auto", "trace", "eager")
 
@@ -45,6 +47,10 @@ def environment(spread: Spread) -> Mapping[str, str]:
     if sys.platform != "linux" or ranks.started_outside():
         return {}
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
+
+
+def meet(spread: Spread) -> None:
+    """See :class:`dlrun.backends._protocols.Distribution`: torch meets on its devices."""
 
 
 def available(kind: str, spread: Spread) -> list[str]:
@@ -112,7 +118,7 @@ def check_model(model: Any) -> None:
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distributed`."""
+    """See :class:`dlrun.backends._protocols.Distribution`."""
     from torch import distributed
 
     from dlrun.backends._torch_parts import agree
@@ -137,7 +143,11 @@ def together(model: Any) -> Iterator[list[Any]]:
     import torch
     from torch import distributed
 
-    from dlrun.backends._torch_parts import Agreement, random_by_sample, statistics_of_batches
+    from dlrun.backends._agreement import Agreement
+    from dlrun.backends._torch_parts import (
+        random_by_sample,
+        statistics_of_batches,
+    )
 
     group = ranks.current()
     if group is None or not distributed.is_initialized():
@@ -150,7 +160,7 @@ def together(model: Any) -> Iterator[list[Any]]:
             distributed.broadcast(variable.value.data, 0)
         state.together = True
         with random_by_sample(), statistics_of_batches():
-            yield [Agreement()]
+            yield [Agreement(agree)]
     except RuntimeError as error:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
         if lost and (reason := group.explain(error, state.timeout)) is not None:

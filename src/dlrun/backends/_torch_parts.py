@@ -176,16 +176,8 @@ def random_by_sample() -> Iterator[None]:
         yield
 
 
-class Agreement(keras.callbacks.Callback):
-    """Lets all processes end training where rank 0 does, as a search or a clock may decide."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Take the decision of rank 0."""
-        self.model.stop_training = bool(agree(int(self.model.stop_training)))
-
-
 def agree(number: int) -> int:
     """What rank 0 gives, in all processes."""
-    told = torch.tensor(number, device=keras.ops.zeros(()).device)
-    distributed.broadcast(told, 0)
-    return int(told)
+    of_rank_0 = torch.tensor(number, device=keras.ops.zeros(()).device)
+    distributed.broadcast(of_rank_0, 0)
+    return int(of_rank_0)

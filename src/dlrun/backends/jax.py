@@ -61,7 +61,7 @@ def devices() -> list[str]:
     names = []
     for kind in ("gpu", "tpu", "cpu"):
         try:
-            names += [f"{kind}:{device.id}" for device in jax.devices(kind)]
+            names += [f"{kind}:{n}" for n, _ in enumerate(jax.local_devices(backend=kind))]
         except RuntimeError:  # there is no device of this kind
             continue
     return names
@@ -72,8 +72,7 @@ def use_device(device: str) -> None:
     import jax
 
     kind, _, index = device.partition(":")
-    [selected] = [d for d in jax.devices(kind) if d.id == int(index)]
-    jax.config.update("jax_default_device", selected)
+    jax.config.update("jax_default_device", jax.local_devices(backend=kind)[int(index)])
 
 
 def default_device() -> str:
@@ -83,8 +82,11 @@ def default_device() -> str:
 
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
-    device = min(array.devices(), key=lambda device: device.id)
-    return f"{device.platform}:{device.id}"
+    import jax
+
+    device = min(array.sharding.addressable_devices, key=lambda device: device.id)
+    # Another process of the run may have the first numbers.
+    return f"{device.platform}:{jax.local_devices(backend=device.platform).index(device)}"
 
 
 def check_process(precision: str) -> None:
@@ -358,9 +360,12 @@ def _update_metrics(
     """Update the metrics with a batch; returns the logs and the metrics' new state."""
     import keras
 
+    from dlrun.backends._jax_devices import is_spread, whole
+
     values = list(zip(model.metrics_variables, metrics, strict=True))
     with keras.StatelessScope(values) as scope:
         logs = step.apply_metrics_hook(model, *results)
+    logs = whole(logs) if is_spread() else logs
     return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 

@@ -39,6 +39,7 @@ def launch(
     \b
     Examples:
       dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel
+      dlrun launch --per-node 2 -- train backend=jax distribution=data_parallel
       dlrun launch --nodes 2 --node-rank 0 --master 10.0.0.5:29500 -- train ...
       dlrun launch --per-node 4 --restarts 3 -- resume latest
     """

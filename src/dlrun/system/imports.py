@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 from dlrun.errors import DlrunError
@@ -102,6 +103,20 @@ def filtered_stderr(noise: Sequence[str]) -> Iterator[None]:
             for line in written:
                 if not any(words.encode() in line for words in noise):
                     os.write(2, line)
+
+
+@contextmanager
+def silent_stdout() -> Iterator[None]:
+    """Drop what native libraries write to stdout in the block, where only results belong."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
 
 
 class _Hider(MetaPathFinder):

@@ -57,10 +57,16 @@ def _check(config: Config) -> float:
         DlrunError: If it is wrong, or its run has no use for several processes.
     """
     require(config, training=True)
-    if config.distribution.kind == "none" or not distribution_of(config.backend.name).PROCESSES:
+    kind, name = config.distribution.kind, config.backend.name
+    if kind == "none":
         raise DlrunError(
-            f"backend={config.backend.name} distribution={config.distribution.kind} takes one"
-            " process; dlrun launch starts those of backend=torch distribution=data_parallel",
-            hint="dlrun train, which needs no launcher here",
+            f"backend={name} distribution=none takes one process",
+            hint="add distribution=data_parallel, or dlrun train",
+        )
+    if kind not in (way := distribution_of(name)).LAUNCHES:
+        raise DlrunError(
+            f"backend={name} distribution={kind} takes one process: {way.ONE_PROCESS}",
+            hint="backend=jax or torch distribution=data_parallel, which can go on with any"
+            f" backend's checkpoints; or dlrun train backend={name}, on one machine",
         )
     return config.distribution.timeout

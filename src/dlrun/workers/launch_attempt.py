@@ -49,7 +49,8 @@ class Attempt:
         started = time.monotonic()
         try:
             while 0 not in self._ended and not self._is_over():
-                for event in (*head.ranks.events(), *head.poll()):
+                others = head.poll()  # the end of rank 0 may end them: it is taken first
+                for event in (*head.ranks.events(), *others):
                     self._take(event)
                 self._obey()
                 self._check_lost()
