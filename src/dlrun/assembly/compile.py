@@ -12,7 +12,13 @@ import keras
 from dlrun import backends
 from dlrun.assembly.captured import capture_outputs
 from dlrun.assembly.check_metrics import logged_by
-from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
+from dlrun.assembly.check_outputs import (
+    data_may_change,
+    label_format,
+    leaf,
+    task_outputs,
+    weighs_each_label,
+)
 from dlrun.assembly.model import outputs_of
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import set_schedule
@@ -23,6 +29,7 @@ from dlrun.data.input_spec import InputSpec
 from dlrun.data.length import Length
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
+from dlrun.losses.each_label import EachLabel, weigh_each_label
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
 from dlrun.metrics.in_units import in_units
@@ -67,8 +74,10 @@ def compile_model(
     logged: list[str] = []
     for name, output in task_outputs(config).items():
         suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
+        each_label = weighs_each_label(config, name, leaf(spec.labels, name).shape)
         if output.loss is not None:
-            losses[name] = _loss(f"task.loss{suffix}", output.loss)
+            loss = _loss(f"task.loss{suffix}", output.loss)
+            losses[name] = EachLabel(loss) if each_label else loss
         metrics[name], weighted[name] = [], []
         for metric_name, metric_spec in output.metrics.items():
             key = f"task.metrics{suffix}.{metric_name}"
@@ -79,6 +88,9 @@ def compile_model(
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, name)
             is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
+            if is_weighted and each_label:
+                _require_mean(key, metric, metric_spec)
+                weigh_each_label(metric)
             (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
                 names = [metric_name]
@@ -88,12 +100,12 @@ def compile_model(
             logged += [prefix + n if n == metric_name else n for n in names]
     weights = loss_weights_by_output(config.task)
     tracker = LossTracker(list(losses), [weights[name] for name in losses])
-    loss: Any = SumOfLosses(losses, tracker, weights)
+    summed: Any = SumOfLosses(losses, tracker, weights)
     # A list: else Keras would call it with each output alone.
     of_outputs: dict[str, Any] = (
-        {"loss": loss, "metrics": metrics[None]}
+        {"loss": summed, "metrics": metrics[None]}
         if None in metrics
-        else {"loss": [loss], "metrics": metrics}
+        else {"loss": [summed], "metrics": metrics}
     )
     if any(weighted.values()):
         of_outputs["weighted_metrics"] = weighted.get(None, weighted)
@@ -173,6 +185,17 @@ def _loss(key: str, spec: Any) -> Any:
         raise DlrunError(
             f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
+
+
+def _require_mean(key: str, metric: keras.metrics.Metric, spec: Any) -> None:
+    """Refuse a metric that can't take a weight for each label of a sample."""
+    mean = isinstance(metric, keras.metrics.MeanMetricWrapper)
+    if not mean or label_format(spec) != "elementwise":
+        raise DlrunError(
+            f"{key}: task.class_weight weighs each label of a sample, and only a mean over labels"
+            " can be weighted so",
+            hint=f"{key}.weighted=false, or choose metrics=binary_accuracy",
+        )
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
