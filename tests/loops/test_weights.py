@@ -318,7 +318,9 @@ def several(place):
     y = (x[:, :3] > [0.0, 0.5, 1.6]).astype(np.uint8)
     w = generator.uniform(0.2, 3, 400).astype(np.float32)
     parts = {"train": slice(0, 300), "test": slice(300, 400)}
-    arrays = {f"{n}_{p}": a[of] for n, a in zip("xyw", (x, y, w)) for p, of in parts.items()}
+    arrays = {
+        f"{n}_{p}": a[of] for n, a in zip("xyw", (x, y, w), strict=True) for p, of in parts.items()
+    }
     np.savez(place / "several.npz", **arrays)
     return x.astype(np.float64), y, w.astype(np.float64)
 
@@ -369,7 +371,13 @@ def test_a_metric_that_can_not_weigh_each_label_is_refused(place, several):
         worker("jax").train(
             place,
             *("data=npz", "data.path=several.npz", "data.num_classes=3", "task=multilabel"),
-            *("task.class_weight=balanced", "+metrics=auc", "+task.metrics.auc.weighted=true"),
+            "data.validation_samples=0",
+            *(
+                "task.class_weight=balanced",
+                "+metrics=auc",
+                "+task.metrics.auc.weighted=true",
+                "task.monitor=loss",
+            ),
             *("model._target_=my_net.linear", "~model.units"),
         )
     assert "task.metrics.auc: task.class_weight weighs each label" in str(refused.value)

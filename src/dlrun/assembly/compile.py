@@ -34,6 +34,7 @@ from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
 from dlrun.metrics.in_units import in_units
 from dlrun.metrics.loss import LossTracker
+from dlrun.metrics.one_hot import OneHotMetric
 from dlrun.optimizers.excluded import exclude_weights
 
 log = logging.getLogger("dlrun")
@@ -84,13 +85,12 @@ def compile_model(
             metric = _metric(key, metric_name, metric_spec)
             if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
                 in_units(metric, target.mean, target.deviation)
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
+            if is_weighted and each_label:
+                _weigh_each_label(key, metric)
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, name)
-            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
-            if is_weighted and each_label:
-                _require_mean(key, metric, metric_spec)
-                weigh_each_label(metric)
             (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
                 names = [metric_name]
@@ -187,15 +187,22 @@ def _loss(key: str, spec: Any) -> Any:
         ) from error
 
 
-def _require_mean(key: str, metric: keras.metrics.Metric, spec: Any) -> None:
-    """Refuse a metric that can't take a weight for each label of a sample."""
-    mean = isinstance(metric, keras.metrics.MeanMetricWrapper)
-    if not mean or label_format(spec) != "elementwise":
+def _weigh_each_label(key: str, metric: keras.metrics.Metric) -> None:
+    """Let a metric take a weight for each label of a sample.
+
+    Raises:
+        DlrunError: If it is no mean over labels.
+    """
+    inner = metric.metric if isinstance(metric, OneHotMetric) else metric
+    is_mean = isinstance(inner, keras.metrics.MeanMetricWrapper)
+    if not is_mean or label_format(f"keras.metrics.{type(inner).__name__}") != "elementwise":
         raise DlrunError(
             f"{key}: task.class_weight weighs each label of a sample, and only a mean over labels"
             " can be weighted so",
             hint=f"{key}.weighted=false, or choose metrics=binary_accuracy",
         )
+    if inner is metric:
+        weigh_each_label(metric)
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:
