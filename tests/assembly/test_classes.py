@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from dlrun.assembly.classes import as_config, class_sampling, class_weights, samples_weights
 from dlrun.config.compose import compose
@@ -96,8 +96,9 @@ def test_labels_that_are_no_class_numbers_are_refused(key):
     function = class_weights if "balanced" in key else class_sampling
     typed = f"task.{key}"
     several = dataset(np.eye(3, dtype=int)[[0, 1, 2]], 3)
+    one_hot = [typed, "task.loss._target_=keras.losses.CategoricalCrossentropy"]
     message = "train.labels has shape (3, 3), and its columns are not one class number"
-    assert message in refused(function, several, compose([typed, "task=binary_classification"]))
+    assert message in refused(function, several, compose(one_hot))
     numbers = dataset(np.array([0.0, 1.0, 2.5])[:, None], 1)
     config = compose([typed, "task=regression"])
     assert "has the value 2.5, so they are not class numbers" in refused(function, numbers, config)
@@ -121,3 +122,42 @@ def test_sampling_follows_the_classes_of_one_output():
     data = Dataset(split, split, split, num_classes={"priority": 1, "department": 5})
     assert class_sampling(data, config).samples == 3
     assert class_sampling(data, compose(overrides)) is None
+
+
+LABELS_OF_THREE = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 1], [1, 0, 0]])
+
+
+def test_each_of_several_labels_is_balanced_alone_as_scikit_learn_does():
+    targets = Target("multilabel", ("genres",), ("drama", "war", "comedy"))
+    data = replace(dataset(LABELS_OF_THREE, 3), targets=targets)
+    config = compose(["task=multilabel", "task.class_weight=balanced"])
+    weights = class_weights(data, config)
+    of_labels = samples_weights(None, "test", weights[None], data, config)
+    expected = [compute_sample_weight("balanced", column) for column in LABELS_OF_THREE.T]
+    np.testing.assert_allclose(of_labels, np.stack(expected, axis=1), rtol=1e-6)
+    recorded = replace(config.task, class_weight=as_config(weights, data))
+    assert list(recorded.class_weight) == ["drama", "war", "comedy"]
+    assert class_weights(data, replace(config, task=recorded)) == weights
+
+
+def test_a_weight_of_several_labels_is_of_the_samples_with_the_class():
+    data = dataset(LABELS_OF_THREE, 3)
+    config = compose(["task=multilabel", "task.class_weight={0: 1, 1: 4, 2: [0.5, 3]}"])
+    weights = class_weights(data, config)
+    of_labels = samples_weights(None, "train", weights[None], data, config)
+    np.testing.assert_array_equal(of_labels[:2], [[1, 1, 0.5], [1, 4, 0.5]])
+    too_few = compose(["task=multilabel", "task.class_weight={0: 1, 1: 4}"])
+    assert "no weight for class 2 of train.labels" in refused(class_weights, data, too_few)
+    of_one = compose(["task.class_weight={0: 1, 1: [1, 5], 4: 2}"])
+    assert "are for samples of any number of classes" in refused(class_weights, dataset(), of_one)
+
+
+def test_several_labels_that_can_not_be_balanced_or_drawn_are_refused():
+    config = compose(["task=multilabel", "task.class_weight=balanced"])
+    only_test = dataset(LABELS_OF_THREE[:3], 3, test=Split(np.zeros((1, 2)), np.ones((1, 3), int)))
+    message = "class 2 is in no training sample, but not so in test.labels"
+    assert message in refused(class_weights, only_test, config)
+    drawn = compose(["task=multilabel", "task.sampling=oversample"])
+    message = refused(class_sampling, dataset(LABELS_OF_THREE, 3), drawn)
+    assert "several classes for each sample" in message
+    assert "task.class_weight=balanced" in message

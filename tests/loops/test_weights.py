@@ -307,6 +307,82 @@ def test_a_balanced_logistic_regression_has_scikit_learns_coefficients(place):
     np.testing.assert_allclose(values["bias"], exact.intercept_, rtol=2e-2)
 
 
+# Any number of classes at once
+
+
+@pytest.fixture(scope="module")
+def several(place):
+    """Three labels of a sample, one of them rare, and a weight of each sample."""
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(400, 4)).astype(np.float32)
+    y = (x[:, :3] > [0.0, 0.5, 1.6]).astype(np.uint8)
+    w = generator.uniform(0.2, 3, 400).astype(np.float32)
+    parts = {"train": slice(0, 300), "test": slice(300, 400)}
+    arrays = {
+        f"{n}_{p}": a[of] for n, a in zip("xyw", (x, y, w), strict=True) for p, of in parts.items()
+    }
+    np.savez(place / "several.npz", **arrays)
+    return x.astype(np.float64), y, w.astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("backend", "loop"),
+    [("jax", "raw"), ("jax", "fit"), ("tensorflow", "train_step"), ("torch", "raw")],
+)
+def test_each_of_several_labels_is_balanced_in_each_loop(place, several, backend, loop):
+    x, y, w = several
+    run = worker(backend).train(
+        place,
+        *("data=npz", "data.path=several.npz", "data.num_classes=3", "data.validation_samples=0"),
+        *("task=multilabel", "task.class_weight=balanced", "task.monitor=loss", f"loop={loop}"),
+        *("optimizer=sgd", f"optimizer.learning_rate={RATE}", "epochs=2", f"batch_size={BATCH}"),
+        *("model._target_=my_net.linear", "~model.units"),
+        "+task.metrics.binary_accuracy.weighted=true",
+    )
+    balanced = np.stack([len(t) / (2 * np.bincount(t)) for t in y[:300].T])
+    weights = w[:, None] * np.where(y, balanced[:, 1], balanced[:, 0])
+    x, kernel = np.concatenate([x, np.ones((400, 1))], axis=1), np.zeros((5, 3))
+    chance = lambda of: 1 / (1 + np.exp(-x[of] @ kernel))  # noqa: E731
+    loss = lambda of: np.mean(  # noqa: E731
+        [log_loss(y[of, n], chance(of)[:, n], sample_weight=weights[of, n], labels=[0, 1])
+         * weights[of, n].mean() for n in range(3)]
+    )  # fmt: skip
+    for epoch, row in enumerate(run["rows"]):
+        losses, order = [], permutation(0, epoch, 300)
+        for first in range(0, 300, BATCH):
+            of = order[first : first + BATCH]
+            losses.append(loss(of) * len(of))
+            errors = (chance(of) - y[of]) * weights[of] / 3
+            kernel -= RATE * x[of].T @ errors / len(of)
+        assert row["loss"] == pytest.approx(sum(losses) / 300, rel=1e-5)
+    test = np.arange(300, 400)
+    right = (chance(test) > 0.5) == y[test]
+    assert run["test"]["loss"] == pytest.approx(loss(test), rel=1e-5)
+    expected = pytest.approx(np.average(right, weights=weights[test]), rel=1e-5)
+    assert run["test"]["binary_accuracy"] == expected
+    if backend == "torch":
+        found = worker("numpy").evaluate(place, run["path"], trusted=["my_net"])["metrics"]
+        assert found["loss"] == pytest.approx(loss(test), rel=1e-5)
+        assert found["binary_accuracy"] == expected
+
+
+def test_a_metric_that_can_not_weigh_each_label_is_refused(place, several):
+    with pytest.raises(Refused) as refused:
+        worker("jax").train(
+            place,
+            *("data=npz", "data.path=several.npz", "data.num_classes=3", "task=multilabel"),
+            "data.validation_samples=0",
+            *(
+                "task.class_weight=balanced",
+                "+metrics=auc",
+                "+task.metrics.auc.weighted=true",
+                "task.monitor=loss",
+            ),
+            *("model._target_=my_net.linear", "~model.units"),
+        )
+    assert "task.metrics.auc: task.class_weight weighs each label" in str(refused.value)
+
+
 # Labels with steps, and several outputs
 
 

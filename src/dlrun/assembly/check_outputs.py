@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.outputs import Output, outputs_by_name
+from dlrun.config.weighting import class_weights_by_output
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 
@@ -110,6 +111,23 @@ def check_outputs(config: Config, spec: InputSpec, outputs: Any) -> None:
                 f"{key}: softmax of the model's only value is always 1",
                 hint="task=regression for a number, task=binary_classification for two classes",
             )
+
+
+def is_multilabel(config: Config, name: str | None, labels: tuple[int, ...]) -> bool:
+    """Whether a sample has any number of an output's classes at once.
+
+    Args:
+        config: The run's config.
+        name: The output; None for a single one.
+        labels: The shape of one sample's labels.
+    """
+    return len(labels) == 1 and labels[0] > 1 and is_binary(task_outputs(config)[name].loss)
+
+
+def weighs_each_label(config: Config, name: str | None, labels: tuple[int, ...]) -> bool:
+    """Whether each of a sample's labels has a weight of its own; as :func:`is_multilabel`."""
+    has_weights = name in class_weights_by_output(config.task)
+    return has_weights and is_multilabel(config, name, labels)
 
 
 def data_may_change(config: Config) -> bool:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.assembly.check_outputs import label_format, leaf, task_outputs
+from dlrun.assembly import label_weights
+from dlrun.assembly.check_outputs import (
+    is_multilabel,
+    label_format,
+    leaf,
+    task_outputs,
+)
 from dlrun.config.explain import nearest
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
@@ -23,12 +29,15 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # of the classes in a message
 
+Weight = float | label_weights.OfLabel
 
-def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, float]]:
+
+def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, Weight]]:
     """The weight of each class, by output; the name of a single output is None.
 
     ``balanced`` weights are ``samples / (classes * samples of the class)`` over the training split,
-    as from scikit-learn.
+    as from scikit-learn. Where a sample has any number of classes, each has two weights: for the
+    samples without it and for those with it.
 
     Raises:
         DlrunError: If labels are not class numbers, or a class has no weight.
@@ -36,20 +45,36 @@ def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, f
     weights = {}
     for name, given in class_weights_by_output(config.task).items():
         key = f"task.class_weight.{name}" if name else "task.class_weight"
+        names = _names_of(name, data)
+        each_label = _is_multilabel(name, data, config)
         classes = {split: _classes(key, split, name, data, config) for split in SPLITS}
-        if given == BALANCED:
-            numbers, counts = np.unique(classes["train"], return_counts=True)
-            balanced = counts.sum() / (len(numbers) * counts.astype(np.float64))
-            weights[name] = dict(zip(numbers.tolist(), balanced.tolist(), strict=True))
-        else:
-            weights[name] = _by_number(key, given, name, data)
+        weights[name] = (
+            _balanced(classes["train"], each_label=each_label)
+            if given == BALANCED
+            else _by_number(key, given, name, data, each_label=each_label)
+        )
         for split, of_samples in classes.items():
-            names = _names_of(name, data)
-            _require_each(key, split, np.unique(of_samples), weights[name], given, names)
+            if each_label and given == BALANCED:
+                train = classes["train"]
+                label_weights.require_both(key, split, of_samples, train, names)
+            occurring = np.arange(of_samples.shape[1]) if each_label else np.unique(of_samples)
+            _require_each(key, split, occurring, weights[name], given, names)
     return weights
 
 
-def as_config(weights: Mapping[str | None, Mapping[int, float]], data: Dataset) -> Any:
+def _balanced(classes: np.ndarray, *, each_label: bool) -> dict[int, Weight]:
+    if each_label:
+        return {**label_weights.balanced(classes)}
+    numbers, counts = np.unique(classes, return_counts=True)
+    balanced = counts.sum() / (len(numbers) * counts.astype(np.float64))
+    return dict(zip(numbers.tolist(), balanced.tolist(), strict=True))
+
+
+def _is_multilabel(name: str | None, data: Dataset, config: Config) -> bool:
+    return is_multilabel(config, name, leaf(data.train.labels, name).shape[1:])
+
+
+def as_config(weights: Mapping[str | None, Mapping[int, Weight]], data: Dataset) -> Any:
     """Class weights as a value of ``task.class_weight``; None for none.
 
     Args:
@@ -57,17 +82,22 @@ def as_config(weights: Mapping[str | None, Mapping[int, float]], data: Dataset) 
         data: The same data set: classes that it names are named.
     """
     named = {
-        name: {_name_of(number, _names_of(name, data)): w for number, w in of_output.items()}
+        name: {
+            _name_of(number, _names_of(name, data)): list(w) if isinstance(w, tuple) else w
+            for number, w in of_output.items()
+        }
         for name, of_output in weights.items()
     }
     return named.get(None, named) or None
 
 
 def samples_weights(
-    name: str | None, split: str, weights: Mapping[int, float], data: Dataset, config: Config
+    name: str | None, split: str, weights: Mapping[int, Any], data: Dataset, config: Config
 ) -> np.ndarray:
     """The weights of a split's samples by their class, in the shape of the labels, float32."""
     classes = _classes("task.class_weight", split, name, data, config)
+    if _is_multilabel(name, data, config):
+        return label_weights.of_samples(classes, weights)
     table = np.zeros(max(weights) + 1, np.float32)
     table[list(weights)] = list(weights.values())
     return np.asarray(table[classes])
@@ -83,8 +113,8 @@ def class_sampling(data: Dataset, config: Config) -> ClassSampling | None:
         return None
     name, sampling = chosen
     key = f"task.sampling.{name}" if name else "task.sampling"
-    classes = _classes(key, "train", name, data, config)
-    if classes.ndim > 1:
+    several = _is_multilabel(name, data, config)
+    if several or (classes := _classes(key, "train", name, data, config)).ndim > 1:
         raise DlrunError(
             f"{key}={sampling}: train.labels have several classes for each sample, so samples can't"
             " be drawn by class",
@@ -102,16 +132,17 @@ def _classes(key: str, split: str, name: str | None, data: Dataset, config: Conf
     labels = leaf(getattr(data, split).labels, name)
     num_classes, loss = leaf(data.num_classes, name), task_outputs(config)[name].loss
     label = f"{split}.labels" + (f"[{name!r}]" if name else "")
+    several = _is_multilabel(name, data, config)
     if labels.shape[1:] == (1,):
         labels = labels[:, 0]
-    elif labels.ndim > 1 and label_format(loss) != "sparse":
+    elif labels.ndim > 1 and label_format(loss) != "sparse" and not several:
         raise DlrunError(
             f"{key}: {label} has shape {labels.shape}, and its columns are not one class number for"
             " each sample",
             hint=f"{key}=null; give weights to the samples themselves: Split(..., weights=...)",
         )
     # Floats may be classes only as 0 and 1, which binary cross-entropy takes.
-    whole = np.issubdtype(labels.dtype, np.integer) and num_classes > 1
+    whole = np.issubdtype(labels.dtype, np.integer) and num_classes > 1 and not several
     if not whole and len(other := labels[(labels != 0) & (labels != 1)]):
         raise DlrunError(
             f"{key}: {label} has the value {other.flat[0]:g}, so they are not class numbers",
@@ -131,12 +162,12 @@ def _name_of(number: int, names: tuple[str, ...]) -> str:
 
 
 def _by_number(
-    key: str, given: Mapping[str, float], name: str | None, data: Dataset
-) -> dict[int, float]:
+    key: str, given: Mapping[str, Any], name: str | None, data: Dataset, *, each_label: bool
+) -> dict[int, Weight]:
     """The weights that a user gives to classes, by name or by number, by the classes' numbers.
 
     Raises:
-        DlrunError: If there is no such class.
+        DlrunError: If there is no such class, or a sample has one class and a class two weights.
     """
     last, names = max(2, leaf(data.num_classes, name)) - 1, _names_of(name, data)
     known = {name: number for number, name in enumerate(names)}
@@ -152,14 +183,24 @@ def _by_number(
             f"{key}: there is no class {wrong}: the classes are {of_all or f'0 to {last}'}",
             hint=f"did you mean {near}?" if near else "leave it out",
         )
-    return {known[of_class]: float(weight) for of_class, weight in given.items()}
+    weights: dict[int, Weight] = {}
+    for of_class, weight in given.items():
+        both = [float(w) for w in weight] if isinstance(weight, list) else [1.0, float(weight)]
+        if isinstance(weight, list) and not each_label:
+            raise DlrunError(
+                f"{key}.{of_class}: two weights, without the class and with it, are for samples of"
+                " any number of classes",
+                hint=f"{key}.{of_class}={both[1]:g}",
+            )
+        weights[known[of_class]] = (both[0], both[1]) if each_label else both[1]
+    return weights
 
 
 def _require_each(
     key: str,
     split: str,
     classes: np.ndarray,
-    weights: Mapping[int, float],
+    weights: Mapping[int, Weight],
     given: Any,
     names: tuple[str, ...],
 ) -> None:

@@ -12,7 +12,13 @@ import keras
 from dlrun import backends
 from dlrun.assembly.capture import capture_outputs
 from dlrun.assembly.check_metrics import logged_by
-from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
+from dlrun.assembly.check_outputs import (
+    data_may_change,
+    label_format,
+    leaf,
+    task_outputs,
+    weighs_each_label,
+)
 from dlrun.assembly.model import outputs_of
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import set_schedule
@@ -23,10 +29,12 @@ from dlrun.data.input_spec import InputSpec
 from dlrun.data.length import Length
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
+from dlrun.losses.each_label import EachLabel, weigh_each_label
 from dlrun.losses.sum_of_losses import SumOfLosses
 from dlrun.metrics.by_class import ByClass
 from dlrun.metrics.in_units import in_units
 from dlrun.metrics.loss import LossTracker
+from dlrun.metrics.one_hot import OneHotMetric
 from dlrun.optimizers.exclusion import exclude_weights
 
 log = logging.getLogger("dlrun")
@@ -67,18 +75,22 @@ def compile_model(
     logged: list[str] = []
     for name, output in task_outputs(config).items():
         suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
+        each_label = weighs_each_label(config, name, leaf(spec.labels, name).shape)
         if output.loss is not None:
-            losses[name] = _loss(f"task.loss{suffix}", output.loss)
+            loss = _loss(f"task.loss{suffix}", output.loss)
+            losses[name] = EachLabel(loss) if each_label else loss
         metrics[name], weighted[name] = [], []
         for metric_name, metric_spec in output.metrics.items():
             key = f"task.metrics{suffix}.{metric_name}"
             metric = _metric(key, metric_name, metric_spec)
             if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
                 in_units(metric, target.mean, target.deviation)
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
+            if is_weighted and each_label:
+                _weigh_each_label(key, metric)
             # A mean is a number. Others may give a value for each class, which Keras can't log.
             if not isinstance(metric, keras.metrics.Mean):
                 metric = ByClass(metric, name)
-            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
             (weighted if is_weighted else metrics)[name].append(metric)
             if changed:  # a step of the user's own gives the metrics other labels
                 names = [metric_name]
@@ -88,12 +100,12 @@ def compile_model(
             logged += [prefix + n if n == metric_name else n for n in names]
     weights = loss_weights_by_output(config.task)
     tracker = LossTracker(list(losses), [weights[name] for name in losses])
-    loss: Any = SumOfLosses(losses, tracker, weights)
+    summed: Any = SumOfLosses(losses, tracker, weights)
     # A list: else Keras would call it with each output alone.
     of_outputs: dict[str, Any] = (
-        {"loss": loss, "metrics": metrics[None]}
+        {"loss": summed, "metrics": metrics[None]}
         if None in metrics
-        else {"loss": [loss], "metrics": metrics}
+        else {"loss": [summed], "metrics": metrics}
     )
     if any(weighted.values()):
         of_outputs["weighted_metrics"] = weighted.get(None, weighted)
@@ -173,6 +185,24 @@ def _loss(key: str, spec: Any) -> Any:
         raise DlrunError(
             f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
+
+
+def _weigh_each_label(key: str, metric: keras.metrics.Metric) -> None:
+    """Let a metric take a weight for each label of a sample.
+
+    Raises:
+        DlrunError: If it is no mean over labels.
+    """
+    inner = metric.metric if isinstance(metric, OneHotMetric) else metric
+    is_mean = isinstance(inner, keras.metrics.MeanMetricWrapper)
+    if not is_mean or label_format(f"keras.metrics.{type(inner).__name__}") != "elementwise":
+        raise DlrunError(
+            f"{key}: task.class_weight weighs each label of a sample, and only a mean over labels"
+            " can be weighted so",
+            hint=f"{key}.weighted=false, or choose metrics=binary_accuracy",
+        )
+    if inner is metric:
+        weigh_each_label(metric)
 
 
 def _metric(key: str, name: str, spec: Any) -> keras.metrics.Metric:

@@ -103,8 +103,7 @@ def _wrong_loss_weights(value: Any, outputs: dict[str, Output] | None) -> Proble
     if not isinstance(value, dict):
         return
     for name, weight in value.items():
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not is_number or not 0 <= weight < math.inf:
+        if not _is_weight(weight):
             text = f"expected a number from 0, got {shorten(repr(weight))}"
             yield Problem(f"{key}.{name}", text)
     if not any(value.get(name, 1) for name in outputs):
@@ -130,16 +129,21 @@ def _wrong_class_weight(key: str, value: Any, num_classes: int | None) -> Proble
         yield Problem(key, f"{text}, got {shorten(repr(value))}", (BALANCED,))
         return
     for name, weight in value.items():
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        both = weight if isinstance(weight, list) and len(weight) == 2 else [weight]
         last = None if num_classes is None else max(num_classes, 2) - 1
         # Data that say how many classes there are have no names for them.
         if last is not None and not (name.isdecimal() and int(name) <= last):
             yield Problem(f"{key}.{name}", f"there are classes 0 to {last}")
-        elif not is_number or not 0 <= weight < math.inf:
+        elif not all(map(_is_weight, both)):
             text = f"expected a number from 0, got {shorten(repr(weight))}"
             yield Problem(f"{key}.{name}", text)
-    if all(weight == 0 for weight in value.values()):
+    if all(weight in (0, [0, 0]) for weight in value.values()):
         yield Problem(key, "has no weight above 0")
+
+
+def _is_weight(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < math.inf
 
 
 def _by_output(task: Task, value: Any) -> Iterator[tuple[str | None, Any]]:

@@ -30,7 +30,8 @@ def position_weights(outputs: Any, sample_weight: Any = None) -> Any:
 
     Args:
         outputs: One output, ``(batch_size, ..., values)``.
-        sample_weight: Weights by sample or by step; None for 1.
+        sample_weight: Weights by sample or by step; None for 1. Of weights by label, ``(batch_size,
+            values)``, the mean counts.
 
     Returns:
         The shape of the outputs without their last axis, ``(batch_size, ...)``, float32.
@@ -40,6 +41,8 @@ def position_weights(outputs: Any, sample_weight: Any = None) -> Any:
     for given in (sample_weight, get_keras_mask(outputs)):
         if given is not None:
             factor = keras.ops.cast(given, "float32")
+            if len(factor.shape) > len(weights.shape):
+                factor = keras.ops.mean(factor, axis=-1)
             # A weight for each sample counts for all of its steps.
             axes = tuple(range(len(factor.shape), len(weights.shape)))
             weights *= keras.ops.expand_dims(factor, axes) if axes else factor

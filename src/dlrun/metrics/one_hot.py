@@ -27,9 +27,15 @@ class OneHotMetric(keras.metrics.Metric):
         self.activation = activation
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``."""
-        weights = position_weights(y_pred, sample_weight)
+        """Add a batch: labels ``(batch_size,)``, outputs ``(batch_size, num_classes)``.
+
+        Weights of the shape of the outputs are of each label: for a metric that is a mean of them.
+        """
+        is_each = sample_weight is not None and len(sample_weight.shape) == len(y_pred.shape)
+        weights = sample_weight if is_each else position_weights(y_pred, sample_weight)
         y_true, y_pred = match_outputs(y_true, y_pred, self.activation)
+        if is_each:
+            y_true, y_pred = keras.ops.expand_dims(y_true, -1), keras.ops.expand_dims(y_pred, -1)
         self.metric.update_state(y_true, y_pred, sample_weight=weights)
 
     def result(self) -> Any:
