@@ -284,7 +284,7 @@ def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_ba
     ("typed", "said"),
     [
         (["device.count=2"], "device.count=2: 2 devices need a distribution"),
-        (["batch_size=3", *SPREAD], "batch_size=3: must be at least 4, a sample for each copy of the model"),
+        (["batch_size=3", *SPREAD], "batch_size=3: must be at least 4, a sample for each"),
         (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
         (
             ["backend=tensorflow", "distribution=model_parallel", "device.count=4"],
