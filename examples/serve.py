@@ -1,69 +1,40 @@
-"""Serve an ONNX file of ``dlrun export`` over HTTP, with onnxruntime and no training framework.
+"""Serve an ONNX file of ``dlrun export`` with onnxruntime, on this machine alone.
 
-    python examples/serve.py model.onnx --port 8000
-    curl -d '{"input": [[[0, ...], ...]]}' http://127.0.0.1:8000/predict
-
-A request names the file's inputs, or the columns of a table; GET / says what the file is.
+python examples/serve.py model.onnx 8000
 """
 
-import argparse
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import onnxruntime
 
 from dlrun.exports.content import KEY, Content
 
-LARGEST = 64 * 2**20  # bytes of a request
+session = onnxruntime.InferenceSession(sys.argv[1])
+content = Content.from_json(session.get_modelmeta().custom_metadata_map[KEY], source=sys.argv[1])
 
 
 class Handler(BaseHTTPRequestHandler):
-    session: onnxruntime.InferenceSession
-    content: Content
-
-    def do_GET(self):
-        about = json.loads(self.content.to_json())
-        self.answer(200, {key: about[key] for key in ("inputs", "outputs", "epoch", "run")})
-
     def do_POST(self):
         try:
-            size = int(self.headers.get("Content-Length", 0))
-            if self.path != "/predict" or not 0 < size <= LARGEST:
-                raise ValueError("expected POST /predict with a JSON object")
-            inputs = self.content.prepare(json.loads(self.rfile.read(size)))
-            names = [output["name"] for output in self.content.outputs]
-            found = dict(zip(names, self.session.run(names, inputs), strict=True))
-            self.answer(200, {name: self.describe(name, found[name]) for name in names})
+            size = min(int(self.headers["Content-Length"]), 2**26)
+            inputs = content.prepare(json.loads(self.rfile.read(size)))
+            values = session.run([output["name"] for output in content.outputs], inputs)
+            status, answer = 200, dict(map(describe, content.outputs, values))
         except Exception as error:  # a wrong request must not end the server
-            self.answer(400, {"error": str(error)[:500]})
-
-    def describe(self, name, values):
-        [output] = [one for one in self.content.outputs if one["name"] == name]
-        described = {"values": np.where(np.isfinite(values), values, None).tolist()}
-        if output["activation"] == "softmax":
-            names, best = output.get("classes"), values.argmax(axis=-1).tolist()
-            described["classes"] = [names[index] for index in best] if names else best
-        return described
-
-    def answer(self, status, body):
+            status, answer = 400, {"error": str(error)[:500]}
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
         self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *_):
-        pass
+        self.wfile.write(json.dumps(answer).encode())
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("file")
-    parser.add_argument("--port", type=int, default=8000)
-    typed = parser.parse_args()
-    Handler.session = onnxruntime.InferenceSession(typed.file)
-    text = Handler.session.get_modelmeta().custom_metadata_map[KEY]
-    Handler.content = Content.from_json(text, source=typed.file)
-    server = ThreadingHTTPServer(("127.0.0.1", typed.port), Handler)
-    print(f"serving on http://127.0.0.1:{server.server_port}/predict", flush=True)
-    server.serve_forever()
+def describe(output, values):
+    names, is_one = output.get("classes"), output["activation"] == "softmax"
+    given = {"classes": [names[n] for n in values.argmax(axis=-1).flat]} if names and is_one else {}
+    return output["name"], {"values": values.tolist(), **given}
+
+
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+print(f"serving on http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()

@@ -193,7 +193,7 @@ def test_the_example_serves_a_table_with_its_preprocessing(homes, tmp_path):
     command("torch", homes.cwd, "export", run, "--output", file)
     rows = homes.predict("kind")
     columns = {name: values for name, values in homes.new.items() if name != "house_id"}
-    script = [sys.executable, ROOT / "examples/serve.py", file, "--port", "0"]
+    script = [sys.executable, ROOT / "examples/serve.py", file, "0"]
     server = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
     try:
         url = re.search(r"http\S+", server.stdout.readline())[0]
