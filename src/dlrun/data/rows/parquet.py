@@ -1,34 +1,21 @@
-"""Rows of a Parquet file."""
+"""Rows of a Parquet file, of which only the columns are read that are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dlrun.data.column_types import normal_batch
-from dlrun.data.rows import Block, evenly
+from dlrun.data.rows import Block, TypedRows
 from dlrun.data.tables import TableOptions
 
 
-class Rows:
+class Rows(TypedRows):
     """See :class:`dlrun.data.rows.Rows`."""
 
     def __init__(self, path: Path, options: TableOptions) -> None:
-        from pyarrow import parquet
-
-        self._path = path
-        with parquet.ParquetFile(path) as file:
-            self.names: Sequence[str] = file.schema_arrow.names
-
-    def blocks(
-        self, columns: Sequence[str], numbers: Collection[str], size: int
-    ) -> Iterator[Block]:
-        """See :class:`dlrun.data.rows.Rows`."""
-        for block in evenly(self._read(columns), size):
-            yield replace(block, batch=normal_batch(block.batch, {}, self._path))
+        super().__init__(path, "parquet", options)
 
     def _read(self, columns: Sequence[str]) -> Iterator[Block]:
         from pyarrow import parquet

@@ -20,7 +20,10 @@ def batches(
     path: Path, types: Mapping[str, Any], options: TableOptions
 ) -> Iterator[pa.RecordBatch]:
     """See :mod:`dlrun.data.tables`."""
+    import pyarrow as pa
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
+        if not file.metadata.num_rows:
+            yield pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
         yield from file.iter_batches(ROWS)
