@@ -109,9 +109,17 @@ def export(
             calibrate=quantize == "int8",
             license=license,
         )
-        from dlrun.inference.export_check import check_file, evaluate_file
-
         reference, content, files = _write(job, writer, config.backend.name, module, path, quantize)
+        rows = _check(files, content, folder, tolerance, config.backend.name)
+        if quantize is not None and reference["note"] is None:
+            from dlrun.inference.export_check import evaluate_file
+
+            metrics = {
+                kind: evaluate_file(file, overrides, config_dir, trusted)
+                for kind, file in files.items()
+            }
+            rows = [row | {"metrics": metrics[row["precision"]]} for row in rows]
+        passed = all(row["passed"] for row in rows)
         result: dict[str, Any] = {
             "run_dir": str(opened.path),
             "epoch": content.epoch,
@@ -124,24 +132,11 @@ def export(
             "inputs": [_brief(one) for one in json.loads(content.to_json())["inputs"]],
             "outputs": [_brief(one) for one in content.outputs],
             "notes": [note for note in (reference["note"], module.NOTE) if note],
+            "checks": rows,
+            "passed": passed,
+            "output": str(path) if passed else None,
         }
-        # GPUs may round products to TF32, and the run was computed on the CPU.
-        environment = {"KERAS_BACKEND": config.backend.name, "JAX_PLATFORMS": "cpu"}
-        environment["CUDA_VISIBLE_DEVICES"] = ""
-        rows = [
-            row
-            for kind, file in files.items()
-            for row in check_file(file, kind, content, folder, tolerance, environment)
-        ]
-        if quantize is not None and reference["note"] is None:
-            for kind, file in files.items():
-                metrics = evaluate_file(file, overrides, config_dir, trusted)
-                for row in rows:
-                    if row["precision"] == kind:
-                        row["metrics"] = metrics
-        result |= {"checks": rows, "passed": all(row["passed"] for row in rows)}
-        result["output"] = str(path) if result["passed"] else None
-        if result["passed"]:
+        if passed:
             _keep(files[quantize or "float32"], path, content, result, own=output is None)
     return result
 
@@ -181,6 +176,25 @@ def _write(
             else:
                 answers.append(start(one, f"write-{number}").wait())
     return reference, Content.from_json(answers[-1]["content"], source=str(path)), files
+
+
+def _check(
+    files: Mapping[str, Path],
+    content: Content,
+    folder: Path,
+    tolerance: float | None,
+    backend: str,
+) -> list[dict[str, Any]]:
+    """Compare each file with the run, in the format's own runtime."""
+    from dlrun.inference.export_check import check_file
+
+    # GPUs may round products to TF32, and the run was computed on the CPU.
+    environment = {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    return [
+        row
+        for kind, file in files.items()
+        for row in check_file(file, kind, content, folder, tolerance, environment)
+    ]
 
 
 def _is_here(backend: str) -> bool:

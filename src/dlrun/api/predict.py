@@ -91,11 +91,7 @@ def predict(
     require_output(output, opened.path, "predictions.npz")
     output = output or opened.predictions
     check_output(output)
-    if config.feed.get("_target_") not in feeds.GATHERED:
-        raise DlrunError(
-            f"feed={config.choices.get('feed')}: predict gathers its batches itself",
-            hint="leave it out",
-        )
+    _require_gathered(config)
     recorded = _spec_of_record(opened)  # refused even where it is not needed
     spec: InputSpec | None = None
     reader: Reader | None = None
@@ -112,8 +108,7 @@ def predict(
     loaded = load_run(opened, config, which, compiled=False, spec=spec)
     parts: Iterable[Part] = checked or [_whole(loaded.data.split("test").inputs)]
     described = _describe(loaded.spec, config, top)
-    is_file = str(output) != STDOUT
-    if described is None and is_file and output.suffix == ".npz":
+    if described is None and str(output) != STDOUT and output.suffix == ".npz":
         write_arrays(output, predict_parts(loaded, parts))
     else:
         columns = predict_columns(loaded, parts, described or Plain(), errors=on_error == "skip")
@@ -133,6 +128,15 @@ def predict(
         "output": str(output),
     }
     return result | ({"skipped": checked.wrong, "notes": notes} if checked and described else {})
+
+
+def _require_gathered(config: Config) -> None:
+    """Refuse a feed that makes its own batches."""
+    if config.feed.get("_target_") not in feeds.GATHERED:
+        raise DlrunError(
+            f"feed={config.choices.get('feed')}: predict gathers its batches itself",
+            hint="leave it out",
+        )
 
 
 def _spec_of_record(run: RunDir) -> InputSpec:

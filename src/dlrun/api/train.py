@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlrun.config.compose import compose, to_yaml
 from dlrun.system import ranks
 
 if TYPE_CHECKING:
+    from dlrun.config.schema import Config
     from dlrun.runs.result import RunResult
     from dlrun.training.request import OnEpoch
     from dlrun.training.reuse import ProcessCache
@@ -52,27 +54,21 @@ def train(
         Interrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
-    typed, parent = list(overrides), None
+    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if (group := ranks.started_outside()) and group.resumed:  # dlrun launch --restarts
         from dlrun.api.resume import resume
 
-        options = {"config_dir": config_dir, "trusted": trusted, "typed": typed, "quiet": quiet}
-        return resume(group.resumed, [], runs_dir=Path(), command=command, **options)  # type: ignore[arg-type]
-    if from_run is None:
-        config = compose(overrides, config_dir=config_dir, trusted=trusted)
-    else:
-        from dlrun.api.earlier import compose_from, parent_entry
-
-        earlier, opened = compose_from(from_run, typed, config_dir=config_dir, trusted=trusted)
-        config, overrides, parent = earlier.config, earlier.overrides, parent_entry(opened)
+        where |= {"typed": list(overrides), "quiet": quiet}
+        return resume(group.resumed, [], runs_dir=Path(), command=command, **where)
+    command = command or _command(overrides, from_run)
+    config, overrides, parent = _compose(list(overrides), from_run, where)
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
-    from dlrun.assembly.companions import companions
     from dlrun.assembly.require import require
     from dlrun.config.options import project_dir
     from dlrun.remote.fetch import check_place
     from dlrun.remote.places import shown_path
-    from dlrun.runs.directory import CONFIG, OVERRIDES, plan_run_path
+    from dlrun.runs.directory import plan_run_path
     from dlrun.training.initial_weights import read_initial_weights
     from dlrun.training.request import RunRequest
 
@@ -91,40 +87,63 @@ def train(
     from dlrun.training.destinations import NewDestination
     from dlrun.training.run import train_run
 
-    files = {
-        CONFIG: to_yaml(config),
-        OVERRIDES: "".join(f"- {_quote(override)}\n" for override in overrides),
-    }
+    files = _files(config, overrides)
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
-    place = str(config_dir.absolute()) if config_dir else None
-    others = companions(
-        config,
-        "dlrun.training.follow:follow_train",
-        overrides=list(overrides),
-        config_dir=place,
-        trusted=list(trusted),
-    )
     with (
-        others,
+        _companions(config, overrides, config_dir, trusted),
         ThreadPoolExecutor(max_workers=1) as pool,  # git runs while the backend starts
     ):
         project = project_dir(config_dir)
         destination = NewDestination(path, files, pool.submit(record.code_state, project).result)
-        return train_run(
-            RunRequest(
-                config,
-                overrides,
-                command or _command(typed, from_run),
-                started_at,
-                destination,
-                str(project),
-                initial_weights=weights,
-                parent=parent,
-                on_epoch=on_epoch,
-                cache=cache,
-                quiet=quiet,
-            )
+        request = RunRequest(
+            config,
+            overrides,
+            command,
+            started_at,
+            destination,
+            str(project),
+            initial_weights=weights,
+            parent=parent,
+            on_epoch=on_epoch,
+            cache=cache,
+            quiet=quiet,
         )
+        return train_run(request)
+
+
+def _compose(
+    overrides: list[str], from_run: str | None, where: Mapping[str, Any]
+) -> tuple[Config, Sequence[str], dict[str, Any] | None]:
+    """The config, all of its overrides, and what the record says of the run that it repeats."""
+    if from_run is None:
+        return compose(overrides, **where), overrides, None
+    from dlrun.api.earlier import compose_from, parent_entry
+
+    earlier, opened = compose_from(from_run, overrides, **where)
+    return earlier.config, earlier.overrides, parent_entry(opened)
+
+
+def _files(config: Config, overrides: Sequence[str]) -> dict[str, str]:
+    """The files that a run directory begins with."""
+    from dlrun.runs.directory import CONFIG, OVERRIDES
+
+    lines = [f"- {_quote(override)}\n" for override in overrides]
+    return {CONFIG: to_yaml(config), OVERRIDES: "".join(lines)}
+
+
+def _companions(
+    config: Config, overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
+) -> AbstractContextManager[None]:
+    """The processes that train beside this one."""
+    from dlrun.assembly.companions import companions
+
+    return companions(
+        config,
+        "dlrun.training.follow:follow_train",
+        overrides=list(overrides),
+        config_dir=str(config_dir.absolute()) if config_dir else None,
+        trusted=list(trusted),
+    )
 
 
 def _command(overrides: Sequence[str], from_run: str | None) -> list[str]:

@@ -48,6 +48,32 @@ class _Moment:
     saving: bool
 
 
+@dataclass
+class _Commands:
+    """The command lines of the runs.
+
+    Args:
+        overrides: Of each run.
+        directory: With a ``runs_dir`` for each.
+        options: Of each command.
+    """
+
+    overrides: Sequence[str]
+    directory: Path
+    options: Sequence[str]
+
+    def train(self, name: str) -> list[str]:
+        """Train a run in the directory of this name."""
+        return self._command("train", *self.overrides, f"runs_dir={self.directory / name}")
+
+    def resume(self, run: Path) -> list[str]:
+        """Resume a run."""
+        return self._command("resume", str(run))
+
+    def _command(self, command: str, *arguments: str) -> list[str]:
+        return python_command("dlrun", command, *arguments, *self.options, "--quiet", "--json")
+
+
 def verify_resume(
     overrides: Sequence[str],
     *,
@@ -79,47 +105,29 @@ def verify_resume(
     name = f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
     refuse_remote(runs_dir or Path(config.runs_dir), "'dlrun verify-resume'")
     directory = (runs_dir or Path(config.runs_dir)) / "verify-resume" / name
-    options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
-    # A resumed run does not trust its record, although the user typed these targets.
-    targets = re.findall(r"_target_\s*[=:]\s*['\"]?((?!dlrun\.)\w+(?:\.\w+)+)", " ".join(overrides))
-    options += [word for module in (*trusted, *targets) for word in ("--trust", module)]
-
-    def command(verb: str, *arguments: str) -> list[str]:
-        return python_command("dlrun", verb, *arguments, *options, "--quiet", "--json")
-
-    def train(name: str) -> list[str]:
-        return command("train", *overrides, f"runs_dir={directory / name}")
-
+    commands = _Commands(overrides, directory, _options(overrides, config_dir, trusted))
     with _signals_handled(directory) as raise_if_stopped:
-        straight = _run(train("straight"), raise_if_stopped)
+        straight = _run(commands.train("straight"), raise_if_stopped)
         log.info("straight  %d epochs, %.1f s", straight["epochs"], straight["seconds"]["total"])
         straight_run = _the_run(directory / "straight")
-        moments, kill_places = _moments(straight["epochs"], kills), []
-        next_command = train("killed")
+        next_command = commands.train("killed")
         if config.validates_by_time:
             _begin(next_command, directory / "killed", raise_if_stopped)
-            killed_run = _the_run(directory / "killed")
-            _take_decisions(killed_run, straight_run)
-            next_command = command("resume", str(killed_run))
-        for moment in moments:
-            epoch_seconds = _epoch_seconds(straight_run)
+            _take_decisions(_the_run(directory / "killed"), straight_run)
+            next_command = commands.resume(_the_run(directory / "killed"))
+        kill_places = []
+        for moment in _moments(straight["epochs"], kills):
+            seconds = _epoch_seconds(straight_run)
             place = _run_and_kill(
-                next_command, directory / "killed", moment, epoch_seconds, raise_if_stopped
+                next_command, directory / "killed", moment, seconds, raise_if_stopped
             )
-            if place is None:
-                raise DlrunError(
-                    f"the run ended before it could be killed in epoch {moment.epoch} or later",
-                    hint="use fewer kills, or more epochs or samples",
-                    exit_code=1,
-                )
-            killed_run = _the_run(directory / "killed")
             kill_places.append(place)
             log.info("killed    %s", place)
-            next_command = command("resume", str(killed_run))
+            next_command = commands.resume(_the_run(directory / "killed"))
         resumed = _run(next_command, raise_if_stopped)
         log.info("resumed   %d epochs", resumed["epochs"])
 
-    arrays, differences = _compare(straight_run, killed_run)
+    arrays, differences = _compare(straight_run, _the_run(directory / "killed"))
     differences += [
         f"{key}: {straight[key]} and {resumed[key]}"
         for key in straight
@@ -137,6 +145,16 @@ def verify_resume(
         "differences": differences,
         "runs": str(directory) if differences else None,
     }
+
+
+def _options(
+    overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
+) -> list[str]:
+    """The options that each command takes."""
+    # A resumed run does not trust its record, although the user typed these targets.
+    targets = re.findall(r"_target_\s*[=:]\s*['\"]?((?!dlrun\.)\w+(?:\.\w+)+)", " ".join(overrides))
+    where = ["--config-dir", str(config_dir.resolve())] if config_dir else []
+    return where + [word for module in (*trusted, *targets) for word in ("--trust", module)]
 
 
 @contextmanager
@@ -223,11 +241,14 @@ def _run_and_kill(
     moment: _Moment,
     epoch_seconds: float,
     raise_if_stopped: Callable[[], None],
-) -> str | None:
+) -> str:
     """Run a command, and kill it at its moment or soon after.
 
     Returns:
-        Where it was killed; None if it ended before.
+        Where it was killed.
+
+    Raises:
+        DlrunError: If it ended before.
     """
     with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         # With its process id: an earlier, killed process may have left partial checkpoints.
@@ -247,7 +268,11 @@ def _run_and_kill(
             raise_if_stopped()
             time.sleep(POLL_SECONDS)
         if process.poll() is not None:
-            return None
+            raise DlrunError(
+                f"the run ended before it could be killed in epoch {moment.epoch} or later",
+                hint="use fewer kills, or more epochs or samples",
+                exit_code=1,
+            )
     epoch = _epochs_done(directory) + 1
     return f"while epoch {epoch} was saved" if any(directory.glob(partial)) else f"in epoch {epoch}"
 

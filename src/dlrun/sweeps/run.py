@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
@@ -20,6 +20,9 @@ from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
 from dlrun.system.files import write_text
+
+if TYPE_CHECKING:
+    from dlrun.sweeps.search import Search
 
 log = logging.getLogger("dlrun")
 
@@ -95,31 +98,19 @@ def sweep(
             raise DlrunError("--again requires --resume SWEEP_DIR")
         current = new_sweep(overrides, search, runs_dir, where, needed=needed, runs_file=runs_file)
     else:
-        resume = fetch_run(str(resume), is_locked) if url_of(resume) else resume
         given = {
             "overrides: the sweep keeps its own": overrides,
             "--runs-dir: the sweep stays where it is": runs_dir,
             "--runs: the sweep keeps its own runs": runs_file,
             "--needed: it trains what is left": needed,
         }
-        if wrong := next((what for what, value in given.items() if value), None):
-            raise DlrunError(f"--resume takes no {wrong}")
-        refuse_writers(resume)
-        current = load_sweep(resume, search or {}, where)
+        current = _open_earlier(resume, given, search or {}, where)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
     current.metadata["keep"] = keep or current.metadata.get("keep") or ALL
-    if current.search and current.search.objectives and current.metadata["keep"].startswith("top"):
-        raise DlrunError(
-            f"--keep {current.metadata['keep']}: several objectives give no order",
-            hint="--keep best, which keeps the runs of the Pareto front",
-        )
     if again is not None:
         choose_again(current.plan, again)
-    if current.search and launcher:
-        raise DlrunError(
-            "a search can't use a launcher, which needs all runs in advance",
-            hint="leave out --launcher; several processes may share --storage and --study",
-        )
+    if current.search:
+        _check_search(current.search, current.metadata["keep"], launcher)
     limits = parse_limits(fail_under, fail_over, current.plan.metrics)
     if dry_run:
         return current.to_dict()
@@ -138,26 +129,7 @@ def sweep(
         devices=max((job.key.devices for job in current.expected), default=1),
     )
     current.metadata["jobs"] = slots
-    with (
-        current.lock(),
-        mirroring(current.directory, is_locked),
-        Board(current.runs, current.plan.monitor, shown=not quiet) as board,
-    ):
-        if reused := sum(job.reused is not None for job in current.plan.jobs):
-            log.info("done   %d equal runs have completed, and are not trained again", reused)
-        keeper = Keeper(
-            current.metadata["keep"],
-            current.plan,
-            repeats_of(current.plan, current.search.repeats if current.search else None),
-            current.search.front if current.search and current.search.objectives else None,
-        )
-        stopped = _run(current, board, rules, launcher, launcher_options, keeper)
-        current.write()
-        write_text(current.directory / LEADERBOARD, leaderboard_csv(current.to_dict(study=True)))
-    if stopped:
-        log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
-        raise RunInterrupted(stopped[0])
-    result = current.to_dict(study=True)
+    result = _train_remaining(current, rules, launcher, launcher_options, quiet=quiet)
     return result | ({"missed": missed_limits(limits, result)} if limits else {})
 
 
@@ -171,6 +143,71 @@ def _check_options(launcher: str | None, launcher_options: Sequence[str], keep: 
         raise DlrunError("--launcher-option requires --launcher")
     if keep is not None:
         parse_keep(keep)
+
+
+def _open_earlier(
+    directory: Path, given: Mapping[str, Any], search: Mapping[str, Any], where: Mapping[str, Any]
+) -> Sweep:
+    """The sweep to resume.
+
+    Args:
+        directory: Its directory, or the URL of one.
+        given: By what is wrong with each, the arguments that only a new sweep takes.
+        search: The options of a search that were typed.
+        where: As for :func:`dlrun.sweeps.sweep_file.load_sweep`.
+    """
+    if url_of(directory):
+        directory = fetch_run(str(directory), is_locked)
+    if wrong := next((what for what, value in given.items() if value), None):
+        raise DlrunError(f"--resume takes no {wrong}")
+    refuse_writers(directory)
+    return load_sweep(directory, search, where)
+
+
+def _check_search(search: Search, keep: str, launcher: str | None) -> None:
+    """Refuse what a search can't have."""
+    if search.objectives and keep.startswith("top"):
+        raise DlrunError(
+            f"--keep {keep}: several objectives give no order",
+            hint="--keep best, which keeps the runs of the Pareto front",
+        )
+    if launcher:
+        raise DlrunError(
+            "a search can't use a launcher, which needs all runs in advance",
+            hint="leave out --launcher; several processes may share --storage and --study",
+        )
+
+
+def _train_remaining(
+    current: Sweep, rules: Rules, launcher: str | None, options: Sequence[str], *, quiet: bool
+) -> dict[str, Any]:
+    """Train what is left, and write the leaderboard; returns the sweep's result.
+
+    Raises:
+        Interrupted: If a signal stopped the sweep.
+    """
+    search = current.search
+    with (
+        current.lock(),
+        mirroring(current.directory, is_locked),
+        Board(current.runs, current.plan.monitor, shown=not quiet) as board,
+    ):
+        if reused := sum(job.reused is not None for job in current.plan.jobs):
+            log.info("done   %d equal runs have completed, and are not trained again", reused)
+        keeper = Keeper(
+            current.metadata["keep"],
+            current.plan,
+            repeats_of(current.plan, search.repeats if search else None),
+            search.front if search and search.objectives else None,
+        )
+        stopped = _run(current, board, rules, launcher, options, keeper)
+        current.write()
+        result = current.to_dict(study=True)
+        write_text(current.directory / LEADERBOARD, leaderboard_csv(result))
+    if stopped:
+        log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
+        raise RunInterrupted(stopped[0])
+    return result
 
 
 def _run(
