@@ -62,7 +62,7 @@ def complete(words: Sequence[str]) -> tuple[list[tuple[str, str]], set[str]]:
         flag, equals, value = last.partition("=")
         if equals and (option := by_flag.get(flag)):
             found_values, flags = _value(option, value, typed)
-            return [(f"{flag}={word}", told) for word, told in found_values], flags
+            return [(f"{flag}={word}", meaning) for word, meaning in found_values], flags
         told = [(flag, p.help) for flag, p in by_flag.items() if flag.startswith("--")]
         return _begin(last, iter([*told, ("--help", "Show this command.")])), set()
     arguments = [parameter for parameter in known if not parameter.flags]

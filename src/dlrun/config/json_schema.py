@@ -89,13 +89,13 @@ def _file(group: Group, whole: Schema, dirs: list[Path]) -> Schema:
 
 
 def _dataclass(part: type, comments: Mapping[str, str], prefix: str = "") -> Schema:
-    told = _attributes(part.__name__) | {k: v for k, v in comments.items() if not prefix}
+    descriptions = _attributes(part.__name__) | {k: v for k, v in comments.items() if not prefix}
     hints = typing.get_type_hints(part)
     properties = {}
     for field in dataclasses.fields(part):
         property_ = _of_type(hints[field.name], f"{prefix}{field.name}")
-        if field.name in told:
-            property_ = {"description": told[field.name], **property_}
+        if field.name in descriptions:
+            property_ = {"description": descriptions[field.name], **property_}
         properties[field.name] = property_
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
@@ -162,13 +162,13 @@ def _options(group: Group, dirs: list[Path]) -> Iterator[tuple[str, Schema]]:
 
 
 def _argument(value: Any, comment: str | None, option: str) -> Schema:
-    told = {"description": comment or option}
+    schema = {"description": comment or option}
     if isinstance(value, bool):
-        return told | {"anyOf": [{"type": ["boolean", "null"]}, INTERPOLATION]}
+        return schema | {"anyOf": [{"type": ["boolean", "null"]}, INTERPOLATION]}
     if isinstance(value, int | float):
         # Many take a fraction or a count.
-        return told | {"anyOf": [{"type": ["number", "null"]}, INTERPOLATION]}
-    return told
+        return schema | {"anyOf": [{"type": ["number", "null"]}, INTERPOLATION]}
+    return schema
 
 
 def _defaults() -> Schema:
@@ -184,9 +184,9 @@ def _attributes(name: str) -> dict[str, str]:
     """The docstrings of a dataclass's attributes."""
     tree = ast.parse(Path(schema.__file__).read_text(encoding="utf-8"))
     [body] = [n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
-    told, last = {}, None
+    descriptions, last = {}, None
     for node in body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last:
-            told[last] = " ".join(str(node.value.value).split())
+            descriptions[last] = " ".join(str(node.value.value).split())
         last = ast.unparse(node.target) if isinstance(node, ast.AnnAssign) else None
-    return told
+    return descriptions

@@ -113,8 +113,8 @@ def _wrong_texts(wrong: Iterable[Mapping[str, str]], data: Table) -> dict[str, s
         for row, id_ in inside.items():
             if 0 <= row < batch.num_rows:
                 values = {name: _text(batch.column(name)[row].as_py()) for name in names}
-                told = ", ".join(f"{name}={value}" for name, value in values.items() if value)
-                found[id_] = values[names[0]] if len(names) == 1 else told
+                text = ", ".join(f"{name}={value}" for name, value in values.items() if value)
+                found[id_] = values[names[0]] if len(names) == 1 else text
         first += batch.num_rows
     return found
 

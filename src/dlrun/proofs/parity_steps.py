@@ -75,9 +75,9 @@ def measure(job: Job) -> dict[str, Any]:
 
 def follow(job: dict[str, Any]) -> None:
     """The part of another process of a run that is spread over processes: it trains along."""
-    told = Job(**{**job, "first": False})
-    if told.steps:
-        _measure(told, _config(told), follows=True)
+    follower = Job(**{**job, "first": False})
+    if follower.steps:
+        _measure(follower, _config(follower), follows=True)
 
 
 def _config(job: Job) -> Config:

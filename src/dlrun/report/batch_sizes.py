@@ -48,15 +48,15 @@ def conclusion(found: Mapping[str, Any]) -> dict[str, Any]:
     chosen = next(row for row in rows if row["examples_per_second"] >= ENOUGH * most)
     largest = rows[-1]["batch_size"]
     use = f"batch_size={chosen['batch_size']}"
-    told = [f"use    {use}: {chosen['examples_per_second']:,.0f} examples/s"]
+    notes = [f"use    {use}: {chosen['examples_per_second']:,.0f} examples/s"]
     if chosen is not fastest:
-        told[0] += f", at least {ENOUGH:.0%} of the most, {most:,.0f} with {fastest['batch_size']}"
-    told.append(f"the largest that fits is {largest}, {_why(found)}")
+        notes[0] += f", at least {ENOUGH:.0%} of the most, {most:,.0f} with {fastest['batch_size']}"
+    notes.append(f"the largest that fits is {largest}, {_why(found)}")
     return {
         "largest": largest,
         "fastest": fastest["batch_size"],
         "use": [use],
-        "recommendation": "; ".join(told),
+        "recommendation": "; ".join(notes),
     }
 
 

@@ -41,12 +41,12 @@ def history_svg(rows: Sequence[Mapping[str, float]], names: Sequence[str], best:
     down = math.ceil(len(shown) / across)
     width, height = across * (WIDTH + GAP), down * (HEIGHT + GAP) + 24
     last = {name: rows[-1].get(name) for name in names}
-    told = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if value is not None)
+    end = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if value is not None)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
         f' aria-labelledby="t d" width="{width}" height="{height}"><style>{STYLE}</style>',
         '<title id="t">Curves of the run</title>',
-        f'<desc id="d">{len(rows)} epochs, the best is {best}. At the end: {escape(told)}.</desc>',
+        f'<desc id="d">{len(rows)} epochs, the best is {best}. At the end: {escape(end)}.</desc>',
         f'<rect class="back" width="{width}" height="{height}"/>',
     ]
     for number, title in enumerate(shown):

@@ -46,16 +46,16 @@ def range_text(result: Mapping[str, Any]) -> str:
 
 def recommendation(result: Mapping[str, Any]) -> str:
     """What to use, as an override, and why; or why there is nothing to recommend."""
-    told = []
+    notes = []
     if result["stopped_by"] == "time":
-        told.append(f"the time was over after {result['taken']} of {result['steps']} steps")
+        notes.append(f"the time was over after {result['taken']} of {result['steps']} steps")
     if (rate := result["diverged_at"]) is not None:
-        told.append(f"{STOPPED[result['stopped_by']]} at {rate:.2g}")
+        notes.append(f"{STOPPED[result['stopped_by']]} at {rate:.2g}")
     if not result["use"]:
-        return "; ".join([f"use    nothing: {result['reason']}", *told])
+        return "; ".join([f"use    nothing: {result['reason']}", *notes])
     lowest = result["lowest"]["learning_rate"]
     why = f"the smoothed loss falls fastest there, and is lowest at {lowest:.2g}"
-    return "; ".join([f"use    {result['use'][0]}: {why}", *told])
+    return "; ".join([f"use    {result['use'][0]}: {why}", *notes])
 
 
 def curve_svg(result: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
     record = result["record"]
     epochs, best = record.get("epochs"), record.get("best_epoch")
     stopped = record.get("stopped_by")
-    told = {
+    facts = {
         "run": result["run_dir"],
         "status": text(record.get("status")) + (f", by {stopped}" if stopped else ""),
         "error": record.get("error"),
@@ -65,7 +65,7 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
         "tags": ", ".join(result["tags"]),
         "note": result["note"],
     }
-    return {title: plain(text(value)) for title, value in told.items() if value}
+    return {title: plain(text(value)) for title, value in facts.items() if value}
 
 
 def metrics_table(record: Mapping[str, Any]) -> str:

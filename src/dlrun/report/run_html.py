@@ -62,10 +62,10 @@ def curve_svg(name: str, values: Sequence[float | None]) -> str:
         f"{2 + (WIDTH - 4) * at / last:.1f},{HEIGHT - 2 - (HEIGHT - 4) * (v - low) / span:.1f}"
         for at, v in points
     )
-    told = escape(f"{name}: {points[0][1]:.4g} to {points[-1][1]:.4g}")
+    title = escape(f"{name}: {points[0][1]:.4g} to {points[-1][1]:.4g}")
     return (
-        f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label=\"{told}\">"
-        f"<title>{told}</title><polyline points='{drawn}' fill='none' stroke='currentColor'"
+        f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label=\"{title}\">"
+        f"<title>{title}</title><polyline points='{drawn}' fill='none' stroke='currentColor'"
         " stroke-width='1.5'/></svg>"
     )
 

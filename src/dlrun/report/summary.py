@@ -45,7 +45,7 @@ def memory_table(memory: Mapping[str, int | None], batch_size: int) -> str:
     rows = [["memory", "bytes", "of"]]
     for name, what in PARTS.items():
         size = memory[name]
-        told = "not told by this backend; jax and torch do" if size is None else what
+        template = "not told by this backend; jax and torch do" if size is None else what
         text = "-" if size is None else f"{size:,}"
-        rows.append([name, text, told.format(batch_size=batch_size)])
+        rows.append([name, text, template.format(batch_size=batch_size)])
     return table(rows)

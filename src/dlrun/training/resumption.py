@@ -108,13 +108,13 @@ def for_others(resumption: Resumption) -> dict[str, Any]:
     }
 
 
-def of_rank_0(told: Mapping[str, Any]) -> Resumption:
+def of_rank_0(message: Mapping[str, Any]) -> Resumption:
     """Where a run continues, from :func:`for_others`.
 
     Raises:
         DlrunError: If the checkpoint can't be read.
     """
-    at, path, state, rest = (told["at"], Path(told["path"]), told["state"], dict(told))
+    at, path, state, rest = (message["at"], Path(message["path"]), message["state"], dict(message))
     for name in ("at", "path", "state"):
         del rest[name]
     saved = replace(read_checkpoint(path), state=state)

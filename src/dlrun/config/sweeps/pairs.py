@@ -145,8 +145,8 @@ def _zip(name: str, inner: str, loader: Loader) -> PairedRows:
         raise _DimensionError("zip pairs at least two keys", example)
     lengths = {key: len(of) for key, of in values.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise _DimensionError(f"zip needs as many values of each key, got {told}")
+        counts = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise _DimensionError(f"zip needs as many values of each key, got {counts}")
     columns = ([f"{key}={value}" for value in of] for key, of in values.items())
     return PairedRows(name, [list(row) for row in zip(*columns, strict=True)])
 

@@ -59,8 +59,8 @@ class SweepRun:
     def label(self) -> str:
         """Its name and what distinguishes it."""
         short = short_keys(list(self.differs))
-        told = ", ".join(f"{short[key]}={brief(value)}" for key, value in self.differs.items())
-        return f"run {self.name}: {told}" if told else f"run {self.name}"
+        values = ", ".join(f"{short[key]}={brief(value)}" for key, value in self.differs.items())
+        return f"run {self.name}: {values}" if values else f"run {self.name}"
 
 
 @dataclass(frozen=True)

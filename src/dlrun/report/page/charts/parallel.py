@@ -57,7 +57,7 @@ def parallel(
     """
     xs = [SIDE + n * (WIDTH - 2 * SIDE) / (len(names) - 1) for n in range(len(names))]
     axes = [_axis([track.values[n] for track in tracks]) for n in range(len(names))]
-    lines, told = [], []
+    lines, entries = [], []
     for number, track in enumerate(tracks):
         aside = SPREAD * (0.5 - number / max(len(tracks) - 1, 1))
         points = [
@@ -71,7 +71,7 @@ def parallel(
         values = [
             f"{name} {formats.cut(v, 40)}" for name, v in zip(names, track.values, strict=True) if v
         ]
-        told.append({"name": track.label, "run": track.run, "points": points, "tell": values})
+        entries.append({"name": track.label, "run": track.run, "points": points, "tell": values})
     svg = element(
         "svg",
         element("title", title, id=f"{identifier}-title"),
@@ -100,7 +100,7 @@ def parallel(
     )
     # Its points are places already: the script's scale leaves them as they are.
     box = [0, WIDTH, 0, HEIGHT]
-    return figure, {"shared": False, "segments": True, "scale": box, "box": box, "lines": told}
+    return figure, {"shared": False, "segments": True, "scale": box, "box": box, "lines": entries}
 
 
 def _axis(values: Sequence[str]) -> _Axis:

@@ -83,15 +83,15 @@ def _of_metric(
 
 def _summary(lines: Sequence[Line], along: str) -> str:
     """Each line's first and last value, its lowest and its highest, in words."""
-    told = []
+    sentences = []
     for line in lines:
         values = [y for _, y in line.points]
         where = "in epoch" if along == "epoch" else f"at {along}"
         epochs = {y: x for x, y in reversed(line.points)}
         low, high = min(values), max(values)
-        told.append(
+        sentences.append(
             f"{line.name}: from {formats.number(values[0])} to {formats.number(values[-1])}, "
             f"lowest {formats.number(low)} {where} {epochs[low]:,.10g}, "
             f"highest {formats.number(high)} {where} {epochs[high]:,.10g}."
         )
-    return " ".join(told)
+    return " ".join(sentences)

@@ -169,8 +169,8 @@ def _values(column: Mapping[str, Any]) -> str:
     if low is not None and high is not None and kind.startswith("timestamp"):
         return f"{formats.day(low)} to {formats.day(high)}"
     if low is not None and high is not None and kind != "string":
-        told = f"{formats.number(low)} to {formats.number(high)}"
-        return f"{told}, mean {formats.number(mean)}" if mean is not None else told
+        limits = f"{formats.number(low)} to {formats.number(high)}"
+        return f"{limits}, mean {formats.number(mean)}" if mean is not None else limits
     values = list(mapping_at(column, "counts")) or [
         query.text(v) for v in list_at(column, "examples")
     ]

@@ -33,8 +33,8 @@ def _most_wrong(run: RunView, rows: Rows) -> Content:
     columns = [name for name in rows[0] if name != "sample" and any(row.get(name) for row in rows)]
     texts = ("id", "label", "predicted") if "label" in columns else ("id",)  # names of classes
     has_images = any(_image_of(run, row) is not None for row in rows)
-    told = run.data.wrong_texts
-    has_texts = any(row.get("id") in told for row in rows)
+    wrong_texts = run.data.wrong_texts
+    has_texts = any(row.get("id") in wrong_texts for row in rows)
     body = []
     for row in rows:
         sample = finite(row.get("sample"))
@@ -48,7 +48,7 @@ def _most_wrong(run: RunView, rows: Rows) -> Content:
             value = None if name in texts else finite(row.get(name))
             shown = formats.cut(row.get(name, ""), 120)
             cells.append(number_cell(value, formats.number(value)) if value is not None else shown)
-        cells += [formats.cut(told.get(row.get("id", ""), ""), 300)] if has_texts else []
+        cells += [formats.cut(wrong_texts.get(row.get("id", ""), ""), 300)] if has_texts else []
         body.append(cells)
     head = ["sample", *(["image"] if has_images else []), *columns]
     head += ["values"] if has_texts else []

@@ -177,13 +177,15 @@ def _rates(
         Line(formats.cut(name, 40) or "positive", points[name], f"c{place} d{place}")
         for place, name in enumerate(shown)
     ]
-    told = [f"{name or 'positive'} {formats.number(area)}" for name, area in areas.items()][:50]
+    areas_by_class = [
+        f"{name or 'positive'} {formats.number(area)}" for name, area in areas.items()
+    ][:50]
     body = [
         [formats.cut(name, 60) or "positive", number_cell(area, formats.number(area))]
         for name, area in list(areas.items())[:MOST_CLASSES]
     ]
     summary = (
-        f"Area below the line of each class: {', '.join(told)}."
+        f"Area below the line of each class: {', '.join(areas_by_class)}."
         if is_area
         else "For each class, how often it was true where the model said so with some probability; "
         "on the diagonal, the model's probabilities are right."
@@ -217,7 +219,7 @@ def _residuals(identifier: str, rows: Rows) -> LineChart | None:
         Line(formats.cut(name, 40) or "error", of, f"c{place} d{place}")
         for place, (name, of) in enumerate(list(points.items())[:COLORS])
     ]
-    told = [
+    sentences = [
         f"{line.name}: the smallest error is {formats.number(line.points[0][1])}, the largest "
         f"{formats.number(line.points[-1][1])}."
         for line in lines
@@ -228,7 +230,7 @@ def _residuals(identifier: str, rows: Rows) -> LineChart | None:
         lines,
         x_label="quantile",
         is_whole=False,
-        summary=" ".join(told),
+        summary=" ".join(sentences),
     )
 
 

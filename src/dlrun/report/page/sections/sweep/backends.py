@@ -70,8 +70,8 @@ def _pairs(sweep: SweepView, names: list[str]) -> Content:
     caption = f"{sweep.monitor} of runs that differ in their backend alone"
     head = ["values", *names, "difference"]
     whole = table(caption, head, rows[:MOST_GROUPS], sortable=True, class_="compact")
-    told = (
+    explanation = (
         f"The largest difference between backends is {formats.number(largest)}. Initial weights "
         "are drawn by each backend's own generator; dlrun parity compares from equal weights."
     )
-    return join([whole, note(told)])
+    return join([whole, note(explanation)])

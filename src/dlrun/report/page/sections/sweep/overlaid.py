@@ -62,9 +62,9 @@ def _figure(identifier: str, name: str, lines: list[Line], charts: Charts, along
         has_table=False,
         legend=False,
     )
-    figure, told = chart.draw()
-    told["lines"].reverse()  # the arrow keys begin with the best
-    charts[identifier] = told
+    figure, data = chart.draw()
+    data["lines"].reverse()  # the arrow keys begin with the best
+    charts[identifier] = data
     return figure
 
 

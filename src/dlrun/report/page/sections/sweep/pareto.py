@@ -54,13 +54,13 @@ def pareto(sweep: SweepView, charts: Charts) -> Section | None:
         )
         figure, charts[identifier] = chart.draw()
         figures.append(figure)
-    told = (
+    explanation = (
         f"{len(front)} of {len(front) + len(others)} are on the front: no other is as good in every"
     )
-    told += " objective, and better in one."
+    explanation += " objective, and better in one."
     parts: list[Content] = [
         element("div", figures, class_="grid"),
-        note(f"{told} Those of the front are joined."),
+        note(f"{explanation} Those of the front are joined."),
         _table(sweep, front, names, modes),
     ]
     return Section("pareto", "Pareto front", join(parts))
@@ -111,5 +111,5 @@ def _run(one: Mapping[str, Any]) -> str:
 def _label(one: Mapping[str, Any]) -> str:
     differs = {str(key): str(value) for key, value in mapping_at(one, "differs").items()}
     short = formats.short_keys(list(differs))
-    told = ", ".join(f"{short[key]}={brief(value)}" for key, value in differs.items())
-    return formats.cut(f"run {_run(one)}: {told}" if told else f"run {_run(one)}", 120)
+    values = ", ".join(f"{short[key]}={brief(value)}" for key, value in differs.items())
+    return formats.cut(f"run {_run(one)}: {values}" if values else f"run {_run(one)}", 120)
