@@ -170,7 +170,7 @@ def test_a_run_that_fails_fails_alone(dlrun):
     hows = ["none", "raise", "exit", "memory", "again", "kill", "hang", "last"]
     done = dlrun(
         *("sweep", TROUBLE, f"+callbacks.trouble.how={','.join(hows)}", "model.units=16", *TINY),
-        *("--jobs", "1", "--timeout", "10", "--json"),
+        *("--jobs", "1", "--timeout", "20", "--json"),
     )
     assert done.returncode == 1
     assert "error: 5 of 8 runs failed" in done.stderr
@@ -181,7 +181,7 @@ def test_a_run_that_fails_fails_alone(dlrun):
         "exit": "SystemExit: 3",
         "memory": "the run failed: MemoryError: Unable to allocate 9 TiB",
         "kill": "its process was killed by SIGKILL, perhaps out of memory",
-        "hang": "took longer than --timeout 10 s",
+        "hang": "took longer than --timeout 20 s",
     }
     for how, run in runs.items():
         assert (run["status"], run.get("error")) == (
