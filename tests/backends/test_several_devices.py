@@ -8,21 +8,9 @@ import pytest
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
+from spreads import RUN, assert_same_rows, assert_same_run, write_net
 from trainings import Refused, Worker, worker
 
-NET = """
-import keras
-
-def net(input_shape, num_classes):
-    return keras.Sequential([
-        keras.Input(input_shape),
-        keras.layers.Flatten(),
-        keras.layers.Dense(16, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01)),
-        keras.layers.BatchNormalization(),
-        keras.layers.Dropout(0.3),
-        keras.layers.Dense(num_classes),
-    ], name="net")
-"""
 COUNTER = """
 import keras
 
@@ -39,21 +27,13 @@ def counter(input_shape, num_classes):
     return keras.Sequential([keras.Input(input_shape), *layers], name="counter")
 """
 # 130 samples in batches of 50: 50, 50 and 30, none of which 4 devices can share evenly.
-RUN = (
-    "model=net", "data=sklearn", "data.name=digits", "data.limit=130", "batch_size=50", "epochs=2",
-    "task.class_weight=balanced", "+optimizer.global_clipnorm=0.5",
-    "+optimizer.gradient_accumulation_steps=2", "device=cpu", "+metrics=f1",
-)  # fmt: skip
+TRAIN = (*RUN, "data.limit=130")
 SPREAD = ("distribution=data_parallel", "device.count=4")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    path = tmp_path_factory.mktemp("devices")
-    (path / "my_net.py").write_text(NET)
-    (path / "configs" / "model").mkdir(parents=True)
-    (path / "configs" / "model" / "net.yaml").write_text("_target_: my_net.net\n")
-    return path
+    return write_net(tmp_path_factory.mktemp("devices"))
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +48,11 @@ def devices(place):
     worker.close()
 
 
-def close_rows(rows, others):
-    assert len(rows) == len(others) and rows
-    for row, other in zip(rows, others, strict=True):
-        for name in row:
-            if "seconds" not in name and "per_second" not in name:
-                assert row[name] == pytest.approx(other[name], rel=1e-5, abs=1e-6), name
-
-
 @pytest.fixture(scope="module")
 def trained(devices, place):
     @cache
     def train(*more):
-        return devices.train(place, *RUN, *more)
+        return devices.train(place, *TRAIN, *more)
 
     return train
 
@@ -89,8 +61,7 @@ def trained(devices, place):
 @pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
 def test_four_devices_have_the_numbers_of_one(trained, loop):
     one, four = trained(), trained(f"loop={loop}", *SPREAD)
-    close_rows(four["rows"], one["rows"])
-    assert four["test"] == pytest.approx(one["test"], rel=1e-5)
+    assert_same_run(four, one)
     line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
     assert line in four["log"] and "spread" not in one["log"]
 
@@ -98,9 +69,9 @@ def test_four_devices_have_the_numbers_of_one(trained, loop):
 @pytest.mark.trains
 def test_a_run_goes_on_evaluates_and_predicts_on_another_number_of_devices(devices, trained, place):
     one, four = trained(), trained("loop=raw", *SPREAD)
-    longer = devices.train(place, *RUN, "epochs=3")
+    longer = devices.train(place, *TRAIN, "epochs=3")
     resumed = devices.resume(place, four["path"], "epochs=3", "distribution=none", "device.count=1")
-    close_rows(resumed["rows"], longer["rows"])
+    assert_same_rows(resumed["rows"], longer["rows"])
     assert "not bit-exact: devices was 4, is 1" in resumed["log"]
 
     alone, spread = (
@@ -138,7 +109,7 @@ found["reduces"], found["padded"] = "all-reduce" in text, "[13,5]" in text
 @pytest.mark.trains
 def test_a_model_in_parts_has_the_numbers_of_a_whole_one(devices, trained, place):
     parted = trained("loop=raw", "distribution=model_parallel", "device.count=4", "epochs=1")
-    close_rows(parted["rows"], trained()["rows"][:1])
+    assert_same_rows(parted["rows"], trained()["rows"][:1])
     assert "50 for each copy of the model, in 4 parts" in parted["log"]
 
 
@@ -202,7 +173,7 @@ PROCESSES = ("distribution=data_parallel", "device.count=2")
 def on_torch(place):
     @cache
     def train(*more):
-        return worker("torch").train(place, *RUN, *more)
+        return worker("torch").train(place, *TRAIN, *more)
 
     return train
 
@@ -211,14 +182,14 @@ def on_torch(place):
 @pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
 def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
     one, two = on_torch("epochs=3"), on_torch(f"loop={loop}", *PROCESSES)
-    close_rows(two["rows"], one["rows"][:2])
+    assert_same_rows(two["rows"], one["rows"][:2])
     assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
 
 
 @pytest.mark.trains
 def test_two_processes_of_torch_resume(on_torch, place):
     resumed = worker("torch").resume(place, on_torch("loop=fit", *PROCESSES)["path"], "epochs=3")
-    close_rows(resumed["rows"], on_torch("epochs=3")["rows"])
+    assert_same_rows(resumed["rows"], on_torch("epochs=3")["rows"])
 
 
 @pytest.mark.trains
@@ -231,12 +202,14 @@ def test_a_process_that_fails_is_named_and_a_layer_that_cannot_be_shared_is_refu
         "            os._exit(3)\n"
     )
     with pytest.raises(Refused) as refused:
-        worker("torch").train(place, *RUN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies")
+        worker("torch").train(
+            place, *TRAIN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies"
+        )
     assert refused.value.message.startswith("rank 1 on ")
     assert "its process ended with exit code 3" in refused.value.message
     assert refused.value.exit_code == 1
     with pytest.raises(Refused, match="augmentation computes on one device on backend 'torch'"):
-        worker("torch").train(place, *RUN, *PROCESSES, "+augmentation=flip")
+        worker("torch").train(place, *TRAIN, *PROCESSES, "+augmentation=flip")
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +219,7 @@ def on_tensorflow(place):
 
     @cache
     def train(*more):
-        return split.train(place, *RUN, *more)
+        return split.train(place, *TRAIN, *more)
 
     train("loop=raw", *SPREAD)
     yield train
@@ -259,8 +232,7 @@ def on_tensorflow(place):
 )
 def test_four_parts_of_tensorflow_have_the_numbers_of_one(on_tensorflow, loop):
     four, one = on_tensorflow(f"loop={loop}", *SPREAD), on_tensorflow()
-    close_rows(four["rows"], one["rows"])
-    assert four["test"] == pytest.approx(one["test"], rel=1e-5)
+    assert_same_run(four, one)
     line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
     assert line in four["log"] and "spread" not in one["log"]
 
@@ -271,7 +243,7 @@ def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_ba
     on_tensorflow, place
 ):
     one, four = on_tensorflow("batch_size=43"), on_tensorflow("batch_size=43", "loop=fit", *SPREAD)
-    close_rows(four["rows"], one["rows"])  # 43, 43, 43 and 1
+    assert_same_rows(four["rows"], one["rows"])  # 43, 43, 43 and 1
     with pytest.raises(Refused, match="augmentation computes on one device on backend 'tensor"):
         on_tensorflow(*SPREAD, "+augmentation=flip")
     (place / "my_counter.py").write_text(COUNTER)

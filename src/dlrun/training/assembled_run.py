@@ -1,22 +1,20 @@
-"""The live objects of one run, built from its config, and the call of its loop."""
+"""The live objects of one run, built from its config and connected to each other."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dlrun.assembly.check_exports import check_exports
 from dlrun.assembly.check_inputs import match_inputs
 from dlrun.assembly.check_metrics import check_monitors
 from dlrun.assembly.check_outputs import data_may_change
-from dlrun.assembly.companions import agreed, together
+from dlrun.assembly.companions import agreed
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.length import run_length
 from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
 from dlrun.assembly.model import build_model
-from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.assembly.trackers import build_trackers
@@ -24,31 +22,22 @@ from dlrun.assembly.weights import weigh
 from dlrun.backends import TrainingBackend, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import RunCallback, run_callback
-from dlrun.config.instantiate import component_errors, instantiate, partial
+from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
-from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset
 from dlrun.data.length import ClockedLength, Length
 from dlrun.errors import DlrunError
 from dlrun.feeds import Feed
-from dlrun.loops.hooks import BATCH_HOOKS, overrides, takes_tensors
-from dlrun.loops.training import History, Training
-from dlrun.system import ranks
 from dlrun.trackers.protocol import Tracker
 from dlrun.training import record
 from dlrun.training.hooks.epoch_hook import EpochHook
-from dlrun.training.hooks.finite import StopOnNonFinite
 from dlrun.training.hooks.interruption import Interruption
-from dlrun.training.hooks.learning_rate import LogLearningRate
-from dlrun.training.hooks.monitor_finite import MonitorFinite
 from dlrun.training.hooks.pace import Pace
 from dlrun.training.hooks.restore import Restore
-from dlrun.training.hooks.slow_steps import WarnOfSlowSteps
 from dlrun.training.hooks.timing import Timing
 from dlrun.training.initial_weights import assign_initial_weights
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import restore_training_state
-from dlrun.training.speeds import fastest_elsewhere
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     config, data, resumption = request.config, session.data, request.resumption
     _require_monitored(config.task.monitor, data)
     model = build_model(config, data.spec, load_weights=not resumption)
-    _check_exports(model, config)
+    check_exports(model, config)
     # A step of the user's own may make other inputs of them.
     data = data.match(model) if data_may_change(config) else match_inputs(model, data)
     weights = request.initial_weights
@@ -198,111 +187,10 @@ def connect(
     return restore_training_state(run.model, run.callbacks, run.backend, request.resumption)
 
 
-def train(
-    run: AssembledRun, request: RunRequest, restore: Restore, tracked: Sequence[Any] = ()
-) -> History:
-    """Call the loop, or only the hooks of the callbacks if no epoch is left.
-
-    Args:
-        run: From :func:`assemble`.
-        request: The run's request.
-        restore: From :func:`connect`.
-        tracked: The callbacks that hand values to the trackers.
-
-    Returns:
-        The logs of each epoch, by name, without the epochs before a resumption.
-    """
-    config, resumption, data = request.config, request.resumption, run.data
-    hooks = [*_checkpoint_last(run.callbacks), restore]
-    profile = {} if run.profile is None else {"profile": run.profile}
-    with _close_at_end({**run.callbacks, **profile}):
-        if resumption and (resumption.stopped or resumption.at.epochs >= run.length.epochs):
-            return _end_at_once(run.model, hooks)
-        validation = Batches(data, data.validation, config.batch_size)
-        pruning = [run.pruning] if run.pruning else []
-        pace = [run.pace] if run.pace else []
-        watching = [_stop_on_non_finite(run, config), MonitorFinite(run.monitor)]
-        other = fastest_elsewhere(config)
-        watching += [WarnOfSlowSteps(config.backend.name, other)] if other else []
-        runner = [
-            run.interruption,
-            run.timing,
-            *pace,
-            *watching,
-            *pruning,
-            LogLearningRate(),
-            *tracked,
-        ]
-        train_batches = _train_batches(data, config)
-        if run.profile is not None:
-            # The clock waits for the steps of an epoch, which is their time.
-            watched = [hook for hook in (*runner, *hooks) if hook is not run.timing]
-            run.profile.watch(
-                batches=train_batches,
-                callbacks=watched,
-                checkpoint=Checkpoint,
-                backend=run.backend,
-                directory=request.destination.path,
-            )
-            runner = [run.profile, *runner]
-        with together(run.model, config) as others:
-            return run.loop(
-                Training(
-                    model=run.model,
-                    train=train_batches,
-                    validation=validation if len(data.validation) else None,
-                    epochs=run.length.epochs,
-                    seed=config.seed,
-                    callbacks=[*runner, *hooks, *others],
-                    backend=run.backend,
-                    initial_epoch=resumption.at.epochs if resumption else 0,
-                    initial_step=resumption.at.steps if resumption else 0,
-                )
-            )
-
-
-def _stop_on_non_finite(run: AssembledRun, config: Config) -> StopOnNonFinite:
-    """The callback that reads the losses, as seldom as the run allows."""
-    callbacks = run.callbacks.values()
-    # A step, loop or callback of the user's may log the loss of the batch alone.
-    own = [config.loop.get(key) for key in ("step", "stepper")]
-    own += [c for c in callbacks if overrides(c, *BATCH_HOOKS) and not takes_tensors(c)]
-    sources = [config.loop["_target_"], type(run.model).train_step.__module__]
-    is_mean = not any(own) and all(name.startswith(("keras.", "dlrun.")) for name in sources)
-    stop = StopOnNonFinite(is_mean=is_mean, is_alone=ranks.current() is None)
-    for callback in callbacks:
-        if isinstance(callback, Checkpoint):
-            callback.check = stop.check
-    return stop
-
-
 def _pace(length: Length, timing: Timing, config: Config) -> Pace | None:
     if not isinstance(length, ClockedLength):
         return None
     return Pace(length, timing, agreed(config))
-
-
-def _train_batches(data: Dataset, config: Config) -> Batches:
-    return Batches(data, data.train, config.batch_size, seed=config.seed)
-
-
-def _check_exports(model: Any, config: Config) -> None:
-    """Call the check of each format that has one.
-
-    Raises:
-        DlrunError: If the model can't be written in a format.
-    """
-    for name, spec in config.export.items():
-        export: Any = partial(f"export.{name}", without_kept("export", spec))
-        function = export.func
-        check = f"check_{function.__name__.removeprefix('export_')}"
-        if (check_format := getattr(sys.modules[function.__module__], check, None)) is not None:
-            try:
-                with component_errors(f"export.{name}", f"{function.__module__}.{check}"):
-                    check_format(model)
-            except DlrunError as error:
-                error.exit_code = 2  # nothing was started
-                raise
 
 
 def _require_monitored(monitor: str, data: Dataset) -> None:
@@ -311,28 +199,3 @@ def _require_monitored(monitor: str, data: Dataset) -> None:
             f"task.monitor={monitor}: the data set has no validation split",
             hint=f"task.monitor={monitor.removeprefix('val_')}",
         )
-
-
-@contextmanager
-def _close_at_end(callbacks: Mapping[str, Any]) -> Iterator[None]:
-    """Close the callbacks' files, however training ends."""
-    try:
-        yield
-    finally:
-        for callback in callbacks.values():
-            run_callback(callback).close()
-
-
-def _end_at_once(model: Any, callbacks: Sequence[Any]) -> History:
-    """Call the hooks of the callbacks that belong to the end of training, such as plotting."""
-    import keras
-
-    hooks = keras.callbacks.CallbackList(callbacks, model=model)
-    hooks.on_train_begin()
-    hooks.on_train_end()
-    return {}
-
-
-def _checkpoint_last(callbacks: Mapping[str, Any]) -> list[Any]:
-    """The callbacks in order, with the checkpoint last: it saves the decisions of the others."""
-    return sorted(callbacks.values(), key=lambda callback: isinstance(callback, Checkpoint))

@@ -85,7 +85,8 @@ def follow(config: Config, at: Mapping[str, Any] | None = None) -> None:
         and str(spec.get("_target_")).rpartition(".")[2] not in KERAS_WRITERS
     }
     session = start(config)
-    from dlrun.training.assembled_run import assemble, connect, train
+    from dlrun.training.assembled_run import assemble, connect
+    from dlrun.training.loop import train
     from dlrun.training.resumption import of_rank_0
 
     group = ranks.current()

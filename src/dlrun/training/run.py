@@ -45,8 +45,9 @@ def train_run(request: RunRequest) -> RunResult:
     with record.early_lines() as early:
         session = start(config, request.cache)
         # These import Keras, so only after its backend is started.
-        from dlrun.training.assembled_run import assemble, connect, train
+        from dlrun.training.assembled_run import assemble, connect
         from dlrun.training.hooks.monitor_finite import require_finite
+        from dlrun.training.loop import train
         from dlrun.training.tracking import tracking
 
         run = assemble(request, session)

@@ -1,0 +1,56 @@
+"""Whether a backend can be used here, found out without importing its framework."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+from dlrun.backends._modules import installed_backends, module, trains
+from dlrun.errors import DlrunError
+
+
+def require(name: str, *, training: bool, compile: str = "auto") -> None:
+    """Check that a backend can do what the run needs, without importing a framework.
+
+    Args:
+        name: The backend.
+        training: Whether the run trains.
+        compile: The run's ``loop.compile``.
+
+    Raises:
+        DlrunError: If the backend is not installed, can't train, or can't compile this way.
+    """
+    backend = module(name)
+    usable = [n for n in installed_backends() if module(n).TRAINS or not training]
+    choice = f"choose backend={usable[0]}" if usable else None
+    if training and not backend.TRAINS:
+        raise DlrunError(
+            f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
+            hint=choice or "pip install 'dlrun[jax]'",
+        )
+    if importlib.util.find_spec(backend.PACKAGE) is None:
+        why = "" if name == backend.PACKAGE else f" (it needs {backend.PACKAGE})"
+        install = f"pip install 'dlrun[{backend.EXTRA}]'"
+        if no_build := why_no_build(backend.PACKAGE, sys.version_info[:2]):
+            why, install = f": {no_build}", "use Python 3.13"
+        raise DlrunError(
+            f"backend '{name}' is not installed{why}",
+            hint=f"{install}, or {choice}" if choice else install,
+        )
+    if training and trains(backend) and compile not in backend.COMPILES:
+        raise DlrunError(
+            f"loop.compile={compile}: backend '{name}' has {', '.join(backend.COMPILES)}",
+            hint="loop.compile=auto",
+        )
+
+
+# The first version of Python that a package has no build for. As of November 2026.
+NO_BUILD = {"tensorflow": (3, 14)}
+
+
+def why_no_build(package: str, python: tuple[int, int]) -> str | None:
+    """Why a package can't be installed on a version of Python; None if it can."""
+    first = NO_BUILD.get(package)
+    if first is None or python < first:
+        return None
+    return f"{package} has no build for Python {python[0]}.{python[1]}"
