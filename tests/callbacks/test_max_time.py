@@ -5,7 +5,7 @@ import pytest
 from dlrun.system.duration import parse_seconds
 from trainings import Refused, worker
 
-WORDS = ("+callbacks=max_time", "~callbacks.early_stopping", "data.limit=400", "epochs=3")
+WORDS = ("~callbacks.early_stopping", "data.limit=400", "epochs=3")
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_what_is_no_duration_is_refused(text):
 def test_a_run_ends_in_time_and_goes_on_to_the_bit(tmp_path, loop):
     whole = worker("jax").train(tmp_path, *WORDS, f"loop={loop}")
     assert (whole["epochs"], whole["stopped_by"]) == (3, "epochs")
-    short = worker("jax").train(tmp_path, *WORDS, f"loop={loop}", "callbacks.max_time.limit=0.001s")
+    short = worker("jax").train(tmp_path, *WORDS, f"loop={loop}", "max_time=0.001s")
     assert (short["epochs"], short["stopped_by"]) == (1, "max_time")
     again = worker("jax").resume(tmp_path, short["path"])  # it is done
     assert again["epochs"] == 1
-    resumed = worker("jax").resume(tmp_path, short["path"], "callbacks.max_time.limit=1h")
+    resumed = worker("jax").resume(tmp_path, short["path"], "max_time=1h")
     assert (resumed["epochs"], resumed["stopped_by"]) == (3, "epochs")
     for row, expected in zip(resumed["rows"], whole["rows"], strict=True):
         assert {**row, "seconds": 0} == {**expected, "seconds": 0}
@@ -39,7 +39,7 @@ def test_a_run_ends_in_time_and_goes_on_to_the_bit(tmp_path, loop):
 
 @pytest.mark.trains
 def test_the_time_of_all_resumptions_counts(tmp_path):
-    first = worker("jax").train(tmp_path, *WORDS, "epochs=1", "callbacks.max_time.limit=1h")
+    first = worker("jax").train(tmp_path, *WORDS, "epochs=1", "max_time=1h")
     with pytest.raises(Refused, match="expected a duration"):
         worker("jax").resume(tmp_path, first["path"], "epochs=9", "callbacks.max_time.limit=soon")
     # One more epoch would fit, were it not for the first.

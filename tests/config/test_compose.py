@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dlrun.config.compose import compose, recompose, to_yaml
-from dlrun.config.groups import EVALUABLE, GROUPS
+from dlrun.config.groups import EVALUABLE, GROUPS, RESUMABLE
 from dlrun.config.options import shipped_configs
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
@@ -557,3 +557,14 @@ def test_an_edited_module_is_read_again_in_the_same_process(
         option = f"_target_: edited_models.mine\n{argument}: 3\n"
         (directory / "configs/model/mine.yaml").write_text(option, encoding="utf-8")
         assert compose(["model=mine"]).model[argument] == 3
+
+
+def test_max_time_alone_adds_its_callback_and_sets_its_limit() -> None:
+    limit = compose(["max_time=8h"]).callbacks["max_time"]
+    assert limit["_target_"] == "dlrun.callbacks.max_time.MaxTime"
+    assert limit["limit"] == "8h"
+    record = asdict(compose(["max_time=8h"]))
+    assert recompose(record, ["max_time=16h"], changeable=RESUMABLE).callbacks == {
+        **record["callbacks"],
+        "max_time": {**limit, "limit": "16h"},
+    }

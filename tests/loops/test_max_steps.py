@@ -107,6 +107,19 @@ def test_a_run_ends_after_its_steps_and_goes_on_to_the_bit(tmp_path, backend, lo
 
 
 @pytest.mark.trains
+def test_a_run_that_ended_within_a_batch_goes_on_with_the_whole_one(tmp_path):
+    words = (*SMALL, "loop=raw")
+    straight = worker("torch").train(tmp_path, *words, "epochs=2.5")
+    # 0.3 epochs end with 24 samples of a step of 48, before any epoch is saved; 1.3 after one is.
+    run = worker("torch").train(tmp_path, *words, "epochs=0.3")
+    assert run["rows"][-1]["samples"] == 120
+    for epochs in (1.3, 2.5):
+        run = worker("torch").resume(tmp_path, run["path"], f"epochs={epochs}")
+    assert without_seconds(run["rows"]) == without_seconds(straight["rows"])
+    assert arrays(run["path"], Position(3)) == arrays(straight["path"], Position(3))
+
+
+@pytest.mark.trains
 def test_checkpoints_come_each_so_many_epochs_whatever_ends_with_a_validation(tmp_path):
     words = (*SMALL, "loop=fit", "+callbacks.checkpoint.keep=9")
     run = worker("torch").train(

@@ -1,6 +1,7 @@
 """Seeds and folds in a sweep as one result: grouped, searched by their mean, limited, compared."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from conftest import Dlrun
 from dlrun.api.compare_settings import compare_settings
-from dlrun.api.settings import group_runs
+from dlrun.api.settings import group, group_runs
+from dlrun.config.compose import compose
 from dlrun.config.sweeps.repeats import split_repeats, write_out
 from dlrun.errors import DlrunError
 from dlrun.report.settings import comparison_lines
@@ -106,6 +108,28 @@ def test_limits_are_on_the_mean_or_the_worst_of_a_metric():
     for wrong in ("worst.loss=0.1", "recall[cat]=0.9", "accurac=1", "accuracy"):
         with pytest.raises(DlrunError):
             parse_limits([wrong], [], better)
+
+
+def test_generated_data_whose_seed_follows_that_of_the_run_tell_no_settings_apart():
+    runs = [
+        {
+            "status": "completed",
+            "run_dir": f"runs/sweeps/x/{seed}{rate}",
+            "config": to_config([f"seed={seed}", f"optimizer.learning_rate={rate}", "data=blobs"]),
+            "validation": {"loss": seed},
+        }
+        for seed in (0, 1, 2)
+        for rate in (0.1, 0.2)
+    ]
+    assert runs[2]["config"]["data"]["seed"] == 1
+    settings = group(runs)
+    assert [len(setting.runs) for setting in settings] == [3, 3]
+    assert settings[0].differs == {"optimizer.learning_rate": 0.1}
+    assert list(settings[0].values("val_loss")) == [(0, None, 0), (1, None, 1), (2, None, 2)]
+
+
+def to_config(words):
+    return asdict(compose([*words, "model=linear_classifier"]))
 
 
 @pytest.mark.trains

@@ -25,7 +25,8 @@ from dlrun.runs.names import short_names
 from dlrun.runs.status import is_locked, start_time, too_deep
 from dlrun.system.files import exists
 
-REPEATS = ("seed", "data.fold")
+# What repeats a run within its data: generated data have a seed too, which follows that of the run.
+OF_DATA = ("fold", "seed")
 # Keys that tell no settings apart: where runs lie, and what is only recorded.
 APART = ("name", "runs_dir", "tracker", "sweep", "reproduces", "export")
 SEVERAL = 1024 * 1024  # characters: a record that is longer is not one of dlrun's
@@ -58,7 +59,7 @@ class Setting:
         found: dict[tuple[Any, ...], float | None] = {}
         for run in self.runs:
             data = run["config"].get("data") or {}
-            repeat: tuple[Any, ...] = (run["config"].get("seed"), data.get("fold"))
+            repeat: tuple[Any, ...] = (run["config"].get("seed"), *map(data.get, OF_DATA))
             if repeat in found:  # the same run twice
                 repeat = (*repeat, len(found))
             found[repeat] = query.number(query.value_of(run, key))
@@ -177,8 +178,8 @@ def _key(config: Mapping[str, Any]) -> bytes:
 def _without(config: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: config[key] for key in config if key not in APART and key != "seed"}
     data = found.get("data")
-    if isinstance(data, dict) and "fold" in data:
-        found["data"] = {key: data[key] for key in data if key != "fold"}
+    if isinstance(data, dict) and any(key in data for key in OF_DATA):
+        found["data"] = {key: data[key] for key in data if key not in OF_DATA}
     return found
 
 

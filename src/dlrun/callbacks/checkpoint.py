@@ -220,6 +220,8 @@ class Checkpoint(RunCallback):
             return
         if any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in self._others.values()):
             return  # has put averages into the model; a longer run repeats the steps of the epoch
+        if length.samples_of(self._epoch) % length.batch_size:
+            return  # a longer run would take the last step with more samples: it repeats the epoch
         states = self._states()
         self._cut_needs = self._epochs_to_keep(states)
         at = Position(self._epoch, length.steps_of(self._epoch))

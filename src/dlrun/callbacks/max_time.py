@@ -58,8 +58,7 @@ class MaxTime(RunCallback):
             self._stopped_epoch = epoch + 1
             self.model.stop_training = True
             log.info(
-                "max_time %s: another epoch may not fit; to go on: dlrun resume %s"
-                " callbacks.max_time.limit=TIME",
+                "max_time %s: another epoch may not fit; to go on: dlrun resume %s max_time=TIME",
                 self._text,
                 self._run,
             )

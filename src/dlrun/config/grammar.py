@@ -198,7 +198,7 @@ def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> No
 
 
 def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
-    """Expand ``device=gpu:1`` into two overrides, and replace the keys of older versions.
+    """Expand ``device=gpu:1`` and ``max_time=8h``, and replace the keys of older versions.
 
     A pattern of ``distribution.layout`` may have dots, so those of all overrides make one mapping.
     """
@@ -209,6 +209,8 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             layout[axes[1].strip("'\"")] = axes[2].strip("'\"")
         elif device := re.fullmatch(r"device=(\w+):(\d+)", override):
             expanded += [f"device={device[1]}", f"device.index={device[2]}"]
+        elif limit := re.fullmatch(r"max_time=(.+)", override):
+            expanded += ["+callbacks=max_time", f"callbacks.max_time.limit={limit[1]}"]
         elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
             expanded.append(f"feed={feed[1]}")
         elif export := re.fullmatch(r"export_keras=(true|false)", override, re.IGNORECASE):
