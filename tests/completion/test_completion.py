@@ -65,6 +65,8 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun train -m --ret", ["--retries"]),
         ("dlrun evaluate latest --split te", ["test"]),
         ("dlrun evaluate latest --split=te", ["--split=test"]),
+        ("dlrun export latest --format li", ["litert"]),
+        ("dlrun export latest --quantize ", ["int8", "float16"]),
         ("dlrun train optimi", ["optimizer=", "optimizer."]),
         ("dlrun train ep", ["epochs="]),
         ("dlrun train backend=to", ["backend=torch"]),

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
@@ -27,6 +27,9 @@ from dlrun.remote.places import require_output
 from dlrun.system.child_job import ChildJob
 from dlrun.system.files import is_dir, write_text
 from dlrun.system.override_text import split_override
+
+if TYPE_CHECKING:
+    from dlrun.exports.formats._protocols import Format
 
 
 def export(
@@ -142,7 +145,7 @@ def export(
 
 
 def _write(
-    job: Job, writer: str, backend: str, module: Any, path: Path, quantize: str | None
+    job: Job, writer: str, backend: str, module: Format, path: Path, quantize: str | None
 ) -> tuple[dict[str, Any], Content, dict[str, Path]]:
     """Compute what to compare with, and write the files: the float32 one, and the quantized one."""
     folder = Path(job.folder)
@@ -218,9 +221,8 @@ def _keep(file: Path, path: Path, content: Content, result: dict[str, Any], *, o
     if is_dir(file):
         card, description = path / "README.md", path / FILE
         shutil.rmtree(path, ignore_errors=True)
-    for companion in file.parent.glob(f"{file.stem}.*"):  # such as the weights of OpenVINO
-        if companion.suffix not in (file.suffix, ".json"):
-            companion.replace(path.with_suffix(companion.suffix))
+    for companion in formats.companions(file):
+        companion.replace(path.with_suffix(companion.suffix))
     file.replace(path)
     write_text(description, text)
     result |= {"content": str(description), "card": str(card)}

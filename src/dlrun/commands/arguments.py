@@ -1,6 +1,7 @@
 """The arguments and options that several commands share."""
 
 import difflib
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,7 @@ Which = Annotated[
 ]
 
 
-def require_choice(name: str, value: str, options: tuple[str, ...]) -> None:
+def require_choice(name: str, value: str, options: Sequence[str]) -> None:
     """Check that a value is one of the options.
 
     Raises:

@@ -19,8 +19,7 @@ from dlrun.commands.arguments import (
 )
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
-
-FORMATS = ("onnx", "openvino", "litert", "saved_model", "torch", "keras", "safetensors")
+from dlrun.exports import formats
 
 
 def export(
@@ -30,7 +29,7 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="onnx, openvino, litert, saved_model, torch, keras or safetensors.",
+            help=f"One of {', '.join(formats.names())}: the file's format.",
         ),
     ] = "onnx",
     output: Annotated[
@@ -71,7 +70,7 @@ def export(
       dlrun evaluate runs/mnist_mlp/.../exports/onnx/model.onnx
     """
     with report_errors(quiet) as out:
-        require_choice("--format", format, FORMATS)
+        require_choice("--format", format, formats.names())
         if quantize is not None:
             require_choice("--quantize", quantize, ("int8", "float16"))
         if not checkpoint.isdecimal():

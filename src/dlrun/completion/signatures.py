@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from dlrun.exports import formats
 
 SOURCE = Path(__file__).parents[1]
 
@@ -91,10 +93,20 @@ def _choices(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[str, ...]]]
     for call in ast.walk(function):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "require_choice":
             _, value, options = call.args[:3]
+            if ast.unparse(options) == "formats.names()":
+                yield ast.unparse(value), tuple(formats.names())
+                continue
             try:
                 yield ast.unparse(value), tuple(ast.literal_eval(options))
             except (ValueError, TypeError):  # computed
                 continue
+
+
+def _sentence(node: ast.expr, choices: Sequence[str]) -> str:
+    """A help: a literal, or one whose single field lists the choices."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [p.value if isinstance(p, ast.Constant) else ", ".join(choices) for p in parts]
+    return "".join(str(text) for text in texts)
 
 
 def _parameter(name: str, annotation: ast.expr, choices: dict[str, tuple[str, ...]]) -> Parameter:
@@ -110,7 +122,7 @@ def _parameter(name: str, annotation: ast.expr, choices: dict[str, tuple[str, ..
     return Parameter(
         name,
         tuple(flags) if is_option else (),
-        str(ast.literal_eval(texts["help"])) if "help" in texts else "",
+        _sentence(texts["help"], choices.get(name, ())) if "help" in texts else "",
         is_flag=kind == "bool",
         several="list" in kind,
         is_path="Path" in kind,

@@ -109,7 +109,7 @@ def evaluate_file(
 
 
 def _files(path: Path) -> list[Path]:
-    """A file with its companion of the same stem, or all files of a directory."""
+    """A file with its companions, or all files of a directory."""
     if path.is_dir():
         return [file for file in path.rglob("*") if file.is_file()]
-    return [path, *(f for f in path.parent.glob(f"{path.stem}.*") if f.suffix == ".bin")]
+    return [path, *formats.companions(path)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dlrun.config.schema import Config
 from dlrun.data.tree import leaves
@@ -18,11 +18,16 @@ from dlrun.runs.directory import RunDir
 from dlrun.system.files import exists, is_dir, is_file
 from dlrun.system.override_text import split_override
 
+if TYPE_CHECKING:
+    from dlrun.exports.formats._protocols import Format
+
 FLOAT16 = 65_504  # its largest number
 FIXED = tuple(override.partition("=")[0] for override in PRECISION)
 
 
-def check_request(format: str, module: Any, overrides: Sequence[str], quantize: str | None) -> None:
+def check_request(
+    format: str, module: Format, overrides: Sequence[str], quantize: str | None
+) -> None:
     """Check that a format has what is asked for.
 
     Raises:
@@ -91,7 +96,7 @@ def find_writer(format: str, config: Config) -> str:
     return writer
 
 
-def _can_write(module: Any, backend: str) -> bool:
+def _can_write(module: Format, backend: str) -> bool:
     """Whether a format can be written from a network in one backend's own terms."""
     return backend in (module.BACKEND, *module.NATIVE)
 

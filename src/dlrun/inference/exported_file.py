@@ -69,7 +69,7 @@ def find_exported(run: str) -> ExportedRun | None:
         return None
     if not exists(path):
         raise DlrunError(f"there is no file {path}")
-    if not formats.module(name).IS_RUN:
+    if not formats.is_run(form := formats.module(name)):
         runs = [n for n in formats.names() if formats.module(n).IS_RUN]
         raise DlrunError(
             f"{path}: a {name} file can't be taken as a run; {', '.join(runs)} files can",
@@ -77,7 +77,7 @@ def find_exported(run: str) -> ExportedRun | None:
         )
     formats.require(name)
     try:
-        text = formats.module(name).read_content(path)
+        text = form.read_content(path)
     except DlrunError:
         raise
     except Exception as error:  # each runtime has its own

@@ -1,21 +1,7 @@
 """The formats of ``dlrun export``, one file each.
 
-Each module has
-
-- ``BACKEND``: the backend that writes it best, on which the run is rebuilt; None for the run's own.
-- ``NATIVE``: the backends that can write it too, from a network in their own terms.
-- ``NEEDS``: the packages that write and run it, by the extra of dlrun that installs them.
-- ``SUFFIX``: of the file; empty for a directory.
-- ``RUNTIME``: the name of its own runtime.
-- ``QUANTIZES``: the kinds that ``--quantize`` can write.
-- ``IS_RUN``: whether ``dlrun evaluate`` and ``dlrun predict`` take the file as a run.
-- ``NEEDS_GRAPH``: whether it holds the graph; if not, it is written from the model alone.
-- ``write(model, content, path, calibration)``: writes a ``keras.Model`` of
-  :func:`dlrun.assembly.export_graph.export_graph`. ``content.quantize`` is the kind to write, and
-  ``calibration`` are samples of the training split for ``int8``.
-- ``open_file(path, options)``: the file in its runtime, a function from arrays to arrays, both by
-  name. ``options`` is one of ``MODES``, if the runtime computes in more than one precision.
-- ``read_content(path)``: the JSON in the file's own metadata; None if it is not dlrun's.
+Each module implements :class:`Format`; one whose files are taken as runs, :class:`RunFormat`.
+There is no other list of them: ``--format``, its help and its completion come from the files here.
 """
 
 from __future__ import annotations
@@ -24,9 +10,12 @@ import importlib
 import importlib.util
 import pkgutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dlrun.errors import DlrunError
+
+if TYPE_CHECKING:  # completion imports this module, and NumPy takes a tenth of a second
+    from dlrun.exports.formats._protocols import Format, RunFormat
 
 
 def names() -> list[str]:
@@ -34,9 +23,16 @@ def names() -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name[0] != "_")
 
 
-def module(name: str) -> Any:
+def module(name: str) -> Format:
     """A format's module; none of its packages is imported."""
-    return importlib.import_module(f"{__name__}.{name}")
+    imported: Any = importlib.import_module(f"{__name__}.{name}")
+    form: Format = imported
+    return form
+
+
+def is_run(form: Format) -> TypeGuard[RunFormat]:
+    """Whether ``dlrun evaluate`` and ``dlrun predict`` take a format's files as runs."""
+    return form.IS_RUN
 
 
 def require(name: str) -> None:
@@ -59,3 +55,9 @@ def format_of(path: Path) -> str | None:
         return "saved_model" if (path / "saved_model.pb").is_file() else None
     suffixes = {module(name).SUFFIX: name for name in names() if module(name).SUFFIX}
     return suffixes.get(path.suffix)
+
+
+def companions(path: Path) -> list[Path]:
+    """The other files of a format that writes several, by their common stem."""
+    others = sorted(path.parent.glob(f"{path.stem}.*"))
+    return [file for file in others if file.suffix not in (path.suffix, ".json")]

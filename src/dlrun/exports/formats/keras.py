@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from dlrun.exports.content import INPUT, OUTPUT, Content
-from dlrun.exports.formats._zip import append_content, read_content
+from dlrun.exports.formats._zip import append_content
 from dlrun.exports.keras import saving
-
-__all__ = ["read_content"]
 
 BACKEND = None
 NATIVE = ()

@@ -59,12 +59,3 @@ def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dic
 
     found = load_file(str(path))
     return lambda inputs: found
-
-
-def read_content(path: Path) -> str | None:
-    """The content in the file's metadata; see :mod:`dlrun.exports.formats`."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), "numpy") as file:
-        text: str | None = (file.metadata() or {}).get(KEY)
-    return text

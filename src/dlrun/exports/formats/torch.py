@@ -11,7 +11,7 @@ import numpy as np
 
 from dlrun.exports.content import FILE, Content
 from dlrun.exports.formats._torch_program import torch_program
-from dlrun.exports.formats._zip import read_content as read_archive
+from dlrun.exports.formats._zip import read_content
 
 BACKEND = "torch"
 NATIVE = ()
@@ -56,8 +56,3 @@ def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dic
         return {name: one.numpy() for name, one in zip(outputs, found, strict=True)}
 
     return run
-
-
-def read_content(path: Path) -> str | None:
-    """The content in the archive; see :mod:`dlrun.exports.formats`."""
-    return read_archive(path)
