@@ -30,7 +30,10 @@ def evaluate(
     overrides: Overrides = None,
     checkpoint: Annotated[
         str,
-        typer.Option(help="The epoch to load: best, last or a number; several as best,last."),
+        typer.Option(
+            metavar="best|last|EPOCH",
+            help="The epoch to load: best, last or a number; several as best,last.",
+        ),
     ] = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[
