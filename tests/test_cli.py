@@ -397,7 +397,7 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize("command", ["evaluate", "predict", "export"])
 @pytest.mark.parametrize(
     ("words", "message"),
     [

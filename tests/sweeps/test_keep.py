@@ -6,7 +6,7 @@ import pytest
 
 from conftest import Dlrun
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import resolve_epoch
+from dlrun.inference.chosen_epoch import resolve_epoch
 from dlrun.runs.directory import RECORD, SWEEP_FILE
 from dlrun.runs.locate import find_run
 from dlrun.sweeps.jobs import Job, Plan, read_plan

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
+from dlrun.inference.chosen_epoch import resolve_epoch
 from dlrun.inference.exported_file import ExportedRun
 from dlrun.inference.job import Evaluation, Job, evaluate_job
-from dlrun.inference.loaded_run import read_saved_spec, resolve_epoch
+from dlrun.inference.loaded_run import read_saved_spec
 from dlrun.system.files import check_writable, is_dir, is_file
 
 if TYPE_CHECKING:

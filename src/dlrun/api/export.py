@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 from dlrun.exports.content import FILE, Content
+from dlrun.inference.chosen_epoch import resolve_epoch
 from dlrun.inference.export_job import PRECISION, Job, do
 from dlrun.inference.export_request import (
     check_request,
@@ -90,6 +91,7 @@ def export(
             f"{run} is an exported file: its graph can't be written in another format",
             hint="export the run that it is from",
         )
+    resolve_epoch(opened, which)  # before a folder is made and a process is started
     if quantize == "float16":
         refuse_large_targets(opened)
     writer = find_writer(format, config)

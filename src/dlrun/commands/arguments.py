@@ -1,4 +1,8 @@
-"""The arguments and options that several commands share."""
+"""The arguments and options that several commands share.
+
+Completion reads them too, and those of each command: a ``metavar`` that begins with ``RUN`` stands
+for a run, and of one such as ``best|last|EPOCH`` the words in small letters are offered.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -15,12 +19,15 @@ Overrides = Annotated[
     typer.Argument(metavar="OVERRIDES", help="Hydra overrides: key=value, group=option."),
 ]
 Run = Annotated[
-    str, typer.Argument(help="A run directory, its id, or 'latest'.", show_default=False)
+    str,
+    typer.Argument(metavar="RUN", help="A run directory, its id, or 'latest'.", show_default=False),
 ]
 RunOrFile = Annotated[
     str,
     typer.Argument(
-        help="A run directory, its id, 'latest', or an exported file.", show_default=False
+        metavar="RUN",
+        help="A run directory, its id, 'latest', or an exported file.",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -38,7 +45,12 @@ Trust = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.")]
 Which = Annotated[
-    str, typer.Option("--checkpoint", help="The epoch to load: best, last or a number.")
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="best|last|EPOCH",
+        help="The epoch to load: best, last or a number.",
+    ),
 ]
 
 

@@ -30,7 +30,10 @@ def evaluate(
     overrides: Overrides = None,
     checkpoint: Annotated[
         str,
-        typer.Option(help="The epoch to load: best, last or a number; several as best,last."),
+        typer.Option(
+            metavar="best|last|EPOCH",
+            help="The epoch to load: best, last or a number; several as best,last.",
+        ),
     ] = "best",
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     data: Annotated[
@@ -88,9 +91,6 @@ def evaluate(
       dlrun evaluate RUN --against RUN --bootstrap 1000
     """
     with report_errors(quiet) as out:
-        for one in checkpoint.split(","):
-            if not one.isdecimal():
-                require_choice("--checkpoint", one, ("best", "last"))
         require_choice("--split", split, ("train", "validation", "test"))
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines

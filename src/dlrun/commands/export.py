@@ -73,8 +73,6 @@ def export(
         require_choice("--format", format, formats.names())
         if quantize is not None:
             require_choice("--quantize", quantize, ("int8", "float16"))
-        if not checkpoint.isdecimal():
-            require_choice("--checkpoint", checkpoint, ("best", "last"))
         if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
             raise DlrunError(f"--tolerance {tolerance}: expected a number >= 0")
         from dlrun.api.export import export as run_export

@@ -87,8 +87,6 @@ def predict(
             require_choice("--format", to_stdout, ("csv", "jsonl"))
         if as_json and str(output) == "-":
             raise DlrunError("--json and --output - both print on stdout", hint="--output FILE")
-        if not checkpoint.isdecimal():
-            require_choice("--checkpoint", checkpoint, ("best", "last"))
         from dlrun.api.predict import predict as run_prediction
 
         result = run_prediction(

@@ -15,7 +15,6 @@ from dlrun.completion.words import after_last_break, split_line
 SHELL, LINE, BREAKS = "_DLRUN_COMPLETE", "_DLRUN_LINE", "_DLRUN_BREAKS"
 FILES, NO_SPACE = "files", "nospace"
 MOST_RUNS = 200
-RUN_NAMES = ("run", "runs", "other", "against", "from_run")  # parameters that take a run
 Found = Iterator[tuple[str, str]]
 
 
@@ -76,16 +75,15 @@ def _value(
     parameter: Parameter, last: str, typed: Sequence[str]
 ) -> tuple[list[tuple[str, str]], set[str]]:
     """The values of a parameter."""
-    is_run = parameter.name in RUN_NAMES
     found = list(_choices(parameter, last, typed))
-    return _begin(last, iter(found)), {FILES} if parameter.is_path or is_run else set()
+    return _begin(last, iter(found)), {FILES} if parameter.is_path or parameter.is_run else set()
 
 
 def _choices(parameter: Parameter, last: str, typed: Sequence[str]) -> Found:
     name = parameter.name
     if parameter.choices:
         yield from ((choice, "") for choice in parameter.choices)
-    elif name in RUN_NAMES:
+    elif parameter.is_run:
         yield from _runs(_option(typed, "--runs-dir") or "runs")
     elif name in ("backend", "names"):
         begun = last[: last.rfind(",") + 1]

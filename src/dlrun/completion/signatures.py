@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,9 @@ class Parameter:
         is_flag: Whether it takes no value.
         several: Whether an argument takes all remaining words.
         is_path: Whether its value is a path.
-        choices: Its values, if the command names them.
+        is_run: Whether its value is a run: its metavar begins with ``RUN``.
+        choices: Its values, as far as they are words: those of its metavar, as in
+            ``best|last|EPOCH``, of its enum, or that the command requires with ``require_choice``.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Parameter:
     is_flag: bool = False
     several: bool = False
     is_path: bool = False
+    is_run: bool = False
     choices: tuple[str, ...] = ()
 
 
@@ -57,7 +62,7 @@ def parameters(command: str) -> list[Parameter]:
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
     if not functions:
         return []
-    choices = dict(_choices(functions[0]))
+    choices = dict(_required_choices(functions[0]))
     found = []
     for argument in functions[0].args.args:
         annotation = argument.annotation
@@ -78,17 +83,21 @@ def _first_line(path: Path) -> str:
     return (ast.get_docstring(function) or "").partition("\n")[0]
 
 
+@functools.cache
+def _arguments() -> ast.Module:
+    return ast.parse((SOURCE / "commands/arguments.py").read_text(encoding="utf-8"))
+
+
 def _shared_annotations() -> dict[str, ast.expr]:
     """The annotations that several commands share, by name."""
-    tree = ast.parse((SOURCE / "commands/arguments.py").read_text(encoding="utf-8"))
     return {
         ast.unparse(node.targets[0]): node.value
-        for node in tree.body
+        for node in _arguments().body
         if isinstance(node, ast.Assign)
     }
 
 
-def _choices(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _required_choices(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What ``require_choice("--split", split, ("train", ...))`` says, by parameter."""
     for call in ast.walk(function):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "require_choice":
@@ -102,29 +111,46 @@ def _choices(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[str, ...]]]
                 continue
 
 
-def _sentence(node: ast.expr, choices: Sequence[str]) -> str:
-    """A help: a literal, or one whose single field lists the choices."""
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    texts = [p.value if isinstance(p, ast.Constant) else ", ".join(choices) for p in parts]
-    return "".join(str(text) for text in texts)
-
-
 def _parameter(name: str, annotation: ast.expr, choices: dict[str, tuple[str, ...]]) -> Parameter:
     assert isinstance(annotation, ast.Subscript) and isinstance(annotation.slice, ast.Tuple)
     kind, info = ast.unparse(annotation.slice.elts[0]), annotation.slice.elts[1]
     assert isinstance(info, ast.Call)
+    metavar = _text(info, "metavar")
     typed = [str(word.value) for word in info.args if isinstance(word, ast.Constant)]
     flags = [flag for word in typed for flag in word.split("/")]  # --data/--no-data
-    texts = {k.arg: k.value for k in info.keywords}
     is_option = ast.unparse(info.func).endswith("Option")
     if is_option and not flags:
         flags = [f"--{name.replace('_', '-')}"]
     return Parameter(
         name,
         tuple(flags) if is_option else (),
-        _sentence(texts["help"], choices.get(name, ())) if "help" in texts else "",
+        _text(info, "help", choices.get(name, ())),
         is_flag=kind == "bool",
         several="list" in kind,
         is_path="Path" in kind,
-        choices=choices.get(name, ()),
+        is_run=re.match(r"RUN\b", metavar) is not None,
+        choices=choices.get(name) or _enum_values(kind) or _words(metavar),
     )
+
+
+def _text(info: ast.Call, keyword: str, choices: Sequence[str] = ()) -> str:
+    """What a keyword of ``typer.Option(...)`` says; empty without.
+
+    A field of an f-string stands for the choices, which it lists.
+    """
+    node = next((k.value for k in info.keywords if k.arg == keyword), ast.Constant(""))
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [p.value if isinstance(p, ast.Constant) else ", ".join(choices) for p in parts]
+    return "".join(str(text) for text in texts)
+
+
+def _words(metavar: str) -> tuple[str, ...]:
+    """The words that a metavar has for themselves: best and last of ``best|last|EPOCH``."""
+    return tuple(word for word in metavar.split("|") if word.islower()) if "|" in metavar else ()
+
+
+def _enum_values(kind: str) -> tuple[str, ...]:
+    """The values of an enum of ``arguments.py``; none if there is no such enum."""
+    bodies = [n.body for n in _arguments().body if isinstance(n, ast.ClassDef) and n.name == kind]
+    members = [node for body in bodies for node in body if isinstance(node, ast.Assign)]
+    return tuple(str(ast.literal_eval(member.value)) for member in members)

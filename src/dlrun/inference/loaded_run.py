@@ -20,6 +20,7 @@ from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.weighting import wrong_weighting
 from dlrun.errors import DlrunError
+from dlrun.inference.chosen_epoch import require_checkpoint, resolve_epoch
 from dlrun.inference.exported_file import (
     BACKEND,
     ExportedRun,
@@ -213,11 +214,13 @@ def load_run(
             and uses its spec.
 
     Raises:
-        DlrunError: If the checkpoint is missing, damaged or of another model.
+        DlrunError: If ``which`` is another word, or the checkpoint is missing, damaged or of
+            another model.
     """
     from dlrun.checkpoints.format import read_checkpoint
     from dlrun.checkpoints.store import Position, checkpoint_path
 
+    require_checkpoint(which)
     if isinstance(run, ExportedRun):
         return _load_exported(run, config, compiled=compiled, needs_data=spec is None)
     epoch = resolve_epoch(run, which)
@@ -252,35 +255,3 @@ def _load_exported(
     model, feed, data, logged = parts
     spec = run.content.spec.match(model)
     return LoadedRun(run, config, spec, model, run.content.epoch, feed, data, logged)
-
-
-def resolve_epoch(run: RunDir, which: str) -> int:
-    """The epoch of the checkpoint that ``best``, ``last`` or a number names.
-
-    Raises:
-        DlrunError: If the run has no such checkpoint.
-    """
-    from dlrun.checkpoints.store import list_epochs, read_best_epoch
-
-    epochs = list_epochs(run.checkpoints)
-    if not epochs and run.record.get("dropped") is True:
-        raise DlrunError(
-            f"{run.path} has no checkpoint: its sweep has dropped it, as --keep says",
-            hint=f"dlrun sweep --resume {run.path.parent} --again {run.path.name}",
-        )
-    if not epochs:
-        raise DlrunError(
-            f"{run.path} has no checkpoint",
-            hint=f"its status is '{run.record.get('status')}'; train again with the checkpoint"
-            " callback",
-        )
-    if which.isdecimal():
-        epoch: int | None = int(which)
-    else:
-        epoch = read_best_epoch(run.checkpoints) if which == "best" else epochs[-1]
-    if epoch not in epochs:
-        raise DlrunError(
-            f"{run.path} has no checkpoint of epoch {epoch}",
-            hint=f"it has epochs {', '.join(map(str, epochs))}: --checkpoint {epochs[-1]}",
-        )
-    return epoch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.inference.loaded_run import resolve_epoch
+from dlrun.inference.chosen_epoch import resolve_epoch
 from dlrun.remote.places import shown_path
 from dlrun.runs.directory import RunDir
 from dlrun.runs.locate import find_run
