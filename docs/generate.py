@@ -157,7 +157,12 @@ def _option_examples(command: str, options: list[Parameter], shown: str) -> Iter
         if example is None and words and command in told["base"]:
             example = f"{told['base'][command]} {words}"
         if example is None:
-            _unexplained.append(f"dlrun {command} {flags[0]}: no example in option-examples.yaml")
+            # A shared option is explained by how the command begins.
+            lacks = f"base: {command}" if words else f"own: {command}: {flags[0]}"
+            _unexplained.append(
+                f"dlrun {command} {flags[0]}: no example in the command's help, and no"
+                f" '{lacks}' in docs/reference/option-examples.yaml"
+            )
         else:
             yield example
 

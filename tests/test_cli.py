@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner, Result
 
 from dlrun import __version__
 from dlrun.cli import COMMANDS as PANELS
 from dlrun.cli import _without_multirun, app
+from dlrun.completion.signatures import parameters
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
 from dlrun.runs.directory import CONFIG, create_run
@@ -71,12 +73,17 @@ def test_help_names_every_command() -> None:
         assert re.search(rf"^\W*{command} ", result.stdout, re.MULTILINE)
 
 
-def test_every_file_of_the_commands_is_a_command_with_a_row_in_the_readme() -> None:
+def test_every_file_of_the_commands_is_a_command() -> None:
     files = {p.stem.replace("_", "-") for p in (ROOT / "src/dlrun/commands").glob("[a-z]*.py")}
-    assert files - {"arguments", "terminal"} == set(COMMANDS)
+    unnamed = files - {"arguments", "terminal"} - set(COMMANDS)
+    assert unnamed == set(), "name them in COMMANDS of src/dlrun/cli.py"
+
+
+def test_every_command_has_a_row_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `dlrun ([\w-]+)", readme, re.MULTILINE)
-    assert sorted(rows) == sorted(COMMANDS)
+    assert set(COMMANDS) - set(rows) == set(), "add a row to 'Commands' in README.md"
+    assert sorted(rows) == sorted(COMMANDS), "README.md has a row twice, or of no command"
 
 
 @pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])
@@ -492,6 +499,32 @@ def test_no_framework_is_imported_to_compose_or_refuse(words: list[str], expecte
     code, loaded = imported_by(*words)
     assert code == expected
     assert loaded & {*FRAMEWORKS, "numpy"} == set()
+
+
+def test_no_framework_is_imported_before_the_run_is_found() -> None:
+    takers = [command for command in COMMANDS if any(p.is_run for p in parameters(command)[:1])]
+    assert {"show", "compare", "evaluate", "resume"} <= {*takers}
+    known = typer.main.get_command(app).commands
+    asked = {}
+    for command in takers:
+        required = [p for p in known[command].params if p.required]
+        asked[command] = ["nosuch"] * (2 if required[0].nargs == -1 else len(required))
+    # All in one process: the first that imports one is the command to look at.
+    code = """
+import json, sys
+from typer.testing import CliRunner
+from dlrun.cli import app
+for command, words in json.loads(sys.argv[1]).items():
+    result = CliRunner().invoke(app, [command, *words])
+    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([command, result.exit_code, result.stderr, loaded]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(asked)], capture_output=True, text=True, check=True
+    )
+    for command, exit_code, error, loaded in map(json.loads, done.stdout.splitlines()):
+        assert (exit_code, "error: no run directory at nosuch" in error) == (2, True), command
+        assert FRAMEWORKS & {*loaded} == set(), f"imported at module level: dlrun {command} NOSUCH"
 
 
 def test_the_module_and_the_script_are_the_same_program() -> None:

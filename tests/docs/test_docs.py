@@ -217,7 +217,8 @@ def run(words: list[str], cwd: Path, **options) -> subprocess.CompletedProcess[s
 
 def test_the_generated_pages_are_those_that_are_committed() -> None:
     done = run([sys.executable, "docs/generate.py", "--check"], ROOT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_every_option_of_every_command_has_a_sentence_and_an_example() -> None:
@@ -234,7 +235,10 @@ def test_every_option_of_every_command_has_a_sentence_and_an_example() -> None:
                 words = {*option.opts, *option.secondary_opts}
                 if not told or not typed.get(name, set()) & words:
                     lacking.append(f"dlrun {name} {option.opts[0]}")
-    assert lacking == []
+    assert not lacking, (
+        "no sentence that ends in a period, or no example in the command's help or in"
+        f" docs/reference/option-examples.yaml: {', '.join(lacking)}"
+    )
 
 
 def test_examples_of_options_are_what_the_commands_take() -> None:
