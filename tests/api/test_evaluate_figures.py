@@ -164,6 +164,18 @@ def test_several_runs_and_backends_are_one_table(trained, dlrun):
     )
 
 
+def test_a_comparison_names_the_checkpoint(trained, dlrun):
+    run = trained.run("jax")
+    done = dlrun.within(
+        "numpy", "evaluate", run, "--checkpoint", "best,4", "--against", run, "data.limit=500"
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (line for line in done.stdout.splitlines() if "p = " in line)
+    assert f"{run}, epoch " in first
+    assert "p = 1 " in first  # the best epoch, with itself
+    assert second.startswith(f"{run}, epoch 4, numpy: ")
+
+
 def test_the_screen_has_the_table_and_an_interval(trained, dlrun):
     done = dlrun("evaluate", trained.run("jax"), "--bootstrap", "50", "data.limit=300")
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def _several(evaluations: Sequence[Mapping[str, Any]]) -> str:
     for each in evaluations:
         for name, of_output in _by_output(each).items():
             if against := of_output.get("against"):
-                start = f"{plain(each['run_dir'])}, {each['backend']}: "
+                start = f"{plain(each['run_dir'])}, epoch {each['epoch']}, {each['backend']}: "
                 lines.append(start + _against(name, against))
     return "\n\n".join([lines[0], "\n".join(lines[1:])] if len(lines) > 1 else lines)
 
