@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
+from dlrun.callbacks.checkpoint_interval import CheckpointInterval
 from dlrun.callbacks.protocol import RunCallback, run_callback
 from dlrun.checkpoints import architecture
-from dlrun.checkpoints.format import Variable, write_checkpoint
+from dlrun.checkpoints.format import Variable
 from dlrun.checkpoints.history import HISTORY, HistoryFile, Line
+from dlrun.checkpoints.snapshot import Snapshot, copy_epoch_state, copy_weights
 from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import RANDOM_STATE
 from dlrun.runs.metric_direction import is_better
-from dlrun.system.interval import parse_every
 
 if TYPE_CHECKING:
     from dlrun.backends import Backend
 
 log = logging.getLogger("dlrun")
-
-# Without every_seconds, the epochs of a short run all have a checkpoint. Later ones wait this long
-# for theirs: on a disk, writing one may take longer than a small model's epoch.
-FIRST_EPOCHS = 20
-SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What a checkpoint is written from."""
-
-    at: Position
-    variables: Mapping[str, list[Variable]]
-    state: Mapping[str, Any]
-    history: Mapping[str, Any]
 
 
 class Checkpoint(RunCallback):
@@ -86,23 +68,12 @@ class Checkpoint(RunCallback):
         self.monitor = monitor
         self.mode = mode
         self.keep = keep
-        self.every_steps = every_steps
-        if every_seconds is not None and not every_seconds >= 0:
-            raise DlrunError(
-                f"callbacks.checkpoint.every_seconds={every_seconds}: expected at least 0",
-                hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
-            )
-        self.every_seconds = every_seconds
-        self._every_epochs: float | None = None
-        self._within_seconds: float | None = None
-        if every is not None:
-            self._set_every(every)
-        self.async_safe = self._has_no_batch_hooks
+        self._interval = CheckpointInterval(every, every_steps, every_seconds)
+        self.async_safe = not self._interval.divides_epochs
         self.check: Callable[[int], None] | None = None
         """Raises if what was trained up to a step of the epoch must not be saved."""
         self._history = HistoryFile(self.directory / HISTORY)
-        self._waiting: dict[int, _Snapshot] = {}
-        self._saved_at = self._began = -math.inf
+        self._waiting: dict[int, Snapshot] = {}
         self._saved_epoch = 0
         self.best: dict[str, float] | None = None
         self._written_by: Mapping[str, Any] = {}
@@ -111,28 +82,8 @@ class Checkpoint(RunCallback):
         self._architecture: list[dict[str, Any]] = []
         self._epoch = self._first = 0
         self._length: Length | None = None
-        self._cut: _Snapshot | None = None
+        self._cut: Snapshot | None = None
         self._cut_needs: set[int] = set()
-
-    def _set_every(self, every: int | str) -> None:
-        for name in ("every_steps", "every_seconds"):
-            if getattr(self, name) is not None:
-                raise DlrunError(f"callbacks.checkpoint: give every or {name}, not both")
-        try:
-            interval = parse_every(every)
-        except ValueError as error:
-            raise DlrunError(f"callbacks.checkpoint.every: {error}") from error
-        if interval.unit == "steps":
-            self.every_steps = int(interval.amount)
-        elif interval.unit == "epochs":
-            self._every_epochs = interval.amount
-        else:
-            self.every_seconds = self._within_seconds = interval.amount
-
-    @property
-    def _has_no_batch_hooks(self) -> bool:
-        """Whether the batch hooks do nothing."""
-        return self.every_steps is None and self._within_seconds is None
 
     def set_run(
         self,
@@ -146,11 +97,8 @@ class Checkpoint(RunCallback):
         """Take the versions for the manifest, and the callbacks whose state to save."""
         self._written_by, self._backend = written_by, backend
         self._length = data.length if data is not None else None
-        if self._length and self._every_epochs:
-            samples = self._every_epochs * self._length.given
-            if samples < self._length.epoch:
-                self.every_steps = max(1, round(samples / self._length.batch_size))
-                self.async_safe = False
+        self._interval.set_length(self._length)
+        self.async_safe = not self._interval.divides_epochs
         self._others = {name: c for name, c in callbacks.items() if c is not self}
         for name, callback in self._others.items():
             if isinstance(callback, keras.callbacks.SwapEMAWeights) and not callback.swap_on_epoch:
@@ -167,7 +115,7 @@ class Checkpoint(RunCallback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Describe the model, which does not change from here on, and create the directory."""
-        self._began = time.monotonic()
+        self._interval.begin()
         self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -189,25 +137,12 @@ class Checkpoint(RunCallback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Save within the epoch if due; the end of the epoch has a checkpoint of its own."""
-        if self._has_no_batch_hooks or batch + 1 >= self.params["steps"]:
-            return
-        done, every = batch + 1, self.every_steps
-        by_steps = every is not None and done // every > self._first // every
-        if by_steps or self._is_time():
+        done = batch + 1
+        if self._interval.is_due_within(self._first, done) and done < self.params["steps"]:
             if self.check is not None:
                 self.check(done)
-            self._save(Position(self._epoch, done), self._within())
-
-    def _is_time(self) -> bool:
-        """Whether the clock asks for a checkpoint within the epoch."""
-        if self._within_seconds is None:
-            return False
-        return time.monotonic() - max(self._saved_at, self._began) >= self._within_seconds
-
-    def _within(self) -> dict[str, list[Variable]]:
-        """The state that an epoch resets."""
-        getattr(self.model, "jax_state_sync", lambda: None)()  # jax trains on copies
-        return {"metrics": _values(self.model.metrics_variables), "random": self._random()}
+            within = copy_epoch_state(self.model, self._random())
+            self._save(Position(self._epoch, done), within)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keep the last step before validation, in an epoch that the end of the run cuts short."""
@@ -225,10 +160,9 @@ class Checkpoint(RunCallback):
         states = self._states()
         self._cut_needs = self._epochs_to_keep(states)
         at = Position(self._epoch, length.steps_of(self._epoch))
-        within = self._within()
-        if (after_last := self.model.__dict__.pop(RANDOM_STATE, None)) is not None:
-            within["random"] = [Variable("generator", state) for state in after_last]
-        self._cut = self._snapshot(at, within, states)
+        after_last = self.model.__dict__.pop(RANDOM_STATE, None)
+        random = self._random() if after_last is None else after_last
+        self._cut = self._snapshot(at, copy_epoch_state(self.model, random), states)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save the epoch; ``epoch`` counts from 0 as in Keras, on disk it counts from 1."""
@@ -260,31 +194,14 @@ class Checkpoint(RunCallback):
         last = (self.params or {}).get("epochs")
         if last is None or number >= last or getattr(self.model, "stop_training", False):
             return True
-        if self._every_epochs is not None:
-            return self._epochs_before(number) > self._epochs_before(number - 1)
-        if self.every_seconds is None and number <= FIRST_EPOCHS:
-            return True
-        seconds = SECONDS if self.every_seconds is None else self.every_seconds
-        return time.monotonic() - self._saved_at >= seconds
-
-    def _epochs_before(self, number: int) -> int:
-        """How many of the intervals of ``every`` are over after so many epochs."""
-        assert self._every_epochs is not None
-        length = self._length
-        given = length.samples_until(number) / length.given if length else number
-        return math.floor(given / self._every_epochs + 1e-9)
+        return self._interval.is_due_after(number)
 
     def _snapshot(
         self,
         at: Position,
         within: Mapping[str, list[Variable]],
         states: Mapping[str, Mapping[str, Any]],
-    ) -> _Snapshot:
-        variables = {
-            "model": _values(self.model.variables),
-            "optimizer": _values(self.model.optimizer.variables),
-            **within,
-        }
+    ) -> Snapshot:
         state = {
             "best": self.best,
             "architecture": self._architecture,
@@ -292,10 +209,11 @@ class Checkpoint(RunCallback):
             **({"length": self._length.until(*at).to_json()} if self._length else {}),
             "callbacks": {name: state for name, state in states.items() if state},
         }
-        return _Snapshot(at, variables, state, self._history.mark())
+        variables = {**copy_weights(self.model), **within}
+        return Snapshot(at, variables, state, self._history.mark())
 
     def _save(self, at: Position, within: Mapping[str, list[Variable]]) -> None:
-        self._saved_at = time.monotonic()
+        self._interval.restart()
         states = self._states()
         wanted = self._epochs_to_keep(states)
         self._history.flush()
@@ -304,14 +222,7 @@ class Checkpoint(RunCallback):
         waiting = [waits for number, waits in self._waiting.items() if number in needed]
         cut = [self._cut] if self._cut else []
         for one in (*waiting, self._snapshot(at, within, states), *cut):
-            write_checkpoint(
-                self.directory,
-                one.at,
-                one.variables,
-                one.state,
-                written_by=self._written_by,
-                history=one.history,
-            )
+            one.write(self.directory, self._written_by)
         self._waiting = {}
         self._saved_epoch = at.epochs
         self._prune(at, needed)
@@ -344,11 +255,6 @@ class Checkpoint(RunCallback):
     def _best_value(self) -> float | None:
         return self.best["value"] if self.best else None
 
-    def _random(self) -> list[Variable]:
-        states = self._backend.random_state() if self._backend else []
-        return [Variable("generator", state) for state in states]
-
-
-def _values(variables: Iterable[Any]) -> list[Variable]:
-    # Copies: a backend may lend its memory, and a snapshot may wait while training goes on.
-    return [Variable(v.path, np.array(keras.ops.convert_to_numpy(v.value))) for v in variables]
+    def _random(self) -> list[Any]:
+        """The states of the framework's own generator."""
+        return self._backend.random_state() if self._backend else []
