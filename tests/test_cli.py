@@ -294,6 +294,11 @@ BAD = [
         "has several values, but a run takes one",
         "'dlrun sweep' trains",
     ),
+    (
+        "name=zip(epochs=1,2 seed=1,2)",
+        "has several values, but a run takes one",
+        "'dlrun sweep' trains",
+    ),
     # left open
     ("epochs=???", "epochs: needs a value: epochs=...", None),
     ("name=${foo}", "name=${foo}: Interpolation key 'foo' not found", None),

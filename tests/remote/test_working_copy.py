@@ -244,6 +244,7 @@ def test_servers_have_working_copies_of_their_own(monkeypatch: pytest.MonkeyPatc
     [
         ("s3://key:secret@lab/runs", "can't hold a name or a password"),
         ("https://host/runs", "can't be written to https://"),
+        ("memory://runs", "nothing outlives the process"),
         ("s3://", "expected a bucket and a path"),
         ("s3://lab/../x", "expected a bucket and a path"),
     ],

@@ -126,6 +126,9 @@ def test_generated_data_whose_seed_follows_that_of_the_run_tell_no_settings_apar
     assert [len(setting.runs) for setting in settings] == [3, 3]
     assert settings[0].differs == {"optimizer.learning_rate": 0.1}
     assert list(settings[0].values("val_loss")) == [(0, None, 0), (1, None, 1), (2, None, 2)]
+    # The run of seed 0 again: as good as a copy, it makes no interval narrower.
+    again = group([*runs, {**runs[0], "run_dir": "runs/sweeps/y/0"}])[0].to_dict()
+    assert (again["n"], again["runs"][0]) == (3, "runs/sweeps/x/00.1")
 
 
 def to_config(words):

@@ -56,14 +56,7 @@ class Setting:
 
     def values(self, key: str) -> dict[tuple[Any, ...], float | None]:
         """A metric, such as ``val_loss`` or ``test.accuracy``, by what repeats the runs."""
-        found: dict[tuple[Any, ...], float | None] = {}
-        for run in self.runs:
-            data = run["config"].get("data") or {}
-            repeat: tuple[Any, ...] = (run["config"].get("seed"), *map(data.get, OF_DATA))
-            if repeat in found:  # the same run twice
-                repeat = (*repeat, len(found))
-            found[repeat] = query.number(query.value_of(run, key))
-        return found
+        return {_repeat(run["config"]): query.number(query.value_of(run, key)) for run in self.runs}
 
     @property
     def metrics(self) -> list[str]:
@@ -90,13 +83,17 @@ class Setting:
 
 
 def group(records: Sequence[Record]) -> list[Setting]:
-    """Group completed runs by their config, apart from what repeats them, in the order given."""
+    """Group completed runs by their config, apart from what repeats them, in the order given.
+
+    Of runs that do not differ at all, such as those of one seed in two sweeps, the first counts:
+    the numbers are the same, and would make an interval too narrow.
+    """
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         if record.get("status") == "completed" and isinstance(record.get("config"), dict):
             groups[_key(record["config"])].append(record)
     groups = {key: runs for key, runs in groups.items() if not too_deep(runs[0])}
-    settings = [Setting(runs) for runs in groups.values()]
+    settings = [Setting(_first_of_each(runs)) for runs in groups.values()]
     names = short_names([Path(setting.runs[0]["run_dir"]) for setting in settings], parts=2)
     flats = [dict(query.flat(_without(setting.runs[0]["config"]))) for setting in settings]
     keys = dict.fromkeys(key for flat in flats for key in flat)
@@ -181,6 +178,21 @@ def _without(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(data, dict) and any(key in data for key in OF_DATA):
         found["data"] = {key: data[key] for key in data if key not in OF_DATA}
     return found
+
+
+def _first_of_each(runs: Sequence[Record]) -> list[Record]:
+    """The runs without those that repeat an earlier one exactly."""
+    found: dict[tuple[Any, ...], Record] = {}
+    for run in runs:
+        found.setdefault(_repeat(run["config"]), run)
+    return list(found.values())
+
+
+def _repeat(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells the runs of one setting apart."""
+    data = config.get("data")
+    values = [data.get(key) if isinstance(data, dict) else None for key in OF_DATA]
+    return (config.get("seed"), *values)
 
 
 def _rank(setting: Setting, key: str) -> tuple[bool, float, str]:

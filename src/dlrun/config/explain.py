@@ -12,6 +12,9 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from dlrun.config.groups import GROUPS
 from dlrun.errors import DlrunError, shorten
 
+SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
+DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -72,6 +75,8 @@ def parse_mistake(line: str) -> Mistake:
     key, separator, typed = line.partition("=")
     if not separator:
         return Mistake(line, "is not an override: expected key=value")
+    if typed.startswith(DIMENSIONS) and typed.endswith(")"):
+        return Mistake(line, SEVERAL, hint=SWEEP)
     quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
@@ -80,10 +85,10 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
     """The mistake in an override that Hydra can parse; None if it is valid."""
     key, _, typed = line.partition("=")
     if parsed.is_sweep_override():
-        hint = "'dlrun sweep' trains one run for each"
+        hint = SWEEP
         if parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
             hint += f"; for a list, type '{key}=[{shorten(typed)}]'"
-        return Mistake(line, "has several values, but a run takes one", hint=hint)
+        return Mistake(line, SEVERAL, hint=hint)
     if not typed.strip() and not parsed.is_delete():
         return Mistake(line, "has no value after '='")
     return None

@@ -41,6 +41,11 @@ def url_of(path: Path | str) -> str | None:
         raise DlrunError(
             f"{str(path)!a}: expected a bucket and a path", hint=f"{protocol}://BUCKET/runs"
         )
+    if protocol == "memory":
+        raise DlrunError(
+            f"{path}: nothing outlives the process in memory://",
+            hint="file:///PATH is a place to try",
+        )
     if protocol in _READ_ONLY:
         raise DlrunError(
             f"{path}: runs can't be written to {protocol}://", hint="for example s3://BUCKET/runs"
