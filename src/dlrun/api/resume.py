@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
 from dlrun.assembly.companions import companions
-from dlrun.assembly.length import run_length
+from dlrun.assembly.length import run_end, with_recorded_length
 from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
@@ -20,7 +18,7 @@ from dlrun.config.options import project_dir
 from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
-from dlrun.data.length import ClockedLength, Length, recorded_length
+from dlrun.data.length import recorded_length
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import refuse_writers
 from dlrun.runs.directory import CONFIG, RECORD, RunDir, lock
@@ -32,9 +30,6 @@ from dlrun.training.initial_weights import read_initial_weights
 from dlrun.training.request import OnEpoch, RunRequest
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
-    from dlrun.checkpoints.format import CheckpointData
-    from dlrun.checkpoints.store import Position
-    from dlrun.training.resumption import Resumption
     from dlrun.training.reuse import ProcessCache
 
 log = logging.getLogger("dlrun")
@@ -111,14 +106,19 @@ def resume(
             return result
         require(config, training=True)
         backends.prepare(config.backend.name)
+        from dlrun.checkpoints.store import remove_leftovers
         from dlrun.training.destinations import ResumedDestination
+        from dlrun.training.newest_checkpoint import decided_ends, find_resumption
         from dlrun.training.resumption import for_others
         from dlrun.training.run import train_run
 
-        resumption = _resumption(opened, recorded, config)
+        check_resumed_rate(recorded, config)
+        remove_leftovers(opened.checkpoints)
+        opened.clean()
+        resumption = find_resumption(opened, recorded, config)
         # From a checkpoint alone, the other processes of a run learn of them too.
         is_alone = config.distribution.kind == "none"
-        ends = resumption.ends if resumption else _ends(opened, None) if is_alone else ()
+        ends = resumption.ends if resumption else decided_ends(opened) if is_alone else ()
         weights = read_initial_weights(config) if resumption is None else None
         place = str(config_dir.absolute()) if config_dir else None
         others = companions(
@@ -168,7 +168,7 @@ def _result_if_complete(
     stopped = result.stopped_by not in LENGTHS and is_same(recorded["callbacks"], config.callbacks)
     known = recorded_length(opened.record.get("length"))
     trained = known.samples_until(result.epochs) if known else result.epochs
-    if not stopped and trained < _end(config, known):
+    if not stopped and trained < run_end(config, known):
         return None
     done = f"all {result.epochs} epochs are done"
     longer = f"epochs={2 * result.epochs}"
@@ -181,7 +181,7 @@ def _result_if_complete(
     parts = [
         part for part in AT_THE_END if not is_same(recorded.get(part, {}), getattr(config, part))
     ]
-    if _end(config, known) > _end(_as_before(config, recorded), known):
+    if run_end(config, known) > run_end(with_recorded_length(config, recorded), known):
         parts += LENGTHS
     if late := [o for o in overrides if any(overrides_part([o], part) for part in parts)]:
         raise DlrunError(
@@ -190,124 +190,3 @@ def _result_if_complete(
         )
     log.info("%s is complete: %s; to train longer, add %s", opened.path, done, longer)
     return result
-
-
-def _end(config: Config, known: Length | None) -> float:
-    """Where a run ends, in samples; in epochs where the length of a run's is not known."""
-    if known is not None:
-        return run_length(config, known.given).total
-    return math.inf if config.epochs is None else config.epochs
-
-
-def _as_before(config: Config, recorded: Mapping[str, Any]) -> Config:
-    """The config with the length that the run had."""
-    length = {"epochs": recorded["epochs"], "max_steps": recorded.get("max_steps")}
-    return dataclasses.replace(config, **length)
-
-
-def _resumption(opened: RunDir, recorded: dict[str, Any], config: Config) -> Resumption | None:
-    """Where the run continues; None if it has no checkpoint and starts again.
-
-    Raises:
-        DlrunError: If none of its checkpoints can be read, or training can't continue from it.
-    """
-    from dlrun.checkpoints.store import checkpoint_path, remove_leftovers
-    from dlrun.training.resumption import Resumption
-
-    check_resumed_rate(recorded, config)
-    remove_leftovers(opened.checkpoints)
-    opened.clean()
-    if (newest := _newest(opened, config)) is None:
-        log.warning("%s has no checkpoint yet: it starts again", opened.path)
-        return None
-    at, saved = newest
-    stopped = bool(saved.state["stopped"]) and is_same(recorded["callbacks"], config.callbacks)
-    if not stopped:  # a changed callback must decide again
-        for state in saved.state["callbacks"].values():
-            state.pop("stopped_epoch", None)
-    known = recorded_length(saved.state.get("length"))
-    trained = known.total if known else at.epochs
-    if trained == _end(_as_before(config, recorded), known) < _end(config, known):
-        for name, spec in config.callbacks.items():
-            if spec.get("_target_") == "keras.callbacks.SwapEMAWeights":
-                raise DlrunError(
-                    f"after the last epoch, {at.epochs}, callbacks.{name}"
-                    " kept only the averaged weights, from which training can't continue",
-                    hint=f"train a new run with init_from={opened.path}",
-                )
-    before = recorded["optimizer"].get("learning_rate")
-    rate = config.optimizer.get("learning_rate")
-    return Resumption(
-        at,
-        checkpoint_path(opened.checkpoints, at),
-        saved,
-        epochs=recorded["epochs"],
-        max_steps=recorded.get("max_steps"),
-        learning_rate=rate if rate != before else None,
-        stopped=stopped,
-        ends=_ends(opened, known),
-    )
-
-
-def _ends(opened: RunDir, saved: Length | None) -> list[int]:
-    """What the clock has decided: the record has the newest, and the checkpoint what it needs."""
-    recorded = recorded_length(opened.record.get("length"))
-    of_record, of_saved = (
-        length.ends if isinstance(length, ClockedLength) else [] for length in (recorded, saved)
-    )
-    return of_record if of_record[: len(of_saved)] == of_saved else of_saved
-
-
-def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] | None:
-    """The newest readable checkpoint; None if there is no checkpoint.
-
-    Raises:
-        DlrunError: If there are checkpoints, but none can be read.
-    """
-    from dlrun.checkpoints.format import read_checkpoint
-    from dlrun.checkpoints.resumable import check_resumable
-    from dlrun.checkpoints.store import Position, checkpoint_path, list_positions
-
-    positions = list_positions(opened.checkpoints)
-    targets = {name: str(spec.get("_target_")) for name, spec in config.callbacks.items()}
-    is_skipped = False
-    for at in reversed(positions):
-        path = checkpoint_path(opened.checkpoints, at)
-        try:
-            saved = read_checkpoint(path)
-            check_resumable(saved.state, at, targets)
-        except DlrunError as error:
-            log.warning("%s", error.message)
-            continue
-        except ValueError as error:
-            log.warning("checkpoint %s can't be read: %s", path, error)
-            continue
-        if _is_behind(opened, at, saved.state, config):
-            is_skipped = True
-            continue
-        if at != positions[-1] and not is_skipped:
-            log.warning("falling back to %s", at)
-        best = saved.state["best"]
-        if best and Position(int(best["epoch"])) not in positions:
-            # The best checkpoint was replaced by a better one, which can't be read.
-            saved = dataclasses.replace(saved, state={**saved.state, "best": None})
-        return at, saved
-    if positions and not is_skipped:
-        raise DlrunError(f"no checkpoint of {opened.path} can be read", hint="train it again")
-    return None
-
-
-def _is_behind(opened: RunDir, at: Position, state: Mapping[str, Any], config: Config) -> bool:
-    """Whether training must go on from an earlier checkpoint.
-
-    The end of a run may cut an epoch short. A longer run goes on within that epoch, and a shorter
-    one may end before a step that was taken.
-    """
-    known = recorded_length(state.get("length"))
-    if known is None:
-        return False
-    length = run_length(config, known.given)
-    length.replay(_ends(opened, known))
-    if at.steps:
-        return at.epochs < length.epochs and at.steps >= length.steps_of(at.epochs)
-    return length.total > known.total and known.is_cut(known.epochs - 1)
