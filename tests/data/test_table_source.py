@@ -176,8 +176,15 @@ def test_notes_tell_what_is_left_out():
         "column 'id' is left out: each row has another value, like an id",
         "column 'empty' is left out: it has no values",
         "column 'same' is left out: all values are equal",
-        "1 row has no target, and are left out",
+        "1 row has no target, and is left out",
     ]
+
+
+def test_a_limit_leaves_out_no_row_for_its_target():
+    notes = table(path="houses.csv", target="price").notes
+    limited = table(path="houses.csv", target="price", limit=5)
+    assert limited.notes == notes
+    assert limited.describe().splits == {"train": 5, "validation": 5, "test": 5}
 
 
 def test_what_a_column_is_can_be_said():

@@ -60,12 +60,15 @@ def test_every_kind_of_model_is_written_in_every_format(runs, kind, form):
     exact = [check for check in result["checks"] if check["mode"] == "float32"]
     assert max(check["difference"] for check in exact) < 2e-5
     assert min(check["agreement"] or 1 for check in exact) > 0.96
+    path = cwd / result["output"]
+    if path.is_file():
+        assert path.stat().st_mode == path.with_name(f"{path.name}.json").stat().st_mode
     if not formats.module(form).IS_RUN:
         return
     of_file, of_run = (
-        json.loads(worker(on).command(cwd, ["evaluate", str(path), "--json"])[1])["metrics"]
-        for on, path in (
-            ("numpy", cwd / result["output"]),
+        json.loads(worker(on).command(cwd, ["evaluate", str(what), "--json"])[1])["metrics"]
+        for on, what in (
+            ("numpy", path),
             (found[kind]["backend"], found[kind]["path"]),
         )
     )

@@ -175,9 +175,9 @@ class ArraySource:
         return pictures_of_arrays(samples.inputs, names)
 
     def _notes(self) -> list[str]:
-        missing = int((self._table.splits == LEFT_OUT).sum()) if not self._table.limit else 0
-        are = "samples have" if missing > 1 else "sample has"
-        return [f"{missing:,} {are} no label, and are left out"] if missing else []
+        missing = int((self._table.splits == LEFT_OUT).sum())
+        which, are = ("samples have", "are") if missing > 1 else ("sample has", "is")
+        return [f"{missing:,} {which} no label, and {are} left out"] if missing else []
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:
         """See :class:`dlrun.data.source.Source`."""

@@ -228,6 +228,6 @@ def find_notes(of: Table) -> list[str]:
         if name not in of.given and (reason := why.get(profile.kind)):
             notes.append(f"column '{name}' is left out: {reason}")
     if missing := int((of.splits == LEFT_OUT).sum()):
-        are = "rows have" if missing > 1 else "row has"
-        notes.append(f"{missing:,} {are} no target, and are left out")
+        which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
+        notes.append(f"{missing:,} {which} no target, and {are} left out")
     return notes

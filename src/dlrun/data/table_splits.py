@@ -10,7 +10,15 @@ import numpy as np
 from dlrun.data import encode
 from dlrun.data.columns import to_texts
 from dlrun.data.columns.date import to_seconds
-from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, file_split, split_rows
+from dlrun.data.splits import (
+    LEFT_OUT,
+    PAST_LIMIT,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    file_split,
+    split_rows,
+)
 from dlrun.data.table_columns import require_column
 from dlrun.errors import DlrunError
 
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def split_table(of: Table) -> np.ndarray:
-    """The split of each row; rows without a target are left out."""
+    """The split of each row; ``LEFT_OUT`` of those without a target."""
     import pyarrow as pa
 
     way, labels = of.way, of.labels
@@ -68,7 +76,7 @@ def split_table(of: Table) -> np.ndarray:
     )
     if of.limit is not None:
         for split in (TRAIN, VALIDATION, TEST):
-            splits[np.flatnonzero(splits == split)[of.limit :]] = LEFT_OUT
+            splits[np.flatnonzero(splits == split)[of.limit :]] = PAST_LIMIT
     return splits
 
 

@@ -136,8 +136,8 @@ class ImageTable:
     def notes(self) -> list[str]:
         """What is left out, one line each."""
         if missing := int((self.rows.splits == LEFT_OUT).sum()):
-            are = "rows have" if missing > 1 else "row has"
-            return [f"{missing:,} {are} no target, and are left out"]
+            which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
+            return [f"{missing:,} {which} no target, and {are} left out"]
         return []
 
     @property

@@ -29,7 +29,10 @@ def write(
     """Write the file; see :mod:`dlrun.exports.formats`."""
     from safetensors.numpy import save_file
 
+    path.touch()
+    mode = path.stat().st_mode  # save_file makes a file that only its owner can read
     save_file(tensors(model), str(path), metadata={KEY: content.to_json(), "format": "keras"})
+    path.chmod(mode)
 
 
 def tensors(model: Any) -> dict[str, np.ndarray]:
