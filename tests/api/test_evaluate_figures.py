@@ -66,7 +66,7 @@ def test_a_run_keeps_the_figures_of_its_classes(homes):
     assert {"roc.csv", "precision_recall.csv", "calibration.csv"} <= set(found)
     worst = found["most_wrong.csv"][0]
     row = rows[int(worst["sample"])]
-    assert worst["id"] == f"row {row + 1}"
+    assert worst["id"] == homes.table["house_id"][row]
     assert worst["label"] == homes.table["kind"][row] != worst["predicted"]
 
 

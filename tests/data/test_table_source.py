@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_notes_tell_what_is_left_out():
         "column 'same' is left out: all values are equal",
         "1 row has no target, and is left out",
     ]
+
+
+def test_rows_are_named_by_a_column_of_ids_and_without_one_by_their_numbers():
+    of, ids = table(path="houses.csv", target="price"), houses()["id"]
+    rows = rows_of(of, "test")
+    names = of.dataset().test.ids
+    assert [names(sample) for sample in range(len(rows))] == [str(ids[row]) for row in rows]
+    assert names[3:](0) == str(ids[rows[3]])
+    write_csv(Path("plain.csv"), {name: v for name, v in houses().items() if name != "id"})
+    plain = table(path="plain.csv", target="price")
+    assert plain.dataset().test.ids(0) == f"row {rows_of(plain, 'test')[0] + 1}"
 
 
 def test_a_limit_leaves_out_no_row_for_its_target():

@@ -16,6 +16,7 @@ from dlrun.data import columns, encode
 from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.profile import ColumnProfile, profile_table
+from dlrun.data.row_names import RowNames, find_ids
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_columns import find_inputs, find_notes, find_targets
@@ -207,9 +208,16 @@ class Table:
         return find_notes(self)
 
     @property
+    def id_column(self) -> str | None:
+        """The column whose values name the rows; None if there is none."""
+        targets = (column for target in self.labels.values() for column in target.columns)
+        return next(iter(find_ids(self.profiles, {*self.inputs, *targets})), None)
+
+    @property
     def row_names(self) -> Sequence[object] | None:
         """What a user knows the rows by; None for their numbers."""
-        return None
+        column = self.id_column
+        return None if column is None else RowNames(self.entry / TABLE, column)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows, in the table's order."""

@@ -138,6 +138,11 @@ class TextFolder(Table):
         return found
 
     @property
+    def id_column(self) -> str | None:
+        """See :class:`dlrun.data.table.Table`."""
+        return FILE
+
+    @property
     def row_names(self) -> Sequence[object] | None:
         """See :class:`dlrun.data.table.Table`."""
         return self.files.paths

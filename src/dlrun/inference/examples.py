@@ -28,7 +28,6 @@ from dlrun.runs.directory import RunDir
 
 ROWS, COLUMNS, CHARACTERS = 5, 24, 300
 MOST_WRONG = 20
-FILE = "file"  # the column of a folder of texts that names their files
 VALUES = 12  # of an array that is no image
 
 
@@ -99,17 +98,18 @@ def _wrong_pictures(wrong: Iterable[Mapping[str, str]], data: Dataset) -> dict[i
 
 
 def _wrong_texts(wrong: Iterable[Mapping[str, str]], data: Table) -> dict[str, str]:
-    """What a table has of them, by their ids: ``row 7``, counted from 1, or the file of a text."""
+    """What a table has of them, by their ids: ``row 7``, counted from 1, or what names the row."""
     ids = {row.get("id", "") for row in wrong}
     places = {int(id_[4:]) - 1: id_ for id_ in ids if re.fullmatch(r"row [0-9]{1,15}", id_)}
     names = [name for name, (kind, _) in data.inputs.items() if kind == "text"]
     names = names or list(data.inputs)[:COLUMNS]
     found: dict[str, str] = {}
-    first = 0
+    first, named = 0, data.id_column
     for batch in data.batches():
         inside = {place - first: id_ for place, id_ in places.items()}
-        if FILE in data.profiles:
-            inside |= {n: id_ for n, id_ in enumerate(batch.column(FILE).to_pylist()) if id_ in ids}
+        if named is not None:
+            values_of = map(str, batch.column(named).to_pylist())
+            inside |= {number: id_ for number, id_ in enumerate(values_of) if id_ in ids}
         for row, id_ in inside.items():
             if 0 <= row < batch.num_rows:
                 values = {name: _text(batch.column(name)[row].as_py()) for name in names}

@@ -16,9 +16,9 @@ from dlrun.data.columns.number import Number
 from dlrun.data.encode import BatchColumns
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.profile import IDENTIFIER
 from dlrun.data.readers import STDIN, Part, Request, targets_of, texts
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.row_names import find_ids
 from dlrun.data.rows import Block, Rows, open_rows
 from dlrun.data.table_errors import read_error
 from dlrun.data.tables import find_files, format_of, suffixes
@@ -118,11 +118,8 @@ class Reader:
                         f"{label} has no column '{weight}', which weighs the run's rows",
                         hint="data.weight=null counts each row once",
                     )
-        ids = list(self._request.ids) or [
-            name
-            for name in dict.fromkeys(names)
-            if IDENTIFIER.search(name) and name not in (*self._step.names, *targets)
-        ]
+        used = {*self._step.names, *targets}
+        ids = list(self._request.ids) or find_ids(dict.fromkeys(names), used)
         if not names:
             ids = []
         elif self._request.labels:  # one that tells the rows apart in a report
