@@ -41,7 +41,7 @@ state = _State()
 
 
 def meet(spread: Spread) -> None:
-    """Meet the other processes, before jax looks for devices; rank 0 tells where the run goes on.
+    """Meet the other processes, before jax looks for devices; rank 0 says where the run continues.
 
     Only the address that the launcher has given is listened on: jax' own default is all of them.
     """

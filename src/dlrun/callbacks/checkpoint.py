@@ -149,7 +149,7 @@ class Checkpoint(RunCallback):
         self._keep_cut()
 
     def _keep_cut(self) -> None:
-        """Keep where a longer run goes on: within the epoch, as if it were not cut short."""
+        """Keep where a longer run continues: within the epoch, as if it were not cut short."""
         length = self._length
         if self._cut is not None or length is None or not length.is_cut(self._epoch):
             return

@@ -17,7 +17,7 @@ class Profile(keras.callbacks.Callback):
     """Shares training's seconds among phases; each second counts in one of them.
 
     What ``fit()`` does in threads beside the steps, where it calls hooks or reads batches there,
-    takes no time from them and is told separately.
+    takes no time from them and is reported separately.
     """
 
     async_safe = True  # the hook of a batch counts, and looks at nothing

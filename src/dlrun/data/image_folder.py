@@ -225,7 +225,7 @@ class ImageFolder:
     def tasks(self) -> Mapping[str | None, str]:
         """See :class:`dlrun.data.source.Source`."""
         tasks = {name: target.kind for name, target in self.samples.targets.items()}
-        _ = self.headers  # a file that is no image is told before a framework is imported
+        _ = self.headers  # a file that is no image is reported before a framework is imported
         return tasks
 
     def describe(self) -> Description:

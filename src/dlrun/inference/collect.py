@@ -67,7 +67,7 @@ class Collector:
     def close(self) -> None:
         """Read what is still on the device.
 
-        The outputs of samples that were not seen are no outcome: there is none of any.
+        If the outputs of some samples were not seen, no output has an outcome.
         """
         while self._waiting:
             self._read()

@@ -107,10 +107,10 @@ def _has_length(source: Any, steps: int) -> bool:
 def _remember_random_state(
     model: keras.Model, backend: TrainingBackend, steps: int, steps_per_execution: int
 ) -> None:
-    """Keep the random state after the last step, for a run that goes on from there.
+    """Keep the random state after the last step, for a run that continues from there.
 
-    torch's data loader draws from the generator after the last step, and a hook is told of that
-    step too late, or from another thread.
+    torch's data loader draws from the generator after the last step, and a hook is called after
+    that step too late, or from another thread.
     """
     model.make_train_function()
     function, left = model.train_function, steps

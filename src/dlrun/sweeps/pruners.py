@@ -115,8 +115,8 @@ class HyperbandPruner(optuna.pruners.HyperbandPruner):
         seed: The study's seed.
         max_resource: The most epochs of a run.
         min_resource: The epochs after which a run is judged first.
-        reduction_factor: Of this many runs one goes on.
-        bootstrap_count: How many runs must have been judged before one goes on.
+        reduction_factor: Of this many runs one continues.
+        bootstrap_count: How many runs must have been judged before one continues.
     """
 
     def __init__(

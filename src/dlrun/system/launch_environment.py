@@ -15,7 +15,7 @@ GRACE_SECONDS = 20.0  # for rank 0 to end its batch once its launcher has ended
 
 
 class Launcher:
-    """The connection to ``dlrun launch``: it tells what ended the run, and is told what happens.
+    """The connection to ``dlrun launch``: it says what ended the run, and receives what happens.
 
     A process ends with its launcher: it reads the pipe that the launcher holds open.
 

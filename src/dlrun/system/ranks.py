@@ -47,7 +47,7 @@ class Group:
         by: What has started them.
         launcher: The connection to ``dlrun launch``; None without.
         listens: Of rank 0 under ``dlrun launch``, the socket where they meet.
-        resumed: Of rank 0 under ``dlrun launch``, the run that it goes on with.
+        resumed: Of rank 0 under ``dlrun launch``, the run that it continues.
         at: Where a resumed run continues, as rank 0 has told.
     """
 

@@ -1,4 +1,4 @@
-"""What a tracker is told of a run, and what it does with it."""
+"""What a tracker learns of a run, and what it does with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrackedRun:
         parameters: The config by dotted keys: strings, numbers, or None.
         tags: Strings by name.
         sweep: The directory of the run's sweep; None outside of one.
-        resumes: Whether it goes on with a run that may be there.
+        resumes: Whether it continues a run that may be there.
         id: The tracker's own id of the run that is resumed; None for a new one, and for one that
             was killed before its tracker had told its id.
         parent: The tracker's id of the sweep's parent run; None outside of a sweep.

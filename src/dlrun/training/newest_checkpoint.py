@@ -119,7 +119,7 @@ def _newest(opened: RunDir, config: Config) -> tuple[Position, CheckpointData] |
 def _is_behind(opened: RunDir, at: Position, state: Mapping[str, Any], config: Config) -> bool:
     """Whether training must go on from an earlier checkpoint.
 
-    The end of a run may cut an epoch short. A longer run goes on within that epoch, and a shorter
+    The end of a run may cut an epoch short. A longer run continues within that epoch, and a shorter
     one may end before a step that was taken.
     """
     known = recorded_length(state.get("length"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from dlrun.training.resumption import Resumption
 if TYPE_CHECKING:  # Keras is not imported before the backend is started
     from dlrun.loops.training import History
     from dlrun.training.assembled_run import AssembledRun
+    from dlrun.training.hooks.restore import Restore
+    from dlrun.training.tracking import TrackedTraining
 
 log = logging.getLogger("dlrun")
 
@@ -46,39 +48,17 @@ def train_run(request: RunRequest) -> RunResult:
         session = start(config, request.cache)
         # These import Keras, so only after its backend is started.
         from dlrun.training.assembled_run import assemble, connect
-        from dlrun.training.hooks.monitor_finite import require_finite
-        from dlrun.training.loop import train
-        from dlrun.training.tracking import tracking
 
         run = assemble(request, session)
         # The data as read: its fingerprint does not tell what a task makes of it.
         new_record = record.new_record(request, run.model, session.data, run.device)
         restore = connect(run, request, new_record)
     # The config is proved right from here on.
-    with (
-        request.destination.open(
-            new_record | {"init_from": run.initial_weights}, spec_to_json(run.data.spec)
-        ) as directory,
-        mirroring(directory.path, is_locked),
-        record.recording(directory, early),
-        run.interruption.listen(),
-        tracking(run.trackers, config, directory, run.length) as tracked,
-    ):
-        if (group := ranks.current()) and group.launcher:
-            group.launcher.report("run", path=str(directory.path.absolute()))
-        _announce(directory, run, request.resumption)
-        if run.pace:
-            run.pace.record = lambda: directory.update(length=run.length.to_json())
-        record.write_model(directory, run.model)
+    with _open_run(run, request, new_record, early) as (directory, tracked):
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
-        with _time_phase(seconds, "train"):
-            history = train(run, request, restore, tracked.hooks)
-        seconds["first_step"] = run.timing.first_step_seconds
+        history = _train(run, request, restore, tracked, seconds)
         rows = _rows(history, request.resumption)
-        require_finite(rows, run.monitor)
-        with _time_phase(seconds, "evaluate"):
-            best = _restore_best(run, directory, config, len(rows), trained=bool(history))
-            test = _evaluate(run, config, directory)
+        best, test = _evaluate_best(run, config, directory, rows, seconds, trained=bool(history))
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
         if run.profile is not None:
@@ -92,6 +72,68 @@ def train_run(request: RunRequest) -> RunResult:
     if request.cache and request.resumption is None:
         request.cache.keep(run.model, config, run.data)
     return result
+
+
+@contextmanager
+def _open_run(
+    run: AssembledRun,
+    request: RunRequest,
+    new_record: Mapping[str, Any],
+    early: Sequence[logging.LogRecord],
+) -> Iterator[tuple[RunDir, TrackedTraining]]:
+    """Create or open the run directory, record how the block ends, and say what is about to run."""
+    from dlrun.training.tracking import tracking
+
+    with (
+        request.destination.open(
+            {**new_record, "init_from": run.initial_weights}, spec_to_json(run.data.spec)
+        ) as directory,
+        mirroring(directory.path, is_locked),
+        record.recording(directory, early),
+        run.interruption.listen(),
+        tracking(run.trackers, request.config, directory, run.length) as tracked,
+    ):
+        if (group := ranks.current()) and group.launcher:
+            group.launcher.report("run", path=str(directory.path.absolute()))
+        _announce(directory, run, request.resumption)
+        if run.pace:
+            run.pace.record = lambda: directory.update(length=run.length.to_json())
+        record.write_model(directory, run.model)
+        yield directory, tracked
+
+
+def _train(
+    run: AssembledRun,
+    request: RunRequest,
+    restore: Restore,
+    tracked: TrackedTraining,
+    seconds: Seconds,
+) -> History:
+    """Train, and measure how long it takes; returns the logs of each epoch, by name."""
+    from dlrun.training.loop import train
+
+    with _time_phase(seconds, "train"):
+        history = train(run, request, restore, tracked.hooks)
+    seconds["first_step"] = run.timing.first_step_seconds
+    return history
+
+
+def _evaluate_best(
+    run: AssembledRun,
+    config: Config,
+    directory: RunDir,
+    rows: Rows,
+    seconds: Seconds,
+    *,
+    trained: bool,
+) -> tuple[int, dict[str, float]]:
+    """Restore the best epoch; returns it, from 1, and its loss and metrics on the test split."""
+    from dlrun.training.hooks.monitor_finite import require_finite
+
+    require_finite(rows, run.monitor)
+    with _time_phase(seconds, "evaluate"):
+        best = _restore_best(run, directory, config, len(rows), trained=trained)
+        return best, _evaluate(run, config, directory)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Link:
         return self.socket.fileno()
 
     def send(self, **message: Any) -> None:
-        """Send a message; a lost connection is told by :meth:`why_lost`."""
+        """Send a message; :meth:`why_lost` reports a lost connection."""
         self._sent = time.monotonic()
         try:
             self.socket.sendall(json.dumps(message).encode() + b"\n")

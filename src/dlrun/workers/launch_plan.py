@@ -25,7 +25,7 @@ class Plan:
         node: Which of them this one is, from 0.
         host: Where node 0 listens.
         port: Its port; 0 on a single machine, which needs none.
-        restarts: How often a run goes on after a process was lost.
+        restarts: How often to resume a run after a process was lost.
         timeout: Seconds to wait for the other machines.
         words: The command line of each process, without ``dlrun``.
     """

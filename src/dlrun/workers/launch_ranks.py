@@ -110,7 +110,7 @@ class Ranks:
         Args:
             port: Where rank 0 of node 0 listens.
             listens: Its socket, on node 0.
-            resumed: The run that rank 0 goes on with; None for a new one.
+            resumed: The run that rank 0 continues; None for a new one.
         """
         plan, environment = self._plan, {}
         shared = plan.host.startswith("127.")  # one machine that plays several

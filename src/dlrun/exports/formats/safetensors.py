@@ -1,4 +1,4 @@
-"""The weights alone, by Keras' names for them, for whoever builds the model himself."""
+"""The weights alone, by Keras' names for them, for those who build the model themselves."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Rows = list[dict[str, str]]
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a CSV file; none where it is no such file."""
     try:
-        # A link could lead to a file that is none of the run's.
+        # A link could lead to a file outside the run.
         if not is_file(path) or path.is_symlink() or path.stat().st_size > MAX_CSV_BYTES:
             return [], []
         reader = csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))

@@ -17,7 +17,7 @@ class Track(keras.callbacks.Callback):
     Args:
         tracking: Takes them without waiting.
         every: After which numbers of steps trackers want the values of a batch.
-        directory: Its record is told the trackers' ids of the run.
+        directory: Its record gets the trackers' ids of the run.
         length: The run's.
         is_fit: Whether the loop is Keras' own, whose steps then need not wait for the hooks.
     """
