@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from trainings import worker
+from trainings import BACKENDS, worker
 
 COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
@@ -105,6 +105,11 @@ class Dlrun:
         )
         done = self(*arguments, command=[sys.executable, "-c", code], **options)
         return done, set(names.read_text().split())
+
+
+def slow_on(*slow: str, of=BACKENDS):
+    """Backends for a test; those that compile for long are left to ``pytest -m slow``."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in of]
 
 
 def eventually(holds, seconds=60):

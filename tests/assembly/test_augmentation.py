@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from photos import write_digits
 from trainings import BACKENDS, Refused, worker
 
@@ -56,7 +57,7 @@ def test_images_are_changed_in_training_alone(tmp_path, backend):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_every_loop_draws_the_same(tmp_path, backend):
     losses = [
         worker(backend).train(tmp_path, *SMALL, *settings)["rows"][0]["loss"]

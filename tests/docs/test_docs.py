@@ -41,10 +41,12 @@ NOT_RUN = re.compile(
 )
 # Parses each command as it is typed, and composes its overrides; no framework is imported.
 PARSING = """
-import json, sys
+import json, os, sys
 import typer
 from typer.testing import CliRunner
 from dlrun.cli import app
+from dlrun.config.compose import compose
+from dlrun.errors import DlrunError
 
 def parsed(words):
     root = typer.main.get_command(app)
@@ -63,17 +65,31 @@ def problem(words):
     overrides = params.get("overrides") or []
     if name not in COMPOSES or params.get("resume"):
         return None
-    told = [name, "--dry-run"] if name == "sweep" else ["config"]
-    told += ["--search", params["search"]] if params.get("search") else []
-    for option in ("config_dir", "trust"):
-        values = params.get(option) or ()
-        for value in values if isinstance(values, (list, tuple)) else [values]:
-            told += ["--" + option.replace("_", "-"), str(value)]
-    result = CliRunner().invoke(app, [*told, *overrides])
+    config_dir, trusted = params.get("config_dir"), params.get("trust") or []
+    if name != "sweep":
+        try:
+            compose(overrides, config_dir=config_dir, trusted=trusted)
+        except DlrunError as error:
+            return f"{error.message}; {error.hint}"
+        return None
+    asked = ["sweep", "--dry-run", *overrides]
+    asked += ["--search", params["search"]] if params.get("search") else []
+    asked += ["--config-dir", str(config_dir)] if config_dir else []
+    asked += [word for module in trusted for word in ("--trust", module)]
+    result = CliRunner().invoke(app, asked)
     return result.stderr or repr(result.exception) if result.exit_code else None
 
-COMPOSES, commands = json.load(sys.stdin)
-print(json.dumps([problem(words) for words in commands]))
+COMPOSES = ("config",)
+problem(["config"])  # imports what all of them need
+for line in sys.stdin:
+    place, COMPOSES, commands = json.loads(line)
+    # In a process for each page: what it finds in a page's module it keeps.
+    if not (child := os.fork()):
+        os.chdir(place)
+        os.write(1, json.dumps([problem(words) for words in commands]).encode() + b"\\n")
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        os.write(1, b"null\\n")
 """
 
 
@@ -265,19 +281,32 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 COMPOSED = [page for page in WITH_COMMANDS if name_of(page) != "docs/reference/config.md"]
 
 
+@pytest.fixture(scope="module")
+def parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported what parses a command."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARSING],
+        cwd=tmp_path_factory.mktemp("parser"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
 @pytest.mark.parametrize("page", COMPOSED, ids=name_of)
-def test_every_command_parses_and_its_overrides_compose(page: Path, tmp_path: Path) -> None:
+def test_every_command_parses_and_its_overrides_compose(
+    page: Path, tmp_path: Path, parser: subprocess.Popen[str]
+) -> None:
     write_all(tmp_path)  # the tables of one's own that the options' commands name
     write_files(page, tmp_path)
     for command in commands(page):
         if command.name == "python":
             run([sys.executable, *command.words[1:]], tmp_path)
     shown = [c for c in commands(page) if not (c.is_example or c.fails or c.name == "python")]
-    # In a process for each page: what it finds in a page's module it keeps.
-    asked = json.dumps([COMPOSES, [command.words for command in shown]])
-    done = run([sys.executable, "-c", PARSING], tmp_path, input=asked)
-    assert done.returncode == 0, done.stderr
-    problems = zip(shown, json.loads(done.stdout), strict=True)
+    asked = [str(tmp_path), COMPOSES, [command.words for command in shown]]
+    print(json.dumps(asked), file=parser.stdin, flush=True)
+    problems = zip(shown, json.loads(parser.stdout.readline()), strict=True)
     assert {" ".join(c.words): problem for c, problem in problems if problem} == {}
 
 

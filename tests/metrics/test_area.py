@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from trainings import BACKENDS, worker
+from conftest import slow_on
+from trainings import worker
 
 SCRIPT = """
 import keras, numpy as np
@@ -30,7 +31,7 @@ found["micro"] = list(area(scores, average="micro", activation="sigmoid"))
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_areas_of_scores_of_any_scale_are_within_a_thousandth(tmp_path, backend):
     draw = np.random.default_rng(0)
     labels = (draw.random(2000) < 0.3).astype("int32")

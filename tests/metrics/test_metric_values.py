@@ -6,6 +6,7 @@ from scipy import stats
 from scipy.special import expit, log_softmax, softmax
 from sklearn import metrics as sk
 
+from conftest import slow_on
 from dlrun.config.compose import compose
 from trainings import BACKENDS, worker
 
@@ -96,7 +97,7 @@ def of_classes(labels, probabilities):
     }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("jax"))
 def test_each_metric_of_classes_equals_scikit_learns_in_each_loop(tmp_path, backend):
     generator = np.random.default_rng(0)
     arrays = {}
@@ -180,7 +181,7 @@ found["warnings"] = [str(warning.message) for warning in caught]
 """
 
 
-@pytest.mark.parametrize("backend", [*BACKENDS, "numpy"])
+@pytest.mark.parametrize("backend", slow_on("jax", of=(*BACKENDS, "numpy")))
 def test_metrics_are_exact_where_scores_are_small_or_far_from_zero(tmp_path, backend):
     generator = np.random.default_rng(1)
     size = 400
@@ -244,8 +245,7 @@ def test_metrics_are_exact_where_scores_are_small_or_far_from_zero(tmp_path, bac
         assert value == pytest.approx(expected[name], rel=1e-4, abs=near), name
 
 
-# On jax it compiles for the better part of a minute.
-@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), *BACKENDS[1:]])
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_masked_sequences_have_one_loss_whatever_the_batch_size_and_loop(tmp_path, backend):
     generator = np.random.default_rng(2)
     arrays = {}

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from dlrun.data.mnist import mnist
 from trainings import BACKENDS, Refused, worker
 
@@ -21,7 +22,7 @@ METRICS = (
 )
 
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+@pytest.mark.parametrize("backend", slow_on("jax"))
 def test_each_metric_is_measured_in_training_and_evaluation(dlrun, backend):
     words = (f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
     result = dlrun.warm(backend, "train", *words, "task.monitor=val_auc")
@@ -99,7 +100,7 @@ class Hits(Confusion):
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_each_value_of_a_metric_with_several_is_logged_and_can_be_monitored(tmp_path, backend):
     (tmp_path / "my_metrics.py").write_text(MODULE)
     words = ("+task.metrics.hits={_target_: my_metrics.Hits}", "data.limit=300", "epochs=2")

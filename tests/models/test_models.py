@@ -25,8 +25,11 @@ PARAMETERS = {
         pytest.param(backend, model, marks=pytest.mark.slow if slow else ())
         for model in PARAMETERS
         for backend in BACKENDS
-        # The parity of text models is tested by itself.
-        for slow in [backend != "jax" and model in ("text_average", "text_lstm", "text_attention")]
+        # The parity of text models is tested by itself, and so is that of convolutions.
+        for slow in [
+            (backend != "jax" and model in ("text_average", "text_lstm", "text_attention"))
+            or (backend == "jax" and model in ("mnist_convnet", "mnist_subclassed"))
+        ]
     ],
 )
 def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, model):
