@@ -13,7 +13,6 @@ from dlrun.assembly.start import start
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
-from dlrun.distribution import strategy
 from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import shown_path
 from dlrun.runs.directory import PLOTS, RunDir
@@ -21,6 +20,7 @@ from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
 from dlrun.system import process, ranks
 from dlrun.training import record
+from dlrun.training.announcement import announce
 from dlrun.training.request import RunRequest
 from dlrun.training.resumption import Resumption
 
@@ -95,7 +95,7 @@ def _open_run(
     ):
         if (group := ranks.current()) and group.launcher:
             group.launcher.report("run", path=str(directory.path.absolute()))
-        _announce(directory, run, request.resumption)
+        announce(directory, run, request.resumption)
         if run.pace:
             run.pace.record = lambda: directory.update(length=run.length.to_json())
         record.write_model(directory, run.model)
@@ -256,50 +256,6 @@ def _result(
         step_seconds=round(run.timing.step_seconds, 7),
         peak_memory_bytes=process.peak_memory_bytes(),
     )
-
-
-def _announce(directory: RunDir, run: AssembledRun, resumption: Resumption | None) -> None:
-    """Log what is about to run."""
-    values, data = directory.record, run.data
-    log.info("run    %s", shown_path(directory.path))
-    log.info(
-        "model  %s, %s parameters   backend %s %s on %s, %d cores   loop %s",
-        values["model"],
-        f"{values['parameters']:,}",
-        values["backend"],
-        values["versions"][values["backend"]],
-        values["device"],
-        values["cores"],
-        values["loop"],
-    )
-    if values["distribution"] != "none":
-        log.info("spread %s", _spread_line(values))
-    sizes = [f"{len(getattr(data, s)):,} {s}" for s in ("train", "validation", "test")]
-    log.info("data   %s, %s", values["data"], ", ".join(sizes))
-    if init := values["init_from"]:
-        count = init["variables"]
-        total = count + len(init["left"])
-        log.info(
-            "init   %d of %d variables from %s, epoch %d",
-            *(count, total, init["run_dir"], init["epoch"]),
-        )
-    if resumption:
-        log.info("resume after %s", resumption.at)
-        if why := record.why_not_exact(resumption.saved.written_by, record.written_by(values)):
-            log.warning("not bit-exact: %s", why)
-
-
-def _spread_line(record: Mapping[str, Any]) -> str:
-    """How the run is spread: devices, and the samples of a batch that each of them takes."""
-    config, count = record["config"], record["devices"]
-    way, size = record["distribution"], config["batch_size"]
-    kind, _, first = record["device"].partition(":")
-    devices = f"{kind}:{first}" + (f" to {kind}:{int(first) + count - 1}" if count > 1 else "")
-    copies = strategy(way).copies(count, config["distribution"]["replicas"])
-    least, more = divmod(size, copies)
-    each = f"{least} or {least + 1}" if more else str(least)
-    whom = "device" if copies == count else f"copy of the model, in {count // copies} parts"
-    return f"{way} on {devices}, batches of {size}, {each} for each {whom}"
 
 
 def _stopped_by(run: AssembledRun, config: Config, epochs: int) -> str:
