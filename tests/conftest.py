@@ -22,7 +22,14 @@ COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
 
 # What a developer's shell may hold and a test must not see.
-FOREIGN = ("KERAS_BACKEND", "KERAS_TORCH_DEVICE", "JAX_PLATFORMS", "PYTHONPATH", "FORCE_COLOR")
+FOREIGN = (
+    "KERAS_BACKEND",
+    "KERAS_TORCH_DEVICE",
+    "JAX_PLATFORMS",
+    "PYTHONPATH",
+    "FORCE_COLOR",
+    "XLA_FLAGS",
+)
 
 
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
@@ -144,26 +151,43 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; refuse a file that imports a framework, for all tests at once."""
+    """Put the long files first, then those that compile alike; refuse an import of a framework."""
     if imported := FRAMEWORKS & set(sys.modules):
         raise pytest.UsageError(
             f"a test file imports {min(imported)}: let a worker of tests/trainings.py do it"
         )
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: (item.path.stem not in LONG, not is_optimized(item.path)))
 
 
 # What the compiled code computes is what these are about: XLA optimizes it as for a user. Elsewhere
-# it is compiled in a third less time, with few optimizations.
-OPTIMIZED = ("backends", "loops", "optimizers", "proofs", "test_resume")
+# it compiles in a quarter of the time, with few optimizations. `pytest -m slow` has all of them.
+OPTIMIZED = (
+    "backends",
+    "proofs",
+    "test_fit",
+    "test_modes",
+    "test_optimizers",
+    "test_raw",
+    "test_resume",
+)
+FEW_OPTIMIZATIONS = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false"
+)
+
+
+def is_optimized(path: Path) -> bool:
+    """Whether XLA compiles for the tests of a file as for a user."""
+    return path.parent.name in OPTIMIZED or path.stem in OPTIMIZED
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _compilation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """How much jax optimizes what it compiles."""
-    optimized = {request.path.parent.name, request.path.stem} & set(OPTIMIZED)
+    """How much XLA optimizes what it compiles."""
+    optimized = is_optimized(request.path) or request.config.option.markexpr == "slow"
     with pytest.MonkeyPatch.context() as patch:
         if not optimized:
-            patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+            patch.setenv("XLA_FLAGS", FEW_OPTIMIZATIONS)
         yield
 
 

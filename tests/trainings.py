@@ -111,7 +111,7 @@ class Worker:
 def worker(backend: str) -> Worker:
     """The process of a backend, started when first asked for.
 
-    Another takes its place where a test wants jax to compile in another way.
+    Another takes its place where a test wants XLA to compile in another way.
     """
     if backend in started and started[backend].compiles != compilation(backend):
         started.pop(backend).close()
@@ -121,8 +121,8 @@ def worker(backend: str) -> Worker:
 
 
 def compilation(backend: str) -> str | None:
-    """The variable that says how jax compiles."""
-    return os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") if backend == "jax" else None
+    """The variable that says how XLA compiles."""
+    return os.environ.get("XLA_FLAGS") if backend in ("jax", "tensorflow") else None
 
 
 def _train(*overrides):

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from conftest import FEW_OPTIMIZATIONS
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
@@ -42,7 +43,7 @@ def devices(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "4")
         patch.setenv("NPROC", "10")
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        patch.setenv("XLA_FLAGS", FEW_OPTIMIZATIONS)
         worker = Worker("jax")
     yield worker
     worker.close()
