@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dlrun.report.cells import figure
 from dlrun.report.tables import doctor_table, evaluate_table, options_table, table, train_table
 
 
@@ -26,6 +27,22 @@ def test_columns_are_aligned_and_no_line_ends_in_spaces() -> None:
     assert table([["a", "bb", "c"], ["long", "", "x"], ["", "y", ""]]) == (
         "a     bb  c\nlong      x\n      y"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.12345, "0.1235"),
+        (52377.62891, "52377.63"),
+        (100499.9978, "100500.0"),
+        (1_250_000.4, "1250000"),
+        (-31_250_000.0, "-31250000"),
+        (2.5e9, "2.5e+09"),
+        (0.0000123, "1.23e-05"),
+    ],
+)
+def test_a_number_has_no_digits_that_a_float32_does_not_hold(value: float, shown: str) -> None:
+    assert figure(value) == shown
 
 
 def test_a_training_result_has_splits_epoch_time_and_memory(result: dict[str, Any]) -> None:

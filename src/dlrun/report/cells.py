@@ -9,15 +9,17 @@ from dlrun.runs.query import text
 def figure(value: Any, digits: int = 4) -> str:
     """Format a float with ``digits`` decimals, None as an empty string, anything else as text.
 
-    Floats that would be shown as 0 or be too wide have an exponent.
+    Of a large one no more than the seven digits that a float32 holds. Floats that would be shown as
+    0 or be too wide have an exponent.
     """
     if value is None:
         return ""
     if not isinstance(value, float) or not math.isfinite(value):
         return plain(text(value))
-    if value and not 10**-digits <= abs(value) < 1e6:
+    if value and not 10**-digits <= abs(value) < 1e9:
         return f"{value:.{digits}g}"
-    return f"{value:.{digits}f}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, min(digits, 7 - whole))}f}"
 
 
 def plain(value: str) -> str:
