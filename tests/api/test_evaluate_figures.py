@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from conftest import slow_on
 from houses import SPLIT, read_csv, without, write_csv
 from trainings import Refused, worker
 
@@ -109,7 +110,7 @@ class Own(Step):
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+@pytest.mark.parametrize("backend", slow_on("tensorflow", of=("jax", "tensorflow")))
 def test_several_batches_a_call_and_a_step_of_ones_own_have_figures_too(dlrun, backend):
     (dlrun.cwd / "own.py").write_text(OWN)
     several = ("loop=fit", "loop.steps_per_execution=4")

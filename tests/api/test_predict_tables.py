@@ -288,6 +288,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(homes, dlrun):
     peaks = {}
     for rows in (20_000, 200_000):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainings import BACKENDS, worker
+from conftest import slow_on
+from trainings import worker
 
 SMALL = """
 import keras
@@ -57,7 +58,7 @@ def train(tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_raw_trains_like_fit(train, backend):
     expected = train(backend, "epochs=1", "loop=fit")["rows"][0]
     actual = train(backend, "epochs=1", "loop=raw")["rows"][0]

@@ -158,7 +158,7 @@ def test_a_file_that_differs_is_not_kept(of_torch):
     assert not [*cwd.glob("*differs*"), *cwd.glob(".export*")]
 
 
-@pytest.mark.trains
+@pytest.mark.slow
 def test_a_torch_run_is_quantized_with_its_accuracy_before_and_after(of_torch):
     cwd, run = of_torch
     result = command("torch", cwd, "export", run, "--quantize", "int8")

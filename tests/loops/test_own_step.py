@@ -116,7 +116,7 @@ def test_the_clipped_step_of_the_docs(place, backend):
     assert clipped[1]["val_loss"] < clipped[0]["val_loss"]
     own = ("loop=train_step", "loop.step._target_=my_steps.Clipped", "+loop.step.norm=1.0")
     for row, expected in zip(rows(*own), clipped, strict=True):
-        assert row["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
+        assert row["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-4)
     zero_norm = rows("loop=clipped", "loop.step.norm=0.0")
     assert zero_norm[1]["val_loss"] == zero_norm[0]["val_loss"]
 

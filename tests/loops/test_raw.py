@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, slow_on
 from trainings import BACKENDS, Refused, worker
 
 SMALL = ("model.units=16", "data.limit=1000")
@@ -115,7 +115,7 @@ def test_stop_training_ends_training_within_an_epoch(place, backend):
     assert train == [call for call in fit["seen"] if "test" not in call[0]]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_a_learning_rate_set_before_a_batch_is_used(place, backend):
     moved = {}
     for rate in (0.0, 0.01):

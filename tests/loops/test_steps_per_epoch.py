@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.length import Length
-from trainings import BACKENDS, worker
+from trainings import worker
 
 # 400 training samples, 8 steps a pass; an epoch of 6 steps ends within one.
 SMALL = ("data.limit=400", "batch_size=50", "model=mnist_mlp", "~callbacks.early_stopping")
@@ -31,7 +32,7 @@ def test_epochs_go_on_with_the_data_where_the_last_one_ended():
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_every_loop_takes_the_same_steps_and_a_resumed_run_goes_on(tmp_path, backend):
     runs = {
         loop: worker(backend).train(tmp_path, *CUT, "epochs=4", f"loop={loop}")

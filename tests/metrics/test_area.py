@@ -31,7 +31,7 @@ found["micro"] = list(area(scores, average="micro", activation="sigmoid"))
 """
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_areas_of_scores_of_any_scale_are_within_a_thousandth(tmp_path, backend):
     draw = np.random.default_rng(0)
     labels = (draw.random(2000) < 0.3).astype("int32")

@@ -97,7 +97,7 @@ def of_classes(labels, probabilities):
     }
 
 
-@pytest.mark.parametrize("backend", slow_on("jax"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_each_metric_of_classes_equals_scikit_learns_in_each_loop(tmp_path, backend):
     generator = np.random.default_rng(0)
     arrays = {}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 # The number of parameters as printed in the books, or as the sum of the layers.
@@ -39,7 +40,9 @@ def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, 
     assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
 
 
-@pytest.mark.parametrize("model", ["mnist_convnet", "mnist_subclassed"])
+@pytest.mark.parametrize(
+    "model", slow_on("mnist_subclassed", of=("mnist_convnet", "mnist_subclassed"))
+)
 def test_convolutions_agree_on_every_backend(tmp_path, model):
     run = worker("jax").train(tmp_path, f"model={model}", "smoke=true")["path"]
     losses = [

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from dlrun.data.mnist import mnist
 from trainings import Refused, worker
 
@@ -70,7 +71,7 @@ def variables(run):
         return {f"{e['key']} {e['path']}": arrays[e["key"]] for e in manifest["arrays"]}
 
 
-@pytest.mark.parametrize("backend", MODELS)
+@pytest.mark.parametrize("backend", slow_on("jax", of=MODELS))
 def test_it_takes_the_same_steps_in_every_loop_and_resumes_to_the_bit(project, backend):
     process, model = worker(backend), MODELS[backend]
     loops = ("fit", "train_step", "raw")
@@ -115,7 +116,11 @@ def test_buffers_change_in_training_alone_and_a_new_process_evaluates_to_the_sam
 
 
 @pytest.mark.parametrize(
-    ("backend", "format", "file"), [("torch", "onnx", "m.onnx"), ("jax", "litert", "m.tflite")]
+    ("backend", "format", "file"),
+    [
+        ("torch", "onnx", "m.onnx"),
+        pytest.param("jax", "litert", "m.tflite", marks=pytest.mark.slow),
+    ],
 )
 def test_an_exported_file_needs_none_of_its_code(project, dlrun, tmp_path, backend, format, file):
     run = worker(backend).train(project, MODELS[backend], *SMALL)

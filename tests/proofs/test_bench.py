@@ -42,7 +42,7 @@ keep_speeds(compose({typed}), [dict(backend="tensorflow", loop="fit", step_secon
 """
 
 
-@pytest.mark.trains
+@pytest.mark.slow
 def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the worker, see below
     (tmp_path / "my_net.py").write_text(

@@ -71,6 +71,7 @@ def test_all_backends_agree_in_predictions_each_step_and_metrics(dlrun):
     assert values == pytest.approx(dict.fromkeys(values, ran["test"]["accuracy"]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_loops_agree_on_one_backend_with_random_layers_over_several_epochs(dlrun):
     words = ("parity", "model=mnist_mlp_dropout", *SMALL, "backend=jax", "--loops")
     tolerances = ("--tolerance", "1e-6", "--prediction-tolerance", "1e-7")
@@ -177,6 +178,7 @@ def broken(input_shape, num_classes):
 """
 
 
+@pytest.mark.slow
 def test_the_reason_is_named_if_a_member_fails(dlrun):
     (dlrun.cwd / "my_broken.py").write_text(BROKEN)
     typed = ("model={_target_: my_broken.broken}", "~model.units", "data.limit=100")

@@ -25,6 +25,7 @@ def project(dlrun):
     return dlrun
 
 
+@pytest.mark.slow
 def test_text_attention_and_a_metric_agree_on_all_backends(dlrun):
     result = dlrun.json(
         *("parity", "--all", "--steps", "20", "--output", "table.md"),

@@ -69,6 +69,7 @@ def test_the_table_has_the_results_and_completed_runs_are_reused(dlrun):
     assert again["runs"] == first["runs"]
 
 
+@pytest.mark.slow
 def test_an_experiment_comes_after_the_one_it_needs(dlrun):
     own_experiments(dlrun, later=LATER, earlier=EARLIER)
     result = dlrun.json("reproduce", "later", "earlier", "--backend", "jax")

@@ -73,6 +73,7 @@ def test_each_run_has_its_backend_and_equals_a_run_in_a_worker(
         assert (dlrun.cwd / result["sweep_dir"] / "leaderboard.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_run_fails_alone_and_any_launcher_resumes_it(dlrun, own_model):
     (dlrun.cwd / "broken").touch()
     done = dlrun(

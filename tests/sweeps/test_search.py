@@ -48,6 +48,7 @@ def refused(*overrides, tmp_path, **options):
     return raised.value.message, raised.value.hint
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_study_and_its_trials_are_those_of_the_seed(dlrun, tmp_path):
     command = [COMMAND, "sweep", *SMALL, *SPACE, *SEARCH, "--sampler", "random"]
     command += ["--storage", "sqlite:///shared.db", "--study", "digits", "--trials", "3", "-j", "1"]
