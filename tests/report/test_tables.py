@@ -45,6 +45,10 @@ def test_a_number_has_no_digits_that_a_float32_does_not_hold(value: float, shown
     assert figure(value) == shown
 
 
+def test_more_digits_are_shown_of_large_numbers_too_where_they_are_asked_for() -> None:
+    assert figure(100499.99781, digits=8) == "100499.99781"
+
+
 def test_a_training_result_has_splits_epoch_time_and_memory(result: dict[str, Any]) -> None:
     assert train_table(result).splitlines() == [
         "split       loss    accuracy",

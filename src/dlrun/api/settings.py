@@ -68,7 +68,7 @@ class Setting:
         """As :func:`dlrun.evaluation.repeats.summary`, of a metric."""
         monitor, mode = self.monitor
         better = mode if key == monitor else direction(key.rpartition(".")[2], {})
-        return summary(list(self.values(key).values()), better)
+        return summary([query.number(query.value_of(run, key)) for run in self.runs], better)
 
     def to_dict(self) -> dict[str, Any]:
         """The setting for JSON."""

@@ -78,6 +78,8 @@ def working_folder(path: Path) -> Path:
 
 def url_for(path: Path) -> str | None:
     """The URL whose working copy a path is; None for any other path."""
+    if not path.is_absolute():  # as a working copy is; told at once, of thousands of runs
+        return None
     text, start = str(path), f"{root()}/"
     if not text.startswith(start):
         return None

@@ -9,8 +9,8 @@ from dlrun.runs.query import text
 def figure(value: Any, digits: int = 4) -> str:
     """Format a float with ``digits`` decimals, None as an empty string, anything else as text.
 
-    Of a large one no more than the seven digits that a float32 holds. Floats that would be shown as
-    0 or be too wide have an exponent.
+    One above 1,000 has three digits more than ``digits`` in all: seven of four, as a float32 holds.
+    Floats that would be shown as 0 or be too wide have an exponent.
     """
     if value is None:
         return ""
@@ -19,7 +19,7 @@ def figure(value: Any, digits: int = 4) -> str:
     if value and not 10**-digits <= abs(value) < 1e9:
         return f"{value:.{digits}g}"
     whole = len(str(int(abs(value))))
-    return f"{value:.{max(0, min(digits, 7 - whole))}f}"
+    return f"{value:.{min(digits, max(0, digits + 3 - whole))}f}"
 
 
 def plain(value: str) -> str:
