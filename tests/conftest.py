@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from trainings import BACKENDS, worker
+from trainings import BACKENDS, compilation, worker
 
 COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
@@ -221,14 +221,15 @@ class Trained:
 
     def __init__(self, home: Path) -> None:
         self.dlrun = Dlrun(home)
-        self.finished: dict[str, subprocess.CompletedProcess[str]] = {}
+        self.finished: dict[tuple[str, str | None], subprocess.CompletedProcess[str]] = {}
 
     def done(self, backend: str) -> subprocess.CompletedProcess[str]:
         """How the training went. Nobody may change what it left behind."""
-        if backend not in self.finished:
+        compiled = backend, compilation(backend)  # other code differs in the last bit
+        if compiled not in self.finished:
             overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000")
-            self.finished[backend] = self.dlrun("train", *overrides, "--json", "--export-keras")
-        done = self.finished[backend]
+            self.finished[compiled] = self.dlrun("train", *overrides, "--json", "--export-keras")
+        done = self.finished[compiled]
         assert done.returncode == 0, done.stderr
         return done
 
