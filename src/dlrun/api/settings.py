@@ -7,7 +7,7 @@ import json
 import marshal
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import summary
 from dlrun.remote.fetch import fetch_listing
-from dlrun.remote.places import shown_path
+from dlrun.remote.places import shown_path, url_for
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD
@@ -29,9 +29,9 @@ from dlrun.system.files import exists
 OF_DATA = ("fold", "seed")
 # Keys that tell no settings apart: where runs lie, and what is only recorded.
 APART = ("name", "runs_dir", "tracker", "sweep", "reproduces", "export")
-SEVERAL = 1024 * 1024  # characters: a record that is longer is not one of dlrun's
+SEVERAL = 1024 * 1024  # bytes: a record that is longer is not one of dlrun's
 
-Record = dict[str, Any]
+Record = query.Record
 
 
 @dataclass
@@ -128,17 +128,18 @@ def group_runs(
     here = fetch_listing(folder, is_locked)
     missing = not exists(here) and (folder == Path("runs") or here != folder)
     notes = any(condition.key in ("tag", "tags", "note") for condition in conditions)
-    gc.disable()  # nothing of what is read is garbage: a fifth of the time
+    show = str if url_for(here) is None else shown_path  # asked once
+    collects = gc.isenabled()
+    gc.disable()  # nothing of what is read is garbage: a third of the time
     try:
-        records = [
-            record
-            for path in ([] if missing else iter_runs(here))
-            if (record := _read(path, notes)) is not None
-        ]
+        paths = [] if missing else iter_runs(here)
+        read = (_read(path, show, notes) for path in paths)
+        records = [record for record in read if record is not None]
+        records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
+        settings = group(query.select(records, conditions))
     finally:
-        gc.enable()
-    records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
-    settings = group([dict(record) for record in query.select(records, conditions)])
+        if collects:
+            gc.enable()
     if sort != "started":
         query.require_key(records, sort, "--sort")
         settings.sort(key=lambda setting: _rank(setting, sort))
@@ -147,10 +148,11 @@ def group_runs(
     return settings[:limit]
 
 
-def _read(path: Path, notes: bool) -> Record | None:
+def _read(path: Path, show: Callable[[Path], str], notes: bool) -> Record | None:
     """A run's record, without what a grouped listing does not need; None if it is not a run."""
     try:
-        with open(f"{path}/{RECORD}", encoding="utf-8") as file:  # noqa: PTH123 - twice as fast
+        # Half the time of a Path, and again of a buffered text.
+        with open(f"{path}/{RECORD}", "rb", buffering=0) as file:  # noqa: PTH123
             record = json.loads(file.read(SEVERAL))
     except (OSError, ValueError, RecursionError):
         return None
@@ -159,7 +161,7 @@ def _read(path: Path, notes: bool) -> Record | None:
     config = record.get("config")
     if not isinstance(config, dict):
         return None
-    record["run_dir"] = shown_path(path)
+    record["run_dir"] = show(path)
     if notes:
         record |= {name: value for name, value in read_annotations(path).items() if value}
     return record

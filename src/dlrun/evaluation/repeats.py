@@ -33,9 +33,10 @@ def summary(values: Sequence[float | None], mode: str | None) -> dict[str, Any]:
         if mode is not None:
             found["worst"] = (min if mode == "max" else max)(numbers)
         if len(numbers) > 1:
-            found["deviation"] = stdev(numbers)
-            half = critical(LEVEL, len(numbers) - 1) * stdev(numbers) / math.sqrt(len(numbers))
-            found |= {"low": found["mean"] - half, "high": found["mean"] + half}
+            deviation = stdev(numbers)
+            half = critical(LEVEL, len(numbers) - 1) * deviation / math.sqrt(len(numbers))
+            low, high = found["mean"] - half, found["mean"] + half
+            found |= {"deviation": deviation, "low": low, "high": high}
     return {"n": len(values), **found}
 
 

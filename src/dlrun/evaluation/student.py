@@ -1,6 +1,7 @@
 """Student's t distribution, in the standard library's floats."""
 
 import math
+from functools import cache
 
 _STEPS = 500  # of the continued fraction; it converges in fewer than 100
 _TINY = 1e-300
@@ -18,6 +19,7 @@ def two_sided_p(t: float, freedom: float) -> float:
     return _beta(freedom / 2, 0.5, freedom / (freedom + t * t))
 
 
+@cache
 def critical(level: float, freedom: float) -> float:
     """The t that a share ``level`` of the values is nearer to zero than.
 
