@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,21 @@ class Dlrun:
 def slow_on(*slow: str, of=BACKENDS):
     """Backends for a test; those that compile for long are left to ``pytest -m slow``."""
     return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in of]
+
+
+def in_turn(*axes):
+    """All combinations of backends, loops and the like, most of them left to ``pytest -m slow``.
+
+    Among the others is each value of each axis, and of three axes each pair of values.
+    """
+    fewest = min(map(len, axes))
+    return [
+        pytest.param(
+            *(axis[at] for axis, at in zip(axes, place, strict=True)),
+            marks=pytest.mark.slow if sum(place) % fewest else (),
+        )
+        for place in product(*(range(len(axis)) for axis in axes))
+    ]
 
 
 def eventually(holds, seconds=60):

@@ -10,24 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, in_turn
 from dlrun.checkpoints.format import PARTS, read_checkpoint, write_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path, list_epochs, list_positions
 from trainings import BACKENDS, Refused, worker
 
 LOOPS = ("fit", "train_step", "raw")
-# Every backend and every loop once; the other pairs are slow.
-ONCE = {("jax", "fit"), ("tensorflow", "raw"), ("torch", "train_step")}
-
-
-def each_of(fast):
-    return [
-        pytest.param(*pair, marks=() if pair in fast else pytest.mark.slow)
-        for pair in itertools.product(BACKENDS, LOOPS)
-    ]
-
-
-EACH_ONCE = each_of(ONCE)
 # From every backend and to every backend once.
 MOVES = {("jax", "tensorflow"), ("tensorflow", "torch"), ("torch", "jax")}
 EACH_MOVE = [
@@ -144,7 +132,7 @@ def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
     return run
 
 
-@pytest.mark.parametrize(("backend", "loop"), EACH_ONCE)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, backend, loop):
     """From a checkpoint within the epoch, bit for bit."""
     overrides = [
@@ -194,11 +182,11 @@ def test_a_run_killed_between_two_thinned_checkpoints_ends_as_one_that_never_sto
     assert expected[Position(5)] == actual[Position(5)]
 
 
-@pytest.mark.parametrize(("backend", "loop"), each_of(ONCE - {("tensorflow", "raw")}))
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
     overrides = [*SHORT, f"loop={loop}"]
     if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for each size of a batch
-        overrides.append("data.limit=1024")
+        overrides.append("loop.compile=graph")
     straight = worker(backend).train(tmp_path, *overrides)
     run = worker(backend).train(tmp_path, *overrides, "epochs=2")["path"]
     resumed = worker(backend).resume(tmp_path, run, "epochs=5")

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from conftest import in_turn
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from trainings import BACKENDS, worker
@@ -90,8 +91,7 @@ def curves(tmp_path_factory):
     return curve
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize(("backend", "feed"), in_turn(BACKENDS, FEEDS))
 def test_every_feed_gives_the_same_curves_on_every_backend(curves, backend, feed):
     curve = curves(backend, feed)
     assert curve[0] != curve[1]

@@ -1,10 +1,9 @@
 """Runs that end after a number of steps, or within an epoch, and go on as if they had not."""
 
-import itertools
-
 import numpy as np
 import pytest
 
+from conftest import in_turn
 from dlrun.checkpoints.format import PARTS, read_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path, list_positions
 from dlrun.data.batches import Batches, permutation
@@ -16,12 +15,7 @@ from trainings import BACKENDS, Refused, worker
 
 # 400 training samples, 9 steps a pass, the last one of 16 samples.
 SMALL = ("data.limit=400", "batch_size=48", "model=mnist_mlp_dropout", "~callbacks.early_stopping")
-# Every backend and every loop once; the other pairs are slow.
-ONCE = {("jax", "raw"), ("tensorflow", "train_step"), ("torch", "fit")}
-EACH_ONCE = [
-    pytest.param(*pair, marks=() if pair in ONCE else pytest.mark.slow)
-    for pair in itertools.product(BACKENDS, ("fit", "train_step", "raw"))
-]
+LOOPS = ("raw", "fit", "train_step")
 
 
 def arrays(run, at):
@@ -86,7 +80,7 @@ def test_what_is_no_interval_is_refused(text):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(("backend", "loop"), EACH_ONCE)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_a_run_ends_after_its_steps_and_goes_on_to_the_bit(tmp_path, backend, loop):
     words = (*SMALL, f"loop={loop}", "validate_every=8")
     if (backend, loop) == ("tensorflow", "raw"):

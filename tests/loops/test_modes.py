@@ -4,10 +4,12 @@ import functools
 
 import pytest
 
+from conftest import in_turn
 from trainings import BACKENDS, worker
 
 MODELS = ("mnist_mlp", "mnist_mlp_dropout", "own_mlp")  # Sequential, Functional, subclassed
 MODES = ("fit", "train_step", "raw")
+OTHERS = ("train_step", "train_step_own_loss", "raw")
 
 OWN_MLP = """
 import keras
@@ -46,9 +48,7 @@ def train(tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("loop", MODES)
+@pytest.mark.parametrize(("backend", "model", "loop"), in_turn(BACKENDS, MODELS, MODES))
 def test_every_mode_learns_with_every_kind_of_model(train, backend, model, loop):
     first, last = train(backend, model, loop)
     assert last["loss"] < 0.7 * first["loss"]
@@ -56,9 +56,7 @@ def test_every_mode_learns_with_every_kind_of_model(train, backend, model, loop)
     assert last["val_accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("loop", ["train_step", "train_step_own_loss", "raw"])
+@pytest.mark.parametrize(("backend", "model", "loop"), in_turn(BACKENDS, MODELS, OTHERS))
 def test_every_mode_gives_the_losses_of_fit(train, backend, model, loop):
     for row, expected in zip(
         train(backend, model, loop), train(backend, model, "fit"), strict=True

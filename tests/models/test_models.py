@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import slow_on
+from conftest import in_turn, slow_on
 from trainings import BACKENDS, Refused, worker
 
 # The number of parameters as printed in the books, or as the sum of the layers.
@@ -20,19 +20,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("backend", "model"),
-    [
-        pytest.param(backend, model, marks=pytest.mark.slow if slow else ())
-        for model in PARAMETERS
-        for backend in BACKENDS
-        # The parity of text models is tested by itself, and so is that of convolutions.
-        for slow in [
-            (backend != "jax" and model in ("text_average", "text_lstm", "text_attention"))
-            or (backend == "jax" and model in ("mnist_convnet", "mnist_subclassed"))
-        ]
-    ],
-)
+@pytest.mark.parametrize(("backend", "model"), in_turn(BACKENDS, list(PARAMETERS)))
 def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, model):
     result = worker(backend).train(tmp_path, f"model={model}", "smoke=true")
     assert result["parameters"] == PARAMETERS[model]

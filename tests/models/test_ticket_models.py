@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from conftest import in_turn
 from dlrun.data.tickets import tickets
 from trainings import BACKENDS, worker
 
@@ -27,8 +28,7 @@ def predictions(dlrun, run, *arguments):
         return dict(arrays)
 
 
-@pytest.mark.parametrize("model", PARAMETERS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "model"), in_turn(BACKENDS, list(PARAMETERS)))
 def test_each_model_trains_on_each_backend_and_can_be_loaded(dlrun, backend, model):
     result = worker(backend).train(dlrun.cwd, f"model={model}", "epochs=2")
     assert result["parameters"] == PARAMETERS[model]

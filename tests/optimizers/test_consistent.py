@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import in_turn
 from dlrun.checkpoints.format import read_checkpoint
 from dlrun.data.batches import permutation
 from trainings import BACKENDS, Refused, worker
@@ -99,8 +100,7 @@ def project(tmp_path_factory):
     return place, inputs, labels
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_schedule_average_decay_and_unreached_weights_under_accumulation(project, backend, loop):
     place, inputs, labels = project
     result = worker(backend).train(place, *OVERRIDES, f"loop={loop}")

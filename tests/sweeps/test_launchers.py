@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, eventually
+from conftest import COMMAND, eventually, slow_on
 from dlrun.system.process import cores
 
 MODEL = """
@@ -46,31 +46,28 @@ def run_sweep(dlrun, *arguments):
 
 # Of submitit, jobs of a Slurm are tested below.
 @pytest.mark.parametrize(
-    "launchers",
-    [("joblib", "ray"), pytest.param(("submitit_local",), marks=pytest.mark.slow)],
-    ids="-".join,
+    "launcher", slow_on("ray", "submitit_local", of=("joblib", "ray", "submitit_local"))
 )
 def test_each_run_has_its_backend_and_equals_a_run_in_a_worker(
-    dlrun, own_model, monkeypatch, launchers
+    dlrun, own_model, monkeypatch, launcher
 ):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # which Ray would set for its workers
     # One at a time: joblib runs both jobs in one process, whose state must not reach the runs.
     overrides = ("backend=torch,jax", "--jobs", 1)
     expected_result, started = run_sweep(dlrun, *overrides)
     assert [text.partition(" ")[0] for text in started] == ["jax", "torch"]
-    for launcher in launchers:
-        result, processes = run_sweep(dlrun, *overrides, "--launcher", launcher)
-        assert processes == started, launcher
-        for run, expected in zip(result["runs"], expected_result["runs"], strict=True):
-            record = dlrun.record(dlrun.path(run))
-            assert record["status"] == "completed"
-            assert record["backend"] == run["differs"]["backend"]
-            for split in ("train", "validation", "test"):
-                assert record[split] == expected[split], (launcher, record["backend"])
-        assert [run["run_dir"][-1] for run in result["ranking"]] == [
-            run["run_dir"][-1] for run in expected_result["ranking"]
-        ]
-        assert (dlrun.cwd / result["sweep_dir"] / "leaderboard.csv").is_file()
+    result, processes = run_sweep(dlrun, *overrides, "--launcher", launcher)
+    assert processes == started
+    for run, expected in zip(result["runs"], expected_result["runs"], strict=True):
+        record = dlrun.record(dlrun.path(run))
+        assert record["status"] == "completed"
+        assert record["backend"] == run["differs"]["backend"]
+        for split in ("train", "validation", "test"):
+            assert record[split] == expected[split], record["backend"]
+    assert [run["run_dir"][-1] for run in result["ranking"]] == [
+        run["run_dir"][-1] for run in expected_result["ranking"]
+    ]
+    assert (dlrun.cwd / result["sweep_dir"] / "leaderboard.csv").is_file()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from conftest import in_turn
 from trainings import BACKENDS, Refused, worker
 
 LOOPS = ("fit", "train_step", "raw")
@@ -23,8 +24,7 @@ def refused(cwd, backend, *overrides) -> tuple[str, list[str]]:
     return caught.value.message, checkpoints
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_loss_that_is_not_finite_ends_the_run_at_its_step(tmp_path, backend, loop):
     # Adam's first step of 1e30 makes the second batch's logits infinite.
     overrides = ("optimizer.learning_rate=1e30", "loop.steps_per_execution=1")
@@ -49,8 +49,7 @@ def test_epochs_before_it_keep_their_checkpoints(tmp_path, backend):
     assert checkpoints == ["epoch-0001"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_weights_are_checked_if_the_loss_is_finite(tmp_path, backend, loop):
     # The only step of the epoch has a finite loss, and overflows the weights.
     overrides = ("data.limit=128", "optimizer=sgd", "optimizer.learning_rate=1e39")
