@@ -45,6 +45,7 @@ found["seeds"] = sum(v.path.endswith("seed_generator_state") for v in model.vari
 """
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_images_are_changed_in_training_alone(tmp_path, backend):
     found = worker(backend).run(tmp_path, APPLIED)

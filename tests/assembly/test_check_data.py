@@ -213,6 +213,7 @@ def own(tmp_path):
     return tmp_path
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_users_own_data_set_is_refused_before_a_run_begins(own, backend):
     for bad, message in (("input", "train.inputs[5, 2] is inf"), ("label", "train.labels[7] is 3")):
@@ -225,6 +226,7 @@ def test_a_users_own_data_set_is_refused_before_a_run_begins(own, backend):
     assert not (own / "runs").exists()
 
 
+@pytest.mark.trains
 def test_evaluation_refuses_it_too(own):
     run = worker("jax").train(own, "data=mine", "epochs=1", "batch_size=3")["path"]
     with pytest.raises(Refused, match="is inf"):

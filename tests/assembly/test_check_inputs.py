@@ -7,6 +7,8 @@ import pytest
 
 from trainings import BACKENDS, Refused, worker
 
+pytestmark = pytest.mark.trains
+
 # What find_uses says of many models: by layer the values that reach it, and which are limited.
 USES = """
 import keras, numpy as np

@@ -5,6 +5,8 @@ import pytest
 
 from trainings import BACKENDS, Refused, worker
 
+pytestmark = pytest.mark.trains
+
 YEARS = """
 import keras, numpy as np
 from dlrun.assembly.precision import keep_inputs_exact

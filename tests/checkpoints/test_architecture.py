@@ -4,6 +4,8 @@ import pytest
 
 from trainings import BACKENDS, Refused, worker
 
+pytestmark = pytest.mark.trains
+
 SEQUENTIAL = """
 import keras
 from keras import layers

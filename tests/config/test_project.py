@@ -8,6 +8,8 @@ import pytest
 
 from trainings import Refused, worker
 
+pytestmark = pytest.mark.trains
+
 NET = """
 import keras
 from my_width import WIDTH

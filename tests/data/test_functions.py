@@ -114,6 +114,7 @@ def test_a_function_that_can_not_be_used_is_reported(dlrun, name, message):
     assert f"error: {message}" in done.stderr
 
 
+@pytest.mark.trains
 def test_a_recorded_config_does_not_trust_the_function_it_names(dlrun):
     (dlrun.cwd / "my_rows.py").write_text(MODULE)
     other = ["data=function", "data.function=my_rows.load"]

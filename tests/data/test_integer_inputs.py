@@ -5,6 +5,8 @@ import pytest
 
 from trainings import BACKENDS, Refused, worker
 
+pytestmark = pytest.mark.trains
+
 # Of integers that differ in their last digits, float32 leaves groups of 64 alike.
 FIRST = 2**30 + 1
 MODULE = f"""
