@@ -103,6 +103,19 @@ def test_removes_entries_of_caches_that_no_run_has_just_used(tmp_path: Path) -> 
     assert sorted(path.name for path in data.iterdir()) == sorted([KEY[::-1], "mine"])
 
 
+def test_what_a_bucket_may_lack_is_no_cache(tmp_path: Path) -> None:
+    old = time.time() - 7200
+    for name in ("jax", "bench", "remote", "remote-kept", "mine"):
+        folder = tmp_path / "cache/dlrun" / name
+        (folder / "inner").mkdir(parents=True)
+        for path in (folder / "inner", folder):
+            os.utime(path, (old, old))
+    found = clean(kinds=("caches",), delete=True)
+    assert [Path(item["path"]).name for item in found["items"]] == ["jax", "bench"]
+    left = {path.name for path in (tmp_path / "cache/dlrun").iterdir()}
+    assert left == {"remote", "remote-kept", "mine"}
+
+
 def test_follows_no_link_out_of_a_run(runs: Path, tmp_path: Path) -> None:
     other = make_run(tmp_path / "elsewhere", "other", "completed")
     run = make_run(runs, "copied", "completed", epochs=0)

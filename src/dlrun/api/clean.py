@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.backends import compile_cache_dir
+from dlrun.backends import compile_cache_dir, names
 from dlrun.checkpoints.store import (
     checkpoint_path,
     list_positions,
@@ -26,6 +26,7 @@ from dlrun.runs.directory import RECORD, lock
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.status import current_status, is_locked, start_time
 from dlrun.system.files import exists, is_dir, is_file, read_json
+from dlrun.training import speeds
 
 KINDS = ("checkpoints", "failed", "caches")
 IN_USE_SECONDS = 3600.0  # an entry of a cache that was used since may still be opened
@@ -141,10 +142,13 @@ def _of_caches(before: float) -> Iterator[_Item]:
     for entry in sorted(root.iterdir()) if is_dir(root) else ():
         if KEY.fullmatch(entry.name) and is_file(entry / MANIFEST) and _last_used(entry) < before:
             yield _Item("caches", entry, "prepared data, made again when needed")
-    compiled = compile_cache_dir()
-    for folder in sorted(compiled.iterdir()) if is_dir(compiled) else ():
-        if is_dir(folder) and folder.resolve() != root.resolve() and _last_used(folder) < before:
-            yield _Item("caches", folder, "compiled functions, made again when needed")
+    made_again = dict.fromkeys(names(), "compiled functions, made again when needed")
+    made_again[speeds.FOLDER] = "what dlrun bench has measured"
+    # Beside them are working copies of remote runs, which may hold what no bucket has.
+    for name, why in made_again.items():
+        folder = compile_cache_dir() / name
+        if is_dir(folder) and _last_used(folder) < before:
+            yield _Item("caches", folder, why)
 
 
 def _last_used(path: Path) -> float:
