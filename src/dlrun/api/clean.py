@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.backends import compile_cache_dir, names
+from dlrun.backends import names
 from dlrun.checkpoints.store import (
     checkpoint_path,
     list_positions,
@@ -21,11 +21,13 @@ from dlrun.checkpoints.store import (
 from dlrun.data.cache import MANIFEST, cache_dir
 from dlrun.errors import DlrunError
 from dlrun.remote.places import refuse_remote
+from dlrun.runs import records
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD, lock
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.status import current_status, is_locked, start_time
 from dlrun.system.files import exists, is_dir, is_file, read_json
+from dlrun.system.user_cache import user_cache
 from dlrun.training import speeds
 
 KINDS = ("checkpoints", "failed", "caches")
@@ -144,9 +146,10 @@ def _of_caches(before: float) -> Iterator[_Item]:
             yield _Item("caches", entry, "prepared data, made again when needed")
     made_again = dict.fromkeys(names(), "compiled functions, made again when needed")
     made_again[speeds.FOLDER] = "what dlrun bench has measured"
+    made_again[records.FOLDER] = "records of runs, read again when needed"
     # Beside them are working copies of remote runs, which may hold what no bucket has.
     for name, why in made_again.items():
-        folder = compile_cache_dir() / name
+        folder = user_cache() / name
         if is_dir(folder) and _last_used(folder) < before:
             yield _Item("caches", folder, why)
 

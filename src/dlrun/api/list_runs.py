@@ -12,12 +12,12 @@ from dlrun.remote.fetch import fetch_listing
 from dlrun.remote.places import shown_path, url_of
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
-from dlrun.runs.directory import RECORD
 from dlrun.runs.history import NOT_METRICS, read_history
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
-from dlrun.runs.status import current_status, is_locked, start_time, too_deep
-from dlrun.system.files import exists, read_json
+from dlrun.runs.records import read_records
+from dlrun.runs.status import current_status, is_locked, start_time
+from dlrun.system.files import exists
 
 log = logging.getLogger("dlrun")
 
@@ -53,9 +53,9 @@ def list_runs(
     here = fetch_listing(folder, is_locked)
     # Before the first run is trained, the folder does not exist.
     missing = not exists(here) and (folder == Path("runs") or here != folder)
-    paths = [] if missing else list(iter_runs(here))
-    read = [(path, record) for path in paths if (record := _record(path, live)) is not None]
-    if skipped := len(paths) - len(read):
+    found = [] if missing else list(read_records(here, iter_runs(here)))
+    read = [(path, _now(path, record, live)) for path, record in found if record is not None]
+    if skipped := len(found) - len(read):
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)
     names = short_names([path for path, _ in read], parts=2)
     records = [
@@ -75,16 +75,8 @@ def list_runs(
     }
 
 
-def _record(path: Path, live: bool) -> dict[str, Any] | None:
-    """A run's record with its current status; None if it is not a run."""
-    try:
-        record = read_json(path / RECORD)
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or not isinstance(record.get("status"), str):
-        return None
-    if too_deep(record):
-        return None
+def _now(path: Path, record: dict[str, Any], live: bool) -> dict[str, Any]:
+    """A run's record with its current status, its tags and its note."""
     record |= current_status(path, record)
     record |= {name: value for name, value in read_annotations(path).items() if value}
     if live and "test" not in record:

@@ -7,7 +7,7 @@ import json
 import marshal
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from dlrun.remote.fetch import fetch_listing
 from dlrun.remote.places import shown_path, url_for
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
-from dlrun.runs.directory import RECORD
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
+from dlrun.runs.records import read_records
 from dlrun.runs.status import is_locked, start_time, too_deep
 from dlrun.system.files import exists
 
@@ -29,7 +29,6 @@ from dlrun.system.files import exists
 OF_DATA = ("fold", "seed")
 # Keys that tell no settings apart: where runs lie, and what is only recorded.
 APART = ("name", "runs_dir", "tracker", "sweep", "reproduces", "export")
-SEVERAL = 1024 * 1024  # bytes: a record that is longer is not one of dlrun's
 
 Record = query.Record
 
@@ -132,9 +131,14 @@ def group_runs(
     collects = gc.isenabled()
     gc.disable()  # nothing of what is read is garbage: a third of the time
     try:
-        paths = [] if missing else iter_runs(here)
-        read = (_read(path, show, notes) for path in paths)
-        records = [record for record in read if record is not None]
+        runs = [] if missing else read_records(here, iter_runs(here))
+        records = [
+            record | {"run_dir": show(path)} | (_notes(path) if notes else {})
+            for path, record in runs
+            if record is not None
+            and record["status"] == "completed"
+            and isinstance(record.get("config"), dict)
+        ]
         records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
         settings = group(query.select(records, conditions))
     finally:
@@ -148,23 +152,8 @@ def group_runs(
     return settings[:limit]
 
 
-def _read(path: Path, show: Callable[[Path], str], notes: bool) -> Record | None:
-    """A run's record, without what a grouped listing does not need; None if it is not a run."""
-    try:
-        # Half the time of a Path, and again of a buffered text.
-        with open(f"{path}/{RECORD}", "rb", buffering=0) as file:  # noqa: PTH123
-            record = json.loads(file.read(SEVERAL))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict) or record.get("status") != "completed":
-        return None
-    config = record.get("config")
-    if not isinstance(config, dict):
-        return None
-    record["run_dir"] = show(path)
-    if notes:
-        record |= {name: value for name, value in read_annotations(path).items() if value}
-    return record
+def _notes(run: Path) -> dict[str, Any]:
+    return {name: value for name, value in read_annotations(run).items() if value}
 
 
 def _key(config: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,6 @@ one can be used, ``_devices`` which devices it computes on, ``_startup`` its sta
 what that decides for the process, ``_compile_cache`` where compiled functions are kept.
 """
 
-from dlrun.backends._compile_cache import compile_cache_dir
 from dlrun.backends._devices import require_devices
 from dlrun.backends._modules import (
     distribution_of,
@@ -31,7 +30,6 @@ __all__ = [
     "Stepper",
     "Tracer",
     "TrainingBackend",
-    "compile_cache_dir",
     "distribution_of",
     "forget",
     "installed_backends",

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from pathlib import Path
 
-
-def compile_cache_dir() -> Path:
-    """What holds a folder for each backend that caches compiled functions."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "dlrun"
+from dlrun.system.user_cache import user_cache
 
 
 def compile_cache_of(name: str) -> Path:
@@ -27,4 +22,4 @@ def compile_cache_of(name: str) -> Path:
     except OSError:
         lines = []
     processor = "\n".join([platform.machine(), platform.processor(), *lines])
-    return compile_cache_dir() / name / hashlib.sha256(processor.encode()).hexdigest()[:8]
+    return user_cache() / name / hashlib.sha256(processor.encode()).hexdigest()[:8]

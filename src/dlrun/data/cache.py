@@ -21,6 +21,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists, is_file
+from dlrun.system.user_cache import user_cache
 
 VERSION = 2  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
@@ -31,8 +32,7 @@ def cache_dir() -> Path:
     """``DLRUN_CACHE``, or ``dlrun/data`` in the user's cache directory."""
     if path := os.environ.get("DLRUN_CACHE"):
         return Path(path)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dlrun" / "data"
+    return user_cache() / "data"
 
 
 def key_of(*parts: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dlrun.errors import DlrunError
+from dlrun.system.user_cache import user_cache
 
 # Path() makes s3:/bucket of s3://bucket, and options are paths.
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.DOTALL)
@@ -57,8 +58,7 @@ def root() -> Path:
     """``DLRUN_REMOTE``, or ``dlrun/remote`` in the user's cache directory: the working copies."""
     if path := os.environ.get("DLRUN_REMOTE"):
         return Path(path).absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base).absolute() if base else Path.home() / ".cache") / "dlrun" / "remote"
+    return user_cache().absolute() / "remote"
 
 
 def working_path(url: str) -> Path:

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dlrun.backends import compile_cache_dir
 from dlrun.config.schema import Config
 from dlrun.system import process
 from dlrun.system.files import is_file, read_json, write_json
+from dlrun.system.user_cache import user_cache
 
 FOLDER = "bench"
 SLOWER = 10  # times as long a step as on another backend: worth a line
@@ -36,7 +36,7 @@ def speeds_path(config: Config) -> Path:
         "cores": process.cores(),
     }
     text = json.dumps(what, sort_keys=True, default=str)
-    return compile_cache_dir() / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    return user_cache() / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
 
 def keep_speeds(config: Config, rows: Sequence[Mapping[str, Any]]) -> Path | None:
