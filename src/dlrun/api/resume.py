@@ -116,9 +116,7 @@ def resume(
         remove_leftovers(opened.checkpoints)
         opened.clean()
         resumption = find_resumption(opened, recorded, config)
-        # From a checkpoint alone, the other processes of a run learn of them too.
-        is_alone = config.distribution.kind == "none"
-        ends = resumption.ends if resumption else decided_ends(opened) if is_alone else ()
+        ends = resumption.ends if resumption else decided_ends(opened)
         weights = read_initial_weights(config) if resumption is None else None
         place = str(config_dir.absolute()) if config_dir else None
         others = companions(
@@ -129,7 +127,7 @@ def resume(
             config_dir=place,
             trusted=list(trusted),
             typed=list(typed),
-            at=for_others(resumption) if resumption else None,
+            at=for_others(resumption, ends),
         )
         with others:
             return train_run(
