@@ -174,7 +174,7 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
 
 def _require_that_a_longer_run_is_no_repeat(place, sweep, runs):
     """Resume the first of two repeats for more epochs: it is a setting of its own everywhere."""
-    longer = worker("jax").resume(place, place / runs[0]["run_dir"], "epochs=2")
+    longer = worker("jax").resume(place, place / runs[0]["run_dir"], "epochs=+1")
     settings = compare_settings([str(sweep)], runs_dir=Path("runs"))["settings"]
     assert sorted((each["n"], each["differs"]["epochs"]) for each in settings) == [
         (1, 1), (1, 2), (2, 1)
