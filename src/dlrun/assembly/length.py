@@ -11,7 +11,7 @@ from dlrun.data.length import Length, length_of
 from dlrun.errors import DlrunError
 from dlrun.system.interval import parse_every
 
-_MORE = re.compile(r"(epochs|max_steps)=\+(\d+(?:\.\d+)?)")
+_MORE = re.compile(r"(epochs|max_steps)=\+(\d{1,12}(?:\.\d{1,12})?)")
 
 
 def run_length(config: Config, given: int) -> Length:
@@ -69,7 +69,9 @@ def with_more(
             )
         if restarts:
             text = "dlrun launch may start it again, and would add again"
-            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, the number of all")
+            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, how many in all")
+        if not isinstance(before, int | float):  # a damaged record, which is refused later
+            return list(overrides)
         count = before + (float(more[2]) if "." in more[2] else int(more[2]))
         found.append(f"{key}={count}")
     return found
