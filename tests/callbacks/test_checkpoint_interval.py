@@ -1,9 +1,13 @@
 """After which steps and epochs a checkpoint is due."""
 
 import time
+from dataclasses import asdict
 
 import pytest
 
+from dlrun.config.compose import compose, recompose
+from dlrun.config.groups import RESUMABLE
+from dlrun.config.sweeps.expand import expand
 from dlrun.data.length import length_of
 from dlrun.errors import DlrunError
 
@@ -56,14 +60,32 @@ def test_a_time_is_due_within_an_epoch_too():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("words", "said"),
     [
-        ({"every_seconds": -1}, "every_seconds=-1: expected at least 0"),
-        ({"every": 5, "every_seconds": 1}, "give every or every_seconds, not both"),
-        ({"every": 5, "every_steps": 5}, "give every or every_steps, not both"),
-        ({"every": "often"}, "callbacks.checkpoint.every: expected steps, such as 500"),
+        (["checkpoint.every_seconds=-1"], "every_seconds=-1: must be a number of seconds"),
+        (["checkpoint.every_steps=0"], "every_steps=0: must be an integer of at least 1, got 0"),
+        (["+checkpoint.keep=0"], "keep=0: must be an integer of at least 1, got 0"),
+        (["checkpoint.every=5", "checkpoint.every_seconds=1"], "every or every_seconds, not both"),
+        (["checkpoint.every=5", "checkpoint.every_steps=5"], "give every or every_steps, not both"),
+        (["checkpoint.every=often"], "callbacks.checkpoint.every=often: expected steps"),
+        (["max_time=soon"], "callbacks.max_time.limit=soon: expected a duration"),
     ],
 )
-def test_what_is_no_interval_is_refused(settings, said):
-    with pytest.raises(DlrunError, match=said):
-        interval(**settings)
+def test_what_is_no_interval_is_refused_before_a_framework_starts(words, said):
+    with pytest.raises(DlrunError) as refused:
+        compose(words)
+    assert said in refused.value.message
+
+
+def test_a_checkpoint_is_set_in_short():
+    for typed, value in (("5", 5), ("2e", "2e"), ("10min", "10min")):
+        short = compose([f"checkpoint.every={typed}"])
+        assert short == compose([f"callbacks.checkpoint.every={typed}"])
+        assert short.callbacks["checkpoint"]["every"] == value
+    recorded = asdict(compose(["checkpoint.every=5"]))
+    longer = recompose(recorded, ["checkpoint.every=10min"], changeable=RESUMABLE)
+    assert longer.callbacks["checkpoint"]["every"] == "10min"
+    assert compose(["validate_every=5"], earlier=["validate_every=2e"]).validate_every == 5
+    assert compose(["validate_every=2e"], earlier=["validate_every=5"]).validate_every == "2e"
+    keys, runs = expand(["checkpoint.every=5,2e", "epochs=1"])
+    assert (keys, runs[1]) == (["checkpoint.every"], ["checkpoint.every=2e", "epochs=1"])

@@ -76,6 +76,10 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun train +callbacks=tens", ["+callbacks=tensorboard"]),
         ("dlrun train ~callbacks.ea", ["~callbacks.early_stopping."]),
         ("dlrun train model.u", ["model.units="]),
+        ("dlrun train max_", ["max_steps=", "max_time="]),
+        ("dlrun resume latest check", ["checkpoint."]),
+        ("dlrun sweep checkpoint.every", [f"checkpoint.every{unit}=" for unit in
+                                          ("", "_steps", "_seconds")]),
         ("dlrun train model=mine model.", ["model.width="]),
         ("dlrun train model=min", ["model=mine"]),
         ("dlrun train experiment=tickets optimizer.learning", ["optimizer.learning_rate="]),

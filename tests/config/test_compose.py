@@ -559,6 +559,13 @@ def test_an_edited_module_is_read_again_in_the_same_process(
         assert compose(["model=mine"]).model[argument] == 3
 
 
+def test_an_override_has_the_type_of_its_option_not_of_the_override_before() -> None:
+    words = ["loop=raw", "loop.steps_per_execution=4"]
+    assert compose([*words, "loop.steps_per_execution=auto"]).loop["steps_per_execution"] == "auto"
+    with pytest.raises(DlrunError, match="expected an integer, got 'many'"):
+        compose(["model.units=8", "model.units=many"])
+
+
 def test_max_time_alone_adds_its_callback_and_sets_its_limit() -> None:
     limit = compose(["max_time=8h"]).callbacks["max_time"]
     assert limit["_target_"] == "dlrun.callbacks.max_time.MaxTime"

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from conftest import in_turn
+from dlrun.assembly.length import with_more
 from dlrun.checkpoints.format import PARTS, read_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path, list_positions
 from dlrun.data.batches import Batches, permutation
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.length import length_of
+from dlrun.errors import DlrunError
 from dlrun.runs.history import along
 from dlrun.system.interval import Every, parse_every
 from trainings import BACKENDS, Refused, worker
@@ -128,6 +130,16 @@ def test_checkpoints_come_each_so_many_epochs_whatever_ends_with_a_validation(tm
     with pytest.raises(Refused, match="give every or every_steps, not both"):
         both = ("callbacks.checkpoint.every=5", "callbacks.checkpoint.every_steps=5")
         worker("torch").train(tmp_path, *words, *both)
+
+
+def test_a_length_may_be_added_to():
+    recorded = {"epochs": 2, "max_steps": None}
+    assert with_more(["epochs=+3", "backend=jax"], recorded) == ["epochs=5", "backend=jax"]
+    assert with_more(["epochs=+0.5"], recorded) == ["epochs=2.5"]
+    with pytest.raises(DlrunError, match=r"max_steps=\+9: the run's length is epochs=2"):
+        with_more(["max_steps=+9"], recorded)
+    with pytest.raises(DlrunError, match="dlrun launch may start it again"):
+        with_more(["epochs=+1"], recorded, restarts=True)
 
 
 def test_places_of_rows_and_of_those_of_older_runs():

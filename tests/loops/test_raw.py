@@ -221,3 +221,42 @@ def test_eager_logs_that_nothing_is_compiled(dlrun):
     assert eager.returncode == 0
     assert "nothing is compiled" in eager.stderr
     assert "nothing is compiled" not in dlrun("train", *overrides).stderr
+
+
+@pytest.mark.trains
+def test_all_processes_take_as_many_steps_in_a_call_as_the_first(tmp_path):
+    found = worker("jax").run(
+        tmp_path,
+        """
+import keras, numpy as np
+from dlrun.data.batches import Batches
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.length import length_of
+from dlrun.loops.raw import raw
+from dlrun.loops.training import Training
+
+class Each(keras.callbacks.Callback):
+    def __init__(self, ends):
+        super().__init__()
+        self.ends = ends
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(batch)
+
+split = Split(np.zeros((12, 3), "f"), np.arange(12) % 2)
+data = Dataset(split, split[:0], split, 2, length=length_of(12, 1, epochs=1, max_steps=None))
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.optimizer.build(model.trainable_variables)
+
+def ends(**more):
+    seen = []
+    train = Batches(data, data.train, 1, seed=0)
+    raw(Training(model, train, None, 1, 0, [Each(seen)], backend, **more))
+    return seen
+
+found["alone"], found["of_four"] = ends(), ends(agree=lambda number: 4)
+""",
+    )
+    # Its own callback wants each step; that of the first process may be called less often.
+    assert found == {"alone": list(range(12)), "of_four": [3, 7, 11]}

@@ -95,7 +95,7 @@ def test_what_are_no_decisions_are_not_read(ends):
 @pytest.mark.parametrize(("backend", "loop"), EACH)
 def test_a_run_killed_and_resumed_validates_where_it_would_have(tmp_path, backend, loop):
     (tmp_path / "my_callbacks.py").write_text(SLOW)
-    words = (*PACED, f"loop={loop}", "callbacks.checkpoint.every_steps=2")
+    words = (*PACED, f"loop={loop}", "checkpoint.every=2")
     if (backend, loop) == ("tensorflow", "raw"):
         words = (*words, "loop.compile=graph")
     run = killed(

@@ -13,9 +13,14 @@ from dlrun.api.settings import group, group_runs
 from dlrun.config.compose import compose
 from dlrun.config.sweeps.repeats import split_repeats, write_out
 from dlrun.errors import DlrunError
+from dlrun.report.page.sweep_page import sweep_page
+from dlrun.report.page.sweep_view import read_sweep
 from dlrun.report.settings import comparison_lines
+from dlrun.report.sweep import leaderboard
 from dlrun.sweeps.limits import parse_limits
 from dlrun.sweeps.search import Search, Settings
+from dlrun.sweeps.sweep_file import load_sweep
+from trainings import worker
 
 SMALL = ("data.limit=200", "epochs=1", "batch_size=50", "backend=jax")
 
@@ -164,6 +169,27 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
     assert [each["n"] for each in listed] == [2, 2]
     assert listed[0]["differs"] == {"optimizer.learning_rate": 0.01}
     assert listed[0]["metrics"] == compared["settings"][0]["metrics"]
+    _require_that_a_longer_run_is_no_repeat(tmp_path, Path(result["sweep_dir"]), runs)
+
+
+def _require_that_a_longer_run_is_no_repeat(place, sweep, runs):
+    """Resume the first of two repeats for more epochs: it is a setting of its own everywhere."""
+    longer = worker("jax").resume(place, place / runs[0]["run_dir"], "epochs=+1")
+    settings = compare_settings([str(sweep)], runs_dir=Path("runs"))["settings"]
+    assert sorted((each["n"], each["differs"]["epochs"]) for each in settings) == [
+        (1, 1), (1, 2), (2, 1)
+    ]  # fmt: skip
+    assert len(group_runs(Path("runs"))) == 3
+    page = read_sweep(sweep, "sweep")
+    [resumed] = [run for run in page.runs if run.resumed]
+    assert resumed.value == longer["validation"]["loss"]
+    assert [len(of) for _, of in page.repeats()[1]] == [2]
+    assert "no mean of the sweep: " in sweep_page(page)
+    again = load_sweep(sweep, {}, {}).to_dict()
+    assert sorted(entry["n"] for entry in again["repeats"]) == [1, 2]
+    assert f"Resumed with other settings, so in no mean of the sweep: {resumed.name} (" in (
+        leaderboard(again)
+    )
 
 
 def test_a_search_draws_pairs_whole_and_a_key_only_under_its_condition(tmp_path):

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ from dlrun.workers.launch import launch as start_run
 from dlrun.workers.launch_head import Head
 from dlrun.workers.launch_link import Link
 from dlrun.workers.launch_plan import interface_of, make_plan
+from launches import free_port, start_launchers
 from trainings import worker
 
 RUN = (
@@ -44,30 +43,11 @@ class Hangs(keras.callbacks.Callback):
 """
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def launch(cwd, backend, *words, nodes=2, options=()):
+def launch(cwd, backend, *words, **options):
     """The launchers of a run, as processes."""
     (cwd / "my_callbacks.py").write_text(CALLBACKS)
-    port, launchers = free_port(), []
-    for node in range(nodes):
-        command = [sys.executable, "-m", "dlrun", "launch", *options]
-        if nodes > 1:
-            command += ["--nodes", str(nodes), "--node-rank", str(node)]
-            command += ["--master", f"127.0.0.1:{port}"]
-        launchers.append(
-            subprocess.Popen(
-                [*command, "--", "train", f"backend={backend}", *SPREAD, *RUN, *words],
-                cwd=cwd,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-    return launchers
+    train = ("train", f"backend={backend}", *SPREAD, *RUN)
+    return start_launchers(cwd, *train, *words, **options)
 
 
 def processes(cwd, rank=""):

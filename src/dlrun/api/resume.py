@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
 from dlrun.assembly.companions import companions
-from dlrun.assembly.length import run_end, with_recorded_length
+from dlrun.assembly.length import run_end, with_more, with_recorded_length
 from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
@@ -57,7 +57,7 @@ def resume(
     Args:
         run: A run directory, or ``latest``.
         overrides: Changes to the run's config; only to keys of
-            :data:`dlrun.config.groups.RESUMABLE`.
+            :data:`dlrun.config.groups.RESUMABLE`. ``epochs=+5`` means five more.
         runs_dir: Where to look for ``latest``.
         config_dir: The user's own options.
         trusted: Modules that the recorded config may name, beside those that these options name.
@@ -87,11 +87,14 @@ def resume(
         place = str(config_dir.absolute()) if config_dir else None
         with ranks.join_group(group):
             recorded = read_config(opened.path / CONFIG)
+            overrides = with_more(overrides, recorded, restarts=True)
             follow_resume(recorded, overrides, place, trusted, typed, None)
         raise SystemExit(0)  # rank 0 does the rest
     with lock(opened.path):
         refuse_writers(opened.path)
         recorded = read_config(opened.path / CONFIG)
+        command = command or ["dlrun", "resume", run, *overrides]
+        overrides = with_more(overrides, recorded, restarts=group is not None)
         config = recompose(
             recorded,
             overrides,
@@ -116,9 +119,7 @@ def resume(
         remove_leftovers(opened.checkpoints)
         opened.clean()
         resumption = find_resumption(opened, recorded, config)
-        # From a checkpoint alone, the other processes of a run learn of them too.
-        is_alone = config.distribution.kind == "none"
-        ends = resumption.ends if resumption else decided_ends(opened) if is_alone else ()
+        ends = resumption.ends if resumption else decided_ends(opened)
         weights = read_initial_weights(config) if resumption is None else None
         place = str(config_dir.absolute()) if config_dir else None
         others = companions(
@@ -129,14 +130,14 @@ def resume(
             config_dir=place,
             trusted=list(trusted),
             typed=list(typed),
-            at=for_others(resumption) if resumption else None,
+            at=for_others(resumption, ends),
         )
         with others:
             return train_run(
                 RunRequest(
                     config,
                     overrides,
-                    command or ["dlrun", "resume", run, *overrides],
+                    command,
                     started_at,
                     ResumedDestination(opened, to_yaml(config), resumption),
                     str(project_dir(config_dir)),

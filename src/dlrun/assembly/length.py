@@ -2,12 +2,16 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun.config.schema import Config
 from dlrun.data.length import Length, length_of
+from dlrun.errors import DlrunError
 from dlrun.system.interval import parse_every
+
+_MORE = re.compile(r"(epochs|max_steps)=\+(\d{1,12}(?:\.\d{1,12})?)")
 
 
 def run_length(config: Config, given: int) -> Length:
@@ -37,6 +41,40 @@ def run_end(config: Config, known: Length | None) -> float:
     if known is not None:
         return run_length(config, known.given).total
     return math.inf if config.epochs is None else config.epochs
+
+
+def with_more(
+    overrides: Sequence[str], recorded: Mapping[str, Any], *, restarts: bool = False
+) -> list[str]:
+    """The overrides of a resumed run, with ``epochs=+5`` as five more than its config has.
+
+    Args:
+        overrides: As typed.
+        recorded: The run's config as it was.
+        restarts: Whether ``dlrun launch`` may start the command again, which would add again.
+
+    Raises:
+        DlrunError: If the run's length is not counted so, or the command may be started again.
+    """
+    found = []
+    for override in overrides:
+        if (more := _MORE.fullmatch(override)) is None:
+            found.append(override)
+            continue
+        key, other = more[1], "max_steps" if more[1] == "epochs" else "epochs"
+        if (before := recorded.get(key)) is None:
+            raise DlrunError(
+                f"{override}: the run's length is {other}={recorded.get(other)}",
+                hint=f"{other}=+N",
+            )
+        if restarts:
+            text = "dlrun launch may start it again, and would add again"
+            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, how many in all")
+        if not isinstance(before, int | float):  # a damaged record, which is refused later
+            return list(overrides)
+        count = before + (float(more[2]) if "." in more[2] else int(more[2]))
+        found.append(f"{key}={count}")
+    return found
 
 
 def with_recorded_length(config: Config, recorded: Mapping[str, Any]) -> Config:

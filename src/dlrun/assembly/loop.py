@@ -23,7 +23,7 @@ log = logging.getLogger("dlrun")
 
 LoopCall = Callable[[Training], History]
 # Fields of a Training that a loop with separate arguments may omit.
-OPTIONAL = ("initial_epoch", "initial_step")
+OPTIONAL = ("initial_epoch", "initial_step", "agree")
 
 
 def build_callbacks(

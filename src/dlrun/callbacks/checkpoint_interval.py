@@ -6,7 +6,6 @@ import math
 import time
 
 from dlrun.data.length import Length
-from dlrun.errors import DlrunError
 from dlrun.system.interval import parse_every
 
 # Without every_seconds, the epochs of a short run all have a checkpoint. Later ones wait this long
@@ -24,17 +23,12 @@ class CheckpointInterval:
         every_seconds: See there.
 
     Raises:
-        DlrunError: If an interval is none, or there are two.
+        ValueError: If ``every`` is no interval. The config is checked before for all of them.
     """
 
     def __init__(
         self, every: int | str | None, every_steps: int | None, every_seconds: float | None
     ) -> None:
-        if every_seconds is not None and not every_seconds >= 0:
-            raise DlrunError(
-                f"callbacks.checkpoint.every_seconds={every_seconds}: expected at least 0",
-                hint="callbacks.checkpoint.every_seconds=0 saves each epoch",
-            )
         self._steps, self._seconds = every_steps, every_seconds
         self._epochs: float | None = None
         self._within_seconds: float | None = None
@@ -42,13 +36,7 @@ class CheckpointInterval:
         self._saved_at = self._began = -math.inf
         if every is None:
             return
-        for name, given in (("every_steps", every_steps), ("every_seconds", every_seconds)):
-            if given is not None:
-                raise DlrunError(f"callbacks.checkpoint: give every or {name}, not both")
-        try:
-            interval = parse_every(every)
-        except ValueError as error:
-            raise DlrunError(f"callbacks.checkpoint.every: {error}") from error
+        interval = parse_every(every)
         if interval.unit == "steps":
             self._steps = int(interval.amount)
         elif interval.unit == "epochs":

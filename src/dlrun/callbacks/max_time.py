@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
-from dlrun.errors import DlrunError, shorten
 from dlrun.system.duration import parse_seconds
 
 log = logging.getLogger("dlrun")
@@ -25,17 +24,14 @@ class MaxTime(RunCallback):
         run: The run's directory, for the line that says how to go on.
 
     Raises:
-        DlrunError: If the limit is no duration.
+        ValueError: If the limit is no duration. The config is checked for it before.
     """
 
     async_safe = True
 
     def __init__(self, limit: str | float, *, run: str = "RUN") -> None:
         super().__init__()
-        try:
-            self._limit = parse_seconds(limit)
-        except ValueError as error:
-            raise DlrunError(f"callbacks.max_time.limit: {shorten(str(error))}") from error
+        self._limit = parse_seconds(limit)
         self._text, self._run = limit, run
         self._seconds = self._longest = 0.0
         self._began = 0.0

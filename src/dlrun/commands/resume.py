@@ -29,6 +29,7 @@ def resume(
     Examples:
       dlrun resume latest
       dlrun resume latest epochs=20
+      dlrun resume latest epochs=+5
       dlrun resume runs/mnist_mlp/2026-11-21_10-04-31_k3f9 backend=torch
     """
     with report_errors(quiet) as out:

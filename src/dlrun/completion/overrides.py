@@ -25,6 +25,9 @@ VALUES = {
     "task.sampling": ("oversample", "undersample", "null"),
     "task.class_weight": ("balanced", "null"),
 }  # fmt: skip
+# What is short for other overrides, see dlrun.config.grammar.
+SHORT_KEYS = {"max_time": "End the run in time, such as 8h"}
+SHORT_PARTS = {"callbacks.checkpoint.": "checkpoint."}
 PATHS = ("path", "dir", "file", "directory")
 MARKS = "+~"
 Found = Iterator[tuple[str, str]]
@@ -101,6 +104,7 @@ def _keys(begun: str, typed: Sequence[str], options: Options) -> Found:
             yield group.name, group.meaning.partition(".")[0]
         keys = [key for key in options.primary if key != "defaults"]
         yield from ((key, "") for key in keys)
+        yield from SHORT_KEYS.items()
     chosen = _options_by_group(typed, options)
     below: dict[str, None] = {}
     for key in _option_keys(chosen, options):
@@ -144,7 +148,11 @@ def _option_keys(chosen: Mapping[str, Sequence[str]], options: Options) -> Itera
             # An option such as callbacks=default is a list of others of its group.
             others = [e for e in content.get("defaults") or () if isinstance(e, str)]
             for of in (content, *(options.read(group, o) for o in others if o != "_self_")):
-                yield from _flat(of, f"{GROUPS[group].key}.")
+                for key in _flat(of, f"{GROUPS[group].key}."):
+                    yield key
+                    for part, short in SHORT_PARTS.items():
+                        if key.startswith(part):
+                            yield short + key.removeprefix(part)
 
 
 def _flat(mapping: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -146,6 +146,7 @@ def _refuse_hydra_settings(composed: DictConfig, loader: Loader) -> None:
         )
 
 
+CHECKPOINT = re.compile(r"([+~]*)checkpoint\.(.+)")
 LAYOUT = re.compile(r"distribution\.layout\.(.+?)=(.*\[.*\].*)")
 
 
@@ -198,7 +199,7 @@ def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> No
 
 
 def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
-    """Expand ``device=gpu:1`` and ``max_time=8h``, and replace the keys of older versions.
+    """Expand ``device=gpu:1``, ``max_time=8h`` and ``checkpoint.every=500``, and older keys.
 
     A pattern of ``distribution.layout`` may have dots, so those of all overrides make one mapping.
     """
@@ -211,6 +212,8 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             expanded += [f"device={device[1]}", f"device.index={device[2]}"]
         elif limit := re.fullmatch(r"max_time=(.+)", override):
             expanded += ["+callbacks=max_time", f"callbacks.max_time.limit={limit[1]}"]
+        elif short := CHECKPOINT.fullmatch(override):
+            expanded.append(f"{short[1]}callbacks.checkpoint.{short[2]}")
         elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
             expanded.append(f"feed={feed[1]}")
         elif export := re.fullmatch(r"export_keras=(true|false)", override, re.IGNORECASE):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 # The fields of a Training, and the other arguments of a loop.
 _TRAINING = (
     "model", "train", "validation", "epochs", "seed", "callbacks", "backend",
-    "initial_epoch", "initial_step", "training", "feed",
+    "initial_epoch", "initial_step", "agree", "training", "feed",
 )  # fmt: skip
 
 

@@ -5,12 +5,13 @@ import re
 from typing import Any
 
 from dlrun import distribution
+from dlrun.config.intervals import wrong_intervals
 from dlrun.config.outputs import logged_metrics, wrong_outputs
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config, Distribution
 from dlrun.errors import shorten
 from dlrun.runs.logged_names import metric_of
-from dlrun.system.interval import MOST, parse_every
+from dlrun.system.interval import MOST
 
 # Keras' dtype policies; quantized ones are for inference and are applied differently.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
@@ -32,6 +33,7 @@ def metric_names(config: Config) -> list[str]:
 def broken_limits(config: Config) -> Problems:
     """Yield each value outside its limits."""
     yield from _wrong_length(config)
+    yield from wrong_intervals(config)
     for key, low, high in (
         ("batch_size", 1, None),
         ("steps_per_epoch", 1, None),
@@ -86,7 +88,7 @@ def broken_limits(config: Config) -> Problems:
 
 
 def _wrong_length(config: Config) -> Problems:
-    """What is wrong with the length of the run, and of its epochs."""
+    """What is wrong with the length of the run."""
     epochs = config.epochs
     if epochs is None:
         if config.max_steps is None:
@@ -96,20 +98,6 @@ def _wrong_length(config: Config) -> Problems:
         yield Problem("epochs", f"must be {least}, got {epochs}")
     elif epochs > MOST:
         yield Problem("epochs", f"must be at most {MOST:,}, got {epochs}")
-    if config.validate_every is None:
-        return
-    try:
-        every = parse_every(config.validate_every)
-    except ValueError as error:
-        yield Problem("validate_every", str(error))
-        return
-    if every.unit != "seconds":
-        return
-    if every.amount < 1:
-        yield Problem("validate_every", f"must be at least 1s, got {config.validate_every}")
-    if not str(config.loop.get("_target_")).startswith("dlrun.loops."):
-        text = "a time needs a loop of dlrun's: your own asks once how many epochs there are"
-        yield Problem("validate_every", text)
 
 
 def _distribution_problems(config: Config) -> Problems:

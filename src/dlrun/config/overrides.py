@@ -25,6 +25,7 @@ from dlrun.config.schema import Config
 from dlrun.errors import first_line
 
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]+\}")
+INTERVALS = ("every", "validate_every")
 # As JSON has them: 007 is text.
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?")
 
@@ -80,8 +81,9 @@ def read_overrides(
 def apply_values(config: DictConfig, overrides: Overrides) -> None:
     """Apply the values to a config in the order typed; mistakes are added to ``overrides``."""
     OmegaConf.set_struct(config, True)
+    declared: dict[str, Any] = {}
     for value in overrides.values:
-        if mistake := _apply(config, value):
+        if mistake := _apply(config, value, declared):
             overrides.mistakes.append(mistake)
 
 
@@ -111,11 +113,20 @@ def to_config(composed: DictConfig, overrides: Overrides) -> Config:
     return config
 
 
-def _apply(config: DictConfig, value: Override) -> Mistake | None:
+def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mistake | None:
+    """Apply one value.
+
+    Args:
+        config: Changed in place.
+        value: The override.
+        declared: By key, what its option has declared: its type is what all its overrides must
+            have, of an earlier run too. It gets the keys that no override has set before.
+    """
     line, key = str(value.input_line), value.key_or_group
     if key.split(".")[0] not in config or key.split(".")[0] == "choices":
         return key_mistake(line, key, config)
     before = _value_at(config, key)
+    declared.setdefault(key, before)
     try:
         apply(value, config)
     except (HydraException, OmegaConfBaseException) as error:
@@ -129,12 +140,15 @@ def _apply(config: DictConfig, value: Override) -> Mistake | None:
         if "${" in line:
             read_numbers(config)
         after = _value_at(config, key)
-        if isinstance(before, float) and type(after) is int:
+        if isinstance(declared[key], float) and type(after) is int:
             # Such as 1 for 0.001: Keras takes no integer learning rate.
             OmegaConf.update(config, key, float(after))
-        # Whole or not.
-        number = float(before) if key == "epochs" and isinstance(before, int) else before
-        problem = wrong_type(number, after)
+        kind = declared[key]
+        if key == "epochs" and isinstance(kind, int):
+            kind = float(kind)  # whole or not
+        elif key.rpartition(".")[2] in INTERVALS:
+            kind = None  # a number of steps, or text
+        problem = wrong_type(kind, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem is None or value.is_delete():

@@ -70,7 +70,7 @@ def raw(
     sync = not all(hasattr(callback, "batch_interval") for callback in watching)
     if steps_per_execution == "auto":
         intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
-        steps_per_execution = min([function.best_steps, *intervals])
+        steps_per_execution = training.agree(min([function.best_steps, *intervals]))
     if hasattr(function.stepper, "looped_size"):
         # The end of a run may leave a step alone that has others beside it in a longer run.
         several = int(steps_per_execution) > 1 and train.whole_epoch >= 2 * train.batch_size

@@ -33,6 +33,8 @@ class Training:
         backend: The backend in use.
         initial_epoch: Epochs that a resumed run has completed.
         initial_step: Steps that a resumed run has completed in the next epoch.
+        agree: Takes a number, and returns that of the first process of a run that has several. What
+            a process decides by its own callbacks, it has to ask for: they are not the same in all.
     """
 
     model: keras.Model
@@ -44,6 +46,7 @@ class Training:
     backend: TrainingBackend
     initial_epoch: int = 0
     initial_step: int = 0
+    agree: Callable[[int], int] = int
 
 
 FIELDS = tuple(field.name for field in fields(Training))

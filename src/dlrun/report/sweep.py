@@ -6,7 +6,7 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -130,12 +130,29 @@ def leaderboard(result: Mapping[str, Any]) -> str:
     left = len(result["runs"]) - sum(number for _, number in ended)
     counts += f", {left} not run to the end" if left else ""
     lines += ["", f"{counts}; {result['sweep_dir']}"]
+    if resumed := [run for run in result["runs"] if run.get("resumed")]:
+        lines += [resumed_text((_folder(run), run["resumed"]) for run in resumed)]
     if dropped := result.get("dropped"):
         names = ", ".join(dropped["runs"][:MOST_NAMES])
         names += ", ..." if len(dropped["runs"]) > MOST_NAMES else ""
         lines += [f"the checkpoints of {len(dropped['runs'])} runs were dropped: {names}"]
         lines += [f"to make them again: {dropped['command']}"]
     return "\n".join(lines)
+
+
+def resumed_text(runs: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """What to say of the runs that were resumed with other settings than those of their sweep.
+
+    Args:
+        runs: The name of each, and the overrides that it was resumed with.
+    """
+    told = [f"{name} ({' '.join(map(brief, typed))})" for name, typed in runs]
+    names = ", ".join(told[:MOST_NAMES]) + (", ..." if len(told) > MOST_NAMES else "")
+    return f"Resumed with other settings, so in no mean of the sweep: {names}"
+
+
+def _folder(run: Mapping[str, Any]) -> str:
+    return str(run["run_dir"]).rpartition("/")[2]
 
 
 def leaderboard_csv(result: Mapping[str, Any]) -> str:
@@ -153,7 +170,7 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
     for run in ranked:
         rows.append(
             [
-                run["run_dir"] if run.get("reused") else run["run_dir"].rpartition("/")[2],
+                run["run_dir"] if run.get("reused") else _folder(run),
                 *(value(run["differs"].get(key, "")) for key in result["keys"]),
                 f"{run['best_epoch']}/{run['epochs']}" + _pruning(run),
                 _figure(run["value"]),

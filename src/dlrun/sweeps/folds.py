@@ -16,7 +16,7 @@ def fold_results(jobs: Iterable[Job], monitor: str, mode: str) -> list[dict[str,
     """The results over the folds, best mean first; empty unless the sweep is over folds.
 
     Args:
-        jobs: The completed ones.
+        jobs: The completed ones; those that were resumed with other settings are left out.
         monitor: The metric to rank by.
         mode: ``max`` if larger is better.
 
@@ -27,7 +27,7 @@ def fold_results(jobs: Iterable[Job], monitor: str, mode: str) -> list[dict[str,
     """
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
     for job in jobs:
-        if FOLD in job.differs and not job.pruned:
+        if FOLD in job.differs and not (job.pruned or job.resumed):
             shared = tuple(item for item in job.differs.items() if item[0] != FOLD)
             groups.setdefault(shared, []).append(job)
     found = [

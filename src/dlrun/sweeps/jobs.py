@@ -37,6 +37,8 @@ class Job:
         dropped: Whether ``--keep`` has removed its checkpoints.
         pinned: Whether it was made again, and is not dropped any more.
         earlier: The result that it had before it was dropped and made again.
+        resumed: The overrides that it was resumed with, beside the sweep: it is none of the sweep's
+            settings any more.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Job:
     dropped: bool = False
     pinned: bool = False
     earlier: dict[str, Any] = field(default_factory=dict)
+    resumed: list[str] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -90,7 +93,9 @@ class Job:
         trial = {} if self.trial is None else {"trial": self.trial}
         flags = {"reused": True} if self.reused else {}
         flags |= {name: True for name in ("dropped", "pinned") if getattr(self, name)}
-        return {**self.result, **state, "differs": self.differs, **trial, **flags, **error}
+        resumed = {"resumed": self.resumed} if self.resumed else {}
+        rest = {**trial, **flags, **resumed, **error}
+        return {**self.result, **state, "differs": self.differs, **rest}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -28,8 +27,9 @@ ALL = "all"
 class Keeper:
     """Removes the checkpoints of the runs that are not among the best.
 
-    Of a run that has failed or was stopped nothing is removed: it may go on. Runs that differ in
-    seed or fold alone are kept or dropped together, by their mean.
+    Of a run that has failed or was stopped nothing is removed: it may go on. Nor of one that was
+    resumed with other settings, which competes with none. Runs that differ in seed or fold alone
+    are kept or dropped together, by their mean.
 
     Args:
         typed: ``all``, ``best``, ``top=3`` or ``none``.
@@ -63,7 +63,7 @@ class Keeper:
         """The completed runs by setting, the best mean first."""
         groups: dict[tuple[tuple[str, str], ...], list[Job]] = defaultdict(list)
         for job in self.plan.jobs:
-            if job.state == "completed":
+            if job.state == "completed" and not job.resumed:
                 shared = (item for item in job.differs.items() if item[0] not in REPEATS)
                 groups[tuple(shared) if self.repeats > 1 else (("", str(job.number)),)].append(job)
         sign = -1 if self.plan.mode == "max" else 1
@@ -160,15 +160,6 @@ def _drop(job: Job) -> bool:
         (job.path / CHECKPOINTS).rmdir()
     job.dropped = True
     return True
-
-
-def was_dropped(path: Path) -> bool:
-    """Whether the record of a run says that its checkpoints were dropped."""
-    try:
-        record = read_json(path / RECORD)
-    except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("dropped") is True
 
 
 def dropped_entry(plan: Plan) -> dict[str, Any]:

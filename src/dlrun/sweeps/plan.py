@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,14 +141,19 @@ def compose_run(
     return config
 
 
-def completed_result(path: Path) -> dict[str, Any] | None:
-    """The result of a completed run; None if it has not completed."""
+def completed_record(path: Path) -> dict[str, Any] | None:
+    """The record of a completed run; None if it has not completed."""
     try:
         record = read_json(path / RECORD)
     except (OSError, ValueError):
         return None
     done = isinstance(record, dict) and record.get("status") == "completed"
-    return {key: record[key] for key in FIELDS if key in record} if done else None
+    return record if done else None
+
+
+def result_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The result in the record of a completed run."""
+    return {key: record[key] for key in FIELDS if key in record}
 
 
 def _folder(number: int, runs: int) -> str:

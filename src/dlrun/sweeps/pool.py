@@ -15,7 +15,7 @@ from dlrun import backends
 from dlrun.checkpoints.store import list_positions
 from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
 from dlrun.sweeps.jobs import Job
-from dlrun.sweeps.plan import completed_result
+from dlrun.sweeps.plan import completed_record, result_of
 from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.client import Worker
 
@@ -253,8 +253,8 @@ class Pool:
         if (job := worker.job) is None:
             return
         worker.job = None
-        if done := completed_result(job.path):  # but the worker ended before it could report it
-            self._finish(job, "completed", {"result": done})
+        if done := completed_record(job.path):  # but the worker ended before it could report it
+            self._finish(job, "completed", {"result": result_of(done)})
         else:
             event = "interrupted" if self._stopping else "failed"
             self._finish(job, event, {"error": how})

@@ -17,7 +17,8 @@ def repeat_results(
     """One result for each set of otherwise equal runs, best mean first.
 
     Args:
-        jobs: The completed ones; those that were pruned are left out.
+        jobs: The completed ones; those that were pruned are left out, and those that were resumed
+            with other settings.
         keys: The keys that differ between the runs of the sweep.
         monitor: The metric to rank by.
         mode: ``max`` if larger is better.
@@ -30,7 +31,7 @@ def repeat_results(
     over = [key for key in keys if key in REPEATS]
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
     for job in jobs if over else ():
-        if not job.pruned:
+        if not (job.pruned or job.resumed):
             shared = tuple(item for item in job.differs.items() if item[0] not in over)
             groups.setdefault(shared, []).append(job)
     found: list[dict[str, Any]] = [

@@ -16,10 +16,11 @@ from dlrun.config.sweeps.repeats import write_out
 from dlrun.config.sweeps.run_list import read_runs
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
+from dlrun.runs.resumed import resumed_with
 from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.jobs import WORKERS, Job, Plan, read_plan
-from dlrun.sweeps.keep import ALL, dropped_entry, was_dropped
-from dlrun.sweeps.plan import completed_result, compose_run, plan
+from dlrun.sweeps.keep import ALL, dropped_entry
+from dlrun.sweeps.plan import completed_record, compose_run, plan, result_of
 from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import Search
 from dlrun.sweeps.search_options import NAMES, Settings
@@ -212,9 +213,10 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
 def _update_completed(planned: Plan) -> None:
     """Update the jobs that have completed since."""
     for job in planned.jobs:
-        if not job.earlier and (result := completed_result(job.reused or job.path)):
-            job.state, job.result = "completed", result
-            job.dropped = not job.reused and was_dropped(job.path)
+        if not job.earlier and (record := completed_record(job.reused or job.path)):
+            job.state, job.result = "completed", result_of(record)
+            if not job.reused:
+                job.dropped, job.resumed = record.get("dropped") is True, resumed_with(record)
 
 
 def _wait_for_runs(planned: Plan) -> None:

@@ -19,7 +19,7 @@ def parse_seconds(text: str | float) -> float:
             float(number) * SECONDS[unit] for number, unit in re.findall(_PART, str(text))
         )
     else:
-        raise ValueError(f"expected a duration, such as 8h, 1h30min or 90s, got {text!r}")
+        raise ValueError(f"expected a duration, such as 8h, 1h30min or 90s, got {text!r:.80}")
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"expected a time above 0, got {text!r}")
+        raise ValueError(f"expected a time above 0, got {text!r:.80}")
     return seconds

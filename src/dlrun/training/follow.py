@@ -55,7 +55,7 @@ def follow_resume(
         config_dir: See there.
         trusted: See there.
         typed: See there.
-        at: Where rank 0 continues, without the arrays; None if it starts again.
+        at: From :func:`dlrun.training.resumption.for_others`; None if rank 0 tells it later.
     """
     config = recompose(
         recorded,
@@ -101,7 +101,7 @@ def follow(config: Config, at: Mapping[str, Any] | None = None) -> None:
             _Nowhere(Path(scratch)),
             "",
             resumption=resumption,
-            ends=resumption.ends if resumption else (),
+            ends=at["ends"] if at else (),
             quiet=True,
         )
         run = assemble(request, session)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dlrun.assembly.companions import together
+from dlrun.assembly.companions import agreed, together
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import run_callback
 from dlrun.config.schema import Config
@@ -61,6 +61,7 @@ def train(
                     backend=run.backend,
                     initial_epoch=resumption.at.epochs if resumption else 0,
                     initial_step=resumption.at.steps if resumption else 0,
+                    agree=agreed(config),
                 )
             )
 

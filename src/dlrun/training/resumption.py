@@ -97,10 +97,19 @@ def restore_training_state(
     return Restore(states, callbacks, weights, saved.state["history"])
 
 
-def for_others(resumption: Resumption) -> dict[str, Any]:
-    """Where a run continues, in JSON types, for the processes that read the arrays themselves."""
-    names = ("epochs", "max_steps", "learning_rate", "stopped", "ends")
+def for_others(resumption: Resumption | None, ends: Sequence[int]) -> dict[str, Any]:
+    """Where a run continues, in JSON types, for the processes that read the arrays themselves.
+
+    Args:
+        resumption: The checkpoint; None if the run starts again.
+        ends: As in :class:`dlrun.training.request.RunRequest`.
+    """
+    told = {"ends": list(ends)}
+    if resumption is None:
+        return told
+    names = ("epochs", "max_steps", "learning_rate", "stopped")
     return {
+        **told,
         **{name: getattr(resumption, name) for name in names},
         "at": list(resumption.at),
         "path": str(resumption.path.absolute()),
@@ -108,14 +117,15 @@ def for_others(resumption: Resumption) -> dict[str, Any]:
     }
 
 
-def of_rank_0(message: Mapping[str, Any]) -> Resumption:
+def of_rank_0(message: Mapping[str, Any]) -> Resumption | None:
     """Where a run continues, from :func:`for_others`.
 
     Raises:
         DlrunError: If the checkpoint can't be read.
     """
-    at, path, state, rest = (message["at"], Path(message["path"]), message["state"], dict(message))
-    for name in ("at", "path", "state"):
-        del rest[name]
-    saved = replace(read_checkpoint(path), state=state)
-    return Resumption(Position(*at), path, saved, **rest)
+    if "path" not in message:
+        return None
+    rest = dict(message)
+    at, path, state = (rest.pop(name) for name in ("at", "path", "state"))
+    saved = replace(read_checkpoint(Path(path)), state=state)
+    return Resumption(Position(*at), Path(path), saved, **rest)

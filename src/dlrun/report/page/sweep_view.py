@@ -22,6 +22,8 @@ from dlrun.report.page.reading import (
 from dlrun.report.page.run_view import Curves, read_curves
 from dlrun.report.tables import brief
 from dlrun.runs.directory import METRICS, RECORD, SWEEP_FILE
+from dlrun.runs.result import FIELDS
+from dlrun.runs.resumed import resumed_with
 from dlrun.runs.status import too_deep
 from dlrun.system.override_text import split_override
 
@@ -40,6 +42,7 @@ class SweepRun:
         differs: The values that distinguish it, by key.
         value: The monitored metric in its best epoch; None where it is not finite, or not yet.
         curves: As in :class:`dlrun.report.page.run_view.RunView`.
+        resumed: The overrides that it was resumed with, beside the sweep.
     """
 
     name: str
@@ -47,6 +50,7 @@ class SweepRun:
     differs: Mapping[str, str]
     value: float | None
     curves: Curves
+    resumed: Sequence[str] = ()
 
     @property
     def status(self) -> str:
@@ -59,7 +63,8 @@ class SweepRun:
     def label(self) -> str:
         """Its name and what distinguishes it."""
         short = short_keys(list(self.differs))
-        values = ", ".join(f"{short[key]}={brief(value)}" for key, value in self.differs.items())
+        typed = [f"{short[key]}={brief(value)}" for key, value in self.differs.items()]
+        values = ", ".join([*typed, *map(brief, self.resumed)])
         return f"run {self.name}: {values}" if values else f"run {self.name}"
 
 
@@ -95,6 +100,11 @@ class SweepView:
         return [run for run in self.runs if run.value is not None]
 
     @property
+    def planned(self) -> Sequence[SweepRun]:
+        """The ranked runs without those that were resumed with other settings."""
+        return [run for run in self.ranked if not run.resumed]
+
+    @property
     def tests(self) -> list[str]:
         """The metrics of the test split."""
         return list(dict.fromkeys(n for r in self.runs for n in mapping_at(r.record, "test")))[:12]
@@ -108,7 +118,7 @@ class SweepView:
         """
         over = [key for key in self.keys if key in REPEATS]
         groups: dict[tuple[tuple[str, str], ...], list[SweepRun]] = defaultdict(list)
-        for run in self.ranked:
+        for run in self.planned:
             groups[tuple((k, v) for k, v in run.differs.items() if k not in over)].append(run)
         several = [(dict(shared), runs) for shared, runs in groups.items() if len(runs) > 1]
         if not over or not several:
@@ -150,9 +160,14 @@ def _read_run(path: Path, entry: Mapping[str, Any], monitor: str, by: str) -> Sw
     if not (name.isascii() and name.isdecimal()):
         return None
     split, metric = ("validation" if monitor.startswith("val_") else "train", monitor)
+    # The sweep has recorded what it was before.
+    record = {} if entry.get("reused") else read_mapping(path / name / RECORD)
+    if resumed := resumed_with(record):
+        entry = {**entry, **{key: record[key] for key in FIELDS if key in record}}
     value = number_at(entry, split, metric.removeprefix("val_"))
     differs = {str(key): str(of) for key, of in mapping_at(entry, "differs").items()}
-    return SweepRun(name, entry, differs, value, read_curves(path / name / METRICS, by))
+    curves = read_curves(path / name / METRICS, by)
+    return SweepRun(name, entry, differs, value, curves, resumed)
 
 
 def backend_of(run: SweepRun) -> str:

@@ -18,7 +18,7 @@ MANY = 40  # lines, from which on all but the best are thin
 
 def keys(sweep: SweepView, charts: Charts) -> Section:
     """Parallel coordinates of the runs, and how much each key matters."""
-    ranked = sweep.ranked
+    ranked = sweep.planned
     settings = [run.differs for run in ranked]
     values = [run.value for run in ranked if run.value is not None]
     found = importances(sweep.keys, settings, values, sweep.mode)
@@ -59,7 +59,7 @@ def keys(sweep: SweepView, charts: Charts) -> Section:
 
 
 def _parallel(sweep: SweepView, shown: list[str], charts: Charts) -> Content:
-    ranked = sweep.ranked[:MOST_LINES]
+    ranked = sweep.planned[:MOST_LINES]
     looks = classes_by_rank({run.name: n for n, run in enumerate(ranked)}, len(ranked))
     tracks = [
         Track(

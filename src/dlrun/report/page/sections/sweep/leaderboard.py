@@ -10,6 +10,7 @@ from dlrun.report.page.markup import Content, Markup, element, join
 from dlrun.report.page.parts import Cell, Section, facts, note, number_cell, table, tiles
 from dlrun.report.page.reading import finite, mapping_at, number_at, text_at
 from dlrun.report.page.sweep_view import SweepRun, SweepView, moments
+from dlrun.report.sweep import resumed_text
 from dlrun.report.tables import brief
 
 MOST_ROWS = 500
@@ -77,6 +78,8 @@ def leaderboard(sweep: SweepView, reports: frozenset[str]) -> Section:
     if len(sweep.runs) > MOST_ROWS:
         left_out = len(sweep.runs) - MOST_ROWS
         parts.append(note(f"{left_out} more runs are in leaderboard.csv."))
+    if resumed := [(run.name, run.resumed) for run in sweep.runs if run.resumed]:
+        parts.append(note(f"{resumed_text(resumed)}."))
     parts += [_means(sweep, tests), _failed_runs(sweep)]
     return Section("leaderboard", "Leaderboard", join(parts))
 
