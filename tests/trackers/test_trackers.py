@@ -150,12 +150,13 @@ import os, pickle, sys, time
 from dlrun.trackers.client import Tracking
 from dlrun.trackers.protocol import Outcome
 from dlrun.trackers.tensorboard import TensorBoard
+from dlrun.trackers.wandb import WandB
 from own_tracker import Lines
 
 if __name__ == "__main__":
-    run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
-    trackers = {"own": Lines(every_steps=1), "tensorboard": TensorBoard(every_steps=1)}
-    tracking = Tracking(trackers, run, {})
+    name, run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
+    kind = {"own": Lines, "tensorboard": TensorBoard, "wandb": WandB}[name]
+    tracking = Tracking({name: kind(every_steps=1)}, run, {})
     for step in range(first, last + 1):
         tracking.log(step, {"batch/loss": 1 / step}, (1,))
         if step % 10 == 0:
@@ -170,8 +171,8 @@ if __name__ == "__main__":
 """
 
 
-def tell(dlrun, first, last, *, ends, **run):
-    """Tell two trackers of the steps of a run, ten an epoch, and kill it or end it."""
+def tell(dlrun, first, last, *, ends, tracker="own", **run):
+    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it."""
     from dlrun.trackers.protocol import TrackedRun
 
     own(dlrun)
@@ -180,7 +181,7 @@ def tell(dlrun, first, last, *, ends, **run):
     parameters = {"epochs": 4, "model": "model"}
     told = TrackedRun("first", "model", directory, dlrun.cwd / "runs", parameters, {}, **run)
     (dlrun.cwd / "tell.py").write_text(TELL)
-    message = pickle.dumps((told, first, last, ends)).hex()
+    message = pickle.dumps((tracker, told, first, last, ends)).hex()
     subprocess.run([sys.executable, "tell.py", message], cwd=dlrun.cwd, check=ends)
 
 
@@ -193,18 +194,38 @@ def test_a_resumed_run_tells_no_point_twice(dlrun):
     assert [row["step"] for row in rows if "batch/loss" in row["values"]] == steps
     assert [row["step"] for row in rows if "loss" in row["values"]] == epochs
     assert [line["status"] for line in lines(dlrun, "finish")] == ["killed", "completed"]
-    events = dlrun.cwd / "runs/model/first/tensorboard"
-    assert [step for _, step, _ in points(events / "batches")] == steps
-    assert [step + 1 for name, step, _ in points(events / "train") if "epoch" in name] == epochs
 
 
 def test_a_run_resumed_with_changes_hides_in_tensorboard_what_it_tells_again(dlrun):
-    tell(dlrun, 1, 40, ends=False)
-    tell(dlrun, 21, 40, ends=True, resumes=True)
+    tell(dlrun, 1, 40, ends=False, tracker="tensorboard")
+    tell(dlrun, 21, 40, ends=True, tracker="tensorboard", resumes=True)
     events = dlrun.cwd / "runs/model/first/tensorboard"
     # From where the points before are hidden: the batches by steps, the epochs by epochs from 0.
     assert [e.step for e in events_in(events / "batches") if e.HasField("session_log")] == [21]
     assert [e.step for e in events_in(events / "train") if e.HasField("session_log")] == [2]
+
+
+def test_wandb_sync_appends_a_resumed_run_to_the_run_that_it_sent(dlrun):
+    pytest.importorskip("wandb")
+    tell(dlrun, 1, 1, ends=True, tracker="wandb")
+    tell(dlrun, 2, 2, ends=True, tracker="wandb", resumes=True, repeats=True)
+    first, second = sorted(dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb"))
+    # wandb sync asks the server where such a run ended; else it starts it anew.
+    assert not wandb_run(first).resume
+    assert wandb_run(second).resume
+
+
+def wandb_run(path):
+    """The record of the run in a file of W&B: records with a checksum and a length each."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at = path.read_bytes(), 7
+    while True:
+        length = int.from_bytes(content[at + 4 : at + 6], "little")
+        record = Record.FromString(content[at + 7 : at + 7 + length])
+        if record.WhichOneof("record_type") == "run":
+            return record.run
+        at += 7 + length
 
 
 @pytest.mark.trains
