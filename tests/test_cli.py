@@ -185,6 +185,7 @@ BAD = [
     ("++model=mnist_mpl", "no such option in group 'model'", "model=mnist_mlp?"),
     ("+callbacks=tensorbord", "no such option", "did you mean +callbacks=tensorboard?"),
     ("loss=mean_squard_error", "no such option in group 'loss'", "loss=mean_squared_error?"),
+    ("+export=onnx", "no such option in group 'export'", "dlrun export RUN --format onnx"),
     ("+metrics=acu", "no such option in group 'metrics'", "did you mean +metrics=auc?"),
     ("metrics=[accuracy,acu]", "no such option", "did you mean metrics=[accuracy,auc]?"),
     ("+loss=kl_divergence", "adds to 'loss', which takes one", "mean loss=kl_divergence?"),

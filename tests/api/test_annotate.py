@@ -57,13 +57,18 @@ def test_tags_select_runs_and_stay_when_the_record_is_written_again(run: Path) -
     assert "printable" in dlrun("tag", "k3f9", "a\x1bb", code=2)
 
 
-def test_renamed_run_is_found_by_its_new_name(run: Path) -> None:
+def test_renamed_run_is_found_by_its_new_name_and_those_that_it_had(run: Path) -> None:
     assert dlrun("rename", "k3f9", "baseline").strip() == "runs/net/baseline"
     assert not run.exists()
     assert json.loads(dlrun("show", "baseline", "--json"))["record"]["epochs"] == 3
     assert "exists already" in dlrun("rename", "aaaa", "baseline", code=2)
+    dlrun("rename", "k3f9", "better")
+    for earlier in ("k3f9", "net/k3f9", str(Path("runs/net", ID)), "baseline"):
+        assert dlrun("show", earlier) == dlrun("show", "better")
+    assert dlrun("rename", "aaaa", "baseline").strip() == "runs/net/baseline"
+    assert json.loads(dlrun("show", "baseline", "--json"))["record"]["epochs"] == 4
     for wrong in ("latest", "a/b", "..", ""):
-        assert "expected letters" in dlrun("rename", "baseline", wrong, code=2)
+        assert "expected letters" in dlrun("rename", "better", wrong, code=2)
     (run.parent / "sweep.json").write_text("{}")
     assert "belongs to a sweep" in dlrun("rename", "baseline", "other", code=2)
 

@@ -74,7 +74,7 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun train callbacks=[default,te", ["callbacks=[default,te" + e for e in
                                                ("nsorboard", "rminate_on_nan")]),
         ("dlrun train +callbacks=tens", ["+callbacks=tensorboard"]),
-        ("dlrun train ~callbacks.ea", ["~callbacks.early_stopping."]),
+        ("dlrun train ~callbacks.ea", ["~callbacks.early_stopping", "~callbacks.early_stopping."]),
         ("dlrun train model.u", ["model.units="]),
         ("dlrun train max_", ["max_steps=", "max_time="]),
         ("dlrun resume latest check", ["checkpoint."]),
@@ -160,6 +160,9 @@ def test_shell_completes_what_is_typed(shell: str, cwd: Path) -> None:
             ("dlrun train backend=jax,to\t", "backend=jax,torch "),
             ("dlrun train model=mine model.\t7", "model.width=7"),
             ("dlrun evaluate mnist\t", "mnist_mlp/k3f9 "),
+            # What zsh would take for a pattern or a user's home has to be quoted.
+            ("dlrun train 'tracker=[mlflow,tens\t", "[mlflow,tensorboard' "),
+            ("dlrun train '~callbacks.early\t'", "~callbacks.early_stopping'"),
         ):
             terminal.send(typed)
             terminal.read_until(expected)
@@ -172,7 +175,9 @@ def test_fish_completes_what_is_typed(cwd: Path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("needs fish")
     script = "dlrun completion fish | source; complete -C 'dlrun train backend=jax,to';"
-    script += "complete -C 'dlrun train model=mine model.'; complete -C 'dlrun evaluate mnist'"
+    script += "complete -C 'dlrun train model=mine model.'; complete -C 'dlrun evaluate mnist';"
+    script += r"complete -C 'dlrun train \'tracker=[mlflow,tens';"
+    script += r"complete -C 'dlrun train tracker=\[mlflow,tens'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", script],
         capture_output=True,
@@ -182,7 +187,10 @@ def test_fish_completes_what_is_typed(cwd: Path) -> None:
         cwd=cwd,
     )
     words = [line.partition("\t")[0] for line in done.stdout.splitlines()]
-    assert words == ["backend=jax,torch", "model.width=", "mnist_mlp/k3f9"], done.stderr
+    assert words == [
+        *("backend=jax,torch", "model.width=", "mnist_mlp/k3f9"),
+        *["tracker=[mlflow,tensorboard"] * 2,
+    ], done.stderr
 
 
 def path_with_dlrun() -> str:

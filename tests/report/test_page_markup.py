@@ -14,6 +14,7 @@ from dlrun.report.page.charts.lines import thin
 from dlrun.report.page.charts.scale import ticks, whole_ticks
 from dlrun.report.page.importance import explained_share, importances, ranks_of
 from dlrun.report.page.markup import element, json_script, raw
+from dlrun.report.page.parts import tiles
 from dlrun.report.page.png import image, png
 
 HOSTILE = (
@@ -126,3 +127,7 @@ def test_a_thinned_line_keeps_its_ends_and_its_extremes():
     kept = thin(points, 100)
     assert len(kept) <= 100 and kept == sorted(kept)
     assert {points[0], points[-1], points[1234]} <= set(kept)
+
+
+def test_long_name_of_a_figure_breaks_between_words() -> None:
+    assert "test mean_<wbr/>absolute_<wbr/>error" in tiles([("test mean_absolute_error", "3.1")])

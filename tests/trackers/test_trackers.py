@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 import signal
 import sqlite3
 import struct
@@ -143,6 +144,90 @@ def test_a_killed_run_is_ended_in_its_tracker_and_resumes_there(dlrun):
     assert lines(dlrun, "row")[-1]["step"] == trained + 2
 
 
+# What a run tells its trackers, told by itself: a kill between any two messages, without training.
+TELL = """
+import os, pickle, sys, time
+from dlrun.trackers.client import Tracking
+from dlrun.trackers.protocol import Outcome
+from dlrun.trackers.tensorboard import TensorBoard
+from dlrun.trackers.wandb import WandB
+from own_tracker import Lines
+
+if __name__ == "__main__":
+    name, run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
+    kind = {"own": Lines, "tensorboard": TensorBoard, "wandb": WandB}[name]
+    tracking = Tracking({name: kind(every_steps=1)}, run, {})
+    for step in range(first, last + 1):
+        tracking.log(step, {"batch/loss": 1 / step}, (1,))
+        if step % 10 == 0:
+            tracking.log(step // 10, {"loss": 1 / step})
+    if ends:
+        tracking.finish(Outcome("completed", {"test/loss": 0.1}))
+    else:
+        while tracking._queue.qsize():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.kill(os.getpid(), 9)
+"""
+
+
+def tell(dlrun, first, last, *, ends, tracker="own", **run):
+    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it."""
+    from dlrun.trackers.protocol import TrackedRun
+
+    own(dlrun)
+    directory = dlrun.cwd / "runs/model/first"
+    directory.mkdir(parents=True, exist_ok=True)
+    parameters = {"epochs": 4, "model": "model"}
+    told = TrackedRun("first", "model", directory, dlrun.cwd / "runs", parameters, {}, **run)
+    (dlrun.cwd / "tell.py").write_text(TELL)
+    message = pickle.dumps((tracker, told, first, last, ends)).hex()
+    subprocess.run([sys.executable, "tell.py", message], cwd=dlrun.cwd, check=ends)
+
+
+def test_a_resumed_run_tells_no_point_twice(dlrun):
+    tell(dlrun, 1, 27, ends=False)
+    # At once, while the process of the killed run still tells what it was told.
+    tell(dlrun, 21, 40, ends=True, resumes=True, repeats=True)
+    steps, epochs = list(range(1, 41)), list(range(1, 5))
+    rows = lines(dlrun, "row")
+    assert [row["step"] for row in rows if "batch/loss" in row["values"]] == steps
+    assert [row["step"] for row in rows if "loss" in row["values"]] == epochs
+    assert [line["status"] for line in lines(dlrun, "finish")] == ["killed", "completed"]
+
+
+def test_a_run_resumed_with_changes_hides_in_tensorboard_what_it_tells_again(dlrun):
+    tell(dlrun, 1, 40, ends=False, tracker="tensorboard")
+    tell(dlrun, 21, 40, ends=True, tracker="tensorboard", resumes=True)
+    events = dlrun.cwd / "runs/model/first/tensorboard"
+    # From where the points before are hidden: the batches by steps, the epochs by epochs from 0.
+    assert [e.step for e in events_in(events / "batches") if e.HasField("session_log")] == [21]
+    assert [e.step for e in events_in(events / "train") if e.HasField("session_log")] == [2]
+
+
+def test_wandb_sync_appends_a_resumed_run_to_the_run_that_it_sent(dlrun):
+    pytest.importorskip("wandb")
+    tell(dlrun, 1, 1, ends=True, tracker="wandb")
+    tell(dlrun, 2, 2, ends=True, tracker="wandb", resumes=True, repeats=True)
+    first, second = sorted(dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb"))
+    # wandb sync asks the server where such a run ended; else it starts it anew.
+    assert not wandb_run(first).resume
+    assert wandb_run(second).resume
+
+
+def wandb_run(path):
+    """The record of the run in a file of W&B: records with a checksum and a length each."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at = path.read_bytes(), 7
+    while True:
+        length = int.from_bytes(content[at + 4 : at + 6], "little")
+        record = Record.FromString(content[at + 7 : at + 7 + length])
+        if record.WhichOneof("record_type") == "run":
+            return record.run
+        at += 7 + length
+
+
 @pytest.mark.trains
 def test_the_runs_of_a_sweep_have_one_parent(dlrun):
     done = dlrun("sweep", *SMALL, "epochs=1", "seed=1,2", own(dlrun), "--jobs", "2")
@@ -213,19 +298,25 @@ def test_mlflow_wandb_and_tensorboard_keep_a_run_beside_it(dlrun):
     [offline] = (dlrun.cwd / "runs/wandb").glob(f"offline-run-*-{run.name}/*.wandb")
     content = offline.read_bytes()
     assert all(name in content for name in (b"val_loss", b"test/loss", b"learning_rate"))
-    [events] = (run / "tensorboard/validation").iterdir()
-    points = {(tag, step): value for tag, step, value in scalars(events)}
-    assert points["epoch_loss", 1] == pytest.approx(epochs_of(run)[1]["val_loss"], rel=1e-6)
+    curves = points(run / "tensorboard/validation")
+    values = {(tag, step): value for tag, step, value in curves}
+    assert values["epoch_loss", 1] == pytest.approx(epochs_of(run)[1]["val_loss"], rel=1e-6)
 
 
-def scalars(path):
-    """The scalars of an event file: tag, step and value."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    content, at = path.read_bytes(), 0
-    while at < len(content):
-        [length] = struct.unpack_from("<Q", content, at)
-        event = Event.FromString(content[at + 12 : at + 12 + length])
-        at += 16 + length
+def points(directory):
+    """The scalars of the event files in a directory: tag, step and value."""
+    for event in events_in(directory):
         for value in event.summary.value:
             yield value.tag, event.step, value.simple_value
+
+
+def events_in(directory):
+    """The events of the event files in a directory, in the order of the files."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    for path in sorted(path for path in directory.iterdir() if path.is_file()):
+        content, at = path.read_bytes(), 0
+        while at < len(content):
+            [length] = struct.unpack_from("<Q", content, at)
+            yield Event.FromString(content[at + 12 : at + 12 + length])
+            at += 16 + length

@@ -13,7 +13,7 @@ from dlrun.remote.mirror import push
 from dlrun.remote.places import refuse_remote, shown_path
 from dlrun.runs.annotations import read_annotations, write_annotations
 from dlrun.runs.directory import lock
-from dlrun.runs.locate import find_run
+from dlrun.runs.locate import FORMER_NAMES, find_run
 from dlrun.runs.status import is_locked
 from dlrun.system.files import exists
 
@@ -79,7 +79,8 @@ def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, A
     """
     for place in (Path(run), runs_dir):
         refuse_remote(place, "'dlrun rename'")
-    path = find_run(run, runs_dir).path
+    opened = find_run(run, runs_dir)
+    path = opened.path
     if not NAME.fullmatch(name) or name == "latest":
         raise DlrunError(
             f"{name!r:.120}: expected letters, digits, '.', '_' and '-', and not 'latest'",
@@ -95,6 +96,11 @@ def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, A
         raise DlrunError(f"{target} exists already", hint="choose another name")
     with lock(path):
         try:
+            # What was written elsewhere of the run, such as its id, still finds it.
+            before = opened.record.get(FORMER_NAMES)
+            opened.update(
+                **{FORMER_NAMES: [*(before if isinstance(before, list) else []), path.name]}
+            )
             path.rename(target)
         except OSError as error:
             raise DlrunError(f"{path} can't be renamed: {error.strerror}", exit_code=1) from error

@@ -47,14 +47,21 @@ class EventFiles:
             writer.close()
         self._writers.clear()
 
-    def writer(self, split: str) -> SummaryWriter:
-        """The writer of ``train`` or ``validation``."""
+    def writer(self, split: str, *, first: int | None = None) -> SummaryWriter:
+        """The writer of a curve.
+
+        Args:
+            split: ``train``, ``validation``, or another folder's name.
+            first: When it is opened, the points from this step on are hidden; None for the epoch of
+                :meth:`start_at`.
+        """
+        first = self._first if first is None else first
         if split not in self._writers:
             # Names only resolve seconds: without a suffix, a resumed run could reuse one.
             self._writers[split] = _summary_writer()(
                 f"{self.directory}/{split}",
-                purge_step=self._first or None,
-                filename_suffix=f".from-{self._first}" if self._first else "",
+                purge_step=first or None,
+                filename_suffix=f".from-{first}" if first else "",
             )
         return self._writers[split]
 

@@ -17,6 +17,8 @@ def rename(
 ) -> None:
     """Give a run a name of its own, by which every command finds it.
 
+    Its id and the names that it had still find it, unless another run has them.
+
     \b
     Example:
       dlrun rename latest baseline

@@ -74,9 +74,11 @@ def complete_override(word: str, typed: Sequence[str], options: Options) -> Foun
     mark = word[: len(word) - len(word.lstrip(MARKS))]
     key, equals, value = word[len(mark) :].partition("=")
     if not equals:
-        end = "" if mark == "~" else "="
         for name, meaning in _keys(key, typed, options):
-            yield mark + name + ("" if name.endswith(".") else end), meaning
+            if mark == "~":  # takes away what has keys, too, such as a callback
+                yield mark + name.removesuffix("."), meaning
+            if mark != "~" or name.endswith("."):
+                yield mark + name + ("" if name.endswith(".") else "="), meaning
         return
     # After a comma, or within a list, the next value is completed.
     at = max(value.rfind(","), value.rfind("["), value.rfind("(")) + 1

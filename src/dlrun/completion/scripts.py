@@ -19,7 +19,9 @@ ZSH = r"""#compdef dlrun
 _dlrun() {
     local -a answer
     local line word flags
-    answer=("${(@f)$(_DLRUN_COMPLETE=zsh "${words[1]}" "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+    # PREFIX is the word up to the cursor, without a quote that is open.
+    answer=("${(@f)$(_DLRUN_COMPLETE=zsh "${words[1]}" "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" \
+        2>/dev/null)}")
     flags=$answer[1]
     local -a open_words open_told done_words done_told
     for line in "${(@)answer[2,-1]}"; do
@@ -41,6 +43,12 @@ FISH = r"""# dlrun's completion for fish: dlrun completion fish | source
 function __dlrun_complete
     set -l words (commandline -opc)
     set -l last (commandline -ct)
+    for quote in '' "'" '"' # one may be open
+        if set -l plain (string unescape -- "$last$quote")
+            set last $plain
+            break
+        end
+    end
     set -l answer (_DLRUN_COMPLETE=fish $words[1] $words[2..-1] "$last" 2>/dev/null)
     printf '%s\n' $answer[2..-1]
     if string match -q '*files*' -- "$answer[1]"

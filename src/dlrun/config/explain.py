@@ -126,9 +126,17 @@ def option_mistakes(
                     line,
                     f"no such option in group '{group}'; there are {', '.join(options)}",
                     meant=line.replace(str(option), near) if near else None,
+                    hint=_written_after_a_run(option) if group == "export" else None,
                 )
             )
     return mistakes
+
+
+def _written_after_a_run(option: object) -> str | None:
+    """Where the formats of ``dlrun export`` are, for who looks for them in the group ``export``."""
+    from dlrun.exports import formats
+
+    return f"dlrun export RUN --format {option}" if option in formats.names() else None
 
 
 def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:

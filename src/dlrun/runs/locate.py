@@ -10,9 +10,11 @@ from dlrun.errors import DlrunError
 from dlrun.remote.fetch import fetch_listing, fetch_run
 from dlrun.remote.places import url_for, url_of
 from dlrun.runs.directory import CONFIG, RECORD, TIME_FORMAT, RunDir
-from dlrun.runs.names import has_name
+from dlrun.runs.names import has_name, is_renamed
 from dlrun.runs.status import is_locked
 from dlrun.system.files import exists, is_dir, is_file, read_json
+
+FORMER_NAMES = "former_names"  # in the record of a run that was renamed: of its directory, in order
 
 
 def iter_runs(folder: Path) -> Iterator[Path]:
@@ -86,18 +88,28 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
 
 
 def _find_by_name(run: str, runs_dir: Path) -> Path:
-    """The only run with this name or id.
+    """The only run with this name or id; if none has it, the one that had it before a rename.
 
     Raises:
         DlrunError: If there is none, or more than one.
     """
-    matches = sorted(p for p in iter_runs(runs_dir) if has_name(p, run)) if is_dir(runs_dir) else []
+    runs = sorted(iter_runs(runs_dir)) if is_dir(runs_dir) else []
+    matches = [path for path in runs if has_name(path, run)]
+    matches = matches or [path for path in runs if is_renamed(path) and _had_name(path, run)]
     if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         raise DlrunError(f"no run directory at {run}", hint=hint)
     if len(matches) > 1:
         raise DlrunError(f"{len(matches)} runs are named {run}", hint=f"the first is {matches[0]}")
     return matches[0]
+
+
+def _had_name(path: Path, name: str) -> bool:
+    try:
+        former = read_json(path / RECORD)[FORMER_NAMES]
+        return any(has_name(path.with_name(one), name) for one in former)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _refuse_links(path: Path) -> None:

@@ -45,6 +45,11 @@ def has_name(path: Path, name: str) -> bool:
     return bool(typed) and len(parts) == len(typed) and all(map(_matches, parts, typed))
 
 
+def is_renamed(path: Path) -> bool:
+    """Whether a run's directory has another name than it was created with."""
+    return not _RUN_DIR.fullmatch(path.name)
+
+
 def _last(path: Path, count: int, short: bool) -> str:
     return "/".join(_id(part) if short else part for part in path.parts[-count:])
 

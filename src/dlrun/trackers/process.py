@@ -9,23 +9,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any
 
 from dlrun.errors import describe
-from dlrun.system.files import read_json, write_json
+from dlrun.system.files import read_json, replacing, write_json
 from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
 PARENTS = "trackers.json"  # the ids of a sweep's parent runs, in its directory
+TOLD = "trackers.json"  # how far each tracker was told of a run, in the run's directory
+WAIT_SECONDS = 120.0  # for the process of the same run before it was resumed, at most
 MOST = 500  # rows at once
-
-Result = TypeVar("Result")
 
 
 class TrackerServer:
@@ -47,6 +49,8 @@ class TrackerServer:
     ) -> None:
         self._reply = reply
         self._working: dict[str, Tracker] = {}
+        self._turn = _take_turn(run.directory)
+        self._told = _Told(run)
         for name, tracker in trackers.items():
             with self._excuse(name, tracker):
                 parent = _parent(name, tracker, run) if run.sweep else None
@@ -60,8 +64,9 @@ class TrackerServer:
         for name, tracker in list(self._working.items()):
             wanted = [r for r in rows if r.every is None or tracker.every_steps in r.every]
             with self._excuse(name, tracker):
-                if wanted:
+                if wanted := self._told.new(name, wanted):
                     tracker.log(wanted)
+                    self._told.add(name, wanted)
 
     def finish(self, outcome: Outcome) -> None:
         """End the run in each tracker that has not failed."""
@@ -69,6 +74,8 @@ class TrackerServer:
             files = {n: path for n, path in outcome.files.items() if n in tracker.artifacts}
             with self._excuse(name, tracker):
                 tracker.finish(dataclasses.replace(outcome, files=files))
+        if self._turn is not None:
+            self._turn.close()
 
     @contextlib.contextmanager
     def _excuse(self, name: str, tracker: Tracker) -> Iterator[None]:
@@ -79,6 +86,65 @@ class TrackerServer:
         except Exception as error:
             self._working.pop(name, None)
             self._reply(("warning", name, describe(error)))
+
+
+def _take_turn(directory: Path) -> IO[str] | None:
+    """Wait until the process that the run had before it was killed has told all that it has to.
+
+    Returns:
+        What keeps the next process waiting until it is closed; None if the directory can't be
+        written.
+    """
+    end = time.monotonic() + WAIT_SECONDS
+    try:
+        file = (directory / f".{TOLD}.lock").open("w")
+    except OSError:
+        return None
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        time.sleep(0.1)
+    return file
+
+
+class _Told:
+    """How far each tracker was told of a run: a resumed run does not tell a point twice.
+
+    Not every tracker can be asked what it has, and not every one can replace a point.
+
+    Args:
+        run: The run; a file in its directory outlives a kill.
+    """
+
+    def __init__(self, run: TrackedRun) -> None:
+        self._path = run.directory / TOLD
+        self._before: dict[str, dict[str, int]] = {}
+        if run.repeats:
+            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+                self._before = {
+                    name: {kind: int(last[kind]) for kind in ("epoch", "step")}
+                    for name, last in read_json(self._path).items()
+                }
+        self._last = {name: dict(last) for name, last in self._before.items()}
+
+    def new(self, name: str, rows: list[Row]) -> list[Row]:
+        """The rows that a tracker was not told before."""
+        before = self._before.get(name, {})
+        return [row for row in rows if row.step > before.get(_kind(row), 0)]
+
+    def add(self, name: str, rows: list[Row]) -> None:
+        """Keep how far a tracker was told."""
+        last = self._last.setdefault(name, {"epoch": 0, "step": 0})
+        for row in rows:  # of one epoch, batches may come in any order
+            last[_kind(row)] = max(last[_kind(row)], row.step)
+        # Not flushed to disk, which would take longer than to tell: a kill leaves it whole.
+        with contextlib.suppress(OSError), replacing(self._path) as partial:
+            partial.write_text(json.dumps(self._last), encoding="utf-8")
+
+
+def _kind(row: Row) -> str:
+    return "step" if row.is_batch else "epoch"
 
 
 def _parent(name: str, tracker: Tracker, run: TrackedRun) -> str:

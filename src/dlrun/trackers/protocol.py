@@ -23,6 +23,8 @@ class TrackedRun:
         tags: Strings by name.
         sweep: The directory of the run's sweep; None outside of one.
         resumes: Whether it continues a run that may be there.
+        repeats: Whether the steps after the checkpoint that it continues from, which were trained
+            before it was stopped, have the same values again.
         id: The tracker's own id of the run that is resumed; None for a new one, and for one that
             was killed before its tracker had told its id.
         parent: The tracker's id of the sweep's parent run; None outside of a sweep.
@@ -36,6 +38,7 @@ class TrackedRun:
     tags: Mapping[str, str]
     sweep: Path | None = None
     resumes: bool = False
+    repeats: bool = False
     id: str | None = None
     parent: str | None = None
 

@@ -37,11 +37,12 @@ class TensorBoard(Tracker):
             if row.is_batch:
                 for name, value in row.values.items():
                     tag = name.replace("batch/", "batch_")
-                    self._files.writer("train").add_scalar(tag, value, row.step)
+                    # Hidden by their own steps where a resumed run repeats them, as epochs are.
+                    writer = self._files.writer("batches", first=row.step if self._resumes else 0)
+                    writer.add_scalar(tag, value, row.step)
                 continue
             if self._resumes:
                 self._files.start_at(row.step - 1)
-                self._resumes = False
             self._files.add_epoch(row.step - 1, row.values)
         self._files.flush()
 

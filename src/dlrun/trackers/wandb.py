@@ -41,7 +41,7 @@ class WandB(Tracker):
         self._run: Any = None
 
     def start(self, run: TrackedRun) -> tuple[str, str]:
-        """Start a run in the group of its sweep."""
+        """Start a run in the group of its sweep, or go on in the one of ``run.id``."""
         folder = run.runs_dir / "wandb"
         folder.mkdir(parents=True, exist_ok=True)
         # Else it keeps a second and a third copy of each file in the user's home.
@@ -58,7 +58,8 @@ class WandB(Tracker):
             name=run.name,
             # The run's own id: offline there is no server to give one.
             id=run.id or run.name,
-            resume="allow" if mode == "online" else None,
+            # Offline it is for wandb sync, which else replaces the first part by the resumed one.
+            resume="allow" if mode == "online" or run.resumes else None,
             dir=str(run.runs_dir),
             mode=mode,
             config=dict(run.parameters),
@@ -70,8 +71,11 @@ class WandB(Tracker):
         self._run.define_metric("step")
         self._run.define_metric("batch/*", step_metric="step")
         self._run.define_metric("*", step_metric="epoch")
-        where = self._run.url if mode == "online" else f"wandb sync {Path(self._run.dir).parent}"
-        return str(self._run.id), str(where)
+        if mode == "online":
+            return str(self._run.id), str(self._run.url)
+        files = Path(self._run.dir).parent  # of a resumed run, those of each of its parts
+        parts = files.with_name(f"offline-run-*-{self._run.id}") if run.resumes else files
+        return str(self._run.id), f"wandb sync {parts}"
 
     def log(self, rows: Sequence[Row]) -> None:
         """Log values with the epoch or the step that they belong to."""

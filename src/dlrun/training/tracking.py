@@ -104,6 +104,7 @@ def _tracked_run(config: Config, directory: RunDir) -> TrackedRun:
     from dlrun.trackers.protocol import TrackedRun
 
     path, record = directory.path.resolve(), directory.record
+    resumed = record.get("resumed") or []
     sweep = path.parent if is_file(path.parent / SWEEP_FILE) else None
     own = config.name or config.choices.get("experiment") or config.choices.get("model")
     tags = {key: record.get(key) for key in ("backend", "device", "model", "data", "loop")}
@@ -116,7 +117,8 @@ def _tracked_run(config: Config, directory: RunDir) -> TrackedRun:
         parameters={**config.choices, **dict(_flat("", asdict(config)))},
         tags={key: str(value) for key, value in (tags | {"commit": commit}).items() if value},
         sweep=sweep,
-        resumes=bool(record.get("resumed")),
+        resumes=bool(resumed),
+        repeats=bool(resumed) and not resumed[-1].get("overrides"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlrun.report.page.markup import Content, Markup, element
+from dlrun.report.page.markup import Content, Markup, element, join
 
 LONG = 40  # rows: a table of more scrolls by itself, below its head
 
@@ -135,7 +135,10 @@ def facts(items: Iterable[tuple[Content, Content]]) -> Markup:
 def tiles(items: Iterable[tuple[str, str]]) -> Markup:
     """The few figures that matter most, in large type."""
     shown = [
-        element("div", element("dt", name), element("dd", value)) for name, value in items if value
+        # On a phone, a long name breaks between its words, not within one.
+        element("div", element("dt", join(name.split("_"), by="_<wbr/>")), element("dd", value))
+        for name, value in items
+        if value
     ]
     return element("dl", shown, class_="tiles")
 
