@@ -47,7 +47,7 @@ def dataset(of: Table) -> Dataset:
     step, targets = of.known or _fit_or_load(of)
     named = [[name, target.state()] for name, target in targets.items()]
     # The same for a run and for what evaluates it, which knows the columns of the run.
-    parts = [of.entry.name, of.weight, vars(of.way), of.limit, step.state(), named]
+    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
 
     def make(directory: Path) -> None:
         _write(of, directory, step, targets)
@@ -113,7 +113,7 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
 def _fit_or_load(of: Table) -> tuple[Columns, dict[str | None, Target]]:
     """The columns and targets of the training split, from the cache if they are in it."""
     labels = {name: target.state() for name, target in of.labels.items()}
-    key = key_of("fitted", of.entry.name, labels, of.inputs, vars(of.way), of.limit)
+    key = key_of("fitted", of.entry.name, labels, of.blank, of.inputs, vars(of.way), of.limit)
 
     def make(directory: Path) -> None:
         step, targets = _fit(of)
