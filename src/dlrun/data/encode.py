@@ -19,6 +19,7 @@ from dlrun.data.duplicates import RowHashes, notes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.table_columns import correct
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name
 from dlrun.errors import DlrunError
@@ -258,7 +259,7 @@ class at_row:  # noqa: N801 - reads like a function
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
                 f" {error.value!r:.80} is not {error.expected}",
-                hint="correct it, or 'data.missing=[TEXT]' if it stands for a missing value",
+                hint=correct(self._of),
             ) from error
 
 

@@ -149,6 +149,7 @@ class Table:
     cache_bytes: float
     blank: str = field(default="missing", kw_only=True)
     known: tuple[Columns, Mapping[str | None, Target]] | None = field(default=None, kw_only=True)
+    has_missing: bool = field(default=True, kw_only=True)  # whether data.missing is a key
 
     @property
     def files(self) -> TableFiles:

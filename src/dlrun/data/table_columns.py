@@ -170,7 +170,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
-        hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value",
+        hint=correct(of, value),
     )
 
 
@@ -219,6 +219,13 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
+def correct(of: Table, value: str = "TEXT") -> str:
+    """How to mend a wrong value, for hints."""
+    if not of.has_missing or of.files.format not in ("csv", "jsonl"):
+        return "correct it"
+    return f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value"
+
+
 def _refuse_almost_numbers(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
     """Refuse a column of numbers with few texts among them; ``keep`` is how to keep it as it is."""
     if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
@@ -226,8 +233,7 @@ def _refuse_almost_numbers(of: Table, profile: ColumnProfile, key: str, keep: st
         raise DlrunError(
             f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
             f" {profile.numeric:.0%} of the rows are numbers",
-            hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value,"
-            f" or {keep}",
+            hint=f"{correct(of, value)}, or {keep}",
         )
 
 

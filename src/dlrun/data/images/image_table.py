@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class ImageTable:
 
     def _open(self, target: str | Sequence[str]) -> Table:
         options = self.options
-        return table(
+        of = table(
             path=self._table,
             target=target,
             kind=self.kind,
@@ -78,6 +78,7 @@ class ImageTable:
             seed=options.seed,
             cache_gb=self.cache_gb,
         )
+        return replace(of, has_missing=False)
 
     @cached_property
     def image_column(self) -> str:
