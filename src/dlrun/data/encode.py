@@ -259,7 +259,9 @@ class at_row:  # noqa: N801 - reads like a function
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
                 f" {error.value!r:.80} is not {error.expected}",
-                hint=correct(self._of),
+                hint="fill it in, or remove the row"
+                if error.value is None
+                else correct(self._of, str(error.value)),
             ) from error
 
 

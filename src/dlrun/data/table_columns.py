@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     from dlrun.data.table import Table
 
+PLAIN = re.compile(r"[\w.?/+: -]{1,40}")  # what Hydra takes in a list without quotes
 NUMERIC = 0.9  # a column of texts that are numbers to this share is one with mistakes
 
 
@@ -201,7 +203,8 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             continue
         if kind is None:
             kind = profile.kind
-            _refuse_almost_numbers(of, profile, "data", f"+data.columns.{name}={kind}")
+            other = kind if kind in columns.kinds() else "drop"
+            _refuse_almost_numbers(of, profile, "data", f"+data.columns.{name}={other}")
             if kind not in columns.kinds():
                 continue
         if kind == "number":
@@ -219,11 +222,12 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
-def correct(of: Table, value: str = "TEXT") -> str:
+def correct(of: Table, value: str) -> str:
     """How to mend a wrong value, for hints."""
-    if not of.has_missing or of.files.format not in ("csv", "jsonl"):
+    is_text = of.has_missing and of.files.format in ("csv", "jsonl")
+    if not is_text or not PLAIN.fullmatch(value):
         return "correct it"
-    return f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value"
+    return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
 
 
 def _refuse_almost_numbers(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:

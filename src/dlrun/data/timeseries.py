@@ -168,7 +168,7 @@ class TimeSeries:
             fix = "data.time_format=%d.%m.%Y if that is how times are written"
             raise DlrunError(
                 f"data: {self.table.path}: {error}",
-                hint=fix if error.column == options.time else correct(self.table),
+                hint=fix if error.column == options.time else correct(self.table, str(error.value)),
             ) from error
 
     def splits(self, arranged: Series) -> np.ndarray:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType, normal_batch, wider_type
 from dlrun.data.own_files import near_file
-from dlrun.data.table_errors import read_error
+from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
 from dlrun.system.imports import require_package
@@ -161,9 +161,7 @@ class TableFiles:
             if writer is not None:
                 writer.close()
         if not sum(rows):
-            raise DlrunError(
-                f"data: {self.root} has no rows", hint="its first row names the columns"
-            )
+            raise DlrunError(f"data: {self.root} has no rows", hint=rows_hint(self.paths[0]))
         return rows
 
 
