@@ -233,7 +233,7 @@ def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) 
     if not missing:
         return
     others = {name.strip().lower(): name for name in names if name not in needed}
-    near = get_close_matches(missing[0].strip().lower(), others, n=1)
+    near = get_close_matches(missing[0].strip().lower(), others, n=1, cutoff=0.7)
     listed = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
     more = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
     raise DlrunError(
