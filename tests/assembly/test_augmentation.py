@@ -104,6 +104,16 @@ def test_what_does_not_fit_is_refused(tmp_path, overrides, message):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("loop", ["raw loop.compile=xla", "fit loop.jit_compile=true"])
+def test_a_layer_that_xla_can_not_compile_is_refused_where_xla_is_asked_for(tmp_path, loop):
+    typed = (*SMALL, "augmentation=rotation", *f"loop={loop}".split())
+    with pytest.raises(Refused, match=r"XLA can't compile augmentation\.rotation") as caught:
+        worker("tensorflow").train(tmp_path, *typed)
+    assert caught.value.exit_code == 2
+    assert "~augmentation.rotation" in caught.value.hint
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.trains
 def test_any_random_layer_of_keras_can_be_chosen(tmp_path):
     noise = "+augmentation.noise={_target_: keras.layers.GaussianNoise, stddev: 0.5}"

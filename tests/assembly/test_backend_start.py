@@ -1,8 +1,12 @@
 """The backend and the data set of a run."""
 
+import json
 import sys
 
+import numpy as np
 import pytest
+
+from conftest import FRAMEWORKS
 
 # A backend that takes a second to start, as on a slow disk.
 SLOW_START = """
@@ -46,3 +50,23 @@ def test_a_data_module_that_imports_keras_gets_the_configs_backend(dlrun, backen
     words = ("train", f"backend={backend}", "data=mine", "model=mine", "epochs=1")
     done = dlrun(*words, command=[sys.executable, "-c", SLOW_START])
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("source", ["jsonl", "npz"])
+def test_wrong_values_are_told_before_a_framework_is_imported(dlrun, source):
+    if source == "npz":
+        x, y = np.ones((20, 4), "float32"), np.arange(20) % 2
+        x[17, 2] = np.nan
+        np.savez(dlrun.cwd / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        words, message = ["data.num_classes=2", "data.validation_samples=5"], "[12, 2] is nan"
+    else:
+        days = [{"day": f"2026-01-{1 + n % 28:02}", "y": n % 2} for n in range(40)]
+        days[30]["day"] = "the fifth"
+        (dlrun.cwd / "mine.jsonl").write_text("\n".join(map(json.dumps, days)))
+        words, message = ["data.target=y", "+data.columns.day=date"], "row 31: 'the fifth' is not"
+    path = f"data.path=mine.{source}"
+    done, imported = dlrun.traced("train", f"data={source}", path, *words)
+    assert (done.returncode, imported & FRAMEWORKS) == (2, set())
+    error, hint = filter(None, done.stderr.splitlines())
+    assert message in error
+    assert hint.startswith("hint: ")

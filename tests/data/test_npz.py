@@ -78,9 +78,9 @@ def break_file(path, how):
         ("no key", "no array 'y_test'; the file has x_train, y_train, x_test"),
         ("one array", "is a single array"),
         ("pickled", "can't be read: "),
-        ("empty", "can't be read: "),
-        ("cut", "can't be read: "),
-        ("text", "can't be read: "),
+        ("empty", "is empty, expected a .npz file"),
+        ("cut", "is cut short, or something else, expected a .npz file"),
+        ("text", "is cut short, or something else, expected a .npz file"),
         ("a header that lies", "can't be read: array 'y_test.npy': its header declares"),
         ("flipped", "can't be read: Bad CRC-32"),
     ],
@@ -95,3 +95,27 @@ def test_a_damaged_file_is_reported_with_its_path(tmp_path, how, message):
     assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "validation", "message"),
+    [
+        ({"y_train": np.ones(10, int)}, 2, "y_train is 1 in every row"),
+        ({"y_train": np.arange(9) % 3}, 2, r"differ in their number of samples: shapes \(10, 4\)"),
+        ({n: ARRAYS[n][:0] for n in ("x_train", "y_train")}, 0, "nothing to train on: there are 0"),
+    ],
+)
+def test_arrays_that_teach_nothing_are_refused_with_a_fix(tmp_path, change, validation, message):
+    np.savez(tmp_path / "mine.npz", **ARRAYS | change)
+    with pytest.raises(DlrunError, match=message) as caught:
+        npz(path=str(tmp_path / "mine.npz"), num_classes=3, validation_samples=validation)
+    assert caught.value.hint
+    assert "-1" not in caught.value.hint
+
+
+def test_a_file_of_nearly_the_name_is_named(tmp_path):
+    np.savez(tmp_path / "mine.npz", **ARRAYS)
+    for path in ("mime.npz", "mine.npy"):
+        with pytest.raises(DlrunError) as caught:
+            read(str(tmp_path / path), NAMES)
+        assert caught.value.hint == f"did you mean {tmp_path / 'mine.npz'}?"

@@ -133,6 +133,23 @@ def test_lists_and_texts_with_bars_are_several_classes_at_once(tmp_path):
     assert total.tolist() == [40, 40, 40]
 
 
+def test_a_blank_target_of_lists_is_missing_or_of_no_class(tmp_path):
+    genres = ["war|drama", "drama", "", "war"] * 20
+    write_csv(tmp_path / "f.csv", {"year": [1900 + n for n in range(80)], "genres": genres})
+    arguments = {"path": "f.csv", "target": "genres", "kind": "multilabel"}
+    found = table(**arguments).describe()
+    assert (found.samples, found.classes) == (60, {"genres": {"drama": 40, "war": 40}})
+    assert "20 rows have no target, and are left out; data.blank=no_class" in found.notes[0]
+    of = table(**arguments, blank="no_class")
+    data, kept = of.dataset(), of.describe()
+    assert (kept.samples, kept.classes, kept.notes) == (80, found.classes, [])
+    for split in ("train", "validation", "test"):
+        expected = [[int(k in genres[row]) for k in ("drama", "war")] for row in rows_of(of, split)]
+        assert data.split(split).labels.tolist() == expected
+    np.testing.assert_array_equal(table(**kept.explicit).dataset().test.labels, data.test.labels)
+    assert "data.blank=none: expected missing or no_class" in refused(blank="none").message
+
+
 def test_a_split_column_and_folders_of_splits_are_recognised(tmp_path):
     columns = houses()
     columns["split"] = ["test" if n % 4 == 0 else "train" for n in range(120)]
@@ -260,6 +277,10 @@ def test_almost_numbers_are_refused_by_row_and_can_be_called_missing(tmp_path):
     write_csv(tmp_path / "h.csv", columns)
     assert "data.target: column 'price', row 4 is '?'" in refused(path="h.csv", missing=["unknown"],
                                                         kind="regression").message  # fmt: skip
+    error = refused(path="h.csv", missing=["unknown"])  # no task is said
+    assert "data.target: column 'price': row 4 is '?', but 99% of" in error.message
+    assert "data.missing=[?]" in error.hint
+    assert error.hint.endswith("or data.kind=classification")
 
 
 def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):

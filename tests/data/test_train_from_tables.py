@@ -70,6 +70,13 @@ def test_several_classes_at_once_are_learnt(tmp_path):
         tmp_path, "data=csv", "data.path=films.csv", "data.target=genres", "data.kind=multilabel"
     )
     assert result["test"]["binary_accuracy"] > 0.4
+    # A blank cell, once as one that is missing and once as a film of no genre.
+    years, genres = range(1950, 1962), ["drama", "", "action|comedy"] * 4
+    write_csv(tmp_path / "new.csv", {"year": years, "genres": genres})
+    for blank, samples in (("missing", 8), ("no_class", 12)):
+        typed = (str(result["path"]), f"data.blank={blank}")
+        found = worker("jax").evaluate(tmp_path, *typed, data=str(tmp_path / "new.csv"))
+        assert found["samples"] == samples
 
 
 def test_a_typed_task_decides_what_the_target_is(tmp_path):

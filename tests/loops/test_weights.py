@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -14,6 +15,7 @@ from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
 
+SCORES = ("f1", "precision", "recall", "r2")
 LOOPS = ("fit", "train_step", "train_step_own_loss", "raw")
 TRAIN, VALIDATION, BATCH, RATE = 300, 60, 32, 0.3  # ten steps, the last of 12 samples
 
@@ -161,18 +163,31 @@ def reference(place, *, rate=RATE, orders=None, epochs=2, batch=BATCH):
             errors = (probabilities(of) - np.eye(2)[y[of]]) * w[of][:, None]
             weights -= rate * x[of].T @ errors / len(of)
         rows.append(sum(value * size for value, size in losses) / len(order))
-    test = np.arange(VALIDATION + TRAIN, 500)
+    test, validation = np.arange(VALIDATION + TRAIN, 500), np.arange(VALIDATION)
     scores, right = probabilities(test)[:, 1], (probabilities(test).argmax(axis=1) == y[test])
     return {
         "loss": rows,
-        "val_loss": loss(np.arange(VALIDATION)),
+        "val_loss": loss(validation),
+        "validation": weighted_scores(y[validation], probabilities(validation), w[validation]),
         "test": {
             "loss": loss(test),
             "accuracy": np.average(right, weights=w[test]),
             "plain": np.mean(right),
+            **weighted_scores(y[test], probabilities(test), w[test]),
             "auc": roc_auc_score(y[test], scores, sample_weight=w[test]),
             "pr_auc": average_precision_score(y[test], scores, sample_weight=w[test]),
         },
+    }
+
+
+def weighted_scores(labels, probabilities, weights):
+    """What scikit-learn gives for the metrics of SCORES."""
+    guess, options = probabilities.argmax(axis=1), {"sample_weight": weights, "average": "macro"}
+    return {
+        "f1": sk.f1_score(labels, guess, **options),
+        "precision": sk.precision_score(labels, guess, zero_division=0, **options),
+        "recall": sk.recall_score(labels, guess, **options),
+        "r2": sk.r2_score(np.eye(2)[labels], probabilities, sample_weight=weights),
     }
 
 
@@ -185,6 +200,8 @@ def weighted_run(place, backend, loop):
         *("task.class_weight=balanced", "epochs=2", f"optimizer.learning_rate={RATE}"),
         "+task.metrics.accuracy.weighted=true",
         "+task.metrics.plain._target_=keras.metrics.SparseCategoricalAccuracy",
+        f"+metrics=[{','.join(SCORES)}]",
+        *(f"+task.metrics.{name}.weighted=true" for name in SCORES),
     )
 
 
@@ -194,7 +211,8 @@ def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
     expected, run = reference(place), weighted_run(place, backend, loop)
     assert [row["loss"] for row in run["rows"]] == pytest.approx(expected["loss"], rel=1e-5)
     assert run["rows"][-1]["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
-    test = run["test"]
+    test, validated = run["test"], {name: run["rows"][-1][f"val_{name}"] for name in SCORES}
+    assert validated == pytest.approx(expected["validation"], rel=1e-5)
     assert test["loss"] == pytest.approx(expected["test"]["loss"], rel=1e-5)
     assert test["accuracy"] == pytest.approx(expected["test"]["accuracy"], rel=1e-5)
     assert test["plain"] == pytest.approx(expected["test"]["plain"], rel=1e-6)
@@ -224,7 +242,7 @@ def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
     for size in (7, 140):
         typed = f"batch_size={size}"
         found = worker(backend).evaluate(place, run["path"], typed, trusted=["my_net"])
-        for name in ("loss", "accuracy", "plain"):
+        for name in ("loss", "accuracy", "plain", *SCORES):
             assert found["metrics"][name] == pytest.approx(expected[name], rel=1e-5)
 
 

@@ -32,7 +32,8 @@ def augment(model: keras.Model, config: Config, spec: InputSpec) -> None:
         spec: The model's inputs.
 
     Raises:
-        DlrunError: If the inputs are not images, or a layer can't be made or does not fit them.
+        DlrunError: If the inputs are not images, a layer can't be made or does not fit them, or XLA
+            is to compile one that it can't.
     """
     if not config.augmentation:
         return
@@ -48,8 +49,27 @@ def augment(model: keras.Model, config: Config, spec: InputSpec) -> None:
         list.append(model._seed_generators, generator)
     # Keras marks these layers for jax too, which compiles all of them.
     if keras.backend.backend() == "tensorflow":
+        _require_compiled(config, layers)
         model.supports_jit = model.supports_jit and all(part.supports_jit for part in parts)
     _wrap_call(model, layers, add_channels=len(spec.input_shape) == 2)
+
+
+def _require_compiled(config: Config, layers: Sequence[Any]) -> None:
+    """Check that TensorFlow's XLA can compile the layers, if the config asks for it.
+
+    Raises:
+        DlrunError: If it can't: the first step would fail, or ``fit`` go on without XLA.
+    """
+    asked = {"compile": "xla", "jit_compile": True}
+    keys = [key for key, value in asked.items() if config.loop.get(key) == value]
+    for name, layer in zip(config.augmentation, layers, strict=True):
+        if keys and not all(part.supports_jit for part in layer._flatten_layers()):
+            typed = f"loop.{keys[0]}={str(config.loop[keys[0]]).lower()}"
+            raise DlrunError(
+                f"{typed}: XLA can't compile augmentation.{name}, {type(layer).__name__}, on"
+                " backend 'tensorflow'",
+                hint=f"leave out {typed}, or ~augmentation.{name}, or backend=jax",
+            )
 
 
 def _wrap_call(model: keras.Model, layers: Sequence[Any], *, add_channels: bool) -> None:

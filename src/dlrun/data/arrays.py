@@ -125,7 +125,8 @@ class ArraySource:
         if len({len(array) for array in arrays}) > 1:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise DlrunError(
-                f"data: {self.name}: the arrays differ in their number of samples: {shapes}"
+                f"data: {self.name}: the arrays differ in their number of samples: {shapes}",
+                hint="give each sample one row of each array",
             )
         return samples
 

@@ -48,6 +48,7 @@ def arrow_table(
     require_package("pyarrow", "tables", "data")
     given = table(path=name, target=target, **options)
     shared = {entry.name: getattr(given, entry.name) for entry in fields(given)}
+    shared["has_missing"] = False
     return ArrowTable(**shared, load=load, key=key, arguments=dict(arguments or {}))
 
 

@@ -56,7 +56,8 @@ class Split:
         if len({len(array) for array in self._arrays()}) > 1:
             raise DlrunError(
                 f"{names} differ in their number of samples: shapes "
-                + ", ".join(str(array.shape) for array in self._arrays())
+                + ", ".join(str(array.shape) for array in self._arrays()),
+                hint="give each sample one row of each array",
             )
 
     def __len__(self) -> int:
@@ -231,7 +232,9 @@ def split_off(
         raise DlrunError(
             f"data.validation_samples={validation_samples} leaves nothing to train on:"
             f" there are {len(samples):,} samples",
-            hint=f"set data.validation_samples to at most {len(samples) - 1}",
+            hint=f"set data.validation_samples to at most {len(samples) - 1}"
+            if len(samples)
+            else "provide samples to train on",
         )
     return Dataset(
         train=samples[validation_samples:][:limit],

@@ -19,6 +19,7 @@ from dlrun.data.duplicates import RowHashes, notes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.table_columns import correct
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name
 from dlrun.errors import DlrunError
@@ -47,7 +48,7 @@ def dataset(of: Table) -> Dataset:
     step, targets = of.known or _fit_or_load(of)
     named = [[name, target.state()] for name, target in targets.items()]
     # The same for a run and for what evaluates it, which knows the columns of the run.
-    parts = [of.entry.name, of.weight, vars(of.way), of.limit, step.state(), named]
+    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
 
     def make(directory: Path) -> None:
         _write(of, directory, step, targets)
@@ -113,7 +114,7 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
 def _fit_or_load(of: Table) -> tuple[Columns, dict[str | None, Target]]:
     """The columns and targets of the training split, from the cache if they are in it."""
     labels = {name: target.state() for name, target in of.labels.items()}
-    key = key_of("fitted", of.entry.name, labels, of.inputs, vars(of.way), of.limit)
+    key = key_of("fitted", of.entry.name, labels, of.blank, of.inputs, vars(of.way), of.limit)
 
     def make(directory: Path) -> None:
         step, targets = _fit(of)
@@ -258,7 +259,9 @@ class at_row:  # noqa: N801 - reads like a function
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
                 f" {error.value!r:.80} is not {error.expected}",
-                hint="correct it, or 'data.missing=[TEXT]' if it stands for a missing value",
+                hint="fill it in, or remove the row"
+                if error.value is None
+                else correct(self._of, str(error.value)),
             ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,15 +88,15 @@ def _load(
     download: bool,
     drop: Sequence[str],
 ) -> pa.Table:
+    if download:  # before the packages, which take seconds to import
+        address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        require_network(urlsplit(address).hostname or address)
     import datasets
     import huggingface_hub
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     huggingface_hub.utils.logging.set_verbosity_error()
-    if download:
-        address = huggingface_hub.constants.ENDPOINT
-        require_network(urlsplit(address).hostname or address)
     before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
     try:
         datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = not download

@@ -29,6 +29,7 @@ from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
+from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
@@ -52,6 +53,7 @@ def image_folder(
     image: str | None = None,
     target: str | Sequence[str] | None = None,
     kind: str | None = None,
+    blank: str = "missing",
     size: int | Sequence[int] | None = None,
     channels: int | str = "auto",
     resize: str = "stretch",
@@ -76,6 +78,7 @@ def image_folder(
         image: Its column of paths; None is found.
         target: Its column to predict, or several; None is the only other one.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found.
+        blank: Of the table, as for :func:`dlrun.data.table.table`.
         size: Height and width in pixels, or one number for both; None is found.
         channels: 1 for grey, 3 for colour; ``auto`` is grey if all files are.
         resize: As :class:`dlrun.data.preprocessing.images.Images`, like ``background``.
@@ -100,6 +103,7 @@ def image_folder(
     options.check()
     for key, value, values in (
         ("kind", kind, (None, *KINDS)),
+        ("blank", blank, BLANKS),
         ("channels", channels, ("auto", 1, 3)),
         ("resize", resize, RESIZE),
         ("background", background, tuple(BACKGROUNDS)),
@@ -118,7 +122,7 @@ def image_folder(
     samples: Folders | ImageTable = (
         Folders(path, kind, options)
         if labels is None
-        else ImageTable(path, labels, image, target, kind, options, cache_gb)
+        else ImageTable(path, labels, image, target, kind, blank, options, cache_gb)
     )
     return ImageFolder(
         samples=samples,

@@ -17,6 +17,7 @@ import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.mnist import FILE as SHIPPED_MNIST
+from dlrun.data.network import require_network
 from dlrun.data.npz import NAMES, read
 from dlrun.data.pickled_arrays import load_pickle, load_ragged
 from dlrun.errors import DlrunError
@@ -216,6 +217,7 @@ _SETS = {
 
 def _download(name: str) -> None:
     """Let Keras download a data set, in a process of its own: no backend has started here."""
+    require_network("www.cs.toronto.edu" if name.startswith("cifar") else "storage.googleapis.com")
     code = (
         "import socket; socket.setdefaulttimeout(8); import keras;"
         f" keras.datasets.{name}.load_data()"

@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import socket
-from urllib.request import getproxies
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from dlrun.errors import DlrunError
+
+SECONDS = 5
 
 
 def require_network(host: str) -> None:
     """Refuse without a network within seconds; a package that downloads would try for minutes.
 
     Args:
-        host: That a download begins with. A proxy may reach what this machine can't: with one,
-            nothing is checked.
+        host: That a download begins with; by the proxy of the environment, if there is one.
 
     Raises:
         DlrunError: If it can't be reached.
     """
-    if getproxies():
-        return
+    proxies = {} if proxy_bypass(host) else getproxies()
+    proxy = urlsplit(proxies.get("https") or proxies.get("all") or "")
+    if proxy.scheme not in ("", "http"):
+        return  # another kind of proxy, such as SOCKS
     try:
-        socket.create_connection((host, 443), timeout=5).close()
-    except OSError as error:
+        if proxy.hostname:
+            _connect_by_proxy(proxy.hostname, proxy.port or 80, host)
+        else:
+            socket.create_connection((host, 443), timeout=SECONDS).close()
+    except (OSError, HTTPException, ValueError) as error:
+        by = f" by the proxy {proxy.hostname}" if proxy.hostname else ""
         raise DlrunError(
-            f"data.download=true: {host} can't be reached: {error.strerror or error}",
+            f"data.download=true: {host} can't be reached{by}: "
+            f"{getattr(error, 'strerror', None) or error}",
             hint="leave data.download out to read the cache alone",
             exit_code=1,
         ) from error
+
+
+def _connect_by_proxy(proxy: str, port: int, host: str) -> None:
+    """Let a proxy open a connection, and close it; one that wants a password is there too."""
+    connection = HTTPConnection(proxy, port, timeout=SECONDS)
+    connection.set_tunnel(host, 443)
+    try:
+        connection.connect()
+    except OSError as error:
+        if "407" not in str(error):
+            raise
+    finally:
+        connection.close()

@@ -4,11 +4,12 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
+from dlrun.data.own_files import near_file
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
@@ -44,6 +45,11 @@ def npz(
         DlrunError: If the file or an array in it is missing or damaged.
     """
     x_train, y_train, x_test, y_test, w_train, w_test = read(path, NAMES, WEIGHTS)
+    if len(np.shape(y_train)) == 1 and len(y_train) > 1 and (y_train == y_train[0]).all():
+        raise DlrunError(
+            f"data: {path}: y_train is {y_train[0]} in every row",
+            hint="choose labels that vary; are the rows of one class only?",
+        )
     return split_off(
         x_train,
         y_train,
@@ -69,17 +75,17 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
         DlrunError: If the file or an array in it is missing or damaged.
     """
     if not is_file(path):
-        raise DlrunError(f"data: {path}: no such file")
+        raise DlrunError(f"data: {path}: no such file", hint=near_file(Path(path)))
     try:
-        if zipfile.is_zipfile(path):  # a copied run may have brought the file
-            check_npz(Path(path), packed=True)
         with Path(path).open("rb") as file:  # NumPy would leave it open if it fails
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
+            if not zipfile.is_zipfile(file):
                 raise DlrunError(
-                    f"data: {path} is a single array, expected a .npz file",
+                    f"data: {path} {_what_is(file)}, expected a .npz file",
                     hint="write it with numpy.savez",
                 )
+            check_npz(Path(path), packed=True)  # a copied run may have brought the file
+            file.seek(0)
+            arrays: Any = np.load(file, allow_pickle=False)
             if missing := [name for name in names if name not in arrays]:
                 available = ", ".join(arrays) or "no arrays"
                 raise DlrunError(
@@ -93,3 +99,12 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
         raise DlrunError(
             f"data: {path} can't be read: {error}", hint="write it again with numpy.savez"
         ) from error
+
+
+def _what_is(file: IO[bytes]) -> str:
+    """What a file is that is no archive."""
+    file.seek(0)
+    start = file.read(6)
+    if not start:
+        return "is empty"
+    return "is a single array" if start == b"\x93NUMPY" else "is cut short, or something else"

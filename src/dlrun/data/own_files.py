@@ -42,6 +42,17 @@ def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
     return found
 
 
+def near_file(path: Path) -> str:
+    """A hint for a file that is not there: one of nearly its name."""
+    from difflib import get_close_matches
+
+    parent = path.parent
+    if not is_dir(parent):
+        return f"there is no folder {parent}"
+    near = get_close_matches(path.name, [file.name for file in parent.iterdir()], n=1)
+    return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"
+
+
 def folders_of(source: Path, paths: Sequence[Path], key: str) -> list[str]:
     """The folder within ``source`` that each file is in: its class.
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 TABLE, PROFILE = "table.arrow", "profile.json"
+BLANKS = ("missing", "no_class")  # the row has no target, or none of the classes
 
 
 def table(
@@ -44,6 +45,7 @@ def table(
     target: str | Sequence[str] | None = None,
     format: str | None = None,
     kind: str | None = None,
+    blank: str = "missing",
     columns: Mapping[str, Any] | None = None,
     drop: Sequence[str] = (),
     weight: str | None = None,
@@ -70,6 +72,7 @@ def table(
         target: The column to predict, or several; None only to describe the table.
         format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found from the target.
+        blank: What a blank cell of a target of lists is, one of :data:`BLANKS`.
         columns: What a column is: a kind of :mod:`dlrun.data.columns`, or a mapping with ``kind``
             and its options, or ``drop``. The others are found.
         drop: Columns to leave out.
@@ -100,6 +103,8 @@ def table(
         raise DlrunError("data.target: expected different columns", hint="data.target=COLUMN")
     if kind is not None and kind not in KINDS:
         raise DlrunError(f"data.kind={kind}: expected {', '.join(KINDS)}")
+    if blank not in BLANKS:
+        raise DlrunError(f"data.blank={blank}: expected {' or '.join(BLANKS)}")
     if limit is not None and limit < 1:
         raise DlrunError(f"data.limit={limit}: must be at least 1")
     return Table(
@@ -108,6 +113,7 @@ def table(
         table_options=TableOptions(delimiter, decimal, tuple(map(str, missing))),
         targets=targets,
         kind=kind,
+        blank=blank,
         given=dict(columns or {}),
         drop=tuple(drop),
         weight=weight,
@@ -141,7 +147,9 @@ class Table:
     kind_options: Mapping[str, Mapping[str, Any]]
     limit: int | None
     cache_bytes: float
+    blank: str = field(default="missing", kw_only=True)
     known: tuple[Columns, Mapping[str | None, Target]] | None = field(default=None, kw_only=True)
+    has_missing: bool = field(default=True, kw_only=True)  # whether data.missing is a key
 
     @property
     def files(self) -> TableFiles:
@@ -245,6 +253,7 @@ class Table:
             "path": self.path,
             "target": list(self.targets) if len(self.targets) > 1 else self.targets[0],
             "kind": kinds.pop() if len(kinds) == 1 else None,
+            **({"blank": self.blank} if self._has_lists else {}),
             "columns": {
                 name: {"kind": kind, **options} if options else kind
                 for name, (kind, options) in self.inputs.items()
@@ -253,6 +262,10 @@ class Table:
             "split": self.way.way,
             "by": self.way.by,
         }
+
+    @property
+    def _has_lists(self) -> bool:
+        return any(target.is_list for target in self.labels.values())
 
     @cached_property
     def way(self) -> SplitOptions:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.profile import ColumnProfile
@@ -14,6 +17,7 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     from dlrun.data.table import Table
 
+PLAIN = re.compile(r"[\w.?/+: -]{1,40}")  # what Hydra takes in a list without quotes
 NUMERIC = 0.9  # a column of texts that are numbers to this share is one with mistakes
 
 
@@ -55,12 +59,17 @@ def find_targets(of: Table) -> dict[str | None, Target]:
     profiles = [require_column(of, name, "data.target") for name in of.targets]
     for profile in profiles:
         if profile.missing == profile.rows:
-            raise DlrunError(f"data.target={profile.name}: the column has no values")
+            raise DlrunError(
+                f"data.target={profile.name}: the column has no values",
+                hint="choose another column; 'dlrun data' tells what each holds",
+            )
         if profile.distinct == 1 and not profile.type.startswith("list"):
             raise DlrunError(
                 f"data.target={profile.name}: every row is {next(iter(profile.counts))}",
                 hint="choose a column that varies",
             )
+        if of.kind is None:
+            _refuse_almost_numbers(of, profile, "data.target", "data.kind=classification")
     kinds = [of.kind or profile.target_kind for profile in profiles]
     if len(profiles) == 1:
         return {None: _target(of, kinds[0], profiles)}
@@ -139,8 +148,19 @@ def class_counts(of: Table, target: Target) -> dict[str, int]:
                 n for text, n in values.items() if text.lower() in ("true", "1", "yes")
             )
         return counts
+    if target.is_list:
+        return _label_counts(of, target)
     counts = of.profiles[target.columns[0]].counts
     return {name: counts.get(name, 0) for name in target.classes}
+
+
+def _label_counts(of: Table, target: Target) -> dict[str, int]:
+    """How many rows have each class of a target of lists."""
+    counts = np.zeros(len(target.classes), np.int64)
+    for batch in of.batches():
+        [column] = target.columns
+        counts += target.encode({column: batch.column(column)}).sum(axis=0, dtype=np.int64)
+    return dict(zip(target.classes, counts.tolist(), strict=True))
 
 
 def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
@@ -152,7 +172,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
-        hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value",
+        hint=correct(of, value),
     )
 
 
@@ -183,7 +203,8 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             continue
         if kind is None:
             kind = profile.kind
-            _refuse_almost_numbers(of, profile, kind)
+            other = kind if kind in columns.kinds() else "drop"
+            _refuse_almost_numbers(of, profile, "data", f"+data.columns.{name}={other}")
             if kind not in columns.kinds():
                 continue
         if kind == "number":
@@ -201,14 +222,22 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
-def _refuse_almost_numbers(of: Table, profile: ColumnProfile, kind: str) -> None:
+def correct(of: Table, value: str) -> str:
+    """How to mend a wrong value, for hints."""
+    is_text = of.has_missing and of.files.format in ("csv", "jsonl")
+    if not is_text or not PLAIN.fullmatch(value):
+        return "correct it"
+    return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
+
+
+def _refuse_almost_numbers(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
+    """Refuse a column of numbers with few texts among them; ``keep`` is how to keep it as it is."""
     if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
         row, value = profile.wrong
         raise DlrunError(
-            f"data: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
+            f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
             f" {profile.numeric:.0%} of the rows are numbers",
-            hint=f"correct it, or 'data.missing=[{value[:40]}]' if it stands for a missing value,"
-            f" or +data.columns.{profile.name}={kind}",
+            hint=f"{correct(of, value)}, or {keep}",
         )
 
 
@@ -227,7 +256,15 @@ def find_notes(of: Table) -> list[str]:
             continue
         if name not in of.given and (reason := why.get(profile.kind)):
             notes.append(f"column '{name}' is left out: {reason}")
-    if missing := int((of.splits == LEFT_OUT).sum()):
-        which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
-        notes.append(f"{missing:,} {which} no target, and {are} left out")
-    return notes
+    return [*notes, *missing_target_notes(of)]
+
+
+def missing_target_notes(of: Table) -> list[str]:
+    """How many rows are left out as they have no target, as a line; none if there are none."""
+    missing = int((of.splits == LEFT_OUT).sum())
+    if not missing:
+        return []
+    which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
+    lists = any(target.is_list for target in of.labels.values())
+    other = "; data.blank=no_class keeps rows of no class" if lists else ""
+    return [f"{missing:,} {which} no target, and {are} left out{other}"]

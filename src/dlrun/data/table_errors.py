@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
+
+OBJECTS = 'expected a line for each sample, such as {"area": 80, "city": "Ulm"}'
 
 
 def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunError:
@@ -16,8 +20,8 @@ def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunEr
         label: What the message begins with.
     """
     message = str(error)
-    if "Empty CSV file" in message or "Empty JSON file" in message:
-        return DlrunError(f"{label} {path} is empty", hint="the first row names the columns")
+    if is_file(path) and not path.stat().st_size:
+        return DlrunError(f"{label} {path} is empty", hint=rows_hint(path))
     if "Expected" in message and "columns, got" in message:
         where = message.partition("CSV parse error: ")[2].partition(": ")
         row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
@@ -29,4 +33,18 @@ def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunEr
         )
     if "invalid UTF8" in message or "invalid UTF-8" in message:
         return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
-    return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}")
+    if re.match(r"line \d+ (is|has)", message):  # of JSON lines
+        hint = f"{OBJECTS}; for one array of objects: jq -c '.[]' {path} > new.jsonl"
+    else:
+        hint = "see whether it is the right file, or write it again"
+    return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}", hint=hint)
+
+
+def rows_hint(path: Path) -> str:
+    """What the rows of a file are expected to be, by its suffix."""
+    suffixes = {*path.suffixes}
+    if {".jsonl", ".ndjson"} & suffixes:
+        return OBJECTS
+    if {".csv", ".tsv", ".txt"} & suffixes:
+        return "its first row names the columns, the others are samples"
+    return "expected a row for each sample"

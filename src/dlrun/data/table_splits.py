@@ -36,7 +36,12 @@ def split_table(of: Table) -> np.ndarray:
         raise DlrunError(
             "data.split=stratified is for a single target of classes", hint="data.split=random"
         )
-    needed = [column for target in labels.values() for column in target.columns]
+    needed = [
+        column
+        for target in labels.values()
+        if of.blank == "missing" or not target.is_list
+        for column in target.columns
+    ]
     there, values, classes, start = [], [], [], 0
     for batch in of.batches():
         mask = np.ones(len(batch), bool)

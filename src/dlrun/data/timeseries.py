@@ -18,7 +18,7 @@ from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
 from dlrun.data.table import Table
-from dlrun.data.table_columns import NUMERIC, require_column, require_numbers
+from dlrun.data.table_columns import NUMERIC, correct, require_column, require_numbers
 from dlrun.data.tables import TableOptions
 from dlrun.errors import DlrunError
 
@@ -168,9 +168,7 @@ class TimeSeries:
             fix = "data.time_format=%d.%m.%Y if that is how times are written"
             raise DlrunError(
                 f"data: {self.table.path}: {error}",
-                hint=fix
-                if error.column == options.time
-                else "correct it, or 'data.missing=[TEXT]' if it stands for a missing value",
+                hint=fix if error.column == options.time else correct(self.table, str(error.value)),
             ) from error
 
     def splits(self, arranged: Series) -> np.ndarray:

@@ -144,7 +144,10 @@ def _has_spec(run: RunDir) -> bool:
 
 # Keys of the data that say how a table is read, and nothing about what the model takes.
 READING = frozenset(
-    {"data.delimiter", "data.decimal", "data.missing", "data.format", "data.weight"}
+    {
+        *("data.delimiter", "data.decimal", "data.missing", "data.format", "data.weight"),
+        "data.blank",
+    }
 )
 
 

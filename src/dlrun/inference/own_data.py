@@ -55,6 +55,7 @@ def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) 
         format=data.get("format"),
         encoding=data.get("encoding"),
         image=data.get("image"),
+        blank=data.get("blank", "missing"),
         table=TableOptions(
             data.get("delimiter"),
             str(data.get("decimal", ".")),

@@ -34,6 +34,11 @@ class Moments(keras.metrics.Metric):
         labels, predictions, weights = flat_samples(y_true, y_pred, sample_weight, self.activation)
         if self.weight is None:
             self._build(labels.shape[-1])
+        # Where Keras runs this without values, torch mixes no variable with a tensor that has none.
+        old_weight, old_means, old_squares, old_origin = (
+            keras.ops.convert_to_tensor(variable)
+            for variable in (self.weight, self.means, self.squares, self.origin)
+        )
         values, weights = keras.ops.stack([labels, predictions]), weights[:, None]
         added = keras.ops.sum(weights)
 
@@ -41,17 +46,17 @@ class Moments(keras.metrics.Metric):
             return keras.ops.divide_no_nan(keras.ops.sum(weights * values, axis=1), added)
 
         # Differences from the first batch's mean are as exact as the values themselves.
-        origin = keras.ops.where(self.weight > 0, self.origin.value, mean(values))
+        origin = keras.ops.where(old_weight > 0, old_origin, mean(values))
         values = values - origin[:, None]
         batch_means = mean(values)
         deviations = values - batch_means[:, None]
         products = _products(deviations)
-        shift = batch_means - self.means
-        total = self.weight + added
+        shift = batch_means - old_means
+        total = old_weight + added
         share = keras.ops.divide_no_nan(added, total)
-        squares = self.squares + keras.ops.sum(weights * products, axis=1)
-        squares = squares + _products(shift) * self.weight * share
-        means = self.means + shift * share
+        squares = old_squares + keras.ops.sum(weights * products, axis=1)
+        squares = squares + _products(shift) * old_weight * share
+        means = old_means + shift * share
         self.residual.assign_add(keras.ops.sum(weights * (labels - predictions) ** 2, axis=0))
         self.squares.assign(squares)
         self.means.assign(means)

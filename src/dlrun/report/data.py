@@ -37,7 +37,9 @@ def data_tables(result: Mapping[str, Any]) -> str:
         rows = [[cell for place, cell in enumerate(row) if place not in (3, 4)] for row in rows]
     parts = [f"{plain(result['source'])}, {result['samples']:,} samples", table(rows)]
     for name, counts in result["classes"].items():
-        total = sum(counts.values()) or 1
+        # Of several classes at once, shares of the samples do not add up to 1.
+        several = result["tasks"].get(name) == "multilabel"
+        total = (result["samples"] if several else sum(counts.values())) or 1
         shown = list(counts.items())[:CLASSES]
         lines = [[f"classes of {_cut(name)}", "samples", "share"]]
         lines += [[_cut(label), f"{count:,}", f"{count / total:.1%}"] for label, count in shown]

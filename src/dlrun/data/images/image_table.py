@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 
 from dlrun.data.columns import to_texts
 from dlrun.data.images import is_image
-from dlrun.data.splits import LEFT_OUT, SplitOptions
+from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table
+from dlrun.data.table_columns import missing_target_notes
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists
@@ -29,6 +30,7 @@ class ImageTable:
         image: The column of the paths; None is found.
         target: The column of the labels, or several; None is the only one that is left.
         kind: As for :func:`dlrun.data.table.table`.
+        blank: As for :func:`dlrun.data.table.table`.
         options: How to split the rows.
         cache_gb: As for :func:`dlrun.data.table.table`.
     """
@@ -38,6 +40,7 @@ class ImageTable:
     image: str | None
     target: str | Sequence[str] | None
     kind: str | None
+    blank: str
     options: SplitOptions
     cache_gb: float
 
@@ -61,10 +64,11 @@ class ImageTable:
 
     def _open(self, target: str | Sequence[str]) -> Table:
         options = self.options
-        return table(
+        of = table(
             path=self._table,
             target=target,
             kind=self.kind,
+            blank=self.blank,
             split=options.way,
             by=options.by,
             validation=options.validation,
@@ -74,6 +78,7 @@ class ImageTable:
             seed=options.seed,
             cache_gb=self.cache_gb,
         )
+        return replace(of, has_missing=False)
 
     @cached_property
     def image_column(self) -> str:
@@ -135,10 +140,7 @@ class ImageTable:
     @property
     def notes(self) -> list[str]:
         """What is left out, one line each."""
-        if missing := int((self.rows.splits == LEFT_OUT).sum()):
-            which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
-            return [f"{missing:,} {which} no target, and {are} left out"]
-        return []
+        return missing_target_notes(self.rows)
 
     @property
     def targets(self) -> dict[str | None, Target]:
@@ -201,6 +203,7 @@ class ImageTable:
             "image": self.image_column,
             "target": list(targets) if len(targets) > 1 else targets[0],
             "kind": kinds.pop() if len(kinds) == 1 else None,
+            "blank": self.blank,
             "split": self.way.way,
             "by": self.way.by,
         }

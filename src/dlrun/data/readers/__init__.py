@@ -46,6 +46,7 @@ class Request:
         ids: Columns that name the rows; empty to find them.
         labels: Whether the samples' labels are read too.
         weight: The column that weighs the samples, if labels are read; None for none.
+        blank: What a blank cell of a target of lists is, as for :func:`dlrun.data.table.table`.
         format: Of a table whose suffix does not tell.
         encoding: Of files of texts; None for a run that was not trained on such files.
         image: The column of a table that names images; None to find it.
@@ -60,6 +61,7 @@ class Request:
     ids: tuple[str, ...] = ()
     labels: bool = False
     weight: str | None = None
+    blank: str = "missing"
     format: str | None = None
     encoding: str | None = None
     image: str | None = None

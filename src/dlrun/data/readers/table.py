@@ -134,6 +134,12 @@ class Reader:
     def _target_columns(self) -> list[str]:
         return [column for target in self._targets.values() for column in target.columns]
 
+    def _required_targets(self) -> list[str]:
+        """The columns without whose value a row has no target."""
+        lists_count = self._request.blank == "missing"
+        targets = (target for target in self._targets.values() if lists_count or not target.is_list)
+        return [column for target in targets for column in target.columns]
+
     def _extra_columns(self) -> list[str]:
         """The columns that are read beside those of the model's inputs."""
         if not self._request.labels:
@@ -182,7 +188,7 @@ class Reader:
     ) -> tuple[pa.RecordBatch, np.ndarray]:
         """The rows with a value in each target."""
         has_target = np.ones(len(rows), bool)
-        for name in self._target_columns():
+        for name in self._required_targets():
             has_target &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
         self._without_target += int((~has_target).sum())
         return batch.filter(_mask(has_target)), rows[has_target]
@@ -233,7 +239,7 @@ def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) 
     if not missing:
         return
     others = {name.strip().lower(): name for name in names if name not in needed}
-    near = get_close_matches(missing[0].strip().lower(), others, n=1)
+    near = get_close_matches(missing[0].strip().lower(), others, n=1, cutoff=0.7)
     listed = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
     more = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
     raise DlrunError(

@@ -25,7 +25,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType, normal_batch, wider_type
-from dlrun.data.table_errors import read_error
+from dlrun.data.own_files import near_file
+from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
 from dlrun.system.imports import require_package
@@ -160,9 +161,7 @@ class TableFiles:
             if writer is not None:
                 writer.close()
         if not sum(rows):
-            raise DlrunError(
-                f"data: {self.root} has no rows", hint="its first row names the columns"
-            )
+            raise DlrunError(f"data: {self.root} has no rows", hint=rows_hint(self.paths[0]))
         return rows
 
 
@@ -199,7 +198,7 @@ def find_files(
         except (OSError, ValueError):  # no name of a file: it is too long, or x**
             paths = []
         if not paths:
-            raise DlrunError(f"{key}{path}: no such file", hint=_near(root))
+            raise DlrunError(f"{key}{path}: no such file", hint=near_file(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
     if None in formats or len(formats) > 1:
         known = ", ".join(suffixes(None))
@@ -258,14 +257,3 @@ def _difference(expected: Sequence[str], names: Sequence[str]) -> str:
     missing = [f"no '{name}'" for name in expected if name not in names]
     more = [f"'{name}' more" for name in names if name not in expected]
     return ", ".join([*missing, *more][:5])
-
-
-def _near(path: Path) -> str:
-    from difflib import get_close_matches
-
-    parent = path.parent
-    if not is_dir(parent):
-        return f"there is no folder {parent}"
-    names = [p.name for p in parent.iterdir()]
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"

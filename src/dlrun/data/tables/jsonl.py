@@ -51,11 +51,14 @@ def from_lines(
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object)
+        except _DoubleKeyError as error:
+            raise ValueError(f"line {number} has the key {str(error)!a:.80} twice") from None
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"line {number} is not JSON: {line[:40]!r}") from error
+            start = line[:40].decode(errors="replace")
+            raise ValueError(f"line {number} is not JSON: {start!a}") from error
         if not isinstance(row, dict):
-            raise ValueError(f'line {number} is no object, such as {{"area": 80}}')
+            raise ValueError(f"line {number} is no object")
         if first:
             names |= dict.fromkeys(row)
         elif new := next((name for name in row if name not in names), None):
@@ -66,6 +69,18 @@ def from_lines(
             first, waiting = False, []
     if waiting:
         yield batch_of(waiting, list(names), options)
+
+
+class _DoubleKeyError(Exception):
+    """An object has a key twice, of which Python would keep the last value alone."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DoubleKeyError(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def lines_of(stream: Any) -> Iterator[bytes]:
