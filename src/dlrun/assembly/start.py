@@ -30,8 +30,8 @@ class Session(NamedTuple):
     feed: Feed
 
 
-# For the user's files before a framework is imported; a table of 1,000,000 x 40 from the cache takes
-# a tenth of it.
+# For the user's files before a framework is imported: from the cache, a table of 1,000,000 x 40
+# takes a tenth of it.
 HEAD_START_SECONDS = 3.0
 
 
