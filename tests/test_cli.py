@@ -205,6 +205,7 @@ BAD = [
     ("~backend", "~backend", ""),
     ("backend=3", "no such option in group 'backend'", ""),
     # keys
+    ("checkpoint=5", "is not a config key", "did you mean checkpoint.every=5?"),
     ("epoch=3", "'epoch' is not a config key", "did you mean epochs=3?"),
     ("++epoch=3", "'epoch' is not a config key", "did you mean epochs=3?"),
     ("learning_rate=0.1", "is not a config key", "did you mean optimizer.learning_rate=0.1?"),

@@ -146,6 +146,8 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
+    if key == "checkpoint":  # short for a callback, which is no value
+        return Mistake(line, "'checkpoint' is not a config key", meant=f"checkpoint.every{value}")
     operator = "~" if operator == "~" else ""
     keys = [
         known
