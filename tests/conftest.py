@@ -116,9 +116,14 @@ class Dlrun:
         return done, set(names.read_text().split())
 
 
-def slow_on(*slow: str, of=BACKENDS):
+def slow(*values: object):
+    """A parameter of a test that is left to ``pytest -m slow``."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def slow_on(*names: str, of=BACKENDS):
     """Backends for a test; those that compile for long are left to ``pytest -m slow``."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in of]
+    return [slow(name) if name in names else name for name in of]
 
 
 def in_turn(*axes):

@@ -49,6 +49,7 @@ def test_broken_backend_is_reported_and_does_not_affect_the_others(dlrun):
     }
 
 
+@pytest.mark.slow
 def test_backend_that_kills_its_process_is_reported(dlrun):
     (dlrun.cwd / "torch").mkdir()
     (dlrun.cwd / "torch" / "__init__.py").write_text("import os\nos.abort()\n")

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_new_project_trains_is_swept_and_passes_its_tests(dlrun):
     made = dlrun.json("new", "My first-project")

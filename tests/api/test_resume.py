@@ -1,16 +1,16 @@
 """Resumed runs end with the result of runs that never stopped."""
 
-import itertools
 import json
 import shutil
 import signal
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import COMMAND, in_turn
+from conftest import COMMAND, slow
 from dlrun.checkpoints.format import PARTS, read_checkpoint, write_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path, list_epochs, list_positions
 from trainings import BACKENDS, Refused, worker
@@ -18,10 +18,10 @@ from trainings import BACKENDS, Refused, worker
 LOOPS = ("fit", "train_step", "raw")
 # From every backend and to every backend once.
 MOVES = {("jax", "tensorflow"), ("tensorflow", "torch"), ("torch", "jax")}
-EACH_MOVE = [
-    pytest.param(*pair, marks=() if pair in MOVES else pytest.mark.slow)
-    for pair in itertools.product(BACKENDS, BACKENDS)
-]
+EACH_MOVE = [pair if pair in MOVES else slow(*pair) for pair in product(BACKENDS, BACKENDS)]
+# On tensorflow a run goes on to the bit in tests/loops/test_max_steps.py.
+OFTEN = {("jax", "raw"), ("torch", "train_step")}
+EACH_LOOP = [pair if pair in OFTEN else slow(*pair) for pair in product(BACKENDS, LOOPS)]
 
 # All random or mutable state beside the weights: dropout with the framework's generator and with
 # Keras' seed generator, noise, batch normalisation, and callbacks with counters.
@@ -132,7 +132,7 @@ def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
     return run
 
 
-@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
+@pytest.mark.parametrize(("backend", "loop"), EACH_LOOP)
 def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, backend, loop):
     """From a checkpoint within the epoch, bit for bit."""
     overrides = [
@@ -182,7 +182,7 @@ def test_a_run_killed_between_two_thinned_checkpoints_ends_as_one_that_never_sto
     assert expected[Position(5)] == actual[Position(5)]
 
 
-@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
+@pytest.mark.parametrize(("backend", "loop"), EACH_LOOP)
 def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backend, loop):
     overrides = [*SHORT, f"loop={loop}"]
     if (backend, loop) == ("tensorflow", "raw"):  # XLA compiles for each size of a batch
@@ -193,9 +193,8 @@ def test_a_run_resumed_for_more_epochs_ends_as_one_that_had_them(tmp_path, backe
     assert_same(straight, resumed)
 
 
-@pytest.mark.parametrize(
-    "loop", [pytest.param(loop, marks=() if loop == "raw" else pytest.mark.slow) for loop in LOOPS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
 def test_a_run_stopped_by_sigterm_within_an_epoch_ends_as_one_that_never_stopped(tmp_path, loop):
     overrides = [*SHORT, f"loop={loop}", "+callbacks.killer._target_=my_callbacks.Killer"]
     straight = worker("jax").train(tmp_path, *overrides)
@@ -235,14 +234,20 @@ HOLDING = {
 }
 
 
-@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
-def test_the_state_of_callbacks_is_restored(tmp_path, backend):
+@pytest.mark.parametrize(
+    ("backend", "names"),
+    [
+        ("jax", ("a baseline, a cooldown, pictures", "averages")),
+        slow("jax", ("weights to restore", "a first epoch, a schedule")),
+        slow("torch", ("weights to restore", "averages")),  # these hold arrays
+    ],
+)
+def test_the_state_of_callbacks_is_restored(tmp_path, backend, names):
     """The run is interrupted by an error within an epoch."""
     plain = [word for word in SHORT if "early" not in word and "reduce" not in word]
     plain += ["+callbacks.cut._target_=my_callbacks.Cut", "callbacks.checkpoint.every_steps=5"]
-    for name, added in HOLDING.items():
-        if backend != "jax" and name not in ("weights to restore", "averages"):
-            continue  # these hold no array
+    for name in names:
+        added = HOLDING[name]
         straight = worker(backend).train(tmp_path, *plain, *added)
         with pytest.raises(Refused, match="cut"):
             worker(backend).train(tmp_path, *plain, *added, "+callbacks.cut.epoch=4")
@@ -362,7 +367,7 @@ def test_a_run_killed_in_its_first_epoch_starts_again(tmp_path):
     assert_same(straight, resumed)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+@pytest.mark.parametrize("damage", ["flipped", *(slow(how) for how in ("cut", "gone"))])
 def test_a_damaged_checkpoint_is_reported_and_the_previous_one_used(tmp_path, damage):
     straight = worker("jax").train(tmp_path, *SHORT)
     run = worker("jax").train(tmp_path, *SHORT, "epochs=3")["path"]

@@ -59,7 +59,7 @@ def test_stdout_is_keras_table_alone(dlrun):
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch", "numpy"])
 def test_layers_are_listed_as_json_on_every_backend(dlrun, backend):
-    result = dlrun.json("summary", f"backend={backend}", "model.units=64")
+    result = dlrun.warm(backend, "summary", "model.units=64")
     shapes = {"flatten": [None, 784], "hidden": [None, 64], "logits": [None, 10]}
     layers = result.pop("layers")
     assert {layer["name"]: layer["output_shape"] for layer in layers} == shapes
@@ -81,11 +81,11 @@ def test_layers_are_listed_as_json_on_every_backend(dlrun, backend):
 
 
 def test_a_subclassed_model_has_layers_but_no_graph(dlrun):
-    words = ("summary", "model=mnist_subclassed", "backend=numpy")
-    result = dlrun.json(*words)
+    words = ("summary", "model=mnist_subclassed")
+    result = dlrun.warm("numpy", *words)
     assert result["parameters"] == 260_298
     assert [layer["name"] for layer in result["layers"]] == ["conv_base", "dropout", "logits"]
-    done = dlrun(*words, "--plot", "model.png")
+    done = dlrun.within("numpy", *words, "--plot", "model.png")
     assert (done.returncode, done.stdout) == (2, "")
     assert "mnist_subclassed is a subclassed model" in done.stderr
     assert done.stderr.count("\n") == 3
@@ -94,7 +94,7 @@ def test_a_subclassed_model_has_layers_but_no_graph(dlrun):
 
 @pytest.mark.parametrize("model", ["mnist_mlp", "mnist_mlp_dropout", "ticket_classifier"])
 def test_the_graph_is_drawn_and_nothing_else_is_written(dlrun, model):
-    done = dlrun("summary", f"model={model}", "backend=numpy", "--plot", "model.png")
+    done = dlrun.within("numpy", "summary", f"model={model}", "--plot", "model.png")
     assert (done.returncode, done.stderr) == (0, "plot   model.png\n")
     assert done.stdout.startswith(f'Model: "{model}"\n')
     assert [path.name for path in dlrun.cwd.iterdir()] == ["model.png"]

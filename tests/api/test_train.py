@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import dlrun as package
+from conftest import slow_on
 
 BACKENDS = ("jax", "tensorflow", "torch")
 SCHEDULE = "callbacks.learning_rate_scheduler.schedule"
@@ -140,7 +141,7 @@ def test_metrics_csv_has_one_row_per_epoch(trained, backend):
     assert best["val_accuracy"] == result["validation"]["accuracy"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_same_seed_gives_the_same_losses_and_quiet_prints_nothing(trained, dlrun, backend):
     overrides = (f"backend={backend}", "epochs=1", "data.limit=3000")
     done = dlrun("train", *overrides, "--quiet", "--json")
@@ -157,7 +158,7 @@ def test_another_seed_gives_other_losses(trained, dlrun):
     assert result["train"]["loss"] != rows(trained.run("jax"))[0]["loss"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_only_the_chosen_framework_is_imported_with_tensorboard_too(dlrun, backend):
     done, imported = dlrun.traced(
         "train", f"backend={backend}", "smoke=true", "+callbacks=tensorboard"
@@ -174,7 +175,7 @@ def test_only_the_chosen_framework_is_imported_with_tensorboard_too(dlrun, backe
         assert all(tag in content for tag in tags)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_loss_that_is_not_a_number_fails_the_run(dlrun, backend):
     done = dlrun(
         *("train", f"backend={backend}", "smoke=true", "epochs=3", "--json"),

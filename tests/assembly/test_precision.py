@@ -93,7 +93,7 @@ EXPECTED = {
     "discretization": np.arange(25),
     "ids": np.arange(250, 275) / 128,
 }
-MIXED_ONCE = (("torch", "mixed_bfloat16"), ("tensorflow", "mixed_float16"))
+MIXED_ONCE = (("torch", "mixed_float16"), ("tensorflow", "mixed_bfloat16"))
 MATMUL = {
     "jax": "jax.config.jax_default_matmul_precision",
     "tensorflow": "tensorflow.config.experimental.tensor_float_32_execution_enabled()",

@@ -136,6 +136,7 @@ def stacked(input_shape, num_classes, *, units=4, **_):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_stacked_bidirectional_model_with_masks_is_the_same_in_each_loop_and_on_jax(tmp_path):
     (tmp_path / "my_net.py").write_text(MODEL)

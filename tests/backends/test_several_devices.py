@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from conftest import FEW_OPTIMIZATIONS
+from conftest import FEW_OPTIMIZATIONS, slow
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
@@ -59,7 +59,7 @@ def trained(devices, place):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("loop", ["fit", slow("raw"), slow("train_step")])
 def test_four_devices_have_the_numbers_of_one(trained, loop):
     one, four = trained(), trained(f"loop={loop}", *SPREAD)
     assert_same_run(four, one)
@@ -180,7 +180,7 @@ def on_torch(place):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("loop", ["fit", "raw", pytest.param("train_step", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("loop", ["raw", slow("fit"), slow("train_step")])
 def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
     one, two = on_torch("epochs=3"), on_torch(f"loop={loop}", *PROCESSES)
     assert_same_rows(two["rows"], one["rows"][:2])
@@ -228,9 +228,7 @@ def on_tensorflow(place):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(
-    "loop", ["raw", *(pytest.param(loop, marks=pytest.mark.slow) for loop in ("fit", "train_step"))]
-)
+@pytest.mark.parametrize("loop", ["raw", slow("fit"), slow("train_step")])
 def test_four_parts_of_tensorflow_have_the_numbers_of_one(on_tensorflow, loop):
     four, one = on_tensorflow(f"loop={loop}", *SPREAD), on_tensorflow()
     assert_same_run(four, one)

@@ -6,7 +6,7 @@ import pytest
 
 from trainings import worker
 
-SMALL = ("data.limit=1600", "batch_size=32", "epochs=2", "model=odd", "+callbacks=between")
+SMALL = ("data.limit=960", "batch_size=32", "epochs=2", "model=odd", "+callbacks=between")
 
 # Each kind does something that a captured and replayed step could get wrong.
 ODD = """

@@ -20,7 +20,6 @@ from dlrun.errors import DlrunError
 from tables import write_all
 
 CONFIGS = shipped_configs()
-OPTIONS = sorted(p.relative_to(CONFIGS).with_suffix("") for p in CONFIGS.glob("*/*.yaml"))
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
 
 
@@ -35,29 +34,6 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-# Overrides that an option requires.
-TABLE = ["data.path=houses.csv", "data.target=price"]
-REQUIRED = {
-    "data/npz": ["data.path=mine.npz", "data.num_classes=10", "data.validation_samples=9"],
-    **{f"data/{name}": TABLE for name in ("table", "csv")},
-    **{
-        f"data/{name}": [f"data.path=houses.{name}", "data.target=price"]
-        for name in ("jsonl", "parquet", "arrow", "orc")
-    },
-    "data/sklearn": ["data.name=wine"],
-    "data/image_folder": ["data.path=photos"],
-    "data/text_folder": ["data.path=reviews"],
-    "data/timeseries": ["data.path=load.csv", "data.time=hour", "data.target=load"],
-    "data/keras": ["data.name=mnist"],
-    "data/huggingface": ["data.name=imdb", "data.target=label", "task=classification"],
-    "data/tfds": ["data.name=mnist", "task=classification"],
-    "data/npy": ["data.path=x.npy", "data.labels=y.npy"],
-    "data/function": ["data.function=my_data.load"],
-    "task/auto": ["data=csv", *TABLE],
-}
-FOUND = {"task/auto": "regression"}  # options that stand for another one
-
-
 def compose_error(*overrides: str, config_dir: Path | None = None) -> DlrunError:
     with pytest.raises(DlrunError) as caught:
         compose(overrides, config_dir=config_dir)
@@ -65,42 +41,45 @@ def compose_error(*overrides: str, config_dir: Path | None = None) -> DlrunError
     return caught.value
 
 
-def several(config: Config, group: str) -> dict[str, Any]:
-    """The part of the config of a group that takes several options, by name."""
-    return config.task.metrics if group == "metrics" else getattr(config, group)  # type: ignore[no-any-return]
-
-
-# Every YAML file
-
-
-@pytest.mark.parametrize("option", OPTIONS, ids=str)
-def test_every_option_composes(option: Path, cwd: Path) -> None:
-    write_all(cwd)
-    group, name = option.parts
-    choice = f"{group}=[{name}]" if GROUPS[group].several else f"{group}={name}"
-    config = compose([choice, *REQUIRED.get(f"{group}/{name}", ())])
-    assert group in GROUPS
+def chosen(config: Config, group: str) -> list[str]:
+    """The options of a group that a config has."""
     if not GROUPS[group].several:
-        assert config.choices[group] == FOUND.get(f"{group}/{name}", name)
-    elif name not in ("default", "none", "standard"):  # several of their group, or none
-        assert list(several(config, group)) == [name]
+        return [config.choices[group]]
+    return list(config.task.metrics if group == "metrics" else getattr(config, group))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of every kind that a command of an option names."""
+    place = tmp_path_factory.mktemp("tables")
+    write_all(place)
+    return place
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_yaml_begins_with_a_description_and_a_working_command(file: str, cwd: Path) -> None:
-    write_all(cwd)
+def test_every_yaml_begins_with_a_description_and_a_command_that_takes_it(
+    file: str, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tables)
     lines = (CONFIGS / file).read_text(encoding="utf-8").splitlines()
     head = [line for line in lines if not line.startswith("# @package")][:2]
     assert re.match(r"# [A-Z].*\.$", head[0])
     verb, *words = re.fullmatch(r"#   dlrun (\w+) (.*)", head[1]).expand(r"\1 \2").split()
-    if verb == "train":
-        compose(words)
-    elif verb == "sweep":
-        _, runs = expand(words)
-        assert [compose(run) for run in runs][1:]
-    else:
-        assert (verb, words[0]) == ("evaluate", "latest")
+    if verb == "evaluate":
+        assert words[0] == "latest"
         recompose(asdict(compose([])), words[1:], changeable=EVALUABLE)
+        return
+    if verb == "sweep":
+        _, runs = expand(words)
+        assert runs[1:]
+    else:
+        assert verb == "train"
+        runs = [words]
+    configs = [compose(run) for run in runs]
+    group, _, name = file.removesuffix(".yaml").rpartition("/")
+    takes = any(word.lstrip("+").startswith(f"{group}=") for word in words)
+    if takes and name not in ("auto", "default", "none", "standard"):  # these stand for others
+        assert any(name in chosen(config, group) for config in configs)
 
 
 # Choices
@@ -193,7 +172,7 @@ def test_options_are_added_one_at_a_time_and_in_lists(group: str) -> None:
         "metrics": ("auc", "recall", "precision"),
     }[group]
     config = compose([f"+{group}={first}", f"++{group}=[{second},{third}]"])
-    assert list(several(config, group))[-3:] == [first, second, third]
+    assert chosen(config, group)[-3:] == [first, second, third]
 
 
 # Losses and metrics

@@ -371,7 +371,7 @@ def test_every_file_of_a_page_is_used_by_its_commands(page: Path) -> None:
 
 def is_brief(page: Path) -> bool:
     """Whether it is a how-to of which the commands run in seconds."""
-    return page.stem in ("own-model", "own-data", "own-export", "ci-smoke-run", "report")
+    return page.stem in ("own-model", "own-export")
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,7 @@ def test_tensorflow_writes_litert_with_its_weights_in_it(tmp_path):
     np.testing.assert_allclose(found, of_numpy(run, pixels), atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_the_example_serves_a_table_with_its_preprocessing(homes, tmp_path):
     run, file = homes.run("kind"), tmp_path / "kind.onnx"

@@ -10,6 +10,8 @@ from conftest import COMMAND, slow_on
 from trainings import BACKENDS, Refused, worker
 
 SMALL = ("model.units=16", "data.limit=1000")
+# Without XLA, which compiles for seconds.
+QUICK = {"tensorflow": ("loop.compile=graph",)}
 
 CALLBACKS = """
 import json, sys, time
@@ -90,7 +92,7 @@ def recorded(place, backend, loop, *overrides):
     return result, json.loads((place / "seen.json").read_text())
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", slow_on("jax", of=("jax", "torch")))
 def test_every_hook_fires_as_in_fit(place, backend):
     _, fit = recorded(place, backend, "fit")
     _, raw = recorded(place, backend, "raw")
@@ -136,6 +138,7 @@ class TestCallbacks:
             "callbacks.early_stopping.patience=1",
             "epochs=5",
             *SMALL,
+            *QUICK.get(backend, ()),
         )
         assert (result["stopped_by"], len(result["rows"])) == ("early_stopping", 2)
 
@@ -148,6 +151,7 @@ class TestCallbacks:
             "~callbacks.early_stopping",
             "epochs=4",
             *SMALL,
+            *QUICK.get(backend, ()),
         )["rows"]
         rates = [row["learning_rate"] for row in rows]
         assert rates[0] == pytest.approx(1e-3)
@@ -155,7 +159,12 @@ class TestCallbacks:
 
     def test_learning_rate_scheduler_and_csv(self, place, backend):
         rows = worker(backend).train(
-            place, "loop=raw", "+callbacks=learning_rate_scheduler", "epochs=3", *SMALL
+            place,
+            "loop=raw",
+            "+callbacks=learning_rate_scheduler",
+            "epochs=3",
+            *SMALL,
+            *QUICK.get(backend, ()),
         )["rows"]
         assert [row["epoch"] for row in rows] == [1, 2, 3]
         rates = [row["learning_rate"] for row in rows]
@@ -172,6 +181,7 @@ class TestCallbacks:
                 "optimizer.learning_rate=1e30",
                 "epochs=3",
                 *SMALL,
+                *QUICK.get(backend, ()),
             )
         assert caught.value.exit_code == 1
         assert not list(place.glob("runs/*/*/metrics.csv"))  # no epoch was completed

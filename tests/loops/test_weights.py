@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
 
+from conftest import in_turn, slow
 from dlrun.data.batches import permutation
 from dlrun.data.sampling import ClassSampling
 from trainings import BACKENDS, Refused, worker
@@ -205,8 +206,7 @@ def weighted_run(place, backend, loop):
     )
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
 def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
     expected, run = reference(place), weighted_run(place, backend, loop)
     assert [row["loss"] for row in run["rows"]] == pytest.approx(expected["loss"], rel=1e-5)
@@ -224,8 +224,8 @@ def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
     [
         ("torch", "numpy"),
         ("torch", "pandas"),
-        ("jax", "tf_data"),
-        ("tensorflow", "torch_dataloader"),
+        slow("jax", "tf_data"),
+        slow("tensorflow", "torch_dataloader"),
         ("tensorflow", "pydataset"),
     ],
 )
@@ -416,11 +416,11 @@ def cross_entropy(logits, labels):
     return -np.log(np.take_along_axis(odds, labels[..., None], -1)[..., 0] / odds.sum(axis=-1))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    ("masked", "by_step"), [(False, False), (True, False), (True, True)], ids=str
+    ("backend", "given"), in_turn(BACKENDS, ((False, False), (True, False), (True, True)))
 )
-def test_a_weight_per_sample_counts_for_each_of_its_steps(place, backend, masked, by_step):
+def test_a_weight_per_sample_counts_for_each_of_its_steps(place, backend, given):
+    masked, by_step = given
     split = made("steps", masked, by_step).test
     mask = ~(split.inputs == -1).all(axis=-1) if masked else np.ones((4, 4), bool)
     weights = split.weights if by_step else np.repeat(split.weights[:, None], 4, axis=1)

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from conftest import slow_on
 from trainings import worker
 
 
+@pytest.mark.slow
 # On torch too, where gradients add up unless the loop also clears those of bare variables.
-@pytest.mark.parametrize("backend", slow_on("jax", of=("jax", "torch")))
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_loss_falls_as_in_the_book(tmp_path, backend):
     log = worker(backend).train(tmp_path, "experiment=from_scratch", "epochs=2")["log"]
     losses = [float(loss) for loss in re.findall(r"batch  \d+/469  loss (\S+)", log)]

@@ -87,6 +87,7 @@ def test_it_takes_the_same_steps_in_every_loop_and_resumes_to_the_bit(project, b
             assert np.array_equal(resumed[path], array), (loop, path)
 
 
+@pytest.mark.slow
 def test_buffers_change_in_training_alone_and_a_new_process_evaluates_to_the_same_numbers(
     project, dlrun
 ):
@@ -115,11 +116,12 @@ def test_buffers_change_in_training_alone_and_a_new_process_evaluates_to_the_sam
     assert "module.drop=Dropout(p=0.4, inplace=False)" in changed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "format", "file"),
     [
         ("torch", "onnx", "m.onnx"),
-        pytest.param("jax", "litert", "m.tflite", marks=pytest.mark.slow),
+        ("jax", "litert", "m.tflite"),
     ],
 )
 def test_an_exported_file_needs_none_of_its_code(project, dlrun, tmp_path, backend, format, file):

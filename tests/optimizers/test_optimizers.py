@@ -2,6 +2,7 @@
 
 import pytest
 
+from conftest import in_turn, slow
 from trainings import worker
 
 SMALL = ("model.units=32", "data.limit=2000", "epochs=3")
@@ -33,11 +34,9 @@ def test_fused_adam_gives_the_updates_of_keras(tmp_path, steps, dtype, near):
     assert worker("torch").run(tmp_path, code)["differs"] < near
 
 
-@pytest.mark.parametrize(("backend", "optimizer", "rate"), OPTIMIZERS)
-@pytest.mark.parametrize("loop", ["fit", "raw"])
-def test_each_optimizer_trains_at_the_scheduled_rate_and_can_be_evaluated(
-    tmp_path, backend, optimizer, rate, loop
-):
+@pytest.mark.parametrize(("chosen", "loop"), in_turn(OPTIMIZERS, ("fit", "raw")))
+def test_each_optimizer_trains_at_the_scheduled_rate_and_can_be_evaluated(tmp_path, chosen, loop):
+    backend, optimizer, rate = chosen
     result = worker(backend).train(
         tmp_path,
         *SMALL,
@@ -54,8 +53,15 @@ def test_each_optimizer_trains_at_the_scheduled_rate_and_can_be_evaluated(
     assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("loop", ["fit", "raw"])
-@pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
+@pytest.mark.parametrize(
+    ("backend", "optimizer", "loop"),
+    [
+        ("torch", "torch_sgd", "fit"),
+        ("jax", "optax_sgd", "raw"),
+        slow("torch", "torch_sgd", "raw"),
+        slow("jax", "optax_sgd", "fit"),
+    ],
+)
 def test_the_optimizer_uses_the_scheduled_rate(tmp_path, backend, optimizer, loop):
     def losses(name):
         rows = worker(backend).train(
@@ -73,7 +79,7 @@ def test_the_optimizer_uses_the_scheduled_rate(tmp_path, backend, optimizer, loo
 
 @pytest.mark.parametrize(("backend", "optimizer"), [("jax", "torch_sgd"), ("torch", "optax_adamw")])
 def test_another_backend_refuses_the_optimizer(dlrun, backend, optimizer):
-    done = dlrun("train", f"backend={backend}", f"optimizer={optimizer}")
+    done = dlrun.within(backend, "train", f"optimizer={optimizer}")
     assert done.returncode in (1, 2)
     [error] = [line for line in done.stderr.splitlines() if "error:" in line]
     assert "optimizer" in error

@@ -68,9 +68,8 @@ MODELS = {
     "recurrent": (50, "layers.LSTM(8)"),
     "large": (40_000, "layers.GlobalAveragePooling1D()"),
 }
-USUAL = (("train_step", "large"), ("raw", "pooled"))
 PAIRS = [
-    pytest.param(loop, model, marks=[] if (loop, model) in USUAL else pytest.mark.slow)
+    pytest.param(loop, model, marks=[] if (loop, model) == ("raw", "pooled") else pytest.mark.slow)
     for loop in ("fit", "train_step", "raw")
     for model in MODELS
 ]
@@ -83,6 +82,7 @@ DATA = (
 )
 
 
+@pytest.mark.slow
 def test_a_row_that_occurs_twice_gets_one_gradient_under_each_optimizer(tmp_path):
     differences = worker("tensorflow").run(tmp_path, APPLIED)
     assert len(differences) > 100

@@ -61,7 +61,9 @@ def test_all_backends_agree_in_predictions_each_step_and_metrics(dlrun):
     ran = worker("jax").train(dlrun.cwd, *SMALL, "epochs=1")
     assert sum(row["jax"] for row in rows) / 8 == pytest.approx(ran["train"]["loss"], rel=1e-6)
 
-    # Weights of that run, with only one backend that trains.
+
+def test_weights_of_a_run_are_compared_though_only_one_backend_trains(dlrun):
+    ran = worker("jax").train(dlrun.cwd, *SMALL, "epochs=1")
     words = ("parity", *SMALL, f"init_from={ran['path']}", "--backends", "numpy,jax")
     result = dlrun.json(*words, "augmentation=flip", "--steps", "1")
     assert "left out, since random numbers differ: augmentation.flip" in result["notes"]

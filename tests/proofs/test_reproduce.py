@@ -54,6 +54,7 @@ def own_experiments(dlrun, **experiments):
         (group / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_table_has_the_results_and_completed_runs_are_reused(dlrun):
     command = ("reproduce", "linear_classifier", "--backend", "torch")
     first = dlrun.json(*command)

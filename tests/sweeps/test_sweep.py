@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND, eventually
+from conftest import COMMAND, eventually, slow
 from dlrun.checkpoints.format import PARTS, read_checkpoint
 from dlrun.checkpoints.store import checkpoint_path, list_positions
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.workers.client import Worker
 from dlrun.workers.key import ProcessKey
+from trainings import BACKENDS
 
 MODULE = """
 import os, signal, sys, time
@@ -119,18 +120,19 @@ def the_sweep(dlrun) -> Path:
     return sweep
 
 
-def test_runs_in_reused_workers_equal_single_runs(dlrun):
+@pytest.mark.parametrize("backends", [("jax", "torch"), slow(BACKENDS)], ids=len)
+def test_runs_in_reused_workers_equal_single_runs(dlrun, backends):
     """Bit for bit, on each backend, after other runs in the same process, with dropout."""
     result = dlrun.json(
         "sweep",
-        *("backend=jax,tensorflow,torch", "name=a,b", "model.units=24,16", *TINY),
+        *(f"backend={','.join(backends)}", "name=a,b", "model.units=24,16", *TINY),
         *("--jobs", "1"),
     )
     sweep = dlrun.cwd / result["sweep_dir"]
     runs = {tuple(run["differs"].values()): run for run in result["runs"]}
-    assert [run["status"] for run in result["runs"]] == ["completed"] * 12
-    for backend in ("jax", "tensorflow", "torch"):
-        single = dlrun.json("train", f"backend={backend}", "model.units=24", "name=c", *TINY)
+    assert [run["status"] for run in result["runs"]] == ["completed"] * 4 * len(backends)
+    for backend in backends:
+        single = dlrun.warm(backend, "train", "model.units=24", "name=c", *TINY)
         for name in ("a", "b"):  # the first and the third of their process
             run = runs[backend, name, "24"]
             assert last_checkpoint(dlrun.path(run)) == last_checkpoint(dlrun.path(single))
@@ -140,10 +142,10 @@ def test_runs_in_reused_workers_equal_single_runs(dlrun):
         second, fourth = (dlrun.path(runs[backend, name, "16"]) for name in ("a", "b"))
         assert last_checkpoint(second) == last_checkpoint(fourth)
     lines = (dlrun.cwd / "pids").read_text().splitlines()
-    assert len(set(lines[:12])) == 3, "a process for each backend"
+    assert len(set(lines[: len(runs)])) == len(backends), "a process for each backend"
     started = {dlrun.record(dlrun.path(run))["started"]: run["backend"] for run in result["runs"]}
     order = list(dict.fromkeys(started[time] for time in sorted(started)))
-    assert order == ["torch", "tensorflow", "jax"], "the longest start first"
+    assert order == list(reversed(backends)), "the longest start first"
 
     assert result["best"]["run_dir"] == result["ranking"][0]["run_dir"]
     values = [run["value"] for run in result["ranking"]]
@@ -161,16 +163,16 @@ def test_runs_in_reused_workers_equal_single_runs(dlrun):
     # All runs are done: nothing starts, and the table fits 80 columns.
     again = dlrun("sweep", "--resume", sweep)
     assert again.returncode == 0
-    assert "12 completed, 0 failed" in again.stdout
-    assert max(map(len, again.stdout.splitlines()[:14])) <= 80
-    assert (dlrun.cwd / "pids").read_text().splitlines()[12:] == lines[12:]
+    assert f"{len(runs)} completed, 0 failed" in again.stdout
+    assert max(map(len, again.stdout.splitlines()[: len(runs) + 2])) <= 80
+    assert (dlrun.cwd / "pids").read_text().splitlines() == lines
 
 
 def test_a_run_that_fails_fails_alone(dlrun):
     hows = ["none", "raise", "exit", "memory", "again", "kill", "hang", "last"]
     done = dlrun(
         *("sweep", TROUBLE, f"+callbacks.trouble.how={','.join(hows)}", "model.units=16", *TINY),
-        *("--jobs", "1", "--timeout", "20", "--json"),
+        *("--jobs", "1", "--timeout", "15", "--json"),
     )
     assert done.returncode == 1
     assert "error: 5 of 8 runs failed" in done.stderr
@@ -181,7 +183,7 @@ def test_a_run_that_fails_fails_alone(dlrun):
         "exit": "SystemExit: 3",
         "memory": "the run failed: MemoryError: Unable to allocate 9 TiB",
         "kill": "its process was killed by SIGKILL, perhaps out of memory",
-        "hang": "took longer than --timeout 20 s",
+        "hang": "took longer than --timeout 15 s",
     }
     for how, run in runs.items():
         assert (run["status"], run.get("error")) == (
@@ -201,6 +203,7 @@ def test_a_run_that_fails_fails_alone(dlrun):
     assert "--trust my_parts" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_run_is_retried_and_a_large_process_is_replaced(dlrun):
     result = dlrun.json(
         *("sweep", TROUBLE, "+callbacks.trouble.how=once,none", "model.units=16", *TINY),

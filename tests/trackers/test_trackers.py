@@ -253,7 +253,7 @@ def test_training_does_not_wait_for_a_tracker(dlrun):
 @pytest.mark.trains
 @pytest.mark.parametrize("at", ["start", "log", "finish", "exit in log"])
 def test_a_tracker_that_fails_fails_no_run(dlrun, at):
-    done = dlrun("train", *SMALL, "epochs=2", own(dlrun, "Fails", at=f"'{at}'"))
+    done = dlrun.within("torch", "train", *SMALL, "epochs=2", own(dlrun, "Fails", at=f"'{at}'"))
     assert done.returncode == 0
     told = [line for line in done.stderr.splitlines() if "the run goes on without it" in line]
     reason = "its process has ended" if "exit" in at else f"RuntimeError: no {at} today"

@@ -32,7 +32,7 @@ def test_features_are_loaded_on_any_backend_and_frozen_ones_do_not_change(
 ):
     path, before = classifier
     overrides = (f"init_from={path}", "model.freeze=true", "optimizer.learning_rate=0.01", *SMALL)
-    done = dlrun("train", f"backend={backend}", "model=ticket_difficulty", *overrides, "--json")
+    done = dlrun.within(backend, "train", "model=ticket_difficulty", *overrides, "--json")
     assert done.returncode == 0, done.stderr
     line = f"init   6 of 8 variables from {path}, epoch {before['best_epoch']}"
     assert line in done.stderr.splitlines()

@@ -47,7 +47,7 @@ def read_until(process, words):
 
 
 # tests/api/test_resume.py tests SIGTERM in every loop.
-ONCE = {("jax", "fit"), ("tensorflow", "raw"), ("torch", "fit")}
+ONCE = {("jax", "fit"), ("torch", "raw")}
 CROSS = [
     pytest.param(*pair, signal.SIGINT, 130, marks=() if pair in ONCE else pytest.mark.slow)
     for pair in itertools.product(BACKENDS, ("fit", "raw"))
