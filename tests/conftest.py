@@ -183,15 +183,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # What the compiled code computes is what these are about: XLA optimizes it as for a user. Elsewhere
 # it compiles in a quarter of the time, with few optimizations. `pytest -m slow` has all of them.
-OPTIMIZED = (
-    "backends",
-    "proofs",
-    "test_fit",
-    "test_modes",
-    "test_optimizers",
-    "test_raw",
-    "test_resume",
-)
+OPTIMIZED = ("backends", "proofs", "test_fit", "test_modes")
 FEW_OPTIMIZATIONS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if version("jaxlib").startswith("0.10."):  # a flag that XLA does not know ends the process
     FEW_OPTIMIZATIONS += " --xla_cpu_use_fusion_emitters=false"

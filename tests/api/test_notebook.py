@@ -61,6 +61,7 @@ def notebook(tmp_path: Path) -> Iterator[Notebook]:
     notebook.close()
 
 
+@pytest.mark.slow
 def test_notebook_trains_shows_and_resumes_an_interrupted_run(
     notebook: Notebook, tmp_path: Path
 ) -> None:

@@ -193,6 +193,7 @@ def test_loss_that_is_not_a_number_fails_the_run(dlrun, backend):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_exported_model_is_loaded_by_plain_keras_and_predicts_the_same(trained, dlrun):
     script = dlrun.cwd / "load.py"
     script.write_text(

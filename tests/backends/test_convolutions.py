@@ -58,7 +58,7 @@ def train(tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_raw_trains_like_fit(train, backend):
     expected = train(backend, "epochs=1", "loop=fit")["rows"][0]
     actual = train(backend, "epochs=1", "loop=raw")["rows"][0]

@@ -187,6 +187,7 @@ def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
     assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_two_processes_of_torch_resume(on_torch, place):
     resumed = worker("torch").resume(place, on_torch("loop=fit", *PROCESSES)["path"], "epochs=3")

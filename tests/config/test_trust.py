@@ -353,17 +353,17 @@ wide = functools.partial(net, units=8)
 @pytest.mark.trains
 def test_typed_and_trusted_targets_train_evaluate_and_predict(dlrun: Any) -> None:
     (dlrun.cwd / "mine.py").write_text(MINE)
-    result = dlrun.json("train", "model={_target_:mine.net,units:4}", "smoke=true")
+    result = dlrun.warm("jax", "train", "model={_target_:mine.net,units:4}", "smoke=true")
     refusal = dlrun("evaluate", "latest")
     assert (refusal.returncode, refusal.stdout) == (2, "")
     hint = refusal.stderr.strip().partition("hint: if you know the code, add ")[2]
     assert hint == "--trust mine"
-    again = dlrun.json("evaluate", "latest", *hint.split())
+    again = dlrun.warm("jax", "evaluate", "latest", *hint.split())
     assert again["metrics"] == pytest.approx(result["test"], abs=1e-6)
     # An option of the user that names it makes --trust unnecessary.
     (dlrun.cwd / "configs/model").mkdir(parents=True)
     (dlrun.cwd / "configs/model/mine.yaml").write_text("_target_: mine.wide\n")
-    predicted = dlrun.json("predict", "latest", "backend=numpy", "--output", "p.npz")
+    predicted = dlrun.warm("numpy", "predict", "latest", "--output", "p.npz")
     assert predicted["samples"] == again["samples"]
     # Functions that the module imports are not its own.
     shutil.rmtree(dlrun.cwd / "configs")

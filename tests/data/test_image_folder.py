@@ -254,6 +254,7 @@ def test_a_wrong_folder_is_told_before_a_framework_is_imported(dlrun):
     assert "data.on_error=skip" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_digits_are_learned_from_their_images(tmp_path):
     tensorflow = worker("tensorflow")

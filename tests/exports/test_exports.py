@@ -78,6 +78,7 @@ def test_a_format_of_ones_own_is_a_function_and_a_yaml(own):
         assert sum(arrays[name].size for name in arrays.files if name != "shape") == 407_050
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_be_written_in_another_format(own):
     result = own.json("train", "smoke=true")
     own.json("resume", result["run_dir"], "epochs=2", "+export=npz")

@@ -132,6 +132,7 @@ def test_spec_of_another_model_is_refused(trained, dlrun):
     )
 
 
+@pytest.mark.slow
 def test_run_without_a_saved_spec_uses_its_data_set(dlrun):
     [kept_run] = KEPT.iterdir()
     run = Path(shutil.copytree(kept_run, dlrun.cwd / "runs" / "kept" / kept_run.name))

@@ -41,13 +41,6 @@ class Slow(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 """
 PACED = (*SMALL, "+callbacks.slow._target_=my_callbacks.Slow")
-# Every backend and every loop once; the other pairs are slow.
-ONCE = {("jax", "raw")}
-EACH = [
-    pytest.param(backend, loop, marks=() if (backend, loop) in ONCE else pytest.mark.slow)
-    for backend in BACKENDS
-    for loop in ("fit", "train_step", "raw")
-]
 
 
 def clocked(**limits):
@@ -91,8 +84,10 @@ def test_what_are_no_decisions_are_not_read(ends):
     assert not isinstance(length_of(400, 48, epochs=2, max_steps=None), ClockedLength)
 
 
+@pytest.mark.slow
 @pytest.mark.trains
-@pytest.mark.parametrize(("backend", "loop"), EACH)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loop", ["fit", "train_step", "raw"])
 def test_a_run_killed_and_resumed_validates_where_it_would_have(tmp_path, backend, loop):
     (tmp_path / "my_callbacks.py").write_text(SLOW)
     words = (*PACED, f"loop={loop}", "checkpoint.every=2")

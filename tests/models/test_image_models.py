@@ -77,6 +77,7 @@ def test_resnet_learns(tmp_path):
     assert result["test"]["accuracy"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_frozen_network_keeps_the_weights_of_its_file(tmp_path):
     torch = worker("torch")

@@ -54,6 +54,7 @@ def test_a_set_through_a_csv_is_the_same(tmp_path):
     assert data.targets == from_csv.targets
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_network_reaches_it(tmp_path):
     result = worker("jax").train(tmp_path, "experiment=wine")

@@ -57,6 +57,7 @@ def test_repeats_are_dropped_together_by_their_mean_once_they_are_complete(tmp_p
     assert kept(jobs) == [2, 3, 4]  # 7 lacks a seed
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_dropped_run_is_listed_and_made_again_with_the_same_numbers(tmp_path):
     dlrun = Dlrun(tmp_path)

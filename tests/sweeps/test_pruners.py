@@ -94,6 +94,7 @@ def test_a_search_gives_the_same_trials_again_with_every_pruner(name, tmp_path):
     assert again == trials[:6]
 
 
+@pytest.mark.slow
 def test_pruned_runs_teach_the_gaussian_process_and_may_be_the_best():
     script = """
 import json, math, sys

@@ -61,6 +61,7 @@ def test_without_freezing_all_variables_are_trained(classifier, dlrun):
     assert all((after[name] != value).any() for name, value in given.items())
 
 
+@pytest.mark.slow
 def test_the_name_of_the_model_is_ignored(dlrun):
     subclassed = "model=ticket_classifier_subclassed"
     dlrun.warm("jax", "train", subclassed, "data.vocabulary_size=1000", "smoke=true")
