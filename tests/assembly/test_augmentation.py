@@ -58,7 +58,7 @@ def test_images_are_changed_in_training_alone(tmp_path, backend):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_every_loop_draws_the_same(tmp_path, backend):
     losses = [
         worker(backend).train(tmp_path, *SMALL, *settings)["rows"][0]["loss"]

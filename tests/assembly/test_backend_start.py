@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import FRAMEWORKS
+from conftest import FRAMEWORKS, slow
 
 # A backend that takes a second to start, as on a slow disk.
 SLOW_START = """
@@ -40,7 +40,7 @@ def model(*, input_shape, num_classes):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["torch", slow("jax")])
 def test_a_data_module_that_imports_keras_gets_the_configs_backend(dlrun, backend):
     (dlrun.cwd / "my_parts.py").write_text(OWN, encoding="utf-8")
     for group, name in (("data", "mine"), ("model", "model")):

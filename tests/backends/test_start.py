@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from conftest import slow_on
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_a_missing_device_is_refused_and_the_available_ones_are_listed(dlrun, backend):
     done = dlrun("train", f"backend={backend}", "device=gpu", "smoke=true")
     assert (done.returncode, done.stdout) == (2, "")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
@@ -40,7 +41,7 @@ RUN = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_each_loop_and_feed_evaluation_and_prediction_take_every_digit(tmp_path, backend):
     (tmp_path / "my_integers.py").write_text(MODULE)
     backend = worker(backend)

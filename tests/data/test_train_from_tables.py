@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from dlrun.data.table import table
 from tables import houses, write_all, write_csv
 from trainings import BACKENDS, worker
@@ -36,9 +37,7 @@ def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkey
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "backend", ["jax", "torch", pytest.param("tensorflow", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_ids_texts_and_several_outputs_train_on_every_backend(tmp_path, monkeypatch, backend):
     monkeypatch.chdir(tmp_path)
     columns = houses()

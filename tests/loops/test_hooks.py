@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from conftest import in_turn, slow_on
 from trainings import BACKENDS, Refused, worker
 
 # 200 steps of an epoch; the update of step 140 is far too large.
@@ -38,8 +39,7 @@ class Numbers(keras.callbacks.Callback):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("loop", ["fit", "raw"])
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, ("fit", "raw")))
 def test_the_step_is_named_in_the_midst_of_a_block(tmp_path, backend, loop):
     with pytest.raises(Refused) as caught:
         worker(backend).train(tmp_path, *OVERFLOWS, "schedule.factors=[1,1e33]", f"loop={loop}")
@@ -70,7 +70,7 @@ def test_weights_that_are_not_finite_are_not_saved_within_an_epoch(
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_few_losses_are_read_and_own_callbacks_get_numbers(tmp_path, backend):
     (tmp_path / "own_hooks.py").write_text(OWN)
     worker(backend).train(tmp_path, *SMALL, "+callbacks.count._target_=own_hooks.Count")

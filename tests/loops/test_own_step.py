@@ -105,7 +105,7 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("backend", slow_on("jax"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_the_clipped_step_of_the_docs(place, backend):
     def rows(*overrides):
         return worker(backend).train(

@@ -32,7 +32,7 @@ def test_epochs_go_on_with_the_data_where_the_last_one_ended():
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_every_loop_takes_the_same_steps_and_a_resumed_run_goes_on(tmp_path, backend):
     runs = {
         loop: worker(backend).train(tmp_path, *CUT, "epochs=4", f"loop={loop}")
