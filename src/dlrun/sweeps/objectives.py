@@ -128,7 +128,8 @@ def pareto_entry(
     Args:
         jobs: All of the search.
         objectives: At least two.
-        repeats: The runs of a trial; trials that lack some are left out.
+        repeats: The runs of a trial; trials that lack some are left out. Of several, those that
+            were resumed with other settings are in no mean.
 
     Returns:
         ``objectives``; and ``front`` and ``others``, each by the first objective, the best first.
@@ -138,8 +139,9 @@ def pareto_entry(
         if job.state == "completed":
             trials.setdefault(job.trial if repeats > 1 else job.number, []).append(job)
     entries, points = [], []
-    for of in trials.values():
-        if len(of) < repeats or (values := values_of(of, objectives)) is None:
+    for all_of in trials.values():
+        of = [job for job in all_of if not job.resumed] if repeats > 1 else all_of
+        if len(all_of) < repeats or not of or (values := values_of(of, objectives)) is None:
             continue
         shared = set.intersection(*(set(job.differs.items()) for job in of))
         named = dict(zip((o.name for o in objectives), values, strict=True))

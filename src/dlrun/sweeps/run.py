@@ -12,10 +12,12 @@ from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
 from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import url_for, url_of
 from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.runs.resumed import resumed_with
 from dlrun.runs.status import is_locked
 from dlrun.sweeps.jobs import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
 from dlrun.sweeps.limits import missed_limits, parse_limits
+from dlrun.sweeps.plan import completed_record
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
@@ -226,6 +228,9 @@ def _run(
     def on_change(job: Job) -> None:
         board.show(job.number, job.state, job.logs, job.to_dict(), job.epochs)
         if job.state not in ("pending", "running"):
+            if job.state == "completed" and not job.reused:
+                # It may have been resumed with other settings before the sweep was.
+                job.resumed = resumed_with(completed_record(job.path) or {})
             if search:
                 search.tell(job)
             if job.state == "completed" and job.earlier:
