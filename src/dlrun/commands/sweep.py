@@ -32,7 +32,9 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
+        typer.Option(
+            metavar="SWEEP_DIR", help="Complete an earlier sweep: its directory, id or latest."
+        ),
     ] = None,
     runs_file: Annotated[
         Path | None,

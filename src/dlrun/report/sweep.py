@@ -252,7 +252,7 @@ def dry_run(result: Mapping[str, Any]) -> str:
         return f"{search['trials']} trials of {among}, {settings}; nothing was started"
     left = [run for run in result["runs"] if run["status"] != "completed"]
     lines = [" ".join(map(shlex.quote, run["overrides"])) for run in left]
-    return "\n".join([*lines, "", f"{len(left)} runs; nothing was started"])
+    return "\n".join([*lines, "", f"{len(left)} run{'s' * (len(left) != 1)}; nothing was started"])
 
 
 def _outcome(record: Mapping[str, Any]) -> str:

@@ -28,6 +28,18 @@ RECORDED = {
     "examples_per_second": "max",
     "peak_memory_bytes": "min",
 }
+# What they are often called.
+MEANT = {
+    "latency": "predict_seconds",
+    "inference_time": "predict_seconds",
+    "size": "parameters",
+    "model_size": "parameters",
+    "num_params": "parameters",
+    "speed": "examples_per_second",
+    "throughput": "examples_per_second",
+    "memory": "peak_memory_bytes",
+    "time": "train_seconds",
+}
 OPTION = "--objectives"
 LATENCY = "predict_seconds"
 
@@ -79,7 +91,7 @@ def _parse_one(word: str, metrics: Mapping[str, str | None], logged: Sequence[st
     name, _, mode = word.partition(":")
     known = [*logged, *RECORDED]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, n=1)
         listed = ", ".join(known)
         raise DlrunError(
             f"{OPTION} {name}: expected one of {listed}",

@@ -24,7 +24,7 @@ from dlrun.sweeps.plan import completed_record, compose_run, plan, result_of
 from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import Search
 from dlrun.sweeps.search_options import NAMES, Settings
-from dlrun.system.files import exists, read_json, write_json
+from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
@@ -182,6 +182,10 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     path = directory / SWEEP_FILE
     try:
         record = read_json(path)
+    except FileNotFoundError as error:
+        above = is_file(directory.parent / SWEEP_FILE)
+        hint = f"--resume {directory.parent}" if above else "'dlrun runs --tree' shows sweeps"
+        raise DlrunError(f"there is no sweep at {directory}", hint=hint) from error
     except (OSError, ValueError) as error:
         raise DlrunError(
             f"{path} can't be read: {error}", hint="give --resume the directory of a sweep"
