@@ -10,6 +10,7 @@ from dlrun.cli import app
 from dlrun.errors import DlrunError
 from dlrun.runs.locate import find_run, find_sweep
 from dlrun.sweeps.run import sweep
+from dlrun.system.files import check_writable
 
 NAMES = ("2026-11-21_10-04-31_k3f9", "2026-11-22_10-04-31_69jz")
 
@@ -55,6 +56,16 @@ def test_a_sweep_where_a_run_is_meant_names_its_runs(name: str, sweeps: list[Pat
     with pytest.raises(DlrunError, match="is a sweep, not a run") as refused:
         find_run(name, Path("runs"))
     assert f"as {sweeps[0]}/03; dlrun sweep --resume {sweeps[0]} " in (refused.value.hint or "")
+
+
+def test_a_path_with_a_space_is_quoted_where_it_is_to_be_typed(sweeps: list[Path]) -> None:
+    there = sweeps[0].rename("my sweep")
+    with pytest.raises(DlrunError) as refused:
+        find_run(str(there), Path("runs"))
+    assert "as 'my sweep'/03; dlrun sweep --resume 'my sweep' " in (refused.value.hint or "")
+    with pytest.raises(DlrunError) as refused:
+        check_writable(Path("a b/report.html"), "--output", name="report.html")
+    assert refused.value.hint == "mkdir -p 'a b'"
 
 
 @pytest.mark.parametrize(

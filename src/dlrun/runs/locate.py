@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import fetch_listing, fetch_run
-from dlrun.remote.places import shown_path, url_for, url_of
+from dlrun.remote.places import shown_path, typed_path, url_for, url_of
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, TIME_FORMAT, RunDir
 from dlrun.runs.names import has_name, is_renamed
 from dlrun.runs.status import is_locked
@@ -113,9 +113,9 @@ def find_sweep(name: str, runs_dir: Path, *, latest: bool = False) -> Path | Non
 
 def _is_sweep(path: Path) -> DlrunError:
     first = min((run.parent.name for run in path.glob(f"*/{RECORD}")), default="0")
-    shown = shown_path(path)
+    shown = typed_path(path)
     return DlrunError(
-        f"{shown} is a sweep, not a run",
+        f"{shown_path(path)} is a sweep, not a run",
         hint=f"name one of its runs, as {shown}/{first}; dlrun sweep --resume {shown} completes it",
     )
 

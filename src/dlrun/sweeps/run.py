@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
 from dlrun.remote.mirror import mirroring
-from dlrun.remote.places import url_for, url_of
+from dlrun.remote.places import typed_path, url_for, url_of
 from dlrun.report.sweep import Board, leaderboard_csv
 from dlrun.runs.locate import find_sweep
 from dlrun.runs.resumed import resumed_with
@@ -212,7 +212,8 @@ def _train_remaining(
         result = current.to_dict(study=True)
         write_text(current.directory / LEADERBOARD, leaderboard_csv(result))
     if stopped:
-        log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
+        again = typed_path(current.directory)
+        log.warning("interrupted; resume with: dlrun sweep --resume %s", again)
         raise RunInterrupted(stopped[0])
     return result
 

@@ -15,6 +15,7 @@ from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.repeats import write_out
 from dlrun.config.sweeps.run_list import read_runs
 from dlrun.errors import DlrunError
+from dlrun.remote.places import typed_path
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.runs.resumed import resumed_with
 from dlrun.sweeps.folds import fold_results
@@ -184,7 +185,11 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
         record = read_json(path)
     except FileNotFoundError as error:
         above = is_file(directory.parent / SWEEP_FILE)
-        hint = f"--resume {directory.parent}" if above else "'dlrun runs --tree' shows sweeps"
+        hint = (
+            f"--resume {typed_path(directory.parent)}"
+            if above
+            else "'dlrun runs --tree' shows sweeps"
+        )
         raise DlrunError(f"there is no sweep at {directory}", hint=hint) from error
     except (OSError, ValueError) as error:
         raise DlrunError(
