@@ -218,8 +218,8 @@ BAD = [
     ("model.unit=3", "'model.unit' is not a config key", "did you mean model.units=3?"),
     ("~callbacks.csvv", "'callbacks.csvv' is not a config key", "did you mean ~callbacks.csv?"),
     ("+typo=1", "'typo' is not a config key", None),
-    ("choices.model=x", "'choices.model' is not a config key", None),
-    ("hydra.run.dir=x", "'hydra.run.dir' is not a config key", None),
+    ("choices.model=x", "'choices.model' is not a config key", "did you mean model=x?"),
+    ("hydra.run.dir=x", "'hydra.run.dir' is not a config key", "did you mean runs_dir=x?"),
     ("optimizer.nosuchthing=1", "'optimizer.nosuchthing' is not a config key", None),
     # arguments of components
     ("+model.unit=3", "takes no 'unit'; it takes units", "did you mean model.units=3?"),

@@ -35,9 +35,9 @@ MOST_COLUMNS = 100  # of the help
 
 class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Run ``dlrun train -m`` as ``dlrun sweep``, with the options of sweep."""
+        """Run ``dlrun train -m`` as ``dlrun sweep``, which may have the flag too."""
         name, *rest = args
-        if name == "train":
+        if name in ("train", "sweep"):
             commands = [self.get_command(ctx, command) for command in ("train", "sweep")]
             options = [o for command in commands for o in getattr(command, "params", ())]
             valued = {word for o in options if not getattr(o, "is_flag", True) for word in o.opts}

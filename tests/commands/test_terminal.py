@@ -37,3 +37,10 @@ def test_what_the_system_refuses_is_one_line(capsys, error, expected):
     assert caught.value.exit_code == 1
     assert stderr.startswith(f"error: {expected}")
     assert stderr.count("\n") == 1 and len(stderr) < 300
+
+
+def test_an_interrupted_command_does_not_say_that_nothing_was_started(capsys) -> None:
+    # It is one that trains no run, such as bench, evaluate or clean: it may have done a part.
+    with pytest.raises(typer.Exit) as ended, report_errors():
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130 and capsys.readouterr().err == "interrupted\n"

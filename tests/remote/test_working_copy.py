@@ -16,6 +16,7 @@ from dlrun.remote.bucket import Bucket
 from dlrun.remote.fetch import fetch_file, fetch_listing, fetch_run
 from dlrun.remote.folder import Folder
 from dlrun.remote.layout import is_fetched, whole
+from dlrun.remote.lease import write_lease
 from dlrun.remote.places import shown_text, url_for, url_of, working_path
 
 
@@ -102,6 +103,7 @@ def test_a_kill_at_any_operation_leaves_whole_checkpoints_and_the_next_process_g
     start = tmp_path / "start"
     train(run, range(1, 4))
     Folder(run, Bucket(place)).send()
+    write_lease(Bucket(place))  # as it does every 20 seconds
     assert check(there) == [2, 3]
     shutil.copytree(tmp_path / "there", start / "there")
     train(run, range(4, 6))
@@ -152,11 +154,31 @@ def test_another_machine_fetches_only_the_checkpoint_that_is_read(
     assert check_names(tmp_path) == ["epoch-0002", "epoch-0003"]
 
 
+def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, left = tmp_path / "there/runs/mlp/run/history.jsonl", [b"c", b"b"]
+    count = [0]
+    history.parent.mkdir(parents=True)
+    history.write_bytes(b"a")
+
+    class Busy(Bucket):
+        def _path(self, name):  # asked before the size, and before the content
+            if count[0] % 2 and left:
+                history.write_bytes(history.read_bytes() + left.pop())
+            count[0] += 1
+            return super()._path(name)
+
+    entry = Busy(place).download("history.jsonl", tmp_path / "history.jsonl")
+    assert (tmp_path / "history.jsonl").read_bytes() == b"abc" and entry.size == 3
+
+
 def test_of_what_was_only_listed_nothing_is_removed(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(working_path(place), range(1, 4))
     Folder(working_path(place), Bucket(place)).send()
+    write_lease(Bucket(place))
     monkeypatch.setenv("DLRUN_REMOTE", str(tmp_path / "other"))
     runs = fetch_listing(Path(f"file://{tmp_path}/there/runs"), lambda path: False)
     assert sorted(p.name for p in runs.rglob("*.*") if p.name[0] != ".") == [
@@ -166,6 +188,8 @@ def test_of_what_was_only_listed_nothing_is_removed(
     ]
     Folder(runs / "mlp/run", Bucket(place)).send()
     assert check_names(tmp_path) == ["epoch-0002", "epoch-0003"]
+    # It is not the one to say that the first machine has stopped.
+    assert (tmp_path / "there/runs/mlp/run/.writer.json").exists()
 
 
 def check_names(tmp_path: Path) -> list[str]:

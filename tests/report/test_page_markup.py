@@ -4,6 +4,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from dlrun.report.page.charts.lines import thin
+from dlrun.report.page.charts.parallel import Track, parallel
 from dlrun.report.page.charts.scale import ticks, whole_ticks
-from dlrun.report.page.importance import explained_share, importances, ranks_of
+from dlrun.report.page.importance import UNSET, explained_share, importances, ranks_of
 from dlrun.report.page.markup import element, json_script, raw
 from dlrun.report.page.parts import tiles
 from dlrun.report.page.png import image, png
+from dlrun.report.page.sections.sweep.pareto import pareto
+from dlrun.report.page.sweep_view import SweepView
 
 HOSTILE = (
     "</script><script>window.canary = 1</script>",
@@ -105,6 +109,38 @@ def test_the_key_that_decides_comes_first_and_noise_explains_nothing():
     assert low < 10**-2.5 < high * 1.5
     values = [3.0, 1.0, 3.0, 2.0]
     assert ranks_of(values) == rankdata(values).tolist()
+
+
+def test_a_key_that_some_runs_do_not_set_is_judged_by_parts_and_has_a_place_for_them():
+    momenta = [f"{n / 30:.3f}" for n in range(30)]
+    settings = [*({"optimizer": "adam"} for _ in range(30)), *({"m": m} for m in momenta)]
+    loss = [*(1 + n / 1e3 for n in range(30)), *(abs(float(m) - 0.5) for m in momenta)]
+    [of] = importances(["m"], settings, loss, "min")
+    assert (of.groups, of.best) == (6, "0.4 to 0.567")
+    assert of.share > 0.8
+
+    tracks = [Track("0", "a", ["adam", UNSET, "1"], ""), Track("1", "b", ["sgd", "0.0", "2"], "")]
+    tracks += [Track(str(n), "c", ["sgd", m, "3"], "") for n, m in enumerate(momenta, 2)]
+    svg, entry = parallel("p", "title", "summary", ["optimizer", "m", "val_loss"], tracks)
+    (_, without), (_, zero), (_, one) = (entry["lines"][n]["points"][1] for n in (0, 1, -1))
+    assert without > zero + 30 > one + 30  # below all values, and 0 is not mistaken for it
+    assert entry["lines"][0]["tell"][1] == "m not set" and "not set" in Parsed(str(svg)).words
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c"]])
+def test_a_front_is_a_line_only_in_a_picture_of_all_objectives(names):
+    front = [
+        {"run_dirs": [f"x/{n}"], "differs": {}, "values": dict.fromkeys(names, n + 0.00012345)}
+        for n in range(3)
+    ]
+    objectives = [{"name": name, "mode": "max"} for name in names]
+    record = {"pareto": {"objectives": objectives, "front": front, "others": []}}
+    charts = {}
+    section = pareto(SweepView(Path(), "x", record, [], "val_loss", "min", [], {}), charts)
+    lines = [len(chart["lines"]) for chart in charts.values()]
+    assert lines == ([1 + 3] if len(names) == 2 else [3, 3])
+    assert ("joined" in Parsed(str(section.content)).words) == (len(names) == 2)
+    assert "0.0001234" in Parsed(str(section.content)).words
 
 
 @pytest.mark.parametrize("bounds", [(0.1, 0.93), (-3, 4e6), (5, 5), (1e-9, 2e-9), (0.0, 0.0)])

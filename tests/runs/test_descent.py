@@ -39,6 +39,26 @@ def test_parents_weights_and_sweeps_make_trees(tmp_path):
     assert "│  └─ a/2026-11-21_10-02-00_cccc\n│     └─ b/tuned  weights of it  resumed" in shown
 
 
+def test_a_sweep_in_a_bucket_is_one_too_and_what_a_parent_was_resumed_with_is_no_change(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DLRUN_REMOTE", str(tmp_path))
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    (tmp_path / "s3/lab/sweeps/rates").mkdir(parents=True)
+    (tmp_path / "s3/lab/sweeps/rates/sweep.json").write_text("{}")
+    resumed = [{"overrides": ["epochs=3"]}]
+    first = record("s3://lab/sweeps/rates/0", 1, overrides=["seed=1"], resumed=resumed)
+    typed = ["seed=1", "epochs=3", "loop=raw"]
+    child = record("s3://lab/a/b", 2, parent={"run_dir": first["run_dir"]}, overrides=typed)
+    second = record("s3://lab/sweeps/rates/1", 2, overrides=["seed=2", "batch_size=9"])
+    first["overrides"].append("batch_size=9")
+    [sweep] = trees([first, second, child])
+    assert (sweep.name, len(sweep.children)) == ("s3://lab/sweeps/rates", 2)
+    # What all runs of a sweep have in common would hide what they differ in.
+    assert "s3://lab/sweeps/rates/1  seed=2\n" in tree_lines([sweep]) + "\n"
+    assert "s3://lab/a/b  loop=raw\n" in tree_lines([sweep]) + "\n"
+
+
 def test_a_renamed_parent_is_found_by_its_start_and_a_circle_ends():
     parent = record("x/baseline", 1)
     child = record("x/child", 2, parent={"run_dir": "x/old", "started": parent["started"]})

@@ -1,6 +1,7 @@
 """Seeds and folds in a sweep as one result: grouped, searched by their mean, limited, compared."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from dlrun.report.page.sweep_page import sweep_page
 from dlrun.report.page.sweep_view import read_sweep
 from dlrun.report.settings import comparison_lines
 from dlrun.report.sweep import leaderboard
+from dlrun.sweeps.jobs import Job
 from dlrun.sweeps.limits import parse_limits
+from dlrun.sweeps.objectives import Objective, pareto_entry
 from dlrun.sweeps.search import Search, Settings
 from dlrun.sweeps.sweep_file import load_sweep
+from dlrun.workers.key import ProcessKey
 from trainings import worker
 
 SMALL = ("data.limit=200", "epochs=1", "batch_size=50", "backend=jax")
@@ -106,6 +110,50 @@ def test_a_worse_trial_is_pruned_after_a_repeat_and_a_resumed_search_goes_on(tmp
     assert best["value"] == pytest.approx(0.11)
 
 
+def test_a_run_that_was_resumed_with_other_settings_is_in_no_trial(tmp_path):
+    longer = ["epochs=9"]
+    for name, resumed in (("some", 1), ("all", 3)):
+        (tmp_path / name).mkdir()
+        search = Trainings(tmp_path / name, pruner="none")
+        jobs = [next(search.search) for _ in range(3)]  # their sweep was killed
+        for job in jobs:
+            job.state, job.result = "completed", {"validation": {"loss": 1 + job.number}}
+        for job in jobs[:resumed]:
+            job.resumed, job.result = longer, {"validation": {"loss": 0.0}}
+        again = Trainings(tmp_path / name, jobs, pruner="none")
+        again.run()
+        first = again.trials()[0]
+        assert (first.state.name, first.value) == (
+            ("COMPLETE", 2.5) if name == "some" else ("FAIL", None)
+        )
+        assert len(again.search.plan.jobs) == 12
+
+
+def test_the_front_and_a_search_without_repeats_leave_it_out_too(tmp_path):
+    objectives = [Objective("val_loss", "min"), Objective("parameters", "min")]
+    jobs = [job_of(tmp_path, n, {"validation": {"loss": n}, "parameters": 9}) for n in range(4)]
+    jobs[0].resumed = ["epochs=9"]
+    jobs[0].trial = jobs[1].trial = 0
+    jobs[2].trial = jobs[3].trial = 1
+    entry = pareto_entry(jobs, objectives, 2)
+    assert [one["runs"] for one in (*entry["front"], *entry["others"])] == [[1], [2, 3]]
+    assert entry["front"][0]["values"] == {"val_loss": 1, "parameters": 9}
+
+    rate = "optimizer.learning_rate=0.1,0.2"
+    search = Search(Settings.of({"sampler": "grid", "trials": 2}), [rate], tmp_path)
+    search.open()
+    for job in search:
+        job.state, job.result = "completed", {"validation": {"loss": job.number}}
+        job.resumed = [] if job.number else ["epochs=9"]
+        search.tell(job)
+    assert search.to_dict(study=True)["best"]["value"] == 1
+
+
+def job_of(place, number, result):
+    key = ProcessKey.of(compose([]))
+    return Job(number, [], {}, key, place / str(number), 1, "completed", result)
+
+
 def test_limits_are_on_the_mean_or_the_worst_of_a_metric():
     better = {"loss": "min", "accuracy": "max"}
     [mean, worst] = parse_limits(["accuracy=0.9", "worst.accuracy=0.8"], [], better)
@@ -169,7 +217,25 @@ def test_a_sweep_has_a_line_for_each_setting_and_compare_tells_them_apart(tmp_pa
     assert [each["n"] for each in listed] == [2, 2]
     assert listed[0]["differs"] == {"optimizer.learning_rate": 0.01}
     assert listed[0]["metrics"] == compared["settings"][0]["metrics"]
+    _require_that_a_copy_counts_once(tmp_path / result["sweep_dir"])
     _require_that_a_longer_run_is_no_repeat(tmp_path, Path(result["sweep_dir"]), runs)
+
+
+def _require_that_a_copy_counts_once(sweep):
+    """A search may draw a setting a second time: equal runs make no interval narrower."""
+    copy = sweep.with_name("copy")
+    shutil.copytree(sweep, copy)
+    record = json.loads((copy / "sweep.json").read_text())
+    for run in record["runs"][:2]:
+        shutil.copytree(copy / run["run_dir"].rpartition("/")[2], copy / str(run["number"] + 4))
+        number = run["number"] + 4
+        record["runs"].append({**run, "number": number, "run_dir": str(copy / str(number))})
+    (copy / "sweep.json").write_text(json.dumps(record))
+    drawn_twice = load_sweep(copy, {}, {}).to_dict()
+    assert len(drawn_twice["runs"]) == 6
+    assert drawn_twice["repeats"] == load_sweep(sweep, {}, {}).to_dict()["repeats"]
+    assert [len(runs) for _, runs in read_sweep(copy, "copy").repeats()[1]] == [2, 2]
+    shutil.rmtree(copy)
 
 
 def _require_that_a_longer_run_is_no_repeat(place, sweep, runs):

@@ -6,10 +6,12 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dlrun.config.compose import compose, to_yaml
 from dlrun.errors import DlrunError
 from dlrun.workers.launch import launch as start_run
 from dlrun.workers.launch_head import Head
@@ -117,6 +119,29 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
     assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
     assert rest.count("error: ") == (0 if code == 130 else 1)
     assert processes(tmp_path) == []
+
+
+@pytest.mark.parametrize("late", ["0", "1"])
+def test_what_all_processes_refuse_is_said_once_whichever_says_it_first(
+    tmp_path, monkeypatch, late
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    config = compose(["backend=torch", *SPREAD])
+    net = {**config.model, "_target_": "my_net.net"}
+    (run / "config.yaml").write_text(to_yaml(replace(config, model=net)))
+    (run / "run.json").write_text('{"status": "interrupted"}')
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "if 'DLRUN_LAUNCH' in os.environ:\n"
+        f"    time.sleep(2 * (os.environ.get('DLRUN_RANK', '0') == '{late}'))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    launchers = start_launchers(tmp_path, "resume", str(run))
+    (_, told), (_, other) = (launcher.communicate(timeout=100) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [2, 2], (told, other)
+    assert told.count("error: ") == 1 and "my_net.net, which is not trusted" in told
+    assert told.count("hint: ") == 1 and "--trust my_net" in told
 
 
 OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restarts": 0}

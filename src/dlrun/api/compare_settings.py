@@ -10,25 +10,10 @@ from typing import Any
 from dlrun.api.settings import Setting, group
 from dlrun.errors import DlrunError
 from dlrun.evaluation.repeats import difference
-from dlrun.remote.fetch import fetch_listing, fetch_run
-from dlrun.remote.places import shown_path, url_of
+from dlrun.remote.places import shown_path
 from dlrun.runs.directory import RECORD, SWEEP_FILE
-from dlrun.runs.locate import find_run, iter_runs
-from dlrun.runs.names import has_name
-from dlrun.runs.status import is_locked
-from dlrun.system.files import is_dir, is_file, read_json
-
-
-def find_sweep(name: str, runs_dir: Path) -> Path | None:
-    """The directory of a sweep, by its path, name or id; None if there is none or more than one."""
-    here = fetch_run(name, is_locked) if url_of(name) else Path(name)
-    if is_file(here / SWEEP_FILE):
-        return here
-    folder = runs_dir / "sweeps" if is_dir(here) else fetch_listing(runs_dir, is_locked) / "sweeps"
-    if not is_dir(folder):
-        return None
-    found = [p for p in folder.iterdir() if has_name(p, name) and is_file(p / SWEEP_FILE)]
-    return found[0] if len(found) == 1 else None
+from dlrun.runs.locate import find_run, find_sweep, iter_runs
+from dlrun.system.files import is_file, read_json
 
 
 def compare_settings(names: Sequence[str], *, runs_dir: Path) -> dict[str, Any]:

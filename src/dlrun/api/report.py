@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.remote.fetch import fetch_listing, fetch_run
-from dlrun.remote.places import require_output, url_of
+from dlrun.remote.places import require_output
 from dlrun.report.page.run_view import DataView
-from dlrun.runs.directory import SWEEP_FILE, RunDir
-from dlrun.runs.locate import find_run
-from dlrun.runs.names import has_name, short_names
-from dlrun.runs.status import is_locked
-from dlrun.system.files import check_writable, is_dir, is_file, write_text
+from dlrun.runs.directory import RunDir
+from dlrun.runs.locate import find_run, find_sweep
+from dlrun.runs.names import short_names
+from dlrun.system.files import check_writable, is_file, write_text
 
 PAGE = "report.html"
 
@@ -47,7 +45,7 @@ def report(
     Raises:
         DlrunError: If there is no such run or sweep, or the file can't be written.
     """
-    if sweep := _find_sweep(run, runs_dir):
+    if sweep := find_sweep(run, runs_dir):
         return _report_sweep(sweep, output, by)
     from dlrun.report.page.run_page import run_page
     from dlrun.report.page.run_view import read_run
@@ -62,17 +60,6 @@ def report(
     page = run_page(read_run(opened, name, data, by))
     notes = [data.missing] if data.missing else []
     return {"kind": "run", **_write(path, page), "notes": notes}
-
-
-def _find_sweep(name: str, runs_dir: Path) -> Path | None:
-    """The sweep with this path, name or id; None if it names none."""
-    path = fetch_run(name, is_locked) if url_of(name) else Path(name)
-    if is_dir(path):
-        return path if is_file(path / SWEEP_FILE) else None
-    runs_dir = fetch_listing(runs_dir, is_locked)
-    found = runs_dir.glob(f"**/{SWEEP_FILE}") if is_dir(runs_dir) else ()
-    matches = [place.parent for place in found if has_name(place.parent, name)]
-    return matches[0] if len(matches) == 1 else None
 
 
 def _report_sweep(sweep: Path, output: Path | None, by: str) -> dict[str, Any]:

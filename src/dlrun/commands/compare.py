@@ -48,16 +48,19 @@ def compare(
       dlrun compare latest 2026-11-21_10-04-31_k3f9 --plot curves.png --by seconds
     """
     with report_errors() as out:
-        from dlrun.api.compare_settings import compare_settings, find_sweep
+        from dlrun.api.compare_settings import compare_settings
+        from dlrun.runs.locate import find_sweep
 
         if repeats or any(find_sweep(run, runs_dir) for run in runs):
-            if every or plot:
+            if every or plot is not None:
                 raise DlrunError("--all and --plot are for runs, not for settings")
             from dlrun.report.settings import comparison_lines
 
             found = compare_settings(runs, runs_dir=runs_dir)
             print_result(out, found, as_json, comparison_lines)
             return
+        if by is not Place.epoch and plot is None:
+            raise DlrunError(f"--by {by.value} is of the plot", hint="add --plot curves.png")
         from dlrun.api.compare import compare as run_comparison
         from dlrun.report.compare import compare_table
 

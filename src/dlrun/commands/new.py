@@ -1,6 +1,7 @@
 """``dlrun new``."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -41,5 +42,5 @@ def new(
 def _lines(result: dict[str, Any]) -> str:
     lines = [f"{result['directory']}:", *(f"  {name}" for name in result["files"])]
     target = [f"target {result['target']}"] if result["target"] else []
-    start = f"next   cd {result['directory']} && dlrun train {result['train']} && pytest"
+    start = f"next   cd {quote(result['directory'])} && dlrun train {result['train']} && pytest"
     return "\n".join([*lines, "", *target, start])

@@ -3,6 +3,7 @@
 import logging
 import sys
 from pathlib import Path
+from shlex import quote
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
 from dlrun.commands.terminal import print_result, report_errors
@@ -51,4 +52,4 @@ def resume(
         ).to_dict()
         print_result(out, result, as_json, train_table)
         check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
+        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))

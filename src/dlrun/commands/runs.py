@@ -65,6 +65,11 @@ def runs(
             raise DlrunError("--watch shows a table", hint="leave out --json and --csv")
         if tree and (as_csv or watch):
             raise DlrunError("--tree can't be combined with --csv or --watch")
+        if tree and (sort != "started" or reverse or limit is not None):
+            raise DlrunError(
+                "--tree has the order of descent",
+                hint="leave out --sort, --reverse and --limit; --where limits what it shows",
+            )
         if grouped:
             if tree or as_csv or watch:
                 raise DlrunError("--group can't be combined with --tree, --csv or --watch")

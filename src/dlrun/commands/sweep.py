@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -32,7 +33,9 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="SWEEP_DIR", help="Complete the remaining runs of an earlier sweep."),
+        typer.Option(
+            metavar="SWEEP_DIR", help="Complete an earlier sweep: its directory, id or latest."
+        ),
     ] = None,
     runs_file: Annotated[
         Path | None,
@@ -191,7 +194,7 @@ def sweep(
             ended = sum(result[status] for status in ("completed", "pruned", "failed"))
             remaining = len(result["runs"]) - ended
             # --resume does not repeat failed trials: the study has recorded them as failed.
-            resume_command = f"dlrun sweep --resume {result['sweep_dir']}"
+            resume_command = f"dlrun sweep --resume {quote(result['sweep_dir'])}"
             raise DlrunError(
                 f"{result['failed']} of {len(result['runs'])} runs failed"
                 + (f", and {remaining} did not complete" if remaining else ""),

@@ -123,7 +123,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     except RunInterrupted as stop:
         raise typer.Exit(128 + stop.signum) from stop
     except KeyboardInterrupt as stop:
-        print("interrupted; nothing was started", file=sys.stderr)
+        print("interrupted", file=sys.stderr)  # a run that has begun raises RunInterrupted
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -66,4 +67,4 @@ def train(
 
         print_result(out, result, as_json, train_table)
         check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", result["run_dir"])
+        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))

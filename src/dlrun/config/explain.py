@@ -10,9 +10,11 @@ from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.groups import GROUPS
+from dlrun.config.spellings import key_here, options_with, range_here, without
 from dlrun.errors import DlrunError, shorten
 
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
+FILES = "dlrun sweep --runs FILE; a preset of your own is configs/experiment/NAME.yaml"
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
 
 
@@ -74,9 +76,15 @@ def parse_mistake(line: str) -> Mistake:
     """The mistake in an override that Hydra can't parse."""
     key, separator, typed = line.partition("=")
     if not separator:
-        return Mistake(line, "is not an override: expected key=value")
+        hint = FILES if line.endswith((".yaml", ".yml", ".csv")) else None
+        return Mistake(line, "is not an override: expected key=value", hint=hint)
     if typed.startswith(DIMENSIONS) and typed.endswith(")"):
         return Mistake(line, SEVERAL, hint=SWEEP)
+    if (written := range_here(key, typed)) is not None:
+        return Mistake(line, "is no range that dlrun knows", hint=f"{written} in a search")
+    if typed.endswith(",") or ",," in typed:
+        hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
+        return Mistake(line, "has an empty value", hint=hint)
     quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
@@ -167,9 +175,10 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     ]
     if same_ending:
         near = same_ending[0]
-    return Mistake(
-        line, f"'{key}' is not a config key", meant=f"{operator}{near}{value}" if near else None
-    )
+    near = near or key_here(key, keys)
+    meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
+    hint = None if near else options_with(key)
+    return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)
 
 
 def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
@@ -187,7 +196,14 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
         problem = f"expected a number, got {shorten(repr(match[1]))}"
     elif "is not Optional" in problem:
         problem = "can't be null"
-    return Mistake(typed.get(key, key), problem)
+    line = typed.get(key, key)
+    return Mistake(line, problem, hint=list_hint(line) if problem.startswith("expected") else None)
+
+
+def list_hint(line: str) -> str | None:
+    """How several values are typed, where a list stands for a single one."""
+    match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", line)
+    return f"dlrun sweep {match[1]}={match[2].replace(' ', '')}, a run for each" if match else None
 
 
 def wrong_type(before: Any, after: Any) -> str | None:

@@ -8,13 +8,14 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from dlrun.config.explain import (
     Mistake,
     config_error,
     key_mistake,
+    list_hint,
     option_mistakes,
     value_mistake,
     wrong_type,
@@ -136,6 +137,7 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
             if not (isinstance(node, DictConfig) and last in node):
                 return key_mistake(line, key, config)
         return value_mistake(key, {key: line}, error)
+    after = None
     try:
         if "${" in line:
             read_numbers(config)
@@ -155,7 +157,7 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
         return None
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
-    return Mistake(line, problem)
+    return Mistake(line, problem, hint=list_hint(line) if isinstance(after, ListConfig) else None)
 
 
 def read_numbers(config: Any) -> None:

@@ -34,7 +34,9 @@ def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problem
         if target is None and group.optional:
             continue
         if not isinstance(target, str):
-            yield Problem(key, "has no _target_: choose an option of this group")
+            removes = f"can't be null: ~{key} removes it"
+            no_target = "has no _target_: choose an option of this group"
+            yield Problem(key, removes if spec is None and group.several else no_target)
             continue
         try:
             arguments = _arguments(target, module_dirs)

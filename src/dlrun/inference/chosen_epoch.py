@@ -7,6 +7,7 @@ import difflib
 
 from dlrun.checkpoints.store import list_epochs, read_best_epoch
 from dlrun.errors import DlrunError
+from dlrun.remote.places import typed_path
 from dlrun.runs.directory import RunDir
 
 WORDS = ("best", "last")
@@ -37,7 +38,7 @@ def resolve_epoch(run: RunDir, which: str) -> int:
     if not epochs and run.record.get("dropped") is True:
         raise DlrunError(
             f"{run.path} has no checkpoint: its sweep has dropped it, as --keep says",
-            hint=f"dlrun sweep --resume {run.path.parent} --again {run.path.name}",
+            hint=f"dlrun sweep --resume {typed_path(run.path.parent)} --again {run.path.name}",
         )
     if not epochs:
         raise DlrunError(

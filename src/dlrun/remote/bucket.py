@@ -18,6 +18,7 @@ from dlrun.system.files import replacing
 ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory")
 SECONDS = 20
 RETRIES = 2
+TRIES = 5  # to read a file that is replaced meanwhile, at most twice a second
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs"}
 
 
@@ -127,18 +128,19 @@ class Bucket:
 
         Raises:
             FileNotFoundError: If there is none.
-            RemoteError: If it can't be read, or changed meanwhile.
+            RemoteError: If it can't be read, or changes each time.
             OSError: If the path can't be written.
         """
         with replacing(path) as partial:
-            with self._reporting():
-                entry = _entry(self._fs.info(self._path(name)))
-                self._fs.get_file(self._path(name), str(partial))
-            if (size := partial.stat().st_size) != entry.size:
-                raise RemoteError(
-                    f"{self.url}/{name} has {size:,} bytes, expected {entry.size:,}", exit_code=1
-                )
-        return entry
+            for _ in range(TRIES):  # a run that is being written replaces its history meanwhile
+                with self._reporting():
+                    entry = _entry(self._fs.info(self._path(name)))
+                    self._fs.get_file(self._path(name), str(partial))
+                if (size := partial.stat().st_size) == entry.size:
+                    return entry
+            raise RemoteError(
+                f"{self.url}/{name} has {size:,} bytes, expected {entry.size:,}", exit_code=1
+            )
 
     def write(self, name: str, data: bytes) -> Entry:
         """Put a small file there."""

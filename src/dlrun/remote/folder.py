@@ -17,6 +17,7 @@ from dlrun.remote.layout import (
     MANIFEST,
     RECORD,
     SWEEP_FILE,
+    WRITER,
     checkpoint_of,
     order,
     scan,
@@ -77,6 +78,7 @@ class Folder:
             name
             for name in self.known.files
             if name not in found
+            and name != WRITER  # scanned by none; its process writes it, and another has fetched it
             and (
                 (c not in before and (c in had or self.known.is_partial(name)))
                 if (c := checkpoint_of(name))
@@ -114,7 +116,9 @@ class Folder:
             changed = self._changed_names(there)
             gone = [n for n in self.known.files if n not in entries]
             held_gone = [n for n in gone if is_file(self.path / n)]
-            if (unsent := self.unsent()) and (changed or held_gone):
+            # The lease changes with every process that writes, this machine's own too.
+            others = {*changed, *held_gone} - {WRITER}
+            if (unsent := self.unsent()) and others:
                 self._set_aside()
                 changed, gone, held_gone, unsent = self._changed_names(there), [], [], {}
             known = self.known

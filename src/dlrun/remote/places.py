@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -122,6 +123,11 @@ def require_output(output: Path | None, run: Path, name: str) -> None:
 def shown_path(path: Path) -> str:
     """A path as users name it: a working copy by its URL."""
     return url_for(path) or str(path)
+
+
+def typed_path(path: Path) -> str:
+    """A path as :func:`shown_path` names it, quoted where a shell needs it, to type again."""
+    return shlex.quote(shown_path(path))
 
 
 def shown_text(text: str) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from dlrun.report.cells import figure
+from dlrun.report.page.formats import short_keys
 from dlrun.report.settings import BELOW, summary_cells, with_deviation
 from dlrun.report.tables import brief, table
 
@@ -217,7 +218,7 @@ def _front_rows(pareto: Mapping[str, Any], keys: Sequence[str]) -> list[list[str
     """A row for each run on the front, or for each setting with its runs."""
     shown = [key for key in keys if any(key in entry["differs"] for entry in pareto["front"])]
     names = [one["name"] for one in pareto["objectives"]]
-    rows = [["run", *(key.rpartition(".")[2] for key in shown), *names]]
+    rows = [["run", *short_keys(shown).values(), *names]]
     for entry in pareto["front"]:
         runs = ", ".join(path.rpartition("/")[2] for path in entry["run_dirs"])
         values = [objective_text(entry["values"][name]) for name in names]
@@ -251,7 +252,7 @@ def dry_run(result: Mapping[str, Any]) -> str:
         return f"{search['trials']} trials of {among}, {settings}; nothing was started"
     left = [run for run in result["runs"] if run["status"] != "completed"]
     lines = [" ".join(map(shlex.quote, run["overrides"])) for run in left]
-    return "\n".join([*lines, "", f"{len(left)} runs; nothing was started"])
+    return "\n".join([*lines, "", f"{len(left)} run{'s' * (len(left) != 1)}; nothing was started"])
 
 
 def _outcome(record: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dlrun.report.cells import figure, plain
 from dlrun.report.tables import brief
 from dlrun.runs.descent import FROM, SWEEP, WEIGHTS, Node
 from dlrun.runs.query import number, value_of
+from dlrun.runs.resumed import resumed_with
 from dlrun.system.override_text import split_override
 
 MOST_OF_SWEEP = 3  # runs of a sweep that have no children
@@ -35,7 +36,7 @@ def _lines(node: Node, first: str, rest: str, above: Mapping[str, Any]) -> Itera
     for number_, child in enumerate(children):
         last = number_ == len(children) - 1 and not hidden
         head, indent = ("└─ ", "   ") if last else ("├─ ", "│  ")
-        yield from _lines(child, rest + head, rest + indent, _typed_overrides(node))
+        yield from _lines(child, rest + head, rest + indent, _settings(node))
     if hidden:
         yield f"{rest}└─ and {hidden} more runs"
 
@@ -71,6 +72,17 @@ def _line(node: Node, above: Mapping[str, Any]) -> str:
 def _typed_overrides(node: Node) -> dict[str, str | None]:
     overrides = (node.record or {}).get("overrides")
     return dict(split_override(str(o)) for o in overrides) if isinstance(overrides, list) else {}
+
+
+def _settings(node: Node) -> dict[str, str | None]:
+    """What is not said again of the runs below: what all runs of a sweep have in common.
+
+    Of a run, what it was started with, and resumed with: a run that repeats it has all of it.
+    """
+    if node.record is None and len(node.children) > 1:
+        common = set.intersection(*(set(_typed_overrides(c).items()) for c in node.children))
+        return dict(common)
+    return _typed_overrides(node) | dict(map(split_override, resumed_with(node.record or {})))
 
 
 def _result(record: Mapping[str, Any]) -> str:

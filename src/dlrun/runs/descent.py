@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from dlrun.remote.places import working_folder
 from dlrun.runs.directory import SWEEP_FILE
 from dlrun.runs.query import Record
 from dlrun.runs.status import start_time
@@ -72,10 +73,10 @@ def trees(records: Sequence[Record]) -> list[Node]:
     sweeps: dict[str, Node] = {}
     roots: list[Node] = []
     for path in sorted(nodes, key=lambda path: (start_time(nodes[path].record or {}), path)):
-        node, folder = nodes[path], str(Path(path).parent)
+        node, folder = nodes[path], path.rpartition("/")[0]  # a Path would break a URL
         if (above := parents.get(path)) is not None:
             nodes[above].children.append(node)
-        elif node.relation is None and is_file(Path(folder) / SWEEP_FILE):
+        elif node.relation is None and is_file(working_folder(Path(folder)) / SWEEP_FILE):
             if folder not in sweeps:
                 sweeps[folder] = Node(folder, None, None)
                 roots.append(sweeps[folder])

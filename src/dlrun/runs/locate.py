@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dlrun.errors import DlrunError
 from dlrun.remote.fetch import fetch_listing, fetch_run
-from dlrun.remote.places import url_for, url_of
-from dlrun.runs.directory import CONFIG, RECORD, TIME_FORMAT, RunDir
+from dlrun.remote.places import shown_path, typed_path, url_for, url_of
+from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, TIME_FORMAT, RunDir
 from dlrun.runs.names import has_name, is_renamed
 from dlrun.runs.status import is_locked
 from dlrun.system.files import exists, is_dir, is_file, read_json
@@ -71,6 +71,8 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
         path = _find_by_name(run, runs_dir)
     if is_remote and (url := url_for(path)) and url_of(run) is None:
         fetch_run(url, is_locked)
+    if is_file(path / SWEEP_FILE) and not is_file(path / RECORD):
+        raise _is_sweep(path)
     for name in (RECORD, CONFIG):
         if not is_file(path / name):
             raise DlrunError(
@@ -87,6 +89,37 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
     return RunDir(path, record)
 
 
+def find_sweep(name: str, runs_dir: Path, *, latest: bool = False) -> Path | None:
+    """The directory of a sweep, by its path, name or id; None if it names none, or several.
+
+    Args:
+        name: A path, a URL, or a name or an id.
+        runs_dir: Where to look for names, in its ``sweeps`` or those of its folders; it may be
+            remote.
+        latest: Whether ``latest`` is the newest one.
+    """
+    path = fetch_run(name, is_locked) if url_of(name) else Path(name)
+    if is_dir(path):
+        return path if is_file(path / SWEEP_FILE) else None
+    runs_dir = fetch_listing(runs_dir, is_locked)
+    for folders in ("", "*/", "*/*/"):
+        sweeps = [file.parent for file in runs_dir.glob(f"{folders}sweeps/*/{SWEEP_FILE}")]
+        if latest and name == "latest" and sweeps:
+            return max(sweeps, key=lambda sweep: sweep.name)
+        if found := [sweep for sweep in sweeps if has_name(sweep, name)]:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _is_sweep(path: Path) -> DlrunError:
+    first = min((run.parent.name for run in path.glob(f"*/{RECORD}")), default="0")
+    shown = typed_path(path)
+    return DlrunError(
+        f"{shown_path(path)} is a sweep, not a run",
+        hint=f"name one of its runs, as {shown}/{first}; dlrun sweep --resume {shown} completes it",
+    )
+
+
 def _find_by_name(run: str, runs_dir: Path) -> Path:
     """The only run with this name or id; if none has it, the one that had it before a rename.
 
@@ -96,6 +129,8 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
     runs = sorted(iter_runs(runs_dir)) if is_dir(runs_dir) else []
     matches = [path for path in runs if has_name(path, run)]
     matches = matches or [path for path in runs if is_renamed(path) and _had_name(path, run)]
+    if not matches and (sweep := find_sweep(run, runs_dir)) is not None:
+        raise _is_sweep(sweep)
     if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         raise DlrunError(f"no run directory at {run}", hint=hint)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from dlrun.sweeps.jobs import Job
+from dlrun.sweeps.jobs import Job, in_means
 
 FOLD = "data.fold"
 
@@ -16,7 +16,7 @@ def fold_results(jobs: Iterable[Job], monitor: str, mode: str) -> list[dict[str,
     """The results over the folds, best mean first; empty unless the sweep is over folds.
 
     Args:
-        jobs: The completed ones; those that were resumed with other settings are left out.
+        jobs: The completed ones, of which :func:`dlrun.sweeps.jobs.in_means` takes some.
         monitor: The metric to rank by.
         mode: ``max`` if larger is better.
 
@@ -26,8 +26,8 @@ def fold_results(jobs: Iterable[Job], monitor: str, mode: str) -> list[dict[str,
         ``deviation``, the sample's standard deviation. None for one that is not finite.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
-    for job in jobs:
-        if FOLD in job.differs and not (job.pruned or job.resumed):
+    for job in in_means(jobs):
+        if FOLD in job.differs:
             shared = tuple(item for item in job.differs.items() if item[0] != FOLD)
             groups.setdefault(shared, []).append(job)
     found = [

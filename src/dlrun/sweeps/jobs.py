@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,19 @@ class Plan:
         ranks = {n: (n not in numbers, sign * numbers.get(n, 0)) for n in values}
         done = [job for job in self.jobs if job.state == "completed"]
         return sorted(done, key=lambda job: ranks[job.number])
+
+
+def in_means(jobs: Iterable[Job]) -> list[Job]:
+    """The runs that count in means over seeds or folds, of the completed ones.
+
+    Not those that were pruned or resumed with other settings. A search may draw a setting twice: an
+    equal run is as good as a copy, and would make an interval narrower.
+    """
+    found: dict[tuple[tuple[str, str], ...], Job] = {}
+    for job in sorted(jobs, key=lambda job: job.number):
+        if not (job.pruned or job.resumed):
+            found.setdefault(tuple(job.differs.items()), job)
+    return list(found.values())
 
 
 def short_keys(keys: Sequence[str]) -> dict[str, str]:

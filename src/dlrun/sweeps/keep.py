@@ -14,6 +14,7 @@ from typing import Any
 from dlrun.checkpoints.store import checkpoint_path, list_positions, remove_checkpoint
 from dlrun.config.sweeps.repeats import REPEATS
 from dlrun.errors import DlrunError
+from dlrun.remote.places import typed_path
 from dlrun.runs.directory import CHECKPOINTS, RECORD, RunDir, lock
 from dlrun.sweeps.jobs import Job, Plan
 from dlrun.system.files import is_dir, read_json
@@ -165,5 +166,5 @@ def _drop(job: Job) -> bool:
 def dropped_entry(plan: Plan) -> dict[str, Any]:
     """What ``dlrun sweep --json`` says of the runs that were dropped; empty without any."""
     names = [job.path.name for job in plan.jobs if job.dropped]
-    command = f"dlrun sweep --resume {plan.directory} --again all"
+    command = f"dlrun sweep --resume {typed_path(plan.directory)} --again all"
     return {"dropped": {"runs": names, "command": command}} if names else {}

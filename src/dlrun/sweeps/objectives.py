@@ -28,6 +28,18 @@ RECORDED = {
     "examples_per_second": "max",
     "peak_memory_bytes": "min",
 }
+# What they are often called.
+MEANT = {
+    "latency": "predict_seconds",
+    "inference_time": "predict_seconds",
+    "size": "parameters",
+    "model_size": "parameters",
+    "num_params": "parameters",
+    "speed": "examples_per_second",
+    "throughput": "examples_per_second",
+    "memory": "peak_memory_bytes",
+    "time": "train_seconds",
+}
 OPTION = "--objectives"
 LATENCY = "predict_seconds"
 
@@ -79,7 +91,7 @@ def _parse_one(word: str, metrics: Mapping[str, str | None], logged: Sequence[st
     name, _, mode = word.partition(":")
     known = [*logged, *RECORDED]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, n=1)
         listed = ", ".join(known)
         raise DlrunError(
             f"{OPTION} {name}: expected one of {listed}",
@@ -128,7 +140,8 @@ def pareto_entry(
     Args:
         jobs: All of the search.
         objectives: At least two.
-        repeats: The runs of a trial; trials that lack some are left out.
+        repeats: The runs of a trial; trials that lack some are left out. Of several, those that
+            were resumed with other settings are in no mean.
 
     Returns:
         ``objectives``; and ``front`` and ``others``, each by the first objective, the best first.
@@ -138,8 +151,9 @@ def pareto_entry(
         if job.state == "completed":
             trials.setdefault(job.trial if repeats > 1 else job.number, []).append(job)
     entries, points = [], []
-    for of in trials.values():
-        if len(of) < repeats or (values := values_of(of, objectives)) is None:
+    for all_of in trials.values():
+        of = [job for job in all_of if not job.resumed] if repeats > 1 else all_of
+        if len(all_of) < repeats or not of or (values := values_of(of, objectives)) is None:
             continue
         shared = set.intersection(*(set(job.differs.items()) for job in of))
         named = dict(zip((o.name for o in objectives), values, strict=True))

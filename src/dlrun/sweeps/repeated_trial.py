@@ -20,6 +20,7 @@ class RepeatedTrial:
     def __init__(self, lines: Sequence[str], repeats: Sequence[Sequence[str]]) -> None:
         self._lines = list(lines)
         self.left = [list(repeat) for repeat in repeats]
+        self._count = len(repeats)
         self._repeated = {line for repeat in repeats for line in repeat}
         self._has_bad_value = False
         self.jobs: list[Job] = []
@@ -29,6 +30,19 @@ class RepeatedTrial:
     def failed(self) -> bool:
         """Whether a repeat has failed, or has a value that is not finite."""
         return any(job.state == "failed" for job in self.jobs) or self._has_bad_value
+
+    @property
+    def count(self) -> int:
+        """The number of repeats in its mean, when all have ended.
+
+        A run that was resumed with other settings has the values of another trial.
+        """
+        return self._count - sum(bool(job.resumed) for job in self.jobs)
+
+    @property
+    def completed(self) -> list[Job]:
+        """The runs in its mean so far."""
+        return [job for job in self.jobs if job.state == "completed" and not job.resumed]
 
     def next_lines(self) -> list[str]:
         """The overrides of the next repeat, which is taken from those that are left."""
@@ -45,7 +59,7 @@ class RepeatedTrial:
 
         None if a repeat has failed or none has completed.
         """
-        done = [job.value(monitor) for job in self.jobs if job.state == "completed"]
+        done = [job.value(monitor) for job in self.completed]
         values = [value for value in done if value is not None and math.isfinite(value)]
         self._has_bad_value = len(values) < len(done)
         if self.failed or not values:

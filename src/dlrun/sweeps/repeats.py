@@ -8,7 +8,7 @@ from typing import Any
 from dlrun.config.sweeps.repeats import REPEATS
 from dlrun.evaluation.repeats import summary
 from dlrun.runs.metric_direction import direction
-from dlrun.sweeps.jobs import Job
+from dlrun.sweeps.jobs import Job, in_means
 
 
 def repeat_results(
@@ -17,8 +17,7 @@ def repeat_results(
     """One result for each set of otherwise equal runs, best mean first.
 
     Args:
-        jobs: The completed ones; those that were pruned are left out, and those that were resumed
-            with other settings.
+        jobs: The completed ones, of which :func:`dlrun.sweeps.jobs.in_means` takes some.
         keys: The keys that differ between the runs of the sweep.
         monitor: The metric to rank by.
         mode: ``max`` if larger is better.
@@ -30,10 +29,9 @@ def repeat_results(
     """
     over = [key for key in keys if key in REPEATS]
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
-    for job in jobs if over else ():
-        if not (job.pruned or job.resumed):
-            shared = tuple(item for item in job.differs.items() if item[0] not in over)
-            groups.setdefault(shared, []).append(job)
+    for job in in_means(jobs) if over else ():
+        shared = tuple(item for item in job.differs.items() if item[0] not in over)
+        groups.setdefault(shared, []).append(job)
     found: list[dict[str, Any]] = [
         {
             "differs": dict(shared),

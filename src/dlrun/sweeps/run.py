@@ -10,21 +10,26 @@ from typing import TYPE_CHECKING, Any
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.remote.fetch import check_place, fetch_run, refuse_writers
 from dlrun.remote.mirror import mirroring
-from dlrun.remote.places import url_for, url_of
+from dlrun.remote.places import typed_path, url_for, url_of
 from dlrun.report.sweep import Board, leaderboard_csv
+from dlrun.runs.locate import find_sweep
+from dlrun.runs.resumed import resumed_with
 from dlrun.runs.status import is_locked
 from dlrun.sweeps.jobs import LEADERBOARD, WORKERS, Job
 from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_keep, repeats_of
 from dlrun.sweeps.limits import missed_limits, parse_limits
+from dlrun.sweeps.plan import completed_record
 from dlrun.sweeps.pool import Pool, Rules
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
-from dlrun.system.files import write_text
+from dlrun.system.files import is_dir, write_text
 
 if TYPE_CHECKING:
     from dlrun.sweeps.search import Search
 
 log = logging.getLogger("dlrun")
+
+RUNS = Path("runs")  # where --resume looks for a name
 
 
 def sweep(
@@ -151,13 +156,15 @@ def _open_earlier(
     """The sweep to resume.
 
     Args:
-        directory: Its directory, or the URL of one.
+        directory: Its directory, or the URL of one; a name or an id in ``runs``, or ``latest``.
         given: By what is wrong with each, the arguments that only a new sweep takes.
         search: The options of a search that were typed.
         where: As for :func:`dlrun.sweeps.sweep_file.load_sweep`.
     """
     if url_of(directory):
         directory = fetch_run(str(directory), is_locked)
+    elif not is_dir(directory):
+        directory = find_sweep(str(directory), RUNS, latest=True) or directory
     if wrong := next((what for what, value in given.items() if value), None):
         raise DlrunError(f"--resume takes no {wrong}")
     refuse_writers(directory)
@@ -205,7 +212,8 @@ def _train_remaining(
         result = current.to_dict(study=True)
         write_text(current.directory / LEADERBOARD, leaderboard_csv(result))
     if stopped:
-        log.warning("interrupted; resume with: dlrun sweep --resume %s", current.directory)
+        again = typed_path(current.directory)
+        log.warning("interrupted; resume with: dlrun sweep --resume %s", again)
         raise RunInterrupted(stopped[0])
     return result
 
@@ -226,6 +234,9 @@ def _run(
     def on_change(job: Job) -> None:
         board.show(job.number, job.state, job.logs, job.to_dict(), job.epochs)
         if job.state not in ("pending", "running"):
+            if job.state == "completed" and not job.reused:
+                # It may have been resumed with other settings before the sweep was.
+                job.resumed = resumed_with(completed_record(job.path) or {})
             if search:
                 search.tell(job)
             if job.state == "completed" and job.earlier:

@@ -140,10 +140,10 @@ class Search:
             if self._repeated and job.trial is not None:
                 trial = self._trials.setdefault(job.trial, self._new_trial({}))
                 trial.take_up(job)
+        for number, trial in self._trials.items():
+            trial.ended = self._study.has_ended(number)
         for job in self.plan.jobs:
             self.tell(job)
-        for number, trial in self._trials.items():
-            trial.ended |= self._study.has_ended(number)
 
     @property
     def runs(self) -> int:
@@ -233,7 +233,9 @@ class Search:
         if self._repeated:
             self._tell_repeat(job.trial)
         else:
-            values = self._values([job]) if job.state == "completed" else None
+            # Resumed with other settings, it tells nothing of those that the study has chosen.
+            learns = job.state == "completed" and not job.resumed
+            values = self._values([job]) if learns else None
             self._study.tell(job.trial, values, pruned=job.pruned)
 
     def _values(self, jobs: Sequence[Job]) -> list[float] | None:
@@ -250,12 +252,12 @@ class Search:
             return
         mean, done = trial.mean(self.plan.monitor)
         if mean is None:
-            trial.ended = trial.failed
-            if trial.failed:
+            trial.ended = trial.failed or not trial.count
+            if trial.ended:
                 self._study.tell(number, None, pruned=False)
-        elif done == len(self._repeats):
+        elif done == trial.count:
             trial.ended = True
-            values = values_of(trial.jobs, self.objectives) if self.objectives else [mean]
+            values = values_of(trial.completed, self.objectives) if self.objectives else [mean]
             self._study.tell(number, values, pruned=False)
         elif not self.objectives and self._study.should_prune(number, done, mean):
             trial.ended = True

@@ -77,7 +77,9 @@ def search_options(search: str | None, resumes: bool, **options: Any) -> dict[st
         near = difflib.get_close_matches(search, SEARCHES, n=1)
         raise DlrunError(
             f"--search {search}: expected one of {', '.join(SEARCHES)}",
-            hint=f"did you mean {near[0]}?" if near else None,
+            hint=f"did you mean {near[0]}?"
+            if near
+            else f"--search {SEARCHES[0]}; what it draws by is --sampler, such as tpe or random",
         )
     for key in given:
         if resumes and key != "trials":

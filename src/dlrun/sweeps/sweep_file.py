@@ -15,6 +15,7 @@ from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.repeats import write_out
 from dlrun.config.sweeps.run_list import read_runs
 from dlrun.errors import DlrunError
+from dlrun.remote.places import typed_path
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.runs.resumed import resumed_with
 from dlrun.sweeps.folds import fold_results
@@ -24,7 +25,7 @@ from dlrun.sweeps.plan import completed_record, compose_run, plan, result_of
 from dlrun.sweeps.repeats import repeat_results
 from dlrun.sweeps.search import Search
 from dlrun.sweeps.search_options import NAMES, Settings
-from dlrun.system.files import exists, read_json, write_json
+from dlrun.system.files import exists, is_file, read_json, write_json
 from dlrun.workers.key import ProcessKey
 
 log = logging.getLogger("dlrun")
@@ -182,6 +183,14 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     path = directory / SWEEP_FILE
     try:
         record = read_json(path)
+    except FileNotFoundError as error:
+        above = is_file(directory.parent / SWEEP_FILE)
+        hint = (
+            f"--resume {typed_path(directory.parent)}"
+            if above
+            else "'dlrun runs --tree' shows sweeps"
+        )
+        raise DlrunError(f"there is no sweep at {directory}", hint=hint) from error
     except (OSError, ValueError) as error:
         raise DlrunError(
             f"{path} can't be read: {error}", hint="give --resume the directory of a sweep"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from dlrun.errors import DlrunError
@@ -44,7 +45,8 @@ def check_writable(path: Path, option: str, *, name: str) -> None:
         raise DlrunError(f"{option} {path} is a directory", hint=f"{option} {path / name}")
     if not is_dir(path.parent):
         raise DlrunError(
-            f"{option} {path}: there is no directory {path.parent}", hint=f"mkdir -p {path.parent}"
+            f"{option} {path}: there is no directory {path.parent}",
+            hint=f"mkdir -p {quote(str(path.parent))}",
         )
     probe = partial_path(path)
     try:

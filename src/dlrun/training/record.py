@@ -21,7 +21,7 @@ from dlrun.checkpoints.store import list_positions
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, RunInterrupted, cut_message, describe, first_line
-from dlrun.remote.places import shown_path, url_for
+from dlrun.remote.places import shown_path, typed_path, url_for
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process
@@ -154,7 +154,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
     except (RunInterrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s", _newest_checkpoint(run))
-        log.warning("resume with: dlrun resume %s", shown_path(run.path))
+        log.warning("resume with: dlrun resume %s", typed_path(run.path))
         raise
     except Exception as error:
         if not is_file(run.path / RECORD):
@@ -190,12 +190,12 @@ def write_error(run: RunDir, error: OSError) -> DlrunError:
         return DlrunError(
             f"can't write the working copy of {shown_path(run.path)}: {error.strerror or error}",
             hint=f"{_newest_checkpoint(run)}; {fix}, or set DLRUN_REMOTE to a folder with room,"
-            f" then continue with 'dlrun resume {shown_path(run.path)}'",
+            f" then: dlrun resume {typed_path(run.path)}",
             exit_code=1,
         )
     return DlrunError(
         f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
-        hint=f"{_newest_checkpoint(run)}; {fix}, then continue with 'dlrun resume {run.path}'",
+        hint=f"{_newest_checkpoint(run)}; {fix}, then: dlrun resume {typed_path(run.path)}",
         exit_code=1,
     )
 

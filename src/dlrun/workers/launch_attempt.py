@@ -75,7 +75,7 @@ class Attempt:
         code = self._ended.get(0)
         if self._signalled:
             return (code if code is not None and code > 0 else 130), False
-        if self._reason is None:
+        if self._reason is None or code == 2:  # then rank 0 has refused it too, and said why
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
             log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from platform import node
+from shlex import quote
 from typing import Any
 
 from dlrun.errors import DlrunError, cut_message
@@ -51,7 +52,9 @@ class Head:
             for attempt in range(self.plan.restarts + 1):
                 if attempt:
                     what = (
-                        f"dlrun resume {self.opened}" if self.opened else "nothing was trained yet"
+                        f"dlrun resume {quote(self.opened)}"
+                        if self.opened
+                        else "nothing was trained yet"
                     )
                     log.warning("restart %d of %d: %s", attempt, self.plan.restarts, what)
                 if not self._gather():

@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, config_error
+from dlrun.config.explain import Mistake, config_error, nearest
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
@@ -147,7 +147,7 @@ def with_conditions(
     expanded = [(each, value_overrides(_parse([each.line], config_dir)[0])) for each in conditional]
     for each, lines in expanded:
         if not any(each.holds(run_values(run, each.condition, config)) for run in runs):
-            raise _never_holds(each)
+            raise _never_holds(each, runs, config)
         runs = [
             [*run, *added]
             for run in runs
@@ -160,8 +160,17 @@ def with_conditions(
     return list(runs)
 
 
-def _never_holds(each: Where) -> DlrunError:
+def _never_holds(each: Where, runs: Sequence[list[str]], config: Config) -> DlrunError:
     condition = ",".join(f"{key}={'|'.join(of)}" for key, of in each.condition.items())
+    for key, of in each.condition.items():
+        there = {run_values(run, [key], config)[key] or "" for run in runs}
+        if len(there) > 1 and not there & set(of):
+            values = ", ".join(sorted(there)[:8])
+            near = nearest(of[0], there)
+            return DlrunError(
+                f"{each.key}=where({condition},...): no run has {condition}; {key} is {values}",
+                hint=f"did you mean where({key}={near},...)?" if near else None,
+            )
     return DlrunError(
         f"{each.key}=where({condition},...): no run has {condition}",
         hint=f"sweep over {', '.join(each.condition)} too, or leave out the condition",

@@ -24,6 +24,8 @@ from dlrun.system.override_text import split_override
 _DIMENSION = re.compile(r"([^=\s]+)=\s*(zip|where)\((.*)\)\s*", re.DOTALL)
 _MEMBER = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*=")
 _FUNCTION = re.compile(r"[a-z]+\(", re.IGNORECASE)
+ZIP = "lr_batch=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])"
+WHERE = "'optimizer.momentum=where(optimizer=sgd,0,0.9)'"
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -89,6 +91,9 @@ def take_apart(
                     raise _DimensionError(
                         "zip can't be shuffled: write its rows in the order to train"
                     )
+                if unnamed := re.match(r"\s*(zip|where)\(", line):
+                    example = ZIP if unnamed[1] == "zip" else WHERE
+                    raise _DimensionError(f"{unnamed[1]} has no name: expected NAME=...", example)
                 plain.append(line)
             elif match[2] == "zip":
                 paired.append(_zip(match[1], match[3], loader))
@@ -126,9 +131,8 @@ def _repeated_keys(
 
 def _zip(name: str, inner: str, loader: Loader) -> PairedRows:
     taken = {field.name for field in fields(Config)} | set(GROUPS)
-    example = "lr_batch=zip(optimizer.learning_rate=[1e-3,1e-2],batch_size=[64,512])"
     if not name.isidentifier() or name in taken:
-        raise _DimensionError(f"'{name}' is not a name for pairs: expected a new word", example)
+        raise _DimensionError(f"'{name}' is not a name for pairs: expected a new word", ZIP)
     members: dict[str, list[str]] = {}
     for item in _items(inner):
         if key := _MEMBER.match(item):
@@ -137,12 +141,12 @@ def _zip(name: str, inner: str, loader: Loader) -> PairedRows:
                 raise _DimensionError(f"'{typed}' stands twice in zip")
             members[typed] = [item[key.end() :]]
         elif not members:
-            raise _DimensionError(f"'{item}' has no key", example)
+            raise _DimensionError(f"'{item}' has no key", ZIP)
         else:
             members[next(reversed(members))].append(item)
     values = {key: _values(key, items, loader) for key, items in members.items()}
     if len(values) < 2:
-        raise _DimensionError("zip pairs at least two keys", example)
+        raise _DimensionError("zip pairs at least two keys", ZIP)
     lengths = {key: len(of) for key, of in values.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{key} {length}" for key, length in lengths.items())
@@ -182,14 +186,13 @@ def _values(key: str, items: Sequence[str], loader: Loader) -> list[str]:
 
 
 def _where(key: str, inner: str) -> Where:
-    example = "'optimizer.momentum=where(optimizer=sgd,0,0.9)'"
     condition: dict[str, tuple[str, ...]] = {}
     items = list(_items(inner, spaces=False))
     while items and _MEMBER.match(items[0]):
         name, _, accepted = items.pop(0).partition("=")
         condition[name] = tuple(value.strip() for value in accepted.split("|"))
     if not condition or not items:
-        raise _DimensionError("expected a condition and values", example)
+        raise _DimensionError("expected a condition and values", WHERE)
     return Where(key, condition, f"{key}={','.join(items)}")
 
 

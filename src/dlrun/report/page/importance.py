@@ -11,6 +11,7 @@ from dlrun.report.page.reading import finite
 
 BINS = 5  # equal parts of a key of many numbers
 FEW = 6  # a key of at most so many values is not cut into parts
+UNSET = "not set"  # in place of a value that the runs of a condition alone have
 LEAST = 4  # runs, below which nothing can be said
 
 
@@ -50,7 +51,7 @@ def importances(
     ranks = ranks_of(values)
     found = []
     for key in keys:
-        groups = group([setting.get(key, "") for setting in settings])
+        groups = group([setting.get(key, UNSET) for setting in settings])
         if len(groups) > 1:
             sign = -1 if mode == "max" else 1
             best = min(groups, key=lambda name: sign * fmean(ranks[run] for run in groups[name]))
@@ -81,17 +82,22 @@ def ranks_of(values: Sequence[float]) -> list[float]:
 
 
 def group(texts: Sequence[str]) -> dict[str, list[int]]:
-    """The runs by the value of a key; numbers of which there are many, by equal parts."""
+    """The runs by the value of a key; numbers of which there are many, by equal parts.
+
+    Runs that do not set it, as of a key under a condition, are a group of their own.
+    """
     groups: dict[str, list[int]] = defaultdict(list)
-    numbers = [finite(text) for text in texts]
-    if len(set(texts)) <= FEW or None in numbers:
+    numbers = {run: finite(text) for run, text in enumerate(texts) if text != UNSET}
+    if len(set(texts)) <= FEW or None in numbers.values():
         for run, text in enumerate(texts):
             groups[text].append(run)
         return dict(groups)
-    order = sorted(range(len(texts)), key=lambda run: numbers[run] or 0.0)
+    order = sorted(numbers, key=lambda run: numbers[run] or 0.0)
     for part in range(BINS):
         runs = order[part * len(order) // BINS : (part + 1) * len(order) // BINS]
         if runs:
             low, high = (numbers[run] or 0.0 for run in (runs[0], runs[-1]))
             groups[f"{low:.4g} to {high:.4g}"] += runs
+    if unset := [run for run, text in enumerate(texts) if text == UNSET]:
+        groups[UNSET] = unset
     return dict(groups)

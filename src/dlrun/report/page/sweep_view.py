@@ -118,7 +118,8 @@ class SweepView:
         """
         over = [key for key in self.keys if key in REPEATS]
         groups: dict[tuple[tuple[str, str], ...], list[SweepRun]] = defaultdict(list)
-        for run in self.planned:
+        # A setting that a search has drawn twice is there once: an equal run is as good as a copy.
+        for run in {tuple(run.differs.items()): run for run in self.planned}.values():
             groups[tuple((k, v) for k, v in run.differs.items() if k not in over)].append(run)
         several = [(dict(shared), runs) for shared, runs in groups.items() if len(runs) > 1]
         if not over or not several:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlrun.report.page import formats
 from dlrun.report.page.charts import scale
+from dlrun.report.page.importance import UNSET
 from dlrun.report.page.markup import Content, Markup, element
 from dlrun.report.page.reading import finite
 from dlrun.report.tables import brief
@@ -17,6 +18,7 @@ WIDTH, HEIGHT = 920.0, 340.0
 SIDE, TOP, BOTTOM = 70.0, 44.0, 24.0
 FEW = 8  # numbers of at most so many values stand at equal distances
 MOST_TICKS = 12
+GAP = 60.0  # between the values and the runs that do not set the key
 SPREAD = 18.0  # how far apart the lines of equal values lie at most
 
 
@@ -104,8 +106,19 @@ def parallel(
 
 
 def _axis(values: Sequence[str]) -> _Axis:
+    if UNSET not in values or all(value == UNSET for value in values):
+        return _axis_of(values, HEIGHT - BOTTOM)
+    # Below the others, so that a range of numbers stays one.
+    axis = _axis_of([value for value in values if value != UNSET], HEIGHT - BOTTOM - GAP)
+    ticks = [*axis.ticks, (HEIGHT - BOTTOM, UNSET)]
+    return _Axis(
+        lambda value: HEIGHT - BOTTOM if value == UNSET else axis.place(value), ticks, axis.has_few
+    )
+
+
+def _axis_of(values: Sequence[str], bottom: float) -> _Axis:
     distinct = list(dict.fromkeys(value for value in values if value != ""))
-    bottom, top = HEIGHT - BOTTOM, TOP
+    top = TOP
     numbers = {value: finite(value) for value in distinct}
     known = [number for number in numbers.values() if number is not None]
     if len(known) < len(distinct) or len(distinct) <= FEW:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlrun.report.page import formats
 from dlrun.report.page.charts.bars import bar
 from dlrun.report.page.charts.parallel import Track, classes_by_rank, parallel
-from dlrun.report.page.importance import LEAST, importances
+from dlrun.report.page.importance import LEAST, UNSET, importances
 from dlrun.report.page.markup import Content, join
 from dlrun.report.page.parts import Section, note, number_cell, table
 from dlrun.report.page.sections.curves import Charts
@@ -65,7 +65,7 @@ def _parallel(sweep: SweepView, shown: list[str], charts: Charts) -> Content:
         Track(
             run.name,
             f"place {place}, run {run.name}",
-            [*(run.differs.get(key, "") for key in shown), formats.number(run.value)],
+            [*(run.differs.get(key, UNSET) for key in shown), formats.number(run.value)],
             looks[run.name] + (" best" if place == 1 else " thin" if len(ranked) > MANY else ""),
         )
         for place, run in enumerate(ranked, 1)

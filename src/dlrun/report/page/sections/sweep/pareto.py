@@ -12,6 +12,7 @@ from dlrun.report.page.parts import Section, note, number_cell, table
 from dlrun.report.page.reading import list_at, mapping_at, number_at, text_at
 from dlrun.report.page.sections.curves import Charts
 from dlrun.report.page.sweep_view import SweepView
+from dlrun.report.sweep import objective_text
 from dlrun.report.tables import brief
 
 MOST_OBJECTIVES = 6
@@ -39,8 +40,9 @@ def pareto(sweep: SweepView, charts: Charts) -> Section | None:
             Line(_label(one), [_point(one, axes)], OTHERS, _run(one))
             for one in others[:MOST_POINTS]
         ]
-        placed = sorted(_point(one, axes) for one in front)
-        lines.append(Line("Pareto front", placed, FRONT, _run(front[0])))
+        if len(names) == 2:
+            placed = sorted(_point(one, axes) for one in front)
+            lines.append(Line("Pareto front", placed, FRONT, _run(front[0])))
         lines += [Line(_label(one), [_point(one, axes)], FRONT, _run(one)) for one in front]
         chart = LineChart(
             identifier,
@@ -57,10 +59,12 @@ def pareto(sweep: SweepView, charts: Charts) -> Section | None:
     explanation = (
         f"{len(front)} of {len(front) + len(others)} are on the front: no other is as good in every"
     )
-    explanation += " objective, and better in one."
+    explanation += " objective, and better in one. "
+    # A front of three objectives is a surface: in a picture of two, it is no line.
+    explanation += "Those of the front are joined." if len(names) == 2 else "They are coloured."
     parts: list[Content] = [
         element("div", figures, class_="grid"),
-        note(f"{explanation} Those of the front are joined."),
+        note(explanation),
         _table(sweep, front, names, modes),
     ]
     return Section("pareto", "Pareto front", join(parts))
@@ -80,7 +84,7 @@ def _table(
             [
                 _run(one),
                 *(formats.cut(brief(text_at(one, "differs", key)), 60) for key in keys),
-                *(number_cell(value, formats.number(value)) for value in values),
+                *(number_cell(value, objective_text(value or 0.0)) for value in values),
             ]
         )
     short = [formats.cut(key, 40) for key in formats.short_keys(keys).values()]
