@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.runs.locate import iter_runs
 from dlrun.runs.records import FOLDER, SEVERAL, read_records
 
 NUMBER = 2 * SEVERAL
@@ -31,7 +30,7 @@ def write(run: Path, *, seed: int, when: int = LONG_AGO) -> None:
 
 
 def seeds(folder: Path) -> dict[str, int]:
-    found = read_records(folder, iter_runs(folder))
+    found = read_records(folder)
     return {run.name: record["config"]["seed"] for run, record in found if record is not None}
 
 
@@ -64,14 +63,14 @@ def test_what_is_no_record_is_told_each_time(runs: Path) -> None:
         (runs / name / "run.json").write_text(text)
         os.utime(runs / name / "run.json", (LONG_AGO, LONG_AGO))
     for _ in range(2):
-        found = dict(read_records(runs, iter_runs(runs)))
+        found = dict(read_records(runs))
         assert [found[runs / name] for name in ("000", "001", "002")] == [None] * 3
         assert len(found) == NUMBER
 
 
 def test_a_record_may_be_changed_and_the_kept_one_stays(runs: Path) -> None:
     for _ in range(2):
-        for _, record in read_records(runs, iter_runs(runs)):
+        for _, record in read_records(runs):
             assert record is not None
             assert "tags" not in record
             record["tags"] = ["mine"]

@@ -13,7 +13,6 @@ from dlrun.remote.places import shown_path, url_of
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.history import NOT_METRICS, read_history
-from dlrun.runs.locate import iter_runs
 from dlrun.runs.names import short_names
 from dlrun.runs.records import read_records
 from dlrun.runs.status import current_status, is_locked, start_time
@@ -53,7 +52,7 @@ def list_runs(
     here = fetch_listing(folder, is_locked)
     # Before the first run is trained, the folder does not exist.
     missing = not exists(here) and (folder == Path("runs") or here != folder)
-    found = [] if missing else list(read_records(here, iter_runs(here)))
+    found = [] if missing else list(read_records(here))
     read = [(path, _now(path, record, live)) for path, record in found if record is not None]
     if skipped := len(found) - len(read):
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)

@@ -18,7 +18,6 @@ from dlrun.remote.fetch import fetch_listing
 from dlrun.remote.places import shown_path, url_for
 from dlrun.runs import query
 from dlrun.runs.annotations import read_annotations
-from dlrun.runs.locate import iter_runs
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
 from dlrun.runs.records import read_records
@@ -131,7 +130,7 @@ def group_runs(
     collects = gc.isenabled()
     gc.disable()  # nothing of what is read is garbage: a third of the time
     try:
-        runs = [] if missing else read_records(here, iter_runs(here))
+        runs = [] if missing else read_records(here)
         records = [
             record | {"run_dir": show(path)} | (_notes(path) if notes else {})
             for path, record in runs

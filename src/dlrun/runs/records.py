@@ -13,12 +13,13 @@ import marshal
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from dlrun.runs.directory import RECORD
+from dlrun.runs.locate import iter_runs
 from dlrun.runs.status import too_deep
 from dlrun.system.files import MAX_BYTES, replacing
 from dlrun.system.user_cache import user_cache
@@ -34,22 +35,24 @@ _Record: TypeAlias = dict[str, Any]
 _Kept: TypeAlias = dict[str, tuple[tuple[int, int, int], _Record | None]]
 
 
-def read_records(folder: Path, runs: Iterable[Path]) -> Iterator[tuple[Path, _Record | None]]:
-    """Yield each run with the content of its ``run.json``.
+def read_records(folder: Path) -> Iterator[tuple[Path, _Record | None]]:
+    """Yield each run in a folder, at any depth, with the content of its ``run.json``.
 
     Args:
-        folder: What is listed; what was read is kept by its name.
-        runs: The directories in it; they need not be trusted.
+        folder: It need not be trusted; what was read is kept by its name.
 
     Yields:
         A run, and a mapping of its own whose values must not be changed; None if it is no record.
+
+    Raises:
+        DlrunError: If the folder can't be read.
     """
     path = _kept_path(folder)
     kept = _load(path)
     known: _Kept = {}
     changed, now = 0, time.time_ns()
     equal: dict[bytes, Any] = {}
-    for run in runs:
+    for run in iter_runs(folder, known=kept):
         name = str(run)
         try:
             status = os.stat(f"{name}/{RECORD}", follow_symlinks=False)  # noqa: PTH116 - faster
