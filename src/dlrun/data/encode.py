@@ -93,7 +93,7 @@ def _notes(entry: Path) -> list[str]:
     return notes(written["duplicates"], {split: len(array) for split, array in arrays.items()})
 
 
-def _encoded(of: Table) -> tuple[Path, Columns, dict[str | None, Target]]:
+def _encoded(of: Table) -> tuple[Path, Columns, Mapping[str | None, Target]]:
     """The directory of a table's arrays, made if it is not there, and how they are encoded."""
     step, targets = of.known or _fit_or_load(of)
     named = [[name, target.state()] for name, target in targets.items()]
