@@ -150,6 +150,15 @@ def test_a_wrong_key_in_a_mapping_is_named_with_the_nearest() -> None:
     assert refused.value.hint == "did you mean optimizer.learning_rate?"
 
 
+def test_accuracy_of_the_largest_output_is_refused_where_there_is_one() -> None:
+    task = ["model=mnist_mlp", "task=binary_classification"]
+    with pytest.raises(DlrunError) as refused:
+        compose([*task, "metrics=accuracy"])
+    assert refused.value.message.startswith("metrics=accuracy: 'accuracy' takes the largest")
+    assert refused.value.hint == "metrics=binary_accuracy"
+    compose([*task, "metrics=binary_accuracy"])
+
+
 def test_a_composed_config_has_plain_values() -> None:
     def plain(node: object) -> bool:
         if isinstance(node, dict):
