@@ -278,6 +278,16 @@ BAD = [
     # grammar
     ("epochs=", "epochs=: has no value after '='", None),
     ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
+    (
+        "houses.csv",
+        "houses.csv: is not an override",
+        "did you mean data=table data.path=houses.csv?",
+    ),
+    (
+        "data=data/a.csv.gz",
+        "no such option in group 'data'",
+        "did you mean data=table data.path=data/a.csv.gz?",
+    ),
     ("epochs", "epochs: is not an override: expected key=value", None),
     ("=3", "=3: ", None),
     ("", "is not an override", None),

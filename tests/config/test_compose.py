@@ -113,6 +113,31 @@ def test_values_reach_their_keys_with_their_types() -> None:
     assert (config.optimizer["learning_rate"], config.seed) == (3e-4, 7)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ["data.columns.zip=category", "data.columns={zip: category}", "+data.columns.zip=category"],
+)
+def test_keys_that_the_user_names_need_no_plus(typed: str) -> None:
+    config = compose(["data=csv", "data.path=t.csv", "model=tabular", typed], find=False)
+    assert config.data["columns"] == {"zip": "category"}
+
+
+def test_a_wrong_key_in_a_mapping_is_named_with_the_nearest() -> None:
+    with pytest.raises(DlrunError) as refused:
+        compose(["model=mnist_mlp", "optimizer={learning_rat: 1}"])
+    assert "'optimizer.learning_rat' is not a config key" in str(refused.value)
+    assert refused.value.hint == "did you mean optimizer.learning_rate?"
+
+
+def test_accuracy_of_the_largest_output_is_refused_where_there_is_one() -> None:
+    task = ["model=mnist_mlp", "task=binary_classification"]
+    with pytest.raises(DlrunError) as refused:
+        compose([*task, "metrics=accuracy"])
+    assert refused.value.message.startswith("metrics=accuracy: 'accuracy' takes the largest")
+    assert refused.value.hint == "metrics=binary_accuracy"
+    compose([*task, "metrics=binary_accuracy"])
+
+
 def test_a_composed_config_has_plain_values() -> None:
     def plain(node: object) -> bool:
         if isinstance(node, dict):

@@ -30,6 +30,8 @@ def test_rows_that_also_train_draw_a_line_also_from_the_cache(tmp_path, caplog):
         with caplog.at_level(logging.WARNING, logger="dlrun"):
             table(path=str(path), target="y").dataset()
         assert [record.getMessage() for record in caplog.records] == expected
+    notes = table(path=str(path), target="y").describe().notes
+    assert [f"data: {note}" for note in notes] == expected
 
 
 def test_the_counts_are_those_of_numpy_in_one_pass_and_in_several(tmp_path, monkeypatch):

@@ -56,4 +56,4 @@ def test_a_text_among_numbers_may_be_called_missing_where_there_is_such_a_key(tm
     config = compose(["data=jsonl", "data.path=t.jsonl", "data.target=y", key])
     assert config.data["missing"] == ["n/a ?"]
     pa.parquet.write_table(pa.Table.from_pylist(rows), "t.parquet")
-    assert refused("t.parquet")[1] == "correct it, or +data.columns.a=category"
+    assert refused("t.parquet")[1] == "correct it, or data.columns.a=category"

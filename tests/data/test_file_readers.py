@@ -94,7 +94,7 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     assert (part.labels.tolist(), part.names["file"][0]) == ([1, 0], "photos/dog/0.png")
     for table, problem in (
         ("label,file\nowl,photos/dog/0.png\n", "label 'owl' is not one of cat, dog"),
-        ("label,file\n,photos/dog/0.png\ncat,photos/cat/1.png\n", "row 1 has no label"),
+        ("label,file\n,photos/dog/0.png\n,photos/cat/1.png\n", "no row has a target"),
         ("kind,file\ncat,photos/cat/1.png\n", "no column 'label', which the run predicts"),
         ("label\ncat\ndog\n", "has no column of images; it has label"),
         ("label,a,b\ncat,1.png,2.png\n", "several columns of images, a, b;"),
@@ -104,6 +104,16 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     assert "photos/cat/1.png lies in no folder that names its class" in refused(
         "photos/cat", photos, labels=True
     )
+
+
+def test_an_image_without_a_label_is_no_sample_to_evaluate_on(photos):
+    rows = ["dog,photos/dog/0.png", ",photos/dog/1.png", "cat,photos/cat/1.png"]
+    write("later.csv", "\n".join(["label,file", *rows]))
+    reader = open_reader(Request(Path("later.csv"), photos, labels=True))
+    [part] = reader.parts()
+    assert (part.labels.tolist(), part.rows.tolist()) == ([1, 0], [1, 3])
+    assert part.names["file"] == ["photos/dog/0.png", "photos/cat/1.png"]
+    assert reader.notes() == ["1 row has no label, and is left out"]
 
 
 def test_texts_are_encoded_as_in_training(reviews):

@@ -64,6 +64,15 @@ def test_columns_and_task_are_found_and_each_split_is_encoded_by_the_training_sp
     assert set(city.categories) == set(CITIES)
 
 
+def test_columns_that_are_numbered_are_named_by_their_numbers(tmp_path):
+    rows = [f"{n / 7:.3f},{n % 5},{n % 2},{n % 3}" for n in range(60)]
+    (tmp_path / "numbered.csv").write_text("\n".join(["0,1,2,3", *rows]) + "\n")
+    of = table(path="numbered.csv", target=2, drop=[1], weight=3, columns={0: "number"})
+    assert (of.targets, list(of.inputs), of.weight) == (("2",), ["0"], "3")
+    assert table(path="numbered.csv", target=[1, 2]).targets == ("1", "2")
+    assert refused(path="numbered.csv", target=-1).message.startswith("data.target=-1:")
+
+
 def test_each_format_gives_the_same_arrays(tmp_path):
     write_all(tmp_path)
     first, *others = (

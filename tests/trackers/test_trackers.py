@@ -3,6 +3,7 @@
 import csv
 import json
 import pickle
+import shutil
 import signal
 import sqlite3
 import struct
@@ -148,6 +149,7 @@ def test_a_killed_run_is_ended_in_its_tracker_and_resumes_there(dlrun):
 TELL = """
 import os, pickle, sys, time
 from dlrun.trackers.client import Tracking
+from dlrun.trackers.mlflow import MLflow
 from dlrun.trackers.protocol import Outcome
 from dlrun.trackers.tensorboard import TensorBoard
 from dlrun.trackers.wandb import WandB
@@ -155,7 +157,7 @@ from own_tracker import Lines
 
 if __name__ == "__main__":
     name, run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
-    kind = {"own": Lines, "tensorboard": TensorBoard, "wandb": WandB}[name]
+    kind = {"own": Lines, "mlflow": MLflow, "tensorboard": TensorBoard, "wandb": WandB}[name]
     tracking = Tracking({name: kind(every_steps=1)}, run, {})
     for step in range(first, last + 1):
         tracking.log(step, {"batch/loss": 1 / step}, (1,))
@@ -203,6 +205,22 @@ def test_a_run_resumed_with_changes_hides_in_tensorboard_what_it_tells_again(dlr
     # From where the points before are hidden: the batches by steps, the epochs by epochs from 0.
     assert [e.step for e in events_in(events / "batches") if e.HasField("session_log")] == [21]
     assert [e.step for e in events_in(events / "train") if e.HasField("session_log")] == [2]
+
+
+@pytest.mark.slow  # MLflow makes a database
+def test_a_run_that_its_sweep_tries_again_is_in_mlflow_once(dlrun):
+    pytest.importorskip("mlflow")
+    sweep = dlrun.cwd / "runs/model"
+    sweep.mkdir(parents=True)
+    tell(dlrun, 1, 3, ends=False, tracker="mlflow", sweep=sweep)
+    # A run without a checkpoint is made anew: it resumes nothing, and its record is gone.
+    shutil.rmtree(sweep / "first")
+    tell(dlrun, 1, 10, ends=True, tracker="mlflow", sweep=sweep)
+    with sqlite3.connect(dlrun.cwd / "runs/mlflow.db") as database:
+        runs = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
+        [(last,)] = database.execute("SELECT MAX(step) FROM metrics WHERE key = 'batch/loss'")
+    assert runs == [("first", "FINISHED"), ("model", "FINISHED")]
+    assert last == 10
 
 
 def test_wandb_sync_appends_a_resumed_run_to_the_run_that_it_sent(dlrun):

@@ -15,6 +15,8 @@ from dlrun.config.signature import feed_not_accepted, wrong_arguments
 from dlrun.config.weighting import name_classes, wrong_weighting
 from dlrun.errors import DlrunError
 
+LARGEST = "keras.metrics.SparseCategoricalAccuracy"
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -62,6 +64,7 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
             continue  # nothing is monitored
         yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
     yield from _wrong_weighting(config, typed)
+    yield from _accuracy_of_one_output(config, typed, rules)
     if rules.training:
         problems = feed_not_accepted(config, rules.names.module_dirs)
         for problem in (*problems, *competing_schedules(config)):
@@ -79,6 +82,20 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
             yield Mistake(line, problem.text, hint=project_hint(rules.project))
         else:
             yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
+
+
+def _accuracy_of_one_output(
+    config: Config, typed: Mapping[str, str], rules: Rules
+) -> Iterator[Mistake]:
+    """Keras' accuracy of the largest of several outputs is, of one, the share of class 0."""
+    # A run that has it is still evaluated.
+    if config.task.activation != "sigmoid" or not rules.training or rules.recorded:
+        return
+    for name, metric in config.task.metrics.items():
+        if isinstance(metric, Mapping) and metric.get("_target_") == LARGEST:
+            line = typed.get("metrics", f"task.metrics.{name}")
+            problem = f"'{name}' takes the largest of several outputs, and the task has yes or no"
+            yield Mistake(line, problem, hint="metrics=binary_accuracy")
 
 
 def _wrong_weighting(config: Config, typed: Mapping[str, str]) -> Iterator[Mistake]:

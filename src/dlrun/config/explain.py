@@ -16,6 +16,7 @@ from dlrun.errors import DlrunError, shorten
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
 FILES = "dlrun sweep --runs FILE; a preset of your own is configs/experiment/NAME.yaml"
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
+TABLE = re.compile(r"[^\s=]+\.(csv|tsv|jsonl|parquet|arrow|feather|orc)(\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ def parse_mistake(line: str) -> Mistake:
     """The mistake in an override that Hydra can't parse."""
     key, separator, typed = line.partition("=")
     if not separator:
-        hint = FILES if line.endswith((".yaml", ".yml", ".csv")) else None
-        return Mistake(line, "is not an override: expected key=value", hint=hint)
+        problem = "is not an override: expected key=value"
+        hint = FILES if line.endswith((".yaml", ".yml")) else None
+        return Mistake(line, problem, meant=_as_table(line), hint=hint)
     if typed.startswith(DIMENSIONS) and typed.endswith(")"):
         return Mistake(line, SEVERAL, hint=SWEEP)
     if (written := range_here(key, typed)) is not None:
@@ -129,15 +131,22 @@ def option_mistakes(
             if option is None or option in options:
                 continue
             near = nearest(str(option), options)
+            meant = line.replace(str(option), near) if near else None
+            file = _as_table(str(option)) if group == "data" else None
             mistakes.append(
                 Mistake(
                     line,
                     f"no such option in group '{group}'; there are {', '.join(options)}",
-                    meant=line.replace(str(option), near) if near else None,
+                    meant=file or meant,
                     hint=_written_after_a_run(option) if group == "export" else None,
                 )
             )
     return mistakes
+
+
+def _as_table(path: str) -> str | None:
+    """The overrides that read a table whose path was typed alone; None if it is not one's."""
+    return f"data=table data.path={path}" if TABLE.fullmatch(path) else None
 
 
 def _written_after_a_run(option: object) -> str | None:

@@ -27,6 +27,7 @@ from dlrun.errors import first_line
 
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]+\}")
 INTERVALS = ("every", "validate_every")
+UNKNOWN = re.compile(r"^Key '(.+)' is not in struct")
 # As JSON has them: 007 is text.
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?")
 
@@ -82,10 +83,23 @@ def read_overrides(
 def apply_values(config: DictConfig, overrides: Overrides) -> None:
     """Apply the values to a config in the order typed; mistakes are added to ``overrides``."""
     OmegaConf.set_struct(config, True)
+    for part in config.values():
+        _open_mappings(part)
     declared: dict[str, Any] = {}
     for value in overrides.values:
         if mistake := _apply(config, value, declared):
             overrides.mistakes.append(mistake)
+
+
+def _open_mappings(node: Any) -> None:
+    """Let the user name the keys of each mapping that an option declares empty: ``columns: {}``."""
+    if isinstance(node, DictConfig) and not node._is_missing() and not node._is_none():
+        for name in node:
+            child = node._get_node(name)
+            if isinstance(child, DictConfig) and not child:
+                OmegaConf.set_struct(child, False)
+            else:
+                _open_mappings(child)
 
 
 def to_config(composed: DictConfig, overrides: Overrides) -> Config:
@@ -136,6 +150,8 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
             node = OmegaConf.select(config, parent) if parent else config
             if not (isinstance(node, DictConfig) and last in node):
                 return key_mistake(line, key, config)
+        if unknown := UNKNOWN.search(str(error.__cause__ or error)):  # in a mapping
+            return key_mistake(line, f"{key}.{unknown[1]}", config)
         return value_mistake(key, {key: line}, error)
     after = None
     try:

@@ -45,15 +45,7 @@ def dataset(of: Table) -> Dataset:
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    step, targets = of.known or _fit_or_load(of)
-    named = [[name, target.state()] for name, target in targets.items()]
-    # The same for a run and for what evaluates it, which knows the columns of the run.
-    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
-
-    def make(directory: Path) -> None:
-        _write(of, directory, step, targets)
-
-    entry = cache_entry(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
+    entry, step, targets = _encoded(of)
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     outputs = list(targets)
 
@@ -68,8 +60,7 @@ def dataset(of: Table) -> Dataset:
         return Split(inputs, labels, weights, SampleIds(rows, of.row_names) if there else None)
 
     train, validation, test = map(load, SPLITS)
-    rows = {"validation": len(validation), "test": len(test)}
-    for note in notes(written["duplicates"], rows):
+    for note in _notes(entry):
         log.warning("data: %s", note)
     single = None in targets
     return Dataset(
@@ -84,6 +75,36 @@ def dataset(of: Table) -> Dataset:
         sizes=step.sizes,
         is_checked=True,
     )
+
+
+def duplicate_notes(of: Table) -> list[str]:
+    """A line for each split of the table that has rows of its training split.
+
+    Raises:
+        DlrunError: As for :func:`dataset`.
+    """
+    return _notes(_encoded(of)[0])
+
+
+def _notes(entry: Path) -> list[str]:
+    written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
+    [name, *_] = written["inputs"]
+    arrays = {s: np.load(entry / _file(s, "inputs", name), mmap_mode="r") for s in SPLITS}
+    return notes(written["duplicates"], {split: len(array) for split, array in arrays.items()})
+
+
+def _encoded(of: Table) -> tuple[Path, Columns, Mapping[str | None, Target]]:
+    """The directory of a table's arrays, made if it is not there, and how they are encoded."""
+    step, targets = of.known or _fit_or_load(of)
+    named = [[name, target.state()] for name, target in targets.items()]
+    # The same for a run and for what evaluates it, which knows the columns of the run.
+    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
+
+    def make(directory: Path) -> None:
+        _write(of, directory, step, targets)
+
+    entry = cache_entry(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
+    return entry, step, targets
 
 
 def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:

@@ -42,15 +42,15 @@ BLANKS = ("missing", "no_class")  # the row has no target, or none of the classe
 def table(
     *,
     path: str,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str | int] | None = None,
     format: str | None = None,
     kind: str | None = None,
     blank: str = "missing",
     columns: Mapping[str, Any] | None = None,
-    drop: Sequence[str] = (),
-    weight: str | None = None,
+    drop: Sequence[str | int] = (),
+    weight: str | int | None = None,
     split: str = "auto",
-    by: str | None = None,
+    by: str | int | None = None,
     validation: float = 0.15,
     test: float = 0.15,
     folds: int | None = None,
@@ -96,9 +96,10 @@ def table(
     Raises:
         DlrunError: If an argument is impossible.
     """
+    weighing, by = (None if name is None else str(name) for name in (weight, by))
     options = SplitOptions(split, by, validation, test, folds, fold, seed)
     options.check()
-    targets = (target,) if isinstance(target, str) else tuple(target or ())
+    targets = column_names(target)
     if len(set(targets)) < len(targets):
         raise DlrunError("data.target: expected different columns", hint="data.target=COLUMN")
     if kind is not None and kind not in KINDS:
@@ -114,9 +115,9 @@ def table(
         targets=targets,
         kind=kind,
         blank=blank,
-        given=dict(columns or {}),
-        drop=tuple(drop),
-        weight=weight,
+        given={str(name): kind for name, kind in (columns or {}).items()},
+        drop=column_names(drop),
+        weight=weighing,
         split_options=options,
         kind_options={
             "number": dict(numbers or {}),
@@ -126,6 +127,12 @@ def table(
         limit=limit,
         cache_bytes=cache_gb * 1e9,
     )
+
+
+def column_names(names: Any) -> tuple[str, ...]:
+    """Columns as a config names them: one or several, and 0 is the column called 0."""
+    several = names if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+    return tuple(str(name) for name in several if name is not None)
 
 
 @dataclass(frozen=True)

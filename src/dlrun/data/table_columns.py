@@ -204,7 +204,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
         if kind is None:
             kind = profile.kind
             other = kind if kind in columns.kinds() else "drop"
-            _refuse_almost_numbers(of, profile, "data", f"+data.columns.{name}={other}")
+            _refuse_almost_numbers(of, profile, "data", f"data.columns.{name}={other}")
             if kind not in columns.kinds():
                 continue
         if kind == "number":
@@ -213,7 +213,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
         try:
             columns.fitter(str(kind), name, options)
         except (ValueError, TypeError) as error:
-            raise DlrunError(f"data: {error}", hint=f"+data.columns.{name}=KIND") from error
+            raise DlrunError(f"data: {error}", hint=f"data.columns.{name}=KIND") from error
         found[name] = (str(kind), options)
     if not found:
         raise DlrunError(

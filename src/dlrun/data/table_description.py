@@ -13,6 +13,7 @@ from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT
 from dlrun.data.table_columns import class_counts
+from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     from dlrun.data.table import Table
@@ -46,9 +47,17 @@ def describe_table(of: Table) -> Description:
         classes={
             name: class_counts(of, target) for name, target in outputs.items() if target.classes
         },
-        notes=of.notes,
+        notes=[*of.notes, *_duplicate_notes(of)],
         explicit=of.explicit(),
     )
+
+
+def _duplicate_notes(of: Table) -> list[str]:
+    """The rows of other splits that training would see, as the arrays of a run have them."""
+    try:
+        return encode.duplicate_notes(of)
+    except DlrunError:  # a table that can't be encoded is described all the same
+        return []
 
 
 def describe_columns(of: Table, kinds: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -95,5 +95,5 @@ def _times(of: Table, name: str, values: Any) -> np.ndarray:
         return to_seconds(name, values, form)
     except ValueError as error:
         raise DlrunError(
-            f"data.by={name}: {error}", hint=f"+data.columns.{name}={{kind: date, format: ...}}"
+            f"data.by={name}: {error}", hint=f"data.columns.{name}={{kind: date, format: ...}}"
         ) from error

@@ -17,7 +17,7 @@ from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
-from dlrun.data.table import Table
+from dlrun.data.table import Table, column_names
 from dlrun.data.table_columns import NUMERIC, correct, require_column, require_numbers
 from dlrun.data.tables import TableOptions
 from dlrun.errors import DlrunError
@@ -88,9 +88,11 @@ def timeseries(
         if value not in known:
             choices = ", ".join("null" if choice is None else choice for choice in known)
             raise DlrunError(f"data.{name}={value}: expected {choices}")
+    time, group = (None if name is None else str(name) for name in (time, group))
+    covariates = None if covariates is None else column_names(covariates)
     options = SplitOptions("time", time or "the rows", validation, test)
     options.check()
-    targets = (target,) if isinstance(target, str) else tuple(target)
+    targets = column_names(target)
     columns = [*targets, *(covariates or ()), *filter(None, (time, group))]
     if not targets or len(set(columns)) < len(columns):
         raise DlrunError(

@@ -88,6 +88,7 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
             hint="dlrun evaluate RUN data.path=FILE, or another override of its data",
         )
     weight = config.data.get("weight")
+    weight = weight if weight is None else str(weight)
     reader = open_reader(
         make_request(source, spec, config, key="--data", labels=True, weight=weight)
     )

@@ -84,8 +84,8 @@ class MLflow(Tracker):
         self._client.set_terminated(self._run_id, STATUS.get(outcome.status, "KILLED"))
 
     def _find(self, run: TrackedRun, experiment: str) -> str | None:
-        """The id of the run that is resumed; None if there is none."""
-        if run.id is not None or not run.resumes:
+        """The id of the run that is resumed, or tried again by its sweep; None if there is none."""
+        if run.id is not None or not (run.resumes or run.sweep):
             return run.id
         found = self._client.search_runs([experiment], f"tags.`{NAME}` = '{run.name}'")
         return str(found[0].info.run_id) if found else None

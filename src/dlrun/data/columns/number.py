@@ -127,7 +127,7 @@ class Fitter:
         if not np.isfinite(divisor) or (self._scale == "none" and largest > FLOAT32):
             raise DlrunError(
                 f"data: column '{self._name}' has numbers as large as {largest:g}",
-                hint=f"+data.columns.{self._name}={{kind: number, scale: quantile}}, or drop it",
+                hint=f"data.columns.{self._name}={{kind: number, scale: quantile}}, or drop it",
             )
         if self._scale == "min_max":
             offset, divisor = of.low, of.high - of.low

@@ -111,7 +111,7 @@ class ImageTable:
     def rows(self) -> Table:
         """The table, with its targets."""
         if self.target is not None:
-            return self._open(self.target if isinstance(self.target, str) else [*self.target])
+            return self._open(self.target)
         names = list(self._open("-").profiles)
         left = [n for n in names if n not in (self.image_column, self.options.by, "split")]
         if len(left) != 1:

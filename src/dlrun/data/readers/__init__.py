@@ -131,15 +131,32 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
     return {name: target for name, target in named.items() if target is not None}
 
 
+def required_targets(request: Request) -> list[str]:
+    """The columns without whose value a sample has no target."""
+    lists_count = request.blank == "missing"
+    targets = (t for t in targets_of(request.spec).values() if lists_count or not t.is_list)
+    return [column for target in targets for column in target.columns]
+
+
+def without_target_note(request: Request, count: int) -> list[str]:
+    """How many samples are left out as they have no target, as a line; none if there are none."""
+    if not count:
+        return []
+    targets = [column for target in targets_of(request.spec).values() for column in target.columns]
+    rows, are = (f"{count:,} rows have", "are") if count > 1 else ("1 row has", "is")
+    return [f"{rows} no {', '.join(targets)}, and {are} left out"]
+
+
 def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
     """The labels of samples that are files.
 
     Args:
         request: Names them, and has the targets.
         columns: The classes that their folders are, or what a table says of each; pyarrow arrays.
+            Those of :func:`required_targets` have a value for each sample.
 
     Raises:
-        DlrunError: If one has no label, or one that is unlike those of the run.
+        DlrunError: If a column is missing, or a label is unlike those of the run.
     """
     label = f"{request.key} {request.source}"
     targets = targets_of(request.spec)
@@ -148,11 +165,6 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
             raise DlrunError(
                 f"{label} has no column '{name}', which the run predicts",
                 hint=f"name a table with a column '{name}' and one of the files' paths",
-            )
-        if columns[name].null_count:
-            row = columns[name].is_null().to_pylist().index(True) + 1
-            raise DlrunError(
-                f"{label}: row {row:,} has no {name}", hint="correct it, or remove the row"
             )
     try:
         labels: dict[Any, np.ndarray] = {n: target.encode(columns) for n, target in targets.items()}

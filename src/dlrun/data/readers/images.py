@@ -18,7 +18,14 @@ from dlrun.data.images.folders import LABEL
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.own_files import find_samples, folders_of
 from dlrun.data.preprocessing.images import Images
-from dlrun.data.readers import STDIN, Part, Request, encode_labels
+from dlrun.data.readers import (
+    STDIN,
+    Part,
+    Request,
+    encode_labels,
+    required_targets,
+    without_target_note,
+)
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.tables import find_files, format_of
 from dlrun.data.tree import Arrays, tree_map
@@ -59,8 +66,12 @@ class Reader:
                 f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
             )
         is_table = request.source.suffix and format_of(request.source) is not None
-        self._paths, columns = self._read_table() if is_table else self._find()
-        self._labels: Arrays | None = encode_labels(request, columns) if request.labels else None
+        paths, columns = self._read_table() if is_table else self._find()
+        self._rows, self._labels = np.arange(len(paths)), None
+        if request.labels:
+            self._rows, self._labels = _with_target(request, columns, self._rows)
+        self._without_target = len(paths) - len(self._rows)
+        self._paths = [paths[row] for row in self._rows]
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -76,21 +87,21 @@ class Reader:
                     right[place], wrong[place] = False, f"can't be decoded: {result.reason}"
                 else:
                     images[place] = result
-            rows = np.arange(first, first + len(paths))
+            at = np.arange(first, first + len(paths))
             labels = self._labels
             yield Part(
                 images if right.all() else images[right],
-                rows + 1,
+                self._rows[at] + 1,
                 self._request.key,
                 wrong,
                 {"file": [str(path) for path in paths]},
-                None if labels is None else tree_map(itemgetter(rows[right]), labels),
+                None if labels is None else tree_map(itemgetter(at[right]), labels),
                 files=paths,
             )
 
     def notes(self) -> list[str]:
         """See :class:`dlrun.data.readers.Reader`."""
-        return []
+        return without_target_note(self._request, self._without_target)
 
     def _find(self) -> tuple[list[Path], Mapping[str, Any]]:
         """The files that the user names, and the classes that their folders are."""
@@ -122,6 +133,23 @@ class Reader:
             )
         folder = request.source.parent
         return [folder / value for value in names], columns
+
+
+def _with_target(
+    request: Request, columns: Mapping[str, Any], rows: np.ndarray
+) -> tuple[np.ndarray, Arrays]:
+    """The rows that have a value in each target, and their labels."""
+    import pyarrow as pa
+
+    has_target = np.ones(len(rows), bool)
+    for name in required_targets(request):
+        if name in columns:  # else encode_labels says so
+            has_target &= columns[name].is_valid().to_numpy(zero_copy_only=False)
+    if len(rows) and not has_target.any():
+        raise DlrunError(f"{request.key} {request.source}: no row has a target")
+    mask = pa.array(has_target)
+    kept = {name: values.filter(mask) for name, values in columns.items()}
+    return rows[has_target], encode_labels(request, kept)
 
 
 def _image_column(columns: Mapping[str, Any], label: str) -> str:

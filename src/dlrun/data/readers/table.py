@@ -16,7 +16,15 @@ from dlrun.data.columns.number import Number
 from dlrun.data.encode import BatchColumns
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.readers import STDIN, Part, Request, targets_of, texts
+from dlrun.data.readers import (
+    STDIN,
+    Part,
+    Request,
+    required_targets,
+    targets_of,
+    texts,
+    without_target_note,
+)
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.row_names import find_ids
 from dlrun.data.rows import Block, Rows, open_rows
@@ -91,11 +99,7 @@ class Reader:
             f"column '{name}': {_rows(count)} no value, as no row had in training"
             for name, count in self._absent.items()
         ]
-        if count := self._without_target:
-            targets = ", ".join(self._target_columns())
-            left = "are" if count > 1 else "is"
-            notes.append(f"{_rows(count)} no {targets}, and {left} left out")
-        return notes
+        return [*notes, *without_target_note(self._request, self._without_target)]
 
     def _open(self, path: Path) -> tuple[Rows, list[str]]:
         """A file, and the columns that name its rows."""
@@ -133,12 +137,6 @@ class Reader:
 
     def _target_columns(self) -> list[str]:
         return [column for target in self._targets.values() for column in target.columns]
-
-    def _required_targets(self) -> list[str]:
-        """The columns without whose value a row has no target."""
-        lists_count = self._request.blank == "missing"
-        targets = (target for target in self._targets.values() if lists_count or not target.is_list)
-        return [column for target in targets for column in target.columns]
 
     def _extra_columns(self) -> list[str]:
         """The columns that are read beside those of the model's inputs."""
@@ -188,7 +186,7 @@ class Reader:
     ) -> tuple[pa.RecordBatch, np.ndarray]:
         """The rows with a value in each target."""
         has_target = np.ones(len(rows), bool)
-        for name in self._required_targets():
+        for name in required_targets(self._request):
             has_target &= batch.column(name).is_valid().to_numpy(zero_copy_only=False)
         self._without_target += int((~has_target).sum())
         return batch.filter(_mask(has_target)), rows[has_target]
