@@ -41,6 +41,29 @@ def test_a_key_of_other_options_of_its_group_names_them() -> None:
     assert compose(["optimizer=sgd", "optimizer.momentum=0.9"]).optimizer["momentum"] == 0.9
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (["tracker.mlflow.uri=x"], "+tracker=mlflow adds it"),
+        (["callbacks=[]", "callbacks.early_stopping.patience=3"], "+callbacks=early_stopping adds"),
+        (["metrics=[]", "task.metrics.auc.num_thresholds=50"], "+metrics=auc adds it"),
+        (["data.arguments.rows=5"], "data=function has it"),
+    ],
+)
+def test_a_key_of_an_option_that_is_not_chosen_names_the_option(
+    typed: list[str], hint: str
+) -> None:
+    with pytest.raises(DlrunError, match="is not a config key") as refused:
+        compose(typed)
+    assert hint in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("typed", ["reproduces.x=1", "+sweep.x=1", "name.x=1", "epochs.x=1"])
+def test_a_key_below_no_mapping_is_refused(typed: str) -> None:
+    with pytest.raises(DlrunError, match="is not a config key"):
+        compose([typed])
+
+
 def test_a_callback_that_is_null_is_removed_otherwise() -> None:
     with pytest.raises(DlrunError, match=r"can't be null: ~callbacks\.early_stopping removes it"):
         compose(["callbacks.early_stopping=null"])

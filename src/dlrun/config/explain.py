@@ -78,7 +78,7 @@ def parse_mistake(line: str) -> Mistake:
     key, separator, typed = line.partition("=")
     if not separator:
         problem = "is not an override: expected key=value"
-        hint = FILES if line.endswith((".yaml", ".yml")) else None
+        hint = FILES if line.endswith((".yaml", ".yml", ".csv")) else None
         return Mistake(line, problem, meant=_as_table(line), hint=hint)
     if typed.startswith(DIMENSIONS) and typed.endswith(")"):
         return Mistake(line, SEVERAL, hint=SWEEP)
@@ -185,6 +185,8 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     if same_ending:
         near = same_ending[0]
     near = near or key_here(key, keys)
+    if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
+        near = None  # its option is no value
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
     hint = None if near else options_with(key)
     return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)

@@ -21,12 +21,14 @@ from dlrun.config.explain import (
     wrong_type,
 )
 from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
+from dlrun.config.groups import GROUPS
 from dlrun.config.run_config import PLACES
 from dlrun.config.schema import Config
 from dlrun.errors import first_line
 
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]+\}")
 INTERVALS = ("every", "validate_every")
+PLACES_OF_OPTIONS = frozenset(group.key for group in GROUPS.values())
 UNKNOWN = re.compile(r"^Key '(.+)' is not in struct")
 # As JSON has them: 007 is text.
 NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?")
@@ -83,23 +85,21 @@ def read_overrides(
 def apply_values(config: DictConfig, overrides: Overrides) -> None:
     """Apply the values to a config in the order typed; mistakes are added to ``overrides``."""
     OmegaConf.set_struct(config, True)
-    for part in config.values():
-        _open_mappings(part)
+    for name in config:
+        _open_mappings(config._get_node(name), str(name))
     declared: dict[str, Any] = {}
     for value in overrides.values:
         if mistake := _apply(config, value, declared):
             overrides.mistakes.append(mistake)
 
 
-def _open_mappings(node: Any) -> None:
+def _open_mappings(node: Any, key: str) -> None:
     """Let the user name the keys of each mapping that an option declares empty: ``columns: {}``."""
     if isinstance(node, DictConfig) and not node._is_missing() and not node._is_none():
+        if not node and "." in key and key not in PLACES_OF_OPTIONS:
+            OmegaConf.set_struct(node, False)
         for name in node:
-            child = node._get_node(name)
-            if isinstance(child, DictConfig) and not child:
-                OmegaConf.set_struct(child, False)
-            else:
-                _open_mappings(child)
+            _open_mappings(node._get_node(name), f"{key}.{name!s}")
 
 
 def to_config(composed: DictConfig, overrides: Overrides) -> Config:
@@ -138,7 +138,8 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
             have, of an earlier run too. It gets the keys that no override has set before.
     """
     line, key = str(value.input_line), value.key_or_group
-    if key.split(".")[0] not in config or key.split(".")[0] == "choices":
+    part = key.split(".")[0]
+    if part not in config or part == "choices" or (part != key and _is_null(config, part)):
         return key_mistake(line, key, config)
     before = _value_at(config, key)
     declared.setdefault(key, before)
@@ -174,6 +175,12 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
     return Mistake(line, problem, hint=list_hint(line) if isinstance(after, ListConfig) else None)
+
+
+def _is_null(config: DictConfig, part: str) -> bool:
+    """Whether a part is a mapping that is null, below which OmegaConf can set nothing."""
+    node = config._get_node(part)
+    return isinstance(node, DictConfig) and node._is_none()
 
 
 def read_numbers(config: Any) -> None:

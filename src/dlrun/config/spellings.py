@@ -71,16 +71,19 @@ def without(near: str | None, value: str) -> str | None:
 
 def options_with(key: str) -> str | None:
     """Which options of a key's group have it, as a hint; None if none has."""
-    name, _, last = key.partition(".")
-    group = next((each for each in GROUPS.values() if each.key == name and not each.several), None)
-    if group is None or not re.fullmatch(r"\w+", last):
+    groups = [group for group in GROUPS.values() if key.startswith(f"{group.key}.")]
+    if not groups:
         return None
-    has = re.compile(rf"^{last}\s*:", re.MULTILINE)
-    found: set[str] = set()
-    for directory in config_dirs():
-        for path in (directory / group.name).glob("*.yaml"):
-            if has.search(path.read_text(encoding="utf-8", errors="replace")):
-                found.add(path.stem)
+    group = max(groups, key=lambda group: len(group.key))  # task.metrics rather than task
+    part = key[len(group.key) + 1 :].partition(".")[0]
+    if not re.fullmatch(r"\w+", part):
+        return None
+    paths = [path for folder in config_dirs() for path in (folder / group.name).glob("*.yaml")]
+    if group.several:
+        return f"+{group.name}={part} adds it" if part in {path.stem for path in paths} else None
+    has = re.compile(rf"^{part}\s*:", re.MULTILINE)
+    texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    found = {option for option, text in texts.items() if has.search(text)}
     if not found:
         return None
     names = sorted(found)
