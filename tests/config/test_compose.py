@@ -136,6 +136,7 @@ def test_accuracy_of_the_largest_output_is_refused_where_there_is_one() -> None:
     assert refused.value.message.startswith("metrics=accuracy: 'accuracy' takes the largest")
     assert refused.value.hint == "metrics=binary_accuracy"
     compose([*task, "metrics=binary_accuracy"])
+    compose(["loss=binary_crossentropy", "task.activation=sigmoid"])  # of each of ten outputs
 
 
 def test_a_composed_config_has_plain_values() -> None:

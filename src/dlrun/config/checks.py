@@ -16,6 +16,7 @@ from dlrun.config.weighting import name_classes, wrong_weighting
 from dlrun.errors import DlrunError
 
 LARGEST = "keras.metrics.SparseCategoricalAccuracy"
+ONE_OUTPUT = "binary_classification"  # the task
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,12 @@ def _accuracy_of_one_output(
 ) -> Iterator[Mistake]:
     """Keras' accuracy of the largest of several outputs is, of one, the share of class 0."""
     # A run that has it is still evaluated.
-    if config.task.activation != "sigmoid" or not rules.training or rules.recorded:
+    if config.choices.get("task") != ONE_OUTPUT or not rules.training or rules.recorded:
         return
     for name, metric in config.task.metrics.items():
         if isinstance(metric, Mapping) and metric.get("_target_") == LARGEST:
             line = typed.get("metrics", f"task.metrics.{name}")
-            problem = f"'{name}' takes the largest of several outputs, and the task has yes or no"
+            problem = f"'{name}' takes the largest of several outputs, and {ONE_OUTPUT} has one"
             yield Mistake(line, problem, hint="metrics=binary_accuracy")
 
 

@@ -7,15 +7,16 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import directions
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.dimensions import Dimensions
 from dlrun.config.sweeps.expand import run_values
+from dlrun.config.sweeps.space import Space
 from dlrun.errors import DlrunError
 from dlrun.sweeps.jobs import Job, Plan
 from dlrun.sweeps.objectives import (
@@ -31,6 +32,9 @@ from dlrun.sweeps.repeated_trial import RepeatedTrial
 from dlrun.sweeps.search_options import SQLITE, STUDY, Settings
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override
+
+if TYPE_CHECKING:
+    from dlrun.sweeps.study import Study
 
 log = logging.getLogger("dlrun")
 
@@ -65,9 +69,6 @@ class Search:
         recorded: bool = False,
     ) -> None:
         _require()
-        from dlrun.sweeps.samplers import is_exhaustive, size
-        from dlrun.sweeps.study import Study
-
         self._where: dict[str, Any] = {
             "config_dir": config_dir,
             "trusted": trusted,
@@ -90,21 +91,34 @@ class Search:
         self.objectives = [] if typed is None else parse_objectives(typed, config)
         check_sampler(settings.sampler, self.objectives)
         space = {name: self._space[key] for name, key in self._names.items()}
+        self.settings = self._with_possible_trials(settings, space)
+        self._width = len(str(self.runs - 1))
+        self._study = self._new_study(space, config)
+        self._trials: dict[int, RepeatedTrial] = {}
+        self._on_new_job: Callable[[Job], None] = lambda job: None
+
+    def _with_possible_trials(self, settings: Settings, space: Space) -> Settings:
+        """The settings, with no more trials than a sampler of every combination has."""
+        from dlrun.sweeps.samplers import is_exhaustive, size
+
         if is_exhaustive(settings.sampler) and self._dimensions.conditional:
             raise DlrunError(
                 f"--sampler {settings.sampler} tries every combination, and where() has conditions",
                 hint="choose another sampler, or train every combination without --search",
             )
-        max_trials = size(settings.sampler, space)
-        if max_trials is not None and max_trials < settings.trials:
-            log.info("%d trials cover all values", max_trials)
-            settings = Settings(**{**asdict(settings), "trials": max_trials})
-        self.settings = settings
-        self._width = len(str(self.runs - 1))
-        self._study = Study(
+        most = size(settings.sampler, space)
+        if most is None or most >= settings.trials:
+            return settings
+        log.info("%d trials cover all values", most)
+        return replace(settings, trials=most)
+
+    def _new_study(self, space: Space, config: Config) -> Study:
+        from dlrun.sweeps.study import Study
+
+        return Study(
             space,
-            settings.sampler,
-            settings.pruner,
+            self.settings.sampler,
+            self.settings.pruner,
             config.seed,
             self.plan.monitor,
             self.plan.mode,
@@ -117,8 +131,6 @@ class Search:
             },
             [(objective.name, objective.mode) for objective in self.objectives],
         )
-        self._trials: dict[int, RepeatedTrial] = {}
-        self._on_new_job: Callable[[Job], None] = lambda job: None
 
     def open(self) -> None:
         """Create or join the study, unless it is open.
