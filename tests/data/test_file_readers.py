@@ -104,6 +104,9 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     assert "photos/cat/1.png lies in no folder that names its class" in refused(
         "photos/cat", photos, labels=True
     )
+    with pytest.raises(DlrunError) as alone:
+        read("photos/cat/1.png", photos, labels=True)
+    assert alone.value.hint == "move it, as to photos/cat/CLASS/1.png, and name photos/cat"
 
 
 def test_an_image_without_a_label_is_no_sample_to_evaluate_on(photos):

@@ -62,9 +62,11 @@ def folders_of(source: Path, paths: Sequence[Path], key: str) -> list[str]:
     parts = [path.relative_to(source).parts if path != source else () for path in paths]
     for path, part in zip(paths, parts, strict=True):
         if len(part) < 2:
+            folder = source.parent if path == source else source
+            there = folder / "CLASS" / path.name
+            hint = f"move it, as to {there}" + f", and name {folder}" * (path == source)
             raise DlrunError(
-                f"{key} {source}: {path} lies in no folder that names its class",
-                hint=f"move it, as to {source / 'CLASS' / path.name}",
+                f"{key} {source}: {path} lies in no folder that names its class", hint=hint
             )
     return [part[0] for part in parts]
 
