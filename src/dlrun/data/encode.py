@@ -60,7 +60,8 @@ def dataset(of: Table) -> Dataset:
         return Split(inputs, labels, weights, SampleIds(rows, of.row_names) if there else None)
 
     train, validation, test = map(load, SPLITS)
-    for note in _notes(entry):
+    rows = {"validation": len(validation), "test": len(test)}
+    for note in notes(written["duplicates"], rows):
         log.warning("data: %s", note)
     single = None in targets
     return Dataset(
@@ -83,10 +84,7 @@ def duplicate_notes(of: Table) -> list[str]:
     Raises:
         DlrunError: As for :func:`dataset`.
     """
-    return _notes(_encoded(of)[0])
-
-
-def _notes(entry: Path) -> list[str]:
+    entry, *_ = _encoded(of)
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     [name, *_] = written["inputs"]
     arrays = {s: np.load(entry / _file(s, "inputs", name), mmap_mode="r") for s in SPLITS}
