@@ -91,6 +91,11 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
             f"distribution={spread.kind}: loop={config.choices.get('loop')} computes on one device",
             hint=f"loop={' or loop='.join(LOOPS)}, or distribution=none device.count=1",
         )
+    if config.loop.get("data_on_device") is True:
+        raise DlrunError(
+            f"distribution={spread.kind}: loop.data_on_device=true is for a run on one device",
+            hint="leave out loop.data_on_device",
+        )
     if not way.BY_COMPILER and spread.devices > 1:
         _require_own_steps(config, way.COMPILES)
     started = ranks.started_outside()

@@ -91,7 +91,8 @@ class Stepper(Protocol):
     Arrays have the dtype that they have in memory, and several batches along the first axis: inputs
     ``(steps, batch_size, *input_shape)``, targets ``(steps, batch_size, ...)``, or mappings of
     such arrays; ``weights`` is empty, or one more of these with the weights of the samples. Each
-    call runs ``steps`` steps and returns the running metrics after the last.
+    call runs ``steps`` steps and returns the running metrics after the last. What
+    :meth:`TrainingBackend.place` gathers is taken too.
     """
 
     def load(self) -> None:
@@ -250,13 +251,30 @@ class TrainingBackend(Backend, Protocol):
     def bind(self, model: Any, step: Step) -> None:
         """Set the step as the model's ``train_step`` and ``test_step``, for ``fit()``."""
 
-    def plan_raw(self, model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+    def free_device_bytes(self) -> int | None:
+        """The memory that is free on the device; None on a CPU, or if the framework can't tell."""
+
+    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+        """Copy the samples of a split to the device, where batches are gathered from now on.
+
+        Args:
+            batches: Of the split.
+
+        Returns:
+            From indices into the split, ``(steps, batch_size)``, to the arguments of a stepper's
+            ``train`` or ``test``; None in a run on several devices.
+        """
+
+    def plan_raw(
+        self, model: Any, inputs: Any, compile: str, *, on_device: bool = False
+    ) -> tuple[str, int]:
         """The fastest way for a raw loop to run a model.
 
         Args:
             model: A compiled model.
             inputs: One batch.
             compile: One of ``COMPILES``.
+            on_device: Whether the samples lie on the device, see :meth:`place`.
 
         Returns:
             The ``compile`` argument for :meth:`stepper`, and the number of steps per call.
