@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlrun.backends._jax_devices import is_spread, place, shardings
-from dlrun.data.scaling import integer_inputs, scale_inputs
+from dlrun.data.scaling import scale_inputs
 from dlrun.data.tree import map_named
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The values of trainable, non-trainable, optimizer and metrics variables.
 State = tuple[list[Any], ...]
+Run = Callable[[State, Any, Any], tuple[dict[str, Any], State]]
 
 
 class OnDevice(NamedTuple):
@@ -47,28 +48,16 @@ class JaxStepper:
 
     Args:
         model: A compiled model.
-        train: Maps state, inputs, targets and weights, if there are any, to logs and state.
+        train: Maps state, batches and arrays on the device, see :func:`split_arguments`, to logs
+            and state.
         test: As ``train``; its state excludes the optimizer's variables.
-        compile: ``scan`` over the steps of a call, one compiled ``step`` at a time, or ``eager``.
-        scale: Divisor of integer inputs.
+        train_one: As ``train``, for a batch that is alone in a call and has others beside it
+            elsewhere; None if that makes no difference.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        train: Callable[..., Any],
-        test: Callable[..., Any],
-        compile: str,
-        scale: float,
-    ) -> None:
+    def __init__(self, model: Any, train: Run, test: Run, train_one: Run | None = None) -> None:
         self._model = model
-        integers = integer_inputs(model)
-        self._train, self._test = (
-            _run_steps(step, compile, scale, integers) for step in (train, test)
-        )
-        self._train_one = self._train
-        if compile == "scan":
-            self._train_one = _run_steps(train, "loop", scale, integers)
+        self._train, self._test, self._train_one = train, test, train_one or train
         self._state: State = ()
         self.looped_size: int | None = None
         """The size of a batch that is computed alone with the bits that it has among others."""
@@ -89,7 +78,7 @@ class JaxStepper:
         alone = np.shape(jax.tree.leaves(batches)[0])[:2] == (1, self.looped_size)
         run = self._train_one if alone else self._train
         logs, self._state = run(self._state, batches, arrays)
-        return logs  # type: ignore[no-any-return]
+        return logs
 
     def test(self, *batch: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
@@ -97,7 +86,7 @@ class JaxStepper:
         arrays, batches = split_arguments(batch)
         logs, state = self._test((trainable, non_trainable, metrics), batches, arrays)
         self._state = (*state[:2], slots, state[2])
-        return logs  # type: ignore[no-any-return]
+        return logs
 
     def _variables(self) -> tuple[list[Any], ...]:
         model = self._model
@@ -173,11 +162,15 @@ def program(step: Callable[..., Any], integers: frozenset[str | None]) -> Progra
     return Program(run_step, scan, loop)
 
 
-def _run_steps(
-    step: Callable[..., Any], compile: str, scale: float, integers: frozenset[str | None]
-) -> Callable[..., Any]:
-    """A function that runs several steps; batches lie along the first axis."""
-    of = program(step, integers)
+def run_steps(of: Program, compile: str, scale: float) -> Run:
+    """A function that runs several steps; batches lie along the first axis.
+
+    Args:
+        of: From :func:`program`.
+        compile: ``scan`` over the steps of a call, one compiled ``step`` at a time, ``loop`` for a
+            step that is alone, or ``eager``.
+        scale: Divisor of integer inputs.
+    """
     function = {"step": of.step, "loop": of.loop}.get(compile, of.scan)
     compiled: Any = None if is_spread() else jax.jit(function, donate_argnums=0)
     # An argument, not a constant: XLA would multiply by a constant's inverse, which rounds

@@ -108,6 +108,30 @@ class Stepper(Protocol):
         """Evaluate the batches."""
 
 
+class Lanes(Protocol):
+    """Several runs whose steps are computed in one program, each in a lane of its own.
+
+    Runs that compute the same from their states share a program; they differ in initial values,
+    seeds and learning rates.
+    """
+
+    @property
+    def programs(self) -> int:
+        """How many different programs the runs had so far."""
+
+    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+        """As :meth:`TrainingBackend.place`; runs with the same arrays share the copy."""
+
+    def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+        """As :meth:`TrainingBackend.stepper`, for one of the runs.
+
+        Each of its calls asks, and goes on with the answer.
+        """
+
+    def answer(self, calls: Sequence[Any]) -> Sequence[Any]:
+        """Answers to what runs have asked at the same time."""
+
+
 class Tracer(Protocol):
     """Records what is computed, with the framework's own profiler.
 
@@ -212,11 +236,13 @@ class TrainingBackend(Backend, Protocol):
 
     ``COMPILES`` are the supported values of ``loop.compile``, ``TRACES`` is whether the backend
     traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
+    ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`.
     The functions are called after Keras is imported.
     """
 
     COMPILES: Sequence[str]
     TRACES: bool
+    VECTORIZES: bool
     START_SECONDS: float
 
     def tracer(self, directory: Path) -> Tracer:
@@ -288,4 +314,15 @@ class TrainingBackend(Backend, Protocol):
             step: What a step computes.
             compile: From :meth:`plan_raw`.
             scale: Divisor of integer inputs.
+        """
+
+
+class VectorizingBackend(TrainingBackend, Protocol):
+    """The interface of a backend that can compute the steps of several runs in one program."""
+
+    def lanes(self, ask: Callable[[Any], Any]) -> Lanes:
+        """Compute the steps of several runs together.
+
+        Args:
+            ask: Called by a run with what it asks; returns the answer to it.
         """

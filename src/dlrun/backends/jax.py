@@ -13,8 +13,8 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper, Tracer
-    from dlrun.backends._jax_stepper import State
+    from dlrun.backends import Lanes, Stepper, Tracer
+    from dlrun.backends._jax_stepper import Program, State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -25,6 +25,7 @@ HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
 DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
+VECTORIZES = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
 TRACES = True
 START_SECONDS = 2.0
@@ -409,9 +410,31 @@ def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    from dlrun.backends._jax_stepper import JaxStepper
+    from dlrun.backends._jax_stepper import JaxStepper, run_steps
 
-    return JaxStepper(model, _train_step(model, step), _test_step(model, step), compile, scale)
+    train, test = programs(model, step)
+    return JaxStepper(
+        model,
+        run_steps(train, compile, scale),
+        run_steps(test, compile, scale),
+        run_steps(train, "loop", scale) if compile == "scan" else None,
+    )
+
+
+def programs(model: Any, step: Step) -> tuple[Program, Program]:
+    """What a training and a validation step compute."""
+    from dlrun.backends._jax_stepper import program
+    from dlrun.data.scaling import integer_inputs
+
+    integers = integer_inputs(model)
+    return program(_train_step(model, step), integers), program(_test_step(model, step), integers)
+
+
+def lanes(ask: Callable[[Any], Any]) -> Lanes:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._jax_lanes import JaxLanes
+
+    return JaxLanes(ask)
 
 
 def peak_device_bytes() -> int | None:

@@ -22,6 +22,7 @@ NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are o
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
+VECTORIZES = False
 TRACES = True
 START_SECONDS = 3.0
 

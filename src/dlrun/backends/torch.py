@@ -22,6 +22,7 @@ NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
+VECTORIZES = False
 TRACES = False
 START_SECONDS = 3.5
 
