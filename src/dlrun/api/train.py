@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlrun.runs.result import RunResult
     from dlrun.training.request import OnEpoch
     from dlrun.training.reuse import ProcessCache
+    from dlrun.training.vectorized import LaneBackend
 
 
 def train(
@@ -30,6 +31,7 @@ def train(
     path: Path | None = None,
     on_epoch: OnEpoch | None = None,
     cache: ProcessCache | None = None,
+    backend: LaneBackend | None = None,
     quiet: bool = False,
     from_run: str | None = None,
     needed: bool = False,
@@ -44,7 +46,8 @@ def train(
         started_at: When the user started the run, in seconds since the epoch; by default now.
         path: The run directory to create; None for a new one in ``runs_dir``.
         on_epoch: As in :class:`dlrun.training.request.RunRequest`.
-        cache: As in :class:`dlrun.training.request.RunRequest`.
+        cache: As in :class:`dlrun.training.request.RunRequest`, as is ``backend``.
+        backend: See there.
         quiet: Show no progress.
         from_run: A run to repeat; the overrides change its config.
         needed: Whether the result of an equal run that has completed is returned instead.
@@ -106,6 +109,7 @@ def train(
             parent=parent,
             on_epoch=on_epoch,
             cache=cache,
+            backend=backend,
             quiet=quiet,
         )
         return train_run(request)

@@ -12,6 +12,7 @@ from dlrun.loops import LOOPS
 from dlrun.system import ranks
 
 # Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
+RAW = "dlrun.loops.raw.raw"
 HALF = ("bfloat16", "float16")
 
 
@@ -91,6 +92,11 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
             f"distribution={spread.kind}: loop={config.choices.get('loop')} computes on one device",
             hint=f"loop={' or loop='.join(LOOPS)}, or distribution=none device.count=1",
         )
+    if config.loop.get("data_on_device") is True:
+        raise DlrunError(
+            f"distribution={spread.kind}: loop.data_on_device=true is for a run on one device",
+            hint="leave out loop.data_on_device",
+        )
     if not way.BY_COMPILER and spread.devices > 1:
         _require_own_steps(config, way.COMPILES)
     started = ranks.started_outside()
@@ -102,6 +108,32 @@ def _require_distribution(config: Config, spread: backends.Spread, *, training: 
             if "data_parallel" in way.LAUNCHES
             else f"dlrun train backend={config.backend.name} ..., which needs one process",
         )
+
+
+def require_lanes(config: Config) -> None:
+    """Check that a run can train beside others in one program.
+
+    Raises:
+        DlrunError: If it can't.
+    """
+    able = [
+        name for name in backends.names() if getattr(backends.module(name), "VECTORIZES", False)
+    ]
+    wanted = {
+        "backend": (config.backend.name in able, f"backend={' or backend='.join(able)}"),
+        "loop": (config.loop["_target_"] == RAW, "loop=raw"),
+        "loop.stepper": (config.loop.get("stepper") is None, "leave it out"),
+        "loop.compile": (config.loop.get("compile") != "eager", "loop.compile=auto"),
+        "distribution": (config.distribution.kind == "none", "distribution=none device.count=1"),
+        "profile": (not config.profile.get("_target_"), "profile=none"),
+    }
+    for key, (is_able, hint) in wanted.items():
+        if not is_able:
+            given = config.choices.get(key, "") or config.loop.get(key.partition(".")[2], "")
+            raise DlrunError(
+                f"--vectorize: a run with {key}{f'={given}' if given else ''} trains by itself",
+                hint=hint,
+            )
 
 
 def _require_own_steps(config: Config, compiles: Sequence[str] | None) -> None:

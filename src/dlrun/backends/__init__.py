@@ -20,16 +20,26 @@ from dlrun.backends._modules import (
     trains,
 )
 from dlrun.backends._process import running
-from dlrun.backends._protocols import Backend, Spread, Stepper, Tracer, TrainingBackend
+from dlrun.backends._protocols import (
+    Backend,
+    Lanes,
+    Spread,
+    Stepper,
+    Tracer,
+    TrainingBackend,
+    VectorizingBackend,
+)
 from dlrun.backends._requirements import require, why_no_build
 from dlrun.backends._startup import forget, keras_versions, prepare, start, start_beside
 
 __all__ = [
     "Backend",
+    "Lanes",
     "Spread",
     "Stepper",
     "Tracer",
     "TrainingBackend",
+    "VectorizingBackend",
     "distribution_of",
     "forget",
     "installed_backends",

@@ -91,7 +91,8 @@ class Stepper(Protocol):
     Arrays have the dtype that they have in memory, and several batches along the first axis: inputs
     ``(steps, batch_size, *input_shape)``, targets ``(steps, batch_size, ...)``, or mappings of
     such arrays; ``weights`` is empty, or one more of these with the weights of the samples. Each
-    call runs ``steps`` steps and returns the running metrics after the last.
+    call runs ``steps`` steps and returns the running metrics after the last. What
+    :meth:`TrainingBackend.place` gathers is taken too.
     """
 
     def load(self) -> None:
@@ -105,6 +106,30 @@ class Stepper(Protocol):
 
     def test(self, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
         """Evaluate the batches."""
+
+
+class Lanes(Protocol):
+    """Several runs whose steps are computed in one program, each in a lane of its own.
+
+    Runs that compute the same from their states share a program; they differ in initial values,
+    seeds and learning rates.
+    """
+
+    @property
+    def programs(self) -> int:
+        """How many different programs the runs had so far."""
+
+    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+        """As :meth:`TrainingBackend.place`; runs with the same arrays share the copy."""
+
+    def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
+        """As :meth:`TrainingBackend.stepper`, for one of the runs.
+
+        Each of its calls asks, and goes on with the answer.
+        """
+
+    def answer(self, calls: Sequence[Any]) -> Sequence[Any]:
+        """Answers to what runs have asked at the same time."""
 
 
 class Tracer(Protocol):
@@ -211,11 +236,13 @@ class TrainingBackend(Backend, Protocol):
 
     ``COMPILES`` are the supported values of ``loop.compile``, ``TRACES`` is whether the backend
     traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
+    ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`.
     The functions are called after Keras is imported.
     """
 
     COMPILES: Sequence[str]
     TRACES: bool
+    VECTORIZES: bool
     START_SECONDS: float
 
     def tracer(self, directory: Path) -> Tracer:
@@ -250,13 +277,30 @@ class TrainingBackend(Backend, Protocol):
     def bind(self, model: Any, step: Step) -> None:
         """Set the step as the model's ``train_step`` and ``test_step``, for ``fit()``."""
 
-    def plan_raw(self, model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+    def free_device_bytes(self) -> int | None:
+        """The memory that is free on the device; None on a CPU, or if the framework can't tell."""
+
+    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+        """Copy the samples of a split to the device, where batches are gathered from now on.
+
+        Args:
+            batches: Of the split.
+
+        Returns:
+            From indices into the split, ``(steps, batch_size)``, to the arguments of a stepper's
+            ``train`` or ``test``; None in a run on several devices.
+        """
+
+    def plan_raw(
+        self, model: Any, inputs: Any, compile: str, *, on_device: bool = False
+    ) -> tuple[str, int]:
         """The fastest way for a raw loop to run a model.
 
         Args:
             model: A compiled model.
             inputs: One batch.
             compile: One of ``COMPILES``.
+            on_device: Whether the samples lie on the device, see :meth:`place`.
 
         Returns:
             The ``compile`` argument for :meth:`stepper`, and the number of steps per call.
@@ -270,4 +314,15 @@ class TrainingBackend(Backend, Protocol):
             step: What a step computes.
             compile: From :meth:`plan_raw`.
             scale: Divisor of integer inputs.
+        """
+
+
+class VectorizingBackend(TrainingBackend, Protocol):
+    """The interface of a backend that can compute the steps of several runs in one program."""
+
+    def lanes(self, ask: Callable[[Any], Any]) -> Lanes:
+        """Compute the steps of several runs together.
+
+        Args:
+            ask: Called by a run with what it asks; returns the answer to it.
         """

@@ -6,6 +6,8 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
+import numpy as np
 import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
@@ -15,6 +17,7 @@ from dlrun.data.tree import map_named
 from dlrun.losses.masks import masks_of, set_masks
 
 if TYPE_CHECKING:
+    from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
 
@@ -127,6 +130,26 @@ class Steps:
         """All variables that a step may read or change."""
         model = self._model
         return [*model.variables, *model.metrics_variables, *model.optimizer.variables]
+
+
+def gather_on_device(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+    """Copy a split to the device; see :class:`dlrun.backends.TrainingBackend`."""
+    device = keras.ops.zeros(()).device
+
+    def tensor(array: Any) -> Any:
+        return torch.as_tensor(array, device=device)
+
+    parts = [_map(tensor, part) for part in batches.gather(np.arange(len(batches.split)))]
+
+    def gather(samples: np.ndarray) -> tuple[Any, ...]:
+        rows = tensor(samples.ravel())
+
+        def take(whole: Any) -> Any:
+            return whole.index_select(0, rows).reshape(*samples.shape, *whole.shape[1:])
+
+        return tuple(_map(take, part) for part in parts)
+
+    return gather
 
 
 class TorchStepper:

@@ -13,8 +13,8 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlrun.backends import Stepper, Tracer
-    from dlrun.backends._jax_stepper import State
+    from dlrun.backends import Lanes, Stepper, Tracer
+    from dlrun.backends._jax_stepper import Program, State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -25,6 +25,7 @@ HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
 DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
+VECTORIZES = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
 TRACES = True
 START_SECONDS = 2.0
@@ -369,7 +370,24 @@ def _update_metrics(
     return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 
-def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+def free_device_bytes() -> int | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import jax
+
+    device = jax.config.jax_default_device or jax.local_devices()[0]
+    stats = device.memory_stats() or {}
+    return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
+
+
+def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._jax_devices import is_spread
+    from dlrun.backends._jax_stepper import gather_on_device
+
+    return None if is_spread() else gather_on_device(batches)
+
+
+def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import jax
     import keras
@@ -385,14 +403,38 @@ def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
     on_cpu = all(device_of(v.value).startswith("cpu") for v in model.variables[:1])
     if on_cpu and convolves(jax.make_jaxpr(forward)(inputs)):
         return "step", 1
-    return "scan", 32  # a tenth faster than one call per step
+    # A tenth faster than one call per step. Of samples on the device, a call takes a whole epoch,
+    # but not so many steps that Ctrl-C has to wait.
+    return "scan", 1024 if on_device else 32
 
 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    from dlrun.backends._jax_stepper import JaxStepper
+    from dlrun.backends._jax_stepper import JaxStepper, run_steps
 
-    return JaxStepper(model, _train_step(model, step), _test_step(model, step), compile, scale)
+    train, test = programs(model, step)
+    return JaxStepper(
+        model,
+        run_steps(train, compile, scale),
+        run_steps(test, compile, scale),
+        run_steps(train, "loop", scale) if compile == "scan" else None,
+    )
+
+
+def programs(model: Any, step: Step) -> tuple[Program, Program]:
+    """What a training and a validation step compute."""
+    from dlrun.backends._jax_stepper import program
+    from dlrun.data.scaling import integer_inputs
+
+    integers = integer_inputs(model)
+    return program(_train_step(model, step), integers), program(_test_step(model, step), integers)
+
+
+def lanes(ask: Callable[[Any], Any]) -> Lanes:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._jax_lanes import JaxLanes
+
+    return JaxLanes(ask)
 
 
 def peak_device_bytes() -> int | None:

@@ -22,6 +22,7 @@ NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are o
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
+VECTORIZES = False
 TRACES = True
 START_SECONDS = 3.0
 
@@ -242,7 +243,27 @@ def _call(model: Any, inputs: Any, *, training: bool) -> Any:
     return _tensorflow_parts.call(model, inputs, training=training)
 
 
-def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+def free_device_bytes() -> int | None:
+    """TensorFlow tells what it has taken, but not what there is."""
+    return None
+
+
+def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import numpy as np
+    import tensorflow as tf
+
+    from dlrun.backends._tensorflow_devices import state
+
+    if state.together:
+        return None
+    whole = tf.nest.map_structure(
+        tf.convert_to_tensor, batches.gather(np.arange(len(batches.split)))
+    )
+    return lambda samples: tf.nest.map_structure(lambda array: tf.gather(array, samples), whole)
+
+
+def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._tensorflow_devices import state
 

@@ -22,6 +22,7 @@ NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
+VECTORIZES = False
 TRACES = False
 START_SECONDS = 3.5
 
@@ -216,7 +217,25 @@ def bind(model: Any, step: Step) -> None:
     model.test_step = lambda data: steps.test(*data)
 
 
-def plan_raw(model: Any, inputs: Any, compile: str) -> tuple[str, int]:
+def free_device_bytes() -> int | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import keras
+    import torch
+
+    if keras.ops.zeros(()).device.type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info()[0])
+
+
+def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._torch_devices import state
+    from dlrun.backends._torch_stepper import gather_on_device
+
+    return None if state.together else gather_on_device(batches)
+
+
+def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     # Callbacks after each step take a twentieth of a small model's step.
     return compile.replace("auto", "trace"), 1 if compile == "eager" else 8

@@ -46,6 +46,12 @@ def sweep(
     needed: Annotated[
         bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
     ] = False,
+    vectorize: Annotated[
+        bool,
+        typer.Option(
+            "--vectorize", help="On jax: train runs of other seeds and rates in one program."
+        ),
+    ] = False,
     keep: Annotated[
         str | None,
         typer.Option(
@@ -132,6 +138,7 @@ def sweep(
       dlrun sweep optimizer.learning_rate=1e-4,3e-4,1e-3 'seed=range(5)' --jobs 2
       dlrun sweep 'optimizer.learning_rate=interval(1e-4,1e-2)' --search optuna
       dlrun sweep 'seed=range(10)' --needed
+      dlrun sweep loop=raw 'seed=range(32)' --vectorize
       dlrun sweep 'pair=zip(batch_size=[64,512],epochs=[5,20])'
       dlrun sweep loop=fit,raw 'loop.compile=where(loop=raw,eager,xla)'
       dlrun sweep --runs runs.csv seed=1,2
@@ -170,6 +177,7 @@ def sweep(
             resume=resume,
             runs_file=runs_file,
             needed=needed,
+            vectorize=vectorize,
             keep=keep,
             again=again,
             fail_under=fail_under or (),

@@ -60,6 +60,11 @@ def broken_limits(config: Config) -> Problems:
     steps = config.loop.get("steps_per_execution")
     if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
         yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
+    placed = config.loop.get("data_on_device", "auto")
+    if not isinstance(placed, bool) and placed != "auto":
+        yield Problem("loop.data_on_device", f"must be auto, true or false, got {placed}")
+    if placed is True and config.loop.get("stepper") is not None:
+        yield Problem("loop.data_on_device", "a stepper of your own gathers from memory: false")
     for key, options in (
         ("precision", PRECISIONS),
         ("matmul_precision", MATMUL_PRECISIONS),

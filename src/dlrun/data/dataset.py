@@ -46,22 +46,22 @@ class Split:
 
     def __post_init__(self) -> None:
         names = "inputs and labels" if self.weights is None else "inputs, labels and weights"
-        for array in self._arrays():
+        for array in self.arrays():
             if not getattr(array, "shape", ()):
                 actual = "a scalar" if hasattr(array, "shape") else type(array).__name__
                 raise DlrunError(
                     f"{names}: expected arrays of samples, got {actual}",
                     hint="make it an array with numpy.asarray()",
                 )
-        if len({len(array) for array in self._arrays()}) > 1:
+        if len({len(array) for array in self.arrays()}) > 1:
             raise DlrunError(
                 f"{names} differ in their number of samples: shapes "
-                + ", ".join(str(array.shape) for array in self._arrays()),
+                + ", ".join(str(array.shape) for array in self.arrays()),
                 hint="give each sample one row of each array",
             )
 
     def __len__(self) -> int:
-        return len(self._arrays()[-1])
+        return len(self.arrays()[-1])
 
     def __getitem__(self, samples: slice) -> Split:
         ids = self.ids and self.ids[samples]
@@ -73,7 +73,8 @@ class Split:
         inputs, labels = tree_map(function, self.inputs), tree_map(function, self.labels)
         return Split(inputs, labels, weights, self.ids)
 
-    def _arrays(self) -> list[np.ndarray]:
+    def arrays(self) -> list[np.ndarray]:
+        """Inputs, labels and weights, if there are any, one array after the other."""
         weights = [] if self.weights is None else leaves(self.weights)
         return [*leaves(self.inputs), *leaves(self.labels), *weights]
 

@@ -13,12 +13,13 @@ import keras
 
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import StartEpoch, build_metrics, tell_length
+from dlrun.loops.gather import Gather
 from dlrun.loops.hooks import StepHooks, numbers
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
 
 if TYPE_CHECKING:
-    from dlrun.backends import Stepper, TrainingBackend
+    from dlrun.backends import Stepper
     from dlrun.data.batches import Batches
 
 log = logging.getLogger("dlrun")
@@ -32,6 +33,7 @@ def raw(
     stepper: Callable[..., Stepper] | None = None,
     compile: str = "auto",
     steps_per_execution: int | str = "auto",
+    data_on_device: bool | str = "auto",
 ) -> History:
     """Train without ``model.fit``.
 
@@ -45,6 +47,8 @@ def raw(
         compile: auto, eager, graph or xla.
         steps_per_execution: Batches per compiled call, and per call of the batch hooks. ``auto`` is
             the backend's best if no callback has batch hooks, else 1.
+        data_on_device: Whether the samples lie on the device, where each call gathers its batches.
+            ``auto`` is on an accelerator with room for them.
 
     Returns:
         The values that each epoch logged, by name.
@@ -58,7 +62,8 @@ def raw(
     if train.is_weighted:
         step.require_weights()
     step.begin(model, training.seed)
-    function = _raw_function(model, train, step, stepper, compile, training.backend)
+    gather = Gather(training, data_on_device if stepper is None else False)
+    function = _raw_function(training, step, stepper, compile, on_device=gather.on_device)
     hooks = StepHooks(
         [StartEpoch(train, training.seed, training.backend), *training.callbacks],
         model=model,
@@ -75,7 +80,7 @@ def raw(
         # The end of a run may leave a step alone that has others beside it in a longer run.
         several = int(steps_per_execution) > 1 and train.whole_epoch >= 2 * train.batch_size
         function.stepper.looped_size = train.batch_size if several else None
-    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), sync)
+    passes = _Passes(model, hooks, function.stepper, int(steps_per_execution), sync, gather)
     model.stop_training = False
     logs: dict[str, float] = {}
     initial_step = training.initial_step
@@ -108,21 +113,23 @@ class _RawFunction:
 
 
 def _raw_function(
-    model: keras.Model,
-    train: Batches,
+    training: Training,
     step: Any,
     stepper: Callable[..., Stepper] | None,
     compile: str,
-    backend: TrainingBackend,
+    *,
+    on_device: bool,
 ) -> _RawFunction:
     """Make the stepper; the model keeps it and its compiled code, as for ``fit``'s functions."""
+    model, train, backend = training.model, training.train, training.backend
     scale = train.dataset.spec.scale
-    arguments = (stepper, compile, scale)
+    arguments = (stepper, compile, scale, backend, on_device)
     existing: _RawFunction | None = getattr(model, "raw_function", None)
     if type(step) is Step and existing is not None and existing.arguments == arguments:
         return existing
     build_metrics(model, train)
-    planned, best_steps = backend.plan_raw(model, train[len(train) - 1][0], compile)
+    batch = train[len(train) - 1][0]
+    planned, best_steps = backend.plan_raw(model, batch, compile, on_device=on_device)
     made = (stepper or backend.stepper)(model, step, compile=planned, scale=scale)
     if train.is_weighted and not _takes_weights(made):
         raise DlrunError(
@@ -142,6 +149,7 @@ class _Passes:
         stepper: The stepper.
         steps_per_call: Batches per call of the stepper.
         sync: Whether a callback may read or change the model between two batches.
+        gather: Gives the samples of several batches.
     """
 
     def __init__(
@@ -151,12 +159,14 @@ class _Passes:
         stepper: Stepper,
         steps_per_call: int,
         sync: bool,
+        gather: Gather,
     ) -> None:
         self._model = model
         self._hooks = hooks
         self._stepper = stepper
         self._steps_per_call = steps_per_call
         self._sync = sync
+        self._gather = gather
 
     def train(self, batches: Batches, first: int = 0) -> dict[str, float]:
         """Train on the batches from ``first`` on; returns the epoch's logs."""
@@ -195,7 +205,7 @@ class _Passes:
                 # A resumed run restores its state before its first step.
                 if self._sync or first == initial:
                     self._stepper.load()
-                logs = steps(*batches.gather(samples))
+                logs = steps(*self._gather(batches, samples))
                 if self._sync:
                     self._stepper.store()
                 end(last, logs)

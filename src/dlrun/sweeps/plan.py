@@ -9,7 +9,7 @@ from typing import Any
 
 from dlrun.api.finished_run import CompletedRuns
 from dlrun.api.gates import directions
-from dlrun.assembly.require import require
+from dlrun.assembly.require import require, require_lanes
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.compose_many import Composer
@@ -33,6 +33,7 @@ def plan(
     trusted: Sequence[str] = (),
     needed: bool = False,
     listed: PairedRows | None = None,
+    vectorize: bool = False,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
 
@@ -43,13 +44,14 @@ def plan(
         trusted: As for :func:`dlrun.api.train.train`.
         needed: Take the results of equal runs that have completed.
         listed: The overrides of each run from a file.
+        vectorize: As for :func:`compose_run`.
 
     Raises:
         DlrunError: With the mistakes of the first run that has any.
     """
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     keys, runs = expand(overrides, listed=listed, **where)
-    configs = list(map(Composer(partial(compose_run, **where)), runs))
+    configs = list(map(Composer(partial(compose_run, vectorize=vectorize, **where)), runs))
     first = configs[0]
     directory = new_directory(runs_dir, first, keys)
     jobs = []
@@ -122,6 +124,7 @@ def compose_run(
     config_dir: Path | None = None,
     trusted: Sequence[str] = (),
     recorded: bool = False,
+    vectorize: bool = False,
 ) -> Config:
     """Compose and check the config of one run.
 
@@ -130,12 +133,16 @@ def compose_run(
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
         recorded: As for :func:`dlrun.config.compose.compose`.
+        vectorize: Whether several runs are to train in one program.
 
     Raises:
-        DlrunError: If it is wrong, or its backend, its feed or the run of ``init_from`` is missing.
+        DlrunError: If it is wrong, or its backend, its feed or the run of ``init_from`` is missing,
+            or its backend or loop trains one run at a time.
     """
     config = compose(overrides, config_dir=config_dir, trusted=trusted, recorded=recorded)
     require(config, training=True)
+    if vectorize:
+        require_lanes(config)
     if config.init_from is not None:
         find_initial_run(config)
     return config

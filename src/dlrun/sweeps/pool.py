@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import backends
-from dlrun.checkpoints.store import list_positions
-from dlrun.runs.directory import CHECKPOINTS, CONFIG, RECORD
+from dlrun.runs.directory import RECORD
+from dlrun.sweeps.assignment import Assignment, alone, can_resume, side_by_side
 from dlrun.sweeps.jobs import Job
 from dlrun.sweeps.plan import completed_record, result_of
-from dlrun.system.files import exists, is_file, read_json, write_json
+from dlrun.system.files import exists, read_json, write_json
 from dlrun.workers.client import Worker
 
 TICK_SECONDS = 0.2  # between checks for timeouts and signals
@@ -40,6 +40,7 @@ class Rules:
         slot: The first slot of this pool; the slots before it belong to other pools.
         typed: Whether the user typed the overrides; False if they come from a record.
         devices: How many GPUs each worker has, if there are GPUs.
+        vectorize: Train runs that differ only in values in one program.
     """
 
     slots: int
@@ -52,6 +53,7 @@ class Rules:
     slot: int = 0
     typed: bool = True
     devices: int = 1
+    vectorize: bool = False
 
 
 class Pool:
@@ -76,8 +78,8 @@ class Pool:
         self._directory = directory
         self._on_change = on_change
         self._should_prune = should_prune
-        self._workers: list[Worker[Job]] = []
-        self._pending: list[Job] = []
+        self._workers: list[Worker[Assignment]] = []
+        self._pending: list[Assignment] = []
         self._more: Iterator[Job] = iter(())
         self._selector = selectors.DefaultSelector()
         self._overrun: set[int] = set()
@@ -94,7 +96,8 @@ class Pool:
             jobs: The known jobs.
             more: Gives further jobs when a worker is free; its length hint is their number.
         """
-        self._pending += jobs
+        rules = self._rules
+        self._pending += side_by_side(jobs, rules.slots) if rules.vectorize else map(alone, jobs)
         self._more = iter(()) if more is None else more
         self._request_jobs()
         try:
@@ -117,7 +120,7 @@ class Pool:
                 self._close_worker(worker)
             self._selector.close()
 
-    def _busy(self) -> list[Worker[Job]]:
+    def _busy(self) -> list[Worker[Assignment]]:
         return [worker for worker in self._workers if worker.job is not None]
 
     def _request_jobs(self) -> None:
@@ -126,91 +129,95 @@ class Pool:
             job = next(self._more, None)
             if job is None:
                 return
-            self._pending.append(job)
+            self._pending.append(alone(job))
 
     def _assign_jobs(self) -> None:
-        """Give each free worker a job of its key, and start workers in free slots."""
+        """Give each free worker what is pending for its key, and start workers in free slots."""
         if self._stopping:
             return
         for worker in [w for w in self._workers if w.job is None]:
-            if candidates := [job for job in self._pending if job.key == worker.key]:
-                # Prefer a job that reuses the compiled program.
-                same = (job for job in candidates if job.program == worker.program)
-                self._start_job(worker, next(same, candidates[0]))
+            if candidates := [pending for pending in self._pending if pending.key == worker.key]:
+                # Prefer what reuses the compiled program.
+                same = (pending for pending in candidates if pending.program == worker.program)
+                self._start(worker, next(same, candidates[0]))
             elif self._pending:
                 self._close_worker(worker)  # free the slot for another key
         while self._pending and len(self._workers) < self._rules.slots:
-            job = self._job_for_new_worker()
-            if job is None:
+            pending = self._for_new_worker()
+            if pending is None:
                 return
             taken = {worker.slot for worker in self._workers}
             slot = next(n for n in range(self._rules.slot, self._rules.slots) if n not in taken)
             errors = self._directory / f"worker-{slot}.log"
-            worker = Worker(job.key, slot, self._rules.slots, errors, self._rules.devices)
+            worker = Worker(pending.key, slot, self._rules.slots, errors, self._rules.devices)
             self._workers.append(worker)
             self._selector.register(worker, selectors.EVENT_READ)
-            self._start_job(worker, job)
+            self._start(worker, pending)
 
-    def _job_for_new_worker(self) -> Job | None:
-        """A job whose key has no worker; else one whose workers have more work than a start."""
+    def _for_new_worker(self) -> Assignment | None:
+        """One whose key has no worker; else one whose workers have more work than a start."""
         served = {worker.key for worker in self._workers}
-        unserved = [job for job in self._pending if job.key not in served]
+        unserved = [pending for pending in self._pending if pending.key not in served]
         if unserved:  # longest start first, so that short ones fill the end
             return max(unserved, key=_start_seconds)
-        for job in self._pending:
-            workers = [worker for worker in self._workers if worker.key == job.key]
-            remaining = sum(other.key == job.key for other in self._pending)
+        for pending in self._pending:
+            workers = [worker for worker in self._workers if worker.key == pending.key]
+            remaining = sum(other.key == pending.key for other in self._pending)
             remaining += operator.length_hint(self._more)  # most will have this key too
             measured = [w for w in workers if w.runs]
             if not measured:  # the duration of a run is unknown
                 is_long = all(time.monotonic() - w.started_at > START_SECONDS for w in workers)
-                if is_long or remaining > max(3, len(workers)):
-                    return job
+                if is_long or remaining > max(3, len(workers)) or len(pending.jobs) > 1:
+                    return pending
                 continue
             seconds = sum(w.run_seconds for w in measured) / sum(w.runs for w in measured)
             if remaining * seconds / len(workers) > max(w.start_seconds for w in measured):
-                return job
+                return pending
         return None
 
-    def _start_job(self, worker: Worker[Job], job: Job) -> None:
-        self._pending.remove(job)
-        job.state, job.error, job.attempts = "running", None, job.attempts + 1
-        resumes = _can_resume(job.path)
-        if not resumes and exists(job.path):
-            shutil.rmtree(job.path)  # an earlier attempt without a checkpoint
+    def _start(self, worker: Worker[Assignment], pending: Assignment) -> None:
+        self._pending.remove(pending)
+        runs = []
+        for job in pending.jobs:
+            job.state, job.error, job.attempts = "running", None, job.attempts + 1
+            resumes = can_resume(job.path)
+            if not resumes and exists(job.path):
+                shutil.rmtree(job.path)  # an earlier attempt without a checkpoint
+            runs.append({"overrides": job.overrides, "path": str(job.path), "resumes": resumes})
         worker.start(
-            job,
+            pending,
             {
-                "overrides": job.overrides,
-                "path": str(job.path),
-                "resumes": resumes,
+                "runs": runs,
+                "backend": pending.key.backend,
                 "config_dir": str(self._rules.config_dir) if self._rules.config_dir else None,
                 "trusted": list(self._rules.trusted),
                 "typed": self._rules.typed,
                 "asks": self._should_prune is not None,
             },
         )
-        self._on_change(job)
+        for job in pending.jobs:
+            self._on_change(job)
 
     def _enforce_limits(self) -> None:
         limit = self._rules.timeout_seconds
         for worker in self._busy():
             is_late = limit is not None and time.monotonic() - worker.started_at > limit
             if is_late and worker.job is not None:
-                self._overrun.add(worker.job.number)
+                self._overrun |= {job.number for job in worker.job.running()}
             if self._stopping or is_late:
                 worker.stop(LATE_SECONDS if is_late else GRACE_SECONDS)
             if worker.has_exited():
                 self._read_answers(worker)
 
-    def _read_answers(self, worker: Worker[Job]) -> None:
+    def _read_answers(self, worker: Worker[Assignment]) -> None:
         if worker not in self._workers:
             return
         answers, ended = worker.read()
         for answer in answers:
-            job, event = worker.job, answer["event"]
-            if job is None:
+            given, event = worker.job, answer["event"]
+            if given is None:
                 continue
+            job = given.jobs[answer["run"]]
             if event == "epoch":
                 job.logs = {"epoch": answer["epoch"], **answer["logs"]}
                 # A config tells it only if it counts passes over the data.
@@ -219,9 +226,11 @@ class Pool:
                     worker.send({"stop": self._should_prune(job)})
                 self._on_change(job)
             else:
-                worker.finish(answer.get("result"))
+                is_last = given.running() == [job]
+                if is_last:
+                    worker.finish(answer.get("result"))
                 self._finish(job, event, answer)
-                ended |= event == "interrupted"  # an interrupted worker exits
+                ended |= event == "interrupted" and is_last  # an interrupted worker exits
                 ended |= answer.get("memory_bytes", 0) > self._rules.memory_bytes
         if ended:
             self._close_worker(worker)
@@ -240,28 +249,27 @@ class Pool:
         if job.state == "failed" and not self._stopping:
             if job.attempts <= self._rules.retries:
                 job.state = "pending"
-                self._pending.append(job)
+                self._pending.append(alone(job))
             elif self._rules.fail_fast:
                 self.stop()
         self._on_change(job)
 
-    def _close_worker(self, worker: Worker[Job]) -> None:
-        """Close a worker, and finish its job."""
+    def _close_worker(self, worker: Worker[Assignment]) -> None:
+        """Close a worker, and finish its jobs."""
         self._workers.remove(worker)
         self._selector.unregister(worker)
         how = worker.close()
-        if (job := worker.job) is None:
-            return
-        worker.job = None
-        if done := completed_record(job.path):  # but the worker ended before it could report it
-            self._finish(job, "completed", {"result": result_of(done)})
-        else:
-            event = "interrupted" if self._stopping else "failed"
-            self._finish(job, event, {"error": how})
+        given, worker.job = worker.job, None
+        for job in given.running() if given else ():
+            if done := completed_record(job.path):  # but the worker ended before it could report it
+                self._finish(job, "completed", {"result": result_of(done)})
+            else:
+                event = "interrupted" if self._stopping else "failed"
+                self._finish(job, event, {"error": how})
 
 
-def _start_seconds(job: Job) -> float:
-    return backends.training_module(job.key.backend).START_SECONDS
+def _start_seconds(pending: Assignment) -> float:
+    return backends.training_module(pending.key.backend).START_SECONDS
 
 
 def record_failure(job: Job) -> None:
@@ -276,7 +284,3 @@ def record_failure(job: Job) -> None:
     end = {"status": job.state} | ({"error": job.error} if job.error else {})
     job.path.mkdir(parents=True, exist_ok=True)
     write_json(path, {**record, **end})
-
-
-def _can_resume(path: Path) -> bool:
-    return is_file(path / CONFIG) and bool(list_positions(path / CHECKPOINTS))

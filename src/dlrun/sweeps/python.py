@@ -97,6 +97,7 @@ def sweep(
     resume: Path | str | None = None,
     runs_file: Path | str | None = None,
     needed: bool = False,
+    vectorize: bool = False,
     keep: str | None = None,
     again: str | None = None,
     fail_under: Sequence[str] = (),
@@ -129,6 +130,7 @@ def sweep(
         resume: The directory of an earlier sweep, whose remaining runs are completed.
         runs_file: A CSV, YAML or JSON file with the overrides of each run.
         needed: Take the results of equal runs that have completed, and train the others.
+        vectorize: Train runs that differ only in seed and learning rate in one program; on jax.
         keep: Whose checkpoints stay while it goes on: ``all``, ``best``, ``top=3``, ``none``.
         again: With ``resume``, the dropped runs to train again: their numbers, or ``all``.
         fail_under: Limits on the best setting, as ``accuracy=0.97`` on the mean over its repeats
@@ -168,6 +170,7 @@ def sweep(
             resume=None if resume is None else Path(resume),
             runs_file=None if runs_file is None else Path(runs_file),
             needed=needed,
+            vectorize=vectorize,
             keep=keep,
             again=again,
             fail_under=fail_under,

@@ -44,6 +44,7 @@ def sweep(
     resume: Path | None = None,
     runs_file: Path | None = None,
     needed: bool = False,
+    vectorize: bool = False,
     keep: str | None = None,
     again: str | None = None,
     fail_under: Sequence[str] = (),
@@ -72,6 +73,7 @@ def sweep(
         runs_file: A CSV, YAML or JSON file with the overrides of each run, see
             :func:`dlrun.config.sweeps.run_list.read_runs`.
         needed: Take the results of equal runs that have completed, and train the others.
+        vectorize: Train runs that differ only in seed and learning rate in one program.
         keep: ``all``, ``best``, ``top=3`` or ``none``: whose checkpoints stay. By default those of
             the resumed sweep, else all.
         again: With ``resume``, the numbers of runs to train again whose checkpoints were dropped,
@@ -97,11 +99,19 @@ def sweep(
         Interrupted: If a signal stopped the sweep; ``resume`` continues it.
     """
     _check_options(launcher, launcher_options, keep)
+    if vectorize and (search is not None or launcher):
+        raise DlrunError(
+            "--vectorize trains runs that are known beforehand in its own processes: it can't be"
+            f" used with {'--launcher' if launcher else 'a search'}",
+            hint="leave one of them out",
+        )
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if resume is None:
         if again is not None:
             raise DlrunError("--again requires --resume SWEEP_DIR")
-        current = new_sweep(overrides, search, runs_dir, where, needed=needed, runs_file=runs_file)
+        new: dict[str, Any] = {"needed": needed, "runs_file": runs_file, "vectorize": vectorize}
+        current = new_sweep(overrides, search, runs_dir, where, **new)
+        current.metadata["vectorize"] = vectorize
     else:
         given = {
             "overrides: the sweep keeps its own": overrides,
@@ -109,7 +119,7 @@ def sweep(
             "--runs: the sweep keeps its own runs": runs_file,
             "--needed: it trains what is left": needed,
         }
-        current = _open_earlier(resume, given, search or {}, where)
+        current = _open_earlier(resume, given, search or {}, where, vectorize=vectorize)
         jobs = jobs or current.metadata["jobs"]  # the same cores per run, and so the same numbers
     current.metadata["keep"] = keep or current.metadata.get("keep") or ALL
     if again is not None:
@@ -132,7 +142,10 @@ def sweep(
         trusted,
         typed=resume is None,
         devices=max((job.key.devices for job in current.expected), default=1),
+        vectorize=current.metadata["vectorize"],
     )
+    if rules.vectorize and not _on_gpus(current.expected):
+        log.warning("--vectorize is for accelerators: on CPUs, runs one by one take less time")
     current.metadata["jobs"] = slots
     result = _train_remaining(current, rules, launcher, launcher_options, quiet=quiet)
     return result | ({"missed": missed_limits(limits, result)} if limits else {})
@@ -151,7 +164,12 @@ def _check_options(launcher: str | None, launcher_options: Sequence[str], keep: 
 
 
 def _open_earlier(
-    directory: Path, given: Mapping[str, Any], search: Mapping[str, Any], where: Mapping[str, Any]
+    directory: Path,
+    given: Mapping[str, Any],
+    search: Mapping[str, Any],
+    where: Mapping[str, Any],
+    *,
+    vectorize: bool,
 ) -> Sweep:
     """The sweep to resume.
 
@@ -160,6 +178,7 @@ def _open_earlier(
         given: By what is wrong with each, the arguments that only a new sweep takes.
         search: The options of a search that were typed.
         where: As for :func:`dlrun.sweeps.sweep_file.load_sweep`.
+        vectorize: See there.
     """
     if url_of(directory):
         directory = fetch_run(str(directory), is_locked)
@@ -168,7 +187,7 @@ def _open_earlier(
     if wrong := next((what for what, value in given.items() if value), None):
         raise DlrunError(f"--resume takes no {wrong}")
     refuse_writers(directory)
-    return load_sweep(directory, search, where)
+    return load_sweep(directory, search, where, vectorize=vectorize)
 
 
 def _check_search(search: Search, keep: str, launcher: str | None) -> None:
@@ -276,8 +295,7 @@ def _slots(expected: Sequence[Job], jobs: int | None) -> int:
     from dlrun.system.gpus import visible_gpus
 
     gpus, each = len(visible_gpus()), max((job.key.devices for job in expected), default=1)
-    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
-    if not gpus or not on_gpus:
+    if not _on_gpus(expected):
         return jobs or process.cores()
     most = max(1, gpus // each)
     if each > 1 and jobs is not None and jobs > most:
@@ -286,3 +304,11 @@ def _slots(expected: Sequence[Job], jobs: int | None) -> int:
             hint=f"--jobs {most}",
         )
     return jobs or most
+
+
+def _on_gpus(expected: Sequence[Job]) -> bool:
+    """Whether all runs may use GPUs, and there are some."""
+    from dlrun.system.gpus import visible_gpus
+
+    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
+    return on_gpus and bool(visible_gpus())

@@ -151,6 +151,7 @@ def new_sweep(
     *,
     needed: bool = False,
     runs_file: Path | None = None,
+    vectorize: bool = False,
 ) -> Sweep:
     """Create a sweep; nothing is written yet.
 
@@ -163,7 +164,8 @@ def new_sweep(
         listed = read_runs(runs_file) if runs_file else None
         if runs_file:
             metadata["runs_file"] = str(runs_file)
-        planned = plan(overrides, runs_dir=runs_dir, needed=needed, listed=listed, **where)
+        options: dict[str, Any] = {"needed": needed, "listed": listed, "vectorize": vectorize}
+        planned = plan(overrides, runs_dir=runs_dir, **options, **where)
         return Sweep(planned, None, metadata, new=True)
     if runs_file:
         raise DlrunError("--runs lists the runs, and a search chooses them; leave out one of them")
@@ -174,7 +176,13 @@ def new_sweep(
     return Sweep(job_source.plan, job_source, metadata, new=True)
 
 
-def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, Any]) -> Sweep:
+def load_sweep(
+    directory: Path,
+    search: Mapping[str, Any],
+    where: Mapping[str, Any],
+    *,
+    vectorize: bool = False,
+) -> Sweep:
     """Load an earlier sweep, with the current states of its runs.
 
     Raises:
@@ -199,12 +207,13 @@ def load_sweep(directory: Path, search: Mapping[str, Any], where: Mapping[str, A
     _update_completed(planned)
     metadata = {key: record.get(key) for key in ("overrides", "started", "jobs")}
     metadata["keep"] = str(record.get("keep") or ALL)
+    metadata["vectorize"] = vectorize = vectorize or record.get("vectorize") is True
     if "runs_file" in record:
         metadata["runs_file"] = str(record["runs_file"])
     if (saved := record.get("search")) is None:
         if search:
             raise DlrunError(f"{directory} is not a search, so --trials can't be used")
-        compose = Composer(partial(compose_run, recorded=True, **where))
+        compose = Composer(partial(compose_run, recorded=True, vectorize=vectorize, **where))
         for job in planned.jobs:
             if job.state != "completed":
                 config = compose(job.overrides)

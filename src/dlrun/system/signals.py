@@ -9,11 +9,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
 from dlrun.system.guest import is_guest
 
+_RECORDED: ContextVar[list[int]] = ContextVar("recorded")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,8 +25,8 @@ def record_signals(
 ) -> Iterator[list[int]]:
     """Record SIGINT and SIGTERM; yields the list to which their numbers are appended.
 
-    Handlers can only be installed in the main thread. In other threads the list stays empty, and
-    signals keep their handlers.
+    Handlers can only be installed in the main thread. In other threads signals keep their handlers;
+    the list is that of whoever has started the thread and records them, else it stays empty.
 
     Args:
         on_first: Called for the first signal.
@@ -47,11 +49,13 @@ def record_signals(
             on_first()
 
     if threading.current_thread() is not threading.main_thread():
-        yield received
+        yield _RECORDED.get(received)
         return
     previous.update({signum: signal.signal(signum, handle) for signum in SIGNALS})
+    token = _RECORDED.set(received)
     try:
         yield received
     finally:
+        _RECORDED.reset(token)
         for signum, handler in previous.items():
             signal.signal(signum, handler)

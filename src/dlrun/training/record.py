@@ -6,6 +6,7 @@ import errno
 import hashlib
 import logging
 import subprocess
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +57,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         "command": list(request.command),
         "overrides": list(request.overrides),
         **({"parent": dict(request.parent)} if request.parent else {}),
+        **({"side_by_side": request.backend.runs} if request.backend else {}),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
         "project": request.project,
@@ -146,6 +148,10 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
     """
     file = logging.FileHandler(run.path / LOG, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    if (
+        own := threading.current_thread()
+    ) is not threading.main_thread():  # it has others beside it
+        file.addFilter(lambda line: line.thread == own.ident)
     for line in early:
         file.handle(line)
     log.addHandler(file)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.training.initial_weights import InitialWeights
     from dlrun.training.resumption import Resumption
     from dlrun.training.reuse import ProcessCache
+    from dlrun.training.vectorized import LaneBackend
 
 OnEpoch = Callable[[dict[str, Any]], bool]
 
@@ -55,6 +56,7 @@ class RunRequest:
         on_epoch: Called after each epoch; may end the run. See
             :class:`dlrun.training.hooks.epoch_hook.EpochHook`.
         cache: Shared by the runs of one process; None if it trains a single run.
+        backend: Of a run that trains beside others; None for one by itself.
         quiet: Show no progress.
     """
 
@@ -70,4 +72,5 @@ class RunRequest:
     parent: Mapping[str, Any] | None = None
     on_epoch: OnEpoch | None = None
     cache: ProcessCache | None = None
+    backend: LaneBackend | None = None
     quiet: bool = False

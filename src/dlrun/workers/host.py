@@ -1,8 +1,8 @@
 """A worker process: it imports its framework once and runs one job after another.
 
-``python -m dlrun.workers.host CORES`` reads a job from each line of stdin and answers with lines on
-stdout, all in JSON. When stdin is closed, because the sweep has ended or was killed, it stops its
-run at the end of the batch and exits.
+``python -m dlrun.workers.host CORES`` reads a job from each line of stdin, one run or several that
+train in one program, and answers with lines on stdout, all in JSON. When stdin is closed, because
+the sweep has ended or was killed, it stops its runs at the end of the batch and exits.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError, RunInterrupted, describe
-from dlrun.system import process
+from dlrun.runs.result import RunResult
+from dlrun.system import process, signals
 from dlrun.training.reuse import ProcessCache
+from dlrun.training.vectorized import LaneBackend, Vectorized
 
 GRACE_SECONDS = 20.0  # for the current batch, when the sweep is gone
 
@@ -79,54 +83,96 @@ def main() -> None:
     cache = ProcessCache()
     while (job := connection.next_job()) is not None:
         process.begin()
-        answer: dict[str, Any]
-        try:
-            event, answer = "completed", {"result": _run(job, connection, cache)}
-        except RunInterrupted:
-            connection.send("interrupted")
+        if len(job["runs"]) > 1:
+            is_stopped = _run_together(job, connection)
+        else:
+            event, answer = _outcome(lambda job=job: _run(job, connection, cache))  # type: ignore[misc]
+            if not (is_stopped := event == "interrupted"):
+                _forget(cache)
+            connection.send(event, run=0, memory_bytes=process.memory_bytes(), **answer)
+        if is_stopped:
             break
-        except DlrunError as error:
-            event, answer = "failed", {"error": error.message}
-        except BaseException as error:  # also sys.exit in a job: it fails, and the next one runs
-            event, answer = "failed", {"error": describe(error)}
-            traceback.print_exc()
-        if "keras" in sys.modules:
-            cache.forget()
-        connection.send(event, memory_bytes=process.memory_bytes(), **answer)
 
 
-def _run(job: dict[str, Any], connection: _Connection, cache: ProcessCache) -> dict[str, Any]:
-    config_dir = Path(job["config_dir"]) if job["config_dir"] else None
+def _outcome(train: Callable[[], RunResult]) -> tuple[str, dict[str, Any]]:
+    """How a run has ended, and what to say of it."""
+    try:
+        return "completed", {"result": train().to_dict()}
+    except RunInterrupted:
+        return "interrupted", {}
+    except DlrunError as error:
+        return "failed", {"error": error.message}
+    except BaseException as error:  # also sys.exit in a job: it fails, and the next one runs
+        traceback.print_exc()
+        return "failed", {"error": describe(error)}
+
+
+def _forget(cache: ProcessCache) -> None:
+    if "keras" in sys.modules:
+        cache.forget()
+
+
+def _run(job: dict[str, Any], connection: _Connection, cache: ProcessCache) -> RunResult:
+    [run] = job["runs"]
 
     def on_epoch(logs: dict[str, Any]) -> bool:
-        connection.send("epoch", **logs)
+        connection.send("epoch", run=0, **logs)
         return bool(job["asks"]) and connection.wait_for_decision()
 
-    if job["resumes"]:
+    common: dict[str, Any] = {
+        **_where(job),
+        "started_at": process.started_at(),
+        "on_epoch": on_epoch,
+        "cache": cache,
+    }
+    if run["resumes"]:
         from dlrun.api.resume import resume
 
-        return resume(
-            job["path"],
-            [],
-            runs_dir=Path(job["path"]).parent,
-            config_dir=config_dir,
-            trusted=job["trusted"],
-            typed=job["overrides"] if job["typed"] else (),
-            started_at=process.started_at(),
-            on_epoch=on_epoch,
-            cache=cache,
-        ).to_dict()
+        typed = run["overrides"] if job["typed"] else ()
+        return resume(run["path"], [], runs_dir=Path(run["path"]).parent, typed=typed, **common)
     from dlrun.api.train import train
 
-    return train(
-        job["overrides"],
-        config_dir=config_dir,
-        trusted=job["trusted"],
-        path=Path(job["path"]),
-        started_at=process.started_at(),
-        on_epoch=on_epoch,
-        cache=cache,
-    ).to_dict()
+    return train(run["overrides"], path=Path(run["path"]), **common)
+
+
+def _where(job: dict[str, Any]) -> dict[str, Any]:
+    config_dir = Path(job["config_dir"]) if job["config_dir"] else None
+    return {"config_dir": config_dir, "trusted": job["trusted"]}
+
+
+def _run_together(job: dict[str, Any], connection: _Connection) -> bool:
+    """Train new runs in one program; returns whether a signal has stopped them."""
+    from dlrun.api.train import train
+
+    together = Vectorized(job["backend"], len(job["runs"]))
+
+    def begin(number: int, backend: LaneBackend) -> None:
+        run = job["runs"][number]
+
+        def on_epoch(logs: dict[str, Any]) -> bool:
+            connection.send("epoch", run=number, **logs)
+            return False
+
+        event, answer = _outcome(
+            lambda: train(
+                run["overrides"],
+                path=Path(run["path"]),
+                on_epoch=on_epoch,
+                cache=together.cache,
+                backend=backend,
+                **_where(job),
+            )
+        )
+        ended.append(event)
+        if is_last := len(ended) == len(job["runs"]):
+            _forget(together.cache)
+        memory = {"memory_bytes": process.memory_bytes()} if is_last else {}
+        connection.send(event, run=number, **memory, **answer)
+
+    ended: list[str] = []
+    with signals.record_signals() as stopped:
+        together.train([partial(begin, number) for number in range(len(job["runs"]))])
+    return bool(stopped)
 
 
 if __name__ == "__main__":
