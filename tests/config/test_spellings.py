@@ -1,5 +1,7 @@
 """What people type who know other tools is refused with what it is called here."""
 
+from pathlib import Path
+
 import pytest
 
 from dlrun.config.compose import compose
@@ -39,6 +41,14 @@ def test_a_key_of_other_options_of_its_group_names_them() -> None:
     hint = refused.value.hint or ""
     assert " sgd, " in hint and "adam" not in hint and "where(optimizer=" in hint
     assert compose(["optimizer=sgd", "optimizer.momentum=0.9"]).optimizer["momentum"] == 0.9
+
+
+def test_a_key_of_an_option_of_your_own_names_it(tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer/mine.yaml").write_text("_target_: keras.optimizers.SGD\nmy_rate: 1\n")
+    with pytest.raises(DlrunError) as refused:
+        compose(["optimizer.my_rate=2"], config_dir=tmp_path)
+    assert "optimizer=mine has it" in (refused.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override, ValueType
@@ -156,7 +157,7 @@ def _written_after_a_run(option: object) -> str | None:
     return f"dlrun export RUN --format {option}" if option in formats.names() else None
 
 
-def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
+def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None) -> Mistake:
     """For a key that the config does not have, with the nearest one that it has."""
     if key == "repeats":
         return Mistake(line, "a run is not repeated", hint="dlrun sweep takes repeats")
@@ -188,7 +189,7 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
     if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
         near = None  # its option is no value
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
-    hint = None if near else options_with(key)
+    hint = None if near else options_with(key, config_dir)
     return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
@@ -69,8 +70,13 @@ def without(near: str | None, value: str) -> str | None:
     return None
 
 
-def options_with(key: str) -> str | None:
-    """Which options of a key's group have it, as a hint; None if none has."""
+def options_with(key: str, config_dir: Path | None) -> str | None:
+    """Which options of a key's group have it, as a hint; None if none has.
+
+    Args:
+        key: A dotted key.
+        config_dir: As for :func:`dlrun.config.options.config_dirs`.
+    """
     groups = [group for group in GROUPS.values() if key.startswith(f"{group.key}.")]
     if not groups:
         return None
@@ -78,7 +84,8 @@ def options_with(key: str) -> str | None:
     part = key[len(group.key) + 1 :].partition(".")[0]
     if not re.fullmatch(r"\w+", part):
         return None
-    paths = [path for folder in config_dirs() for path in (folder / group.name).glob("*.yaml")]
+    folders = [folder / group.name for folder in reversed(config_dirs(config_dir))]  # own ones last
+    paths = [path for folder in folders for path in folder.glob("*.yaml")]
     if group.several:
         return f"+{group.name}={part} adds it" if part in {path.stem for path in paths} else None
     has = re.compile(rf"^{part}\s*:", re.MULTILINE)
