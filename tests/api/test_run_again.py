@@ -69,7 +69,7 @@ def test_needed_trains_only_what_no_equal_run_has_done(home):
     found, told = typed(cwd, "train", *SMALL, "seed=2", "backend=jax", "--needed")
     assert found["run_dir"] == done[1]
     assert f"done   {done[1]} is an equal run" in told
-    again = Dlrun(cwd).json("sweep", "seed=2,1", *SMALL, "backend=jax", "--needed")
+    again = Dlrun(cwd).json("sweep", "seed=2,1,2", *SMALL, "backend=jax", "--needed")
     assert [run["run_dir"] for run in again["runs"]] == done[::-1]
     assert again["best"]["test"] == sweep["best"]["test"]
     resumed = Dlrun(cwd).json("sweep", "--resume", again["sweep_dir"])

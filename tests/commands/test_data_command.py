@@ -1,9 +1,12 @@
 """dlrun data: what a user sees before the first run."""
 
+import numpy as np
 import pytest
 import yaml
 
 from tables import write_all
+
+NPZ = ("data=npz", "data.num_classes=2", "data.validation_samples=1")
 
 
 def test_a_table_is_described_without_a_framework_or_a_target(dlrun):
@@ -66,10 +69,13 @@ def test_a_data_set_in_memory_is_described(dlrun):
         (["data=csv", "data.path=houses.csv", "data.target=prise"], "hint: data.target=price"),
         (["data=blobs", "--save", "configs/data/b.yaml"], "nothing is to be saved"),
         (["data=csv", "data.path=houses.csv", "--plot", "a.txt"], "expected a name that ends in"),
+        ([*NPZ, "data.path=named.npz"], "train.labels has dtype <U1: expected integers or floats"),
     ],
 )
 def test_mistakes_are_one_line(dlrun, overrides, words):
     write_all(dlrun.cwd)
+    inputs, names = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
+    np.savez(dlrun.cwd / "named.npz", x_train=inputs, y_train=names, x_test=inputs, y_test=names)
     done = dlrun("data", *overrides)
     assert done.returncode == 2
     assert words in done.stderr

@@ -1,5 +1,7 @@
 """What people type who know other tools is refused with what it is called here."""
 
+from pathlib import Path
+
 import pytest
 
 from dlrun.config.compose import compose
@@ -11,6 +13,23 @@ from dlrun.errors import DlrunError
     ("typed", "hint"),
     [
         ("lr=0.1", "did you mean optimizer.learning_rate=0.1?"),
+        ("optim.lr=0.1", "did you mean optimizer.learning_rate=0.1?"),
+        ("optimizer.max_grad_norm=1", "did you mean optimizer.clipnorm=1?"),
+        ("optimizer.name=sgd", "did you mean optimizer=sgd?"),
+        ("accumulate_grad_batches=4", "did you mean +optimizer.gradient_accumulation_steps=4?"),
+        ("save_steps=100", "did you mean callbacks.checkpoint.every_steps=100?"),
+        ("warmup_steps=9", "schedule=warmup_cosine schedule.unit=steps schedule.warmup=9?"),
+        ("trainer.max_time=1h", "did you mean +callbacks=max_time callbacks.max_time.limit=1h?"),
+        ("trainer.check_val_every_n_epoch=2", "did you mean validate_every=2e?"),
+        ("trainer.devices=2", "did you mean device.count=2?"),
+        ("report_to=wandb", "did you mean tracker=wandb?"),
+        ("fp16=true", "did you mean precision=mixed_float16?"),
+        ("precision=bf16-mixed", "did you mean precision=mixed_bfloat16?"),
+        ("device=cuda:0", "did you mean device=gpu?"),
+        ("loss=mse", "did you mean loss=mean_squared_error?"),
+        ("early_stopping_patience=3", "did you mean callbacks.early_stopping.patience=3?"),
+        ("trainer.ckpt_path=x", "dlrun resume RUN continues a run"),
+        ("data.sep=x", "it is data.delimiter here; data=table, timeseries have it"),
         ("optimizer.lr=0.1", "did you mean optimizer.learning_rate=0.1?"),
         ("trainer.max_epochs=3", "did you mean epochs=3?"),
         ("datamodule.batch_size=3", "did you mean batch_size=3?"),
@@ -33,12 +52,64 @@ def test_what_other_tools_call_it_has_its_name_here_as_a_hint(typed: str, hint: 
     assert hint in (refused.value.hint or "")
 
 
+TABLE = ("data=table", "data.path=a.csv", "data.target=y")
+IMAGES = ("data=image_folder", "data.path=photos")
+HUGGING_FACE = ("data=huggingface", "data.path=reviews")
+
+
+@pytest.mark.parametrize(
+    ("data", "typed", "hint"),
+    [
+        (TABLE, "data.sep='\";\"'", "data.delimiter='\";\"'"),
+        (TABLE, "data.na_values=[x]", "data.missing=[x]"),
+        (TABLE, "data.nrows=9", "data.limit=9"),
+        (TABLE, "data.index_col=id", "data.drop=[id]"),
+        (TABLE, "data.label=y", "data.target=y"),
+        (TABLE, "data.labels=y", "data.target=y"),
+        (TABLE, "data.y=y", "data.target=y"),
+        (TABLE, "data.val_split=0.2", "data.validation=0.2"),
+        (TABLE, "data.test_size=0.2", "data.test=0.2"),
+        (TABLE, "data.group=house", "data.split=group data.by=house"),
+        (TABLE, "data.n_splits=5", "data.folds=5"),
+        (TABLE, "data.random_state=5", "data.seed=5"),
+        (TABLE, "data.batch_size=5", "batch_size=5"),
+        (IMAGES, "data.directory=x", "data.path=x"),
+        (IMAGES, "data.image_size=[64,64]", "data.size=[64,64]"),
+        (IMAGES, "data.target_size=64", "data.size=64"),
+        (IMAGES, "data.crop_to_aspect_ratio=true", "data.resize=crop"),
+        (HUGGING_FACE, "data.dataset_name=imdb", "data.name=imdb"),
+        (HUGGING_FACE, "data.data_files=x", "data.path=x"),
+        (HUGGING_FACE, "dataset.config_name=x", "data.config=x"),
+    ],
+)
+def test_what_other_tools_call_a_key_of_data_has_its_name_here_as_a_hint(
+    data: tuple[str, ...], typed: str, hint: str
+) -> None:
+    with pytest.raises(DlrunError) as refused:
+        compose([*data, typed], find=False)
+    assert refused.value.hint == f"did you mean {hint}?"
+
+
+def test_a_wrong_key_of_a_callback_that_is_chosen_does_not_add_the_callback() -> None:
+    with pytest.raises(DlrunError) as refused:
+        compose(["callbacks.early_stopping.restore_best_weights=true"])
+    assert "adds it" not in (refused.value.hint or "")
+
+
 def test_a_key_of_other_options_of_its_group_names_them() -> None:
     with pytest.raises(DlrunError) as refused:
         compose(["optimizer.momentum=0.9"])
     hint = refused.value.hint or ""
     assert " sgd, " in hint and "adam" not in hint and "where(optimizer=" in hint
     assert compose(["optimizer=sgd", "optimizer.momentum=0.9"]).optimizer["momentum"] == 0.9
+
+
+def test_a_key_of_an_option_of_your_own_names_it(tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer/mine.yaml").write_text("_target_: keras.optimizers.SGD\nmy_rate: 1\n")
+    with pytest.raises(DlrunError) as refused:
+        compose(["optimizer.my_rate=2"], config_dir=tmp_path)
+    assert "optimizer=mine has it" in (refused.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,21 @@ def test_arrays_that_teach_nothing_are_refused_with_a_fix(tmp_path, change, vali
     assert "-1" not in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("names", "change", "hint"),
+    [
+        (("x", "y"), {}, "data=npz data.path={path} takes them as they are split"),
+        (NAMES, {"y_train": np.array(["a", 1], object)}, "array.astype('float32') or (str)"),
+    ],
+)
+def test_a_file_that_another_option_reads_or_none_says_so(tmp_path, names, change, hint):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **ARRAYS | change)
+    with pytest.raises(DlrunError) as caught:
+        read(path, names)
+    assert hint.format(path=path) in caught.value.hint
+
+
 def test_a_file_of_nearly_the_name_is_named(tmp_path):
     np.savez(tmp_path / "mine.npz", **ARRAYS)
     for path in ("mime.npz", "mine.npy"):

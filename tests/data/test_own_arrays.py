@@ -110,6 +110,30 @@ def test_labels_that_can_not_be_learnt_are_refused(labels, message):
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.float32(1), "data: mine.npz: an array is a single number"),
+        (RANDOM.normal(size=(200, 4)).astype(complex), "x has dtype complex128: expected integers"),
+        (np.full((200, 4), "a"), "x has dtype <U1: expected integers or floats"),
+    ],
+)
+def test_inputs_that_are_no_rows_of_numbers_are_refused(tmp_path, monkeypatch, inputs, message):
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", x=inputs, y=np.arange(200) % 2)
+    with pytest.raises(DlrunError) as caught:
+        npy(path="mine.npz").describe()
+    assert message in caught.value.message
+
+
+def test_a_description_counts_the_values_that_are_missing(tmp_path):
+    inputs = np.arange(400.0).reshape(200, 2)
+    inputs[0] = np.nan
+    np.savez(tmp_path / "mine.npz", x=inputs, y=np.arange(200) % 2)
+    [column, _] = npy(path=str(tmp_path / "mine.npz")).describe().columns
+    assert (column["missing"], column["low"], column["high"]) == (2, 2.0, 399.0)
+
+
 # Keras' files
 
 

@@ -31,7 +31,7 @@ def write(run: Path, *, seed: int, when: int = LONG_AGO) -> None:
 
 def seeds(folder: Path) -> dict[str, int]:
     found = read_records(folder)
-    return {run.name: record["config"]["seed"] for run, record in found if record is not None}
+    return {Path(run).name: record["config"]["seed"] for run, record in found if record is not None}
 
 
 def kept(tmp_path: Path) -> list[Path]:
@@ -64,7 +64,7 @@ def test_what_is_no_record_is_told_each_time(runs: Path) -> None:
         os.utime(runs / name / "run.json", (LONG_AGO, LONG_AGO))
     for _ in range(2):
         found = dict(read_records(runs))
-        assert [found[runs / name] for name in ("000", "001", "002")] == [None] * 3
+        assert [found[str(runs / name)] for name in ("000", "001", "002")] == [None] * 3
         assert len(found) == NUMBER
 
 
@@ -102,3 +102,11 @@ def test_of_few_runs_nothing_is_kept(runs: Path, tmp_path: Path) -> None:
         (runs / f"{number:03}/run.json").unlink()
     assert len(seeds(runs)) == SEVERAL - 1
     assert kept(tmp_path) == []
+
+
+def test_the_runs_of_the_working_directory_are_named_as_paths_write_them(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(runs)
+    for _ in range(2):  # scanned, then known
+        assert {run for run, _ in read_records(Path())} == {path.name for path in runs.iterdir()}

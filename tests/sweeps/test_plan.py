@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError
 from dlrun.sweeps.jobs import read_plan, short_keys
 from dlrun.sweeps.plan import plan
@@ -40,6 +41,29 @@ def test_values_follow_hydras_grammar(override, values):
             runs(override)
     else:
         assert runs(override) == [[value] for value in values]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "listed", "trained"),
+    [
+        (["seed=1,1,2"], None, ["seed=1", "seed=2"]),
+        (["optimizer.learning_rate=1e-3,0.001"], None, ["optimizer.learning_rate=0.001"]),
+        (["model=mnist_mlp,mnist_mlp"], None, ["model=mnist_mlp"]),
+        (
+            ["p=zip(seed=1,2,1 batch_size=[64,64,64])"],
+            None,
+            ["seed=1 batch_size=64", "seed=2 batch_size=64"],
+        ),
+        ([], [["seed=1"], ["seed=2"], ["seed=1"]], ["seed=1", "seed=2"]),
+        ([], [["seed=0"], []], ["seed=0"]),  # a cell that is empty, and what it stands for
+    ],
+)
+def test_a_run_that_is_listed_twice_is_trained_once(overrides, listed, trained, caplog):
+    rows = PairedRows("--runs", listed) if listed else None
+    jobs = plan(overrides, listed=rows).jobs
+    assert [" ".join(job.overrides) for job in jobs] == trained
+    assert [job.number for job in jobs] == list(range(len(trained)))
+    assert "left out: 1 of " in caplog.text
 
 
 def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):

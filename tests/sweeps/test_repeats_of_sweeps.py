@@ -50,7 +50,7 @@ def test_repeats_are_seeds_from_that_of_the_config():
 
 def test_a_search_repeats_lists_of_seeds_and_folds_and_searches_anything_else():
     rate = "optimizer.learning_rate=interval(1e-3,1)"
-    rest, repeats = split_repeats([rate, "seed=1,2", "data.fold=range(2)"])
+    rest, repeats = split_repeats([rate, "seed=1,2,1", "data.fold=range(2)"])
     assert rest == [rate]
     folds = [("seed=1", 0), ("seed=1", 1), ("seed=2", 0), ("seed=2", 1)]
     assert repeats == [[seed, f"data.fold={fold}"] for seed, fold in folds]

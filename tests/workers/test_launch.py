@@ -42,6 +42,13 @@ class Hangs(keras.callbacks.Callback):
             print("HANGS")
             import time
             time.sleep(600)
+
+class FailsEverywhere(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        if "DLRUN_RANK" not in os.environ:
+            import time
+            time.sleep(2)
+        raise ValueError("the table is empty")
 """
 
 
@@ -142,6 +149,18 @@ def test_what_all_processes_refuse_is_said_once_whichever_says_it_first(
     assert [launcher.returncode for launcher in launchers] == [2, 2], (told, other)
     assert told.count("error: ") == 1 and "my_net.net, which is not trusted" in told
     assert told.count("hint: ") == 1 and "--trust my_net" in told
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_error_of_all_processes_is_said_once(tmp_path, backend):
+    fails = "+callbacks.fails._target_=my_callbacks.FailsEverywhere"
+    launchers = launch(tmp_path, backend, "epochs=1", fails, options=("--restarts", "1"))
+    (_, told), _ = (launcher.communicate(timeout=100) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [1, 1], told
+    assert told.count("error: ") == 1 and "error: the run failed: ValueError: the table" in told
+    assert told.count("hint: ") == 1 and "restart" not in told
 
 
 OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restarts": 0}

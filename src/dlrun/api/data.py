@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dlrun.assembly.check_data import check_form
 from dlrun.assembly.require import without_kept
 from dlrun.config.compose import compose, to_plain_yaml
 from dlrun.config.instantiate import instantiate
@@ -52,6 +53,7 @@ def describe_data(
     if isinstance(data, Source):
         description = data.describe()
     elif isinstance(data, Dataset):
+        check_form(data, config.data["_target_"])
         description = describe_dataset(data, str(option))
     else:
         raise DlrunError(

@@ -52,7 +52,7 @@ def list_runs(
     here = fetch_listing(folder, is_locked)
     # Before the first run is trained, the folder does not exist.
     missing = not exists(here) and (folder == Path("runs") or here != folder)
-    found = [] if missing else list(read_records(here))
+    found = [] if missing else [(Path(run), record) for run, record in read_records(here)]
     read = [(path, _now(path, record, live)) for path, record in found if record is not None]
     if skipped := len(found) - len(read):
         log.warning("left out: %d with a run.json that is not the record of a run", skipped)

@@ -26,8 +26,8 @@ from dlrun.system.files import exists
 
 # What repeats a run within its data: generated data have a seed too, which follows that of the run.
 OF_DATA = ("fold", "seed")
-# Keys that tell no settings apart: where runs lie, and what is only recorded.
-APART = ("name", "runs_dir", "tracker", "sweep", "reproduces", "export")
+# Keys that tell no settings apart: the seed, where runs lie, and what is only recorded.
+APART = frozenset(("seed", "name", "runs_dir", "tracker", "sweep", "reproduces", "export"))
 
 Record = query.Record
 
@@ -126,14 +126,16 @@ def group_runs(
     here = fetch_listing(folder, is_locked)
     missing = not exists(here) and (folder == Path("runs") or here != folder)
     notes = any(condition.key in ("tag", "tags", "note") for condition in conditions)
-    show = str if url_for(here) is None else shown_path  # asked once
+    is_remote = url_for(here) is not None  # asked once
     collects = gc.isenabled()
     gc.disable()  # nothing of what is read is garbage: a third of the time
     try:
         runs = [] if missing else read_records(here)
         records = [
-            record | {"run_dir": show(path)} | (_notes(path) if notes else {})
-            for path, record in runs
+            record
+            | {"run_dir": shown_path(Path(run)) if is_remote else run}
+            | (_notes(Path(run)) if notes else {})
+            for run, record in runs
             if record is not None
             and record["status"] == "completed"
             and isinstance(record.get("config"), dict)
@@ -163,7 +165,7 @@ def _key(config: Mapping[str, Any]) -> bytes:
 
 
 def _without(config: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: config[key] for key in config if key not in APART and key != "seed"}
+    found = {key: value for key, value in config.items() if key not in APART}
     data = found.get("data")
     if isinstance(data, dict) and any(key in data for key in OF_DATA):
         found["data"] = {key: data[key] for key in data if key not in OF_DATA}

@@ -51,6 +51,21 @@ def check_data(data: Any, config: Config) -> None:
             log.warning("%s goes up to %g, like unscaled pixels: %s", name, array.max(), fix)
 
 
+def check_form(data: Dataset, target: str) -> None:
+    """Check what a description of the data relies on: that each array has numbers.
+
+    Args:
+        data: The data set.
+        target: The function that returned it.
+
+    Raises:
+        DlrunError: As :func:`check_data`.
+    """
+    for split in SPLITS:
+        for problem, hint in _wrong_form(split, getattr(data, split)):
+            raise DlrunError(f"data: {target}: {problem}", hint=hint)
+
+
 def _problems(data: Any, config: Config) -> Problems:
     if not isinstance(data, Dataset):
         yield f"returned {type(data).__name__}", "return a dlrun.data.dataset.Dataset"

@@ -57,7 +57,7 @@ def compose(
         DlrunError: With every mistake, and the nearest valid name for each.
     """
     loader = config_loader(config_dir)
-    typed = read_overrides([*earlier, *overrides], loader)
+    typed = read_overrides([*earlier, *overrides], loader, config_dir)
     # Hydra adds to a group only once, and would merge a chosen loss with the task's own.
     later = [c for c in typed.choices if is_addition(c) or GROUPS[c.key_or_group].place]
     with _hydra_mistakes(typed):
@@ -124,7 +124,7 @@ def recompose(
         hint = f"what may change: {', '.join(changeable)}"
         return Mistake(line, f"can't change here: the run has {shorten(value)}", hint=hint)
 
-    typed = read_overrides(overrides, loader, refuse=unchangeable)
+    typed = read_overrides(overrides, loader, config_dir, refuse=unchangeable)
     typed.values += _other_length(typed.parsed)
     before, _ = parse(typed_before)
     recorded = OmegaConf.create(config)

@@ -4,13 +4,21 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.groups import GROUPS
-from dlrun.config.spellings import key_here, options_with, range_here, without
+from dlrun.config.spellings import (
+    RESUMING,
+    key_here,
+    options_with,
+    range_here,
+    value_here,
+    without,
+)
 from dlrun.errors import DlrunError, shorten
 
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
@@ -38,7 +46,7 @@ class Mistake:
         """For a value that is not among ``options``, with the nearest of them."""
         key, separator, typed = line.partition("=")
         value = typed or problem.rpartition("'")[0].rpartition("'")[2]
-        near = nearest(value, options) if separator else None
+        near = (value_here(value, list(options)) or nearest(value, options)) if separator else None
         return cls(line, problem, meant=f"{key}={near}" if near else None)
 
     @classmethod
@@ -130,7 +138,7 @@ def option_mistakes(
         for option in value if isinstance(value, list) else [value]:
             if option is None or option in options:
                 continue
-            near = nearest(str(option), options)
+            near = value_here(str(option), options) or nearest(str(option), options)
             meant = line.replace(str(option), near) if near else None
             file = _as_table(str(option)) if group == "data" else None
             mistakes.append(
@@ -156,10 +164,13 @@ def _written_after_a_run(option: object) -> str | None:
     return f"dlrun export RUN --format {option}" if option in formats.names() else None
 
 
-def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
+def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None) -> Mistake:
     """For a key that the config does not have, with the nearest one that it has."""
     if key == "repeats":
         return Mistake(line, "a run is not repeated", hint="dlrun sweep takes repeats")
+    if key.rpartition(".")[2] in RESUMING:
+        ways = "dlrun resume RUN continues a run; init_from=RUN starts from its best weights"
+        return Mistake(line, f"'{key}' is not a config key", hint=ways)
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
@@ -171,24 +182,26 @@ def key_mistake(line: str, key: str, config: DictConfig) -> Mistake:
         for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
-    near = nearest(key, keys)
+    near, siblings = nearest(key, keys), []
     parent, _, last = key.rpartition(".")
-    if parent in keys and (
-        siblings := [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
-    ):
+    if parent in keys:
+        siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
+    if siblings:
         # Compare the last parts only: the common parent would make all keys similar.
         name = nearest(last, siblings)
         near = f"{parent}.{name}" if name else None
+    if here := key_here(key, value, keys, in_group=bool(siblings and near)):
+        return Mistake(line, f"'{key}' is not a config key", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
     ]
     if same_ending:
         near = same_ending[0]
-    near = near or key_here(key, keys)
+    near = near or (last if parent and last in keys else None)
     if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
         near = None  # its option is no value
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
-    hint = None if near else options_with(key)
+    hint = None if near else options_with(key, keys, config_dir)
     return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def find_task(
     # augmentation.zoom.height_factor, does not exist yet.
     later = {g.key.partition(".")[0] for g in GROUPS.values() if g.several or g.place} | {"task"}
     kept = [v for v in typed.values if str(v.key_or_group).partition(".")[0] not in later]
-    values = Overrides(typed.parsed, typed.choices, kept, list(typed.mistakes))
+    values = replace(typed, values=kept, mistakes=list(typed.mistakes))
     apply_values(trial, values)
     config = to_config(trial, values)
     if trust.check(config, names):

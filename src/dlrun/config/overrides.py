@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -42,12 +43,14 @@ class Overrides:
         parsed: All that could be parsed, even those with mistakes.
         choices: The valid ones that choose an option of a group.
         values: The other valid ones; each sets a value.
+        config_dir: The user's own options, for hints.
         mistakes: The mistakes so far.
     """
 
     parsed: list[Override]
     choices: list[Override]
     values: list[Override]
+    config_dir: Path | None
     mistakes: list[Mistake] = field(default_factory=list)
 
     @property
@@ -59,6 +62,7 @@ class Overrides:
 def read_overrides(
     overrides: Sequence[str],
     loader: Loader,
+    config_dir: Path | None,
     refuse: Callable[[Override], Mistake | None] = lambda override: None,
 ) -> Overrides:
     """Parse overrides, and check the choices among them.
@@ -66,6 +70,7 @@ def read_overrides(
     Args:
         overrides: In Hydra's grammar.
         loader: Has the groups and their options.
+        config_dir: The user's own options.
         refuse: Returns the mistake if an override is not allowed.
     """
     parsed, mistakes = parse(overrides)
@@ -78,6 +83,7 @@ def read_overrides(
         parsed,
         [override for override in valid if override in choices],
         [override for override in valid if override not in choices],
+        config_dir,
         mistakes,
     )
 
@@ -89,7 +95,7 @@ def apply_values(config: DictConfig, overrides: Overrides) -> None:
         _open_mappings(config._get_node(name), str(name))
     declared: dict[str, Any] = {}
     for value in overrides.values:
-        if mistake := _apply(config, value, declared):
+        if mistake := _apply(config, value, declared, overrides.config_dir):
             overrides.mistakes.append(mistake)
 
 
@@ -128,7 +134,9 @@ def to_config(composed: DictConfig, overrides: Overrides) -> Config:
     return config
 
 
-def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mistake | None:
+def _apply(
+    config: DictConfig, value: Override, declared: dict[str, Any], config_dir: Path | None
+) -> Mistake | None:
     """Apply one value.
 
     Args:
@@ -136,11 +144,12 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
         value: The override.
         declared: By key, what its option has declared: its type is what all its overrides must
             have, of an earlier run too. It gets the keys that no override has set before.
+        config_dir: The user's own options.
     """
     line, key = str(value.input_line), value.key_or_group
     part = key.split(".")[0]
     if part not in config or part == "choices" or (part != key and _is_null(config, part)):
-        return key_mistake(line, key, config)
+        return key_mistake(line, key, config, config_dir)
     before = _value_at(config, key)
     declared.setdefault(key, before)
     try:
@@ -150,9 +159,9 @@ def _apply(config: DictConfig, value: Override, declared: dict[str, Any]) -> Mis
             parent, _, last = key.rpartition(".")
             node = OmegaConf.select(config, parent) if parent else config
             if not (isinstance(node, DictConfig) and last in node):
-                return key_mistake(line, key, config)
+                return key_mistake(line, key, config, config_dir)
         if unknown := UNKNOWN.search(str(error.__cause__ or error)):  # in a mapping
-            return key_mistake(line, f"{key}.{unknown[1]}", config)
+            return key_mistake(line, f"{key}.{unknown[1]}", config, config_dir)
         return value_mistake(key, {key: line}, error)
     after = None
     try:

@@ -3,28 +3,152 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from pathlib import Path
 
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 
-# By the last part of the key: of Lightning, Hugging Face's Trainer, Hydra and W&B.
+# Of Keras, Lightning, Hugging Face's Trainer and datasets, pandas, scikit-learn, Hydra and W&B, by
+# the last part of the key; with a group, only there. What it is here: a key, or all that is typed,
+# in which the braces take the value.
 _KEYS = {
     "lr": "optimizer.learning_rate",
+    "base_lr": "optimizer.learning_rate",
     "learning_rate_init": "optimizer.learning_rate",
+    "max_grad_norm": "optimizer.clipnorm",
+    "gradient_clip_val": "optimizer.clipnorm",
+    "clip_grad_norm": "optimizer.clipnorm",
+    "grad_clip": "optimizer.clipnorm",
+    "adam_beta1": "optimizer.beta_1",
+    "adam_beta2": "optimizer.beta_2",
+    "adam_epsilon": "optimizer.epsilon",
+    "accumulate_grad_batches": "+optimizer.gradient_accumulation_steps={}",
+    "gradient_accumulation_steps": "+optimizer.gradient_accumulation_steps={}",
+    "optimizer.name": "optimizer",
+    "optimizer.type": "optimizer",
+    "model.hidden_size": "model.units",
+    "model.hidden_units": "model.units",
+    "lr_scheduler": "schedule",
+    "lr_scheduler_type": "schedule",
+    "warmup_steps": "schedule=warmup_cosine schedule.unit=steps schedule.warmup={}",
     "max_epochs": "epochs",
     "num_epochs": "epochs",
     "n_epochs": "epochs",
     "num_train_epochs": "epochs",
+    "iterations": "max_steps",
+    "max_time": "+callbacks=max_time callbacks.max_time.limit={}",
+    "limit_train_batches": "steps_per_epoch",
     "bs": "batch_size",
     "train_batch_size": "batch_size",
     "per_device_train_batch_size": "batch_size",
+    "eval_steps": "validate_every",
+    "val_check_interval": "validate_every",
+    "check_val_every_n_epoch": "validate_every={}e",
+    "save_steps": "callbacks.checkpoint.every_steps",
+    "every_n_train_steps": "callbacks.checkpoint.every_steps",
+    "patience": "callbacks.early_stopping.patience",
+    "early_stopping_patience": "callbacks.early_stopping.patience",
+    "min_delta": "callbacks.early_stopping.min_delta",
+    "metric_for_best_model": "task.monitor",
+    "fast_dev_run": "smoke",
+    "seed_everything": "seed",
     "random_seed": "seed",
     "random_state": "seed",
     "manual_seed": "seed",
+    "data.random_state": "data.seed",
+    "accelerator": "device",
+    "framework": "backend",
+    "use_cpu": "device=cpu",
+    "no_cuda": "device=cpu",
+    "devices": "device.count",
+    "gpus": "device.count",
+    "num_gpus": "device.count",
+    "strategy": "distribution=data_parallel",
+    "fp16": "precision=mixed_float16",
+    "bf16": "precision=mixed_bfloat16",
+    "amp": "precision=mixed_bfloat16",
+    "use_amp": "precision=mixed_bfloat16",
+    "torch_compile": "loop.jit_compile",
     "output_dir": "runs_dir",
+    "default_root_dir": "runs_dir",
     "log_dir": "runs_dir",
+    "logdir": "runs_dir",
+    "logging_dir": "runs_dir",
     "dir": "runs_dir",  # hydra.run.dir, hydra.sweep.dir
+    "run_name": "name",
+    "experiment_name": "name",
     "logger": "tracker",
+    "report_to": "tracker",
+    "wandb": "tracker=wandb",
+    "mlflow": "tracker=mlflow",
+    "net": "model",
+    "criterion": "loss",
+    "loss_fn": "loss",
+    "data.sep": "data.delimiter",
+    "data.na_values": "data.missing",
+    "data.nrows": "data.limit",
+    "data.max_samples": "data.limit",
+    "data.max_train_samples": "data.limit",
+    "data.filepath_or_buffer": "data.path",
+    "data.file": "data.path",
+    "data.data_files": "data.path",
+    "data.train_file": "data.path",
+    "data.data_dir": "data.path",
+    "data.directory": "data.path",
+    "data.root": "data.path",
+    "data.y": "data.target",
+    "data.y_col": "data.target",
+    "data.label": "data.target",
+    "data.labels": "data.target",
+    "data.label_column": "data.target",
+    "data.label_column_name": "data.target",
+    "data.x_col": "data.image",
+    "data.sample_weight": "data.weight",
+    "data.val": "data.validation",
+    "data.val_size": "data.validation",
+    "data.val_split": "data.validation",
+    "data.validation_split": "data.validation",
+    "data.test_size": "data.test",
+    "data.test_split": "data.test",
+    "data.stratify": "data.split=stratified",
+    "data.group": "data.split=group data.by={}",
+    "data.groups": "data.split=group data.by={}",
+    "data.cv": "data.folds",
+    "data.n_splits": "data.folds",
+    "data.grayscale": "data.channels=1",
+    "data.index_col": "data.drop=[{}]",
+    "data.exclude": "data.drop",
+    "data.drop_columns": "data.drop",
+    "data.image_size": "data.size",
+    "data.img_size": "data.size",
+    "data.input_size": "data.size",
+    "data.target_size": "data.size",
+    "data.crop_to_aspect_ratio": "data.resize=crop",
+    "data.pad_to_aspect_ratio": "data.resize=fit_pad",
+    "data.class_names": "data.classes",
+    "data.max_length": "data.length",
+    "data.dataset": "data.name",
+    "data.dataset_name": "data.name",
+    "data.config_name": "data.config",
+    "data.dataset_config_name": "data.config",
+}
+# Options and values of theirs.
+_VALUES = {
+    "cuda": "gpu",
+    "mps": "gpu",
+    "tf": "tensorflow",
+    "acc": "accuracy",
+    "mse": "mean_squared_error",
+    "bce": "binary_crossentropy",
+    "cross_entropy": "sparse_categorical_crossentropy",
+    "adamw_torch": "adamw",
+    "32": "float32",
+    "16": "mixed_float16",
+    "fp16": "mixed_float16",
+    "16-mixed": "mixed_float16",
+    "bf16": "mixed_bfloat16",
+    "bf16-mixed": "mixed_bfloat16",
 }
 # Of Optuna and W&B; the braces take what stands in theirs.
 _RANGES = {
@@ -43,14 +167,37 @@ _RANGES = {
     "grid_search": "choice({})",
     "arange": "range({})",
 }
+RESUMING = ("ckpt_path", "resume_from_checkpoint", "resume")
 _NULLS = ("=null", "=none", "=None", "=false", "=False")
 
 
-def key_here(key: str, keys: list[str]) -> str | None:
-    """The key of this config that another tool has as ``key``; None if none is known."""
-    last = key.rpartition(".")[2]
-    found = _KEYS.get(last, last if "." in key else None)
-    return found if found in keys else None
+def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = False) -> str | None:
+    """What is typed in this config where another tool has ``key``; None if nothing is known.
+
+    Args:
+        key: As typed.
+        value: With its ``=``; empty without one.
+        keys: Those of the config.
+        in_group: Only what the word means in the group of the key.
+    """
+    form = _form(key, in_group=in_group)
+    if form is None:
+        return None
+    typed = form.format(value.removeprefix("=")) if "=" in form else form + value
+    first = form.partition("=")[0]
+    return typed if first in keys or first in GROUPS or first.startswith("+") else None
+
+
+def value_here(value: str, options: Collection[str]) -> str | None:
+    """The option that another tool calls ``value``; None if none is known."""
+    found = _VALUES.get(value.lower())
+    return found if found in options else None
+
+
+def _form(key: str, *, in_group: bool = False) -> str | None:
+    first, _, last = key.rpartition(".")
+    group = {"dataset": "data", "datamodule": "data", "dm": "data"}.get(first, first)
+    return _KEYS.get(f"{group}.{last}") or (None if in_group else _KEYS.get(last))
 
 
 def range_here(key: str, typed: str) -> str | None:
@@ -69,8 +216,14 @@ def without(near: str | None, value: str) -> str | None:
     return None
 
 
-def options_with(key: str) -> str | None:
-    """Which options of a key's group have it, as a hint; None if none has."""
+def options_with(key: str, keys: Collection[str], config_dir: Path | None) -> str | None:
+    """Which options of a key's group have it, or what it is here, as a hint; None if none has.
+
+    Args:
+        key: A dotted key that the config does not have.
+        keys: Those of the config.
+        config_dir: As for :func:`dlrun.config.options.config_dirs`.
+    """
     groups = [group for group in GROUPS.values() if key.startswith(f"{group.key}.")]
     if not groups:
         return None
@@ -78,14 +231,18 @@ def options_with(key: str) -> str | None:
     part = key[len(group.key) + 1 :].partition(".")[0]
     if not re.fullmatch(r"\w+", part):
         return None
-    paths = [path for folder in config_dirs() for path in (folder / group.name).glob("*.yaml")]
+    folders = [folder / group.name for folder in reversed(config_dirs(config_dir))]  # own ones last
+    paths = [path for folder in folders for path in folder.glob("*.yaml")]
     if group.several:
-        return f"+{group.name}={part} adds it" if part in {path.stem for path in paths} else None
+        adds = f"{group.key}.{part}" not in keys and part in {path.stem for path in paths}
+        return f"+{group.name}={part} adds it" if adds else None
     has = re.compile(rf"^{part}\s*:", re.MULTILINE)
     texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
     found = {option for option, text in texts.items() if has.search(text)}
     if not found:
-        return None
+        here = _form(key, in_group=True)
+        hint = options_with(here, keys, config_dir) if here else None
+        return f"it is {here} here; {hint}" if hint else None
     names = sorted(found)
     listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     return (

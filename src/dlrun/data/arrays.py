@@ -122,6 +122,19 @@ class ArraySource:
         samples = self.load()
         arrays = [*leaves(samples.inputs), samples.labels]
         arrays += [] if samples.weights is None else [samples.weights]
+        for array in arrays:
+            if not np.ndim(array):
+                raise DlrunError(
+                    f"data: {self.name}: an array is a single number",
+                    hint="give each sample one row of each array",
+                )
+        for name, array in leaves_by_name(samples.inputs).items():
+            if array.dtype.kind not in "biuf":
+                raise DlrunError(
+                    f"data: {self.name}: {name or 'x'} has dtype {array.dtype}: expected integers"
+                    " or floats",
+                    hint="array.astype('float32')",
+                )
         if len({len(array) for array in arrays}) > 1:
             shapes = ", ".join(str(array.shape) for array in arrays)
             raise DlrunError(
@@ -266,15 +279,18 @@ def _array(rows: np.ndarray) -> Any:
 
 def _describe(name: str, array: np.ndarray) -> dict[str, Any]:
     shape = ", ".join(map(str, array.shape[1:]))
+    known = array
+    if missing := int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0:
+        known = array[~np.isnan(array)]
     return {
         "name": name,
         "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
         "kind": "input",
-        "missing": 0,
+        "missing": missing,
         "distinct": None,
-        "low": float(array.min()),
-        "high": float(array.max()),
-        "mean": float(array.mean(dtype=np.float64)),
+        "low": float(known.min()) if known.size else None,
+        "high": float(known.max()) if known.size else None,
+        "mean": float(known.mean(dtype=np.float64)) if known.size else None,
         "counts": {},
         "examples": [],
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
-from dlrun.data.npz import read
+from dlrun.data.npz import read, way_to_write
 from dlrun.data.own_files import near_file
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy
@@ -71,7 +71,7 @@ def _load(path: str) -> np.ndarray:
         array: np.ndarray = np.load(file, mmap_mode=None if small else "r", allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DlrunError(
-            f"data: {path} can't be read: {error}", hint="write it again with numpy.save"
+            f"data: {path} can't be read: {error}", hint=way_to_write(error, "numpy.save")
         ) from error
     if not array.ndim:
         raise DlrunError(f"data: {path} is a single number, expected a row for each sample")

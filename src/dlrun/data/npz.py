@@ -90,15 +90,28 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
                 available = ", ".join(arrays) or "no arrays"
                 raise DlrunError(
                     f"data: {path}: no array '{missing[0]}'; the file has {available}",
-                    hint=f"data=npy data.path={path} splits x and y"
-                    if {"x", "y"} <= {*arrays}
-                    else f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
+                    hint=_way_to_read(path, {*arrays})
+                    or f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
             return [arrays.get(name, None) for name in (*names, *optional)]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DlrunError(
-            f"data: {path} can't be read: {error}", hint="write it again with numpy.savez"
+            f"data: {path} can't be read: {error}", hint=way_to_write(error, "numpy.savez")
         ) from error
+
+
+def way_to_write(error: Exception, function: str) -> str:
+    """How to write a file again that can't be read."""
+    if "Python objects" in str(error):
+        return "make it an array of numbers or of text first, as array.astype('float32') or (str)"
+    return f"write it again with {function}"
+
+
+def _way_to_read(path: str | Path, names: set[str]) -> str | None:
+    """The option that reads a file with these arrays; None if there is none."""
+    if names >= {"x", "y"}:
+        return f"data=npy data.path={path} splits x and y"
+    return f"data=npz data.path={path} takes them as they are split" if names >= {*NAMES} else None
 
 
 def _what_is(file: IO[bytes]) -> str:

@@ -6,6 +6,7 @@ own; a backend names the strategies that it has in ``DISTRIBUTES``.
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ class Strategy(Protocol):
         """
 
 
+@cache
 def names() -> tuple[str, ...]:
     """The names of all strategies, which are their file names; ``none`` is one device."""
     files = Path(__file__).parent.glob("*.py")

@@ -131,7 +131,7 @@ def lookup(record: Record, key: str) -> Any:
     training metrics have no prefix), a key of the config, a config group, an override.
     """
     for value in _candidates(record, key):
-        if value is not _ABSENT and not isinstance(value, Mapping):
+        if value is not _ABSENT and not isinstance(value, dict):
             return value
     return _ABSENT
 
@@ -218,7 +218,7 @@ def _walk(record: Record, key: str) -> Any:
 
 def _mapping(record: Record, key: str) -> Record:
     value = record.get(key)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _rank(value: Any) -> tuple[int, float, str]:

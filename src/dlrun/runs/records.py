@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import marshal
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dlrun.runs.directory import RECORD
-from dlrun.runs.locate import iter_runs
+from dlrun.runs.locate import scan_runs
 from dlrun.runs.status import too_deep
 from dlrun.system.files import MAX_BYTES, replacing
 from dlrun.system.user_cache import user_cache
@@ -35,14 +34,15 @@ _Record: TypeAlias = dict[str, Any]
 _Kept: TypeAlias = dict[str, tuple[tuple[int, int, int], _Record | None]]
 
 
-def read_records(folder: Path) -> Iterator[tuple[Path, _Record | None]]:
+def read_records(folder: Path) -> Iterator[tuple[str, _Record | None]]:
     """Yield each run in a folder, at any depth, with the content of its ``run.json``.
 
     Args:
         folder: It need not be trusted; what was read is kept by its name.
 
     Yields:
-        A run, and a mapping of its own whose values must not be changed; None if it is no record.
+        A run's directory, and a mapping of its own whose values must not be changed; None if it is
+        no record.
 
     Raises:
         DlrunError: If the folder can't be read.
@@ -52,13 +52,7 @@ def read_records(folder: Path) -> Iterator[tuple[Path, _Record | None]]:
     known: _Kept = {}
     changed, now = 0, time.time_ns()
     equal: dict[bytes, Any] = {}
-    for run in iter_runs(folder, known=kept):
-        name = str(run)
-        try:
-            status = os.stat(f"{name}/{RECORD}", follow_symlinks=False)  # noqa: PTH116 - faster
-        except OSError:
-            yield run, None
-            continue
+    for name, status in scan_runs(folder, known=kept):
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         entry = kept.get(name)
         if entry is None or entry[0] != stamp:
@@ -67,7 +61,7 @@ def read_records(folder: Path) -> Iterator[tuple[Path, _Record | None]]:
         if now - status.st_mtime_ns > SETTLED_NANOSECONDS:
             known[name] = entry
         record = entry[1]
-        yield run, None if record is None else record.copy()
+        yield name, None if record is None else record.copy()
     if changed >= SEVERAL or (len(kept) - len(known)) >= SEVERAL:
         _save(path, known)
 

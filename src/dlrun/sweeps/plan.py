@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from dlrun.config.schema import Config
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
 from dlrun.config.sweeps.pairs import PairedRows
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, shorten
 from dlrun.runs.directory import RECORD, plan_run_path
 from dlrun.runs.result import FIELDS
 from dlrun.sweeps.jobs import Job, Plan
@@ -23,6 +24,8 @@ from dlrun.system.files import read_json
 from dlrun.system.override_text import split_override
 from dlrun.training.initial_weights import as_override, find_initial_run
 from dlrun.workers.key import ProcessKey
+
+log = logging.getLogger("dlrun")
 
 
 def plan(
@@ -36,6 +39,8 @@ def plan(
     vectorize: bool = False,
 ) -> Plan:
     """Compose every run, so that nothing starts if one of them is wrong.
+
+    A run that equals an earlier one is left out.
 
     Args:
         overrides: In Hydra's grammar, which allows several values.
@@ -52,6 +57,7 @@ def plan(
     where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     keys, runs = expand(overrides, listed=listed, **where)
     configs = list(map(Composer(partial(compose_run, vectorize=vectorize, **where)), runs))
+    runs, configs = _once_each(runs, configs, keys)
     first = configs[0]
     directory = new_directory(runs_dir, first, keys)
     jobs = []
@@ -63,6 +69,33 @@ def plan(
         _reuse(jobs, configs, directory.parent.parent, config_dir)
     metrics = directions(first.task)
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode, metrics)
+
+
+def _once_each(
+    runs: Sequence[list[str]], configs: Sequence[Config], keys: Sequence[str]
+) -> tuple[list[list[str]], list[Config]]:
+    """Leave out what equals an earlier run, as of ``seed=1,1``: it would have the same numbers.
+
+    Args:
+        runs: The overrides of each run.
+        configs: The config of each run.
+        keys: The keys that differ between the runs.
+    """
+    texts: dict[int, str] = {}  # of the parts, by id: most are shared by many configs
+    first: dict[tuple[str, ...], int] = {}
+    for index, config in enumerate(configs):
+        parts = vars(config).values()
+        for part in parts:
+            if id(part) not in texts:
+                texts[id(part)] = repr(part)
+        first.setdefault(tuple(texts[id(part)] for part in parts), index)
+    kept = list(first.values())
+    if again := sorted(set(range(len(runs))) - set(kept)):
+        values = _differs(runs[again[0]], keys).items()
+        shown = shorten(" ".join(f"{key}={value}" for key, value in values) or f"run {again[0]}")
+        counts = len(again), len(runs)
+        log.warning("left out: %d of %d runs, equal to an earlier one; first %s", *counts, shown)
+    return [runs[index] for index in kept], [configs[index] for index in kept]
 
 
 def _reuse(

@@ -237,6 +237,13 @@ def join_group(group: Group) -> Iterator[None]:
     _current.append(group)
     try:
         yield
+    except Exception as error:
+        if group.launcher:  # all may fail alike: what rank 0 says need not be said again
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            group.launcher.report("failed", text=first_line(cause))
+        raise
     finally:
         _current.remove(group)
 

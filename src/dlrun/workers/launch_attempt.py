@@ -32,8 +32,10 @@ class Attempt:
         self._ready: set[int] = set()
         self._lost: dict[int, str] = {}
         self._lost_since = 0.0
+        self._failed: dict[int, str] = {}
         self._ended: dict[int, int] = {}
         self._reason: str | None = None
+        self._failed_first: int | None = None
         self._failed_at = 0.0
         self._signalled = 0
         self._signalled_at = 0.0
@@ -75,11 +77,18 @@ class Attempt:
         code = self._ended.get(0)
         if self._signalled:
             return (code if code is not None and code > 0 else 130), False
-        if self._reason is None or code == 2:  # then rank 0 has refused it too, and said why
+        # Rank 0 has refused it too, or has failed alike, and said why.
+        alike = code == 2 or (code == 1 and self._failed_alike())
+        if self._reason is None or alike:
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
             log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
         return 1, self._again
+
+    def _failed_alike(self) -> bool:
+        """Whether rank 0 has failed with the error of the process that failed first."""
+        first = self._failed_first
+        return first in self._failed and self._failed[first] == self._failed.get(0)
 
     def _take(self, event: Event) -> None:
         kind, rank = event["event"], event.get("rank", -1)
@@ -90,6 +99,8 @@ class Attempt:
         elif kind == "lost":
             self._lost_since = self._lost_since or time.monotonic()
             self._lost[rank] = str(event["text"])
+        elif kind == "failed":
+            self._failed[rank] = str(event["text"])
         elif kind == "signal":
             self._interrupt(int(event["number"]))
         elif kind == "gone":
@@ -104,6 +115,8 @@ class Attempt:
         if rank == 0 and code > 0:  # it has said why
             return
         self._again &= code != 2
+        if self._reason is None:
+            self._failed_first = rank
         self._fail(f"{self._name(rank)}: {reason}")
 
     def _fail(self, reason: str) -> None:

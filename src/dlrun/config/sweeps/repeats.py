@@ -83,4 +83,5 @@ def split_repeats(overrides: Sequence[str]) -> tuple[list[str], list[list[str]]]
     ]
     if not repeated or not searched:
         return list(overrides), [[]]
-    return rest, [list(each) for each in itertools.product(*map(value_overrides, repeated))]
+    values = [dict.fromkeys(value_overrides(each)) for each in repeated]
+    return rest, [list(each) for each in itertools.product(*values)]
