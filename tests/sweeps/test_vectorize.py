@@ -147,6 +147,20 @@ def test_all_kinds_of_runs(dlrun, overrides):
 
 
 @pytest.mark.slow
+def test_nothing_but_rounding_differs(dlrun):
+    """Which Adam makes larger with each step in float32, but not to where float64 shows it."""
+    words = ("--jobs", "1", *DROPOUT, "precision=float64", "seed=1,2", "epochs=6")
+    together, single = (
+        dlrun.json("sweep", *words, *more, "optimizer.learning_rate=0.01,0.003")
+        for more in (["--vectorize"], [])
+    )
+    for left, right in zip(together["runs"], single["runs"], strict=True):
+        saved = arrays(dlrun.path(right))
+        for name, value in arrays(dlrun.path(left)).items():
+            np.testing.assert_allclose(value, saved[name], rtol=1e-9, atol=1e-11, err_msg=str(name))
+
+
+@pytest.mark.slow
 def test_runs_that_compute_something_else_share_no_program(dlrun):
     """The noise of a step of one's own is a constant of each run's program."""
     result = vectorized(dlrun, *TINY, "loop.step._target_=my_parts.Noise", "seed=1,2")
