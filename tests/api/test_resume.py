@@ -78,7 +78,7 @@ SHORT = (
 )
 UNLIKE = (
     *("run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes"),
-    *("path", "rows", "log"),
+    *("device_memory_bytes", "path", "rows", "log"),
 )
 
 

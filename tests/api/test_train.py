@@ -37,6 +37,7 @@ RESULT = {
     "examples_per_second": float,
     "step_seconds": float,
     "peak_memory_bytes": int,
+    "device_memory_bytes": type(None),  # on a CPU
 }
 
 

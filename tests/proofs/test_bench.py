@@ -3,6 +3,9 @@
 import pytest
 
 from conftest import Dlrun
+from dlrun.proofs.bench_batches import choose_rows
+from dlrun.report.batch_sizes import conclusion
+from dlrun.report.bench import bench_table, recommendation
 from trainings import Worker
 
 SMALL = ("model=mnist_mlp", "model.units=8", "batch_size=32", "data.limit=640")
@@ -33,6 +36,119 @@ def test_a_loop_has_figures_and_is_recommended(measured):
     assert result["use"][0] == "backend=jax"
     assert result["recommendation"].startswith("use    backend=jax loop=raw")
     assert result["seconds"] < 60
+
+
+WIDE = """
+import keras
+
+
+def wide(input_shape, num_classes):
+    # 24 MB for each sample, and little to compute
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(1)]
+    layers += [keras.layers.RepeatVector(6_000_000), keras.layers.GlobalAveragePooling1D()]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes)])
+"""
+
+
+@pytest.mark.trains
+def test_the_largest_batch_within_a_limit_and_the_fastest_one_are_found(dlrun):
+    (dlrun.cwd / "my_net.py").write_text(WIDE)
+    typed = ["model=mnist_mlp", "model._target_=my_net.wide", "~model.units", "data.limit=50"]
+    typed += ["batch_size=8", "backend=torch", "loop=raw"]
+    limits = ["--batch", "--memory-limit", 0.95, "--budget", 150]
+    result = dlrun.json("bench", *typed, *limits, "--trust", "my_net")
+    [row] = result["rows"]
+    found = row["batch"]
+    assert found["stopped_by"] == "memory"
+    assert found["rows"][0]["batch_size"] == 8
+    assert not found["rows"][-1]["fits"]
+    assert "out of memory" in found["rows"][-1]["error"]
+    fitting = {one["batch_size"]: one for one in found["rows"] if one["fits"]}
+    assert found["largest"] == max(fitting) < 32  # whose activations alone take 0.75 GB
+    assert all(one["peak_memory_bytes"] <= 0.95e9 for one in fitting.values())
+    rates = {size: one["examples_per_second"] for size, one in fitting.items()}
+    assert found["fastest"] == max(rates, key=rates.get)
+    # It is as fast as that of the bench itself, which is not measured again.
+    assert rates[8] == row["examples_per_second"]
+    assert result["use"] == ["backend=torch", "loop=raw", *found["use"]]
+    assert found["use"][0] in result["recommendation"]
+    assert f"the largest that fits is {found['largest']}, as more runs" in result["recommendation"]
+    assert "tuned" not in row
+
+
+def bench_row(backend, loop, rate=None, error=None, batch=None, samples=70):
+    """A row at a batch size of 32, of a CPU."""
+    return {
+        "backend": backend,
+        "loop": loop,
+        "error": error,
+        "device": "cpu:0",
+        "train_samples": samples,
+        "start_seconds": 2.0,
+        "first_step_seconds": 0.1,
+        "step_seconds": rate and 32 / rate,
+        "step_spread": None,
+        "examples_per_second": rate,
+        "peak_memory_bytes": 400_000_000,
+        "device_memory_bytes": None,
+        "latency_seconds": {"1": 0.001},
+        **({"batch": batch} if batch else {}),
+    }
+
+
+def sizes(*rates):
+    """What a search has found: the sizes from 32 on with so many examples per second."""
+    rows = [
+        {
+            "batch_size": 32 * 2**n,
+            "fits": True,
+            "examples_per_second": rate,
+            "peak_memory_bytes": 500_000_000,
+            "device_memory_bytes": None,
+        }
+        for n, rate in enumerate(rates)
+    ]
+    found = {"rows": rows, "stopped_by": "memory", "max": None, "train_samples": 70}
+    return {**found, **conclusion(found)}
+
+
+def test_the_fastest_batch_decides_and_not_the_step_of_the_config():
+    rows = [
+        bench_row("jax", "raw", 900.0, batch=sizes(900.0, 1000.0)),
+        bench_row("torch", "fit", 700.0),
+        bench_row("torch", "raw", 800.0, batch=sizes(800.0, 3000.0, 2900.0)),
+        bench_row("tensorflow", "raw", error="out of memory"),
+    ]
+    found = recommendation(rows)
+    assert found["use"] == ["backend=torch", "loop=raw", "batch_size=64"]
+    assert found["recommendation"] == (
+        "use    backend=torch loop=raw batch_size=64: 3,000 examples/s; the largest that fits is"
+        " 128, as more runs out of memory; 3 times as long on jax; no batch size was"
+        " found on tensorflow"
+    )
+    rows[3]["batch"] = {"use": None, "rows": [], "error": "batch_size=16: out of memory"}
+    told = {"model": "m", "data": "d", "batch_size": 32, "precision": "float32", "device": "cpu:0"}
+    blocks = bench_table({**told, "rows": rows, "note": None, **found}).split("\n\n")
+    assert [" ".join(line.split()) for line in blocks[3].splitlines()] == [
+        "backend loop largest that fits memory fastest examples/s recommended examples/s",
+        "jax raw 64 500.0 MB 64 1,000 64 1,000 as more runs out of memory",
+        "torch raw 128 500.0 MB 64 3,000 64 3,000 as more runs out of memory",
+        "tensorflow raw batch_size=16: out of memory",
+    ]
+    assert "best settings" not in blocks[2]
+
+
+def test_batches_are_searched_in_the_fastest_loop_of_each_backend_or_in_those_that_are_named():
+    rows = [
+        bench_row("jax", "fit", 100.0),
+        bench_row("jax", "raw", 200.0),
+        bench_row("torch", "fit", error="no second step in 4 s"),
+        bench_row("torch", "raw", error="out of memory: 2 GB"),
+    ]
+    chosen = [(row["backend"], row["loop"]) for row in choose_rows(rows, every_loop=False)]
+    assert chosen == [("jax", "raw"), ("torch", "raw")]
+    chosen = [(row["backend"], row["loop"]) for row in choose_rows(rows, every_loop=True)]
+    assert chosen == [("jax", "raw"), ("jax", "fit"), ("torch", "raw")]
 
 
 KEEP = """
@@ -68,3 +184,12 @@ def test_a_wrong_config_is_refused_before_anything_starts(dlrun):
     assert "did you mean model=mnist_mlp?" in done.stderr
     assert dlrun("bench", "--loops", "fitt").returncode == 2
     assert dlrun("bench", "--budget", "0").returncode == 2
+    done = dlrun("bench", "--memory-limit", "4")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: --memory-limit is an option of --batch",
+    )
+    assert dlrun("bench", "--batch", "--memory-limit", "0").returncode == 2
+    done = dlrun("bench", "--batch", "distribution=data_parallel", "device.count=2")
+    assert done.returncode == 2
+    assert "batch sizes are tuned on one device" in done.stderr

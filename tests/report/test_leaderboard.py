@@ -44,6 +44,16 @@ def test_the_table_shows_four_digits_of_a_value_that_was_drawn(result: dict[str,
     ]
 
 
+def test_the_memory_of_a_device_has_a_column_if_a_run_knows_it(result: dict[str, Any]) -> None:
+    result["ranking"][0]["device_memory_bytes"] = 3_214_000_000
+    result["ranking"][1]["device_memory_bytes"] = None
+    _, head, first, second, *_ = leaderboard(result).splitlines()
+    assert head.endswith("ms    MB   MB")
+    assert first.endswith("400  3214")
+    assert second.endswith("400")
+    assert leaderboard_csv(result).splitlines()[0].endswith(",MB,device MB")
+
+
 def test_the_csv_has_keys_and_values_in_full(result: dict[str, Any]) -> None:
     head, first, _ = leaderboard_csv(result).splitlines()
     assert head.startswith("run,optimizer.learning_rate,model.units,best epoch,val_loss,")

@@ -61,6 +61,12 @@ def test_a_training_result_has_splits_epoch_time_and_memory(result: dict[str, An
     ]
 
 
+def test_the_memory_of_a_device_stands_beside_that_of_the_host(result: dict[str, Any]) -> None:
+    text = train_table(result | {"device_memory_bytes": 3_214_000_000})
+    assert text.endswith("46,800 examples/s, 1,001 MB, 3,214 MB on the device")
+    assert train_table(result | {"device_memory_bytes": None}) == train_table(result)
+
+
 def test_a_missing_split_is_left_out(result: dict[str, Any]) -> None:
     text = train_table(result | {"validation": {}})
     assert "validation" not in text

@@ -29,6 +29,7 @@ MAX_EPOCHS = 100_000
 RESULT = (
     "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
     "train", "validation", "test", "seconds", "examples_per_second", "peak_memory_bytes",
+    "device_memory_bytes",
 )  # fmt: skip
 ENVIRONMENT = ("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from")
 SPLITS = ("train", "validation", "test")

@@ -259,8 +259,15 @@ class TrainingBackend(Backend, Protocol):
             None if the framework does not tell.
         """
 
+    def reset_peak_device_bytes(self) -> None:
+        """Let :meth:`peak_device_bytes` count from now on, not since the process started."""
+
     def peak_device_bytes(self) -> int | None:
-        """The most memory that arrays have taken on the device; None on a CPU."""
+        """The most memory that arrays have taken on the device, of several the one with most.
+
+        Returns:
+            None on a CPU, and where the framework does not tell.
+        """
 
     def track(self, model: Any) -> None:
         """Register every variable of the model with the framework, before ``fit()``."""

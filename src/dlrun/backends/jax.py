@@ -437,10 +437,27 @@ def lanes(ask: Callable[[Any], Any]) -> Lanes:
     return JaxLanes(ask)
 
 
+_former_peaks: dict[int, int] = {}  # by device, when :func:`reset_peak_device_bytes` was called
+
+
+def reset_peak_device_bytes() -> None:
+    """Keep the peak so far: jax can't reset it."""
+    _former_peaks.update(_peaks())
+
+
 def peak_device_bytes() -> int | None:
-    """See :class:`dlrun.backends.TrainingBackend`."""
+    """See :class:`dlrun.backends.TrainingBackend`. None too where the former peak still stands.
+
+    What is in use between two steps would be no substitute: XLA frees activations and workspace
+    within a step.
+    """
+    new = [peak for device, peak in _peaks().items() if peak > _former_peaks.get(device, 0)]
+    return max(new, default=None)
+
+
+def _peaks() -> dict[int, int]:
+    """By device, the peak since the process started; empty on a CPU."""
     import jax
 
-    found = (device.memory_stats() or {} for device in jax.local_devices())
-    peaks = [stats["peak_bytes_in_use"] for stats in found if "peak_bytes_in_use" in stats]
-    return max(peaks, default=None)
+    found = {device.id: device.memory_stats() or {} for device in jax.local_devices()}
+    return {n: s["peak_bytes_in_use"] for n, s in found.items() if "peak_bytes_in_use" in s}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -367,10 +368,21 @@ class _Stepper:
         return call
 
 
+def reset_peak_device_bytes() -> None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_logical_devices("GPU"):
+        with suppress(ValueError):  # from an allocator that does not count
+            tf.config.experimental.reset_memory_stats(gpu.name)
+
+
 def peak_device_bytes() -> int | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import tensorflow as tf
 
-    gpus = tf.config.list_logical_devices("GPU")
-    peaks = [tf.config.experimental.get_memory_info(gpu.name)["peak"] for gpu in gpus]
+    peaks: list[int] = []
+    for gpu in tf.config.list_logical_devices("GPU"):
+        with suppress(ValueError):  # from an allocator that does not count
+            peaks.append(tf.config.experimental.get_memory_info(gpu.name)["peak"])
     return max(peaks, default=None)

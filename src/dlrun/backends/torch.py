@@ -255,6 +255,14 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     return TorchStepper(steps, scale, keras.ops.zeros(()).device)
 
 
+def reset_peak_device_bytes() -> None:
+    """See :class:`dlrun.backends.TrainingBackend`."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_device_bytes() -> int | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import torch

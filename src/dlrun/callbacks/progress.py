@@ -43,6 +43,7 @@ class Progress(RunCallback):
         self._monitor = monitor
         self._mode = mode
         self._data: Any = None
+        self._backend: Any = None
         self._samples = 0  # of the current epoch
         self._show_bar = sys.stderr.isatty() or in_notebook() if bar is None else bar
         self._best: float | None = None
@@ -51,9 +52,9 @@ class Progress(RunCallback):
         # On jax, steps are ahead of what is computed: the bar shows the newest that is.
         self._newest: deque[tuple[int, Any]] = deque(maxlen=AHEAD)
 
-    def set_run(self, *, data: Any, **_: Any) -> None:
-        """Take the data set, for the number of training samples of each epoch."""
-        self._data = data
+    def set_run(self, *, data: Any, backend: Any, **_: Any) -> None:
+        """Take the data set, for the samples of each epoch, and the backend, for its memory."""
+        self._data, self._backend = data, backend
 
     def get_state(self) -> dict[str, Any]:
         """The best value so far, for a checkpoint."""
@@ -99,12 +100,13 @@ class Progress(RunCallback):
         if best:
             self._best = value
         log.info(
-            "epoch  %s  %s%s  %.1f s  %s examples/s%s",
+            "epoch  %s  %s%s  %.1f s  %s examples/s%s%s",
             self._number(epoch),
             self._steps_until(epoch + 1),
             _format_logs(logs),
             seconds,
             f"{rate:,.0f}",
+            self._on_device(),
             "  best" if best else "",
         )
 
@@ -121,6 +123,11 @@ class Progress(RunCallback):
         if length is None or length.is_usual:
             return ""
         return f"step {length.steps_until(epochs):,}/{length.steps:,}  "
+
+    def _on_device(self) -> str:
+        """The memory on a GPU or TPU; tools of the system show what a framework has reserved."""
+        size = self._backend.peak_device_bytes() if self._backend else None
+        return "" if size is None else f"  {size / 1e6:,.0f} MB on the device"
 
     def close(self) -> None:
         """Remove the bar; also called when training ends with an error."""

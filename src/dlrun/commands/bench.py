@@ -20,7 +20,21 @@ def bench(
     loops: Annotated[
         str | None, typer.Option("--loops", help="Comma-separated; by default fit,train_step,raw.")
     ] = None,
-    budget: Annotated[float, typer.Option(help="Seconds for everything, at most.")] = 110.0,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Find batch sizes too, in place of trying other settings."),
+    ] = False,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            help="Of --batch: what a process may take; by default 80 % of what is available.",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Seconds for everything, at most; by default 110, or 300 with --batch."),
+    ] = None,
     config_dir: ConfigDir = None,
     trust: Trust = None,
     quiet: Quiet = False,
@@ -30,13 +44,15 @@ def bench(
 
     Each has a process of its own: its start, the first step (it compiles), a step, memory, and a
     prediction by batch size. With the time that is left, other settings of the fastest loops are
-    tried.
+    tried. With --batch it is the batch size instead: the largest that fits and the fastest, as in
+    'dlrun tune batch_size', for the fastest loop of each backend, or for each loop that is named.
 
     \b
     Examples:
       dlrun bench model=mnist_convnet
       dlrun bench model=text_lstm --backends jax,torch --loops fit,raw
       dlrun bench model=mnist_mlp loop=raw --budget 40 --json
+      dlrun bench model=mnist_convnet --batch --memory-limit 4
     """
     with report_errors(quiet) as out:
         from dlrun import backends
@@ -54,9 +70,13 @@ def bench(
             require_choice("--backends", name, trainable)
         for name in of_loops:
             require_choice("--loops", name, LOOPS)
-        if not (budget > 0 and math.isfinite(budget)):
+        if budget is not None and not (budget > 0 and math.isfinite(budget)):
             raise DlrunError(f"--budget {budget}: expected a number of seconds above 0")
-        settings = Settings(budget, chosen, of_loops, config_dir, tuple(trust or ()))
+        if memory_limit is not None and not batch:
+            raise DlrunError("--memory-limit is an option of --batch", hint="add --batch")
+        settings = Settings(
+            budget, chosen, of_loops, config_dir, tuple(trust or ()), batch, memory_limit
+        )
         result = run(overrides or [], settings)
         print_result(out, result, as_json, bench_table)
         logging.getLogger("dlrun").info("kept in %s", result["kept"])

@@ -76,7 +76,8 @@ def tune(
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         chosen |= {"budget": budget, "config_dir": config_dir, "trusted": tuple(trust or ())}
         if what == "batch_size":
-            from dlrun.proofs.tune_batch_size import METHODS, SizeSettings, tune_batch_size
+            from dlrun.proofs.batch_size_search import METHODS, SizeSettings
+            from dlrun.proofs.tune_batch_size import tune_batch_size
             from dlrun.report.batch_sizes import sizes_text
 
             if method is not None:

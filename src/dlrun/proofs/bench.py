@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,40 +15,59 @@ from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
+from dlrun.proofs.batch_size_search import SizeSettings, check_sizes
+from dlrun.proofs.bench_batches import add_batch_sizes
+from dlrun.proofs.bench_process import load_note, measure_steps
 from dlrun.report.bench import member_line, recommendation
-from dlrun.system import process
-from dlrun.system.child_job import ChildJob
 from dlrun.system.override_text import split_override
 from dlrun.training.speeds import keep_speeds
 
 log = logging.getLogger("dlrun")
 
-MODULE = "dlrun.proofs.bench_steps"
 SIZES = (1, 8, 64)  # samples of a prediction, and the config's batch size
 TRAIN_SECONDS = (0.3, 4.0)  # of steps after the first, at least and at most
 MEMBERS_SHARE = 0.75  # of the budget; the rest tries other settings of the fastest
+BEFORE_BATCHES_SHARE = 0.4  # of the budget, where the rest tries batch sizes
+BUDGET, BATCH_BUDGET = 110.0, 300.0  # seconds, without and with batch sizes
 GUARANTEED = 0.7  # of an equal share, which a slow member leaves to each of the others
 TUNING_SECONDS = 8.0  # below which that is not begun
 STEPS_PER_EXECUTION = (8, 32)
-BUSY = 0.7  # of the cores, before it begins
 
 
 class Settings(NamedTuple):
     """How to measure.
 
     Args:
-        budget: Seconds for everything.
+        budget: Seconds for everything; None for :data:`BUDGET` or :data:`BATCH_BUDGET`.
         chosen: Backends; empty for all that are installed and train.
         loops: Loops; empty for fit, train_step and raw.
         config_dir: The user's own options.
         trusted: As for :func:`dlrun.api.train.train`.
+        batch: Whether to try batch sizes, in place of other settings: of each backend's fastest
+            loop, or of all loops that are chosen.
+        memory_limit: What a process may take while batch sizes are tried, in GB; None for a share
+            of what is available.
     """
 
-    budget: float = 110.0
+    budget: float | None = None
     chosen: Sequence[str] = ()
     loops: Sequence[str] = ()
     config_dir: Path | None = None
     trusted: tuple[str, ...] = ()
+    batch: bool = False
+    memory_limit: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """For everything."""
+        return self.budget or (BATCH_BUDGET if self.batch else BUDGET)
+
+    @property
+    def sizes(self) -> SizeSettings:
+        """How to try batch sizes."""
+        return SizeSettings(
+            memory_limit=self.memory_limit, config_dir=self.config_dir, trusted=self.trusted
+        )
 
 
 def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
@@ -68,19 +86,33 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
     began, note = time.monotonic(), load_note()
     members, typed = _members(overrides, settings)
     config = _compose([*typed, *_words(members[0])], settings)
+    if settings.batch:
+        check_sizes(config, settings.sizes)
     names = list(dict.fromkeys(name for name, _ in members))
     with TemporaryDirectory(prefix="dlrun-bench-") as folder:
         jobs = _Jobs(Path(folder), typed, config, settings, began=began, members=len(members))
         rows = [jobs.measure(*member, left=len(members) - n) for n, member in enumerate(members)]
         rows.sort(key=lambda row: names.index(row["backend"]))
         measured = [row for row in rows if row["step_seconds"]]
-        for row in sorted(measured, key=lambda row: float(row["step_seconds"])):
-            jobs.tune(row)
-    if not measured:
+        if settings.batch:
+            add_batch_sizes(
+                rows,
+                typed,
+                settings.sizes,
+                batch_size=config.batch_size,
+                every_loop=bool(settings.loops) or "loop" in map(_key, overrides),
+                end=began + settings.seconds,
+            )
+        else:
+            for row in sorted(measured, key=lambda row: float(row["step_seconds"])):
+                jobs.tune(row)
+    devices = [row["device"] for row in measured]
+    devices += [row["batch"]["device"] for row in rows if row.get("batch", {}).get("use")]
+    if not devices:
         reasons = "; ".join(f"{row['backend']} {row['loop']}: {row['error']}" for row in rows)
         raise DlrunError(
             f"nothing was measured: {reasons}",
-            hint=f"give it more time, as by --budget {settings.budget * 3:.0f}",
+            hint=f"give it more time, as by --budget {settings.seconds * 3:.0f}",
             exit_code=1,
         )
     kept = keep_speeds(config, rows)
@@ -89,7 +121,7 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
         "data": config.choices.get("data"),
         "batch_size": config.batch_size,
         "precision": config.precision,
-        "device": measured[0]["device"],
+        "device": devices[0],
         "overrides": list(overrides),
         "rows": rows,
         **recommendation(rows),
@@ -97,14 +129,6 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
         "kept": None if kept is None else str(kept),
     }
-
-
-def load_note() -> str | None:
-    """What to say if other processes take the cores."""
-    load, cores = os.getloadavg()[0], process.cores()
-    if load < cores * BUSY:
-        return None
-    return f"other processes were busy (load {load:.1f} on {cores} cores): times are too long"
 
 
 def _members(
@@ -126,6 +150,10 @@ def _members(
         raise DlrunError("no backend is installed that trains", hint="pip install 'dlrun[jax]'")
     # Each backend's first loop before any other's second one, should the time not suffice.
     return [(name, loop) for loop in loops or LOOPS for name in names], typed
+
+
+def _key(override: str) -> str:
+    return split_override(override)[0]
 
 
 def _words(member: tuple[str, str]) -> list[str]:
@@ -155,9 +183,10 @@ class _Jobs:
         self._typed = typed
         self._settings = settings
         self._sizes = sorted({*SIZES, config.batch_size})
-        self._end = began + settings.budget
-        self._members_end = began + settings.budget * MEMBERS_SHARE
-        self._share = settings.budget * MEMBERS_SHARE / members
+        self._end = began + settings.seconds
+        for_members = settings.seconds * (BEFORE_BATCHES_SHARE if settings.batch else MEMBERS_SHARE)
+        self._members_end = began + for_members
+        self._share = for_members / members
 
     def measure(self, backend: str, loop: str, *, left: int) -> dict[str, Any]:
         """The row of a backend and loop, of which ``left`` are still to be measured."""
@@ -168,14 +197,16 @@ class _Jobs:
             # Most of a share is the start. What one does not need, the others get.
             seconds = min(high, max(low, share / 6))
             others = (left - 1) * GUARANTEED * self._share
-            limit = min(2.5 * share, self._end - time.monotonic() - others)
+            end = self._members_end if self._settings.batch else self._end
+            limit = min(2.5 * share, end - time.monotonic() - others)
             answer = self._run(row, seconds, self._sizes, [], limit)
         except DlrunError as error:
             answer = {}
             row["error"] = error.message
         for name in (
             "device", "start_seconds", "first_step_seconds", "step_seconds", "step_spread",
-            "examples_per_second", "peak_memory_bytes", "latency_seconds",
+            "examples_per_second", "peak_memory_bytes", "device_memory_bytes", "train_samples",
+            "latency_seconds",
         ):  # fmt: skip
             row[name] = answer.get(name)
         if not row["step_seconds"] and not row["error"]:
@@ -218,18 +249,17 @@ class _Jobs:
     ) -> dict[str, Any]:
         if limit <= 1:
             raise DlrunError("no time was left", exit_code=1)
-        settings = self._settings
-        job = {
-            "overrides": [*self._typed, *_words((row["backend"], row["loop"]))],
-            "config_dir": str(settings.config_dir.resolve()) if settings.config_dir else None,
-            "trusted": list(settings.trusted),
-            "seconds": seconds,
-            "sizes": list(sizes),
-            "variants": [list(variant) for variant in variants],
-        }
-        name = f"{row['backend']}-{row['loop']}-{len(variants)}"
-        with ChildJob(MODULE, job, folder=self._folder, name=name) as child:
-            return child.wait(limit)
+        return measure_steps(
+            [*self._typed, *_words((row["backend"], row["loop"]))],
+            folder=self._folder,
+            name=f"{row['backend']}-{row['loop']}-{len(variants)}",
+            seconds=seconds,
+            limit=limit,
+            sizes=sizes,
+            variants=variants,
+            config_dir=self._settings.config_dir,
+            trusted=self._settings.trusted,
+        )
 
 
 def _variants(backend: str, loop: str) -> Iterator[list[str]]:

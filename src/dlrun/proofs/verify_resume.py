@@ -37,7 +37,10 @@ log = logging.getLogger("dlrun")
 
 POLL_SECONDS = 0.0005  # a checkpoint is written within milliseconds
 # Values of a result that differ between any two runs.
-UNLIKE = ("run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes")
+UNLIKE = (
+    "run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes",
+    "device_memory_bytes",
+)  # fmt: skip
 
 
 @dataclass

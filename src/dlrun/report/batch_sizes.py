@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.report.bench import seconds_text
+from dlrun.report.cells import seconds_text
 from dlrun.report.run import size_text
 from dlrun.report.tables import table
 
@@ -36,28 +36,61 @@ def memory_of(row: Mapping[str, Any]) -> int:
     return int(row["device_memory_bytes"] or row["peak_memory_bytes"])
 
 
-def conclusion(found: Mapping[str, Any]) -> dict[str, Any]:
+def conclusion(found: Mapping[str, Any], chosen: Sequence[str] = ()) -> dict[str, Any]:
     """The largest, the fastest and the recommended size, and one line that says so.
 
     Args:
         found: ``rows`` by ascending size, and what bounds them.
+        chosen: Overrides to use with the recommended size.
+
+    Returns:
+        ``largest``, ``fastest``; ``use``, the overrides, and their ``examples_per_second``; and the
+        line as ``recommendation``.
     """
     rows = [row for row in found["rows"] if row["fits"]]
     fastest = max(rows, key=lambda row: float(row["examples_per_second"]))
     most = fastest["examples_per_second"]
-    chosen = next(row for row in rows if row["examples_per_second"] >= ENOUGH * most)
+    enough = next(row for row in rows if row["examples_per_second"] >= ENOUGH * most)
     largest = rows[-1]["batch_size"]
-    use = f"batch_size={chosen['batch_size']}"
-    notes = [f"use    {use}: {chosen['examples_per_second']:,.0f} examples/s"]
-    if chosen is not fastest:
+    use = [*chosen, f"batch_size={enough['batch_size']}"]
+    notes = [f"use    {' '.join(use)}: {enough['examples_per_second']:,.0f} examples/s"]
+    if enough is not fastest:
         notes[0] += f", at least {ENOUGH:.0%} of the most, {most:,.0f} with {fastest['batch_size']}"
     notes.append(f"the largest that fits is {largest}, {_why(found)}")
     return {
         "largest": largest,
         "fastest": fastest["batch_size"],
-        "use": [use],
+        "use": use,
+        "examples_per_second": enough["examples_per_second"],
         "recommendation": "; ".join(notes),
     }
+
+
+def bench_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The cells of what ``dlrun bench --batch`` has found, a row for each backend and loop."""
+    head = [
+        "backend",
+        "loop",
+        "largest that fits",
+        "memory",
+        "fastest",
+        "examples/s",
+        "recommended",
+    ]
+    lines = [[*head, "examples/s", ""]]
+    for row in rows:
+        if (found := row.get("batch")) is None:
+            continue
+        line = [row["backend"], row["loop"]]
+        if not found["use"]:
+            lines.append([*line, "", "", "", "", "", "", found["error"]])
+            continue
+        measured = {one["batch_size"]: one for one in found["rows"]}
+        largest, fastest = measured[found["largest"]], measured[found["fastest"]]
+        line += [str(found["largest"]), size_text(memory_of(largest)), str(found["fastest"])]
+        line += [f"{fastest['examples_per_second']:,.0f}", found["use"][-1].partition("=")[2]]
+        lines.append([*line, f"{found['examples_per_second']:,.0f}", _why(found)])
+    return lines
 
 
 def _why(found: Mapping[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dlrun.report import batch_sizes
+from dlrun.report.cells import seconds_text
 from dlrun.report.tables import table
 
 FEW = 1.2  # a tuned setting is recommended if it is so many times as fast
@@ -12,11 +14,14 @@ NOTABLE = 3.0  # a backend is named if it takes so many times as long
 
 
 def bench_table(result: Mapping[str, Any]) -> str:
-    """Training, then predictions and settings: a row for each backend and loop; what to use."""
+    """Training; predictions and settings, or batch sizes; what to use."""
     shown = [row for row in result["rows"] if row["step_seconds"]]
     title = f"{result['model']}, {result['data']}, batches of {result['batch_size']}"
     title += f", {result['precision']}, {result['device']}"
-    blocks = [title, table(_training_rows(result["rows"])), table(_prediction_rows(shown))]
+    blocks = [title, table(_training_rows(result["rows"]))]
+    searched = any("batch" in row for row in result["rows"])  # in place of other settings
+    blocks += [table(_prediction_rows(shown, settings=not searched))] if shown else []
+    blocks += [table(batch_sizes.bench_rows(result["rows"]))] if searched else []
     blocks += [f"note   {result['note']}"] if result["note"] else []
     return "\n\n".join([*blocks, result["recommendation"]])
 
@@ -32,18 +37,24 @@ def _training_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         spread = row["step_spread"]
         line += [seconds_text(row["step_seconds"])]
         line += [" to ".join(map(seconds_text, spread)) if spread else ""]
-        line += [f"{row['examples_per_second']:,.0f}", f"{row['peak_memory_bytes'] / 1e6:,.0f} MB"]
+        memory = f"{row['peak_memory_bytes'] / 1e6:,.0f} MB"
+        if (on_device := row["device_memory_bytes"]) is not None:
+            memory += f", {on_device / 1e6:,.0f} MB on the device"
+        line += [f"{row['examples_per_second']:,.0f}", memory]
         lines.append(line)
     return lines
 
 
-def _prediction_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def _prediction_rows(rows: Sequence[Mapping[str, Any]], *, settings: bool) -> list[list[str]]:
     sizes = list(max((row["latency_seconds"] or {} for row in rows), key=len, default={}))
-    lines = [["backend", "loop", *(f"predict {size}" for size in sizes), "best settings", ""]]
+    head = ["backend", "loop", *(f"predict {size}" for size in sizes)]
+    lines = [[*head, *(["best settings", ""] if settings else [])]]
     for row in rows:
         latency, tuned = row["latency_seconds"] or {}, row.get("tuned")
         line = [row["backend"], row["loop"], *(seconds_text(latency.get(size)) for size in sizes)]
-        if tuned is None:
+        if not settings:
+            pass
+        elif tuned is None:
             line += ["not tried", ""]
         elif tuned["best"]:
             line += [" ".join(tuned["best"]), f"{tuned['gain']:.2f} times as fast"]
@@ -66,38 +77,53 @@ def member_line(row: Mapping[str, Any]) -> str:
 
 def recommendation(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What to choose, as overrides, and one line that says so and names what is far slower."""
-    measured = [row for row in rows if row["step_seconds"]]
+    if searched := [row for row in rows if (row.get("batch") or {"use": None})["use"]]:
+        best = min(searched, key=_sample_seconds)
+        found = batch_sizes.conclusion(best["batch"], _member(best))
+        use, line = found["use"], found["recommendation"]
+        slower = _slower(rows, searched, _sample_seconds, "no batch size was found")
+    else:
+        measured = [row for row in rows if row["step_seconds"]]
+        best = min(measured, key=_tuned_seconds)
+        use = _member(best)
+        if (best.get("tuned") or {"gain": 0})["gain"] >= FEW:
+            use += best["tuned"]["best"]
+        line = f"use    {' '.join(use)}: {seconds_text(_tuned_seconds(best))} a step"
+        line += "; no batch size was found" if any("batch" in row for row in rows) else ""
+        slower = _slower(rows, measured, _tuned_seconds, "not measured")
+    return {"use": use, "recommendation": "; ".join([line, *slower])}
 
-    def tuned_seconds(row: Mapping[str, Any]) -> float:
-        tuned = row.get("tuned") or {"gain": 1.0}
-        return float(row["step_seconds"]) / (tuned["gain"] if tuned["gain"] >= FEW else 1.0)
 
-    best = min(measured, key=tuned_seconds)
-    use = [f"backend={best['backend']}", f"loop={best['loop']}"]
-    if (best.get("tuned") or {"gain": 0})["gain"] >= FEW:
-        use += best["tuned"]["best"]
-    seconds = tuned_seconds(best)
+def _member(row: Mapping[str, Any]) -> list[str]:
+    return [f"backend={row['backend']}", f"loop={row['loop']}"]
+
+
+def _tuned_seconds(row: Mapping[str, Any]) -> float:
+    """Of a step, with other settings if they are worth it."""
+    tuned = row.get("tuned") or {"gain": 1.0}
+    return float(row["step_seconds"]) / (tuned["gain"] if tuned["gain"] >= FEW else 1.0)
+
+
+def _sample_seconds(row: Mapping[str, Any]) -> float:
+    """Of a sample, in batches of the recommended size."""
+    return 1 / float(row["batch"]["examples_per_second"])
+
+
+def _slower(
+    rows: Sequence[Mapping[str, Any]],
+    measured: Sequence[Mapping[str, Any]],
+    seconds: Callable[[Mapping[str, Any]], float],
+    missing: str,
+) -> list[str]:
+    """The backends whose fastest row takes far longer than the fastest of all, or that lack one."""
     by_backend: dict[str, float] = {}
-    for row in sorted(measured, key=tuned_seconds):
-        by_backend.setdefault(row["backend"], tuned_seconds(row) / seconds)
+    for row in sorted(measured, key=seconds):
+        by_backend.setdefault(row["backend"], seconds(row))
+    least = min(by_backend.values())
     slow = [
-        f"{ratio:.3g} times as long on {backend}"
-        for backend, ratio in by_backend.items()
-        if ratio >= NOTABLE and backend != best["backend"]
+        f"{longer / least:.3g} times as long on {backend}"
+        for backend, longer in by_backend.items()
+        if longer >= NOTABLE * least
     ]
-    slow += [
-        f"not measured on {name}"
-        for name in dict.fromkeys(row["backend"] for row in rows)
-        if name not in by_backend
-    ]
-    line = f"use    {' '.join(use)}: {seconds_text(seconds)} a step"
-    return {"use": use, "recommendation": "; ".join([line, *slow])}
-
-
-def seconds_text(value: float | None) -> str:
-    """Seconds in the unit that suits them; empty for None."""
-    if value is None:
-        return ""
-    if value >= 1:
-        return f"{value:.3g} s"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+    names = dict.fromkeys(row["backend"] for row in rows)
+    return [*slow, *(f"{missing} on {name}" for name in names if name not in by_backend)]

@@ -22,6 +22,15 @@ def figure(value: Any, digits: int = 4) -> str:
     return f"{value:.{min(digits, max(0, digits + 3 - whole))}f}"
 
 
+def seconds_text(value: float | None) -> str:
+    """Seconds in the unit that suits them; empty for None."""
+    if value is None:
+        return ""
+    if value >= 1:
+        return f"{value:.3g} s"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+
+
 def plain(value: str) -> str:
     """Escape control sequences and other unprintable characters."""
     return value if value.isprintable() else ascii(value)[1:-1]

@@ -10,7 +10,7 @@ from dlrun.report.cells import figure, plain
 from dlrun.report.sparkline import sparkline
 from dlrun.report.tables import table
 from dlrun.runs.logged_names import for_people
-from dlrun.runs.query import flat, text
+from dlrun.runs.query import flat, number, text
 
 SPLITS = ("train", "validation", "test")
 MOST_CURVES = 12
@@ -62,10 +62,19 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
         "epochs": f"{epochs}, the best is {best}" if best else text(epochs or 0),
         "started": record.get("started"),
         "seconds": figure((record.get("seconds") or {}).get("total"), 1),
+        "memory": _memory(record),
         "tags": ", ".join(result["tags"]),
         "note": result["note"],
     }
     return {title: plain(text(value)) for title, value in facts.items() if value}
+
+
+def _memory(record: Mapping[str, Any]) -> str:
+    """The peak of the process, and of the device if that is known."""
+    process, device = (number(record.get(f"{of}_memory_bytes")) for of in ("peak", "device"))
+    known = ["" if process is None else size_text(process)]
+    known += ["" if device is None else f"{size_text(device)} on the device"]
+    return ", ".join(filter(None, known))
 
 
 def metrics_table(record: Mapping[str, Any]) -> str:
@@ -116,12 +125,12 @@ def _config_lines(values: Mapping[str, Any]) -> list[str]:
     return table(rows).split("\n") if rows else []
 
 
-def size_text(size: int) -> str:
+def size_text(size: float) -> str:
     """Bytes, in the unit that suits them."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
+    return f"{size:.0f} B"
 
 
 def _indent(block: str) -> str:

@@ -167,7 +167,8 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
     ranked = result["ranking"]
     tests = list(dict.fromkeys(name for run in ranked for name in run["test"]))
     head = ["run", *result["keys"], "best epoch", result["monitor"], *(f"test {n}" for n in tests)]
-    rows = [[*head, "first step s", "step ms", "MB"]]
+    on_device = any(run.get("device_memory_bytes") is not None for run in ranked)
+    rows = [[*head, "first step s", "step ms", "MB", *(["device MB"] if on_device else [])]]
     for run in ranked:
         rows.append(
             [
@@ -178,7 +179,8 @@ def _rows(result: Mapping[str, Any], value: Callable[[str], str] = str) -> list[
                 *(_figure(run["test"].get(name)) for name in tests),
                 f"{run['seconds']['first_step']:.2f}",
                 f"{run['step_seconds'] * 1e3:.2f}",
-                f"{run['peak_memory_bytes'] / 1e6:.0f}",
+                _megabytes(run["peak_memory_bytes"]),
+                *([_megabytes(run.get("device_memory_bytes"))] if on_device else []),
             ]
         )
     return rows
@@ -264,6 +266,10 @@ def _outcome(record: Mapping[str, Any]) -> str:
 
 def _pruning(run: Mapping[str, Any]) -> str:
     return " pruned" if run.get("stopped_by") == "pruning" else ""
+
+
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.0f}"
 
 
 def _figure(value: float | None) -> str:

@@ -30,7 +30,7 @@ def train_table(result: Mapping[str, Any]) -> str:
             f"epoch {result['best_epoch']} of {result['epochs']}, stopped by "
             f"{result['stopped_by']}; {seconds['total']:.1f} s in all, "
             f"{seconds['train']:.1f} s training, {result['examples_per_second']:,.0f} examples/s, "
-            f"{result['peak_memory_bytes'] / 1e6:,.0f} MB",
+            f"{result['peak_memory_bytes'] / 1e6:,.0f} MB{_on_device(result)}",
         ]
     )
 
@@ -93,6 +93,11 @@ def brief(value: str) -> str:
         return shorten(value)
     short = f"{number:.4g}"
     return short if len(short) < len(value) and not value.isdecimal() else value
+
+
+def _on_device(result: Mapping[str, Any]) -> str:
+    size = result.get("device_memory_bytes")
+    return "" if size is None else f", {size / 1e6:,.0f} MB on the device"
 
 
 def _figure(values: Sequence[float] | None) -> str:

@@ -32,6 +32,8 @@ class RunResult:
         step_seconds: The time of one step at the steady rate.
         peak_memory_bytes: The process's peak memory.
         steps: The number of training steps; None in the record of an older run.
+        device_memory_bytes: The most that the run's arrays have taken on the GPU or TPU; None on a
+            CPU, where the framework does not tell, and in the record of an older run.
     """
 
     run_dir: str
@@ -51,6 +53,7 @@ class RunResult:
     step_seconds: float
     peak_memory_bytes: int
     steps: int | None = None
+    device_memory_bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, for JSON."""
@@ -80,6 +83,7 @@ class RunResult:
 LENGTHS = ("epochs", "max_steps")  # what ``stopped_by`` is if no callback stopped training
 FIELDS = tuple(field.name for field in fields(RunResult))
 _METRICS = ("train", "validation", "test")
+_OPTIONAL = ("steps", "device_memory_bytes")
 _TEXTS = ("run_dir", "status", "backend", "model", "loop", "stopped_by")
 
 
@@ -93,4 +97,4 @@ def _fits(name: str, value: Any) -> bool:
         return (isinstance(value, str) and value.isprintable()) or (
             value is None and name in ("model", "loop")
         )
-    return isinstance(value, int | float) or (value is None and name == "steps")
+    return isinstance(value, int | float) or (value is None and name in _OPTIONAL)

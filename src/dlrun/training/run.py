@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
+from dlrun.backends import training_module
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
@@ -46,6 +47,8 @@ def train_run(request: RunRequest) -> RunResult:
     config = request.config
     with record.early_lines() as early:
         session = start(config, request.cache)
+        # An earlier run of this process may have taken more.
+        training_module(config.backend.name).reset_peak_device_bytes()
         # These import Keras, so only after its backend is started.
         from dlrun.training.assembled_run import assemble, connect
 
@@ -255,6 +258,7 @@ def _result(
         examples_per_second=round(run.timing.examples_per_second, 1),
         step_seconds=round(run.timing.step_seconds, 7),
         peak_memory_bytes=process.peak_memory_bytes(),
+        device_memory_bytes=run.backend.peak_device_bytes(),
     )
 
 

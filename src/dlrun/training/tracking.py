@@ -138,6 +138,8 @@ def _results(result: RunResult) -> dict[str, float]:
     """The numbers of a result, as ``test/accuracy``."""
     splits = {"test": result.test, "best/val": result.validation, "best/train": result.train}
     values = {f"{split}/{n}": v for split, named in splits.items() for n, v in named.items()}
+    if result.device_memory_bytes is not None:
+        values["device_memory_bytes"] = result.device_memory_bytes
     return {
         **values,
         "best_epoch": result.best_epoch,

@@ -109,6 +109,11 @@ class SweepView:
         """The metrics of the test split."""
         return list(dict.fromkeys(n for r in self.runs for n in mapping_at(r.record, "test")))[:12]
 
+    @property
+    def on_device(self) -> bool:
+        """Whether a run knows what its arrays have taken on a GPU or TPU."""
+        return any(number_at(run.record, "device_memory_bytes") is not None for run in self.runs)
+
     def repeats(self) -> tuple[list[str], list[tuple[dict[str, str], list[SweepRun]]]]:
         """The runs that differ in their seed or fold alone, the best mean first.
 

@@ -40,6 +40,10 @@ def timings(run: RunView, charts: Charts) -> Section:
                     "peak memory of the process",
                     formats.size(number_at(record, "peak_memory_bytes")),
                 ),
+                (
+                    "peak memory on the device",
+                    formats.size(number_at(record, "device_memory_bytes")),
+                ),
             ]
         )
     ]

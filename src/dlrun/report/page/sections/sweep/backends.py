@@ -34,6 +34,8 @@ def backends(sweep: SweepView) -> Section | None:
         ("median examples per second", ("examples_per_second",), 1.0),
         ("median peak memory, MB", ("peak_memory_bytes",), 1e-6),
     ]
+    if sweep.on_device:
+        columns.append(("median peak memory on the device, MB", ("device_memory_bytes",), 1e-6))
     for title, keys, factor in columns:
         found = [median([number_at(run.record, *keys) for run in by_backend[n]]) for n in names]
         is_metric = keys[0] == "test"

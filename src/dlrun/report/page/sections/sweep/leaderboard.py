@@ -62,7 +62,7 @@ def leaderboard(sweep: SweepView, reports: frozenset[str]) -> Section:
     tests = sweep.tests
     head = ["place", "run", *_heads(sweep.keys), "best epoch"]
     head += [sweep.monitor, *(f"test {name}" for name in tests)]
-    head += ["first step s", "step ms", "MB", "status"]
+    head += ["first step s", "step ms", "MB", *(["device MB"] if sweep.on_device else []), "status"]
     shown = sweep.runs[:MOST_ROWS]
     rows = [_row(sweep, place, run, tests, reports) for place, run in enumerate(shown, 1)]
     parts: list[Content] = [
@@ -92,7 +92,6 @@ def _row(
     of = f"{formats.number(best)}/{formats.number(epochs)}" if best is not None else ""
     link = element("a", run.name, href=f"{run.name}/report.html") if run.name in reports else None
     step = number_at(record, "step_seconds")
-    memory = number_at(record, "peak_memory_bytes")
     first = number_at(record, "seconds", "first_step")
     cells: list[Content | Cell] = [
         number_cell(place, str(place)) if run.value is not None else "",
@@ -107,7 +106,9 @@ def _row(
         cells.append(number_cell(value, formats.number(value)))
     cells.append(number_cell(first, formats.number(first, 2)))
     cells.append(number_cell(step, "" if step is None else f"{step * 1e3:.2f}"))
-    cells.append(number_cell(memory, "" if memory is None else f"{memory / 1e6:.0f}"))
+    for key in ("peak_memory_bytes", *(["device_memory_bytes"] if sweep.on_device else [])):
+        memory = number_at(record, key)
+        cells.append(number_cell(memory, "" if memory is None else f"{memory / 1e6:.0f}"))
     return [*cells, run.status]
 
 
