@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlrun.backends._jax_stepper import JaxStepper, Program, State, gather_on_device
-from dlrun.backends.jax import programs
+from dlrun.backends._jax_steps import programs
 from dlrun.loops.step import Step
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Lanes, Stepper, Tracer
-    from dlrun.backends._jax_stepper import Program, State
     from dlrun.data.batches import Batches
     from dlrun.loops.step import Step
 
@@ -116,6 +115,7 @@ def adapt_keras() -> None:
     import keras
 
     from dlrun.backends._jax_devices import divide, is_spread
+    from dlrun.backends._jax_steps import collect_outputs
 
     call = keras.layers.Layer.stateless_call
     if getattr(call, "in_context", False):  # an earlier run of the process
@@ -132,7 +132,7 @@ def adapt_keras() -> None:
             keywords.pop("training", None)
         try:
             outputs, *others = call(layer, *arguments, **keywords)
-            return (_collect(outputs) if is_spread() else outputs), *others
+            return (collect_outputs(outputs) if is_spread() else outputs), *others
         finally:
             context.set_value("training", before)
             layer._maybe_reset_call_context()
@@ -193,34 +193,6 @@ def gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return jax.grad(lambda at: function(at).sum())  # type: ignore[no-any-return]
 
 
-def _collect(outputs: Any) -> Any:
-    """Outputs that may leave a step on several devices, with their masks."""
-    from dlrun.backends._jax_devices import collect
-
-    return _without_masks(collect(_with_masks(outputs)))
-
-
-class _MaskedOutputs(NamedTuple):
-    """Outputs with their masks, which ``jax.grad`` would drop."""
-
-    outputs: Any
-    masks: Any
-
-
-def _with_masks(outputs: Any) -> _MaskedOutputs:
-    from dlrun.losses.masks import masks_of
-
-    return _MaskedOutputs(outputs, masks_of(outputs))
-
-
-def _without_masks(masked: _MaskedOutputs) -> Any:
-    """The outputs, with their masks attached."""
-    from dlrun.losses.masks import set_masks
-
-    set_masks(*masked)
-    return masked.outputs
-
-
 def tracer(directory: Path) -> Tracer:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._jax_trace import JaxTracer
@@ -232,6 +204,7 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
     """Compile a step without running it, and ask XLA what it will allocate."""
     import jax
 
+    from dlrun.backends._jax_steps import train_step
     from dlrun.loops.step import Step
 
     step = Step()
@@ -243,7 +216,7 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
         model.metrics_variables,
     )
     state = tuple([variable.value for variable in group] for group in variables)
-    compiled = jax.jit(_train_step(model, step), donate_argnums=0).lower(state, *batch).compile()
+    compiled = jax.jit(train_step(model, step), donate_argnums=0).lower(state, *batch).compile()
     if (plan := compiled.memory_analysis()) is None:
         return None
     made = plan.output_size_in_bytes - plan.alias_size_in_bytes  # not in the place of the state
@@ -257,14 +230,16 @@ def track(model: Any) -> None:
     is_own = type(model).train_step is not keras.Model.train_step or "train_step" in vars(model)
     if is_own or "compute_loss_and_updates" in vars(model):
         return
+    from dlrun.backends._jax_steps import MaskedOutputs, with_masks, without_masks
+
     compute_loss, compute_metrics = model.compute_loss_and_updates, model.compute_metrics
 
     def loss_and_updates(*arguments: Any, **keywords: Any) -> Any:
         loss, (unscaled, outputs, *variables) = compute_loss(*arguments, **keywords)
-        return loss, (unscaled, _with_masks(outputs), *variables)
+        return loss, (unscaled, with_masks(outputs), *variables)
 
     def metrics(inputs: Any, targets: Any, outputs: Any, sample_weight: Any = None) -> Any:
-        outputs = _without_masks(outputs) if isinstance(outputs, _MaskedOutputs) else outputs
+        outputs = without_masks(outputs) if isinstance(outputs, MaskedOutputs) else outputs
         return compute_metrics(inputs, targets, outputs, sample_weight)
 
     model.compute_loss_and_updates, model.compute_metrics = loss_and_updates, metrics
@@ -272,102 +247,12 @@ def track(model: Any) -> None:
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    train, test = _train_step(model, step), _test_step(model, step)
+    from dlrun.backends._jax_steps import test_step, train_step
+
+    train, test = train_step(model, step), test_step(model, step)
     # Keras passes the state and compiles. The samples' weights, if they have any, are data[2].
     model.train_step = lambda state, data: train(state, *data)
     model.test_step = lambda state, data: test(state, *data)
-
-
-def _train_step(model: Any, step: Step) -> Callable[..., Any]:
-    """One step without side effects: from state and batch to logs and state."""
-    import jax
-    import keras
-
-    from dlrun.backends._jax_devices import divide, is_spread
-
-    def loss_and_updates(trainable: list[Any], rest: State, *batch: Any) -> Any:
-        non_trainable, slots, metrics = rest
-        # As in stateless_call, but spanning the loss too, so that the step's hooks may call the
-        # model any number of times.
-        values = [
-            *zip(model.trainable_variables, trainable, strict=True),
-            *zip(model.non_trainable_variables, non_trainable, strict=True),
-            *zip(model.optimizer.variables, slots, strict=True),
-            *zip(model.metrics_variables, metrics, strict=True),
-        ]
-        with keras.StatelessScope(values, collect_losses=True) as scope:
-            inputs, targets, *weights = step.apply_batch_hook(model, *batch)
-            outputs = model(inputs, training=True)
-            results = (model, inputs, targets, outputs, *weights)
-            loss = step.apply_loss_hook(*results, training=True)
-            scaled = model.optimizer.scale_loss(loss)
-        non_trainable, metrics = (
-            [scope.get_current_value(v) for v in variables]
-            for variables in (model.non_trainable_variables, model.metrics_variables)
-        )
-        batch = (inputs, targets, _with_masks(outputs), *weights)
-        return scaled, (loss, batch, non_trainable, metrics)
-
-    def train(state: State, *batch: Any) -> tuple[dict[str, Any], State]:
-        trainable, non_trainable, slots, metrics = state
-        batch = divide(batch) if is_spread() else batch
-        value_and_grad = jax.value_and_grad(loss_and_updates, has_aux=True)
-        (_, (loss, batch, non_trainable, metrics)), gradients = value_and_grad(
-            trainable, (non_trainable, slots, metrics), *batch
-        )
-        with keras.StatelessScope(list(zip(model.optimizer.variables, slots, strict=True))):
-            gradients = step.apply_gradient_hook(model.optimizer, gradients)
-        trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
-        inputs, targets, masked, *weights = batch
-        results = (loss, inputs, targets, _without_masks(masked), *weights)
-        logs, metrics = _update_metrics(model, step, metrics, *results)
-        return logs, (trainable, non_trainable, slots, metrics)
-
-    return train
-
-
-def _test_step(model: Any, step: Step) -> Callable[..., Any]:
-    """One validation step without side effects; its state excludes the optimizer."""
-    import keras
-
-    from dlrun.backends._jax_devices import divide, is_spread
-
-    def test(
-        state: State, inputs: Any, targets: Any, *weights: Any
-    ) -> tuple[dict[str, Any], State]:
-        trainable, non_trainable, metrics = state
-        if is_spread():
-            inputs, targets, *weights = divide((inputs, targets, *weights))
-        values = [
-            *zip(model.trainable_variables, trainable, strict=True),
-            *zip(model.non_trainable_variables, non_trainable, strict=True),
-            *zip(model.metrics_variables, metrics, strict=True),
-        ]
-        with keras.StatelessScope(values, collect_losses=True) as scope:
-            outputs = model(inputs, training=False)
-            outputs = _collect(outputs) if is_spread() else outputs
-            results = (inputs, targets, outputs, *weights)
-            loss = step.apply_loss_hook(model, *results, training=False)
-        metrics = [scope.get_current_value(v) for v in model.metrics_variables]
-        logs, metrics = _update_metrics(model, step, metrics, loss, *results)
-        return logs, (trainable, non_trainable, metrics)
-
-    return test
-
-
-def _update_metrics(
-    model: Any, step: Step, metrics: list[Any], *results: Any
-) -> tuple[dict[str, Any], list[Any]]:
-    """Update the metrics with a batch; returns the logs and the metrics' new state."""
-    import keras
-
-    from dlrun.backends._jax_devices import is_spread, whole
-
-    values = list(zip(model.metrics_variables, metrics, strict=True))
-    with keras.StatelessScope(values) as scope:
-        logs = step.apply_metrics_hook(model, *results)
-    logs = whole(logs) if is_spread() else logs
-    return logs, [scope.get_current_value(v) for v in model.metrics_variables]
 
 
 def free_device_bytes() -> int | None:
@@ -411,6 +296,7 @@ def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) 
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._jax_stepper import JaxStepper, run_steps
+    from dlrun.backends._jax_steps import programs
 
     train, test = programs(model, step)
     return JaxStepper(
@@ -419,15 +305,6 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
         run_steps(test, compile, scale),
         run_steps(train, "loop", scale) if compile == "scan" else None,
     )
-
-
-def programs(model: Any, step: Step) -> tuple[Program, Program]:
-    """What a training and a validation step compute."""
-    from dlrun.backends._jax_stepper import program
-    from dlrun.data.scaling import integer_inputs
-
-    integers = integer_inputs(model)
-    return program(_train_step(model, step), integers), program(_test_step(model, step), integers)
 
 
 def lanes(ask: Callable[[Any], Any]) -> Lanes:
