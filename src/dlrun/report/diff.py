@@ -58,7 +58,8 @@ def _code(code: Mapping[str, Any]) -> Iterator[str]:
     elif code["modules"][0] != code["modules"][1] and before == after:
         yield "the modules of the project differ"
     if "files" in code:
-        yield f"{code['ahead']} commits ahead, {code['behind']} behind"
+        commits = "commit" if code["ahead"] == 1 else "commits"
+        yield f"{code['ahead']} {commits} ahead, {code['behind']} behind"
         for file in code["files"][:MOST_FILES]:
             yield f"  {plain(file['file'])}  {_counts(file)}"
         if (left_out := code["changed_files"] - min(len(code["files"]), MOST_FILES)) > 0:
