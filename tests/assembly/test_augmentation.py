@@ -85,6 +85,7 @@ def test_a_resumed_run_is_augmented_as_one_that_never_stopped(dlrun, backend, lo
     assert "bit-identical" in done.stdout
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -104,6 +105,7 @@ def test_what_does_not_fit_is_refused(tmp_path, overrides, message):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("loop", ["raw loop.compile=xla", "fit loop.jit_compile=true"])
 def test_a_layer_that_xla_can_not_compile_is_refused_where_xla_is_asked_for(tmp_path, loop):
     typed = (*SMALL, "augmentation=rotation", *f"loop={loop}".split())

@@ -60,6 +60,7 @@ for name, model in {"own": Net(Scale()), "own in a layer": functional(Net(Scale(
 """
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_constants_of_a_build_for_shapes_are_computed_again_or_refused(tmp_path, backend):
     found = worker(backend).run(tmp_path, SCRIPT)

@@ -23,6 +23,7 @@ def test_the_parts_are_those_of_the_shapes_and_a_step_holds_more(dlrun, backend)
     assert twice["step"] > memory["step"]
 
 
+@pytest.mark.trains
 def test_what_it_does_not_know_is_refused(dlrun):
     spread = ("distribution=data_parallel", "device.count=2", "device=cpu", "backend=jax")
     done = dlrun(*WORDS, "--memory", *spread)

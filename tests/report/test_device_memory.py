@@ -63,6 +63,7 @@ def test_the_page_of_a_sweep_has_a_column_where_a_run_knows_it(tmp_path):
     assert side_by_side["median peak memory on the device, MB"] == ["2,000", "2,000"]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_cpu_has_none(tmp_path, backend):
     result = worker(backend).train(tmp_path, "smoke=true")
@@ -91,6 +92,7 @@ found["lines"] = lines
 """
 
 
+@pytest.mark.trains
 def test_the_line_of_an_epoch_tells_it(tmp_path):
     [line] = worker("jax").run(tmp_path, PROGRESS)["lines"]
     assert line.endswith(" examples/s  3,214 MB on the device  best")
