@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -194,54 +193,15 @@ def track(model: Any) -> None:
 
 def bind(model: Any, step: Step) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
+    from dlrun.backends._tensorflow_stepper import test_step, train_step
 
     # Keras compiles. The samples' weights, if they have any, are data[2].
     def train(data: Any) -> dict[str, Any]:
-        return _train_step(model, step, *data)
+        return train_step(model, step, *data)
 
     train.in_parts = True  # type: ignore[attr-defined]
     model.train_step = train
-    model.test_step = lambda data: _test_step(model, step, *data)
-
-
-def _train_step(model: Any, step: Step, *batch: Any) -> dict[str, Any]:
-    import tensorflow as tf
-
-    from dlrun.backends._tensorflow_devices import state
-
-    inputs, targets, *weights = step.apply_batch_hook(model, *batch)
-    variables = model.trainable_weights
-    with tf.GradientTape() as tape:
-        outputs = _call(model, inputs, training=True)
-        results = (inputs, targets, outputs, *weights)
-        loss = step.apply_loss_hook(model, *results, training=True)
-        scaled = model.optimizer.scale_loss(loss)
-    if state.together:  # a tape does not see what other threads compute
-        gradients = tf.gradients(scaled, [variable.value for variable in variables])
-    else:
-        gradients = tape.gradient(scaled, variables)
-    if step.overrides("gradients"):  # it expects tensors, not the slices of an embedding
-        gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        gradients = step.apply_gradient_hook(model.optimizer, gradients)
-    model.optimizer.apply(gradients, variables)
-    return step.apply_metrics_hook(model, loss, *results)
-
-
-def _test_step(model: Any, step: Step, inputs: Any, targets: Any, *weights: Any) -> dict[str, Any]:
-    outputs = _call(model, inputs, training=False)
-    results = (inputs, targets, outputs, *weights)
-    loss = step.apply_loss_hook(model, *results, training=False)
-    return step.apply_metrics_hook(model, loss, *results)
-
-
-def _call(model: Any, inputs: Any, *, training: bool) -> Any:
-    from dlrun.backends._tensorflow_devices import state
-
-    if not state.together:
-        return model(inputs, training=training)
-    from dlrun.backends import _tensorflow_parts
-
-    return _tensorflow_parts.call(model, inputs, training=training)
+    model.test_step = lambda data: test_step(model, step, *data)
 
 
 def free_device_bytes() -> int | None:
@@ -251,22 +211,16 @@ def free_device_bytes() -> int | None:
 
 def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    import numpy as np
-    import tensorflow as tf
-
     from dlrun.backends._tensorflow_devices import state
+    from dlrun.backends._tensorflow_stepper import gather_on_device
 
-    if state.together:
-        return None
-    whole = tf.nest.map_structure(
-        tf.convert_to_tensor, batches.gather(np.arange(len(batches.split)))
-    )
-    return lambda samples: tf.nest.map_structure(lambda array: tf.gather(array, samples), whole)
+    return None if state.together else gather_on_device(batches)
 
 
 def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) -> tuple[str, int]:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._tensorflow_devices import state
+    from dlrun.backends._tensorflow_stepper import convolves_on_a_cpu
 
     if compile == "eager":
         return "eager", 1
@@ -274,98 +228,16 @@ def plan_raw(model: Any, inputs: Any, compile: str, *, on_device: bool = False) 
         return "graph", 16
     if compile == "auto" and not all(layer.supports_jit for layer in model._flatten_layers()):
         return "graph", 16
-    if compile != "graph" and _convolves_on_a_cpu(model, inputs):
+    if compile != "graph" and convolves_on_a_cpu(model, inputs):
         return ("graph", 16) if compile == "auto" else ("xla", 1)
     return compile.replace("auto", "xla"), 16  # a tenth faster than one call per step
 
 
-def _convolves_on_a_cpu(model: Any, inputs: Any) -> bool:
-    """Whether XLA would compute a convolution on one thread, as it does on a CPU inside a loop.
-
-    A step of the guide's convnet then takes more than ten times as long. Outside a loop, XLA takes
-    a quarter longer than a graph.
-    """
-    import tensorflow as tf
-
-    if not all("CPU" in variable.value.device for variable in model.variables[:1]):
-        return False
-    forward = tf.function(lambda inputs: model(inputs, training=False))
-    # The text includes the functions that the graph calls.
-    graph = str(forward.get_concrete_function(inputs).graph.as_graph_def())
-    return re.search(r'\bop: "\w*Conv', graph) is not None
-
-
 def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
-    return _Stepper(model, step, compile, scale)
+    from dlrun.backends._tensorflow_stepper import TensorFlowStepper
 
-
-class _Stepper:
-    """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
-
-    def __init__(self, model: Any, step: Step, compile: str, scale: float) -> None:
-        self.train = self._compile(_train_step, model, step, compile, scale)
-        self.test = self._compile(_test_step, model, step, compile, scale)
-
-    def load(self) -> None:
-        """See :class:`dlrun.backends.Stepper`."""
-
-    def store(self) -> None:
-        """See :class:`dlrun.backends.Stepper`."""
-
-    @staticmethod
-    def _compile(
-        step_function: Callable[..., Any], model: Any, step: Step, compile: str, scale: float
-    ) -> Callable[..., dict[str, Any]]:
-        import tensorflow as tf
-
-        from dlrun.data.scaling import integer_inputs, scale_inputs
-        from dlrun.data.tree import map_named
-
-        integers = integer_inputs(model)
-
-        def float32(array: Any) -> Any:
-            return tf.cast(array, tf.float32)
-
-        def run_step(batches: tuple[Any, ...], index: Any, scale: Any) -> dict[str, Any]:
-            def prepare(name: str | None, array: Any) -> Any:
-                divisor = None if name in integers else scale
-                return scale_inputs(array, divisor, is_integer=array.dtype.is_integer, cast=float32)
-
-            inputs, *others = tf.nest.map_structure(lambda a: a[index], batches)
-            inputs = map_named(prepare, inputs)
-            logs: dict[str, Any] = step_function(model, step, inputs, *others)
-            return logs
-
-        def run_steps(batches: tuple[Any, ...], scale: Any) -> dict[str, Any]:
-            steps = len(tf.nest.flatten(batches)[0])
-            if compile == "eager" or steps == 1:
-                logs = [run_step(batches, index, scale) for index in range(steps)]
-                return logs[-1]
-
-            def body(index: Any) -> tuple[Any]:
-                run_step(batches, index, scale)
-                return (index + 1,)
-
-            tf.while_loop(lambda index: index < steps, body, [0])
-            results: dict[str, Any] = model.get_metrics_result()
-            return results
-
-        run: Callable[..., Any] = run_steps
-        if compile != "eager":
-            run = tf.function(run_steps, jit_compile=compile == "xla")
-        # A tensor, not a constant: XLA would multiply by a constant's inverse, which rounds
-        # differently from the division in every other loop.
-        divisor = tf.constant(scale, tf.float32)
-
-        def call(*batches: Any) -> dict[str, Any]:
-            # Tensors: with NumPy arrays, the function would be traced again for each call.
-            logs: dict[str, Any] = run(
-                tf.nest.map_structure(tf.convert_to_tensor, batches), divisor
-            )
-            return logs
-
-        return call
+    return TensorFlowStepper(model, step, compile, scale)
 
 
 def reset_peak_device_bytes() -> None:
