@@ -47,11 +47,6 @@ class JaxLanes:
         self._of_run: dict[int, _LaneProgram] = {}
         self._placed: dict[tuple[int, ...], tuple[Any, Callable[..., Any]]] = {}
 
-    @property
-    def programs(self) -> int:
-        """See :class:`dlrun.backends.Lanes`."""
-        return len(self._programs)
-
     def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
         """See :class:`dlrun.backends.Lanes`."""
         arrays = batches.split.arrays()

@@ -115,10 +115,6 @@ class Lanes(Protocol):
     seeds and learning rates.
     """
 
-    @property
-    def programs(self) -> int:
-        """How many different programs the runs had so far."""
-
     def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
         """As :meth:`TrainingBackend.place`; runs with the same arrays share the copy."""
 

@@ -40,11 +40,6 @@ class Vectorized:
         self._lanes: Lanes | None = None
         self.cache = _SharedModel()
 
-    @property
-    def programs(self) -> int:
-        """How many programs the runs had: as many as there are that compute something else."""
-        return self._lanes.programs if self._lanes else 0
-
     def train(self, runs: Sequence[Callable[[LaneBackend], None]]) -> None:
         """Train the runs to their ends.
 
