@@ -5,7 +5,6 @@ What grows with the number of samples is kept up to a limit; counts and sums are
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -254,8 +253,3 @@ def _as_objects(rows: np.ndarray) -> np.ndarray:
     for number, row in enumerate(rows):
         objects[number] = np.flatnonzero(row)
     return objects
-
-
-def positions_of(shape: tuple[int, ...]) -> int:
-    """The number of positions in labels of this shape."""
-    return math.prod(shape)
