@@ -218,7 +218,7 @@ def _weigh_each_label(key: str, metric: keras.metrics.Metric) -> None:
     """Let a metric take a weight for each label of a sample.
 
     Raises:
-        DlrunError: If it is no mean over labels.
+        DlrunError: If it is not a mean over labels.
     """
     inner = metric.metric if isinstance(metric, OneHotMetric) else metric
     is_mean = isinstance(inner, keras.metrics.MeanMetricWrapper)

@@ -44,7 +44,7 @@ class ColumnProfile:
         mean: The mean of numbers.
         words: The mean number of words of texts.
         numeric: The share of the texts that are numbers.
-        wrong: The first row whose text is no number, and the text.
+        wrong: The first row whose text is not a number, and the text.
         dates: Whether all texts are dates such as 2026-11-28.
         examples: Some values.
     """

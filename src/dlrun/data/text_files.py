@@ -81,7 +81,7 @@ class TextFiles(TableFiles):
 
 
 class UnreadableTextError(ValueError):
-    """A file that is no text of its encoding, or can't be read; ``reason`` says why."""
+    """A file that is not text in its encoding, or can't be read; ``reason`` says why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

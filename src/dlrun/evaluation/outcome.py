@@ -72,7 +72,7 @@ class Outcome:
         self.is_kept = self.bytes <= KEPT_BYTES if keep is None else keep
         self.positions = 0
         self.wrong = Wrong()
-        self.unknown = 0  # labels that are no class, and left out
+        self.unknown = 0  # labels that are not a class, and left out
         # Classes; of numbers, sums over the positions: errors, absolute, squared; true values.
         width = len(form.names)
         self.right, self.predicted, self.actual = np.zeros((3, width), np.int64)
