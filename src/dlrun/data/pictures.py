@@ -11,7 +11,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.tree import Arrays
 
 CLASSES, EACH = 12, 8  # at most
-SIDE = 512  # pixels; of larger images one does not look at many
+SIDE = 512  # pixels; a page does not show larger images
 Pictures = Mapping[str, Sequence[np.ndarray]]
 
 
