@@ -34,5 +34,5 @@ def choose_slots(expected: Sequence[Job], jobs: int | None) -> int:
 
 def on_gpus(expected: Sequence[Job]) -> bool:
     """Whether all runs may use GPUs, and there are some."""
-    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
-    return on_gpus and bool(visible_gpus())
+    may_use = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
+    return may_use and bool(visible_gpus())
