@@ -86,8 +86,8 @@ class Step:
         """Change the gradients, one per trainable variable, before the optimizer applies them.
 
         Args:
-            gradients: Each of the shape and dtype of its variable; 0 if the loss does not depend on
-                it.
+            gradients: Each of the shape and dtype of its variable; 0 for a variable that the loss
+                does not depend on.
         """
         return gradients
 
