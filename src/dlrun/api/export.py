@@ -30,7 +30,9 @@ from dlrun.system.files import is_dir, write_text
 from dlrun.system.override_text import split_override
 
 if TYPE_CHECKING:
+    from dlrun.config.schema import Config
     from dlrun.exports.formats._protocols import Format
+    from dlrun.runs.directory import RunDir
 
 
 def export(
@@ -78,19 +80,9 @@ def export(
     module = formats.module(format)
     formats.require(format)
     check_request(format, module, overrides, quantize)
-    opened, config = open_run(
-        run,
-        overrides,
-        runs_dir=runs_dir,
-        config_dir=config_dir,
-        trusted=trusted,
-        needs_data=False,
+    opened, config = _open_writable(
+        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
     )
-    if isinstance(opened, ExportedRun):
-        raise DlrunError(
-            f"{run} is an exported file: its graph can't be written in another format",
-            hint="export the run that it is from",
-        )
     resolve_epoch(opened, which)  # before a folder is made and a process is started
     if quantize == "float16":
         refuse_large_targets(opened)
@@ -117,33 +109,26 @@ def export(
         reference, content, files = _write(job, writer, config.backend.name, module, path, quantize)
         rows = _check(files, content, folder, tolerance, config.backend.name)
         if quantize is not None and reference["note"] is None:
-            from dlrun.inference.export_check import evaluate_file
-
-            metrics = {
-                kind: evaluate_file(file, overrides, config_dir, trusted)
-                for kind, file in files.items()
-            }
-            rows = [row | {"metrics": metrics[row["precision"]]} for row in rows]
-        passed = all(row["passed"] for row in rows)
-        result: dict[str, Any] = {
-            "run_dir": str(opened.path),
-            "epoch": content.epoch,
-            "format": format,
-            "quantize": quantize,
-            "runtime": module.RUNTIME,
-            "written_by": writer,
-            "compared_with": f"backend={reference['backend']}",
-            "samples": reference["samples"],
-            "inputs": [_brief(one) for one in json.loads(content.to_json())["inputs"]],
-            "outputs": [_brief(one) for one in content.outputs],
-            "notes": [note for note in (reference["note"], module.NOTE) if note],
-            "checks": rows,
-            "passed": passed,
-            "output": str(path) if passed else None,
-        }
-        if passed:
+            rows = _with_metrics(rows, files, overrides, config_dir, trusted)
+        result = _result(str(opened.path), writer, reference, content, rows, path)
+        if result["passed"]:
             _keep(files[quantize or "float32"], path, content, result, own=output is None)
     return result
+
+
+def _open_writable(run: str, overrides: Sequence[str], **where: Any) -> tuple[RunDir, Config]:
+    """Open a run whose model can be written in another format.
+
+    Raises:
+        DlrunError: If it can't be loaded, or is itself an exported file.
+    """
+    opened, config = open_run(run, overrides, needs_data=False, **where)
+    if isinstance(opened, ExportedRun):
+        raise DlrunError(
+            f"{run} is an exported file: its graph can't be written in another format",
+            hint="export the run that it is from",
+        )
+    return opened, config
 
 
 def _write(
@@ -200,6 +185,60 @@ def _check(
         for kind, file in files.items()
         for row in check_file(file, kind, content, folder, tolerance, environment)
     ]
+
+
+def _with_metrics(
+    rows: Sequence[dict[str, Any]],
+    files: Mapping[str, Path],
+    overrides: Sequence[str],
+    config_dir: Path | None,
+    trusted: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The rows, each with what its file scores on the test split."""
+    from dlrun.inference.export_check import evaluate_file
+
+    metrics = {
+        kind: evaluate_file(file, overrides, config_dir, trusted) for kind, file in files.items()
+    }
+    return [row | {"metrics": metrics[row["precision"]]} for row in rows]
+
+
+def _result(
+    run_dir: str,
+    writer: str,
+    reference: Mapping[str, Any],
+    content: Content,
+    rows: Sequence[Mapping[str, Any]],
+    path: Path,
+) -> dict[str, Any]:
+    """What ``dlrun export --json`` prints, but for the files that lie beside the output.
+
+    Args:
+        run_dir: As the user named it.
+        writer: The backend that has written the files.
+        reference: What :func:`dlrun.inference.export_job.reference` returned.
+        content: Of the last of the files.
+        rows: One for each comparison.
+        path: Where the file goes if all have passed.
+    """
+    module = formats.module(content.format)
+    passed = all(row["passed"] for row in rows)
+    return {
+        "run_dir": run_dir,
+        "epoch": content.epoch,
+        "format": content.format,
+        "quantize": content.quantize,
+        "runtime": module.RUNTIME,
+        "written_by": writer,
+        "compared_with": f"backend={reference['backend']}",
+        "samples": reference["samples"],
+        "inputs": [_brief(one) for one in json.loads(content.to_json())["inputs"]],
+        "outputs": [_brief(one) for one in content.outputs],
+        "notes": [note for note in (reference["note"], module.NOTE) if note],
+        "checks": list(rows),
+        "passed": passed,
+        "output": str(path) if passed else None,
+    }
 
 
 def _is_here(backend: str) -> bool:

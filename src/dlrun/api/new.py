@@ -134,7 +134,7 @@ def _add_data(
     """Write the option of the user's data set, with every choice that was found in it.
 
     Returns:
-        The column that is predicted; None if the data are no table.
+        The column that is predicted; None if the data are not a table.
     """
     from dlrun.api.data import describe_data
 

@@ -1,6 +1,6 @@
 """Find out before training what each metric will log, and refuse what can't be logged.
 
-Keras takes any result, and fails at the end of an epoch on one that is no number.
+Keras takes any result, and fails at the end of an epoch on one that is not a number.
 """
 
 from __future__ import annotations

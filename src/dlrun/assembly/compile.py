@@ -5,6 +5,7 @@ Import it after the backend has started.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -59,48 +60,12 @@ def compile_model(
     Raises:
         DlrunError: If a part can't be made, or a metric can't take the outputs.
     """
-    optimizer = None
-    if length is not None:
-        backend = backends.training_module(keras.backend.backend())
-        optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
-        set_schedule(optimizer, config, length)
-        exclude_weights(optimizer, config.optimizer, model.trainable_variables)
-    with component_errors("model", config.model["_target_"]):
-        outputs = outputs_of(model, spec)
-    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
-    changed = data_may_change(config)
-    losses: dict[str | None, Any] = {}
-    metrics: dict[str | None, list[Any]] = {}
-    weighted: dict[str | None, list[Any]] = {}
-    logged: list[str] = []
-    for name, output in task_outputs(config).items():
-        suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
-        each_label = weighs_each_label(config, name, leaf(spec.labels, name).shape)
-        if output.loss is not None:
-            loss = _loss(f"task.loss{suffix}", output.loss)
-            losses[name] = EachLabel(loss) if each_label else loss
-        metrics[name], weighted[name] = [], []
-        for metric_name, metric_spec in output.metrics.items():
-            key = f"task.metrics{suffix}.{metric_name}"
-            metric = _metric(key, metric_name, metric_spec)
-            if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
-                in_units(metric, target.mean, target.deviation)
-            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
-            if is_weighted and each_label:
-                _weigh_each_label(key, metric)
-            # A mean is a number. Others may give a value for each class, which Keras can't log.
-            if not isinstance(metric, keras.metrics.Mean):
-                metric = ByClass(metric, name)
-            (weighted if is_weighted else metrics)[name].append(metric)
-            if changed:  # a step of the user's own gives the metrics other labels
-                names = [metric_name]
-            else:
-                arrays = (leaf(spec.labels, name), leaf(shapes, name))
-                names = logged_by(key, metric, *arrays, weighted=is_weighted)
-            logged += [prefix + n if n == metric_name else n for n in names]
+    optimizer = None if length is None else _training_optimizer(model, config, length)
+    parts = _parts(model, config, spec)
+    metrics, weighted = parts.metrics, parts.weighted
     weights = loss_weights_by_output(config.task)
-    tracker = LossTracker(list(losses), [weights[name] for name in losses])
-    summed: Any = SumOfLosses(losses, tracker, weights)
+    tracker = LossTracker(list(parts.losses), [weights[name] for name in parts.losses])
+    summed: Any = SumOfLosses(parts.losses, tracker, weights)
     # A list: else Keras would call it with each output alone.
     of_outputs: dict[str, Any] = (
         {"loss": summed, "metrics": metrics[None]}
@@ -115,17 +80,79 @@ def compile_model(
     vars(model)[METRICS] = [m for each in (metrics, weighted) for of in each.values() for m in of]
     if keras.backend.backend() == "numpy":
         _add_up_losses(model)
-    capture_outputs(model, labels=changed)
+    capture_outputs(model, labels=data_may_change(config))
     if optimizer is not None:
         # Keras makes the slots in the first step; made here, every checkpoint has them.
         model.optimizer.build(model.trainable_variables)
         _warn_of_half_precision(model)
-    return [*tracker.names, *logged]
+    return [*tracker.names, *parts.logged]
 
 
 def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
     """The metrics that a model was compiled with; Keras tells them only after the first batch."""
     return list(vars(model)[METRICS])
+
+
+@dataclass
+class _Parts:
+    """What a model is compiled with, by output; the name of a single one is None.
+
+    Args:
+        losses: Those of the outputs that have one.
+        metrics: Of all samples alike.
+        weighted: Metrics that weigh the samples.
+        logged: The names under which the metrics are logged.
+    """
+
+    losses: dict[str | None, Any] = field(default_factory=dict)
+    metrics: dict[str | None, list[Any]] = field(default_factory=dict)
+    weighted: dict[str | None, list[Any]] = field(default_factory=dict)
+    logged: list[str] = field(default_factory=list)
+
+
+def _parts(model: keras.Model, config: Config, spec: InputSpec) -> _Parts:
+    """The losses and metrics of a config's task."""
+    with component_errors("model", config.model["_target_"]):
+        outputs = outputs_of(model, spec)
+    shapes = tree_map(lambda output: tuple(output.shape)[1:], outputs)
+    parts = _Parts()
+    for name, output in task_outputs(config).items():
+        suffix, prefix = (f".{name}", f"{name}_") if name else ("", "")
+        labels = leaf(spec.labels, name)
+        each_label = weighs_each_label(config, name, labels.shape)
+        if output.loss is not None:
+            loss = _loss(f"task.loss{suffix}", output.loss)
+            parts.losses[name] = EachLabel(loss) if each_label else loss
+        parts.metrics[name], parts.weighted[name] = [], []
+        for metric_name, metric_spec in output.metrics.items():
+            key = f"task.metrics{suffix}.{metric_name}"
+            metric = _metric(key, metric_name, metric_spec)
+            if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
+                in_units(metric, target.mean, target.deviation)
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
+            if is_weighted and each_label:
+                _weigh_each_label(key, metric)
+            # A mean is a number. Others may give a value for each class, which Keras can't log.
+            if not isinstance(metric, keras.metrics.Mean):
+                metric = ByClass(metric, name)
+            (parts.weighted if is_weighted else parts.metrics)[name].append(metric)
+            if data_may_change(config):  # a step of the user's own gives the metrics other labels
+                names = [metric_name]
+            else:
+                names = logged_by(key, metric, labels, leaf(shapes, name), weighted=is_weighted)
+            parts.logged += [prefix + n if n == metric_name else n for n in names]
+    return parts
+
+
+def _training_optimizer(
+    model: keras.Model, config: Config, length: Length
+) -> keras.optimizers.Optimizer:
+    """The optimizer with its schedule, in the form that the backend trains with."""
+    backend = backends.training_module(keras.backend.backend())
+    optimizer = backend.adapt_optimizer(_optimizer(config.optimizer))
+    set_schedule(optimizer, config, length)
+    exclude_weights(optimizer, config.optimizer, model.trainable_variables)
+    return optimizer
 
 
 def _warn_of_half_precision(model: keras.Model) -> None:
@@ -191,7 +218,7 @@ def _weigh_each_label(key: str, metric: keras.metrics.Metric) -> None:
     """Let a metric take a weight for each label of a sample.
 
     Raises:
-        DlrunError: If it is no mean over labels.
+        DlrunError: If it is not a mean over labels.
     """
     inner = metric.metric if isinstance(metric, OneHotMetric) else metric
     is_mean = isinstance(inner, keras.metrics.MeanMetricWrapper)

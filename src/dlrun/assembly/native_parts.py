@@ -17,7 +17,7 @@ WHOLE = "model=torch_module takes a whole network"
 def check_native_parts(model: keras.Model, target: str) -> None:
     """Refuse a torch module in Keras' own wrapper, into which Keras puts each module.
 
-    Its description is a pickle, and its checkpoints lack what is no parameter, such as the
+    Its description is a pickle, and its checkpoints lack what is not a parameter, such as the
     statistics of a batch normalization.
 
     Args:

@@ -151,7 +151,7 @@ class Backend(Protocol):
     whether it can train. ``HIDDEN`` names packages that Keras need not import with it, ``NOISE``
     marks lines that its libraries write to stderr at start-up and that no user needs.
     ``DISTRIBUTES`` names the ways that it can spread a run over devices, if any, in its module
-    ``_<backend>_devices``, a :class:`Distributed`.
+    ``_<backend>_devices``, a :class:`Distribution`.
     ``KEEPS_MEMORY`` is whether it reallocates large buffers in each step, so that the process
     should keep freed memory.
     """

@@ -47,7 +47,7 @@ class Checkpoint(RunCallback):
             best epoch is kept in memory until the next save, so that none is ever lost for another.
 
     Raises:
-        ValueError: If ``every`` is no interval. The config is checked before for all of them.
+        ValueError: If ``every`` is not an interval. The config is checked before for all of them.
     """
 
     takes_tensors = True

@@ -23,7 +23,7 @@ class CheckpointInterval:
         every_seconds: See there.
 
     Raises:
-        ValueError: If ``every`` is no interval. The config is checked before for all of them.
+        ValueError: If ``every`` is not an interval. The config is checked before for all of them.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class MaxTime(RunCallback):
         run: The run's directory, for the line that says how to go on.
 
     Raises:
-        ValueError: If the limit is no duration. The config is checked for it before.
+        ValueError: If the limit is not a duration. The config is checked for it before.
     """
 
     async_safe = True

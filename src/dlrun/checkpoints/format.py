@@ -99,21 +99,7 @@ def write_checkpoint(
         directory.mkdir(exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        index, arrays = [], {}
-        for part, part_variables in variables.items():
-            for number, variable in enumerate(part_variables):
-                key, value = f"{part}/{number:04d}", np.asarray(variable.value)
-                index.append(
-                    {
-                        "key": key,
-                        "path": variable.path,
-                        "shape": list(value.shape),
-                        "dtype": value.dtype.name,
-                    }
-                )
-                arrays[key] = _to_builtin_dtype(value)
-        with (partial / ARRAYS).open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
+        index = _write_arrays(partial / ARRAYS, variables)
         (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
         manifest: dict[str, Any] = {
             "format": 1 if history is None else 2,
@@ -139,6 +125,20 @@ def write_checkpoint(
             raise OSError(error.errno, error.strerror, str(final)) from error
         raise
     return final
+
+
+def _write_arrays(path: Path, variables: Mapping[str, Sequence[Variable]]) -> list[dict[str, Any]]:
+    """Write the variables as an ``.npz``; returns the manifest's entries of its arrays."""
+    index, arrays = [], {}
+    for part, part_variables in variables.items():
+        for number, variable in enumerate(part_variables):
+            key, value = f"{part}/{number:04d}", np.asarray(variable.value)
+            shape, dtype = list(value.shape), value.dtype.name
+            index.append({"key": key, "path": variable.path, "shape": shape, "dtype": dtype})
+            arrays[key] = _to_builtin_dtype(value)
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes kwargs for allow_pickle
+    return index
 
 
 def read_checkpoint(path: Path, *, history: bool = True) -> CheckpointData:

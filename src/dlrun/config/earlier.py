@@ -80,30 +80,11 @@ def compose_earlier(
     changed = compose(overrides, earlier=kept, **where)
     then, now = _plain(base), _plain(changed)
     result: dict[str, Any] = asdict(changed)
-    covered = _covered_keys(overrides)
-    drifted: Values = {}
-    for key, value in flat(recorded):
-        if (
-            (key in then and is_same(then[key], value))
-            or value == {}
-            or key.partition(".")[0] in _APART
-        ):
-            continue
-        if not _is_below(key, covered) and now.get(key) == then.get(key):
-            if not _exists(key):
-                gone.append(f"{key}={_short(value)}: no such key; left out")
-            else:
-                drifted[key] = value
+    drifted, lost = _drifted(recorded, then, now, _covered_keys(overrides))
+    gone += lost
     for key, value in drifted.items():
         _set(result, key, value)
     gone += _drop_unknown_arguments(result, drifted, now, config_dir)
-    had = {key for key, _ in flat(recorded)}
-    added = [
-        key
-        for key in then
-        if key not in had and key in now and key.partition(".")[0] not in _APART
-        if not any(other.startswith(f"{key}.") for other in had)
-    ]
     config = recompose(
         result,
         (),
@@ -113,7 +94,46 @@ def compose_earlier(
         project=project,
         **where,
     )
-    return Earlier(config, [*kept, *overrides], gone, added)
+    return Earlier(config, [*kept, *overrides], gone, _added(recorded, then, now))
+
+
+def _drifted(
+    recorded: dict[str, Any],
+    then: Mapping[str, Any],
+    now: Mapping[str, Any],
+    covered: Sequence[str],
+) -> tuple[Values, list[str]]:
+    """The recorded values that today's options have otherwise, and a line for each lost key.
+
+    Args:
+        recorded: The earlier run's config.
+        then: What its overrides give today, by dotted key.
+        now: What they give with the changes.
+        covered: The keys that the changes set.
+    """
+    drifted: Values = {}
+    lost = []
+    for key, value in flat(recorded):
+        is_known = key in then and is_same(then[key], value)
+        if is_known or value == {} or key.partition(".")[0] in _APART:
+            continue
+        if not _is_below(key, covered) and now.get(key) == then.get(key):
+            if _exists(key):
+                drifted[key] = value
+            else:
+                lost.append(f"{key}={_short(value)}: no such key; left out")
+    return drifted, lost
+
+
+def _added(recorded: dict[str, Any], then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The keys that the earlier run did not have; arguments as for :func:`_drifted`."""
+    had = {key for key, _ in flat(recorded)}
+    return [
+        key
+        for key in then
+        if key not in had and key in now and key.partition(".")[0] not in _APART
+        if not any(other.startswith(f"{key}.") for other in had)
+    ]
 
 
 def _compose_known(

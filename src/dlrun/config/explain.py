@@ -199,7 +199,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         near = same_ending[0]
     near = near or (last if parent and last in keys else None)
     if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
-        near = None  # its option is no value
+        near = None  # its option is not a value
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
     hint = None if near else options_with(key, keys, config_dir)
     return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dlrun import distribution
@@ -21,6 +22,20 @@ MATMUL_PRECISIONS = ("default", "high", "highest")
 
 MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
+# The least and the greatest value of each integer; None where there is no greatest.
+INTEGERS: dict[str, tuple[int, int | None]] = {
+    "batch_size": (1, None),
+    "steps_per_epoch": (1, None),
+    "max_steps": (1, MOST),
+    "seed": (0, MAX_SEED),
+    "device.index": (0, None),
+    "device.count": (1, None),
+    "data.limit": (1, None),
+    "data.validation_samples": (0, None),
+    "data.train_samples": (1, None),
+    "data.test_samples": (1, None),
+}
+
 
 def metric_names(config: Config) -> list[str]:
     """The names that an epoch logs; ``monitor`` must be one of them."""
@@ -34,48 +49,9 @@ def broken_limits(config: Config) -> Problems:
     """Yield each value outside its limits."""
     yield from _wrong_length(config)
     yield from wrong_intervals(config)
-    for key, low, high in (
-        ("batch_size", 1, None),
-        ("steps_per_epoch", 1, None),
-        ("max_steps", 1, MOST),
-        ("seed", 0, MAX_SEED),
-        ("device.index", 0, None),
-        ("device.count", 1, None),
-        ("data.limit", 1, None),
-        ("data.validation_samples", 0, None),
-        ("data.train_samples", 1, None),
-        ("data.test_samples", 1, None),
-    ):
-        value = _get(config, key)
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        group, _, name = key.partition(".")
-        is_set = group != "data" or name in config.data
-        if not is_integer and is_set and (value is not None or key == "data.validation_samples"):
-            yield Problem(key, f"expected an integer, got {shorten(repr(value))}")
-            continue
-        too_low = isinstance(value, int) and value < low
-        if too_low or (isinstance(value, int) and high is not None and value > high):
-            limit = f"at least {low}" if too_low else f"at most {high}"
-            yield Problem(key, f"must be {limit}, got {value}")
-    steps = config.loop.get("steps_per_execution")
-    if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
-        yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
-    placed = config.loop.get("data_on_device", "auto")
-    if not isinstance(placed, bool) and placed != "auto":
-        yield Problem("loop.data_on_device", f"must be auto, true or false, got {placed}")
-    if placed is True and config.loop.get("stepper") is not None:
-        yield Problem("loop.data_on_device", "a stepper of your own gathers from memory: false")
-    for key, options in (
-        ("precision", PRECISIONS),
-        ("matmul_precision", MATMUL_PRECISIONS),
-        ("device.kind", ("auto", "cpu", "gpu", "tpu")),
-        ("distribution.kind", distribution.names()),
-        ("task.mode", ("min", "max", "auto")),
-    ):
-        if (value := _get(config, key)) not in options:
-            yield Problem(
-                key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options
-            )
+    yield from _wrong_integers(config)
+    yield from _wrong_loop(config.loop)
+    yield from _wrong_choices(config)
     yield from _distribution_problems(config)
     if config.name is not None and not re.fullmatch(r"\w[\w.-]*", config.name):
         yield Problem(
@@ -83,12 +59,7 @@ def broken_limits(config: Config) -> Problems:
         )
     if any(wrong_outputs(config.task)):
         return  # the logged names are unknown
-    names = metric_names(config)
-    if config.task.mode == "auto" and metric_of(config.task.monitor, names) in names:
-        yield Problem(
-            "task.mode",
-            f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
-        )
+    yield from _unknown_mode(config)
     yield from _unlogged_monitors(config)
 
 
@@ -103,6 +74,48 @@ def _wrong_length(config: Config) -> Problems:
         yield Problem("epochs", f"must be {least}, got {epochs}")
     elif epochs > MOST:
         yield Problem("epochs", f"must be at most {MOST:,}, got {epochs}")
+
+
+def _wrong_integers(config: Config) -> Problems:
+    for key, (low, high) in INTEGERS.items():
+        value = _get(config, key)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        group, _, name = key.partition(".")
+        is_set = group != "data" or name in config.data
+        if not is_integer and is_set and (value is not None or key == "data.validation_samples"):
+            yield Problem(key, f"expected an integer, got {shorten(repr(value))}")
+            continue
+        too_low = isinstance(value, int) and value < low
+        if too_low or (isinstance(value, int) and high is not None and value > high):
+            limit = f"at least {low}" if too_low else f"at most {high}"
+            yield Problem(key, f"must be {limit}, got {value}")
+
+
+def _wrong_loop(loop: Mapping[str, Any]) -> Problems:
+    """What is wrong with the keys that dlrun's loops share."""
+    steps = loop.get("steps_per_execution")
+    if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
+        yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
+    placed = loop.get("data_on_device", "auto")
+    if not isinstance(placed, bool) and placed != "auto":
+        yield Problem("loop.data_on_device", f"must be auto, true or false, got {placed}")
+    if placed is True and loop.get("stepper") is not None:
+        yield Problem("loop.data_on_device", "a stepper of your own gathers from memory: false")
+
+
+def _wrong_choices(config: Config) -> Problems:
+    """The keys whose value is not one of a few."""
+    for key, options in (
+        ("precision", PRECISIONS),
+        ("matmul_precision", MATMUL_PRECISIONS),
+        ("device.kind", ("auto", "cpu", "gpu", "tpu")),
+        ("distribution.kind", distribution.names()),
+        ("task.mode", ("min", "max", "auto")),
+    ):
+        if (value := _get(config, key)) not in options:
+            yield Problem(
+                key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options
+            )
 
 
 def _distribution_problems(config: Config) -> Problems:
@@ -129,6 +142,15 @@ def _distribution_problems(config: Config) -> Problems:
         if config.batch_size < copies:
             text = f"must be at least {copies}, a sample for each copy of the model, got"
             yield Problem("batch_size", f"{text} {config.batch_size}")
+
+
+def _unknown_mode(config: Config) -> Problems:
+    names = metric_names(config)
+    if config.task.mode == "auto" and metric_of(config.task.monitor, names) in names:
+        yield Problem(
+            "task.mode",
+            f"must be min or max: auto does not know {shorten(repr(config.task.monitor))}",
+        )
 
 
 def _unlogged_monitors(config: Config) -> Problems:

@@ -183,7 +183,7 @@ class ArraySource:
         )
 
     def pictures(self) -> Pictures:
-        """See :class:`dlrun.data.pictures.HasPictures`; none if the arrays are no images."""
+        """See :class:`dlrun.data.pictures.HasPictures`; none if the arrays are not images."""
         samples, target = self._samples, self._table.labels[None]
         names = samples.labels.astype(str) if target.classes else None
         return pictures_of_arrays(samples.inputs, names)

@@ -96,7 +96,7 @@ class ArrowTable(Table):
 
 
 def write(rows: pa.Table, target: Path, name: str) -> None:
-    """Write rows as an Arrow file with columns of :data:`dlrun.data.tables.TYPES`.
+    """Write rows as an Arrow file with columns of :data:`dlrun.data.column_types.TYPES`.
 
     Args:
         rows: A table.

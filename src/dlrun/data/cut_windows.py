@@ -60,7 +60,7 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
         saved: As in :class:`dlrun.data.source.Source`.
 
     Raises:
-        DlrunError: If the rows are no time series, or not those of the run; or if the windows of
+        DlrunError: If the rows are not time series, or not those of the run; or if the windows of
             several series take more than the cache may hold.
     """
     step = _read_saved(of, saved) if saved else None

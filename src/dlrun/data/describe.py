@@ -8,8 +8,6 @@ from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.source import Description
 from dlrun.data.tree import leaves, map_named
 
-HISTOGRAM_BINS = 20
-
 
 def describe_dataset(data: Dataset, source: str) -> Description:
     """Describe the arrays of a data set.

@@ -179,7 +179,7 @@ class ImageFolder:
         """The header of each file, or what is wrong with it.
 
         Raises:
-            DlrunError: If a file is no image, with ``on_error=fail``.
+            DlrunError: If a file is not an image, with ``on_error=fail``.
         """
         require_package("PIL", "images", "data")
 
@@ -229,7 +229,7 @@ class ImageFolder:
     def tasks(self) -> Mapping[str | None, str]:
         """See :class:`dlrun.data.source.Source`."""
         tasks = {name: target.kind for name, target in self.samples.targets.items()}
-        _ = self.headers  # a file that is no image is reported before a framework is imported
+        _ = self.headers  # a file that is not an image is reported before a framework is imported
         return tasks
 
     def describe(self) -> Description:

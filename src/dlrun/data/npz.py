@@ -115,7 +115,7 @@ def _way_to_read(path: str | Path, names: set[str]) -> str | None:
 
 
 def _what_is(file: IO[bytes]) -> str:
-    """What a file is that is no archive."""
+    """What a file is that is not an archive."""
     file.seek(0)
     start = file.read(6)
     if not start:

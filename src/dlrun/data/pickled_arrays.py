@@ -37,7 +37,7 @@ def load_ragged(path: Path, names: tuple[str, ...]) -> list[Any]:
     Raises:
         OSError: If the file can't be read.
         ValueError: If it is damaged, or an array is missing.
-        zipfile.BadZipFile: If it is no archive.
+        zipfile.BadZipFile: If it is not an archive.
     """
     found = []
     with zipfile.ZipFile(path) as archive:

@@ -11,7 +11,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.tree import Arrays
 
 CLASSES, EACH = 12, 8  # at most
-SIDE = 512  # pixels; what is larger is no image to look at many of
+SIDE = 512  # pixels; a page does not show larger images
 Pictures = Mapping[str, Sequence[np.ndarray]]
 
 
@@ -27,7 +27,7 @@ class HasPictures(Protocol):
 
 
 def pictures_of(data: object) -> Pictures:
-    """The images of a source or of a data set; none if its samples are no images."""
+    """The images of a source or of a data set; none if its samples are not images."""
     if isinstance(data, HasPictures):
         return data.pictures()
     if isinstance(data, Dataset):

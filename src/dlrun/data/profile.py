@@ -34,7 +34,7 @@ class ColumnProfile:
 
     Args:
         name: Its name.
-        type: One of :data:`dlrun.data.tables.TYPES`.
+        type: One of :data:`dlrun.data.column_types.TYPES`.
         rows: How many rows the table has.
         missing: How many have no value.
         distinct: How many different values there are; None for more than 10,000.
@@ -44,7 +44,7 @@ class ColumnProfile:
         mean: The mean of numbers.
         words: The mean number of words of texts.
         numeric: The share of the texts that are numbers.
-        wrong: The first row whose text is no number, and the text.
+        wrong: The first row whose text is not a number, and the text.
         dates: Whether all texts are dates such as 2026-11-28.
         examples: Some values.
     """
@@ -126,7 +126,7 @@ def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]
     """Profile every column, in the table's order.
 
     Args:
-        batches: With columns of :data:`dlrun.data.tables.TYPES`.
+        batches: With columns of :data:`dlrun.data.column_types.TYPES`.
     """
     found: dict[str, ColumnProfile] = {}
     moments: dict[str, Moments] = {}

@@ -21,7 +21,7 @@ UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
 class SeriesError(ValueError):
-    """Rows that are no time series.
+    """Rows that are not time series.
 
     Args:
         problem: What is wrong, with the row in the table, from 1.
@@ -90,7 +90,7 @@ def arrange(table: Mapping[str, Any], options: Options) -> Series:
     Raises:
         SeriesError: If a value or a time is missing, or a time is not after the one before it, or
             after a gap. Names the row.
-        WrongValueError: If a value is no number, or no time.
+        WrongValueError: If a value is not a number, or not a time.
     """
     arrays = {name: _array(table, name) for name in options.names}
     rows = len(arrays[options.columns[0]])

@@ -67,7 +67,7 @@ class Target:
             numbers ``(rows, columns)`` float32.
 
         Raises:
-            WrongValueError: If a value is no class, or no number.
+            WrongValueError: If a value is not a class, or not a number.
         """
         if self.kind == "regression":
             numbers = [to_numbers(name, table[name]) for name in self.columns]

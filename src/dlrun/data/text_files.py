@@ -81,7 +81,7 @@ class TextFiles(TableFiles):
 
 
 class UnreadableTextError(ValueError):
-    """A file that is no text of its encoding, or can't be read; ``reason`` says why."""
+    """A file that is not text in its encoding, or can't be read; ``reason`` says why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -117,16 +117,8 @@ def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextF
     Raises:
         DlrunError: If there is no text in it.
     """
-    require_package("pyarrow", "tables", "data")
+    _check_folder(path)
     root = Path(path)
-    if not is_dir(root):
-        problem = "is a file, not a folder" if exists(root) else "no such folder"
-        raise DlrunError(
-            f"data.path={path}: {problem}",
-            hint=f"for a table with a text in each row: data=csv data.path={path}"
-            if exists(root)
-            else "relative paths begin where you are",
-        )
     tops = _folders(root)
     by_split = _are_splits(tops)
     found = TextFiles(path, [], "text_folder", encoding=encoding)
@@ -138,13 +130,11 @@ def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextF
             there[of_class.name] = None
             if classes is not None and of_class.name not in classes:
                 continue
-            for place, folders, names in os.walk(of_class):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                texts = sorted(name for name in names if name.endswith(SUFFIX))
-                other += len([name for name in names if not name.startswith(".")]) - len(texts)
-                paths += [Path(place, name) for name in texts]
-                labels += [of_class.name] * len(texts)
-                splits += [split] * len(texts)
+            texts, others = _texts_below(of_class)
+            other += others
+            paths += texts
+            labels += [of_class.name] * len(texts)
+            splits += [split] * len(texts)
     if missing := [name for name in classes or () if name not in labels]:
         raise DlrunError(
             f"data.classes: there is no text in a folder '{missing[0]}' of {path}",
@@ -163,6 +153,35 @@ def find_texts(path: str, classes: Sequence[str] | None, encoding: str) -> TextF
     if other:
         found.notes.append(f"{other:,} files that are not *{SUFFIX} are left out")
     return found
+
+
+def _check_folder(path: str) -> None:
+    """Check that texts can be looked for.
+
+    Raises:
+        DlrunError: If pyarrow is not installed, or there is no such folder.
+    """
+    require_package("pyarrow", "tables", "data")
+    root = Path(path)
+    if not is_dir(root):
+        problem = "is a file, not a folder" if exists(root) else "no such folder"
+        raise DlrunError(
+            f"data.path={path}: {problem}",
+            hint=f"for a table with a text in each row: data=csv data.path={path}"
+            if exists(root)
+            else "relative paths begin where you are",
+        )
+
+
+def _texts_below(folder: Path) -> tuple[list[Path], int]:
+    """The texts at any depth of a folder, sorted by folder, and the number of its other files."""
+    paths, other = [], 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        texts = sorted(name for name in names if name.endswith(SUFFIX))
+        other += len([name for name in names if not name.startswith(".")]) - len(texts)
+        paths += [Path(place, name) for name in texts]
+    return paths, other
 
 
 def _folders(folder: Path) -> list[Path]:

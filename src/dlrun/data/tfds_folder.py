@@ -154,7 +154,7 @@ def read_folder(folder: Path) -> PreparedFolder:
 
 
 def _refuse_code(node: Any) -> None:
-    """Refuse features that tfds would import from anywhere: a data set is no code to run."""
+    """Refuse features that tfds would import from anywhere: a data set is not code to run."""
     if isinstance(node, list):
         for value in node:
             _refuse_code(value)

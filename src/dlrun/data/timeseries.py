@@ -155,7 +155,7 @@ class TimeSeries:
         """All rows in the order of options.
 
         Raises:
-            DlrunError: If they are no time series; names the row.
+            DlrunError: If they are not time series; names the row.
         """
         import pyarrow as pa
 

@@ -140,7 +140,7 @@ def curve_tables(outcome: Outcome) -> tuple[dict[str, Table], dict[str, float]]:
 
 
 def _rows(name: str, curve: Curve) -> list[tuple[object, ...]]:
-    """A curve's points, thinned evenly; a threshold that is no number is None."""
+    """A curve's points, thinned evenly; a threshold that is not a number is None."""
     count = len(curve[0])
     points = min(count, POINTS)
     kept = np.arange(points) * (count - 1) // max(points - 1, 1)

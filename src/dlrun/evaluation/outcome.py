@@ -5,7 +5,6 @@ What grows with the number of samples is kept up to a limit; counts and sums are
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,7 +72,7 @@ class Outcome:
         self.is_kept = self.bytes <= KEPT_BYTES if keep is None else keep
         self.positions = 0
         self.wrong = Wrong()
-        self.unknown = 0  # labels that are no class, and left out
+        self.unknown = 0  # labels that are not a class, and left out
         # Classes; of numbers, sums over the positions: errors, absolute, squared; true values.
         width = len(form.names)
         self.right, self.predicted, self.actual = np.zeros((3, width), np.int64)
@@ -254,8 +253,3 @@ def _as_objects(rows: np.ndarray) -> np.ndarray:
     for number, row in enumerate(rows):
         objects[number] = np.flatnonzero(row)
     return objects
-
-
-def positions_of(shape: tuple[int, ...]) -> int:
-    """The number of positions in labels of this shape."""
-    return math.prod(shape)

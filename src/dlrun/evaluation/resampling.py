@@ -1,6 +1,6 @@
 """Intervals of figures, by drawing the samples of a split again.
 
-Samples are drawn, not steps of sequences: the steps of one sample are no independent witnesses.
+Samples are drawn, not steps of sequences: the steps of one sample are not independent.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _classes_of(outcome: Outcome) -> Callable[[np.ndarray], Figures]:
 
 
 def _losses_of(outcome: Outcome) -> dict[str, np.ndarray]:
-    """Log loss and Brier score of each position; none if the outputs are no probabilities."""
+    """Log loss and Brier score of each position; none if the outputs are not probabilities."""
     if not outcome.are_probabilities:
         return {}
     truth, scores = outcome.truth, outcome.scores.astype(np.float64)

@@ -40,7 +40,7 @@ class FileInput:
         scale: The file divides integers by it; None if it does not.
         statistics: The file standardizes with them; None if it does not.
         divisor: Integers that come as floats were divided by it.
-        below: Ids are below it; None if they are no ids.
+        below: Ids are below it; None if they are not ids.
     """
 
     name: str

@@ -154,7 +154,7 @@ def named_outputs(outputs: Arrays) -> list[tuple[str, np.ndarray]]:
 
 
 def labels_of(predictions: np.ndarray) -> np.ndarray | None:
-    """The class of each sample, ``(samples,)``; None if they are no classes."""
+    """The class of each sample, ``(samples,)``; None if they are not classes."""
     classes = predictions.ndim == 2 and predictions.shape[1] > 1
     return predictions.argmax(axis=1) if classes else None
 

@@ -46,6 +46,14 @@ def evaluate_split(
     """Evaluate a model on one split, in batches; loss and metrics in the config's order.
 
     They are the same whatever the batch size, up to rounding.
+
+    Args:
+        model: A compiled model.
+        config: The run's config.
+        data: The data set.
+        split: ``train``, ``validation`` or ``test``.
+        feed: Makes a source for ``model.evaluate`` from batches.
+        callbacks: Keras callbacks, for the hooks of evaluation.
     """
     from dlrun.data.batches import Batches
 

@@ -28,7 +28,7 @@ from dlrun.runs.directory import RunDir
 
 ROWS, COLUMNS, CHARACTERS = 5, 24, 300
 MOST_WRONG = 20
-VALUES = 12  # of an array that is no image
+VALUES = 12  # of an array that is not an image
 
 
 def read_examples(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun.errors import DlrunError, describe
 from dlrun.inference.loaded_run import (
@@ -23,6 +23,11 @@ from dlrun.inference.loaded_run import (
     read_saved_spec,
 )
 from dlrun.system.files import write_json
+
+if TYPE_CHECKING:  # the parent process imports this module to describe a job
+    import numpy as np
+
+    from dlrun.exports.content import Content
 
 log = logging.getLogger("dlrun")
 
@@ -87,21 +92,12 @@ def reference(job: Job) -> dict[str, Any]:
     Samples of the test split are in ``samples.npz``, those of the training split, if asked for, in
     ``calibration.npz``, and predictions in ``reference.npz``, all as the file has them.
     """
-    import numpy as np
-
     from dlrun.data.tree import leaves
     from dlrun.exports import formats
     from dlrun.exports.random_samples import random_samples
-    from dlrun.inference.prediction import predict_batches
 
-    folder, note = Path(job.folder), None
-    try:
-        loaded, data = _load(job, needs_data=True)
-    except DlrunError as error:
-        if error.exit_code != 2 or _load_spec(job) is None:
-            raise
-        note = f"the data can't be read ({error.message}): compared on samples drawn at random"
-        loaded, data = _load(job, needs_data=False)
+    folder = Path(job.folder)
+    loaded, data, note = _load_with_data(job)
     content = _content(job, loaded)
     if data is None:
         samples = random_samples(content, job.samples)
@@ -110,23 +106,9 @@ def reference(job: Job) -> dict[str, Any]:
         stored = data.split("test")[: job.samples].inputs
         samples = content.convert(_arrays(stored))
     if job.calibrate:
-        if data is None:
-            raise DlrunError(
-                f"--quantize int8 needs samples of the training split, but {note}",
-                hint="--quantize float16 needs none",
-            )
-        size = len(data.train)
-        rows = np.random.default_rng(0).permutation(size)[:CALIBRATION]
-        drawn = {n: a[np.sort(rows)] for n, a in content.convert(data.train.inputs).items()}
-        _save(folder / "calibration.npz", drawn)
+        _save(folder / "calibration.npz", _calibration(content, data, note))
     if formats.module(job.format).NEEDS_GRAPH:
-        batches = list(predict_batches(loaded.model, loaded.config, loaded.spec, stored))
-        outputs = {
-            one["name"]: np.concatenate(
-                [batch[one["name"]] if isinstance(batch, Mapping) else batch for batch in batches]
-            )
-            for one in content.outputs
-        }
+        outputs = _predictions(loaded, content, stored)
     else:
         outputs = _checkpoint_weights(loaded)
     _save(folder / "samples.npz", samples)
@@ -136,6 +118,56 @@ def reference(job: Job) -> dict[str, Any]:
         "samples": len(leaves(stored)[0]),
         "backend": loaded.config.backend.name,
         "outputs": [dict(one) for one in content.outputs],
+    }
+
+
+def _load_with_data(job: Job) -> tuple[LoadedRun, Any, str | None]:
+    """The run and its data set; if that can't be read, None and a note that says so."""
+    try:
+        return *_load(job, needs_data=True), None
+    except DlrunError as error:
+        if error.exit_code != 2 or _load_spec(job) is None:
+            raise
+        note = f"the data can't be read ({error.message}): compared on samples drawn at random"
+    return *_load(job, needs_data=False), note
+
+
+def _calibration(content: Content, data: Any, note: str | None) -> dict[str, np.ndarray]:
+    """Samples of the training split, by input, ``(samples, ...)``.
+
+    Raises:
+        DlrunError: If there is no data set.
+    """
+    import numpy as np
+
+    if data is None:
+        raise DlrunError(
+            f"--quantize int8 needs samples of the training split, but {note}",
+            hint="--quantize float16 needs none",
+        )
+    rows = np.random.default_rng(0).permutation(len(data.train))[:CALIBRATION]
+    inputs = content.convert(data.train.inputs)
+    return {name: array[np.sort(rows)] for name, array in inputs.items()}
+
+
+def _predictions(loaded: LoadedRun, content: Content, stored: Any) -> dict[str, np.ndarray]:
+    """What the run predicts, by output, ``(samples, ...)``.
+
+    Args:
+        loaded: The run.
+        content: Names its outputs.
+        stored: The samples' inputs, as the data set has them.
+    """
+    import numpy as np
+
+    from dlrun.inference.prediction import predict_batches
+
+    batches = list(predict_batches(loaded.model, loaded.config, loaded.spec, stored))
+    return {
+        one["name"]: np.concatenate(
+            [batch[one["name"]] if isinstance(batch, Mapping) else batch for batch in batches]
+        )
+        for one in content.outputs
     }
 
 
@@ -211,7 +243,7 @@ def _load_spec(job: Job) -> Any:
     return read_saved_spec(find_run(job.run, Path("runs")))
 
 
-def _content(job: Job, loaded: LoadedRun) -> Any:
+def _content(job: Job, loaded: LoadedRun) -> Content:
     from dlrun.assembly.export_graph import describe_outputs, limits_of_ids
     from dlrun.exports.content import Content
 

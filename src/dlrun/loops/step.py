@@ -85,7 +85,9 @@ class Step:
     def gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
         """Change the gradients, one per trainable variable, before the optimizer applies them.
 
-        The gradient of a variable that the loss does not depend on is 0.
+        Args:
+            gradients: Each of the shape and dtype of its variable; 0 for a variable that the loss
+                does not depend on.
         """
         return gradients
 
@@ -98,7 +100,16 @@ class Step:
         outputs: Any,
         sample_weight: Any = None,
     ) -> dict[str, Any]:
-        """Update the running metrics; return the logs, by name."""
+        """Update the running metrics; return the logs, by name.
+
+        Args:
+            model: A compiled model.
+            loss: From :meth:`loss`, a scalar.
+            inputs: From :meth:`batch`.
+            targets: From :meth:`batch`.
+            outputs: The model's outputs for the inputs.
+            sample_weight: From :meth:`batch`.
+        """
         tracker = next(metric for metric in model.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=_samples(inputs))
         weight = _weights(sample_weight)

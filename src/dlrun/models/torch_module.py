@@ -29,7 +29,7 @@ class TorchModule(keras.layers.Layer):
         module: The module. It takes the layer's inputs: one tensor, or several as keywords.
 
     Raises:
-        DlrunError: If the backend is not torch, or ``module`` is no torch module.
+        DlrunError: If the backend is not torch, or ``module`` is not a torch module.
     """
 
     def __init__(self, module: torch.nn.Module, **kwargs: Any) -> None:

@@ -73,7 +73,7 @@ def parity_all(
     if output is not None:
         check_writable(output, "--output", name="parity.md")
     cases = _cases(overrides, select, settings)
-    list_members(overrides, chosen)  # what no option could be compared on is no row of each
+    list_members(overrides, chosen)  # a mistake of all options is refused once, not in each row
     runs_dir = Path(compose(overrides, config_dir=settings.config_dir).runs_dir)
     rows: list[dict[str, Any]] = []
     with result_directory(runs_dir) as directory, Processes() as processes:

@@ -241,7 +241,7 @@ def _silence(layers: Sequence[Any]) -> tuple[list[str], list[str]]:
 def main() -> None:
     """Do the jobs of stdin."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # what a library prints is not an answer
     for line in sys.stdin:
         job = Job(**json.loads(line))
         answer: dict[str, Any]

@@ -7,7 +7,6 @@ when to validate, the second one validates where the first one did.
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import random
@@ -26,8 +25,9 @@ from typing import Any
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, RunInterrupted
+from dlrun.proofs.same_bits import compare_bits, read_metrics
 from dlrun.remote.places import refuse_remote
-from dlrun.runs.directory import CHECKPOINTS, METRICS, RECORD, TIME_FORMAT
+from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
 from dlrun.system import signals
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import read_json, write_json
@@ -130,7 +130,7 @@ def verify_resume(
         resumed = _run(next_command, raise_if_stopped)
         log.info("resumed   %d epochs", resumed["epochs"])
 
-    arrays, differences = _compare(straight_run, _the_run(directory / "killed"))
+    arrays, differences = compare_bits(straight_run, _the_run(directory / "killed"))
     differences += [
         f"{key}: {straight[key]} and {resumed[key]}"
         for key in straight
@@ -293,48 +293,5 @@ def _the_run(directory: Path) -> Path:
 
 
 def _epoch_seconds(run: Path) -> float:
-    rows = _table(run)
+    rows = read_metrics(run)
     return float(rows[-1]["seconds"]) if rows else 0.0
-
-
-def _table(run: Path) -> list[dict[str, str]]:
-    try:
-        with (run / METRICS).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:  # ~callbacks.csv
-        return []
-
-
-def _compare(straight: Path, killed: Path) -> tuple[int, list[str]]:
-    """Compare two runs; returns the number of arrays compared, and the differences."""
-    from dlrun.checkpoints.format import PARTS, read_checkpoint
-    from dlrun.checkpoints.store import checkpoint_path, list_positions
-
-    differences, arrays = [], 0
-    positions = [list_positions(run / CHECKPOINTS) for run in (straight, killed)]
-    # Of many short epochs, the clock decides which get a checkpoint; the last always does.
-    if positions[0][-1:] != positions[1][-1:]:
-        differences.append(f"checkpoints: {_join(positions[0])} and {_join(positions[1])}")
-    for at in (at for at in positions[0] if at in positions[1]):
-        expected, actual = (
-            read_checkpoint(checkpoint_path(run / CHECKPOINTS, at)) for run in (straight, killed)
-        )
-        for part in PARTS:
-            for a, b in zip(getattr(expected, part), getattr(actual, part), strict=True):
-                arrays += 1
-                if a.value.tobytes() != b.value.tobytes():
-                    differences.append(f"{at}: {part} {a.path}")
-        for run_state in (expected.state, actual.state):
-            for row in run_state["callbacks"].get("csv", {}).get("rows", []):
-                row.pop("seconds", None)
-        differences += [
-            f"{at}: {key}" for key in expected.state if expected.state[key] != actual.state[key]
-        ]
-    tables = [[{**row, "seconds": ""} for row in _table(run)] for run in (straight, killed)]
-    if tables[0] != tables[1]:
-        differences.append(METRICS)
-    return arrays, differences
-
-
-def _join(positions: Sequence[Any]) -> str:
-    return ", ".join(map(str, positions)) or "none"

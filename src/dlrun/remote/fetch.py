@@ -144,7 +144,7 @@ def _fetch(url: str, is_busy: IsBusy, is_wanted: Callable[[str, int], bool]) -> 
 
 
 def _drop(folder: Folder, is_busy: IsBusy) -> None:
-    """Remove a working copy whose run is no more, unless it holds what was never sent."""
+    """Remove a working copy whose run is gone, unless it holds what was never sent."""
     if not folder.unsent() and not is_busy(folder.path) and not is_busy(folder.path.parent):
         shutil.rmtree(folder.path, ignore_errors=True)
 

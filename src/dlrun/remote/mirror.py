@@ -30,7 +30,7 @@ LAST_SECONDS = 30.0  # how long the end of a run tries to reach a bucket
 def mirroring(path: Path, is_busy: Callable[[Path], bool | None]) -> Iterator[None]:
     """Send a run, or a sweep with its runs, until the block ends; then what is left.
 
-    A path that is no working copy is left alone, and so is a run whose sweep is sent by another
+    A path that is not a working copy is left alone, and so is a run whose sweep is sent by another
     process. What can't be sent stays here: see :func:`check_sent`.
 
     Args:

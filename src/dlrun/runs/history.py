@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.runs.directory import METRICS
 from dlrun.system.files import MAX_BYTES, is_file
 
-# The columns of metrics.csv that are no logged values; those of an older run lack some.
+# The columns of metrics.csv that are not logged values; those of an older run lack some.
 PLACES = ("epoch", "step", "samples", "seconds")
 NOT_METRICS = (*PLACES, "learning_rate")
 

@@ -21,7 +21,7 @@ def in_steps(key: str, length: float, unit: str, steps_per_epoch: float) -> floa
         steps_per_epoch: The optimizer's updates in an epoch.
 
     Raises:
-        DlrunError: If it is no length, or the unit is another.
+        DlrunError: If it is not a length, or the unit is another.
     """
     if unit not in UNITS:
         raise DlrunError(f"schedule.unit must be {' or '.join(UNITS)}, got {unit!r:.80}")

@@ -20,6 +20,7 @@ from dlrun.sweeps.keep import ALL, Keeper, choose_again, compare_again, parse_ke
 from dlrun.sweeps.limits import missed_limits, parse_limits
 from dlrun.sweeps.plan import completed_record
 from dlrun.sweeps.pool import Pool, Rules
+from dlrun.sweeps.slots import choose_slots, on_gpus
 from dlrun.sweeps.sweep_file import Sweep, load_sweep, new_sweep
 from dlrun.system import process, signals
 from dlrun.system.files import is_dir, write_text
@@ -131,7 +132,7 @@ def sweep(
         return current.to_dict()
     if resume is None and (url := url_for(current.directory)):
         check_place(Path(url).parent)
-    slots = min(_slots(current.expected, jobs), current.runs)
+    slots = min(choose_slots(current.expected, jobs), current.runs)
     rules = Rules(
         slots,
         timeout_seconds,
@@ -144,7 +145,7 @@ def sweep(
         devices=max((job.key.devices for job in current.expected), default=1),
         vectorize=current.metadata["vectorize"],
     )
-    if rules.vectorize and not _on_gpus(current.expected):
+    if rules.vectorize and not on_gpus(current.expected):
         log.warning("--vectorize is for accelerators: on CPUs, runs one by one take less time")
     current.metadata["jobs"] = slots
     result = _train_remaining(current, rules, launcher, launcher_options, quiet=quiet)
@@ -284,31 +285,3 @@ def _run(
         with signals.record_signals(launcher_pool.stop) as stopped:
             launcher_pool.run(current.remaining())
     return stopped
-
-
-def _slots(expected: Sequence[Job], jobs: int | None) -> int:
-    """One slot per core; per GPU, or as many as each run takes, if all runs may use GPUs.
-
-    Raises:
-        DlrunError: If so many jobs at once would share GPUs of runs that take several.
-    """
-    from dlrun.system.gpus import visible_gpus
-
-    gpus, each = len(visible_gpus()), max((job.key.devices for job in expected), default=1)
-    if not _on_gpus(expected):
-        return jobs or process.cores()
-    most = max(1, gpus // each)
-    if each > 1 and jobs is not None and jobs > most:
-        raise DlrunError(
-            f"--jobs {jobs}: runs that take {each} GPUs share none, and there are {gpus}",
-            hint=f"--jobs {most}",
-        )
-    return jobs or most
-
-
-def _on_gpus(expected: Sequence[Job]) -> bool:
-    """Whether all runs may use GPUs, and there are some."""
-    from dlrun.system.gpus import visible_gpus
-
-    on_gpus = all(job.key.device.startswith(("gpu", "auto")) for job in expected)
-    return on_gpus and bool(visible_gpus())

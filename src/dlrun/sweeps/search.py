@@ -6,17 +6,12 @@ import importlib.util
 import logging
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import directions
-from dlrun.config.schema import Config
-from dlrun.config.sweeps.dimensions import Dimensions
-from dlrun.config.sweeps.expand import run_values
-from dlrun.config.sweeps.space import Space
 from dlrun.errors import DlrunError
 from dlrun.sweeps.jobs import Job, Plan
 from dlrun.sweeps.objectives import (
@@ -26,11 +21,10 @@ from dlrun.sweeps.objectives import (
     values_of,
     with_latency,
 )
-from dlrun.sweeps.plan import compose_job, new_directory
-from dlrun.sweeps.pool import record_failure
+from dlrun.sweeps.plan import new_directory
 from dlrun.sweeps.repeated_trial import RepeatedTrial
 from dlrun.sweeps.search_options import SQLITE, STUDY, Settings
-from dlrun.system.override_text import split_override
+from dlrun.sweeps.trial_composer import TrialComposer
 from dlrun.training.initial_weights import as_override
 
 if TYPE_CHECKING:
@@ -69,66 +63,54 @@ class Search:
         recorded: bool = False,
     ) -> None:
         _require()
-        self._where: dict[str, Any] = {
-            "config_dir": config_dir,
-            "trusted": trusted,
-            "recorded": recorded,
-        }
         overrides = with_latency(settings.objectives, overrides)
-        self._dimensions = Dimensions.of(overrides, **self._where)
-        self._repeats = self._dimensions.repeats
-        self._fixed, self._space = self._dimensions.fixed, self._dimensions.space
-        self._names = {split_override(key)[0]: key for key in self._space}
-        self.bounds, config = self._compose_bounds()
+        self._composer = TrialComposer(
+            overrides, config_dir=config_dir, trusted=trusted, recorded=recorded
+        )
+        self._repeats, config = self._composer.dimensions.repeats, self._composer.config
         self.overrides = [*overrides, *as_override(config)]
-        self._fixed = [*self._fixed, *as_override(config)]
-        names, task = self._dimensions.keys, config.task
-        self._directory = directory or new_directory(runs_dir, config, names)
+        keys, task = self._composer.dimensions.keys, config.task
+        self._directory = directory or new_directory(runs_dir, config, keys)
         self.plan = Plan(
-            self._directory, names, list(jobs), task.monitor, task.mode, directions(task)
+            self._directory, keys, list(jobs), task.monitor, task.mode, directions(task)
         )
         typed = settings.objectives
         self.objectives = [] if typed is None else parse_objectives(typed, config)
         check_sampler(settings.sampler, self.objectives)
-        space = {name: self._space[key] for name, key in self._names.items()}
-        self.settings = self._with_possible_trials(settings, space)
+        self.settings = self._with_possible_trials(settings)
         self._width = len(str(self.runs - 1))
-        self._study = self._new_study(space, config)
+        self._study = self._new_study(config.seed)
         self._trials: dict[int, RepeatedTrial] = {}
         self._on_new_job: Callable[[Job], None] = lambda job: None
 
-    def _with_possible_trials(self, settings: Settings, space: Space) -> Settings:
+    def _with_possible_trials(self, settings: Settings) -> Settings:
         """The settings, with no more trials than a sampler of every combination has."""
         from dlrun.sweeps.samplers import is_exhaustive, size
 
-        if is_exhaustive(settings.sampler) and self._dimensions.conditional:
+        if is_exhaustive(settings.sampler) and self._composer.conditions:
             raise DlrunError(
                 f"--sampler {settings.sampler} tries every combination, and where() has conditions",
                 hint="choose another sampler, or train every combination without --search",
             )
-        most = size(settings.sampler, space)
+        most = size(settings.sampler, self._composer.space)
         if most is None or most >= settings.trials:
             return settings
         log.info("%d trials cover all values", most)
         return replace(settings, trials=most)
 
-    def _new_study(self, space: Space, config: Config) -> Study:
+    def _new_study(self, seed: int) -> Study:
         from dlrun.sweeps.study import Study
 
         return Study(
-            space,
+            self._composer.space,
             self.settings.sampler,
             self.settings.pruner,
-            config.seed,
+            seed,
             self.plan.monitor,
             self.plan.mode,
             # What a pruner judges: the epochs of a run, or the repeats of a trial.
             len(self._repeats) if self._repeated else max(job.epochs for job in self.bounds),
-            {
-                name: partial(self._holds, key, config)
-                for name, key in self._names.items()
-                if key in self._dimensions.conditional
-            },
+            self._composer.conditions,
             [(objective.name, objective.mode) for objective in self.objectives],
         )
 
@@ -150,12 +132,18 @@ class Search:
         self._on_new_job = on_new_job
         for job in self.plan.jobs:
             if self._repeated and job.trial is not None:
-                trial = self._trials.setdefault(job.trial, self._new_trial({}))
+                new = RepeatedTrial(self._composer.lines({}), self._repeats)
+                trial = self._trials.setdefault(job.trial, new)
                 trial.take_up(job)
         for number, trial in self._trials.items():
             trial.ended = self._study.has_ended(number)
         for job in self.plan.jobs:
             self.tell(job)
+
+    @property
+    def bounds(self) -> list[Job]:
+        """Jobs at the bounds of the space, which are not run."""
+        return self._composer.bounds
 
     @property
     def runs(self) -> int:
@@ -183,17 +171,15 @@ class Search:
         if (job := self._next_repeat()) is not None:
             return job
         while operator.length_hint(self):
-            number = len(self.plan.jobs)
-            path = self._directory / f"{number:0{self._width}}"
-            if (asked := self._study.ask(str(path))) is None:
+            if (asked := self._study.ask(str(self._next_path))) is None:
                 break
             trial, values = asked
+            lines = self._composer.lines(values)
             if self._repeated:
-                self._trials[trial] = self._new_trial(values)
+                self._trials[trial] = RepeatedTrial(lines, self._repeats)
                 if (job := self._next_repeat()) is not None:
                     return job
-                continue
-            if (job := self._start(trial, self._job(number, path, values))) is not None:
+            elif (job := self._start(trial, self._next_run(lines))) is not None:
                 return job
         raise StopIteration
 
@@ -203,17 +189,18 @@ class Search:
         left = sum(len(trial.left) for trial in self._trials.values() if not trial.ended)
         return left + len(self._repeats) * max(0, self.settings.trials - len(self._trials))
 
-    def _new_trial(self, values: Mapping[str, Any]) -> RepeatedTrial:
-        typed = {self._names[name]: _override_value(value) for name, value in values.items()}
-        return RepeatedTrial(self._lines(typed), self._repeats)
+    @property
+    def _next_path(self) -> Path:
+        return self._directory / f"{len(self.plan.jobs):0{self._width}}"
+
+    def _next_run(self, lines: Sequence[str]) -> Job:
+        return self._composer.job(len(self.plan.jobs), lines, self._next_path)
 
     def _next_repeat(self) -> Job | None:
         """The next repeat of a trial that has begun; None if none is left."""
         for number, trial in self._trials.items():
             while trial.left and not trial.ended:
-                count = len(self.plan.jobs)
-                path = self._directory / f"{count:0{self._width}}"
-                repeat = self._compose(count, path, trial.next_lines())
+                repeat = self._next_run(trial.next_lines())
                 trial.jobs.append(repeat)
                 if (job := self._start(number, repeat)) is not None:
                     return job
@@ -300,47 +287,10 @@ class Search:
             return {**self.settings_dict(), "front": self._study.front() if study else None}
         return {**self.settings_dict(), "best": self._study.best() if study else None}
 
-    def _compose_bounds(self) -> tuple[list[Job], Any]:
-        """Compose runs at the bounds of the space, so that nothing starts if one is wrong."""
-        corners = list(self._dimensions.corners())
-        first = corners[0]
-        lines = [[*self._lines(values), *self._repeats[0]] for values in corners]
-        lines += [[*self._lines(first), *repeat] for repeat in self._repeats[1:]]
-        bounds = [compose_job(0, typed, (), Path(), **self._where) for typed in lines]
-        return [job for job, _ in bounds], bounds[0][1]
-
-    def _job(self, number: int, path: Path, values: Mapping[str, Any]) -> Job:
-        typed = {self._names[name]: _override_value(value) for name, value in values.items()}
-        return self._compose(number, path, self._lines(typed))
-
-    def _compose(self, number: int, path: Path, typed: list[str]) -> Job:
-        try:
-            return compose_job(number, typed, self.plan.keys, path, **self._where)[0]
-        except DlrunError as error:  # the values are valid, but their combination is not
-            values = dict(map(split_override, typed))
-            differs = {key: str(values[key]) for key in self.plan.keys if key in values}
-            job = Job(number, typed, differs, self.bounds[0].key, path, 0, "failed")
-            job.error = error.message
-            record_failure(job)
-            return job
-
-    def _lines(self, values: Mapping[str, str]) -> list[str]:
-        return [*self._fixed, *self._dimensions.lines(values)]
-
-    def _holds(self, key: str, config: Config, drawn: Mapping[str, Any]) -> bool:
-        """Whether the condition of a key holds for the values that a trial has drawn."""
-        where = self._dimensions.conditional[key]
-        values = {self._names[name]: _override_value(value) for name, value in drawn.items()}
-        return where.holds(run_values(self._lines(values), where.condition, config))
-
 
 def _finite(value: float) -> float:
     """NaN for any value that is not finite, as to a study infinity may be the best."""
     return value if math.isfinite(value) else math.nan
-
-
-def _override_value(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
 
 
 def _require() -> None:

@@ -155,6 +155,15 @@ def new_sweep(
 ) -> Sweep:
     """Create a sweep; nothing is written yet.
 
+    Args:
+        overrides: As typed.
+        search: The options of a search; None for every combination.
+        runs_dir: The directory lies in its ``sweeps/``; None for ``runs_dir`` of the config.
+        where: ``config_dir`` and ``trusted``, as for :func:`dlrun.sweeps.plan.compose_run`.
+        needed: Take the results of equal runs that have completed.
+        runs_file: A file with the overrides of each run; None for every combination.
+        vectorize: Whether runs are to train in one program.
+
     Raises:
         DlrunError: If the config of a run is wrong.
     """
@@ -184,6 +193,12 @@ def load_sweep(
     vectorize: bool = False,
 ) -> Sweep:
     """Load an earlier sweep, with the current states of its runs.
+
+    Args:
+        directory: The sweep's directory.
+        search: The options of a search that were typed, in place of those of the record.
+        where: As for :func:`new_sweep`.
+        vectorize: Whether runs are to train in one program; true if the record says so.
 
     Raises:
         DlrunError: If it is not a sweep, or the config of a remaining run is wrong by now.

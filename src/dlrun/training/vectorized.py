@@ -112,7 +112,7 @@ class _LaneStepper:
 def _kept(model: Any) -> Iterator[None]:
     """Restore what the start and the callbacks of other runs change.
 
-    The variables of a shared model are no part of it: the stepper has them.
+    The variables of a shared model are not part of it: the stepper has them.
     """
     import keras
     import numpy as np

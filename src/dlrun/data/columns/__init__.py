@@ -47,7 +47,7 @@ class Column(Protocol):
         """Write the values of rows.
 
         Args:
-            values: Of one of the types of :data:`dlrun.data.tables.TYPES`.
+            values: Of one of the types of :data:`dlrun.data.column_types.TYPES`.
             out: Where to write, ``(rows, width)`` zeros: float32, or int32 for ids.
 
         Raises:
@@ -168,7 +168,7 @@ def to_numbers(name: str, values: pa.Array) -> np.ndarray:
     """The values as float64 ``(rows,)``, NaN where one is missing.
 
     Raises:
-        WrongValueError: If one is no finite number; names the first such row.
+        WrongValueError: If one is not a finite number; names the first such row.
     """
     import numpy as np
     import pyarrow as pa
@@ -195,7 +195,7 @@ def to_weights(name: str, values: pa.Array) -> np.ndarray:
     """The weights of samples, float32 ``(rows,)``.
 
     Raises:
-        WrongValueError: If one is no finite number from 0; names the first such row.
+        WrongValueError: If one is not a finite number from 0; names the first such row.
     """
     import numpy as np
 
@@ -253,7 +253,7 @@ def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
 
 
 def _as_numbers(known: Sequence[str]) -> dict[float | None, int]:
-    """The index of each number; none if one is no number, or two are equal."""
+    """The index of each number; none if one is not a number, or two are equal."""
     numbers = {_number(text): index for index, text in enumerate(known)}
     return {} if None in numbers or len(numbers) < len(known) else numbers
 

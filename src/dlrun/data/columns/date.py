@@ -117,7 +117,7 @@ def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.nda
     """The dates in seconds since 1970, UTC, ``(rows,)`` float64; NaN where one is missing.
 
     Raises:
-        WrongValueError: If one is no date of this format.
+        WrongValueError: If one is not a date of this format.
     """
     import pyarrow as pa
 

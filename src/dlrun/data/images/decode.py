@@ -26,7 +26,7 @@ BACKGROUNDS = {"white": 255, "black": 0}
 
 
 class BrokenImageError(ValueError):
-    """A file that is no image, or is damaged.
+    """A file that is not an image, or is damaged.
 
     Args:
         path: The file.
@@ -83,7 +83,7 @@ def decode(path: Path, form: Images, content: bytes | None = None) -> np.ndarray
         Shape ``(height, width, channels)``, uint8.
 
     Raises:
-        BrokenImageError: If it is no image, or is damaged.
+        BrokenImageError: If it is not an image, or is damaged.
     """
     try:
         with _open(path if content is None else io.BytesIO(content)) as opened:
@@ -160,7 +160,7 @@ def _is_grey(image: Any) -> bool:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What Pillow raises for files that are no images, or are damaged."""
+    """What Pillow raises for files that are not images, or are damaged."""
     from PIL import Image
 
     return (

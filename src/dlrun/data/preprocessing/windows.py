@@ -58,7 +58,7 @@ class Windows:
             ``(series, history, columns)`` float32, in the order of :meth:`series`.
 
         Raises:
-            ValueError: If they are no time series, or too short.
+            ValueError: If they are not time series, or too short.
         """
         return self._windows(*self._last(inputs))
 

@@ -37,7 +37,7 @@ class Block:
     """Some rows, one after the other.
 
     Args:
-        batch: The rows that could be read; columns of :data:`dlrun.data.tables.TYPES`.
+        batch: The rows that could be read; columns of :data:`dlrun.data.column_types.TYPES`.
         rows: The number of each in the file, from 1, ``(rows,)`` int64.
         wrong: What is wrong with each row among them that could not, by number.
     """

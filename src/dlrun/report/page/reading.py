@@ -18,7 +18,7 @@ Rows = list[dict[str, str]]
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of a CSV file; none where it is no such file."""
+    """The header and the rows of a CSV file; none if there is no such file."""
     try:
         # A link could lead to a file outside the run.
         if not is_file(path) or path.is_symlink() or path.stat().st_size > MAX_CSV_BYTES:
@@ -31,7 +31,7 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def read_rows(path: Path) -> Rows:
-    """The rows of a CSV file by the names of its header; none where it is no such file."""
+    """The rows of a CSV file by the names of its header; none if there is no such file."""
     head, rows = read_table(path)
     return [dict(zip(head, row, strict=False)) for row in rows]
 

@@ -48,7 +48,7 @@ class DataView:
         description: A :class:`dlrun.data.source.Description` as a mapping.
         pictures: Images by class.
         head: The names of the columns of ``rows``.
-        rows: The first samples, for data that are no images.
+        rows: The first samples, for data that are not images.
         wrong: The images of the samples that were got most wrong, by their number.
         wrong_texts: What a table has of them, by their ids.
         missing: Why there is nothing of all this; empty if there is.

@@ -195,7 +195,7 @@ def _line(line: Line, horizontal: scale.Scale, vertical: scale.Scale) -> Markup:
     placed = [place(point) for point in line.points]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
     drawn = [element("polyline", points=points, class_="line")]
-    if len(placed) == 1 or (len(placed) <= MARKED and not line.run):  # a point alone is no line
+    if len(placed) == 1 or (len(placed) <= MARKED and not line.run):  # a point alone is not a line
         drawn += [element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="2.4") for x, y in placed]
     return element("g", drawn, class_=line.class_, data_run=line.run)
 

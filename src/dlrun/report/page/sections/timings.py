@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dlrun.report.page import formats
 from dlrun.report.page.charts.bars import bar
 from dlrun.report.page.charts.lines import Line, LineChart
-from dlrun.report.page.markup import Content, element, join
+from dlrun.report.page.markup import Content, Markup, element, join
 from dlrun.report.page.parts import Cell, Section, facts, note, number_cell, table
 from dlrun.report.page.reading import mapping_at, number_at
 from dlrun.report.page.run_view import RunView
@@ -17,36 +20,8 @@ PHASES = ("startup", "train", "evaluate")
 
 def timings(run: RunView, charts: Charts) -> Section:
     """How long each phase took, the steady rate, and the memory."""
-    record = run.record
-    seconds = mapping_at(record, "seconds")
-    total = number_at(seconds, "total")
-    rows = []
-    for name in (*PHASES, "first_step"):
-        spent = number_at(seconds, name)
-        if spent is None:
-            continue
-        title = "first step, within train" if name == "first_step" else name
-        part = spent / total if total else None
-        cells: list[Content | Cell] = [number_cell(spent, formats.duration(spent))]
-        cells += [number_cell(part, "" if part is None else formats.share(part)), bar(part)]
-        rows.append([title, *cells])
-    parts: list[Content] = [
-        facts(
-            [
-                ("in all", formats.duration(total)),
-                ("examples per second", formats.brief(number_at(record, "examples_per_second"))),
-                ("one step", formats.duration(number_at(record, "step_seconds"))),
-                (
-                    "peak memory of the process",
-                    formats.size(number_at(record, "peak_memory_bytes")),
-                ),
-                (
-                    "peak memory on the device",
-                    formats.size(number_at(record, "device_memory_bytes")),
-                ),
-            ]
-        )
-    ]
+    rows = _phases(mapping_at(run.record, "seconds"))
+    parts: list[Content] = [_facts(run.record)]
     if rows:
         parts.append(table("Time by phase", ["phase", "time", "share", ""], rows, class_="compact"))
         parts.append(
@@ -67,3 +42,33 @@ def timings(run: RunView, charts: Charts) -> Section:
     if not rows and not epochs:
         parts.append(note("Times are recorded when training ends."))
     return Section("timings", "Time and memory", join(parts))
+
+
+def _facts(record: Mapping[str, Any]) -> Markup:
+    memory, device = (
+        formats.size(number_at(record, f"{of}_memory_bytes")) for of in ("peak", "device")
+    )
+    return facts(
+        [
+            ("in all", formats.duration(number_at(mapping_at(record, "seconds"), "total"))),
+            ("examples per second", formats.brief(number_at(record, "examples_per_second"))),
+            ("one step", formats.duration(number_at(record, "step_seconds"))),
+            ("peak memory of the process", memory),
+            ("peak memory on the device", device),
+        ]
+    )
+
+
+def _phases(seconds: Mapping[str, Any]) -> list[list[Content | Cell]]:
+    """A row for each phase that was measured: its time and its share."""
+    total = number_at(seconds, "total")
+    rows: list[list[Content | Cell]] = []
+    for name in (*PHASES, "first_step"):
+        spent = number_at(seconds, name)
+        if spent is None:
+            continue
+        title = "first step, within train" if name == "first_step" else name
+        part = spent / total if total else None
+        share = number_cell(part, "" if part is None else formats.share(part))
+        rows.append([title, number_cell(spent, formats.duration(spent)), share, bar(part)])
+    return rows

@@ -60,7 +60,7 @@ def pareto(sweep: SweepView, charts: Charts) -> Section | None:
         f"{len(front)} of {len(front) + len(others)} are on the front: no other is as good in every"
     )
     explanation += " objective, and better in one. "
-    # A front of three objectives is a surface: in a picture of two, it is no line.
+    # A front of three objectives is a surface: in a picture of two, it is not a line.
     explanation += "Those of the front are joined." if len(names) == 2 else "They are coloured."
     parts: list[Content] = [
         element("div", figures, class_="grid"),
