@@ -51,7 +51,8 @@ def test_the_counts_are_those_of_numpy_in_one_pass_and_in_several(tmp_path, monk
         with RowHashes(tmp_path) as hashes:
             for split, values in rows.items():
                 for part in np.array_split(values, 3):
-                    hashes.add(split, [part[:, :1].astype(np.float32), part[:, 1:]])
+                    arrays = [part[:, :1].astype(np.float32), part[:, 1:]]
+                    hashes.add(split, row_hashes(arrays))
             assert hashes.counts() == expected
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +194,20 @@ def test_evaluation_of_the_same_table_finds_the_arrays_of_the_run(tmp_path):
     again = table(path="houses.csv", target="price").dataset(saved)
     np.testing.assert_array_equal(again.test.labels, data.test.labels)
     assert set((tmp_path / "cache").iterdir()) == entries
+
+
+def test_a_table_from_the_cache_is_not_read_again_and_takes_neither_pyarrow_nor_pandas():
+    code = (
+        "import sys; from dlrun.data.table import table;"
+        "data = table(path='houses.csv', target='price').dataset();"
+        "print(len(data.train), sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    told = []
+    for _ in range(2):
+        command = [sys.executable, "-c", code]
+        told.append(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert "pyarrow" in told[0]
+    assert told[1] == "83 []\n"
 
 
 def test_notes_tell_what_is_left_out():

@@ -44,17 +44,15 @@ class RowHashes:
             self._files[split].close()
             path.unlink(missing_ok=True)
 
-    def add(self, split: str, arrays: Sequence[np.ndarray]) -> None:
+    def add(self, split: str, hashes: np.ndarray) -> None:
         """Add rows.
 
         Args:
             split: Their split.
-            arrays: The inputs, each ``(rows, ...)``.
+            hashes: From :func:`row_hashes`.
         """
-        self._rows += len(arrays[0])
-        for start in range(0, len(arrays[0]), BLOCK):
-            blocks = [array[start : start + BLOCK] for array in arrays]
-            self._files[split].write(row_hashes(blocks).data)
+        self._rows += len(hashes)
+        self._files[split].write(hashes.data)
 
     def counts(self) -> dict[str, int]:
         """How many rows of each other split also occur in the training split."""
@@ -84,12 +82,21 @@ class RowHashes:
 def row_hashes(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """A hash of each row, ``(rows,)`` uint64: of its bits, so that only equal rows share one.
 
-    The mixing is that of SplitMix64 (Steele, Lea and Flood, 2014), two values at a time.
-
     Args:
-        arrays: Each ``(rows, ...)`` of values of 4 bytes, such as float32 and int32.
+        arrays: The inputs, each ``(rows, ...)`` of values of 4 bytes, such as float32 and int32.
     """
     hashes = np.zeros(len(arrays[0]), np.uint64)
+    for start in range(0, len(hashes), BLOCK):
+        block = [array[start : start + BLOCK] for array in arrays]
+        _mix(block, hashes[start : start + BLOCK])
+    return hashes
+
+
+def _mix(arrays: Sequence[np.ndarray], hashes: np.ndarray) -> None:
+    """Mix the values of rows into their hashes, as SplitMix64 does, two values at a time.
+
+    Source: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
+    """
     word, shifted = np.empty_like(hashes), np.empty_like(hashes)
     for array in arrays:
         words = np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint32)
@@ -104,7 +111,6 @@ def row_hashes(arrays: Sequence[np.ndarray]) -> np.ndarray:
                 np.multiply(hashes, np.uint64(factor), out=hashes)
             np.right_shift(hashes, np.uint64(31), out=shifted)
             np.bitwise_xor(hashes, shifted, out=hashes)
-    return hashes
 
 
 def notes(counts: Mapping[str, int], rows: Mapping[str, int]) -> list[str]:

@@ -15,7 +15,7 @@ from dlrun.data import columns
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.duplicates import RowHashes, notes
+from dlrun.data.duplicates import RowHashes, notes, row_hashes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
@@ -186,25 +186,28 @@ def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | Non
 
         for batch in of.batches():
             codes = of.splits[start : start + len(batch)]
+            is_used = codes <= max(SPLITS.values())
+            with at_row(of, start, is_used):
+                rows = BatchColumns(batch if is_used.all() else batch.filter(_mask(is_used)))
+                inputs = step.apply(rows)
+                labels = {name: target.encode(rows) for name, target in targets.items()}
+                weights = None if of.weight is None else to_weights(of.weight, rows[of.weight])
+            named = leaves_by_name(inputs)
+            names = names or list(named)
+            for array in named.values():
+                _require_finite(of, array, start, is_used)
+            hashed, numbers = row_hashes(leaves(inputs)), start + np.flatnonzero(is_used)
+            # Encoded once, then dealt out: rows of arrays are copied faster than those of columns.
             for split, code in SPLITS.items():
-                if not (mask := codes == code).any() and start:
-                    continue
-                with at_row(of, start, mask):
-                    rows = BatchColumns(batch if mask.all() else batch.filter(_mask(mask)))
-                    inputs = step.apply(rows)
-                    labels = {name: target.encode(rows) for name, target in targets.items()}
-                for name, array in leaves_by_name(inputs).items():
-                    _require_finite(of, array, start, mask)
-                    write(split, "inputs", name, array)
+                places = np.flatnonzero(codes[is_used] == code)
+                for name, array in named.items():
+                    write(split, "inputs", name, array[places])
                 for label, array in labels.items():
-                    write(split, "labels", label, array)
-                write(split, "rows", None, start + np.flatnonzero(mask))
-                names = names or list(leaves_by_name(inputs))
-                hashes.add(split, leaves(inputs))
-                if of.weight is not None:
-                    with at_row(of, start, mask):
-                        weights = to_weights(of.weight, rows[of.weight])
-                    write(split, "weights", None, weights)
+                    write(split, "labels", label, array[places])
+                if weights is not None:
+                    write(split, "weights", None, weights[places])
+                write(split, "rows", None, numbers[places])
+                hashes.add(split, hashed[places])
             start += len(batch)
         duplicates = hashes.counts()
     written = {"inputs": names, "duplicates": duplicates}

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.columns import WrongValueError, count_values, to_texts
+from dlrun.data.columns import WrongValueError, add_counts, count_values, to_texts
 from dlrun.data.columns.boolean import FALSE, TRUE
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.columns.number import Moments
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_DISTINCT = 10_000  # counted; a column with more has many
+SLICE = 2 * MAX_DISTINCT  # values counted at once
 EXAMPLES = 5
 TOP = 20
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
@@ -168,13 +169,20 @@ def _add(profile: ColumnProfile, moments: Moments, array: pa.Array, row: int) ->
         moments.update_arrow(pc.divide(there.cast(pa.int64()).cast(pa.float64()), 1e6))
     elif pa.types.is_string(array.type):
         _add_text(profile, array, row, first)
-    for start in range(0, len(there), MAX_DISTINCT):  # most columns soon have too many
-        if profile.distinct is None:
-            break
-        count_values(profile.counts, to_texts(there[start : start + MAX_DISTINCT]))
-        profile.distinct = len(profile.counts)
+    if profile.distinct is not None:
+        _count(profile, there)
+
+
+def _count(profile: ColumnProfile, there: pa.Array) -> None:
+    """Count the values, until there are too many different ones."""
+    for start in range(0, len(there), SLICE):
+        counted = to_texts(there[start : start + SLICE]).value_counts()
+        if len(counted) <= MAX_DISTINCT:  # most columns soon have more
+            add_counts(profile.counts, counted)
+        profile.distinct = max(len(counted), len(profile.counts))
         if profile.distinct > MAX_DISTINCT:
             profile.distinct, profile.counts = None, {}
+            return
 
 
 def _add_text(profile: ColumnProfile, array: pa.Array, row: int, first: bool) -> None:

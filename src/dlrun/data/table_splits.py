@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun.data import encode
+from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.columns import to_texts
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.splits import (
@@ -26,8 +28,23 @@ if TYPE_CHECKING:
     from dlrun.data.table import Table
 
 
+FILE = "splits.npy"
+
+
 def split_table(of: Table) -> np.ndarray:
-    """The split of each row; ``LEFT_OUT`` of those without a target."""
+    """The split of each row, from the cache if it is in it; ``LEFT_OUT`` without a target."""
+    labels = [(target.kind, target.columns, target.classes) for target in of.labels.values()]
+    given = of.given.get(of.way.by or "")  # the format of its dates
+    key = key_of("splits", of.entry.name, labels, of.blank, vars(of.way), given, of.limit)
+
+    def make(directory: Path) -> None:
+        np.save(directory / FILE, _split(of))
+
+    splits: np.ndarray = np.load(cache_entry(key, make, limit_bytes=of.cache_bytes) / FILE)
+    return splits
+
+
+def _split(of: Table) -> np.ndarray:
     import pyarrow as pa
 
     way, labels = of.way, of.labels

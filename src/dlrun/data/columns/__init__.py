@@ -270,8 +270,15 @@ def _number(text: str) -> float | None:
 
 def count_values(counts: dict[str, int], values: pa.Array) -> None:
     """Add how often each text occurs; missing ones are not counted."""
-    for entry in values.drop_null().value_counts().to_pylist():
-        counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+    add_counts(counts, values.drop_null().value_counts())
+
+
+def add_counts(counts: dict[str, int], counted: pa.StructArray) -> None:
+    """Add what pyarrow's ``value_counts`` returns of texts."""
+    # A list of a field takes a quarter of the time of one of structs.
+    texts, numbers = (counted.field(name).to_pylist() for name in ("values", "counts"))
+    for text, number in zip(texts, numbers, strict=True):
+        counts[text] = counts.get(text, 0) + number
 
 
 def index_in(values: pa.Array, known: Sequence[str], missing: int) -> np.ndarray:
