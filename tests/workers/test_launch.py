@@ -82,6 +82,8 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
     assert silent == "" and processes(tmp_path) == []
     host = socket.gethostname()
     assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
+    resume = "resume with: dlrun launch --nodes 2 ... --per-node 1 -- resume runs/"
+    assert f"hint: the newest checkpoint is of epoch 1; {resume}" in told
     assert "restart 1 of 1: dlrun resume " in told
     assert "resume after epoch 1" in told
     alone = worker(backend).train(tmp_path, *RUN, "epochs=2")

@@ -44,6 +44,12 @@ class Plan:
         """The number of processes."""
         return self.nodes * self.per_node
 
+    @property
+    def resume(self) -> str:
+        """The command that resumes the run, on each machine if there are several."""
+        nodes = "" if self.nodes == 1 else f" --nodes {self.nodes} ..."
+        return f"dlrun launch{nodes} --per-node {self.per_node} -- resume"
+
     def ranks_of(self, number: int) -> range:
         """The ranks of a machine."""
         return range(number * self.per_node, (number + 1) * self.per_node)
