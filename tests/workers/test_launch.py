@@ -198,6 +198,13 @@ def test_options_that_do_not_fit_are_refused(words, options, said):
     assert said in refused.value.message and refused.value.exit_code == 2
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict", "parity", "sweep"])
+def test_what_needs_no_launcher_is_refused_with_what_to_type(command):
+    with pytest.raises(DlrunError, match=f"starts dlrun train or resume, got dlrun {command}") as e:
+        plan(command)
+    assert e.value.exit_code == 2 and e.value.hint.startswith(f"dlrun {command} ")
+
+
 def pair(**other):
     """Node 0 and what node 1 tells it."""
     options = {"nodes": 2, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
