@@ -82,6 +82,8 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
     assert silent == "" and processes(tmp_path) == []
     host = socket.gethostname()
     assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
+    resume = "resume with: dlrun launch --nodes 2 ... --per-node 1 -- resume runs/"
+    assert f"hint: the newest checkpoint is of epoch 1; {resume}" in told
     assert "restart 1 of 1: dlrun resume " in told
     assert "resume after epoch 1" in told
     alone = worker(backend).train(tmp_path, *RUN, "epochs=2")
@@ -194,6 +196,13 @@ def test_options_that_do_not_fit_are_refused(words, options, said):
     with pytest.raises(DlrunError) as refused:
         plan(*words, **options)
     assert said in refused.value.message and refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "parity", "sweep"])
+def test_what_needs_no_launcher_is_refused_with_what_to_type(command):
+    with pytest.raises(DlrunError, match=f"starts dlrun train or resume, got dlrun {command}") as e:
+        plan(command)
+    assert e.value.exit_code == 2 and e.value.hint.startswith(f"dlrun {command} ")
 
 
 def pair(**other):

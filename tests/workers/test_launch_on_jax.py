@@ -10,6 +10,14 @@ import pytest
 from spreads import RUN, assert_same_run, write_net
 from trainings import worker
 
+DIGITS = """
+import sklearn.datasets
+
+def load():
+    with open("reads", "a") as file:
+        file.write("read\\n")
+    return sklearn.datasets.load_digits(return_X_y=True)
+"""
 # 131 samples in batches of 50: 50, 50 and 31, which 2 devices can't share evenly.
 TRAIN = ("backend=jax", *RUN, "data.limit=131")
 SPREAD = ("distribution=data_parallel",)
@@ -38,8 +46,13 @@ def launch(place, *words):
     "loop", ["fit", *(pytest.param(loop, marks=pytest.mark.slow) for loop in ("raw", "train_step"))]
 )
 def test_two_processes_of_jax_have_the_numbers_of_one(place, loop):
-    two = launch(place, "train", *TRAIN, *SPREAD, f"loop={loop}")
-    assert_same_run(two, worker("jax").train(place, *TRAIN))
+    (place / "my_digits.py").write_text(DIGITS)
+    digits = ("data=function", "data.function=my_digits.load", "task=classification")
+    words = (*(word for word in TRAIN if not word.startswith(("data=", "data.name"))), *digits)
+    two = launch(place, "train", *words, *SPREAD, f"loop={loop}")
+    assert (place / "reads").read_text() == "read\n"  # by one of them, for both
+    assert_same_run(two, worker("jax").train(place, *words))
+    (place / "reads").unlink()
     assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
@@ -12,6 +13,7 @@ from dlrun import backends
 from dlrun.assembly.length import run_length
 from dlrun.assembly.require import spread_of, without_kept
 from dlrun.config.instantiate import instantiate, partial, targets
+from dlrun.system import ranks
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -130,9 +132,28 @@ def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | No
         )
         return data.preprocess(saved.preprocessing if saved else None) if is_valid else data
 
-    data = cache.data(repr((config.data, Path.cwd())), read) if cache else read()
+    data = _share(lambda: cache.data(repr((config.data, Path.cwd())), read) if cache else read())
     check_data(data, config)
     class_weights(data, config)  # refused here, before a model is built
     data = replace(data, sampling=class_sampling(data, config))
     given = (config.steps_per_epoch or 0) * config.batch_size or data.samples_per_pass
     return replace(data, length=run_length(config, given))
+
+
+def _share(read: Callable[[], Any]) -> Any:
+    """A data set that the run's processes on this machine have in memory once."""
+    from dlrun.data.dataset import SPLITS, Split
+    from dlrun.data.function import forget
+    from dlrun.system.arrays import is_mapped
+
+    def is_in_memory(data: Any) -> bool:  # files of the data cache are shared as they are
+        splits = (getattr(data, name, None) for name in SPLITS)
+        return not any(is_mapped(x) for s in splits if isinstance(s, Split) for x in s.arrays())
+
+    group = ranks.current()
+    if group is None or group.shared is None:
+        return read()
+    shared, group.shared = group.shared, None  # once: what is read later is read by each
+    data = shared.get(read, is_shared=is_in_memory, is_alone=group.is_left)
+    forget()  # of a process that did not read it, but found its task
+    return data

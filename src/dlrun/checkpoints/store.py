@@ -46,6 +46,12 @@ def list_positions(directory: Path) -> list[Position]:
     return sorted(positions)
 
 
+def describe_newest(directory: Path) -> str:
+    """What a run can go on from, in words."""
+    positions = list_positions(directory)
+    return f"the newest checkpoint is of {positions[-1]}" if positions else "no checkpoint yet"
+
+
 def list_epochs(directory: Path) -> list[int]:
     """The completed epochs that have a checkpoint, in order."""
     return [at.epochs for at in list_positions(directory) if not at.steps]

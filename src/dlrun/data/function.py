@@ -59,6 +59,11 @@ def function(
     return FunctionSource(function, call, dict(arguments or {}), given)
 
 
+def forget() -> None:
+    """Free the last result, in a process that will not train on it."""
+    _last.clear()
+
+
 @dataclass(frozen=True)
 class FunctionSource:
     """A function as a :class:`dlrun.data.source.Source`; see :func:`function`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from dlrun.data.scaling import scale_inputs
 from dlrun.data.tree import map_named
+from dlrun.system.arrays import is_mapped
 
 if TYPE_CHECKING:
     from dlrun.data.batches import Batches
@@ -59,7 +59,7 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
 
 def _take_from(array: np.ndarray) -> Callable[[Any], Any]:
     """A function from indices ``(batch,)`` to the samples of an array."""
-    if not _is_mapped(array):
+    if not is_mapped(array):
         constant = tf.constant(array)
         return lambda indices: tf.gather(constant, indices)
 
@@ -69,10 +69,3 @@ def _take_from(array: np.ndarray) -> Callable[[Any], Any]:
         return taken
 
     return take
-
-
-def _is_mapped(array: Any) -> bool:
-    """Whether an array lies in a file, as a view of one does."""
-    while array is not None and not isinstance(array, mmap.mmap):
-        array = getattr(array, "base", None)
-    return array is not None

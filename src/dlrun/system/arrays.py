@@ -5,11 +5,12 @@ unpack to thousands of times its size.
 """
 
 import math
+import mmap
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -113,3 +114,10 @@ def _unsupported_as_value_error() -> Iterator[None]:
         yield
     except RuntimeError as error:  # zipfile's error for unsupported features
         raise ValueError(str(error)) from error
+
+
+def is_mapped(array: Any) -> bool:
+    """Whether an array lies in a file, as a view of one does, or is shared by processes."""
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
+    return array is not None

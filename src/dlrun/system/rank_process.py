@@ -11,6 +11,7 @@ import threading
 
 from dlrun.errors import DlrunError
 from dlrun.system.ranks import Group, join_group
+from dlrun.system.shared_object import SharedObject
 
 
 def main() -> None:
@@ -24,7 +25,8 @@ def main() -> None:
     try:
         call = getattr(importlib.import_module(module), function)
         rank, count = job["rank"], job["count"]
-        with join_group(Group(rank, rank, count, job["rendezvous"], [], count)):
+        shared = SharedObject(job["file"], rank, count)
+        with join_group(Group(rank, rank, count, job["rendezvous"], [], count, shared=shared)):
             call(**job["arguments"])
     except DlrunError as error:
         print(f"error: {error.message}", file=sys.stderr)

@@ -22,6 +22,7 @@ from typing import IO, Any
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.launch_environment import PLACE, Launcher
+from dlrun.system.shared_object import SharedObject, open_shared_file
 from dlrun.system.stopped_process import StoppedWatch
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
@@ -29,7 +30,13 @@ END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
 LOST = 75  # the exit code of a process that lost its connection to the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"
-HINT = "the newest checkpoint is complete: continue with 'dlrun resume'"
+
+
+class ProcessLostError(DlrunError):
+    """A process of the run has ended, or does not answer."""
+
+    def __init__(self, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(reason, hint=hint, exit_code=1)
 
 
 @dataclass
@@ -49,6 +56,8 @@ class Group:
         listens: Of rank 0 under ``dlrun launch``, the socket where they meet.
         resumed: Of rank 0 under ``dlrun launch``, the run that it continues.
         at: Where a resumed run continues, as rank 0 has told.
+        resume: The command that resumes the run.
+        shared: What makes the data set, once for this machine; None if each process does.
     """
 
     rank: int
@@ -62,6 +71,8 @@ class Group:
     listens: int | None = None
     resumed: str | None = None
     at: Any = None
+    resume: str = "dlrun resume"
+    shared: SharedObject | None = None
 
     def meet(self) -> None:
         """Wait until every process that this one has started is ready to meet.
@@ -77,6 +88,10 @@ class Group:
         for other in self.others:
             other.wait_until_ready(deadline)
 
+    def is_left(self) -> bool:
+        """Whether a process that this one has started has ended."""
+        return not all(other.lives() for other in self.others)
+
     def explain(self, error: BaseException, seconds: float) -> BaseException | None:
         """What to raise where this process has lost the others; None for the error itself.
 
@@ -87,26 +102,28 @@ class Group:
         if self.launcher:
             self.launcher.report("lost", text=first_line(error))
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
-            return DlrunError(reason, hint=HINT, exit_code=1) if reason else None
+            return ProcessLostError(reason) if reason else None
         if self.rank and self.by == "dlrun":
             return SystemExit(LOST)  # rank 0 says why
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.others and time.monotonic() < deadline:
             for other in self.others:
                 if (reason := other.reason()) is not None:
-                    return DlrunError(reason, hint=HINT, exit_code=1)
+                    return ProcessLostError(reason)
             time.sleep(0.05)
         for other in self.others:
             if other.lives() and is_late(first_line(error)):
                 reason = no_answer(other.name(), seconds)
-                return DlrunError(reason, hint=LATE_HINT, exit_code=1)
+                return ProcessLostError(reason, hint=LATE_HINT)
         return None
 
 
 class _Other:
     """A process that this one has started."""
 
-    def __init__(self, rank: int, command: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, rank: int, command: list[str], environment: Mapping[str, str], file: int
+    ) -> None:
         self.rank = rank
         self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -115,6 +132,7 @@ class _Other:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **environment},
+            pass_fds=[file],
             start_new_session=True,  # Ctrl-C goes to rank 0, which ends the others
         )
         self._watch = StoppedWatch(self._process)
@@ -178,6 +196,18 @@ _launched: list[Group] = []
 LATE_HINT = "raise distribution.timeout if it only took long, as to write a large checkpoint"
 
 
+def way_on(newest: str, path: str, resume: str | None = None) -> str:
+    """How to go on with a run that has lost a process.
+
+    Args:
+        newest: What it can go on from.
+        path: Its directory, as it is typed.
+        resume: The command that resumes it; by default that of this process' run.
+    """
+    resume = resume or (group.resume if (group := current()) else "dlrun resume")
+    return f"{newest}; resume with: {resume} {path}"
+
+
 def is_late(text: str) -> bool:
     """Whether an error of a collective says that another process gave no answer in time."""
     return "timed out" in text.lower() or "timeout" in text.lower()
@@ -204,16 +234,17 @@ def start_ranks(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator
     """
     with tempfile.TemporaryDirectory(prefix="dlrun-") as folder:
         meeting = f"file://{folder}/meeting"
-        group = Group(0, 0, count, meeting, [], count)
+        file = open_shared_file()
+        group = Group(0, 0, count, meeting, [], count, shared=SharedObject(file, 0, count))
         command = python_command("dlrun.system.rank_process")
         done = threading.Event()
         failed = True
         _current.append(group)
         try:
             for rank in range(1, count):
-                other = _Other(rank, command, {"DLRUN_RANK": str(rank)})
+                other = _Other(rank, command, {"DLRUN_RANK": str(rank)}, file)
                 group.others.append(other)
-                place = {"rank": rank, "count": count, "rendezvous": meeting}
+                place = {"rank": rank, "count": count, "rendezvous": meeting, "file": file}
                 other.send({**place, "call": call, "arguments": arguments})
             threading.Thread(target=_watch, args=(group, done), daemon=True).start()
             yield group
@@ -223,6 +254,7 @@ def start_ranks(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator
             done.set()
             for other in group.others:
                 other.end(0 if failed else END_SECONDS)
+            os.close(file)
 
 
 def _watch(group: Group, done: threading.Event) -> None:
@@ -255,6 +287,7 @@ def started_outside() -> Group | None:
     if (place := os.environ.pop(PLACE, None)) is not None:  # not for a process that this one starts
         values = json.loads(place)
         launcher = Launcher(values.pop("report"), values["rank"])
+        values["shared"] = SharedObject(*values.pop("file"))
         _launched.append(Group(**values, others=[], by="dlrun launch", launcher=launcher))
         return _launched[0]
     if TORCHRUN not in os.environ:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun import __version__, backends
 from dlrun.assembly.classes import as_config, class_weights
-from dlrun.checkpoints.store import list_positions
+from dlrun.checkpoints.store import describe_newest
 from dlrun.data.fingerprint import fingerprint
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, RunInterrupted, cut_message, describe, first_line
 from dlrun.remote.places import shown_path, typed_path, url_for
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
-from dlrun.system import process
+from dlrun.system import process, ranks
 from dlrun.system.files import is_file, write_json
 from dlrun.system.sources import source_fingerprint
 
@@ -159,7 +159,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
         yield
     except (RunInterrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
-        log.warning("interrupted; %s", _newest_checkpoint(run))
+        log.warning("interrupted; %s", describe_newest(run.checkpoints))
         log.warning("resume with: dlrun resume %s", typed_path(run.path))
         raise
     except Exception as error:
@@ -172,6 +172,8 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
         if isinstance(error, DlrunError):
             _record_end(run, status="failed", error=error.message)
             error.exit_code = 1
+            if isinstance(error, ranks.ProcessLostError) and error.hint is None:
+                error.hint = ranks.way_on(describe_newest(run.checkpoints), typed_path(run.path))
             raise
         message = describe(error)
         trace = cut_message(traceback.format_exc(), lines=TRACE_LINES)
@@ -192,16 +194,17 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
 def write_error(run: RunDir, error: OSError) -> DlrunError:
     """The error for a file of a run that can't be written."""
     fix = "make room" if error.errno in FULL else "make it writable"
+    newest = describe_newest(run.checkpoints)
     if url_for(run.path) is not None:
         return DlrunError(
             f"can't write the working copy of {shown_path(run.path)}: {error.strerror or error}",
-            hint=f"{_newest_checkpoint(run)}; {fix}, or set DLRUN_REMOTE to a folder with room,"
+            hint=f"{newest}; {fix}, or set DLRUN_REMOTE to a folder with room,"
             f" then: dlrun resume {typed_path(run.path)}",
             exit_code=1,
         )
     return DlrunError(
         f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
-        hint=f"{_newest_checkpoint(run)}; {fix}, then: dlrun resume {typed_path(run.path)}",
+        hint=f"{newest}; {fix}, then: dlrun resume {typed_path(run.path)}",
         exit_code=1,
     )
 
@@ -210,11 +213,6 @@ def _is_write_error(run: RunDir, error: OSError) -> bool:
     if isinstance(error.filename, str):
         return Path(error.filename).is_relative_to(run.path)
     return error.errno in UNWRITABLE
-
-
-def _newest_checkpoint(run: RunDir) -> str:
-    positions = list_positions(run.checkpoints)
-    return f"the newest checkpoint is of {positions[-1]}" if positions else "no checkpoint yet"
 
 
 def _record_end(run: RunDir, **fields: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def _check(config: Config) -> float:
     Raises:
         DlrunError: If it is wrong, or its run has no use for several processes.
     """
+    if function := sys.modules.get("dlrun.data.function"):  # composing may have called one
+        function.forget()
     require(config, training=True)
     kind, name = config.distribution.kind, config.backend.name
     if kind == "none":

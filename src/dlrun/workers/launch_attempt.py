@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.system import ranks as groups
@@ -82,8 +83,20 @@ class Attempt:
         if self._reason is None or alike:
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
-            log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
+            log.error("error: %s%s", self._reason, self._hint())
         return 1, self._again
+
+    def _hint(self) -> str:
+        """How to go on; nothing if rank 0 has not opened a run's directory."""
+        if self._head.opened is None:
+            return ""
+        from dlrun.checkpoints.store import describe_newest
+        from dlrun.remote.places import typed_path
+
+        path = Path(self._head.opened)
+        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        newest = describe_newest(path / "checkpoints")
+        return f"\n\nhint: {groups.way_on(newest, typed_path(path), self._plan.resume)}"
 
     def _failed_alike(self) -> bool:
         """Whether rank 0 has failed with the error of the process that failed first."""

@@ -12,6 +12,14 @@ from dlrun import __version__
 from dlrun.errors import DlrunError
 
 COMMANDS = ("train", "resume")
+# What needs no launcher, with what to type.
+ALONE = "needs one process, and on jax takes distribution=data_parallel device.count=2"
+OTHERS = {
+    "evaluate": f"dlrun evaluate RUN {ALONE}",
+    "predict": f"dlrun predict RUN {ALONE}",
+    "parity": "dlrun parity --devices 1,2 starts its processes: on torch one for each device",
+    "sweep": "dlrun sweep gives each run device.count devices; --launcher places runs elsewhere",
+}
 LOOPBACK = "127.0.0.1"
 
 
@@ -43,6 +51,12 @@ class Plan:
     def count(self) -> int:
         """The number of processes."""
         return self.nodes * self.per_node
+
+    @property
+    def resume(self) -> str:
+        """The command that resumes the run, on each machine if there are several."""
+        nodes = "" if self.nodes == 1 else f" --nodes {self.nodes} ..."
+        return f"dlrun launch{nodes} --per-node {self.per_node} -- resume"
 
     def ranks_of(self, number: int) -> range:
         """The ranks of a machine."""
@@ -80,7 +94,10 @@ def make_plan(
         given = f"dlrun {words[0]}" if words else "nothing"
         raise DlrunError(
             f"dlrun launch starts dlrun train or resume, got {given}",
-            hint="dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel",
+            hint=OTHERS.get(
+                words[0] if words else "",
+                "dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel",
+            ),
         )
     if nodes == 1 and (master or node_rank):
         raise DlrunError(

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.launch_environment import PLACE
+from dlrun.system.shared_object import open_shared_file
 from dlrun.system.stopped_process import StoppedWatch
 from dlrun.workers.launch_plan import Plan, interface_of
 
@@ -36,7 +37,7 @@ class _Rank:
         self._log: IO[str] | None = None
         if rank:
             self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        listens = place.get("listens")
+        listens, file = place.get("listens"), place["file"][0]
         # Node 0 prints what rank 0 prints; the others say the same.
         self.process = subprocess.Popen(
             python_command("dlrun", *words),
@@ -44,7 +45,7 @@ class _Rank:
             stdout=subprocess.DEVNULL if rank else None,
             stderr=self._log,
             env={**os.environ, **environment, PLACE: json.dumps({**place, "report": writes})},
-            pass_fds=[writes, *([listens] if listens is not None else [])],
+            pass_fds=[writes, file, *([listens] if listens is not None else [])],
             start_new_session=True,  # Ctrl-C goes to the launcher, which ends the run
         )
         os.close(writes)
@@ -103,6 +104,7 @@ class Ranks:
         self._plan = plan
         self._address = address
         self._all: list[_Rank] = []
+        self._file: int | None = None
 
     def start(self, port: int, listens: socket.socket | None, resumed: str | None) -> None:
         """Start them.
@@ -117,6 +119,7 @@ class Ranks:
         if interface := interface_of(self._address):
             names = [n for n in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if n not in os.environ]
             environment = dict.fromkeys(names, interface)
+        self._file = open_shared_file()
         for local, rank in enumerate(plan.ranks_of(plan.node)):
             place: Event = {
                 "rank": rank,
@@ -124,6 +127,8 @@ class Ranks:
                 "local_count": plan.count if shared else plan.per_node,
                 "count": plan.count,
                 "rendezvous": f"{plan.host}:{port}",
+                "resume": plan.resume,
+                "file": [self._file, local, plan.per_node],
             }
             if rank == 0 and listens is not None:
                 place |= {"listens": listens.fileno(), "resumed": resumed}
@@ -155,6 +160,9 @@ class Ranks:
         for rank in self._all:
             rank.kill()
         self._all.clear()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def name_of(rank: int, host: str | None = None) -> str:
