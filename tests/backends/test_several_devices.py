@@ -210,6 +210,7 @@ def test_a_process_that_fails_is_named_and_a_layer_that_cannot_be_shared_is_refu
     assert refused.value.message.startswith("rank 1 on ")
     assert "its process ended with exit code 3" in refused.value.message
     assert refused.value.exit_code == 1
+    assert refused.value.hint == "it has no checkpoint yet: start it again with 'dlrun resume'"
     with pytest.raises(Refused, match="augmentation computes on one device on backend 'torch'"):
         worker("torch").train(place, *TRAIN, *PROCESSES, "+augmentation=flip")
 

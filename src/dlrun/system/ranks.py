@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from platform import node
 from typing import IO, Any
 
@@ -29,7 +30,6 @@ END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
 LOST = 75  # the exit code of a process that lost its connection to the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"
-HINT = "the newest checkpoint is complete: continue with 'dlrun resume'"
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Group:
         listens: Of rank 0 under ``dlrun launch``, the socket where they meet.
         resumed: Of rank 0 under ``dlrun launch``, the run that it continues.
         at: Where a resumed run continues, as rank 0 has told.
+        opened: Of rank 0, the run's directory once there is one.
     """
 
     rank: int
@@ -62,6 +63,7 @@ class Group:
     listens: int | None = None
     resumed: str | None = None
     at: Any = None
+    opened: Path | None = None
 
     def meet(self) -> None:
         """Wait until every process that this one has started is ready to meet.
@@ -87,14 +89,14 @@ class Group:
         if self.launcher:
             self.launcher.report("lost", text=first_line(error))
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
-            return DlrunError(reason, hint=HINT, exit_code=1) if reason else None
+            return DlrunError(reason, hint=way_on(self.opened), exit_code=1) if reason else None
         if self.rank and self.by == "dlrun":
             return SystemExit(LOST)  # rank 0 says why
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.others and time.monotonic() < deadline:
             for other in self.others:
                 if (reason := other.reason()) is not None:
-                    return DlrunError(reason, hint=HINT, exit_code=1)
+                    return DlrunError(reason, hint=way_on(self.opened), exit_code=1)
             time.sleep(0.05)
         for other in self.others:
             if other.lives() and is_late(first_line(error)):
@@ -176,6 +178,19 @@ class _Other:
 _current: list[Group] = []
 _launched: list[Group] = []
 LATE_HINT = "raise distribution.timeout if it only took long, as to write a large checkpoint"
+
+
+def way_on(opened: Path | None) -> str:
+    """What to do about a run that has lost a process, as a hint.
+
+    Args:
+        opened: The run's directory; None where there is none.
+    """
+    if opened is None:
+        return "nothing was trained yet: train it again"
+    if any((opened / "checkpoints").glob("epoch-*")):
+        return "the newest checkpoint is complete: continue with 'dlrun resume'"
+    return "it has no checkpoint yet: start it again with 'dlrun resume'"
 
 
 def is_late(text: str) -> bool:

@@ -96,8 +96,10 @@ def _open_run(
         run.interruption.listen(),
         tracking(run.trackers, request.config, directory, run.length) as tracked,
     ):
-        if (group := ranks.current()) and group.launcher:
-            group.launcher.report("run", path=str(directory.path.absolute()))
+        if group := ranks.current():
+            group.opened = directory.path
+            if group.launcher:
+                group.launcher.report("run", path=str(directory.path.absolute()))
         announce(directory, run, request.resumption)
         if run.pace:
             run.pace.record = lambda: directory.update(length=run.length.to_json())

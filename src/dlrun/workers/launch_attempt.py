@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.system import ranks as groups
@@ -82,7 +83,8 @@ class Attempt:
         if self._reason is None or alike:
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
-            log.error("error: %s\n\nhint: %s", self._reason, groups.HINT)
+            opened = Path(self._head.opened) if self._head.opened else None
+            log.error("error: %s\n\nhint: %s", self._reason, groups.way_on(opened))
         return 1, self._again
 
     def _failed_alike(self) -> bool:
