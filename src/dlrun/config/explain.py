@@ -13,6 +13,7 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from dlrun.config.groups import GROUPS
 from dlrun.config.spellings import (
     answer,
+    data_set_here,
     key_here,
     options_with,
     range_here,
@@ -140,7 +141,9 @@ def option_mistakes(
                 continue
             near = value_here(str(option), options) or nearest(str(option), options)
             meant = line.replace(str(option), near) if near else None
-            file = _as_table(str(option)) if group == "data" else None
+            file = None
+            if group == "data":
+                file = _as_table(str(option)) or data_set_here(str(option))
             mistakes.append(
                 Mistake(
                     line,

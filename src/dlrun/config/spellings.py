@@ -226,6 +226,11 @@ _VALUES = {
     "bf16": "mixed_bfloat16",
     "bf16-mixed": "mixed_bfloat16",
 }
+# Data sets that are a name here, by the option that has them.
+_DATA_SETS = {
+    "keras": ("fashion_mnist", "cifar10", "cifar100", "imdb", "reuters", "boston_housing"),
+    "sklearn": ("digits", "iris", "wine", "breast_cancer", "diabetes", "california_housing"),
+}
 # Of Optuna and W&B; the braces take what stands in theirs.
 _RANGES = {
     "uniform": "interval({})",
@@ -291,6 +296,12 @@ def value_here(value: str, options: Collection[str]) -> str | None:
     """The option that another tool calls ``value``; None if none is known."""
     found = _VALUES.get(value.lower())
     return found if found in options else None
+
+
+def data_set_here(name: str) -> str | None:
+    """What is typed for a data set that ``data=`` was to have as an option; None if unknown."""
+    option = next((option for option, names in _DATA_SETS.items() if name in names), None)
+    return f"data={option} data.name={name}" if option else None
 
 
 def _form(key: str, *, in_group: bool = False) -> str | None:
