@@ -235,7 +235,7 @@ BAD = [
     ("batch_size=1.5", "expected an integer, got '1.5'", None),
     ("batch_size=null", "can't be null", None),
     ("epochs=-0.5", "must be a number above 0, got -0.5", None),
-    ("epochs=null", "the run has no end: give epochs or max_steps", None),
+    ("epochs=null", "the run has no length: give epochs or max_steps", None),
     ("max_steps=0", "must be at least 1, got 0", None),
     ("validate_every=2x", "expected steps, such as 500, epochs, such as 2e, or a time", None),
     ("validate_every=0.1s", "must be at least 1s, got 0.1s", None),
@@ -251,7 +251,7 @@ BAD = [
     ("callbacks.early_stopping=3", "expected a mapping", None),
     ("task.metrics=3", "task.metrics=3: ", None),
     # limits
-    ("epochs=0", "must be at least 1, got 0", None),
+    ("epochs=0", "must be a number above 0, got 0", None),
     ("batch_size=0", "must be at least 1, got 0", None),
     ("loop.steps_per_execution=0", "must be at least 1, got 0", None),
     ("+loop.steps_per_epoch=1000", "takes no 'steps_per_epoch'", ""),

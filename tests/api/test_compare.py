@@ -109,6 +109,12 @@ def test_a_killed_run_can_be_compared(dlrun, home):
     assert result["test.loss"] == [None, 0.5]
 
 
+def test_one_run_of_a_sweep_suggests_the_sweep(dlrun, home):
+    make(dlrun.cwd / "runs/sweeps/many/0")
+    (dlrun.cwd / "runs/sweeps/many/sweep.json").write_text("{}")
+    assert "hint: its sweep: dlrun compare runs/sweeps/many" in dlrun("compare", "many/0").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

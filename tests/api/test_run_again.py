@@ -63,6 +63,14 @@ def test_a_run_of_a_sweep_again_with_changes_has_the_bits_of_typing_both(home):
 
 
 @pytest.mark.trains
+def test_a_sweep_from_a_run_is_refused_with_what_to_type(home):
+    cwd, sweep = home
+    done = Dlrun(cwd)("sweep", "--from", sweep["runs"][1]["run_dir"], "seed=3,4")
+    assert done.returncode == 2
+    assert f"hint: dlrun sweep {' '.join(SMALL)} backend=jax seed=3,4" in done.stderr
+
+
+@pytest.mark.trains
 def test_needed_trains_only_what_no_equal_run_has_done(home):
     cwd, sweep = home
     done = [run["run_dir"] for run in sweep["runs"]]

@@ -31,7 +31,8 @@ def test_a_run_ends_in_time_and_goes_on_to_the_bit(tmp_path, loop):
     assert (short["epochs"], short["stopped_by"]) == (1, "max_time")
     again = worker("jax").resume(tmp_path, short["path"])  # it is done
     assert again["epochs"] == 1
-    resumed = worker("jax").resume(tmp_path, short["path"], "max_time=1h")
+    assert "max_time=+0.001s" in short["log"]
+    resumed = worker("jax").resume(tmp_path, short["path"], "max_time=+1h")
     assert (resumed["epochs"], resumed["stopped_by"]) == (3, "epochs")
     for row, expected in zip(resumed["rows"], whole["rows"], strict=True):
         assert {**row, "seconds": 0} == {**expected, "seconds": 0}

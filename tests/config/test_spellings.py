@@ -30,6 +30,26 @@ from dlrun.errors import DlrunError
         ("early_stopping_patience=3", "did you mean callbacks.early_stopping.patience=3?"),
         ("trainer.ckpt_path=x", "dlrun resume RUN continues a run"),
         ("data.sep=x", "it is data.delimiter here; data=table, timeseries have it"),
+        ("save_total_limit=3", "did you mean callbacks.checkpoint.keep=3?"),
+        ("checkpoint.save_total_limit=3", "did you mean callbacks.checkpoint.keep=3?"),
+        ("validation_freq=2", "did you mean validate_every=2e?"),
+        ("data.num_workers=4", "batches are gathered beside the training, without processes"),
+        ("callbacks.lr_scheduler.factor=0.5", "callbacks.reduce_lr_on_plateau.factor=0.5?"),
+        ("callbacks.lr_scheduler.gamma=0.5", "schedule=NAME, of 'dlrun list schedule'"),
+        ("scheduler=cosine", "did you mean schedule=cosine?"),
+        ("model.num_layers=3", "it is model.blocks here; model=forecaster, "),
+        ("model.stages=3", "model=mnist_mlp takes units"),
+        ("dropout=0.2", "it is model.dropout here; model=forecaster, "),
+        ("num_classes=10", "a model takes it from the data set"),
+        ("dataset.path=x.csv", "it is data.path here; data=huggingface, "),
+        ("dataset=mnist", "did you mean data=mnist?"),
+        ("data=digits", "did you mean data=sklearn data.name=digits?"),
+        ("data=cifar10", "did you mean data=keras data.name=cifar10?"),
+        ("val_size=0.2", "it is data.validation here"),
+        ("load_best_model_at_end=true", "is restored at the end of a run by itself"),
+        ("early_stopping=true", "callbacks.early_stopping is on"),
+        ("max_steps=1e3", "did you mean max_steps=1000?"),
+        ("model.units=64.0", "did you mean model.units=64?"),
         ("optimizer.lr=0.1", "did you mean optimizer.learning_rate=0.1?"),
         ("trainer.max_epochs=3", "did you mean epochs=3?"),
         ("datamodule.batch_size=3", "did you mean batch_size=3?"),
@@ -88,6 +108,13 @@ def test_what_other_tools_call_a_key_of_data_has_its_name_here_as_a_hint(
     with pytest.raises(DlrunError) as refused:
         compose([*data, typed], find=False)
     assert refused.value.hint == f"did you mean {hint}?"
+
+
+def test_what_each_answer_suggests_is_taken() -> None:
+    compose(["callbacks.checkpoint.keep=3", "validate_every=1e3"])
+    compose(["schedule=warmup_cosine", "schedule.warmup=0.5"])
+    compose(["+callbacks=reduce_lr_on_plateau", "callbacks.reduce_lr_on_plateau.factor=0.5"])
+    compose(["+callbacks=batch_log", "callbacks.batch_log.every=10"])
 
 
 def test_a_wrong_key_of_a_callback_that_is_chosen_does_not_add_the_callback() -> None:

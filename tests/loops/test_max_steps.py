@@ -142,6 +142,21 @@ def test_a_length_may_be_added_to():
         with_more(["epochs=+1"], recorded, restarts=True)
 
 
+@pytest.mark.parametrize(
+    ("limit", "more", "total"),
+    [("8h", "2h", "10h"), ("30min", "90s", "31min30s"), ("2s", "0.5s", "2.5s"), (8, "2s", "10s")],
+)
+def test_a_limit_of_time_may_be_added_to(limit, more, total):
+    recorded = {"callbacks": {"max_time": {"limit": limit}}}
+    assert with_more([f"max_time=+{more}"], recorded) == [f"max_time={total}"]
+    with pytest.raises(DlrunError, match="expected a duration, such as 8h"):
+        with_more(["max_time=+soon"], recorded)
+    with pytest.raises(DlrunError, match="the run has no max_time"):
+        with_more(["max_time=+2h"], {"callbacks": {}})
+    with pytest.raises(DlrunError, match="dlrun launch may start it again"):
+        with_more(["max_time=+2h"], recorded, restarts=True)
+
+
 def test_places_of_rows_and_of_those_of_older_runs():
     rows = [{"epoch": 1, "step": 4, "seconds": 0.5}, {"epoch": 2, "step": "8", "seconds": "1.25"}]
     assert along(rows, "step") == [4, 8]

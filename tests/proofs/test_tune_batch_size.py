@@ -82,3 +82,9 @@ def test_a_wrong_setting_is_refused_before_anything_starts(dlrun, words, named):
     done = dlrun("tune", "batch_size", *words)
     assert done.returncode == 2
     assert named in done.stderr
+
+
+def test_what_is_not_measured_in_time_says_how_to_get_more(dlrun):
+    done = dlrun("tune", "batch_size", "data.limit=70", "backend=torch", "--budget", "1.5")
+    assert done.returncode == 1
+    assert "hint: " in done.stderr and "--budget 300" in done.stderr

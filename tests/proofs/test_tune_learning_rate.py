@@ -144,6 +144,7 @@ def test_a_loss_diverges_when_its_mean_is_four_times_the_lowest_and_above_the_fi
     ("words", "named"),
     [
         (["learning_rat"], "did you mean learning_rate?"),
+        (["lr"], "did you mean learning_rate?"),
         (["learning_rate", "--min", "1", "--max", "0.1"], "--min 1 --max 0.1"),
         (["learning_rate", "--smoothing", "1"], "--smoothing 1"),
         (["learning_rate", "experiment=linear_classifier", "loop=linear_tape"], "loop=linear_tape"),

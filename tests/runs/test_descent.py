@@ -39,6 +39,17 @@ def test_parents_weights_and_sweeps_make_trees(tmp_path):
     assert "│  └─ a/2026-11-21_10-02-00_cccc\n│     └─ b/tuned  weights of it  resumed" in shown
 
 
+def test_a_run_that_removes_a_part_says_so():
+    first = record("a/first", 1, overrides=["seed=1"])
+    second = record(
+        "a/second",
+        2,
+        parent={"run_dir": "a/first"},
+        overrides=["seed=1", "~callbacks.early_stopping", "epochs=3"],
+    )
+    assert "a/second  ~callbacks.early_stopping epochs=3" in tree_lines(trees([first, second]))
+
+
 def test_a_sweep_in_a_bucket_is_one_too_and_what_a_parent_was_resumed_with_is_no_change(
     tmp_path, monkeypatch
 ):

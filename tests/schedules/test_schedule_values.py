@@ -100,6 +100,16 @@ def test_wrong_values_are_refused_before_training(tmp_path):
     assert not list(tmp_path.glob("runs/*/*"))
 
 
+def test_a_length_may_be_a_fraction_of_an_epoch(tmp_path):
+    words = (*SMALL, "data.limit=1024", "validate_every=4", "schedule=warmup_cosine")  # of 8 steps
+    found, expected = (
+        [row["learning_rate"] for row in worker("jax").train(tmp_path, *words, *length)["rows"]]
+        for length in (["schedule.warmup=0.5"], ["schedule.warmup=4", "schedule.unit=steps"])
+    )
+    assert found == expected
+    assert len(found) == 4
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_loops_of_the_linear_classifier_refuse_a_schedule(tmp_path, backend):
     loop = {"jax": "value_and_grad", "tensorflow": "tape", "torch": "module"}[backend]

@@ -279,7 +279,7 @@ def test_mistakes_are_reported_before_anything_starts(tmp_path, dlrun, monkeypat
     assert error("epochs=3")[0] == "nothing to search: no key has several values"
     assert error("epochs=interval(3, 1)")[0] == "epochs=interval(3, 1): begins at 3 and ends at 1"
     assert "log expects values above 0" in error("epochs=tag(log, interval(0, 3))")[0]
-    assert error("epochs=1,0")[0] == "epochs=0: must be at least 1, got 0"
+    assert error("epochs=1,0")[0] == "epochs=0: must be a number above 0, got 0"
     assert error("seed=1,2", sampler="tqe")[1] == "did you mean tpe?"
     assert "expected one of hyperband, median, none" in error("seed=1,2", pruner="os.system")[0]
     message, _ = error("seed=1,2", pruner="median,startup=1")

@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
-from dlrun.runs.directory import CONFIG, METRICS, RECORD, RunDir
+from dlrun.runs.directory import CONFIG, METRICS, RECORD, SWEEP_FILE, RunDir
 from dlrun.runs.history import NOT_METRICS, along
 from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
@@ -67,8 +68,13 @@ def compare(
         check_plot(plot)
     opened = [find_run(name, runs_dir) for name in names]
     if len({run.path.resolve() for run in opened}) < max(len(opened), 2):
+        sweep = opened[0].path.parent
+        is_of_sweep = is_file(sweep / SWEEP_FILE)
         raise DlrunError(
-            "expected at least two different runs", hint="list the runs with 'dlrun runs'"
+            "expected at least two different runs",
+            hint=f"its sweep: dlrun compare {shlex.quote(str(sweep))}"
+            if is_of_sweep
+            else "list the runs with 'dlrun runs'",
         )
     records = [_record(run) for run in opened]
     configs = [read_config(run.path / CONFIG) for run in opened]

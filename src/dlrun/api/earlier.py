@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import __version__
-from dlrun.config.earlier import Earlier, compose_earlier
+from dlrun.config.earlier import Earlier, compose_earlier, covers
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, shorten
@@ -58,6 +58,21 @@ def compose_from(
     )
     _report(opened, recorded, earlier)
     return earlier, opened
+
+
+def with_overrides_of(run: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides of an earlier run, but those of a key that is set anew, and the new ones.
+
+    Args:
+        run: As for :func:`compose_from`.
+        overrides: The new ones, with one value or several.
+
+    Raises:
+        DlrunError: If there is no such run.
+    """
+    opened = _find(run, dict(map(split_override, overrides)).get(RUNS_DIR))
+    before = _overrides(opened, read_config(opened.path / CONFIG))
+    return [*(line for line in before if not covers(overrides, line)), *overrides]
 
 
 def _find(run: str, runs_dir: str | None) -> RunDir:

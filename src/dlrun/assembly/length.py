@@ -9,9 +9,11 @@ from typing import Any
 from dlrun.config.schema import Config
 from dlrun.data.length import Length, length_of
 from dlrun.errors import DlrunError
+from dlrun.system.duration import as_duration, parse_seconds
 from dlrun.system.interval import parse_every
 
 _MORE = re.compile(r"(epochs|max_steps)=\+(\d{1,12}(?:\.\d{1,12})?)")
+_MORE_TIME = re.compile(r"max_time=\+(.+)")
 
 
 def run_length(config: Config, given: int) -> Length:
@@ -48,6 +50,8 @@ def with_more(
 ) -> list[str]:
     """The overrides of a resumed run, with ``epochs=+5`` as five more than its config has.
 
+    ``max_steps=+500`` and ``max_time=+2h`` are understood likewise.
+
     Args:
         overrides: As typed.
         recorded: The run's config as it was.
@@ -58,7 +62,15 @@ def with_more(
     """
     found = []
     for override in overrides:
-        if (more := _MORE.fullmatch(override)) is None:
+        time, more = _MORE_TIME.fullmatch(override), _MORE.fullmatch(override)
+        if restarts and (time or more):
+            text = "dlrun launch may start it again, and would add again"
+            key = override.partition("=")[0]
+            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, how many in all")
+        if time:
+            found.append(f"max_time={_time(override, time[1], recorded)}")
+            continue
+        if more is None:
             found.append(override)
             continue
         key, other = more[1], "max_steps" if more[1] == "epochs" else "epochs"
@@ -67,14 +79,27 @@ def with_more(
                 f"{override}: the run's length is {other}={recorded.get(other)}",
                 hint=f"{other}=+N",
             )
-        if restarts:
-            text = "dlrun launch may start it again, and would add again"
-            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, how many in all")
         if not isinstance(before, int | float):  # a damaged record, which is refused later
             return list(overrides)
         count = before + (float(more[2]) if "." in more[2] else int(more[2]))
         found.append(f"{key}={count}")
     return found
+
+
+def _time(override: str, more: str, recorded: Mapping[str, Any]) -> str:
+    """The limit of a resumed run that may take some more time.
+
+    Raises:
+        DlrunError: If the run has no limit, or this is no duration.
+    """
+    limit = (recorded["callbacks"].get("max_time") or {}).get("limit")
+    if limit is None:
+        hint = f"max_time={more}: what it may take from now on"
+        raise DlrunError(f"{override}: the run has no max_time", hint=hint)
+    try:
+        return as_duration(parse_seconds(limit) + parse_seconds(more))
+    except ValueError as error:
+        raise DlrunError(f"{override}: {error}") from error
 
 
 def with_recorded_length(config: Config, recorded: Mapping[str, Any]) -> Config:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
-from dlrun.system.duration import parse_seconds
+from dlrun.system.duration import as_duration, parse_seconds
 
 log = logging.getLogger("dlrun")
 
@@ -54,9 +54,10 @@ class MaxTime(RunCallback):
             self._stopped_epoch = epoch + 1
             self.model.stop_training = True
             log.info(
-                "max_time %s: another epoch may not fit; to go on: dlrun resume %s max_time=TIME",
+                "max_time %s: another epoch may not fit; to go on: dlrun resume %s max_time=+%s",
                 self._text,
                 self._run,
+                as_duration(self._limit),
             )
 
     def get_state(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ for a run, and of one such as ``best|last|EPOCH`` the words in small letters are
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -54,14 +54,23 @@ Which = Annotated[
 ]
 
 
-def require_choice(name: str, value: str, options: Sequence[str]) -> None:
+def require_choice(
+    name: str, value: str, options: Sequence[str], short: Mapping[str, str] | None = None
+) -> None:
     """Check that a value is one of the options.
+
+    Args:
+        name: Of what takes the value.
+        value: As typed.
+        options: The valid ones.
+        short: What people type for one of them, for the hint.
 
     Raises:
         DlrunError: If it is not; the hint names the nearest option.
     """
     if value not in options:
-        near = difflib.get_close_matches(value, options, n=1)
+        known = [short[value]] if short and value in short else []
+        near = known or difflib.get_close_matches(value, options, n=1)
         raise DlrunError(
             f"{name} {value}: expected one of {', '.join(options)}",
             hint=f"did you mean {near[0]}?" if near else None,

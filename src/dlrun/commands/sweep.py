@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import Annotated
 
 import typer
@@ -118,6 +118,9 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Launcher option, as partition=gpu; repeatable."),
     ] = None,
+    from_run: Annotated[  # of dlrun train: the answer is what to type here
+        str | None, typer.Option("--from", metavar="RUN", hidden=True)
+    ] = None,
     export_keras: Annotated[
         bool, typer.Option("--export-keras", help="Also write a standard model.keras for each run.")
     ] = False,
@@ -149,6 +152,11 @@ def sweep(
       dlrun sweep 'seed=range(20)' --launcher submitit_slurm
     """
     with report_errors(quiet) as out:
+        if from_run is not None:
+            from dlrun.api.earlier import with_overrides_of
+
+            typed = join(["dlrun", "sweep", *with_overrides_of(from_run, overrides or [])])
+            raise DlrunError("--from is of dlrun train: a sweep has no parent", hint=typed)
         from dlrun.remote.mirror import check_sent
         from dlrun.remote.places import working_folder
         from dlrun.report.sweep import dry_run as dry_run_table

@@ -65,7 +65,7 @@ def tune(
       dlrun tune batch_size model=mnist_convnet --max 1024 --method binary
     """
     with report_errors(quiet) as out:
-        require_choice("tune", what, ("batch_size", "learning_rate"))
+        require_choice("tune", what, ("batch_size", "learning_rate"), {"lr": "learning_rate"})
         own: dict[str, dict[str, Any]] = {
             "batch_size": {"method": method, "memory_limit": memory_limit},
             "learning_rate": {"steps": steps, "smoothing": smoothing},
@@ -97,7 +97,9 @@ def tune(
         if not result["use"]:
             raise DlrunError(
                 f"no learning rate is suggested: {result['reason']}",
-                hint="widen the range with --min and --max, or take more --steps",
+                hint="more time, as by --budget 300"
+                if result["stopped_by"] == "time"
+                else "widen the range with --min and --max, or take more --steps",
                 exit_code=1,
             )
 

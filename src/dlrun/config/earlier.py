@@ -76,7 +76,7 @@ def compose_earlier(
     gone: list[str] = []
     before = [line for line in before if "${" not in line]  # the record has the value
     base = _compose_known(before, overrides, gone, where)
-    kept = [line for line in before if not _covers(overrides, line)]
+    kept = [line for line in before if not covers(overrides, line)]
     changed = compose(overrides, earlier=kept, **where)
     then, now = _plain(base), _plain(changed)
     result: dict[str, Any] = asdict(changed)
@@ -154,7 +154,7 @@ def _compose_known(
                 raise
             for line in lines:
                 before.remove(line)
-                if _covers(overrides, line):
+                if covers(overrides, line):
                     continue
                 if split_override(line)[0] in GROUPS:
                     raise DlrunError(
@@ -183,7 +183,7 @@ def _drop_unknown_arguments(
             yield f"{problem.key}={_short(value)}: {problem.text}; left out"
 
 
-def _covers(overrides: Sequence[str], line: str) -> bool:
+def covers(overrides: Sequence[str], line: str) -> bool:
     """Whether one of the changes takes the place of an earlier override."""
     parsed, _ = parse([line])
     return bool(parsed) and _is_below(_place(str(parsed[0].key_or_group)), _covered_keys(overrides))

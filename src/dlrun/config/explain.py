@@ -12,7 +12,8 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.groups import GROUPS
 from dlrun.config.spellings import (
-    RESUMING,
+    answer,
+    data_set_here,
     key_here,
     options_with,
     range_here,
@@ -140,7 +141,9 @@ def option_mistakes(
                 continue
             near = value_here(str(option), options) or nearest(str(option), options)
             meant = line.replace(str(option), near) if near else None
-            file = _as_table(str(option)) if group == "data" else None
+            file = None
+            if group == "data":
+                file = _as_table(str(option)) or data_set_here(str(option))
             mistakes.append(
                 Mistake(
                     line,
@@ -168,9 +171,6 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     """For a key that the config does not have, with the nearest one that it has."""
     if key == "repeats":
         return Mistake(line, "a run is not repeated", hint="dlrun sweep takes repeats")
-    if key.rpartition(".")[2] in RESUMING:
-        ways = "dlrun resume RUN continues a run; init_from=RUN starts from its best weights"
-        return Mistake(line, f"'{key}' is not a config key", hint=ways)
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
@@ -197,11 +197,19 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     ]
     if same_ending:
         near = same_ending[0]
+    elif hint := answer(key, keys, config_dir):
+        return Mistake(line, f"'{key}' is not a config key", hint=hint)
     near = near or (last if parent and last in keys else None)
     if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
         near = None  # its option is not a value
+    if near and value == "=true" and any(known.startswith(f"{near}.") for known in keys):
+        return Mistake(
+            line, f"'{key}' is not a config key", hint=f"{near} is on; ~{near} removes it"
+        )
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
     hint = None if near else options_with(key, keys, config_dir)
+    if not near and not hint and siblings and parent in config.choices:
+        hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
     return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)
 
 
@@ -221,7 +229,17 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
     elif "is not Optional" in problem:
         problem = "can't be null"
     line = typed.get(key, key)
-    return Mistake(line, problem, hint=list_hint(line) if problem.startswith("expected") else None)
+    hint = list_hint(line) if problem.startswith("expected") else None
+    return Mistake(line, problem, meant=as_integer(line, problem), hint=hint)
+
+
+def as_integer(line: str, problem: str) -> str | None:
+    """What an integer is typed as that was typed as ``1e3`` or ``1000.0``; None if it is none."""
+    key, _, value = line.partition("=")
+    number = re.fullmatch(r"\d{1,15}(\.\d{0,15})?(e\+?\d)?", value, re.IGNORECASE)
+    if number is None or not problem.startswith("expected an integer"):
+        return None
+    return f"{key}={int(float(value))}" if float(value).is_integer() else None
 
 
 def list_hint(line: str) -> str | None:

@@ -68,10 +68,10 @@ def _wrong_length(config: Config) -> Problems:
     epochs = config.epochs
     if epochs is None:
         if config.max_steps is None:
-            yield Problem("epochs", "the run has no end: give epochs or max_steps")
+            text = "the run has no length: give epochs or max_steps; max_time ends it earlier"
+            yield Problem("epochs", text)
     elif not math.isfinite(epochs) or epochs <= 0:
-        least = "at least 1" if isinstance(epochs, int) else "a number above 0"
-        yield Problem("epochs", f"must be {least}, got {epochs}")
+        yield Problem("epochs", f"must be a number above 0, got {epochs}")
     elif epochs > MOST:
         yield Problem("epochs", f"must be at most {MOST:,}, got {epochs}")
 

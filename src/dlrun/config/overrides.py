@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from dlrun.config.explain import (
     Mistake,
+    as_integer,
     config_error,
     key_mistake,
     list_hint,
@@ -183,7 +184,8 @@ def _apply(
         return None
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
-    return Mistake(line, problem, hint=list_hint(line) if isinstance(after, ListConfig) else None)
+    hint = list_hint(line) if isinstance(after, ListConfig) else None
+    return Mistake(line, problem, meant=as_integer(line, problem), hint=hint)
 
 
 def _is_null(config: DictConfig, part: str) -> bool:

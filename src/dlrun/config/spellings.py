@@ -29,6 +29,18 @@ _KEYS = {
     "optimizer.type": "optimizer",
     "model.hidden_size": "model.units",
     "model.hidden_units": "model.units",
+    "hidden_size": "model.units",
+    "hidden_dim": "model.units",
+    "hidden_units": "model.units",
+    "num_layers": "model.blocks",
+    "n_layers": "model.blocks",
+    "layers": "model.blocks",
+    "depth": "model.blocks",
+    "model.name": "model",
+    "model.type": "model",
+    "loss.name": "loss",
+    "loss.type": "loss",
+    "dropout_rate": "model.dropout",
     "lr_scheduler": "schedule",
     "lr_scheduler_type": "schedule",
     "warmup_steps": "schedule=warmup_cosine schedule.unit=steps schedule.warmup={}",
@@ -45,7 +57,18 @@ _KEYS = {
     "eval_steps": "validate_every",
     "val_check_interval": "validate_every",
     "check_val_every_n_epoch": "validate_every={}e",
+    "validation_freq": "validate_every={}e",
+    "val_freq": "validate_every",
+    "eval_freq": "validate_every",
     "save_steps": "callbacks.checkpoint.every_steps",
+    "save_every": "callbacks.checkpoint.every",
+    "save_freq": "callbacks.checkpoint.every",
+    "every_n_epochs": "callbacks.checkpoint.every={}e",
+    "save_total_limit": "callbacks.checkpoint.keep",
+    "save_top_k": "callbacks.checkpoint.keep",
+    "max_to_keep": "callbacks.checkpoint.keep",
+    "logging_steps": "+callbacks=batch_log callbacks.batch_log.every={}",
+    "log_every_n_steps": "+callbacks=batch_log callbacks.batch_log.every={}",
     "every_n_train_steps": "callbacks.checkpoint.every_steps",
     "patience": "callbacks.early_stopping.patience",
     "early_stopping_patience": "callbacks.early_stopping.patience",
@@ -82,7 +105,6 @@ _KEYS = {
     "report_to": "tracker",
     "wandb": "tracker=wandb",
     "mlflow": "tracker=mlflow",
-    "net": "model",
     "criterion": "loss",
     "loss_fn": "loss",
     "data.sep": "data.delimiter",
@@ -105,12 +127,12 @@ _KEYS = {
     "data.label_column_name": "data.target",
     "data.x_col": "data.image",
     "data.sample_weight": "data.weight",
+    "val_size": "data.validation",
+    "val_split": "data.validation",
+    "validation_split": "data.validation",
+    "test_size": "data.test",
+    "test_split": "data.test",
     "data.val": "data.validation",
-    "data.val_size": "data.validation",
-    "data.val_split": "data.validation",
-    "data.validation_split": "data.validation",
-    "data.test_size": "data.test",
-    "data.test_split": "data.test",
     "data.stratify": "data.split=stratified",
     "data.group": "data.split=group data.by={}",
     "data.groups": "data.split=group data.by={}",
@@ -133,6 +155,60 @@ _KEYS = {
     "data.config_name": "data.config",
     "data.dataset_config_name": "data.config",
 }
+# Where other tools keep what is a part here, or stands by itself.
+_PARTS = {
+    "dataset": "data",
+    "datamodule": "data",
+    "dm": "data",
+    "optim": "optimizer",
+    "net": "model",
+    "network": "model",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "lr_schedule": "schedule",
+}
+_PLATEAU = ("factor", "patience", "min_lr", "cooldown", "min_delta", "monitor", "mode")
+_GATHERED = (
+    "batches are gathered beside the training, without processes; 'dlrun list feed' has the ways"
+)
+_FROM_DATA = "a model takes it from the data set; 'dlrun data' shows what that has"
+_KEPT = "the best epoch and the last two are kept; callbacks.checkpoint.keep=N keeps more"
+_RESTORED = "the best epoch by task.monitor is restored at the end of a run by itself"
+_RESUMED = "dlrun resume RUN continues a run; init_from=RUN starts from its best weights"
+_SCHEDULED = "schedule=NAME, of 'dlrun list schedule', or +callbacks=reduce_lr_on_plateau"
+_SHUFFLED = "the training samples are shuffled in each epoch, by the seed and the epoch alone"
+# What needs no key, or a choice, by the last part: what to know, as a hint.
+_ANSWERS = {
+    "num_workers": _GATHERED,
+    "workers": _GATHERED,
+    "prefetch": _GATHERED,
+    "pin_memory": _GATHERED,
+    "persistent_workers": _GATHERED,
+    "num_classes": _FROM_DATA,
+    "n_classes": _FROM_DATA,
+    "num_labels": _FROM_DATA,
+    "input_shape": _FROM_DATA,
+    "input_dim": _FROM_DATA,
+    "input_size": _FROM_DATA,
+    "output_dim": _FROM_DATA,
+    "save_best_only": _KEPT,
+    "save_last": _KEPT,
+    "save_weights_only": _KEPT,
+    "load_best_model_at_end": _RESTORED,
+    "restore_best_weights": _RESTORED,
+    "shuffle": _SHUFFLED,
+    "save_strategy": "checkpoint.every takes steps, 500; epochs, 2e; or a time, 10min",
+    "eval_strategy": "validate_every takes steps, 500; epochs, 2e; or a time, 10min",
+    "evaluation_strategy": "validate_every takes steps, 500; epochs, 2e; or a time, 10min",
+    "warmup_ratio": "schedule=warmup_cosine schedule.warmup=0.5: half an epoch",
+    "warmup_epochs": "schedule=warmup_cosine schedule.warmup=0.5: half an epoch",
+    "keep": "of checkpoints: callbacks.checkpoint.keep=N; of runs: dlrun sweep --keep",
+    "verbose": "dlrun train --quiet prints the result alone",
+    "pretrained": "init_from=RUN starts from a run's weights; model=keras_application has its own",
+    "ckpt_path": _RESUMED,
+    "resume_from_checkpoint": _RESUMED,
+    "resume": _RESUMED,
+}
 # Options and values of theirs.
 _VALUES = {
     "cuda": "gpu",
@@ -149,6 +225,11 @@ _VALUES = {
     "16-mixed": "mixed_float16",
     "bf16": "mixed_bfloat16",
     "bf16-mixed": "mixed_bfloat16",
+}
+# Data sets that are a name here, by the option that has them.
+_DATA_SETS = {
+    "keras": ("fashion_mnist", "cifar10", "cifar100", "imdb", "reuters", "boston_housing"),
+    "sklearn": ("digits", "iris", "wine", "breast_cancer", "diabetes", "california_housing"),
 }
 # Of Optuna and W&B; the braces take what stands in theirs.
 _RANGES = {
@@ -167,7 +248,6 @@ _RANGES = {
     "grid_search": "choice({})",
     "arange": "range({})",
 }
-RESUMING = ("ckpt_path", "resume_from_checkpoint", "resume")
 _NULLS = ("=null", "=none", "=None", "=false", "=False")
 
 
@@ -188,16 +268,56 @@ def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = Fa
     return typed if first in keys or first in GROUPS or first.startswith("+") else None
 
 
+def answer(key: str, keys: Collection[str], config_dir: Path | None) -> str | None:
+    """What to know of a key that this config has nothing for, as a hint; None if nothing is known.
+
+    Args:
+        key: A dotted key that the config does not have.
+        keys: Those of the config.
+        config_dir: As for :func:`dlrun.config.options.config_dirs`.
+    """
+    parent, _, last = key.rpartition(".")
+    here = (_form(key) or key).partition("=")[0]
+    if "." in here:
+        places = [here]
+    else:  # an argument without its part
+        places = [f"{group}.{here}" for group in ("model", "schedule", "optimizer", "data")]
+    if last in _ANSWERS:
+        places = [key]
+    for place in places:
+        if hint := options_with(place, keys, config_dir):
+            return hint if place == key else f"it is {place} here; {hint}"
+    return _ANSWERS.get(last) or (
+        _SCHEDULED if _PARTS.get(parent.rpartition(".")[2]) == "schedule" else None
+    )
+
+
 def value_here(value: str, options: Collection[str]) -> str | None:
     """The option that another tool calls ``value``; None if none is known."""
     found = _VALUES.get(value.lower())
     return found if found in options else None
 
 
+def data_set_here(name: str) -> str | None:
+    """What is typed for a data set that ``data=`` was to have as an option; None if unknown."""
+    option = next((option for option, names in _DATA_SETS.items() if name in names), None)
+    return f"data={option} data.name={name}" if option else None
+
+
 def _form(key: str, *, in_group: bool = False) -> str | None:
-    first, _, last = key.rpartition(".")
-    group = {"dataset": "data", "datamodule": "data", "dm": "data"}.get(first, first)
-    return _KEYS.get(f"{group}.{last}") or (None if in_group else _KEYS.get(last))
+    parents, _, last = key.rpartition(".")
+    first = parents.rpartition(".")[2]
+    group = _PARTS.get(first, first)
+    if not parents and last in _PARTS:
+        return _PARTS[last]
+    if form := _KEYS.get(f"{group}.{last}"):
+        return form
+    if group == "schedule" != first and last in _PLATEAU:
+        return f"+callbacks=reduce_lr_on_plateau callbacks.reduce_lr_on_plateau.{last}={{}}"
+    form = _KEYS.get(last, "")
+    if form and (not in_group or form.startswith(f"{group}.")):
+        return form
+    return f"{group}.{last}" if group != first and not in_group else None
 
 
 def range_here(key: str, typed: str) -> str | None:

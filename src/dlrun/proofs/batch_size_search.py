@@ -228,6 +228,12 @@ class _Search:
                 self._stopped_by, row["error"] = "time", "no second step in the time that was left"
         except DlrunError as error:
             if not NO_MEMORY.search(error.message) and not self.fitting():
+                if time.monotonic() > self._end:
+                    raise DlrunError(
+                        f"batch_size={size}: no step in the time that was left",
+                        hint="more time, as by --budget 300",
+                        exit_code=1,
+                    ) from error
                 raise
             row["error"] = error.message
             self._stopped_by = "memory" if NO_MEMORY.search(error.message) else "error"

@@ -112,7 +112,7 @@ def suggest(rates: Sequence[float], losses: Sequence[float], means: np.ndarray) 
     """
     lowest = int(np.argmin(means))
     if len(losses) < FEWEST:
-        return Suggestion(None, lowest, f"there are only {len(losses)} steps to judge by")
+        return Suggestion(None, lowest, f"there are too few steps to judge by, {len(losses)}")
     first = _steps_to_settle(len(losses))
     before = slice(0, lowest + 1)
     fall = float(means[0] - means[lowest])

@@ -55,8 +55,12 @@ def _line(node: Node, above: Mapping[str, Any]) -> str:
         done = sum((child.record or {}).get("status") == "completed" for child in node.children)
         return f"{plain(node.name)}  sweep, {done} of {len(node.children)} runs completed"
     record = node.record
-    typed = {key: value for key, value in _typed_overrides(node).items() if above.get(key) != value}
-    shown = [f"{plain(key)}={plain(brief(str(value)))}" for key, value in typed.items()]
+    own = _typed_overrides(node)
+    typed = {key: value for key, value in own.items() if above.get(key, "") != value}
+    shown = [
+        f"~{plain(key)}" if value is None else f"{plain(key)}={plain(brief(value))}"
+        for key, value in typed.items()
+    ]
     more = [f"and {len(shown) - MOST_OVERRIDES} more"] if len(shown) > MOST_OVERRIDES else []
     parts = [
         plain(node.name),

@@ -38,7 +38,7 @@ def warmup_cosine(
     rise = in_steps("warmup", warmup, unit, steps_per_epoch)
     if rise >= steps:
         raise DlrunError(
-            f"schedule.warmup={warmup} {unit} are {rise:g} steps, but the schedule has {steps:g}",
+            f"schedule.warmup={warmup:g} {unit} are {rise:g} steps, but the schedule has {steps:g}",
             hint="give it fewer, or train for more epochs",
         )
     return keras.optimizers.schedules.CosineDecay(

@@ -23,3 +23,15 @@ def parse_seconds(text: str | float) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"expected a time above 0, got {text!r:.80}")
     return seconds
+
+
+def as_duration(seconds: float) -> str:
+    """A duration as :func:`parse_seconds` reads it, such as ``1h30min``.
+
+    Args:
+        seconds: Above 0.
+    """
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours:.0f}h" * (hours > 0), f"{minutes:.0f}min" * (minutes > 0)]
+    return "".join(parts) + (f"{rest:.10g}s" if rest or not any(parts) else "")

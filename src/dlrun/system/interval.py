@@ -32,6 +32,8 @@ def parse_every(text: Any) -> Every:
     """
     if isinstance(text, str) and text.strip().isdecimal():
         text = int(text)
+    elif isinstance(text, float) and text.is_integer():
+        text = int(text)  # typed as 1e3
     if isinstance(text, int) and not isinstance(text, bool):
         every = Every(text, "steps")
     elif isinstance(text, str) and (match := _EPOCHS.fullmatch(text.strip())):

@@ -36,7 +36,9 @@ def find_resumption(opened: RunDir, recorded: dict[str, Any], config: Config) ->
         DlrunError: If none of its checkpoints can be read, or training can't continue from it.
     """
     if (newest := _newest(opened, config)) is None:
-        log.warning("%s has no checkpoint yet: it starts again", opened.path)
+        gone = opened.record.get("dropped") is True
+        why = "has no checkpoint, as --keep of its sweep says" if gone else "has no checkpoint yet"
+        log.warning("%s %s: it starts again", opened.path, why)
         return None
     at, saved = newest
     stopped = bool(saved.state["stopped"]) and is_same(recorded["callbacks"], config.callbacks)
