@@ -174,7 +174,7 @@ def _parameters(function: Any, kind: type) -> Iterator[Parameter]:
         [info] = [
             one for one in declared.__metadata__ if isinstance(one, typer.models.ParameterInfo)
         ]
-        if isinstance(info, kind):
+        if isinstance(info, kind) and not info.hidden:
             yield Parameter(name, typing.get_args(declared)[0], parameter.default, info)
 
 

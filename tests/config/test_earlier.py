@@ -31,6 +31,17 @@ def test_an_earlier_run_with_changes_is_what_typing_both_gives():
     assert (earlier.gone, earlier.added) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("before", "change"), [("epochs=3", "max_steps=5"), ("max_steps=5", "epochs=3")]
+)
+def test_a_length_in_steps_takes_the_place_of_one_in_epochs(before, change):
+    earlier = compose_earlier(recorded(before), [before], [change])
+    assert earlier.overrides == [change]
+    assert asdict(earlier.config) == recorded(change)
+    both = compose_earlier(recorded(before), [before], ["epochs=7", "max_steps=9"])
+    assert both.overrides == ["epochs=7", "max_steps=9"]
+
+
 def test_a_chosen_option_replaces_the_part_and_what_was_typed_of_it():
     earlier = compose_earlier(recorded(*BEFORE), BEFORE, ["optimizer=sgd"])
     assert earlier.overrides == ["model.units=16", "+callbacks=plots", "optimizer=sgd"]

@@ -72,7 +72,9 @@ def with_overrides_of(run: str, overrides: Sequence[str]) -> list[str]:
     """
     opened = _find(run, dict(map(split_override, overrides)).get(RUNS_DIR))
     before = _overrides(opened, read_config(opened.path / CONFIG))
-    return [*(line for line in before if not covers(overrides, line)), *overrides]
+    # Several values are in no run's grammar: the key says what is replaced.
+    single = [f"{split_override(line)[0]}=x" for line in overrides if not line.startswith("+")]
+    return [*(line for line in before if not covers(single, line)), *overrides]
 
 
 def _find(run: str, runs_dir: str | None) -> RunDir:

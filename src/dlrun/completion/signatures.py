@@ -68,7 +68,7 @@ def parameters(command: str) -> list[Parameter]:
         annotation = argument.annotation
         if isinstance(annotation, ast.Name):
             annotation = shared.get(annotation.id)
-        if annotation is not None:
+        if annotation is not None and "hidden=True" not in ast.unparse(annotation):
             found.append(_parameter(argument.arg, annotation, choices))
     return found
 

@@ -28,6 +28,7 @@ from dlrun.system.override_text import split_override
 _TYPED = {"backend": Backend, "device": Device, "task": Task, "reproduces": Reproduces}
 # Not compared: what dlrun records of the choices, and where runs lie.
 _APART = ("choices", "runs_dir", "name")
+_LENGTH = frozenset({"epochs", "max_steps"})
 
 Values = dict[str, Any]
 
@@ -191,11 +192,13 @@ def covers(overrides: Sequence[str], line: str) -> bool:
 
 def _covered_keys(overrides: Sequence[str]) -> list[str]:
     """The keys that the changes set or replace, with all below them."""
-    return [
+    keys = [
         _place(str(override.key_or_group))
         for override in parse(overrides)[0]
         if not (override.is_add() and str(override.key_or_group) in GROUPS)  # it adds an option
     ]
+    # One that is typed alone takes the place of the other.
+    return [*keys, *_LENGTH] if len(_LENGTH.intersection(keys)) == 1 else keys
 
 
 def _place(key: str) -> str:
