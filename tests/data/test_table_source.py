@@ -223,6 +223,35 @@ def test_notes_tell_what_is_left_out():
     ]
 
 
+def test_a_blank_cell_of_columns_of_classes_is_missing_or_none_of_them(tmp_path):
+    marks = {"cat": [1, "", 0, ""] * 20, "dog": [1, 1, "", ""] * 20}
+    write_csv(tmp_path / "f.csv", {"year": [1900 + n for n in range(80)], **marks})
+    arguments = {"path": "f.csv", "target": ["cat", "dog"]}
+    assert "dog: every row is 1" in refused(**arguments, kind="multilabel").message
+    kept = table(**arguments, blank="no_class").describe()
+    assert (kept.samples, kept.tasks) == (80, {"cat, dog": "multilabel"})
+    assert kept.classes == {"cat, dog": {"cat": 20, "dog": 40}}
+    of = table(**kept.explicit)
+    expected = np.array([[1, 1], [0, 1], [0, 0], [0, 0]] * 20)
+    np.testing.assert_array_equal(of.dataset().test.labels, expected[rows_of(of, "test")])
+    marks["dog"] = [1, 0, "", ""] * 20
+    write_csv(tmp_path / "f.csv", {"year": [1900 + n for n in range(80)], **marks})
+    missing = table(**arguments).describe()
+    assert (missing.samples, missing.classes) == (20, {"cat, dog": {"cat": 20, "dog": 20}})
+
+
+@pytest.mark.parametrize(
+    ("target", "task"),
+    [("price", "price is regression"), ("kind", "kind is classification")],
+)
+def test_blanks_of_no_class_are_refused_for_other_tasks(target, task):
+    error = refused(target=target, blank="no_class")
+    assert f"data.blank=no_class: is for several classes at once, and the task of {task}" in (
+        error.message
+    )
+    assert error.hint == "data.blank=missing, or data.kind=multilabel"
+
+
 def test_rows_are_named_by_a_column_of_ids_and_without_one_by_their_numbers():
     of, ids = table(path="houses.csv", target="price"), houses()["id"]
     rows = rows_of(of, "test")

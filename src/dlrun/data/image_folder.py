@@ -236,7 +236,7 @@ class ImageFolder:
         """See :class:`dlrun.data.source.Source`."""
         counts = np.bincount(self.splits, minlength=4)
         targets = self.samples.targets
-        names = {name: name or target.columns[0] for name, target in targets.items()}
+        names = {name: name or target.title for name, target in targets.items()}
         return Description(
             source=str(self.samples.root),
             samples=len(self.paths),
@@ -308,7 +308,7 @@ class ImageFolder:
             else:
                 of_classes = np.bincount(labels, minlength=len(target.classes))
             named = zip(target.classes, of_classes.tolist(), strict=True)
-            counts[name or target.columns[0]] = dict(named)
+            counts[name or target.title] = dict(named)
         return counts
 
     def _explicit(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def table(
         target: The column to predict, or several; None only to describe the table.
         format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found from the target.
-        blank: What a blank cell of a target of lists is, one of :data:`BLANKS`.
+        blank: What a blank cell of a ``multilabel`` target is, one of :data:`BLANKS`.
         columns: What a column is: a kind of :mod:`dlrun.data.columns`, or a mapping with ``kind``
             and its options, or ``drop``. The others are found.
         drop: Columns to leave out.
@@ -260,7 +260,7 @@ class Table:
             "path": self.path,
             "target": list(self.targets) if len(self.targets) > 1 else self.targets[0],
             "kind": kinds.pop() if len(kinds) == 1 else None,
-            **({"blank": self.blank} if self._has_lists else {}),
+            **({"blank": self.blank} if self._has_blanks else {}),
             "columns": {
                 name: {"kind": kind, **options} if options else kind
                 for name, (kind, options) in self.inputs.items()
@@ -271,8 +271,8 @@ class Table:
         }
 
     @property
-    def _has_lists(self) -> bool:
-        return any(target.is_list for target in self.labels.values())
+    def _has_blanks(self) -> bool:
+        return any(target.kind == "multilabel" for target in self.labels.values())
 
     @cached_property
     def way(self) -> SplitOptions:

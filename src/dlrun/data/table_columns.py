@@ -63,19 +63,33 @@ def find_targets(of: Table) -> dict[str | None, Target]:
                 f"data.target={profile.name}: the column has no values",
                 hint="choose another column; 'dlrun data' tells what each holds",
             )
-        if profile.distinct == 1 and not profile.type.startswith("list"):
+        marks = of.blank == "no_class" and profile.missing  # 1 or blank
+        if profile.distinct == 1 and not marks and not profile.type.startswith("list"):
             raise DlrunError(
                 f"data.target={profile.name}: every row is {next(iter(profile.counts))}",
                 hint="choose a column that varies",
             )
         if of.kind is None:
             _refuse_almost_numbers(of, profile, "data.target", "data.kind=classification")
+    found = _outputs(of, profiles)
+    if of.blank == "no_class" and "multilabel" not in {t.kind for t in found.values()}:
+        names = ", ".join(of.targets)
+        raise DlrunError(
+            f"data.blank=no_class: is for several classes at once, and the task of {names} is"
+            f" {next(iter(found.values())).kind}",
+            hint="data.blank=missing, or data.kind=multilabel",
+        )
+    return found
+
+
+def _outputs(of: Table, profiles: Sequence[ColumnProfile]) -> dict[str | None, Target]:
     kinds = [of.kind or profile.target_kind for profile in profiles]
     if len(profiles) == 1:
         return {None: _target(of, kinds[0], profiles)}
     if of.kind in ("regression", "multilabel") or set(kinds) == {"regression"}:
         return {None: _target(of, kinds[0], profiles)}
-    if set(kinds) == {"binary_classification"} and of.kind is None and _are_flags(profiles):
+    is_binary = set(kinds) == {"binary_classification"} or of.blank == "no_class"
+    if is_binary and of.kind is None and _are_flags(profiles):
         return {None: _target(of, "multilabel", profiles)}
     return {
         profile.name: _target(of, kind, [profile])
@@ -140,26 +154,26 @@ def _class_order(name: str) -> tuple[int, float, str]:
 
 def class_counts(of: Table, target: Target) -> dict[str, int]:
     """How many rows are in each class of a target."""
-    if target.kind == "multilabel" and not target.is_list:
-        counts = {}
-        for name in target.columns:
-            values = of.profiles[name].counts
-            counts[name] = sum(
-                n for text, n in values.items() if text.lower() in ("true", "1", "yes")
-            )
-        return counts
-    if target.is_list:
+    if target.kind == "multilabel":
         return _label_counts(of, target)
     counts = of.profiles[target.columns[0]].counts
     return {name: counts.get(name, 0) for name in target.classes}
 
 
 def _label_counts(of: Table, target: Target) -> dict[str, int]:
-    """How many rows have each class of a target of lists."""
-    counts = np.zeros(len(target.classes), np.int64)
+    """How many rows that have a target have each of several classes at once."""
+    import pyarrow as pa
+
+    from dlrun.data.encode import BatchColumns, at_row  # which imports this module
+
+    counts, start = np.zeros(len(target.classes), np.int64), 0
     for batch in of.batches():
-        [column] = target.columns
-        counts += target.encode({column: batch.column(column)}).sum(axis=0, dtype=np.int64)
+        mask = of.splits[start : start + len(batch)] != LEFT_OUT
+        rows = batch.select(list(target.columns)).filter(pa.array(mask))
+        with at_row(of, start, mask):
+            labels = target.encode(BatchColumns(rows))
+        counts += labels.sum(axis=0, dtype=np.int64)
+        start += len(batch)
     return dict(zip(target.classes, counts.tolist(), strict=True))
 
 
@@ -265,6 +279,6 @@ def missing_target_notes(of: Table) -> list[str]:
     if not missing:
         return []
     which, are = ("rows have", "are") if missing > 1 else ("row has", "is")
-    lists = any(target.is_list for target in of.labels.values())
-    other = "; data.blank=no_class keeps rows of no class" if lists else ""
+    several = any(target.kind == "multilabel" for target in of.labels.values())
+    other = "; data.blank=no_class takes blanks for none of the classes" if several else ""
     return [f"{missing:,} {which} no target, and {are} left out{other}"]

@@ -32,7 +32,7 @@ def describe_table(of: Table) -> Description:
             notes=["data.target=COLUMN names the column to predict"],
         )
     counts = np.bincount(of.splits, minlength=4)
-    outputs = {name or target.columns[0]: target for name, target in of.labels.items()}
+    outputs = {name or target.title: target for name, target in of.labels.items()}
     used = {column: "target" for target in outputs.values() for column in target.columns}
     used |= {of.weight: "weight"} if of.weight else {}
     used |= {name: kind for name, (kind, _) in of.inputs.items()}

@@ -56,7 +56,7 @@ def _split(of: Table) -> np.ndarray:
     needed = [
         column
         for target in labels.values()
-        if of.blank == "missing" or not target.is_list
+        if of.blank == "missing" or target.kind != "multilabel"
         for column in target.columns
     ]
     there, values, classes, start = [], [], [], 0

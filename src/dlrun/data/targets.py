@@ -52,6 +52,11 @@ class Target:
         return 1 if self.kind == "binary_classification" else len(self.classes)
 
     @property
+    def title(self) -> str:
+        """What it predicts, as users know it: its columns."""
+        return ", ".join(self.columns)
+
+    @property
     def is_list(self) -> bool:
         """Whether it is one column of lists."""
         return self.kind == "multilabel" and len(self.columns) == 1
@@ -60,7 +65,8 @@ class Target:
         """The labels of rows.
 
         Args:
-            table: pyarrow arrays by column; none of the target's may have a missing value.
+            table: pyarrow arrays by column; none of the target's may have a missing value, unless
+                it is ``multilabel``, where that is none of the classes.
 
         Returns:
             Class numbers ``(rows,)`` int32, truth values ``(rows, classes)`` uint8, or standardized

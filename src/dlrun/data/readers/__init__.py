@@ -133,9 +133,13 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
 
 def required_targets(request: Request) -> list[str]:
     """The columns without whose value a sample has no target."""
-    lists_count = request.blank == "missing"
-    targets = (t for t in targets_of(request.spec).values() if lists_count or not t.is_list)
-    return [column for target in targets for column in target.columns]
+    all_count = request.blank == "missing"
+    return [
+        column
+        for target in targets_of(request.spec).values()
+        if all_count or target.kind != "multilabel"
+        for column in target.columns
+    ]
 
 
 def without_target_note(request: Request, count: int) -> list[str]:
