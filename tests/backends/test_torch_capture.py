@@ -26,10 +26,9 @@ class Odd(keras.layers.Layer):
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(16,), initializer="ones")
-        now, before = (
-            self.add_weight(shape=(16,), initializer="ones", trainable=False) for _ in range(2)
+        self.now, self.before, self.whole, self.part = (
+            self.add_weight(shape=(16,), initializer="ones", trainable=False) for _ in range(4)
         )
-        self.now, self.before = now, before
 
     def call(self, x, training=False):
         self.calls += 1
@@ -73,13 +72,13 @@ class Odd(keras.layers.Layer):
 
     def variable_changed_in_place(self, x, training):
         with torch.no_grad():
-            self.now.value.mul_(0.99)
-        return x * self.now
+            self.whole.value.mul_(0.99)
+        return x * self.whole
 
     def part_of_a_variable_changed_in_place(self, x, training):
         with torch.no_grad():
-            self.now.value[:8].add_(0.01)
-        return x * self.now
+            self.part.value[:8].add_(0.01)
+        return x * self.part
 
     def constant_changed_in_place(self, x, training):
         halves = torch.ones(16)
