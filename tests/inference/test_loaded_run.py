@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Dlrun
+from conftest import Dlrun, slow_on
 from dlrun.data.tickets import tickets
+from trainings import BACKENDS
 
 KEPT = Path(__file__).parents[1] / "runs" / "kept"
 OWN = """
@@ -58,7 +59,7 @@ def npz_run(tmp_path_factory):
     return dlrun, Path(result["run_dir"])
 
 
-@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch", "numpy"])
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch", of=(*BACKENDS, "numpy")))
 def test_own_inputs_are_predicted_bit_for_bit_without_the_training_data(npz_run, backend):
     dlrun, run = npz_run
     expected = predictions(dlrun, run, backend=backend)  # of the data set's test split
