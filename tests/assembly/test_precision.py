@@ -94,7 +94,7 @@ EXPECTED = {
     "discretization": np.arange(25),
     "ids": np.arange(250, 275) / 128,
 }
-MIXED_ONCE = (("torch", "mixed_float16"), ("tensorflow", "mixed_bfloat16"))
+MIXED_ONCE = (("torch", "mixed_bfloat16"),)  # test_torch_capture has float16
 MATMUL = {
     "jax": "jax.config.jax_default_matmul_precision",
     "tensorflow": "tensorflow.config.experimental.tensor_float_32_execution_enabled()",

@@ -141,6 +141,7 @@ TOGETHER = (
     "variable_changed_in_place",
     "part_of_a_variable_changed_in_place",
 )
+READ_ALIKE = ("seeded_noise", "reads_an_array", "constant_changed_in_place")
 CALLED = (
     "seeded_noise",
     "reads_values",
@@ -181,7 +182,7 @@ def test_results_are_bit_identical_to_eager(train, kind):
     assert calls < 0.5 * all_calls
 
 
-@pytest.mark.parametrize("kind", slow_on("reads_an_array", "constant_changed_in_place", of=CALLED))
+@pytest.mark.parametrize("kind", slow_on(*READ_ALIKE, of=CALLED))
 def test_what_reads_values_is_called_each_time(train, kind):
     losses, calls, _ = train("raw", kind)
     expected, all_calls, _ = train("raw", kind, "loop.compile=eager")
@@ -224,7 +225,7 @@ NOT_CAPTURED = {
     "accumulated": ("+optimizer.gradient_accumulation_steps=3",),
     "of torch": ("optimizer=torch_sgd",),
 }
-EACH_ALONE = ("amsgrad", "clipped", "scheduled", "rmsprop", "averaged")
+EACH_ALONE = ("amsgrad", "clipped", "scheduled", "rmsprop", "averaged", "of torch")
 
 
 @pytest.mark.parametrize("optimizer", slow_on(*EACH_ALONE, of=[*OPTIMIZERS, *NOT_CAPTURED]))

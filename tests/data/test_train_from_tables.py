@@ -14,7 +14,7 @@ LOOPS = {"jax": ("fit", "raw"), "tensorflow": ("fit", "train_step"), "torch": ("
 HOUSES = ("data=csv", "data.path=houses.csv", "data.target=price", "epochs=3", "batch_size=16")
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_metrics_and_predictions_are_in_the_units_of_the_target(tmp_path, monkeypatch, backend):
     monkeypatch.chdir(tmp_path)
     write_all(tmp_path)
