@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
@@ -150,7 +151,7 @@ def test_values_are_followed_to_the_layers_that_they_reach_unchanged(tmp_path, b
     assert {n: found[f"{n} again"] for n in EXPECTED} == {n: len(u) for n, u in EXPECTED.items()}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_ids_are_checked_before_training_evaluation_and_prediction(tmp_path, backend):
     (tmp_path / "my_ids.py").write_text(MODULE)
     backend = worker(backend)
@@ -195,7 +196,7 @@ def test_ids_are_checked_before_training_evaluation_and_prediction(tmp_path, bac
     assert message.startswith("--input new.npz: inputs['words'][4, 1] is -7, but the Embedding")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_a_sample_of_padding_is_refused_if_the_model_returns_nan_for_it(tmp_path, backend):
     (tmp_path / "my_ids.py").write_text(MODULE)
     change = "+data.change='validation words 11 : 0'"

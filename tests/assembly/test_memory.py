@@ -25,10 +25,10 @@ def test_the_parts_are_those_of_the_shapes_and_a_step_holds_more(dlrun, backend)
 
 @pytest.mark.trains
 def test_what_it_does_not_know_is_refused(dlrun):
-    spread = ("distribution=data_parallel", "device.count=2", "device=cpu", "backend=jax")
-    done = dlrun(*WORDS, "--memory", *spread)
+    spread = ("distribution=data_parallel", "device.count=2", "device=cpu")
+    done = dlrun.within("jax", *WORDS, "--memory", *spread)
     assert done.returncode == 2
     assert "--memory: distribution=data_parallel is not supported" in done.stderr
-    done = dlrun(*WORDS, "--memory", "backend=numpy")
+    done = dlrun.within("numpy", *WORDS, "--memory")
     assert done.returncode == 2
     assert "backend 'numpy' can't train" in done.stderr

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
@@ -93,7 +94,7 @@ EXPECTED = {
     "discretization": np.arange(25),
     "ids": np.arange(250, 275) / 128,
 }
-MIXED_ONCE = (("torch", "mixed_float16"), ("tensorflow", "mixed_bfloat16"))
+MIXED_ONCE = (("torch", "mixed_bfloat16"),)  # test_torch_capture has float16
 MATMUL = {
     "jax": "jax.config.jax_default_matmul_precision",
     "tensorflow": "tensorflow.config.experimental.tensor_float_32_execution_enabled()",
@@ -152,14 +153,14 @@ def test_weights_that_a_layer_keeps_in_half_precision_draw_a_warning(dlrun):
     (dlrun.cwd / "half_model.py").write_text(HALF_LAYER)
     (dlrun.cwd / "configs" / "model").mkdir(parents=True)
     (dlrun.cwd / "configs" / "model" / "half.yaml").write_text("_target_: half_model.half\n")
-    done = dlrun("train", "model=half", "smoke=true")
+    done = dlrun.within("jax", "train", "model=half", "smoke=true")
     assert done.returncode == 0
     [warning] = [line for line in done.stderr.splitlines() if "lose small updates" in line]
     assert "weights in bfloat16 (sequential/half/kernel and 1 more)" in warning
     assert "dtype=mixed_bfloat16" in warning
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_half_precision_still_evaluates(tmp_path, backend):
     run = worker(backend).train(tmp_path, "data.limit=1000", "epochs=1")
     for precision in ("bfloat16", "float16"):

@@ -66,6 +66,7 @@ def test_raw_trains_like_fit(train, backend):
         assert actual[name] == pytest.approx(expected[name], rel=1e-5)
 
 
+@pytest.mark.slow  # it compiles the loop that is avoided
 def test_several_steps_per_call_equal_single_steps(train):
     one, several = (
         train("jax", "epochs=1", "loop=raw", f"loop.steps_per_execution={number}")["rows"][0]

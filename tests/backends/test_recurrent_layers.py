@@ -81,6 +81,9 @@ for kind, mask, both, given in itertools.product(
     for option in options:
         if both and option.get("go_backwards"):
             continue
+        rare = mask is masks["ragged"] or mask is masks["empty"] or both != given
+        if rare and option != options[2]:  # which compares with the equations
+            continue
         layer = kind(5, bias_initializer="normal", seed=7, **option)
         layer = keras.layers.Bidirectional(layer) if both else layer
         layer.build(x.shape)

@@ -6,7 +6,8 @@ import re
 
 def test_a_logged_loss_is_the_batch_loss_not_the_mean(dlrun):
     # Without learning, the mean of the batches is the mean of the epoch.
-    done = dlrun(
+    done = dlrun.within(
+        "jax",
         "train",
         "data.limit=640",
         "epochs=1",

@@ -68,6 +68,27 @@ def last(run: Path) -> list[bytes]:
 
 
 @needs_namespace
+def test_a_run_resumes_after_a_full_disk_and_ends_like_an_undisturbed_one(dlrun):
+    (dlrun.cwd / "small").mkdir()
+    script = f"""
+        mount -t tmpfs -o size=7M tmpfs small  # room for one checkpoint
+        $0 train runs_dir=small {" ".join(SHORT)}; code=$?
+        mkdir -p runs/kept; cp -r small/*/* runs/kept/run; exit $code
+    """
+    done = dlrun(command=["unshare", "-rm", "bash", "-c", script, COMMAND])
+    assert done.returncode == 1
+    [error] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "checkpoints/epoch-0002: " in error and "No space left on device" in error
+    assert "hint: the newest checkpoint is of epoch 1; make " in done.stderr
+    assert "Traceback" not in done.stderr
+    run = dlrun.cwd / "runs/kept/run"
+    assert not [path for path in run.rglob("*") if "partial" in path.name]
+    worker("jax").resume(dlrun.cwd, run)
+    assert last(run) == last(worker("jax").train(dlrun.cwd, *SHORT)["path"])
+
+
+@pytest.mark.slow
+@needs_namespace
 def test_a_run_resumes_after_full_disks_and_ends_like_an_undisturbed_one(dlrun):
     """A disk with room for one checkpoint, one that fills up, a read-only directory."""
     (dlrun.cwd / "small").mkdir()

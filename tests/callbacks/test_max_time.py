@@ -5,7 +5,7 @@ import pytest
 from dlrun.system.duration import parse_seconds
 from trainings import Refused, worker
 
-WORDS = ("~callbacks.early_stopping", "data.limit=400", "epochs=3")
+WORDS = ("~callbacks.early_stopping", "model.units=16", "data.limit=400", "epochs=3")
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,16 @@ def test_what_is_no_duration_is_refused(text):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("loop", ["fit", "raw"])
-def test_a_run_ends_in_time_and_goes_on_to_the_bit(tmp_path, loop):
-    whole = worker("jax").train(tmp_path, *WORDS, f"loop={loop}")
+@pytest.mark.parametrize(("backend", "loop"), [("torch", "fit"), ("jax", "raw")])
+def test_a_run_ends_in_time_and_goes_on_to_the_bit(tmp_path, backend, loop):
+    whole = worker(backend).train(tmp_path, *WORDS, f"loop={loop}")
     assert (whole["epochs"], whole["stopped_by"]) == (3, "epochs")
-    short = worker("jax").train(tmp_path, *WORDS, f"loop={loop}", "max_time=0.001s")
+    short = worker(backend).train(tmp_path, *WORDS, f"loop={loop}", "max_time=0.001s")
     assert (short["epochs"], short["stopped_by"]) == (1, "max_time")
-    again = worker("jax").resume(tmp_path, short["path"])  # it is done
+    again = worker(backend).resume(tmp_path, short["path"])  # it is done
     assert again["epochs"] == 1
     assert "max_time=+0.001s" in short["log"]
-    resumed = worker("jax").resume(tmp_path, short["path"], "max_time=+1h")
+    resumed = worker(backend).resume(tmp_path, short["path"], "max_time=+1h")
     assert (resumed["epochs"], resumed["stopped_by"]) == (3, "epochs")
     for row, expected in zip(resumed["rows"], whole["rows"], strict=True):
         assert {**row, "seconds": 0} == {**expected, "seconds": 0}

@@ -55,7 +55,7 @@ def test_terminal_gets_a_bar_and_keeps_one_line_per_epoch(dlrun):
 
 
 def test_without_the_progress_callback_no_epoch_is_logged(dlrun):
-    done = dlrun("train", "smoke=true", "~callbacks.progress")
+    done = dlrun.within("jax", "train", "smoke=true", "~callbacks.progress")
     assert done.returncode == 0
     assert "epoch  1/1" not in done.stderr
     assert "epoch 1 of 1" in done.stdout

@@ -2,6 +2,7 @@
 
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
@@ -97,7 +98,7 @@ def test_an_edited_model_is_refused_with_the_difference(runs, tmp_path, source, 
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_names_nesting_and_backend_are_not_compared(runs, tmp_path, backend):
     place = write(tmp_path, FUNCTIONAL)
     assert worker(backend).evaluate(place, runs[SEQUENTIAL])["samples"] == 256

@@ -373,6 +373,7 @@ def test_a_kill_at_any_step_leaves_only_whole_checkpoints(tmp_path: Path) -> Non
             assert (saved.model[0].value == saved.state["n"]).all()
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_time_leaves_only_whole_checkpoints(tmp_path: Path) -> None:
     delays = random.Random(0)
     read = 0

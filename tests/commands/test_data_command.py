@@ -23,7 +23,7 @@ def test_a_table_is_described_without_a_framework_or_a_target(dlrun):
 def test_choices_are_saved_as_an_option_that_trains_the_same(dlrun):
     write_all(dlrun.cwd)
     typed = ("data=csv", "data.path=houses.csv", "data.target=kind")
-    described = dlrun.json("data", *typed, "--save", "configs/data/mine.yaml")
+    described = dlrun.warm("jax", "data", *typed, "--save", "configs/data/mine.yaml")
     assert described["tasks"] == {"kind": "classification"}
     assert described["classes"]["kind"] == {"barn": 40, "flat": 40, "house": 40}
     assert described["splits"] == {"train": 84, "validation": 18, "test": 18}
@@ -34,14 +34,14 @@ def test_choices_are_saved_as_an_option_that_trains_the_same(dlrun):
         "stratified",
         ["id"],
     )
-    by_option = dlrun.json("data", "data=mine")
+    by_option = dlrun.warm("jax", "data", "data=mine")
     for key in ("samples", "splits", "columns", "tasks", "classes"):
         assert by_option[key] == described[key]
     assert by_option["notes"] == []  # what was left out is now said
-    config = dlrun.json("config", "data=mine")
+    config = dlrun.warm("jax", "config", "data=mine")
     assert config["choices"]["task"] == "classification"
     assert config["choices"]["model"] == "tabular"
-    again = dlrun("data", *typed, "--save", "configs/data/mine.yaml")
+    again = dlrun.within("jax", "data", *typed, "--save", "configs/data/mine.yaml")
     assert again.returncode == 2
     assert "the file exists" in again.stderr
 
@@ -49,14 +49,15 @@ def test_choices_are_saved_as_an_option_that_trains_the_same(dlrun):
 def test_distributions_are_drawn(dlrun):
     pytest.importorskip("matplotlib")
     write_all(dlrun.cwd)
-    described = dlrun.json("data", "data=csv", "data.path=houses.csv", "--plot", "data.png")
+    words = ("data=csv", "data.path=houses.csv", "--plot", "data.png")
+    described = dlrun.warm("jax", "data", *words)
     assert (dlrun.cwd / "data.png").read_bytes()[1:4] == b"PNG"
     area = next(column for column in described["columns"] if column["name"] == "area")
     assert sum(area["histogram"]["counts"]) == 120 - area["missing"]
 
 
 def test_a_data_set_in_memory_is_described(dlrun):
-    described = dlrun.json("data", "data=tickets")
+    described = dlrun.warm("jax", "data", "data=tickets")
     assert described["splits"] == {"train": 1280, "validation": 320, "test": 320}
     assert sum(described["classes"]["department"].values()) == 1280
 
@@ -76,7 +77,7 @@ def test_mistakes_are_one_line(dlrun, overrides, words):
     write_all(dlrun.cwd)
     inputs, names = np.zeros((4, 2)), np.array(["a", "b", "a", "b"])
     np.savez(dlrun.cwd / "named.npz", x_train=inputs, y_train=names, x_test=inputs, y_test=names)
-    done = dlrun("data", *overrides)
+    done = dlrun.within("jax", "data", *overrides)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -41,7 +41,7 @@ RUN = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_each_loop_and_feed_evaluation_and_prediction_take_every_digit(tmp_path, backend):
     (tmp_path / "my_integers.py").write_text(MODULE)
     backend = worker(backend)

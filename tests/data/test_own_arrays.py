@@ -146,8 +146,22 @@ def write_fashion(folder):
             head = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
             with gzip.open(folder / f"{split}-{part}-ubyte.gz", "wb") as file:
                 file.write(head + array.tobytes())
+    return images, labels
 
 
+def test_fashion_mnist_is_read_from_keras_files(tmp_path, monkeypatch):
+    images, labels = write_fashion(tmp_path / "datasets" / "fashion-mnist")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    of = keras(name="fashion_mnist", validation=50)
+    data = of.dataset()
+    assert [len(data.train), len(data.validation), len(data.test)] == [150, 50, 100]
+    np.testing.assert_array_equal(data.test.inputs, images[200:])
+    np.testing.assert_array_equal(data.train.inputs, images[:200][of._table.splits[:200] == 0])
+    names = np.asarray(data.targets.classes)[data.test.labels]
+    assert set(labels[200:][names == "Shirt"]) == {6}
+
+
+@pytest.mark.slow
 @pytest.mark.trains
 def test_fashion_mnist_is_what_keras_reads_from_the_same_files(tmp_path, monkeypatch):
     write_fashion(tmp_path / "datasets" / "fashion-mnist")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Dlrun
+from conftest import Dlrun, slow_on
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
@@ -128,7 +128,7 @@ def run(tmp_path_factory) -> tuple[Path, str]:
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", [*BACKENDS, "numpy"])
+@pytest.mark.parametrize("backend", slow_on("tensorflow", of=(*BACKENDS, "numpy")))
 def test_new_samples_are_standardized_as_the_training_split_was(run, backend):
     place, run_dir = run
     np.save(place / "new.npy", TABLE[60:])

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from conftest import slow_on
 from dlrun.data.text_folder import TextFolder, text_folder
 from dlrun.errors import DlrunError
-from trainings import BACKENDS, worker
+from trainings import worker
 
 # Texts that every Python has: what its functions say of themselves.
 MODULES = {
@@ -190,9 +191,7 @@ def docstrings(folder: Path) -> str:
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(
-    "backend", ["jax", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])]
-)
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_a_run_learns_what_texts_are_about_and_predicts_new_ones(tmp_path, monkeypatch, backend):
     monkeypatch.delenv("DLRUN_CACHE")
     docstrings(tmp_path / "docs")
@@ -219,10 +218,10 @@ def test_a_text_beside_numbers_is_for_another_model(tmp_path):
     with pa.ipc.new_file(str(tmp_path / "t.arrow"), pa.table(table).schema) as writer:
         writer.write_table(pa.table(table))
     given = ("data=arrow", "data.path=t.arrow", "data.target=label", "epochs=1")
-    assert worker("jax").train(tmp_path, *given)["epochs"] == 1  # model=tabular, found
+    assert worker("torch").train(tmp_path, *given)["epochs"] == 1  # model=tabular, found
     with pytest.raises(Exception, match="model=text_lstm reads one text; the data have 2 inputs"):
-        worker("jax").train(tmp_path, *given, "model=text_lstm")
+        worker("torch").train(tmp_path, *given, "model=text_lstm")
     for model in ("text_average", "text_classifier"):
-        trained = worker("jax").train(tmp_path, *given, "data.drop=[stars]", f"model={model}")
+        trained = worker("torch").train(tmp_path, *given, "data.drop=[stars]", f"model={model}")
         saved = json.loads((trained["path"] / "inputs.json").read_text())
         assert saved["inputs"][0]["sizes"] == [2 + 5 + 42]  # of each, a year

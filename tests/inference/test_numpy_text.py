@@ -28,8 +28,8 @@ def test_numpy_evaluates_and_predicts_with_a_subclassed_model_of_ids(dlrun):
     (dlrun.cwd / "my_text.py").write_text(CODE)
     (dlrun.cwd / "configs" / "model").mkdir(parents=True)
     (dlrun.cwd / "configs" / "model" / "text.yaml").write_text("_target_: my_text.text\n")
-    result = worker("jax").train(dlrun.cwd, *WORDS, "data.test_samples=40", "epochs=1")
+    result = worker("torch").train(dlrun.cwd, *WORDS, "data.test_samples=40", "epochs=1")
     evaluated = dlrun.warm("numpy", "evaluate", "latest")["metrics"]
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
-    done = dlrun("predict", "latest", "backend=numpy", "--output", "out.npz")
+    done = dlrun.within("numpy", "predict", "latest", "--output", "out.npz")
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import in_turn
+from conftest import slow
 from trainings import BACKENDS, Refused, worker
 
 SMALL = ("loop=raw", "model.units=16", "epochs=2")
@@ -16,10 +16,27 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize(("backend", "source"), in_turn(BACKENDS, list(SOURCES)))
+# Each source on one backend, and each backend; the others are left to `pytest -m slow`.
+ONCE = {
+    "pixels": "jax",
+    "several inputs and outputs": "torch",
+    "weights": "tensorflow",
+    "drawn with repeats": "torch",
+    "an epoch of steps": "torch",
+}
+EACH = [
+    (backend, source) if ONCE[source] == backend else slow(backend, source)
+    for backend in BACKENDS
+    for source in SOURCES
+]
+
+
+@pytest.mark.parametrize(("backend", "source"), EACH)
 def test_the_numbers_are_those_of_batches_from_memory(tmp_path, backend, source):
+    quick = ("loop.compile=graph",) if backend == "tensorflow" else ()  # XLA compiles for seconds
+    words = (*SMALL, *SOURCES[source], *quick)
     memory, device = (
-        worker(backend).train(tmp_path, *SMALL, *SOURCES[source], f"loop.data_on_device={value}")
+        worker(backend).train(tmp_path, *words, f"loop.data_on_device={value}")
         for value in ("false", "true")
     )
     for left, right in zip(memory["rows"], device["rows"], strict=True):

@@ -1,25 +1,14 @@
 """``fit`` with dlrun's order and random numbers: the same on every backend."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 
-from conftest import Dlrun
 from dlrun.data.batches import permutation
-
-BACKENDS = ("jax", "tensorflow", "torch")
+from trainings import BACKENDS, worker
 
 SCRIPT = """
-import json, sys
-import numpy as np
-from dlrun import backends
-
-backend, _ = backends.start(
-    sys.argv[1], kind="cpu", index=None, precision="float32", seed=0, cache=False
-)
 import keras
+import numpy as np
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset, Split
 from dlrun.loops.fit import fit
@@ -78,23 +67,18 @@ def dropout(seed):
     )
     return train(model, digits, 64, seed=seed)["loss"]
 
-print(json.dumps({
+found.update({
     "order": order(0), "other order": order(5), "losses": losses(),
     "dropout": [dropout(0), dropout(0), dropout(1)],
-}))
+})
 """
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """The script's output on each backend."""
+    """What the script finds on each backend."""
     place = tmp_path_factory.mktemp("fit")
-    outputs = {}
-    for backend in BACKENDS:
-        done = Dlrun(place)("-c", SCRIPT, backend, command=[sys.executable])
-        assert done.returncode == 0, done.stderr
-        outputs[backend] = json.loads(done.stdout)
-    return outputs
+    return {backend: worker(backend).run(place, SCRIPT) for backend in BACKENDS}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -70,7 +70,7 @@ def test_weights_that_are_not_finite_are_not_saved_within_an_epoch(
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_few_losses_are_read_and_own_callbacks_get_numbers(tmp_path, backend):
     (tmp_path / "own_hooks.py").write_text(OWN)
     worker(backend).train(tmp_path, *SMALL, "+callbacks.count._target_=own_hooks.Count")

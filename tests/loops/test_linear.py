@@ -1,7 +1,10 @@
 """The linear classifier: the native loops give the same numbers as Keras' loops."""
 
+import functools
+
 import pytest
 
+from conftest import slow
 from trainings import worker
 
 NATIVE = (
@@ -12,15 +15,23 @@ NATIVE = (
 )
 
 
-def curve(cwd, backend, *overrides):
-    result = worker(backend).train(cwd, "experiment=linear_classifier", *overrides)
-    return result, [row["loss"] for row in result["rows"]]
+@pytest.fixture(scope="module")
+def curve(tmp_path_factory):
+    """The result and the losses of a run, cached."""
+    cwd = tmp_path_factory.mktemp("linear")
+
+    @functools.cache
+    def curve(backend, *overrides):
+        result = worker(backend).train(cwd, "experiment=linear_classifier", *overrides)
+        return result, [row["loss"] for row in result["rows"]]
+
+    return curve
 
 
 @pytest.mark.parametrize(("backend", "loop"), NATIVE)
-def test_the_native_loop_and_keras_give_the_same_losses(tmp_path, backend, loop):
-    result, native = curve(tmp_path, backend, f"loop={loop}")
-    _, keras = curve(tmp_path, backend, "loop=fit")
+def test_the_native_loop_and_keras_give_the_same_losses(curve, backend, loop):
+    result, native = curve(backend, f"loop={loop}")
+    _, keras = curve(backend, "loop=fit")
     assert native == pytest.approx(keras, rel=1e-5)
     # The book prints 0.0289 and 0.0280 after 40 steps.
     assert native[0] > 1
@@ -28,22 +39,23 @@ def test_the_native_loop_and_keras_give_the_same_losses(tmp_path, backend, loop)
     assert result["test"]["accuracy"] > 0.99
 
 
-@pytest.mark.parametrize(("backend", "loop"), NATIVE)
-def test_the_native_loop_weighs_samples_as_keras_does(tmp_path, backend, loop):
+@pytest.mark.parametrize(("backend", "loop"), [slow(*NATIVE[0]), *NATIVE[1:3], slow(*NATIVE[3])])
+def test_the_native_loop_weighs_samples_as_keras_does(curve, backend, loop):
     weights = ("task.class_weight={0: 1, 1: 3}", "task.sampling=undersample", "epochs=2")
-    _, native = curve(tmp_path, backend, f"loop={loop}", *weights)
-    _, keras = curve(tmp_path, backend, "loop=fit", *weights)
+    _, native = curve(backend, f"loop={loop}", *weights)
+    _, keras = curve(backend, "loop=fit", *weights)
     assert native == pytest.approx(keras, rel=1e-5)
 
 
-def test_the_plot_is_drawn(tmp_path):
-    result, _ = curve(tmp_path, "jax", "epochs=2")
+def test_the_plot_is_drawn(curve):
+    result, _ = curve("jax", "loop=linear_value_and_grad")
     plot = result["path"] / "plots" / "decision_line.png"
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
-    result = dlrun.json(
+    result = dlrun.warm(
+        "jax",
         "train",
         "model=linear_classifier",
         "optimizer=sgd",

@@ -16,7 +16,8 @@ from dlrun.system.interval import Every, parse_every
 from trainings import BACKENDS, Refused, worker
 
 # 400 training samples, 9 steps a pass, the last one of 16 samples.
-SMALL = ("data.limit=400", "batch_size=48", "model=mnist_mlp_dropout", "~callbacks.early_stopping")
+SMALL = ("data.limit=400", "batch_size=48", "model=mnist_mlp_dropout", "model.units=16")
+SMALL += ("~callbacks.early_stopping",)
 LOOPS = ("raw", "fit", "train_step")
 
 
@@ -166,7 +167,8 @@ def test_places_of_rows_and_of_those_of_older_runs():
 
 @pytest.mark.trains
 def test_how_often_it_validates_changes_neither_length_nor_schedule(tmp_path):
-    words = ("model=mnist_mlp", "data.limit=400", "batch_size=50", "schedule=cosine", "loop=raw")
+    words = ("model=mnist_mlp", "model.units=16", "data.limit=400", "batch_size=50")
+    words += ("schedule=cosine", "loop=raw")
     usual = worker("torch").train(tmp_path, *words, "epochs=2", "~callbacks.early_stopping")
     cut = worker("torch").train(
         tmp_path, *words, "epochs=2", "validate_every=0.5e", "~callbacks.early_stopping"

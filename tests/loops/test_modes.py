@@ -1,10 +1,11 @@
 """Every training mode with every kind of model on every backend: all learn and agree."""
 
 import functools
+from itertools import product
 
 import pytest
 
-from conftest import in_turn
+from conftest import slow
 from trainings import BACKENDS, worker
 
 MODELS = ("mnist_mlp", "mnist_mlp_dropout", "own_mlp")  # Sequential, Functional, subclassed
@@ -47,7 +48,16 @@ def train(tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize(("backend", "model", "loop"), in_turn(BACKENDS, MODELS, MODES))
+# Each backend, kind of model and mode once; the others are left to `pytest -m slow`.
+ONCE = (
+    ("jax", "mnist_mlp_dropout", "raw"),
+    ("tensorflow", "own_mlp", "train_step"),
+    ("torch", "mnist_mlp", "train_step_own_loss"),
+)
+EACH = [case if case in ONCE else slow(*case) for case in product(BACKENDS, MODELS, MODES)]
+
+
+@pytest.mark.parametrize(("backend", "model", "loop"), EACH)
 def test_every_mode_learns_and_gives_the_losses_of_fit(train, backend, model, loop):
     first, last = train(backend, model, "fit")
     assert last["loss"] < 0.7 * first["loss"]

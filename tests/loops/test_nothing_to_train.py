@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainings import BACKENDS, worker
+from conftest import slow_on
+from trainings import worker
 
 MODULE = """
 import keras
@@ -20,7 +21,7 @@ def without_weights(input_shape, num_classes):
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_nothing_to_train(tmp_path, backend):
     (tmp_path / "my_frozen.py").write_text(MODULE)
     overrides = ("~model.units", "data.limit=96", "batch_size=32", "epochs=2")

@@ -121,7 +121,7 @@ def test_the_clipped_step_of_the_docs(place, backend):
     assert zero_norm[1]["val_loss"] == zero_norm[0]["val_loss"]
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_the_mixup_step_of_the_readme(place, backend):
     def rows(*loop):
         return worker(backend).train(
@@ -156,7 +156,7 @@ def test_a_native_train_step_learns_under_fit_and_raw_refuses_it(tmp_path, backe
     assert "loop=train_step" in caught.value.hint
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_a_gradient_penalty_trains(tmp_path, backend):
     (tmp_path / "my_penalty.py").write_text(PENALTY.format(backend=backend))
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import COMMAND, slow_on
-from trainings import BACKENDS, Refused, worker
+from trainings import Refused, worker
 
 SMALL = ("model.units=16", "data.limit=1000")
 # Without XLA, which compiles for seconds.
@@ -107,7 +107,7 @@ def test_every_hook_fires_as_in_fit(place, backend):
     }
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", slow_on("torch", of=("jax", "torch")))
 def test_stop_training_ends_training_within_an_epoch(place, backend):
     _, fit = recorded(place, backend, "fit", "callbacks.recorder.stop_at=3")
     result, raw = recorded(place, backend, "raw", "callbacks.recorder.stop_at=3")
@@ -117,7 +117,7 @@ def test_stop_training_ends_training_within_an_epoch(place, backend):
     assert train == [call for call in fit["seen"] if "test" not in call[0]]
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_a_learning_rate_set_before_a_batch_is_used(place, backend):
     moved = {}
     for rate in (0.0, 0.01):
@@ -128,8 +128,8 @@ def test_a_learning_rate_set_before_a_batch_is_used(place, backend):
     assert moved[0.01] > 0.01
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 class TestCallbacks:
+    @pytest.mark.parametrize("backend", slow_on("jax", "torch"))
     def test_early_stopping(self, place, backend):
         result = worker(backend).train(
             place,
@@ -142,6 +142,7 @@ class TestCallbacks:
         )
         assert (result["stopped_by"], len(result["rows"])) == ("early_stopping", 2)
 
+    @pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
     def test_reduce_lr_on_plateau(self, place, backend):
         rows = worker(backend).train(
             place,
@@ -157,6 +158,7 @@ class TestCallbacks:
         assert rates[0] == pytest.approx(1e-3)
         assert rates[-1] < 0.05 * rates[0]
 
+    @pytest.mark.parametrize("backend", slow_on("jax"))
     def test_learning_rate_scheduler_and_csv(self, place, backend):
         rows = worker(backend).train(
             place,
@@ -171,6 +173,7 @@ class TestCallbacks:
         assert rates == pytest.approx([1e-3, 9e-4, 8.1e-4], rel=1e-5)
         assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(rows[0])
 
+    @pytest.mark.parametrize("backend", slow_on("tensorflow"))
     def test_terminate_on_nan(self, place, backend):
         with pytest.raises(Refused, match=r"the loss is (nan|inf) in epoch 1") as caught:
             worker(backend).train(
@@ -207,7 +210,7 @@ def test_an_interrupt_within_an_epoch_keeps_the_last_epoch(dlrun, place):
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert dlrun.record(dlrun.only_run())["status"] == "interrupted"
-    evaluated = dlrun.json("evaluate", "latest", "--checkpoint", "last", "backend=jax")
+    evaluated = dlrun.warm("jax", "evaluate", "latest", "--checkpoint", "last")
     assert evaluated["epoch"] == 1
 
 
@@ -216,7 +219,7 @@ def test_an_interrupt_within_an_epoch_keeps_the_last_epoch(dlrun, place):
     [("torch", "xla", "auto, eager, graph"), ("jax", "graph", "auto, xla, eager")],
 )
 def test_an_unsupported_compile_option_is_refused(dlrun, backend, compile, supported):
-    done = dlrun("train", f"backend={backend}", "loop=raw", f"loop.compile={compile}")
+    done = dlrun.within(backend, "train", "loop=raw", f"loop.compile={compile}")
     assert (done.returncode, done.stdout) == (2, "")
     [error] = [line for line in done.stderr.splitlines() if "error:" in line]
     listed = error.partition(f"loop.compile={compile}: backend '{backend}' has ")[2]

@@ -10,7 +10,13 @@ from dlrun.data.length import Length
 from trainings import worker
 
 # 400 training samples, 8 steps a pass; an epoch of 6 steps ends within one.
-SMALL = ("data.limit=400", "batch_size=50", "model=mnist_mlp", "~callbacks.early_stopping")
+SMALL = (
+    "data.limit=400",
+    "batch_size=50",
+    "model=mnist_mlp",
+    "model.units=16",
+    "~callbacks.early_stopping",
+)
 CUT = (*SMALL, "steps_per_epoch=6")
 
 

@@ -19,6 +19,7 @@ SMALL = (
     "data.limit=400",
     "batch_size=48",
     "model=mnist_mlp_dropout",
+    "model.units=16",
     "~callbacks.early_stopping",
     "validate_every=1s",
 )
@@ -126,8 +127,8 @@ def test_a_run_killed_and_resumed_validates_where_it_would_have(tmp_path, backen
 @pytest.mark.trains
 def test_a_run_that_ends_with_an_epoch_goes_on_by_the_clock(tmp_path):
     (tmp_path / "my_callbacks.py").write_text(SLOW)
-    run = tmp_path / worker("jax").train(tmp_path, *PACED, "max_steps=10")["run_dir"]
-    resumed = worker("jax").resume(tmp_path, run, "max_steps=40")
+    run = tmp_path / worker("torch").train(tmp_path, *PACED, "max_steps=10")["run_dir"]
+    resumed = worker("torch").resume(tmp_path, run, "max_steps=40")
     steps = [row["step"] for row in resumed["rows"]]
     assert (steps[0], steps[-1]) == (10, 40)
     assert len(steps) <= 7  # not one for each step

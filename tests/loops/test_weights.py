@@ -1,6 +1,7 @@
 """Weights of samples and classes: every loop computes the loss that float64 NumPy computes."""
 
 import functools
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from conftest import in_turn, slow
+from conftest import in_turn, slow, slow_on
 from dlrun.data.batches import permutation
 from dlrun.data.sampling import ClassSampling
 from trainings import BACKENDS, Refused, worker
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.trains
 
 SCORES = ("f1", "precision", "recall", "r2")
 LOOPS = ("fit", "train_step", "train_step_own_loss", "raw")
+# Each backend; fit is in the tests of feeds, samples and labels.
+ONCE = (("jax", "raw"), ("tensorflow", "train_step_own_loss"), ("torch", "train_step"))
 TRAIN, VALIDATION, BATCH, RATE = 300, 60, 32, 0.3  # ten steps, the last of 12 samples
 
 DATA = """
@@ -206,7 +209,13 @@ def weighted_run(place, backend, loop):
     )
 
 
-@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, LOOPS))
+@pytest.mark.parametrize(
+    ("backend", "loop"),
+    [
+        (backend, loop) if (backend, loop) in ONCE else slow(backend, loop)
+        for backend, loop in product(BACKENDS, LOOPS)
+    ],
+)
 def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
     expected, run = reference(place), weighted_run(place, backend, loop)
     assert [row["loss"] for row in run["rows"]] == pytest.approx(expected["loss"], rel=1e-5)
@@ -222,7 +231,7 @@ def test_the_weighted_loss_of_each_loop_is_scikit_learns(place, backend, loop):
 @pytest.mark.parametrize(
     ("backend", "feed"),
     [
-        ("torch", "numpy"),
+        slow("torch", "numpy"),
         ("torch", "pandas"),
         slow("jax", "tf_data"),
         slow("tensorflow", "torch_dataloader"),
@@ -236,7 +245,7 @@ def test_every_feed_passes_the_weights_on(place, backend, feed):
     assert [row["loss"] for row in run["rows"]] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("backend", [*BACKENDS, "numpy"])
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow", of=(*BACKENDS, "numpy")))
 def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
     run, expected = weighted_run(place, "torch", "raw"), reference(place)["test"]
     for size in (7, 140):
@@ -246,7 +255,7 @@ def test_evaluation_gives_the_weighted_loss_for_any_batch_size(place, backend):
             assert found["metrics"][name] == pytest.approx(expected[name], rel=1e-5)
 
 
-@pytest.mark.parametrize(("backend", "loop"), [("jax", "raw"), ("torch", "fit")])
+@pytest.mark.parametrize(("backend", "loop"), [slow("jax", "raw"), ("torch", "fit")])
 def test_a_mean_over_weights_is_one_over_all_samples(place, backend, loop):
     reduction = "+task.loss.reduction=mean_with_sample_weight"
     run = worker(backend).train(place, *NPZ, f"loop={loop}", reduction, "epochs=1")
@@ -282,8 +291,8 @@ def test_evaluation_on_other_data_weighs_classes_as_training_did(place):
     ("backend", "loop", "sampling"),
     [
         ("jax", "fit", "oversample"),
-        ("tensorflow", "train_step", "oversample"),
-        ("torch", "raw", "oversample"),
+        slow("tensorflow", "train_step", "oversample"),
+        slow("torch", "raw", "oversample"),
         ("torch", "raw", "undersample"),
     ],
 )
@@ -345,7 +354,7 @@ def several(place):
 
 @pytest.mark.parametrize(
     ("backend", "loop"),
-    [("jax", "raw"), ("jax", "fit"), ("tensorflow", "train_step"), ("torch", "raw")],
+    [slow("jax", "raw"), ("jax", "fit"), ("tensorflow", "train_step"), ("torch", "raw")],
 )
 def test_each_of_several_labels_is_balanced_in_each_loop(place, several, backend, loop):
     x, y, w = several
@@ -531,7 +540,7 @@ def test_weights_of_an_axis_that_the_loss_does_not_have_are_refused(place):
         )
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_a_step_gets_the_weights_in_the_hooks_that_take_them(place, backend):
     typed = (*NPZ, "loop=raw", "epochs=2", f"optimizer.learning_rate={RATE}")
     own = ("loop.step._target_=my_net.New", "task.class_weight=balanced")

@@ -1,8 +1,5 @@
 """The losses and optimizers of the books: each trains, and each loss has the right value."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 
@@ -23,23 +20,19 @@ OPTIMIZERS = (
     ("optimizer=adam",),
     ("optimizer=adagrad",),
 )
-# Builds each loss as a run does, without training, and prints its values.
+# Builds each loss as a run does, without training, and finds its values.
 SCRIPT = """
-import json, os, sys
-os.environ["KERAS_BACKEND"] = "numpy"
 import numpy as np
 from dlrun.assembly.compile import _loss
 from dlrun.config.compose import compose
 logits, labels = np.random.default_rng(0).normal(size=(7, 4)).astype("float32"), np.arange(7) % 4
 shapes = {"(7,)": labels, "(7, 1)": labels[:, None], "one-hot": np.eye(4, dtype="float32")[labels]}
-values = {}
-for name in sys.argv[1:]:
+for name in NAMES:
     loss = _loss("task.loss", compose([f"loss={name}"]).task.loss)
     given = shapes if "sparse" not in name else {"(7,)": labels}
-    values[name] = {shape: float(loss(true, logits)) for shape, true in given.items()}
+    found[name] = {shape: float(loss(true, logits)) for shape, true in given.items()}
 binary = _loss("task.loss", compose(["loss=binary_crossentropy"]).task.loss)
-values["one logit"] = {"(7,)": float(binary(labels % 2, logits[:, :1]))}
-print(json.dumps(values))
+found["one logit"] = {"(7,)": float(binary(labels % 2, logits[:, :1]))}
 """
 
 
@@ -54,9 +47,8 @@ def test_each_loss_and_each_optimizer_trains_and_the_run_is_evaluated(tmp_path, 
     assert evaluated == pytest.approx(result["test"], abs=1e-5)
 
 
-def test_each_loss_is_computed_from_logits_for_every_label_format(dlrun):
-    done = dlrun(command=[sys.executable, "-c", SCRIPT, *LOSSES])
-    values = json.loads(done.stdout)
+def test_each_loss_is_computed_from_logits_for_every_label_format(tmp_path):
+    values = worker("numpy").run(tmp_path, SCRIPT.replace("NAMES", repr(LOSSES)))
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(7, 4))
     one_hot = np.eye(4)[np.arange(7) % 4]
@@ -81,7 +73,8 @@ def test_each_loss_is_computed_from_logits_for_every_label_format(dlrun):
 
 
 def test_an_unknown_loss_is_reported(dlrun):
-    done = dlrun("train", "smoke=true", "loss=mean_squared_error", "task.loss.loss=Nosuch")
+    words = ("train", "smoke=true", "loss=mean_squared_error", "task.loss.loss=Nosuch")
+    done = dlrun.within("jax", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: task.loss: " in done.stderr
     assert "Nosuch" in done.stderr

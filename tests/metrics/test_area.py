@@ -16,8 +16,8 @@ def area(scores, **options):
     metric = Area(**options)
     for epoch in range(2):  # the second one begins with other anchors
         metric.reset_state()
-        for start in range(0, len(labels), 125):
-            part = slice(start, start + 125)
+        for start in range(0, len(labels), 250):
+            part = slice(start, start + 250)
             batch = (array[part] for array in (labels, scores, weights)[: 2 + epoch])
             metric.update_state(*map(keras.ops.convert_to_tensor, batch))
         yield float(metric.result())

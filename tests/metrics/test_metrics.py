@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from conftest import slow_on
+from conftest import slow, slow_on
 from dlrun.data.mnist import mnist
 from trainings import BACKENDS, Refused, worker
 
@@ -22,7 +22,7 @@ METRICS = (
 )
 
 
-@pytest.mark.parametrize("backend", slow_on("jax"))
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_each_metric_is_measured_in_training_and_evaluation(dlrun, backend):
     words = (f"metrics=[{','.join(METRICS)}]", "smoke=true", "epochs=3")
     result = dlrun.warm(backend, "train", *words, "task.monitor=val_auc")
@@ -64,7 +64,7 @@ def test_each_metric_matches_the_predictions(dlrun, trained):
 def test_metrics_of_two_classes_take_one_logit_and_integer_labels(dlrun):
     words = ("model=mixed_subclassed", "+metrics=[auc,precision,recall,root_mean_squared_error]")
     words += ("epochs=4", "optimizer.learning_rate=0.01")
-    metrics = dlrun.warm("jax", "train", *words)["test"]
+    metrics = dlrun.warm("torch", "train", *words)["test"]
     for name in ("binary_accuracy", "auc", "precision", "recall"):
         assert metrics[name] > 0.98
     assert metrics["root_mean_squared_error"] < 0.15
@@ -100,19 +100,27 @@ class Hits(Confusion):
 """
 
 
-@pytest.mark.parametrize("backend", slow_on("tensorflow"))
-def test_each_value_of_a_metric_with_several_is_logged_and_can_be_monitored(tmp_path, backend):
+@pytest.mark.parametrize(
+    ("backend", "loop"),
+    [
+        ("jax", "raw"),
+        ("torch", "fit"),
+        *map(slow, ("jax", "torch", "tensorflow", "tensorflow"), ("fit", "raw", "fit", "raw")),
+    ],
+)
+def test_each_value_of_a_metric_with_several_is_logged_and_can_be_monitored(
+    tmp_path, backend, loop
+):
     (tmp_path / "my_metrics.py").write_text(MODULE)
     words = ("+task.metrics.hits={_target_: my_metrics.Hits}", "data.limit=300", "epochs=2")
     monitor = ("task.monitor=val_hits_3", "task.mode=max")
-    for loop in ("fit", "raw"):
-        result = worker(backend).train(tmp_path, *words, *monitor, f"loop={loop}")
-        names = [f"hits_{number}" for number in range(10)]
-        for split in ("train", "validation", "test"):
-            assert list(result[split]) == ["loss", "accuracy", *names]
-        assert {*names, *(f"val_{name}" for name in names)} <= set(result["rows"][0])
-        best = max(result["rows"], key=lambda row: row["val_hits_3"])
-        assert result["best_epoch"] == best["epoch"]
+    result = worker(backend).train(tmp_path, *words, *monitor, f"loop={loop}")
+    names = [f"hits_{number}" for number in range(10)]
+    for split in ("train", "validation", "test"):
+        assert list(result[split]) == ["loss", "accuracy", *names]
+    assert {*names, *(f"val_{name}" for name in names)} <= set(result["rows"][0])
+    best = max(result["rows"], key=lambda row: row["val_hits_3"])
+    assert result["best_epoch"] == best["epoch"]
     assert "hits 0" not in result["log"]
 
 

@@ -69,10 +69,10 @@ def test_the_networks_own_preprocessing(tmp_path):
 
 @pytest.mark.trains
 def test_resnet_learns(tmp_path):
-    path = write_digits(tmp_path / "digits", 600)
+    path = write_digits(tmp_path / "digits", 400)
     settings = ("model=resnet", "model.depths=[1,1]", "model.widths=[8,16]", "batch_size=32")
     data = ("data=image_folder", f"data.path={path}", "data.size=16")
-    rate = ("optimizer.learning_rate=0.01", "epochs=10")
+    rate = ("optimizer.learning_rate=0.01", "epochs=8")
     result = worker("torch").train(tmp_path, *data, *settings, *rate)
     assert result["test"]["accuracy"] > 0.5
 

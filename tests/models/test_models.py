@@ -23,7 +23,8 @@ PARAMETERS = {
 # Torch, which compiles nothing, has the convolutions in turn; the next test has them on all.
 @pytest.mark.parametrize(("backend", "model"), in_turn(BACKENDS, list(PARAMETERS)))
 def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, model):
-    result = worker(backend).train(tmp_path, f"model={model}", "smoke=true")
+    small = ("data.limit=96", "batch_size=32", "epochs=1")
+    result = worker(backend).train(tmp_path, f"model={model}", *small)
     assert result["parameters"] == PARAMETERS[model]
     evaluated = worker(backend).evaluate(tmp_path, result["path"])
     assert evaluated["metrics"]["loss"] == pytest.approx(result["test"]["loss"], abs=1e-5)
@@ -33,17 +34,17 @@ def test_each_model_trains_on_each_backend_and_can_be_loaded(tmp_path, backend, 
     "model", slow_on("mnist_subclassed", of=("mnist_convnet", "mnist_subclassed"))
 )
 def test_convolutions_agree_on_every_backend(tmp_path, model):
-    run = worker("jax").train(tmp_path, f"model={model}", "smoke=true")["path"]
+    small = ("data.limit=64", "batch_size=32", "epochs=1")
+    run = worker("jax").train(tmp_path, f"model={model}", *small)["path"]
     losses = [
-        worker(backend).evaluate(tmp_path, run, "data.limit=64")["metrics"]["loss"]
+        worker(backend).evaluate(tmp_path, run)["metrics"]["loss"]
         for backend in (*BACKENDS, "numpy")
     ]
     assert max(losses) - min(losses) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "backend", ["jax", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_attention_learns_which_token_is_more_frequent(tmp_path, backend):
     result = worker(backend).train(tmp_path, "model=text_attention", "epochs=4")
     assert result["test"]["accuracy"] > 0.85

@@ -32,7 +32,7 @@ def test_the_naive_network_equals_the_first_network(dlrun):
 def test_fit_clears_the_gradients_of_its_bare_variables_on_torch(tmp_path):
     def losses(loop):
         rows = worker("torch").train(
-            tmp_path, "model=naive_mlp", f"loop={loop}", "epochs=2", "data.limit=2000"
+            tmp_path, "model=naive_mlp", f"loop={loop}", "epochs=2", "data.limit=640"
         )["rows"]
         return [row[name] for row in rows for name in ("loss", "val_loss")]
 

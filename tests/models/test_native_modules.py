@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from conftest import slow_on
+from conftest import Dlrun, slow_on
 from dlrun.data.mnist import mnist
 from trainings import Refused, worker
 
@@ -49,7 +49,7 @@ MINE = """
 defaults: [torch_module, _self_]
 module: {_target_: my_net.build, units: 24}
 """
-SMALL = ("data.limit=200", "batch_size=10", "epochs=2", "~callbacks.early_stopping")
+SMALL = ("data.limit=120", "batch_size=12", "epochs=2", "~callbacks.early_stopping")
 MODELS = {"torch": "model=mine", "jax": "model=jax_function"}
 
 
@@ -198,13 +198,14 @@ def test_keras_own_wrappers_are_refused_with_what_to_take(tmp_path, backend, mod
     assert caught.value.exit_code == 2
 
 
-def test_the_named_module_is_trusted_by_the_rules_for_any_target(project, tmp_path_factory, dlrun):
+def test_the_named_module_is_trusted_by_the_rules_for_any_target(project, tmp_path_factory):
     run = worker("torch").train(project, "model=mine", "smoke=true")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     copied = shutil.copytree(run["path"], elsewhere / "runs/mine/copied")
-    refused = dlrun("evaluate", copied, cwd=elsewhere)
+    refused = Dlrun(elsewhere).within("torch", "evaluate", copied)
     assert refused.returncode == 2
     assert "names my_net.build, which is not trusted" in refused.stderr
     assert "add --trust my_net" in refused.stderr
-    typed = dlrun("train", "model=torch_module", "model.module._target_=os.system", "backend=torch")
+    words = ("train", "model=torch_module", "model.module._target_=os.system")
+    typed = Dlrun(elsewhere).within("torch", *words)
     assert "os.system is never called from a config" in typed.stderr

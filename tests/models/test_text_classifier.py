@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainings import BACKENDS, Refused, worker
+from conftest import slow_on
+from trainings import Refused, worker
 
 # Of a text, with and without padding, by models with the same weights.
 PADDED = """
@@ -32,9 +33,7 @@ PARAMETERS = {
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(
-    "backend", ["jax", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])]
-)
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 @pytest.mark.parametrize("encoder", PARAMETERS)
 def test_no_encoder_sees_the_padding(tmp_path, backend, encoder):
     found = worker(backend).run(tmp_path, PADDED % encoder)
@@ -49,7 +48,7 @@ def test_no_encoder_sees_the_padding(tmp_path, backend, encoder):
 )
 def test_each_encoder_learns_which_token_is_more_frequent(tmp_path, encoder):
     given = ("model=text_classifier", f"model.encoder={encoder}", "model.units=16", "batch_size=64")
-    result = worker("jax").train(tmp_path, *given, "epochs=6", "optimizer.learning_rate=5e-3")
+    result = worker("torch").train(tmp_path, *given, "epochs=6", "optimizer.learning_rate=5e-3")
     assert result["test"]["accuracy"] > 0.85
 
 

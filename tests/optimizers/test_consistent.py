@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import in_turn
+from conftest import in_turn, slow_on
 from dlrun.checkpoints.format import read_checkpoint
 from dlrun.data.batches import permutation
 from trainings import BACKENDS, Refused, worker
@@ -187,7 +187,7 @@ def schedule_free(gradients: list[float]) -> float:
     return y
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_decay_and_steps_are_those_of_the_formulas(tmp_path, backend):
     found = worker(backend).run(tmp_path, STEPS)
     decayed = {"": 0.997**5, "excluded": 1.0}
@@ -210,7 +210,7 @@ def test_decay_and_steps_are_those_of_the_formulas(tmp_path, backend):
     assert found["schedule_free"]["head/kernel"] == pytest.approx(expect, abs=1e-6)
 
 
-SMALL = ("data.limit=2000", "epochs=1")
+SMALL = ("data.limit=600", "epochs=1")
 
 
 def test_names_that_exclude_nothing_are_refused(tmp_path):
@@ -226,7 +226,7 @@ def test_names_that_exclude_nothing_are_refused(tmp_path):
         assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_adafactor_on_inputs_that_are_always_zero_says_why_it_fails(tmp_path, backend):
     trained = worker(backend).train(tmp_path, *SMALL, "optimizer=adafactor")  # MNIST's border
     assert np.isfinite(trained["test"]["loss"])

@@ -5,7 +5,7 @@ import pytest
 from conftest import in_turn, slow
 from trainings import worker
 
-SMALL = ("model.units=32", "data.limit=2000", "epochs=3")
+SMALL = ("model.units=32", "data.limit=900", "epochs=3")
 OPTIMIZERS = (
     ("torch", "torch_sgd", 0.01),
     ("torch", "torch_adamw", 0.001),

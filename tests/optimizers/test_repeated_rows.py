@@ -113,7 +113,7 @@ def losses(place):
     """The losses of a training from the weights that a run on jax has made."""
 
     def train(backend, model, *overrides):
-        return worker(backend).train(place, *DATA, f"model={model}", "epochs=6", *overrides)
+        return worker(backend).train(place, *DATA, f"model={model}", "epochs=3", *overrides)
 
     begun = functools.cache(lambda model: train("jax", model)["run_dir"])
 

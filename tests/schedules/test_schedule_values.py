@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from conftest import slow_on
 from trainings import BACKENDS, Refused, worker
 
 RATE, EPOCHS, PER_EPOCH = 0.1, 4, 12.5
@@ -110,7 +111,7 @@ def test_a_length_may_be_a_fraction_of_an_epoch(tmp_path):
     assert len(found) == 4
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_the_loops_of_the_linear_classifier_refuse_a_schedule(tmp_path, backend):
     loop = {"jax": "value_and_grad", "tensorflow": "tape", "torch": "module"}[backend]
     linear = ("experiment=linear_classifier", f"loop=linear_{loop}", "schedule=cosine")
@@ -119,16 +120,17 @@ def test_the_loops_of_the_linear_classifier_refuse_a_schedule(tmp_path, backend)
 
 
 def test_a_resumed_run_refuses_epochs_that_move_its_schedule(tmp_path):
-    run = worker("jax").train(tmp_path, *SMALL, "schedule=cosine")
+    small = (*SMALL, "data.limit=600")
+    run = worker("torch").train(tmp_path, *small, "schedule=cosine")
     with pytest.raises(Refused, match="made for the 2 epochs of this run") as caught:
-        worker("jax").resume(tmp_path, run["path"], "epochs=4")
+        worker("torch").resume(tmp_path, run["path"], "epochs=4")
     assert caught.value.exit_code == 2
     with pytest.raises(Refused, match="the run follows schedule=cosine"):
-        worker("jax").resume(tmp_path, run["path"], "epochs=4", "optimizer.learning_rate=0.1")
+        worker("torch").resume(tmp_path, run["path"], "epochs=4", "optimizer.learning_rate=0.1")
     fixed = ("schedule=cosine", "schedule.length=4", "~callbacks.early_stopping")
-    whole = worker("jax").train(tmp_path, *SMALL, *fixed, "epochs=4")
-    part = worker("jax").train(tmp_path, *SMALL, *fixed)
-    rest = worker("jax").resume(tmp_path, part["path"], "epochs=4")
+    whole = worker("torch").train(tmp_path, *small, *fixed, "epochs=4")
+    part = worker("torch").train(tmp_path, *small, *fixed)
+    rest = worker("torch").resume(tmp_path, part["path"], "epochs=4")
     for row, other in zip(rest["rows"], whole["rows"], strict=True):
         assert {**row, "seconds": 0} == {**other, "seconds": 0}
 

@@ -44,7 +44,7 @@ def test_the_command_keeps_the_working_directory_off_the_path():
     assert python_command("dlrun.workers.host", "0,1") == command
 
 
-FAST = ("sweep", "train")
+FAST = ("sweep",)
 
 
 @pytest.mark.parametrize(
