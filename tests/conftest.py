@@ -12,13 +12,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import chdir
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from trainings import BACKENDS, compilation, worker
+from dlrun.cli import app
+from trainings import BACKENDS, compilation, forget, worker
 
 COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
@@ -84,6 +87,26 @@ class Dlrun:
         words = [*map(str, arguments), f"backend={backend}"]
         code, stdout, stderr = worker(backend).command(self.cwd, words)
         return subprocess.CompletedProcess(words, code, stdout, stderr)
+
+    def here(self, *arguments, env=None) -> subprocess.CompletedProcess[str]:
+        """As a call, in pytest's own process, for a command that imports no framework.
+
+        Of a process of its own, all but a fraction of the time goes into imports.
+        """
+        words, before = list(map(str, arguments)), FRAMEWORKS & set(sys.modules)
+        with chdir(self.cwd):
+            done = CliRunner().invoke(app, words, env=env)
+        forget(self.cwd)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert FRAMEWORKS & set(sys.modules) == before, "it imported a framework"
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+    def json_here(self, *arguments) -> dict:
+        """As :meth:`json`, of :meth:`here`."""
+        done = self.here(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return strict_json(done.stdout)
 
     def path(self, result: dict) -> Path:
         """Where the run of a result lies."""

@@ -150,7 +150,7 @@ def test_a_loss_diverges_when_its_mean_is_four_times_the_lowest_and_above_the_fi
     ],
 )
 def test_what_can_not_be_tuned_is_refused_before_anything_starts(dlrun, words, named):
-    done = dlrun("tune", *words)
+    done = dlrun.here("tune", *words)
     assert done.returncode == 2
     assert named in done.stderr
     assert not (dlrun.cwd / "runs").exists()

@@ -216,7 +216,7 @@ def test_a_stopped_sweep_is_completed(dlrun, number):
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
 def test_runs_that_train_by_themselves_are_refused(dlrun, words, message):
-    done = dlrun("sweep", "--vectorize", "seed=1,2", *words)
+    done = dlrun.here("sweep", "--vectorize", "seed=1,2", *words)
     assert done.returncode == 2
     assert message in done.stderr
     assert not (dlrun.cwd / "runs").exists()
