@@ -3,6 +3,7 @@
 No framework is ever imported into pytest's own process: a process can start one backend only.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -227,17 +228,21 @@ def _compilation(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def shared_temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary directory of this session, which the processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Homes of this session's own, so that no test reads or writes the user's."""
     home = tmp_path_factory.mktemp("home")
-    # The processes of pytest-xdist share what is compiled.
-    cache = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else home
     with pytest.MonkeyPatch.context() as patch:
         for variable in FOREIGN:
             patch.delenv(variable, raising=False)
         patch.setenv("KERAS_HOME", str(home / "keras"))
-        patch.setenv("XDG_CACHE_HOME", str(cache / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(shared_temp(tmp_path_factory) / "cache"))
         patch.setenv("NO_COLOR", "1")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same devices on every machine
         patch.setenv("TERM", "xterm-256color")
@@ -263,11 +268,21 @@ class Trained:
         """How the training went. Nobody may change what it left behind."""
         compiled = backend, compilation(backend)  # other code differs in the last bit
         if compiled not in self.finished:
-            overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000")
-            self.finished[compiled] = self.dlrun("train", *overrides, "--json", "--export-keras")
+            self.finished[compiled] = self._train_once(backend, is_fast=bool(compiled[1]))
         done = self.finished[compiled]
         assert done.returncode == 0, done.stderr
         return done
+
+    def _train_once(self, backend: str, *, is_fast: bool) -> subprocess.CompletedProcess[str]:
+        """Train, unless another process of pytest-xdist has, or wait while it does."""
+        told = self.dlrun.cwd / f"{backend}-{'fast' if is_fast else 'optimized'}.json"
+        with told.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told.exists():
+                overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4")
+                words = ("train", *overrides, "data.limit=3000", "--json", "--export-keras")
+                told.write_text(json.dumps(vars(self.dlrun(*words))))
+        return subprocess.CompletedProcess(**json.loads(told.read_text()))
 
     def result(self, backend: str) -> dict:
         """The result that training printed."""
@@ -286,7 +301,9 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One small finished run per backend."""
-    return Trained(tmp_path_factory.mktemp("trained"))
+    home = shared_temp(tmp_path_factory) / "trained"
+    home.mkdir(exist_ok=True)
+    return Trained(home)
 
 
 @pytest.fixture(scope="session")
