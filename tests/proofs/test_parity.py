@@ -91,6 +91,7 @@ def test_loops_agree_on_one_backend_with_random_layers_over_several_epochs(dlrun
     assert last["raw"] < first["raw"]
 
 
+@pytest.mark.slow
 def test_a_difference_exits_1_and_names_its_first_step(bent):
     words = ("parity", "model=bent", "data.limit=256", "--backends", "jax,tensorflow")
     done = bent(*words, "--steps", "5")

@@ -34,9 +34,8 @@ def launch(place, *words):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(
-    "loop", ["fit", *(pytest.param(loop, marks=pytest.mark.slow) for loop in ("raw", "train_step"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", ["fit", "raw", "train_step"])
 def test_two_processes_of_jax_have_the_numbers_of_one(place, loop):
     two = launch(place, "train", *TRAIN, *SPREAD, f"loop={loop}")
     assert_same_run(two, worker("jax").train(place, *TRAIN))
