@@ -3,6 +3,7 @@
 No framework is ever imported into pytest's own process: a process can start one backend only.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,13 +13,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import chdir
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from trainings import BACKENDS, compilation, worker
+from dlrun.cli import app
+from trainings import BACKENDS, compilation, forget, worker
 
 COMMAND = str(Path(sys.executable).with_name("dlrun"))
 TIMEOUT_SECONDS = 240
@@ -84,6 +88,26 @@ class Dlrun:
         words = [*map(str, arguments), f"backend={backend}"]
         code, stdout, stderr = worker(backend).command(self.cwd, words)
         return subprocess.CompletedProcess(words, code, stdout, stderr)
+
+    def here(self, *arguments, env=None) -> subprocess.CompletedProcess[str]:
+        """As a call, in pytest's own process, for a command that imports no framework.
+
+        Of a process of its own, all but a fraction of the time goes into imports.
+        """
+        words, before = list(map(str, arguments)), FRAMEWORKS & set(sys.modules)
+        with chdir(self.cwd):
+            done = CliRunner().invoke(app, words, env=env)
+        forget(self.cwd)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert FRAMEWORKS & set(sys.modules) == before, "it imported a framework"
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+    def json_here(self, *arguments) -> dict:
+        """As :meth:`json`, of :meth:`here`."""
+        done = self.here(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return strict_json(done.stdout)
 
     def path(self, result: dict) -> Path:
         """Where the run of a result lies."""
@@ -204,17 +228,21 @@ def _compilation(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def shared_temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary directory of this session, which the processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Homes of this session's own, so that no test reads or writes the user's."""
     home = tmp_path_factory.mktemp("home")
-    # The processes of pytest-xdist share what is compiled.
-    cache = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else home
     with pytest.MonkeyPatch.context() as patch:
         for variable in FOREIGN:
             patch.delenv(variable, raising=False)
         patch.setenv("KERAS_HOME", str(home / "keras"))
-        patch.setenv("XDG_CACHE_HOME", str(cache / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(shared_temp(tmp_path_factory) / "cache"))
         patch.setenv("NO_COLOR", "1")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")  # the same devices on every machine
         patch.setenv("TERM", "xterm-256color")
@@ -240,11 +268,21 @@ class Trained:
         """How the training went. Nobody may change what it left behind."""
         compiled = backend, compilation(backend)  # other code differs in the last bit
         if compiled not in self.finished:
-            overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4", "data.limit=3000")
-            self.finished[compiled] = self.dlrun("train", *overrides, "--json", "--export-keras")
+            self.finished[compiled] = self._train_once(backend, is_fast=bool(compiled[1]))
         done = self.finished[compiled]
         assert done.returncode == 0, done.stderr
         return done
+
+    def _train_once(self, backend: str, *, is_fast: bool) -> subprocess.CompletedProcess[str]:
+        """Train, unless another process of pytest-xdist has, or wait while it does."""
+        told = self.dlrun.cwd / f"{backend}-{'fast' if is_fast else 'optimized'}.json"
+        with told.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told.exists():
+                overrides = (f"backend={backend}", f"runs_dir={backend}", "epochs=4")
+                words = ("train", *overrides, "data.limit=3000", "--json", "--export-keras")
+                told.write_text(json.dumps(vars(self.dlrun(*words))))
+        return subprocess.CompletedProcess(**json.loads(told.read_text()))
 
     def result(self, backend: str) -> dict:
         """The result that training printed."""
@@ -263,7 +301,9 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One small finished run per backend."""
-    return Trained(tmp_path_factory.mktemp("trained"))
+    home = shared_temp(tmp_path_factory) / "trained"
+    home.mkdir(exist_ok=True)
+    return Trained(home)
 
 
 @pytest.fixture(scope="session")

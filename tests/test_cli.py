@@ -24,22 +24,16 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = [command for panel in PANELS.values() for command in panel]
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 CONFIG_LIBRARIES = {"hydra", "omegaconf"}
-# Runs a command, then prints its exit code and the modules that it imported.
-# Each command in a process that has imported what `dlrun` itself does.
+# Runs commands in one process: of each its exit code, stderr, and what is imported by then. The
+# first that has a module which none may import is the command to look at.
 PROBE = """
-import json, os, sys
+import json, sys
+from typer.testing import CliRunner
 from dlrun.cli import app
 for words in json.loads(sys.argv[1]):
-    if os.fork():
-        os.wait()
-        continue
-    try:
-        code = app(words)
-    except SystemExit as stop:
-        code = stop.code
-    print()
-    print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), flush=True)
-    os._exit(0)
+    result = CliRunner().invoke(app, words)
+    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([result.exit_code, result.stderr, loaded]))
 """
 
 
@@ -488,17 +482,18 @@ def test_a_damaged_record_of_a_run_is_named(run: str) -> None:
 # What is imported
 
 
-def imported_by(*typed: list[str]) -> list[tuple[int, set[str]]]:
+def imported_by(*typed: list[str]) -> list[tuple[int, str, set[str]]]:
+    """The exit code of each command, its stderr, and the packages that are imported by then."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(typed)], capture_output=True, text=True, check=True
     )
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-    return [(code, set(loaded)) for code, loaded in answers]
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(code, stderr, set(loaded)) for code, stderr, loaded in told]
 
 
 def test_help_imports_neither_hydra_nor_numpy_nor_a_framework() -> None:
     typed = [["--help"], *([command, "--help"] for command in COMMANDS)]
-    for words, (code, loaded) in zip(typed, imported_by(*typed), strict=True):
+    for words, (code, _, loaded) in zip(typed, imported_by(*typed), strict=True):
         assert code == 0
         assert loaded & {*CONFIG_LIBRARIES, *FRAMEWORKS, "numpy", "yaml"} == set(), words
 
@@ -515,7 +510,7 @@ def test_no_framework_is_imported_to_compose_or_refuse() -> None:
         (["list"], 0),
     ]
     answers = imported_by(*(words for words, _ in typed))
-    for (words, expected), (code, loaded) in zip(typed, answers, strict=True):
+    for (words, expected), (code, _, loaded) in zip(typed, answers, strict=True):
         assert code == expected, words
         assert loaded & {*FRAMEWORKS, "numpy"} == set(), words
 
@@ -528,22 +523,10 @@ def test_no_framework_is_imported_before_the_run_is_found() -> None:
     for command in takers:
         required = [p for p in known[command].params if p.required]
         asked[command] = ["nosuch"] * (2 if required[0].nargs == -1 else len(required))
-    # All in one process: the first that imports one is the command to look at.
-    code = """
-import json, sys
-from typer.testing import CliRunner
-from dlrun.cli import app
-for command, words in json.loads(sys.argv[1]).items():
-    result = CliRunner().invoke(app, [command, *words])
-    loaded = sorted({name.partition(".")[0] for name in sys.modules})
-    print(json.dumps([command, result.exit_code, result.stderr, loaded]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(asked)], capture_output=True, text=True, check=True
-    )
-    for command, exit_code, error, loaded in map(json.loads, done.stdout.splitlines()):
+    answers = imported_by(*([command, *words] for command, words in asked.items()))
+    for command, (exit_code, error, loaded) in zip(asked, answers, strict=True):
         assert (exit_code, "error: no run directory at nosuch" in error) == (2, True), command
-        assert FRAMEWORKS & {*loaded} == set(), f"imported at module level: dlrun {command} NOSUCH"
+        assert FRAMEWORKS & loaded == set(), f"imported at module level: dlrun {command} NOSUCH"
 
 
 def test_the_module_and_the_script_are_the_same_program() -> None:

@@ -125,6 +125,14 @@ def compilation(backend: str) -> str | None:
     return os.environ.get("XLA_FLAGS") if backend in ("jax", "tensorflow") else None
 
 
+def forget(place: Path) -> None:
+    """Let no module of a directory be known any more: another directory is another user."""
+    sys.path[:] = [path for path in sys.path if path != str(place)]
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{place}/"):
+            del sys.modules[name]
+
+
 def _train(*overrides):
     from dlrun.api.train import train
 
@@ -180,13 +188,8 @@ def _run(backend, script):
 def _answer(cwd, verb, arguments):
     from dlrun.errors import DlrunError
 
-    # Another directory is another user: of its modules none is known.
     if Path.cwd() != Path(cwd):
-        here = str(Path.cwd())
-        sys.path[:] = [place for place in sys.path if place != here]
-        for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(f"{here}/"):
-                del sys.modules[name]
+        forget(Path.cwd())
         os.chdir(cwd)
     try:
         return "done", globals()[f"_{verb}"](*arguments)

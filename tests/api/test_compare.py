@@ -50,7 +50,7 @@ def home(dlrun):
 
 
 def test_differences_are_shown_by_key_with_a_column_for_each_run(dlrun, home):
-    done = dlrun("compare", "aaaa", "bbbb")
+    done = dlrun.here("compare", "aaaa", "bbbb")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["aaaa", "bbbb"],
@@ -65,13 +65,13 @@ def test_differences_are_shown_by_key_with_a_column_for_each_run(dlrun, home):
         [],
         ["*", "the", "best"],
     ]
-    every = dlrun("compare", "aaaa", "bbbb", "--all").stdout
+    every = dlrun.here("compare", "aaaa", "bbbb", "--all").stdout
     assert re.search(r"epochs +3 +3\n", every)
     assert re.search(r"test.accuracy +0.9000 +0.9000\n", every)
 
 
 def test_json_has_the_values_of_each_key_in_the_order_of_the_runs(dlrun, home):
-    result = dlrun.json("compare", "latest", "mlp/aaaa")
+    result = dlrun.json_here("compare", "latest", "mlp/aaaa")
     assert [run["run"] for run in result["runs"]] == ["bbbb", "aaaa"]
     assert result["config"]["optimizer.learning_rate"] == [0.1, 0.001]
     assert result["result"] == {"test.loss": [0.25, 0.5]}
@@ -81,19 +81,19 @@ def test_json_has_the_values_of_each_key_in_the_order_of_the_runs(dlrun, home):
 def test_close_values_are_shown_with_the_digits_that_differ(dlrun):
     make(dlrun.cwd / "a", loss=0.12345678)
     make(dlrun.cwd / "b", loss=0.12345679)
-    shown = dlrun("compare", "a", "b").stdout
+    shown = dlrun.here("compare", "a", "b").stdout
     assert "0.123456780  0.123456790 *" not in shown  # the smaller loss is better
     assert "0.123456780 *  0.123456790" in shown
 
 
 def test_equal_runs_are_reported_as_equal(dlrun):
     paths = [make(dlrun.cwd / name) for name in "ab"]
-    assert dlrun("compare", *paths).stdout == "nothing differs between a and b\n"
+    assert dlrun.here("compare", *paths).stdout == "nothing differs between a and b\n"
 
 
 def test_many_runs_are_shown_in_blocks_of_80_columns(dlrun):
     paths = [make(dlrun.cwd / f"sweep/{n}", loss=n, host="long" * 20 + str(n)) for n in range(12)]
-    shown = dlrun("compare", *paths).stdout
+    shown = dlrun.here("compare", *paths).stdout
     assert max(map(len, shown.splitlines())) <= 80
     losses = re.findall(r"test.loss +(.*)", shown)
     assert len(losses) > 1
@@ -103,7 +103,7 @@ def test_many_runs_are_shown_in_blocks_of_80_columns(dlrun):
 
 def test_a_killed_run_can_be_compared(dlrun, home):
     make(dlrun.cwd / "runs/mlp/dead", status="running", test={})
-    result = dlrun.json("compare", "dead", "aaaa")["result"]
+    result = dlrun.json_here("compare", "dead", "aaaa")["result"]
     assert result["status"] == ["killed", "completed"]
     assert result["epochs"] == [2, 3]
     assert result["test.loss"] == [None, 0.5]
@@ -126,7 +126,7 @@ def test_one_run_of_a_sweep_suggests_the_sweep(dlrun, home):
     ids=" ".join,
 )
 def test_invalid_comparisons_are_refused(dlrun, home, words, message):
-    done = dlrun("compare", *words)
+    done = dlrun.here("compare", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
@@ -136,7 +136,7 @@ def test_one_plot_has_the_curves_of_all_runs(dlrun, home):
     words = [f"model.name=$x_{{{n}$" for n in range(22)]
     more = [make(home / f"mlp/{n}", overrides=[word]) for n, word in enumerate(words)]
     make(home / "mlp/none", curves=None)
-    done = dlrun("compare", "aaaa", "none", *more, "--plot", "plots/curves.svg")
+    done = dlrun.here("compare", "aaaa", "none", *more, "--plot", "plots/curves.svg")
     assert done.returncode == 0, done.stderr
     assert "none has no curves: no metrics.csv" in done.stderr
     svg = (dlrun.cwd / "plots/curves.svg").read_text()
@@ -148,29 +148,29 @@ def test_one_plot_has_the_curves_of_all_runs(dlrun, home):
 def test_a_plot_without_curves_is_refused(dlrun, home):
     make(home / "mlp/one", curves=None)
     make(home / "mlp/two", curves=None)
-    done = dlrun("compare", "one", "two", "--plot", "curves.png")
+    done = dlrun.here("compare", "one", "two", "--plot", "curves.png")
     assert (done.returncode, done.stdout) == (2, "")
     assert "none of the runs has a curve" in done.stderr
     assert not (dlrun.cwd / "curves.png").exists()
     # Of a run of before there were steps.
-    done = dlrun("compare", "one", "aaaa", "--plot", "curves.png", "--by", "step")
+    done = dlrun.here("compare", "one", "aaaa", "--plot", "curves.png", "--by", "step")
     assert "aaaa has no curves: its metrics.csv has no step" in done.stderr
     assert "hint: --by epoch" in done.stderr
     (home / "mlp/one/metrics.csv").write_text("what,ever\n1,2\n")
-    done = dlrun("compare", "one", "aaaa", "--plot", "curves.png")
+    done = dlrun.here("compare", "one", "aaaa", "--plot", "curves.png")
     assert "it is not a table of epochs" in done.stderr
 
 
 def test_untrusted_files_are_read_with_care(dlrun, home):
     hostile = {"test": {"loss": float("nan"), "\x1b[2J": "\x07"}, "device": "\x1b]0;x\x07"}
     make(home / "mlp/hostile", **hostile, curves="epoch,loss\n1\nx,y,z\n1e999,nan\n2,0.5\n")
-    done = dlrun("compare", "aaaa", "hostile", "--all", "--plot", "curves.png")
+    done = dlrun.here("compare", "aaaa", "hostile", "--all", "--plot", "curves.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout.replace("\n", "").isprintable()
-    assert dlrun.json("compare", "aaaa", "hostile")["result"]["test.loss"] == [0.5, None]
+    assert dlrun.json_here("compare", "aaaa", "hostile")["result"]["test.loss"] == [0.5, None]
     (home / "mlp/hostile/metrics.csv").unlink()
     os.mkfifo(home / "mlp/hostile/metrics.csv")
-    assert "is neither a file nor a directory" in dlrun("compare", "aaaa", "hostile").stderr
+    assert "is neither a file nor a directory" in dlrun.here("compare", "aaaa", "hostile").stderr
 
 
 def test_trained_runs_are_listed_and_compared(dlrun, trained):
@@ -189,13 +189,13 @@ def test_trained_runs_are_listed_and_compared(dlrun, trained):
     config = yaml.safe_load((runs[0] / "config.yaml").read_text())
     assert dlrun.record(runs[0])["config"] == config
     query = ["--where", "optimizer.learning_rate=1e-3", "--where", "backend=torch"]
-    [run] = dlrun.json("runs", *query, "--sort", "val_loss")["runs"]
+    [run] = dlrun.json_here("runs", *query, "--sort", "val_loss")["runs"]
     assert run["run_dir"] == str(runs[1].relative_to(dlrun.cwd))
 
 
 def test_a_null_metric_is_compared_but_never_the_best(dlrun):
     make(dlrun.cwd / "runs/a/one", loss=None)
     make(dlrun.cwd / "runs/a/two", loss=0.4)
-    assert dlrun.json("compare", "one", "two")["result"]["test.loss"] == [None, 0.4]
-    done = dlrun("compare", "one", "two")
+    assert dlrun.json_here("compare", "one", "two")["result"]["test.loss"] == [None, 0.4]
+    done = dlrun.here("compare", "one", "two")
     assert (done.returncode, done.stderr) == (0, "")

@@ -35,18 +35,19 @@ def test_every_backend_works(dlrun):
         assert report["trains"] is (name != "numpy")
 
 
-def test_broken_backend_is_reported_and_does_not_affect_the_others(dlrun):
+def test_broken_and_missing_backends_are_reported_and_do_not_affect_the_others(dlrun, without_jax):
     (dlrun.cwd / "torch").mkdir()
     (dlrun.cwd / "torch" / "__init__.py").write_text("raise ImportError('no libcudart.so.12')\n")
-    done = dlrun("doctor", "--json", env={"PYTHONPATH": str(dlrun.cwd)})
+    done = dlrun("doctor", "--json", env=without_jax)
     assert done.returncode == 0
     backends = dlrun.parse(done.stdout)["backends"]
     assert backends["torch"]["status"] == "broken"
     assert "no libcudart.so.12" in backends["torch"]["error"]
     assert "pip install" in backends["torch"]["install"]
-    assert {n for n, report in backends.items() if report["status"] == "ok"} == {
-        *("jax", "numpy", "tensorflow"),
-    }
+    assert backends["jax"]["status"] == "missing"
+    assert backends["jax"]["install"] == "pip install 'dlrun[jax]'"
+    assert backends["numpy"]["status"] == "missing"  # Keras' numpy backend needs jax
+    assert backends["tensorflow"]["status"] == "ok"
 
 
 @pytest.mark.slow
@@ -57,16 +58,6 @@ def test_backend_that_kills_its_process_is_reported(dlrun):
     assert report["backends"]["torch"]["status"] == "broken"
     assert report["backends"]["torch"]["error"]
     assert report["backends"]["jax"]["status"] == "ok"
-
-
-def test_missing_backend_is_reported_with_its_install_command(dlrun, without_jax):
-    done = dlrun("doctor", "--json", env=without_jax)
-    assert done.returncode == 0
-    backends = dlrun.parse(done.stdout)["backends"]
-    assert backends["jax"]["status"] == "missing"
-    assert backends["jax"]["install"] == "pip install 'dlrun[jax]'"
-    assert backends["numpy"]["status"] == "missing"  # Keras' numpy backend needs jax
-    assert backends["tensorflow"]["status"] == backends["torch"]["status"] == "ok"
 
 
 def test_training_on_a_missing_backend_says_what_to_do(dlrun, without_jax):

@@ -58,18 +58,18 @@ def home(dlrun):
     return runs
 
 
-def listed(dlrun, *words, **options):
-    return [run["run"].rpartition("/")[2] for run in dlrun.json("runs", *words, **options)["runs"]]
+def listed(dlrun, *words):
+    return [run["run"].rpartition("/")[2] for run in dlrun.json_here("runs", *words)["runs"]]
 
 
 def refused(dlrun, *words):
-    done = dlrun("runs", *words)
+    done = dlrun.here("runs", *words)
     assert (done.returncode, done.stdout) == (2, "")
     return done.stderr
 
 
 def test_newest_runs_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home):
-    done = dlrun("runs")
+    done = dlrun.here("runs")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -78,15 +78,15 @@ def test_newest_runs_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home)
     assert "torch" in lines[3]
     assert "0.2000  0.8000    0.2000  0.8000" in lines[3]
     assert "model mnist_mlp, loop fit" in done.stdout  # values that all share, once
-    wide = dlrun("runs", env={"COLUMNS": "200"}).stdout
+    wide = dlrun.here("runs", env={"COLUMNS": "200"}).stdout
     assert "3/4" in wide
     assert "no room" in done.stdout
     assert "no room" not in wide
 
 
 def test_other_commands_find_a_run_by_its_listed_name(dlrun, home):
-    [newest] = dlrun.json("runs", "--limit", "1")["runs"]
-    done = dlrun("evaluate", newest["run"])
+    [newest] = dlrun.json_here("runs", "--limit", "1")["runs"]
+    done = dlrun.here("evaluate", newest["run"])
     assert "no run directory" not in done.stderr
     assert newest["run_dir"] == "runs/sweeps/rates/2026-11-21_10-04-00_dddd"
 
@@ -159,16 +159,16 @@ def test_invalid_queries_are_refused_with_a_suggestion(dlrun, home, words, messa
 
 
 def test_a_folder_without_runs_is_not_an_error(dlrun):
-    done = dlrun("runs")
+    done = dlrun.here("runs")
     assert (done.returncode, done.stdout) == (0, "no runs in runs; 'dlrun train' makes one\n")
-    assert dlrun.json("runs")["runs"] == []
+    assert dlrun.json_here("runs")["runs"] == []
     make(dlrun.cwd / "runs/a/one")
-    done = dlrun("runs", "--where", "backend=torch")
+    done = dlrun.here("runs", "--where", "backend=torch")
     assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs matches\n")
 
 
 def test_csv_has_a_column_for_each_value(dlrun, home):
-    rows = list(csv.DictReader(dlrun("runs", "--csv").stdout.splitlines()))
+    rows = list(csv.DictReader(dlrun.here("runs", "--csv").stdout.splitlines()))
     assert rows[0]["run"] == "rates/dddd"
     assert rows[1]["config.optimizer.learning_rate"] == "0.1"
     assert [row["validation.accuracy"] for row in rows] == ["", "0.8", "0.95", "0.9"]
@@ -206,7 +206,7 @@ def test_files_that_are_not_records_are_skipped_and_counted(dlrun, home):
     (home / "circle").symlink_to(home)
     # A run directory holds no other run.
     make(home / "mnist_mlp/2026-11-21_10-01-00_aaaa/checkpoints/epoch-0001")
-    done = dlrun("runs", "--json")
+    done = dlrun.here("runs", "--json")
     assert len(json.loads(done.stdout)["runs"]) == 4
     assert done.stderr == "left out: 7 with a run.json that is not the record of a run\n"
 
@@ -215,10 +215,10 @@ def test_an_untrusted_record_prints_no_control_characters_and_strict_json(dlrun)
     hostile = {"backend": "\x1b[2J\ud800", "seconds": [], "train": 3, "test": {"\x07": "x"}}
     make(dlrun.cwd / "runs/a/b", **hostile, started=7, validation={"loss": float("nan")})
     for words in ([], ["--csv"], ["--sort", "val_loss"], ["--where", "backend!=jax"]):
-        done = dlrun("runs", *words)
+        done = dlrun.here("runs", *words)
         assert done.returncode == 0, done.stderr
         assert done.stdout.replace("\n", "").isprintable()
-    [run] = dlrun.json("runs")["runs"]
+    [run] = dlrun.json_here("runs")["runs"]
     assert run["validation"] == {"loss": None}
 
 
@@ -250,7 +250,7 @@ def test_a_closed_pipe_prints_no_traceback(dlrun):
 def test_a_null_metric_is_blank_matches_no_condition_and_sorts_last(dlrun, home):
     null = {"loss": None, "accuracy": None}
     make(home / "a/null", minute=9, validation=null, test=null, epochs=4, best_epoch=4)
-    assert dlrun("runs").returncode == dlrun("runs", "--csv").returncode == 0
+    assert dlrun.here("runs").returncode == dlrun.here("runs", "--csv").returncode == 0
     assert listed(dlrun, "--where", "val_loss<9") == ["cccc", "bbbb", "aaaa"]
     assert listed(dlrun, "--where", "val_loss>=0") == ["cccc", "bbbb", "aaaa"]
     for words in (["val_accuracy"], ["val_accuracy", "--reverse"], ["val_loss"], ["test.loss"]):

@@ -6,6 +6,8 @@ import sys
 import pytest
 import yaml
 
+from conftest import Dlrun
+
 
 @pytest.mark.slow
 @pytest.mark.trains
@@ -39,7 +41,7 @@ def test_a_table_becomes_the_projects_data_set(dlrun):
     (dlrun.cwd / "rows.csv").unlink()  # the project has its own
     option = yaml.safe_load((dlrun.cwd / "big/configs/data/rows.yaml").read_text())
     assert (option["path"], option["target"]) == ("data/rows.csv", "big")
-    done = dlrun("train", "data=rows", "epochs=1", cwd=dlrun.cwd / "big")
+    done = Dlrun(dlrun.cwd / "big").within("jax", "train", "data=rows", "epochs=1")
     assert done.returncode == 0, done.stderr
 
 
@@ -53,7 +55,7 @@ def test_what_can_not_be_a_project_leaves_nothing(dlrun):
         (["new", "--from", "csv=none.csv"], "there is no none.csv"),
         (["new", "--from", "csv=rows.csv", "--target", "c"], "no such column; it has a, b"),
     ):
-        done = dlrun("new", *words)
+        done = dlrun.here("new", *words)
         assert done.returncode == 2
         assert reason in done.stderr
     assert {path.name for path in dlrun.cwd.iterdir()} == {"full", "rows.csv"}

@@ -140,11 +140,9 @@ def test_an_invalid_plot_path_is_reported_before_anything_starts(dlrun):
         ("nowhere/model.png", "there is no directory nowhere"),
         (".", "is a directory"),
     ):
-        done, imported = dlrun.traced("summary", "--plot", plot)
+        done = dlrun.here("summary", "--plot", plot)
         assert (done.returncode, done.stdout) == (2, "")
         assert words in done.stderr
-        assert "keras" not in imported
-        (dlrun.cwd / "imported.txt").unlink()
     assert list(dlrun.cwd.iterdir()) == []
 
 

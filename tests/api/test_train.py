@@ -144,8 +144,8 @@ def test_metrics_csv_has_one_row_per_epoch(trained, backend):
 
 @pytest.mark.parametrize("backend", slow_on("tensorflow", "torch"))
 def test_same_seed_gives_the_same_losses_and_quiet_prints_nothing(trained, dlrun, backend):
-    overrides = (f"backend={backend}", "epochs=1", "data.limit=3000")
-    done = dlrun("train", *overrides, "--quiet", "--json")
+    words = ("train", "epochs=1", "data.limit=3000", "--quiet", "--json")
+    done = dlrun.within(backend, *words)
     assert (done.returncode, done.stderr) == (0, "")
     # An epoch depends on seed and number alone: the first of one is the first of four.
     first = rows(trained.run(backend))[0]
@@ -178,8 +178,8 @@ def test_only_the_chosen_framework_is_imported_with_tensorboard_too(dlrun, backe
 
 @pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
 def test_loss_that_is_not_a_number_fails_the_run(dlrun, backend):
-    done = dlrun(
-        *("train", f"backend={backend}", "smoke=true", "epochs=3", "--json"),
+    done = dlrun.within(
+        *(backend, "train", "smoke=true", "epochs=3", "--json"),
         *("optimizer.learning_rate=1e30", "+callbacks=terminate_on_nan"),
     )
     assert done.returncode == 1
@@ -253,7 +253,7 @@ def test_best_epoch_is_kept_beside_the_last_two_restored_and_tested(dlrun):
 def test_without_the_checkpoint_callback_evaluation_says_that_there_is_none(dlrun):
     result = dlrun.warm("jax", "train", "smoke=true", "~callbacks.checkpoint")
     assert not (dlrun.path(result) / "checkpoints").exists()
-    done = dlrun("evaluate", "latest")
+    done = dlrun.within("jax", "evaluate", "latest")
     assert done.returncode == 2
     assert f"error: {result['run_dir']} has no checkpoint" in done.stderr
 
@@ -313,8 +313,8 @@ def test_loss_that_turns_nan_in_a_later_epoch_fails_the_run(dlrun):
 
 
 def test_terminate_on_nan_prints_only_the_json_object_on_stdout(dlrun):
-    done = dlrun(
-        *("train", "smoke=true", "epochs=3", "--json"),
+    done = dlrun.within(
+        *("jax", "train", "smoke=true", "epochs=3", "--json"),
         *("+callbacks=[learning_rate_scheduler,terminate_on_nan]", f"{SCHEDULE}.decay_rate=1e20"),
     )
     assert len(rows(dlrun.only_run())) == 1
@@ -340,9 +340,9 @@ def test_git_commit_is_recorded_and_whether_files_differ_from_it(dlrun):
     git("init", "--quiet")
     git("add", "notes.txt")
     git("commit", "--quiet", "--message", "one")
-    clean = dlrun.record(dlrun.path(dlrun.json("train", "smoke=true")))
+    clean = dlrun.record(dlrun.path(dlrun.warm("jax", "train", "smoke=true")))
     (dlrun.cwd / "notes.txt").write_text("two")
-    dirty = dlrun.record(dlrun.path(dlrun.json("train", "smoke=true")))
+    dirty = dlrun.record(dlrun.path(dlrun.warm("jax", "train", "smoke=true")))
     commit = git("rev-parse", "HEAD")
     assert clean["git"] == {"commit": commit, "dirty": False}
     assert len(dirty["git"].pop("diff")) == 16

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from dlrun.config.groups import EVALUABLE
 from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.system import arrays
+from trainings import worker
 
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
 RUN = "runs/copied/2026-11-21_10-04-31_k3f9"
@@ -359,7 +359,7 @@ wide = functools.partial(net, units=8)
 def test_typed_and_trusted_targets_train_evaluate_and_predict(dlrun: Any) -> None:
     (dlrun.cwd / "mine.py").write_text(MINE)
     result = dlrun.warm("jax", "train", "model={_target_:mine.net,units:4}", "smoke=true")
-    refusal = dlrun("evaluate", "latest")
+    refusal = dlrun.within("jax", "evaluate", "latest")
     assert (refusal.returncode, refusal.stdout) == (2, "")
     hint = refusal.stderr.strip().partition("hint: if you know the code, add ")[2]
     assert hint == "--trust mine"
@@ -376,13 +376,14 @@ def test_typed_and_trusted_targets_train_evaluate_and_predict(dlrun: Any) -> Non
     for name in ("mkdir", "os.mkdir", "load_model", "keras.saving.load_model"):
         spec = {"_target_": f"mine.{name}", "path": "canary", "filepath": "canary"}
         change(run, "model", spec)
-        done = dlrun("evaluate", run, "--trust", "mine")
+        done = dlrun.within("jax", "evaluate", run, "--trust", "mine")
         assert done.returncode == 2
         assert "which is not trusted" in done.stderr
         assert "Traceback" not in done.stderr
     assert not (dlrun.cwd / "canary").exists()
 
 
+@pytest.mark.trains
 def test_the_working_directory_is_searched_only_for_the_users_modules(dlrun: Any) -> None:
     # Keras tries to import these, and a copied run may bring files with their names.
     for package in ("tensorflow_text", "sklearn", "pygrain", "torch_xla", "triton"):
@@ -394,12 +395,11 @@ def test_the_working_directory_is_searched_only_for_the_users_modules(dlrun: Any
 # Keras' components, in the installed version
 
 SURVEY = """
-import inspect, json
+import inspect
 import keras
 from dlrun.config.components import is_shipped
 from dlrun.config.groups import component_modules, parts_with_components
 
-components = {}
 for part in parts_with_components():
     for module in component_modules(part):
         if not module.startswith("keras."):
@@ -411,8 +411,7 @@ for part in parts_with_components():
             component = getattr(namespace, name)
             arguments = list(inspect.signature(component).parameters)
             is_class = isinstance(component, type) or name == "Input"
-            components[f"{module}.{name}"] = [is_class, arguments]
-print(json.dumps(components))
+            found[f"{module}.{name}"] = [is_class, arguments]
 """
 READING_ARGUMENTS = (
     "path",
@@ -427,16 +426,9 @@ READING_ARGUMENTS = (
 )
 
 
-def test_only_keras_classes_that_take_no_path_or_code_are_trusted() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SURVEY],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    components = json.loads(done.stdout)
+@pytest.mark.trains
+def test_only_keras_classes_that_take_no_path_or_code_are_trusted(tmp_path: Path) -> None:
+    components = worker("jax").run(tmp_path, SURVEY)
     assert {"keras.optimizers.Adam", "keras.losses.Huber", "keras.metrics.AUC"} <= set(components)
     assert len(components) > 250
     for target, (is_class, arguments) in components.items():
@@ -450,7 +442,9 @@ def test_a_message_has_no_terminal_control_characters(cwd: Path) -> None:
     assert "\\x1b" in refused("evaluate", RUN) or "control characters" in refused("evaluate", RUN)
 
 
+@pytest.mark.trains
 def test_the_name_of_a_keras_loss_must_be_a_class(dlrun: Any) -> None:
-    done = dlrun("train", "loss=mean_squared_error", "task.loss.loss=deserialize", "smoke=true")
+    words = ("train", "loss=mean_squared_error", "task.loss.loss=deserialize", "smoke=true")
+    done = dlrun.within("jax", *words)
     assert done.returncode == 2
     assert "keras.losses has no class 'deserialize'" in done.stderr

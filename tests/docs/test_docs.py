@@ -83,13 +83,15 @@ COMPOSES = ("config",)
 problem(["config"])  # imports what all of them need
 for line in sys.stdin:
     place, COMPOSES, commands = json.loads(line)
-    # In a process for each page: what it finds in a page's module it keeps.
-    if not (child := os.fork()):
+    # Of pages with files, in a process for each: what it finds in a page's module it keeps.
+    child = os.fork() if sys.argv[1] == "files" else None
+    if not child:
         os.chdir(place)
-        os.write(1, json.dumps([problem(words) for words in commands]).encode() + b"\\n")
+        print(json.dumps([problem(words) for words in commands]), flush=True)
+    if child == 0:
         os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        os.write(1, b"null\\n")
+    if child and os.waitpid(child, 0)[1]:
+        print("null", flush=True)
 """
 
 
@@ -281,32 +283,51 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 COMPOSED = [page for page in WITH_COMMANDS if name_of(page) != "docs/reference/config.md"]
 
 
+class Parser:
+    """A process that has imported what parses a command, and where commands are as if typed.
+
+    The shipped options are composed, and the tables read, once for all pages without files.
+    """
+
+    def __init__(self, place: Path, kind: str) -> None:
+        self.place = place
+        command = [sys.executable, "-c", PARSING, kind]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, cwd=place, text=True, **pipes)
+
+    def problems(self, place: Path, shown: list[Command]) -> list[str | None]:
+        """What is wrong with each command."""
+        asked = [str(place), COMPOSES, [command.words for command in shown]]
+        print(json.dumps(asked), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+
 @pytest.fixture(scope="module")
-def parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """A process that has imported what parses a command."""
-    with subprocess.Popen(
-        [sys.executable, "-c", PARSING],
-        cwd=tmp_path_factory.mktemp("parser"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
+def parsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Parser]]:
+    """Of pages with files and of those without, in a directory with tables of one's own."""
+    kinds = ("files", "none")
+    found = {kind: Parser(tmp_path_factory.mktemp(kind), kind) for kind in kinds}
+    write_all(found["none"].place)
+    yield found
+    for parser in found.values():
+        with parser.process:
+            parser.process.stdin.close()
 
 
 @pytest.mark.parametrize("page", COMPOSED, ids=name_of)
 def test_every_command_parses_and_its_overrides_compose(
-    page: Path, tmp_path: Path, parser: subprocess.Popen[str]
+    page: Path, tmp_path: Path, parsers: dict[str, Parser]
 ) -> None:
-    write_all(tmp_path)  # the tables of one's own that the options' commands name
-    write_files(page, tmp_path)
+    parser = parsers["files" if files(page) else "none"]
+    place = tmp_path if files(page) else parser.place
+    if files(page):
+        write_all(place)  # the tables of one's own that the options' commands name
+        write_files(page, place)
     for command in commands(page):
         if command.name == "python":
-            run([sys.executable, *command.words[1:]], tmp_path)
+            run([sys.executable, *command.words[1:]], place)
     shown = [c for c in commands(page) if not (c.is_example or c.fails or c.name == "python")]
-    asked = [str(tmp_path), COMPOSES, [command.words for command in shown]]
-    print(json.dumps(asked), file=parser.stdin, flush=True)
-    problems = zip(shown, json.loads(parser.stdout.readline()), strict=True)
+    problems = zip(shown, parser.problems(place, shown), strict=True)
     assert {" ".join(c.words): problem for c, problem in problems if problem} == {}
 
 
@@ -369,15 +390,13 @@ def test_every_file_of_a_page_is_used_by_its_commands(page: Path) -> None:
     assert set(files(page)) - used_files(page) == set()
 
 
-def is_brief(page: Path) -> bool:
-    """Whether it is a how-to of which the commands run in seconds."""
-    return page.stem in ("own-model", "own-export")
+BRIEF = "own-export"  # a page of which the commands run in seconds
 
 
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.trains if is_brief(page) else pytest.mark.slow)
+        pytest.param(page, marks=pytest.mark.trains if page.stem == BRIEF else pytest.mark.slow)
         for page in BY_HAND
     ],
     ids=name_of,

@@ -20,6 +20,7 @@ def measured(tmp_path_factory):
     return dlrun, env, result
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_loop_has_figures_and_is_recommended(measured):
     _, _, result = measured
@@ -50,6 +51,7 @@ def wide(input_shape, num_classes):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_the_largest_batch_within_a_limit_and_the_fastest_one_are_found(dlrun):
     (dlrun.cwd / "my_net.py").write_text(WIDE)
@@ -179,17 +181,17 @@ def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monk
 
 
 def test_a_wrong_config_is_refused_before_anything_starts(dlrun):
-    done = dlrun("bench", "model=mnist_mpl")
+    done = dlrun.here("bench", "model=mnist_mpl")
     assert done.returncode == 2
     assert "did you mean model=mnist_mlp?" in done.stderr
-    assert dlrun("bench", "--loops", "fitt").returncode == 2
-    assert dlrun("bench", "--budget", "0").returncode == 2
-    done = dlrun("bench", "--memory-limit", "4")
+    assert dlrun.here("bench", "--loops", "fitt").returncode == 2
+    assert dlrun.here("bench", "--budget", "0").returncode == 2
+    done = dlrun.here("bench", "--memory-limit", "4")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
         "error: --memory-limit is an option of --batch",
     )
-    assert dlrun("bench", "--batch", "--memory-limit", "0").returncode == 2
-    done = dlrun("bench", "--batch", "distribution=data_parallel", "device.count=2")
+    assert dlrun.here("bench", "--batch", "--memory-limit", "0").returncode == 2
+    done = dlrun.here("bench", "--batch", "distribution=data_parallel", "device.count=2")
     assert done.returncode == 2
     assert "batch sizes are tuned on one device" in done.stderr

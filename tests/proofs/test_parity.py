@@ -91,6 +91,7 @@ def test_loops_agree_on_one_backend_with_random_layers_over_several_epochs(dlrun
     assert last["raw"] < first["raw"]
 
 
+@pytest.mark.slow
 def test_a_difference_exits_1_and_names_its_first_step(bent):
     words = ("parity", "model=bent", "data.limit=256", "--backends", "jax,tensorflow")
     done = bent(*words, "--steps", "5")
@@ -127,11 +128,10 @@ def test_a_difference_exits_1_and_names_its_first_step(bent):
     ],
 )
 def test_mistakes_are_reported_before_anything_starts(dlrun, words, message):
-    done, imported = dlrun.traced("parity", *words)
+    done = dlrun.here("parity", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
-    assert not imported & {"keras", "jax", "torch", "tensorflow"}
-    assert [path.name for path in dlrun.cwd.iterdir()] == ["imported.txt"]
+    assert not list(dlrun.cwd.iterdir())
 
 
 def test_missing_backends_are_left_out_and_refused_by_name(dlrun):

@@ -6,17 +6,17 @@ MODELS = """
 import keras
 
 def build(input_shape, num_classes, scale=1.0, fails=False):
-    if fails and keras.backend.backend() == "torch":
+    if fails and keras.backend.backend() == "numpy":
         raise RuntimeError("no such kernel here")
     inputs = keras.Input(input_shape)
     x = keras.layers.Dense(num_classes)(keras.layers.Flatten()(inputs))
-    return keras.Model(inputs, x * (scale if keras.backend.backend() == "torch" else 1.0))
+    return keras.Model(inputs, x * (scale if keras.backend.backend() == "numpy" else 1.0))
 """
 
 
 @pytest.fixture
 def project(dlrun):
-    """Models of the user's own: one that is off on torch, one that fails."""
+    """Models of the user's own: one that is off on numpy, one that fails there."""
     (dlrun.cwd / "my_models.py").write_text(MODELS)
     group = dlrun.cwd / "configs" / "model"
     group.mkdir(parents=True)
@@ -51,17 +51,17 @@ def test_text_attention_and_a_metric_agree_on_all_backends(dlrun):
 def test_an_option_beyond_its_tolerance_or_that_fails_is_a_row_and_ends_with_1(project):
     selected = [word for n in ("bent", "broken") for word in ("--select", f"model={n}")]
     done = project(
-        "parity", "--all", "--json", "--steps", "3", "--backends", "jax,torch", *selected
+        "parity", "--all", "--json", "--steps", "3", "--backends", "jax,numpy", *selected
     )
     assert done.returncode == 1
     assert "beyond tolerance: model=bent, model=broken" in done.stderr
     result = project.parse(done.stdout)
     bent, broken = result["rows"]
-    assert set(bent["result"]["beyond"]) == {"torch"}
-    assert "torch: " in broken["error"]
+    assert set(bent["result"]["beyond"]) == {"numpy"}
+    assert "numpy: " in broken["error"]
     assert "no such kernel here" in broken["error"]
     table = (project.cwd / result["output"]).read_text()
-    assert "| `broken` | failed: torch: " in table
+    assert "| `broken` | failed: numpy: " in table
     [row] = [line for line in table.splitlines() if line.startswith("| `bent`")]
     assert "**" in row
 
@@ -78,7 +78,7 @@ def test_an_option_beyond_its_tolerance_or_that_fails_is_a_row_and_ends_with_1(p
     ],
 )
 def test_a_wrong_option_is_one_line_and_starts_nothing(dlrun, words, message, hint):
-    done = dlrun("parity", *words)
+    done = dlrun.here("parity", *words)
     assert done.returncode == 2
     assert message in done.stderr
     assert hint in done.stderr

@@ -96,7 +96,7 @@ def test_a_missed_number_exits_1_and_is_bold(dlrun):
     ],
 )
 def test_unknown_names_are_reported_before_anything_runs(dlrun, arguments, message):
-    done = dlrun("reproduce", *arguments)
+    done = dlrun.here("reproduce", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert not (dlrun.cwd / "RESULTS.md").exists()

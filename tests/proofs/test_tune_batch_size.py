@@ -13,7 +13,7 @@ from dlrun.system import memory, process
 
 @pytest.mark.trains
 def test_each_size_is_measured_and_one_is_recommended(dlrun):
-    small = ("model=mnist_mlp", "model.units=8", "data.limit=70", "backend=torch", "loop=raw")
+    small = ("model=mnist_mlp", "model.units=8", "data.limit=70", "backend=jax", "loop=raw")
     result = dlrun.json("tune", "batch_size", *small, "--min", 48, "--method", "binary")
     rows = result["rows"]
     # 96 is more than the data; what lies between is the data itself.
@@ -79,7 +79,7 @@ def test_a_process_that_takes_more_is_noticed_and_a_signal_ends_it():
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_starts(dlrun, words, named):
-    done = dlrun("tune", "batch_size", *words)
+    done = dlrun.here("tune", "batch_size", *words)
     assert done.returncode == 2
     assert named in done.stderr
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from conftest import in_turn
 from dlrun.data.batches import permutation
 from dlrun.proofs.range_test import Divergence, smooth, suggest
 from trainings import BACKENDS, worker
@@ -85,16 +86,8 @@ def tune(tmp_path_factory):
     return tune
 
 
-CASES = [(backend, loop) for backend in BACKENDS for loop in ("fit", "raw")]
-CASES += [("jax", "train_step")]
-CASES += [
-    pytest.param(backend, "train_step", marks=pytest.mark.slow)
-    for backend in ("tensorflow", "torch")
-]
-
-
 @pytest.mark.trains
-@pytest.mark.parametrize(("backend", "loop"), CASES)
+@pytest.mark.parametrize(("backend", "loop"), in_turn(BACKENDS, ("fit", "raw", "train_step")))
 def test_the_curve_is_that_of_numpy(tune, backend, loop):
     _, result, err = tune(backend, loop)
     rates, losses, means = expected()
@@ -151,7 +144,7 @@ def test_a_loss_diverges_when_its_mean_is_four_times_the_lowest_and_above_the_fi
     ],
 )
 def test_what_can_not_be_tuned_is_refused_before_anything_starts(dlrun, words, named):
-    done = dlrun("tune", *words)
+    done = dlrun.here("tune", *words)
     assert done.returncode == 2
     assert named in done.stderr
     assert not (dlrun.cwd / "runs").exists()

@@ -33,13 +33,13 @@ def test_a_run_of_an_earlier_version_evaluates_to_its_recorded_numbers(dlrun) ->
 
 
 def test_a_run_of_an_earlier_version_predicts(dlrun) -> None:
-    result = dlrun.json("predict", kept_run(dlrun))
+    result = dlrun.warm("jax", "predict", kept_run(dlrun))
     assert result["samples"] == 300
 
 
 def test_a_run_of_an_earlier_version_resumes_to_the_numbers_of_a_new_run(dlrun) -> None:
     run = kept_run(dlrun)
-    resumed = dlrun.json("resume", run, "epochs=4")
+    resumed = dlrun.warm("jax", "resume", run, "epochs=4")
     overrides = json.loads((run / "run.json").read_text())["overrides"]
     straight = dlrun.warm("jax", "train", *overrides, "epochs=4")
     for split in ("train", "validation", "test"):

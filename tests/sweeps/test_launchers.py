@@ -284,10 +284,9 @@ def test_on_a_real_slurm(dlrun, own_model):
 
 
 def test_invalid_launcher_options_are_reported_before_anything_starts(dlrun):
-    def error(*arguments, **options):
+    def error(*arguments, dlrun=dlrun.here, **options):
         done = dlrun("sweep", "backend=jax", "seed=1,2", *arguments, **options)
         assert (done.returncode, done.stdout) == (2, "")
-        assert not (dlrun.cwd / "runs").exists()
         return done.stderr
 
     assert "did you mean joblib?" in error("--launcher", "jobllib")
@@ -298,13 +297,14 @@ def test_invalid_launcher_options_are_reported_before_anything_starts(dlrun):
     alone = error("--launcher", "ray", "--launcher-option", "ray.remote.num_gpus=1")
     assert "--launcher-option ray.init.address" in alone
     without = "import sys; sys.modules['joblib'] = None; from dlrun.cli import main; main()"
-    missing = error("--launcher", "joblib", command=[sys.executable, "-c", without])
+    missing = error("--launcher", "joblib", dlrun=dlrun, command=[sys.executable, "-c", without])
     assert "--launcher joblib is not installed" in missing
     assert "pip install 'dlrun[joblib]'" in missing
+    assert not (dlrun.cwd / "runs").exists()
 
 
 def test_train_m_is_sweep(dlrun):
-    typed = ("backend=torch", "seed=1,2", "smoke=true")
+    typed = ("backend=jax", "seed=1,2", "smoke=true")
     result = dlrun.json("train", "-m", *typed, "--jobs", "1", "--export-keras")
     assert result["completed"] == 2
     assert result["keys"] == ["seed"]

@@ -290,15 +290,16 @@ def test_mistakes_are_reported_before_anything_starts(tmp_path, dlrun, monkeypat
     assert "there is no directory" in error("seed=1,2", storage="sqlite:////none/study.db")[0]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert error("seed=1,2")[1] == "pip install 'dlrun[optuna]'"
+    monkeypatch.undo()
 
     for arguments, message in (
         (("seed=1,2", "--trials", "3"), "error: --trials requires --search optuna\n"),
         (("seed=1,2", "--search", "optune"), "error: --search optune: expected one of optuna"),
         (("seed=interval(1,2)",), "or search with --search optuna"),
     ):
-        done = dlrun("sweep", *arguments)
+        done = dlrun.here("sweep", *arguments)
         assert done.returncode == 2
         assert message in done.stderr
-    planned = dlrun("sweep", *SPACE, "--search", "optuna", "--dry-run")
+    planned = dlrun.here("sweep", *SPACE, "--search", "optuna", "--dry-run")
     assert planned.stdout.startswith("20 trials of optimizer.learning_rate, seed, optimizer,")
     assert not (dlrun.cwd / "runs").exists()

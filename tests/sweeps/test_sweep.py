@@ -198,7 +198,7 @@ def test_a_run_that_fails_fails_alone(dlrun):
     assert len(set(pids)) == 3, "only a process that has ended is replaced"
     assert not workers_of(the_sweep(dlrun))
     # A record is not trusted, just as in a copied run.
-    refused = dlrun("sweep", "--resume", result["sweep_dir"])
+    refused = dlrun.here("sweep", "--resume", result["sweep_dir"])
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--trust my_parts" in refused.stderr
 
@@ -232,7 +232,7 @@ def test_fail_fast_with_a_broken_framework(dlrun):
     assert not (the_sweep(dlrun) / "1").exists()
 
 
-SLOW = ("seed=range(5)", TROUBLE, "+callbacks.trouble.how=slow", "model.units=16", *TINY[:2])
+SLOW = ("seed=range(3)", TROUBLE, "+callbacks.trouble.how=slow", "model.units=16", *TINY[:2])
 SLOW += ("epochs=6", TINY[-1], "--jobs", "2")
 
 
@@ -243,7 +243,8 @@ def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):
         )
 
     process = start(*SLOW)
-    eventually(lambda: len(list(dlrun.cwd.glob("runs/sweeps/*/*/checkpoints/epoch-0001"))) == 2)
+    saved = "runs/sweeps/*/*/checkpoints/epoch-*"
+    eventually(lambda: len({path.parent for path in dlrun.cwd.glob(saved)}) == 2)
     sweep = the_sweep(dlrun)
     assert len(workers_of(sweep)) == 2
     process.kill()
@@ -255,7 +256,7 @@ def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):
     trusting = ("--resume", str(sweep), "--trust", "my_parts")
     process = start(*trusting)
     eventually(lambda: len(workers_of(sweep)) == 2)
-    second = dlrun("sweep", *trusting)
+    second = dlrun.here("sweep", *trusting)
     assert second.returncode == 2
     assert f"is being written by process {process.pid} on" in second.stderr
     process.terminate()
@@ -268,13 +269,12 @@ def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):
     (dlrun.cwd / "go").touch()
     done = {run: (run / "run.json").stat().st_mtime for run in started}
     resumed = dlrun.json("sweep", *trusting)
-    assert [run["status"] for run in resumed["runs"]] == ["completed"] * 5
+    assert [run["status"] for run in resumed["runs"]] == ["completed"] * 3
     assert all("resumed" in dlrun.record(run) for run in done)
-    straight = dlrun.json("sweep", *SLOW)
-    assert straight["sweep_dir"] != resumed["sweep_dir"]
-    for run, expected in zip(resumed["runs"], straight["runs"], strict=True):
-        assert last_checkpoint(dlrun.path(run)) == last_checkpoint(dlrun.path(expected))
-        assert set(run) == set(expected)
+    for seed, run in enumerate(resumed["runs"]):
+        straight = dlrun.warm("jax", "train", f"seed={seed}", *SLOW[1:-2])
+        assert last_checkpoint(dlrun.path(run)) == last_checkpoint(dlrun.path(straight))
+        assert set(run) == set(straight) | {"overrides", "differs"}
 
 
 def test_a_terminal_shows_a_table_and_ctrl_c_stops_the_sweep(dlrun):
@@ -294,7 +294,7 @@ def test_a_terminal_shows_a_table_and_ctrl_c_stops_the_sweep(dlrun):
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.decode())
-    assert re.search(r"0 of 5 runs\s+run +epoch +val_loss +state", text)
+    assert re.search(r"0 of 3 runs\s+run +epoch +val_loss +state", text)
     assert re.search(r"seed=0 +1/900 +\d\.\d{4} +running", text)
     assert "interrupted; resume with: dlrun sweep --resume" in text
     assert "Traceback" not in text

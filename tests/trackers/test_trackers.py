@@ -136,7 +136,8 @@ def test_a_killed_run_is_ended_in_its_tracker_and_resumes_there(dlrun):
     [run] = dlrun.cwd.glob("runs/*/*")
     known = dlrun.record(run)["trackers"]["own"]
     trained = lines(dlrun, "row")[-1]["step"]
-    done = dlrun("resume", "latest", f"epochs={trained + 2}", "--trust", "own_tracker")
+    words = ("resume", "latest", f"epochs={trained + 2}", "--trust", "own_tracker")
+    done = dlrun.within("jax", *words)
     assert done.returncode == 0, done.stderr
     assert [line["status"] for line in lines(dlrun, "finish")] == ["killed", "completed"]
     first, second = lines(dlrun, "start")
@@ -248,7 +249,7 @@ def wandb_run(path):
 
 @pytest.mark.trains
 def test_the_runs_of_a_sweep_have_one_parent(dlrun):
-    done = dlrun("sweep", *SMALL, "epochs=1", "seed=1,2", own(dlrun), "--jobs", "2")
+    done = dlrun("sweep", *SMALL, "epochs=1", "seed=1,2", own(dlrun), "--jobs", "1")
     assert done.returncode == 0, done.stderr
     [sweep] = lines(dlrun, "sweep")
     starts = lines(dlrun, "start")
@@ -286,7 +287,7 @@ def test_a_wrong_tracker_stops_before_anything_starts(dlrun):
         (["tracker=mlflow", "tracker.mlflow.artifacts=[plot]"], "no 'plot'; there are checkpoint"),
         (["tracker=wandb", "tracker.wandb.mode=on"], "mode='on': expected online, offline"),
     ):
-        done = dlrun("train", *SMALL, *words)
+        done = dlrun.here("train", *SMALL, *words)
         assert done.returncode == 2
         assert reason in done.stderr
     assert not (dlrun.cwd / "runs").exists()
@@ -295,9 +296,8 @@ def test_a_wrong_tracker_stops_before_anything_starts(dlrun):
 @pytest.mark.trains
 def test_mlflow_wandb_and_tensorboard_keep_a_run_beside_it(dlrun):
     trackers = "tracker=[mlflow,wandb,tensorboard]"
-    done = dlrun("train", *SMALL, "epochs=2", trackers, "tracker.mlflow.every_steps=10", "--json")
-    assert done.returncode == 0, done.stderr
-    result, run = json.loads(done.stdout), dlrun.only_run()
+    words = ("train", *SMALL, "epochs=2", trackers, "tracker.mlflow.every_steps=10")
+    result, run = dlrun.warm("jax", *words), dlrun.only_run()
     ids = dlrun.record(run)["trackers"]
     assert {path.name for path in dlrun.cwd.iterdir()} == {"runs"}
     with sqlite3.connect(dlrun.cwd / "runs/mlflow.db") as database:

@@ -73,8 +73,19 @@ def processes(cwd, rank=""):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
-def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path, backend):
+def test_two_machines_have_the_numbers_of_one_process(tmp_path):
+    launchers = launch(tmp_path, "torch", "epochs=1", "--json")
+    (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [0, 0], told
+    assert silent == "" and processes(tmp_path) == []
+    alone = worker("torch").train(tmp_path, *RUN, "epochs=1")
+    assert json.loads(out)["test"] == pytest.approx(alone["test"], rel=1e-5)
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_machines_go_on_after_a_loss(tmp_path, backend):
     dies = "+callbacks.dies._target_=my_callbacks.DiesOnce"
     launchers = launch(tmp_path, backend, "epochs=2", dies, "--json", options=("--restarts", "1"))
     (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)

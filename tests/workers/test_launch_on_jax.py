@@ -42,9 +42,8 @@ def launch(place, *words):
 
 
 @pytest.mark.trains
-@pytest.mark.parametrize(
-    "loop", ["fit", *(pytest.param(loop, marks=pytest.mark.slow) for loop in ("raw", "train_step"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", ["fit", "raw", "train_step"])
 def test_two_processes_of_jax_have_the_numbers_of_one(place, loop):
     (place / "my_digits.py").write_text(DIGITS)
     digits = ("data=function", "data.function=my_digits.load", "task=classification")

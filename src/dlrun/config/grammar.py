@@ -100,7 +100,7 @@ def compose_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig
     return config
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=128)
 def _compose_choices(lines: Sequence[str], config_dir: Path | None, stamp: object) -> bytes:
     loader = config_loader(config_dir)
     base = loader.load_configuration("dlrun", list(lines), RunMode.RUN)

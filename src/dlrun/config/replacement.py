@@ -27,12 +27,12 @@ def replace_of_task(base: DictConfig, lines: Sequence[str], task: str, loader: L
         task: The chosen task.
         loader: Hydra's.
     """
+    chosen_by_group = _options(loader, lines)
+    by_task = _options(loader, [f"task={task}"]) if any(chosen_by_group.values()) else {}
     alone: Any = None
-    for group in GROUPS.values():
-        if not group.place:
-            continue
-        chosen = _options(loader, lines, group.name)
-        if not chosen or chosen == _options(loader, [f"task={task}"], group.name):
+    for name, chosen in chosen_by_group.items():
+        group = GROUPS[name]
+        if not chosen or chosen == by_task[name]:
             continue  # the task's own choice
         alone = alone or loader.load_configuration("dlrun", [f"task={task}"], RunMode.RUN)
         names = ",".join(chosen)
@@ -46,11 +46,12 @@ def replace_of_task(base: DictConfig, lines: Sequence[str], task: str, loader: L
             OmegaConf.update(base, group.place, replaced, merge=False)
 
 
-def _options(loader: Loader, lines: Sequence[str], group: str) -> list[str]:
-    """The chosen options of a group, also of one that takes several."""
+def _options(loader: Loader, lines: Sequence[str]) -> dict[str, list[str]]:
+    """The chosen options of each group that fills a key of the task."""
     parsed = loader.compute_defaults_list("dlrun", list(lines), RunMode.RUN).defaults
-    paths = [str(default.config_path) for default in parsed if default.config_path]
-    return [path.partition("/")[2] for path in paths if path.startswith(f"{group}/")]
+    paths = [str(default.config_path).partition("/") for default in parsed if default.config_path]
+    groups = [group.name for group in GROUPS.values() if group.place]
+    return {name: [option for group, _, option in paths if group == name] for name in groups}
 
 
 def _plain(part: Any) -> Any:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, slow
 from trainings import BACKENDS, worker
 
 ENDLESS = ("epochs=1000", "data.limit=2000", "~callbacks.early_stopping")
@@ -116,7 +116,7 @@ class Sleeper(keras.callbacks.Callback):
 """
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize("signum", [signal.SIGINT, slow(signal.SIGTERM)], ids=["INT", "TERM"])
 def test_second_signal_ends_a_step_that_hangs(dlrun, start, signum):
     (dlrun.cwd / "my_callbacks.py").write_text(SLEEPER)
     process = start("train", "+callbacks.sleeper._target_=my_callbacks.Sleeper", "smoke=true")
