@@ -16,11 +16,10 @@ def measured(tmp_path_factory):
     """A measurement of a loop on jax, and the environment with what it kept."""
     dlrun = Dlrun(tmp_path_factory.mktemp("bench"))
     env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
-    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 40, env=env)
+    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 10, env=env)
     return dlrun, env, result
 
 
-@pytest.mark.slow
 @pytest.mark.trains
 def test_a_loop_has_figures_and_is_recommended(measured):
     _, _, result = measured

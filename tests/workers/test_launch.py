@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import slow_on
 from dlrun.config.compose import compose, to_yaml
 from dlrun.errors import DlrunError
 from dlrun.workers.launch import launch as start_run
@@ -73,19 +74,8 @@ def processes(cwd, rank=""):
 
 
 @pytest.mark.trains
-def test_two_machines_have_the_numbers_of_one_process(tmp_path):
-    launchers = launch(tmp_path, "torch", "epochs=1", "--json")
-    (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
-    assert [launcher.returncode for launcher in launchers] == [0, 0], told
-    assert silent == "" and processes(tmp_path) == []
-    alone = worker("torch").train(tmp_path, *RUN, "epochs=1")
-    assert json.loads(out)["test"] == pytest.approx(alone["test"], rel=1e-5)
-
-
-@pytest.mark.trains
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_two_machines_go_on_after_a_loss(tmp_path, backend):
+@pytest.mark.parametrize("backend", slow_on("jax", of=BACKENDS))
+def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path, backend):
     dies = "+callbacks.dies._target_=my_callbacks.DiesOnce"
     launchers = launch(tmp_path, backend, "epochs=2", dies, "--json", options=("--restarts", "1"))
     (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
