@@ -44,7 +44,7 @@ def offered(line: str) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_options_read_from_the_source_are_those_of_the_command(name: str) -> None:
     command = typer.main.get_command(app).commands[name]
-    real = [p for p in command.params if p.name != "help"]
+    real = [p for p in command.params if p.name != "help" and not getattr(p, "hidden", False)]
     found = parameters(name)
     assert [(p.name, sorted(p.flags)) for p in found] == [
         (p.name, sorted([*p.opts, *p.secondary_opts]) if p.param_type_name == "option" else [])

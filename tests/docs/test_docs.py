@@ -248,7 +248,7 @@ def test_every_option_of_every_command_has_a_sentence_and_an_example() -> None:
     lacking = []
     for name, command in typer.main.get_command(app).commands.items():
         for option in command.params:
-            if option.param_type_name == "option" and option.name != "help":
+            if option.param_type_name == "option" and option.name != "help" and not option.hidden:
                 told = bool(option.help and option.help.endswith("."))
                 words = {*option.opts, *option.secondary_opts}
                 if not told or not typed.get(name, set()) & words:
