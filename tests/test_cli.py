@@ -214,7 +214,11 @@ BAD = [
     ("+typo=1", "'typo' is not a config key", None),
     ("choices.model=x", "'choices.model' is not a config key", "did you mean model=x?"),
     ("hydra.run.dir=x", "'hydra.run.dir' is not a config key", "did you mean runs_dir=x?"),
-    ("optimizer.nosuchthing=1", "'optimizer.nosuchthing' is not a config key", None),
+    (
+        "optimizer.nosuchthing=1",
+        "'optimizer.nosuchthing' is not a config key",
+        "optimizer=adam takes learning_rate, ",
+    ),
     # arguments of components
     ("+model.unit=3", "takes no 'unit'; it takes units", "did you mean model.units=3?"),
     ("+loop.epochs=3", "takes no 'epochs'", ""),

@@ -9,9 +9,7 @@ from conftest import slow_on
 
 @pytest.mark.parametrize("backend", slow_on("tensorflow"))
 def test_a_missing_device_is_refused_and_the_available_ones_are_listed(dlrun, backend):
-    words = ("train", f"backend={backend}", "device=gpu", "smoke=true")
-    # What ends a start is told alike within a process that has started.
-    done = dlrun(*words) if backend == "jax" else dlrun.within(backend, *words[:1], *words[2:])
+    done = dlrun("train", f"backend={backend}", "device=gpu", "smoke=true")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"error: no device 'gpu': backend '{backend}' has cpu:0",
@@ -22,7 +20,7 @@ def test_a_missing_device_is_refused_and_the_available_ones_are_listed(dlrun, ba
 
 
 def test_a_missing_device_index_is_refused(dlrun):
-    done = dlrun.within("jax", "train", "device=cpu:7", "smoke=true")
+    done = dlrun("train", "device=cpu:7", "smoke=true")
     assert done.returncode == 2
     assert "error: no device 'cpu:7': backend 'jax' has cpu:0" in done.stderr
 

@@ -118,7 +118,7 @@ def test_a_run_that_ended_within_a_batch_goes_on_with_the_whole_one(tmp_path):
 
 @pytest.mark.trains
 def test_checkpoints_come_each_so_many_epochs_whatever_ends_with_a_validation(tmp_path):
-    words = (*SMALL, "loop=fit", "+callbacks.checkpoint.keep=9")
+    words = (*SMALL, "loop=fit", "callbacks.checkpoint.keep=9")
     run = worker("torch").train(
         tmp_path, *words, "epochs=3", "validate_every=0.5e", "callbacks.checkpoint.every=1e"
     )

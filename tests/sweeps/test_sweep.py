@@ -233,7 +233,7 @@ def test_fail_fast_with_a_broken_framework(dlrun):
 
 
 SLOW = ("seed=range(3)", TROUBLE, "+callbacks.trouble.how=slow", "model.units=16", *TINY[:2])
-SLOW += ("epochs=6", TINY[-1], "--jobs", "2")
+SLOW += ("epochs=20", TINY[-1], "--jobs", "2")
 
 
 def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):

@@ -6,7 +6,7 @@ import pytest
 
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
-from dlrun.sweeps.run import _slots
+from dlrun.sweeps.slots import choose_slots
 from dlrun.workers.client import _environment
 from dlrun.workers.key import ProcessKey
 
@@ -25,7 +25,7 @@ def key(count):
 def test_gpus_are_shared_out_and_none_is_given_twice(gpus, counts, parallel, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     jobs = [SimpleNamespace(key=key(count)) for count in counts]
-    assert _slots(jobs, None) == parallel
+    assert choose_slots(jobs, None) == parallel
     given = [
         _environment(jobs[0].key, slot, parallel, 1, max(counts))["CUDA_VISIBLE_DEVICES"].split(",")
         for slot in range(parallel)
@@ -38,6 +38,6 @@ def test_gpus_are_shared_out_and_none_is_given_twice(gpus, counts, parallel, mon
 def test_more_jobs_than_there_are_gpus_for_is_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     jobs = [SimpleNamespace(key=key(2))]
-    assert _slots(jobs, 1) == 1
+    assert choose_slots(jobs, 1) == 1
     with pytest.raises(DlrunError, match="runs that take 2 GPUs share none, and there are 4"):
-        _slots(jobs, 3)
+        choose_slots(jobs, 3)

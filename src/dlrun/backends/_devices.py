@@ -27,7 +27,8 @@ def require_devices(name: str, spread: Spread, *, kind: str) -> None:
         others = [n for n in names() if spread.kind in module(n).DISTRIBUTES]
         raise DlrunError(
             f"{key}: backend '{name}' " + (f"has {', '.join(ways)}" if ways else "uses one device"),
-            hint=(f"backend={others[0]}, or " if others else "") + "distribution=none device.count=1",
+            hint=(f"backend={others[0]}, or " if others else "")
+            + "distribution=none device.count=1",
         )
     gpus = [f"gpu:{index}" for index, _ in enumerate(visible_gpus())]
     if kind == "gpu" and gpus and len(gpus) < spread.devices:

@@ -146,6 +146,7 @@ def _refuse_hydra_settings(composed: DictConfig, loader: Loader) -> None:
         )
 
 
+KEPT = re.compile(r"\+(?:callbacks\.)?checkpoint\.(keep=.+)")  # was not in the option's file
 CHECKPOINT = re.compile(r"([+~]*)checkpoint\.(.+)")
 LAYOUT = re.compile(r"distribution\.layout\.(.+?)=(.*\[.*\].*)")
 
@@ -212,6 +213,8 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             expanded += [f"device={device[1]}", f"device.index={device[2]}"]
         elif limit := re.fullmatch(r"max_time=(.+)", override):
             expanded += ["+callbacks=max_time", f"callbacks.max_time.limit={limit[1]}"]
+        elif kept := KEPT.fullmatch(override):
+            expanded.append(f"callbacks.checkpoint.{kept[1]}")
         elif short := CHECKPOINT.fullmatch(override):
             expanded.append(f"{short[1]}callbacks.checkpoint.{short[2]}")
         elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
