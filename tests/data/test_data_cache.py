@@ -98,6 +98,13 @@ def test_the_entries_that_were_used_last_are_kept(root):
     assert sorted(p.name for p in root.iterdir() if p.is_dir()) == ["a", "d", "e"]
 
 
+def test_what_another_run_takes_away_meanwhile_is_no_error(root, tmp_path):
+    get("k", tmp_path / "count")
+    (root / ".other-1").symlink_to("gone")  # listed, and not there when it is looked at
+    get("l", tmp_path / "count")
+    assert (root / "l/array.npy").is_file()
+
+
 def test_a_place_that_can_not_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "file" / "cache"))

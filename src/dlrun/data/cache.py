@@ -148,13 +148,13 @@ def _mark_used(entry: Path) -> None:
 def _remove_old(root: Path, keep: Path, limit: float) -> None:
     entries = []
     for entry in root.iterdir():
-        if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > LEFT_SECONDS:
-            shutil.rmtree(entry, ignore_errors=True)  # of a process that died
-        if entry.name.startswith(".") or not is_file(entry / MANIFEST):
-            continue
-        with suppress(OSError):
-            size = sum(p.stat().st_size for p in entry.iterdir())
-            entries.append((entry.stat().st_mtime, entry, size))
+        with suppress(OSError):  # another run may rename or remove it meanwhile
+            if entry.name.startswith("."):
+                if time.time() - entry.stat().st_mtime > LEFT_SECONDS:
+                    shutil.rmtree(entry, ignore_errors=True)  # of a process that died
+            elif is_file(entry / MANIFEST):
+                size = sum(p.stat().st_size for p in entry.iterdir())
+                entries.append((entry.stat().st_mtime, entry, size))
     total = sum(size for _, _, size in entries)
     for _, entry, size in sorted(entries):
         if total <= limit:
