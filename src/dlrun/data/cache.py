@@ -23,7 +23,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import exists, is_file
 from dlrun.system.user_cache import user_cache
 
-VERSION = 3  # of what is cached; entries of other versions are not found, and are removed in time
+VERSION = 4  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
 
@@ -61,13 +61,13 @@ def content_key(paths: list[Path]) -> str:
     with suppress(OSError, UnicodeDecodeError):
         if len(known := note.read_text(encoding="ascii")) == 32:
             return known
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()  # of the hashes, the one that processors have instructions for
     for path, stat in zip(paths, stats, strict=True):
         digest.update(f"{path.name}\0{stat.st_size}\0".encode())
         with path.open("rb", buffering=0) as file:
             while block := file.read(2**20):
                 digest.update(block)
-    key = digest.hexdigest()
+    key = digest.hexdigest()[:32]
     # A file that changes now may get the same time again.
     newest = max((stat.st_mtime_ns for stat in stats), default=0)
     if time.time_ns() - newest > 2e9:

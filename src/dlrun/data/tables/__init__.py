@@ -140,6 +140,7 @@ class TableFiles:
         rows = [0] * len(self.paths)
         writer: Any = None
         waiting: list[Any] = []
+        size = 0
 
         def write() -> None:
             # Whatever reads a column calls NumPy once for each batch.
@@ -153,8 +154,10 @@ class TableFiles:
                     writer = pa.ipc.new_file(str(target), batch.schema)
                 rows[number] += len(batch)
                 waiting.append(batch)
-                if sum(b.nbytes for b in waiting) >= BATCH_BYTES:
+                size += batch.nbytes
+                if size >= BATCH_BYTES:
                     write()
+                    size = 0
             if waiting:
                 write()
         finally:

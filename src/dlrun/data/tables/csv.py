@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType
+from dlrun.data.csv_parts import UnclearRowsError, parts
 from dlrun.data.tables import TableOptions
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".txt")
 COMPRESSED = True
 BLOCK = 2**20  # bytes parsed at once; four times as many take a third longer
+PART_BLOCK = 2 * 2**20  # of a part, by each core
 CODE = re.compile(r"0\d+")
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null")
@@ -30,34 +33,77 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """See :mod:`dlrun.data.tables`."""
     import pyarrow as pa
-    from pyarrow import csv
 
     names, delimiter, codes = header(path, options.delimiter)
-    texts = {name: pa.string() for name in codes}
-    convert = csv.ConvertOptions(
-        column_types=texts | {name: kind for name, kind in types.items() if kind is not None},
-        null_values=[*MISSING, *options.missing],
-        true_values=["true", "True", "TRUE"],
-        false_values=["false", "False", "FALSE"],
-        strings_can_be_null=True,
-        decimal_point=options.decimal,
-    )
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-
-    def read(*, use_threads: bool) -> Iterator[pa.RecordBatch]:
-        options = csv.ReadOptions(block_size=BLOCK, use_threads=use_threads)
-        with csv.open_csv(path, options, parse, convert) as reader:
-            yield from reader
-
+    known = {name: kind for name, kind in types.items() if kind is not None}
+    file = _File(path, delimiter, options, dict.fromkeys(codes, pa.string()) | known)
     try:
-        yield from read(use_threads=True)
+        yield from file.batches()
     except pa.ArrowInvalid as error:
         if match := CONVERSION.search(str(error)):
             value = re.sub(r"^invalid value '(.*)'$", r"\1", match[2].strip(), flags=re.DOTALL)
             raise WiderType(names[int(match[1])], value) from error
         if "columns, got" in str(error):  # only one thread always knows the number of the row
-            deque(read(use_threads=False), maxlen=0)
+            deque(file.read(use_threads=False), maxlen=0)
         raise
+
+
+@dataclass
+class _File:
+    """A CSV file; ``types`` are those of the columns that are known so far."""
+
+    path: Path
+    delimiter: str
+    options: TableOptions
+    types: dict[str, Any]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows: in parts on all cores, and from where a row may be of several lines in turn."""
+        rows = 0
+        try:
+            for batch in self._read_parts():
+                yield batch
+                rows += len(batch)
+        except UnclearRowsError:
+            yield from self.read(after=rows)
+
+    def _read_parts(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        parse = csv.ParseOptions(delimiter=self.delimiter)
+        names = None  # in the first part
+        with pa.input_stream(str(self.path)) as stream:
+            for part in parts(stream, self.delimiter):
+                read = csv.ReadOptions(block_size=PART_BLOCK, column_names=names)
+                table = csv.read_csv(pa.py_buffer(part), read, parse, self._convert())
+                names = table.column_names
+                self.types |= zip(names, table.schema.types, strict=True)
+                empty = pa.RecordBatch.from_pylist([], table.schema)
+                yield from table.combine_chunks().to_batches() or [empty]
+
+    def read(self, after: int = 0, *, use_threads: bool = True) -> Iterator[pa.RecordBatch]:
+        """The rows after the first ones, from a reader that knows of line breaks in quotes."""
+        from pyarrow import csv
+
+        read = csv.ReadOptions(
+            block_size=BLOCK, use_threads=use_threads, skip_rows_after_names=after
+        )
+        parse = csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        with csv.open_csv(self.path, read, parse, self._convert()) as reader:
+            yield from reader
+
+    def _convert(self) -> pa.csv.ConvertOptions:
+        from pyarrow import csv
+
+        return csv.ConvertOptions(
+            column_types=self.types,
+            null_values=[*MISSING, *self.options.missing],
+            true_values=["true", "True", "TRUE"],
+            false_values=["false", "False", "FALSE"],
+            strings_can_be_null=True,
+            decimal_point=self.options.decimal,
+        )
 
 
 def header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]]:
