@@ -30,6 +30,8 @@ from dlrun.training.initial_weights import read_initial_weights
 from dlrun.training.request import OnEpoch, RunRequest
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
+    from dlrun.training.destinations import ResumedDestination
+    from dlrun.training.resumption import Resumption
     from dlrun.training.reuse import ProcessCache
 
 log = logging.getLogger("dlrun")
@@ -75,21 +77,11 @@ def resume(
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
+    place = str(config_dir.absolute()) if config_dir else None
+    sources = {"config_dir": place, "trusted": list(trusted), "typed": list(typed)}
     group = ranks.started_outside()
-    if group and not group.launcher:
-        raise DlrunError(
-            "dlrun resume can't be started by torchrun: it starts its processes itself",
-            hint=f"dlrun resume {run}",
-        )
-    if group and group.rank:
-        from dlrun.training.follow import follow_resume
-
-        place = str(config_dir.absolute()) if config_dir else None
-        with ranks.join_group(group):
-            recorded = read_config(opened.path / CONFIG)
-            overrides = with_more(overrides, recorded, restarts=True)
-            follow_resume(recorded, overrides, place, trusted, typed, None)
-        raise SystemExit(0)  # rank 0 does the rest
+    if group:
+        _follow_if_not_first(group, opened, run, overrides, sources)
     with lock(opened.path):
         refuse_writers(opened.path)
         recorded = read_config(opened.path / CONFIG)
@@ -107,48 +99,90 @@ def resume(
         )
         if (result := _result_if_complete(opened, recorded, config, overrides)) is not None:
             return result
-        require(config, training=True)
-        backends.prepare(config.backend.name)
-        from dlrun.checkpoints.store import remove_leftovers
-        from dlrun.training.destinations import ResumedDestination
-        from dlrun.training.newest_checkpoint import decided_ends, find_resumption
-        from dlrun.training.resumption import for_others
-        from dlrun.training.run import train_run
-
-        check_resumed_rate(recorded, config)
-        remove_leftovers(opened.checkpoints)
-        opened.clean()
-        resumption = find_resumption(opened, recorded, config)
-        ends = resumption.ends if resumption else decided_ends(opened)
-        weights = read_initial_weights(config) if resumption is None else None
-        place = str(config_dir.absolute()) if config_dir else None
-        others = companions(
+        resumption, ends, destination = _find_resumption(opened, recorded, config)
+        request = RunRequest(
             config,
-            "dlrun.training.follow:follow_resume",
-            recorded=recorded,
-            overrides=list(overrides),
-            config_dir=place,
-            trusted=list(trusted),
-            typed=list(typed),
-            at=for_others(resumption, ends),
+            overrides,
+            command,
+            started_at,
+            destination,
+            str(project_dir(config_dir)),
+            initial_weights=read_initial_weights(config) if resumption is None else None,
+            resumption=resumption,
+            ends=ends,
+            on_epoch=on_epoch,
+            cache=cache,
+            quiet=quiet,
         )
-        with others:
-            return train_run(
-                RunRequest(
-                    config,
-                    overrides,
-                    command,
-                    started_at,
-                    ResumedDestination(opened, to_yaml(config), resumption),
-                    str(project_dir(config_dir)),
-                    initial_weights=weights,
-                    resumption=resumption,
-                    ends=ends,
-                    on_epoch=on_epoch,
-                    cache=cache,
-                    quiet=quiet,
-                )
-            )
+        return _train(request, recorded, sources)
+
+
+def _follow_if_not_first(
+    group: ranks.Group,
+    opened: RunDir,
+    run: str,
+    overrides: Sequence[str],
+    sources: dict[str, Any],
+) -> None:
+    """As one of the other processes of a launcher, train with the first one, and exit.
+
+    Raises:
+        DlrunError: If another launcher than ours started this process.
+        SystemExit: At the end, as the first process does the rest.
+    """
+    if not group.launcher:
+        raise DlrunError(
+            "dlrun resume can't be started by torchrun: it starts its processes itself",
+            hint=f"dlrun resume {run}",
+        )
+    if not group.rank:
+        return
+    from dlrun.training.follow import follow_resume
+
+    with ranks.join_group(group):
+        recorded = read_config(opened.path / CONFIG)
+        more = with_more(overrides, recorded, restarts=True)
+        follow_resume(recorded, more, at=None, **sources)
+    raise SystemExit(0)
+
+
+def _find_resumption(
+    opened: RunDir, recorded: dict[str, Any], config: Config
+) -> tuple[Resumption | None, Sequence[int], ResumedDestination]:
+    """Where the run goes on, how its epochs ended, and its directory without what was left.
+
+    Raises:
+        DlrunError: If what the config needs is not there, or nothing can be resumed from.
+    """
+    require(config, training=True)
+    backends.prepare(config.backend.name)
+    from dlrun.checkpoints.store import remove_leftovers
+    from dlrun.training.destinations import ResumedDestination
+    from dlrun.training.newest_checkpoint import decided_ends, find_resumption
+
+    check_resumed_rate(recorded, config)
+    remove_leftovers(opened.checkpoints)
+    opened.clean()
+    resumption = find_resumption(opened, recorded, config)
+    ends = resumption.ends if resumption else decided_ends(opened)
+    return resumption, ends, ResumedDestination(opened, to_yaml(config), resumption)
+
+
+def _train(request: RunRequest, recorded: dict[str, Any], sources: dict[str, Any]) -> RunResult:
+    """Train to the end, with the processes of the other devices."""
+    from dlrun.training.resumption import for_others
+    from dlrun.training.run import train_run
+
+    others = companions(
+        request.config,
+        "dlrun.training.follow:follow_resume",
+        recorded=recorded,
+        overrides=list(request.overrides),
+        at=for_others(request.resumption, request.ends),
+        **sources,
+    )
+    with others:
+        return train_run(request)
 
 
 def _result_if_complete(
