@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from dlrun.cli import app
 from dlrun.errors import DlrunError
 from dlrun.runs.locate import find_run, find_sweep
+from dlrun.sweeps.request import SweepRequest
 from dlrun.sweeps.run import sweep
 from dlrun.system.files import check_writable
 
@@ -43,11 +44,11 @@ def test_a_sweep_is_found_by_its_path_its_name_and_its_id(sweeps: list[Path]) ->
 
 def test_resume_takes_an_id_or_latest(sweeps: list[Path]) -> None:
     for name, path in (("k3f9", sweeps[0]), ("latest", sweeps[1])):
-        assert sweep([], resume=Path(name), dry_run=True)["sweep_dir"] == str(path)
+        assert sweep(SweepRequest(resume=Path(name), dry_run=True))["sweep_dir"] == str(path)
     with pytest.raises(DlrunError, match="there is no sweep at nosuch"):
-        sweep([], resume=Path("nosuch"), dry_run=True)
+        sweep(SweepRequest(resume=Path("nosuch"), dry_run=True))
     with pytest.raises(DlrunError) as refused:
-        sweep([], resume=sweeps[0] / "03", dry_run=True)
+        sweep(SweepRequest(resume=sweeps[0] / "03", dry_run=True))
     assert refused.value.hint == f"--resume {sweeps[0]}"
 
 

@@ -9,6 +9,7 @@ from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError
 from dlrun.sweeps.jobs import read_plan, short_keys
 from dlrun.sweeps.plan import plan
+from dlrun.sweeps.request import SweepRequest
 from dlrun.sweeps.run import sweep
 from dlrun.sweeps.sweep_file import new_sweep
 
@@ -77,7 +78,7 @@ def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
         with pytest.raises(DlrunError, match="runs_dir: expected one value"):
             new_sweep(["runs_dir=choice(a,b)"], search, None, {})
     with pytest.raises(DlrunError, match="--resume takes no --runs-dir"):
-        sweep([], resume=here, runs_dir=Path("mine"))
+        sweep(SweepRequest(resume=here, runs_dir=Path("mine")))
 
 
 @pytest.mark.parametrize(

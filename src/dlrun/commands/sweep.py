@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 from shlex import join, quote
-from typing import Annotated
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -157,10 +157,7 @@ def sweep(
 
             typed = join(["dlrun", "sweep", *with_overrides_of(from_run, overrides or [])])
             raise DlrunError("--from is of dlrun train: a sweep has no parent", hint=typed)
-        from dlrun.remote.mirror import check_sent
-        from dlrun.remote.places import working_folder
-        from dlrun.report.sweep import dry_run as dry_run_table
-        from dlrun.report.sweep import leaderboard
+        from dlrun.sweeps.request import SweepRequest
         from dlrun.sweeps.run import sweep as run_sweep
         from dlrun.sweeps.search_options import search_options
 
@@ -174,8 +171,8 @@ def sweep(
             study=study,
             storage=storage,
         )
-        result = run_sweep(
-            [*(overrides or []), *(["+export=keras"] if export_keras else [])],
+        request = SweepRequest(
+            overrides=[*(overrides or []), *(["+export=keras"] if export_keras else [])],
             jobs=jobs,
             timeout_seconds=timeout,
             memory_limit=memory_limit,
@@ -198,24 +195,39 @@ def sweep(
             trusted=trust or (),
             quiet=quiet,
         )
-        print_result(out, result, as_json, dry_run_table if dry_run else leaderboard)
-        if front := result.get("pareto", {}).get("front"):
-            runs = ", ".join(path for entry in front for path in entry["run_dirs"])
-            logging.getLogger("dlrun").info("front  %s", runs)
-        elif result["best"]:
-            logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
+        result = run_sweep(request)
+        _print(out, result, as_json, dry_run)
         if not dry_run:
+            from dlrun.remote.mirror import check_sent
+            from dlrun.remote.places import working_folder
+
             check_sent(working_folder(Path(result["sweep_dir"])))
-        if result["failed"]:
-            ended = sum(result[status] for status in ("completed", "pruned", "failed"))
-            remaining = len(result["runs"]) - ended
-            # --resume does not repeat failed trials: the study has recorded them as failed.
-            resume_command = f"dlrun sweep --resume {quote(result['sweep_dir'])}"
-            raise DlrunError(
-                f"{result['failed']} of {len(result['runs'])} runs failed"
-                + (f", and {remaining} did not complete" if remaining else ""),
-                hint="see their run.json for the error" if "search" in result else resume_command,
-                exit_code=1,
-            )
-        if result.get("missed"):
-            raise DlrunError("; ".join(result["missed"]), exit_code=1)
+        _check(result)
+
+
+def _print(out: TextIO, result: dict[str, Any], as_json: bool, dry_run: bool) -> None:
+    from dlrun.report import sweep as report
+
+    print_result(out, result, as_json, report.dry_run if dry_run else report.leaderboard)
+    if front := result.get("pareto", {}).get("front"):
+        runs = ", ".join(path for entry in front for path in entry["run_dirs"])
+        logging.getLogger("dlrun").info("front  %s", runs)
+    elif result["best"]:
+        logging.getLogger("dlrun").info("best   %s", result["best"]["run_dir"])
+
+
+def _check(result: dict[str, Any]) -> None:
+    """Refuse a result with failed runs or missed limits: the command exits with 1."""
+    if result["failed"]:
+        ended = sum(result[status] for status in ("completed", "pruned", "failed"))
+        remaining = len(result["runs"]) - ended
+        # --resume does not repeat failed trials: the study has recorded them as failed.
+        resume = f"dlrun sweep --resume {quote(result['sweep_dir'])}"
+        raise DlrunError(
+            f"{result['failed']} of {len(result['runs'])} runs failed"
+            + (f", and {remaining} did not complete" if remaining else ""),
+            hint="see their run.json for the error" if "search" in result else resume,
+            exit_code=1,
+        )
+    if result.get("missed"):
+        raise DlrunError("; ".join(result["missed"]), exit_code=1)

@@ -155,13 +155,14 @@ def sweep(
             are counted in the result.
         KeyboardInterrupt: If the sweep was interrupted; ``resume`` continues it.
     """
+    from dlrun.sweeps.request import SweepRequest
     from dlrun.sweeps.run import sweep as run_sweep
     from dlrun.sweeps.search_options import search_options
 
     place = None if config_dir is None else Path(config_dir)
     with guest_call(config_dir=place, quiet=quiet):
-        result = run_sweep(
-            check_overrides(overrides),
+        request = SweepRequest(
+            overrides=check_overrides(overrides),
             jobs=jobs,
             timeout_seconds=timeout,
             memory_limit=memory_limit,
@@ -192,4 +193,5 @@ def sweep(
             trusted=trust,
             quiet=quiet,
         )
+        result = run_sweep(request)
     return SweepResult(result, config_dir=place, trust=trust)
