@@ -37,63 +37,78 @@ def fit(
     Returns:
         The values that each epoch logged, by name.
     """
-    model, train, validation = training.model, training.train, training.validation
+    model = training.model
     if jit_compile != "auto":  # compile() has resolved auto for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
     training.backend.track(model)
     # Else Keras does not tell the layers of a model whose call has no such argument.
     model._call_has_training_arg = True
-    feed = feed or training.backend.feed
-    start_epoch = StartEpoch(train, training.seed, training.backend)
-    train.start_epoch(training.initial_epoch)
-    if training.initial_step:
-        build_metrics(model, train)  # so that a checkpoint's values can be assigned
-        _skip_steps(model, training.initial_step, steps_per_execution)
-    hooks = _Hooks(
-        training.initial_step,
-        [start_epoch, *training.callbacks],
-        model=model,
-        epochs=training.epochs,
-        steps=len(train),
-    )
+    return _Calls(training, feed or training.backend.feed).train()
 
-    validated = None if validation is None else feed(validation)
-    source: Any = None
 
-    def call(first: int, end: int) -> None:
-        nonlocal source
+class _Calls:
+    """The calls of ``model.fit``: one for all epochs with the same number of steps.
+
+    Args:
+        training: What to train, with a prepared model.
+        feed: Makes a source for ``model.fit`` from batches.
+    """
+
+    def __init__(self, training: Training, feed: Callable[[Batches], Any]) -> None:
+        self._training, self._feed = training, feed
+        model, train, validation = training.model, training.train, training.validation
+        start_epoch = StartEpoch(train, training.seed, training.backend)
+        train.start_epoch(training.initial_epoch)
+        if training.initial_step:
+            build_metrics(model, train)  # so that a checkpoint's values can be assigned
+            _skip_steps(model, training.initial_step)
+        self._hooks = _Hooks(
+            training.initial_step,
+            [start_epoch, *training.callbacks],
+            model=model,
+            epochs=training.epochs,
+            steps=len(train),
+        )
+        self._validated = None if validation is None else feed(validation)
+        self._source: Any = None
+
+    def train(self) -> History:
+        """Train to the last epoch, or until a callback stops it."""
+        model, train, epochs = self._training.model, self._training.train, self._training.epochs
+        first = self._training.initial_epoch
+        while first < train.epochs_within(epochs):
+            end = train.alike_until(first, epochs)
+            is_last = end == train.epochs_within(epochs)
+            with nullcontext() if is_last else self._hooks.part_of_training():
+                self._call(first, end)
+            first = end
+            if model.stop_training:
+                if not is_last:
+                    model.optimizer.finalize_variable_values(model.trainable_variables)
+                    self._hooks.on_train_end()
+                break
+        return dict(model.history.history)
+
+    def _call(self, first: int, end: int) -> None:
+        """Train some epochs."""
+        model, train = self._training.model, self._training.train
         train.start_epoch(first)
-        tell_length(hooks, train, first, training.epochs)
+        tell_length(self._hooks, train, first, self._training.epochs)
         if train.is_cut:
-            _remember_random_state(model, training.backend, len(train), steps_per_execution)
-        if not _has_length(source, len(train)):  # to make one may copy the whole split
-            source = feed(train)
+            _remember_random_state(model, self._training.backend, len(train))
+        if not _has_length(self._source, len(train)):  # to make one may copy the whole split
+            self._source = self._feed(train)
         model.fit(
-            source,
+            self._source,
             epochs=end,
             initial_epoch=first,
-            validation_data=validated,
-            callbacks=hooks,
+            validation_data=self._validated,
+            callbacks=self._hooks,
             # dlrun orders the batches and shows the progress.
             shuffle=False,
             verbose=0,
         )
-
-    first = training.initial_epoch
-    while first < train.epochs_within(training.epochs):
-        # One call has one number of steps.
-        end = train.alike_until(first, training.epochs)
-        is_last = end == train.epochs_within(training.epochs)
-        with nullcontext() if is_last else hooks.part_of_training():
-            call(first, end)
-        first = end
-        if model.stop_training:
-            if not is_last:
-                model.optimizer.finalize_variable_values(model.trainable_variables)
-                hooks.on_train_end()
-            break
-    return dict(model.history.history)
 
 
 def _has_length(source: Any, steps: int) -> bool:
@@ -104,9 +119,7 @@ def _has_length(source: Any, steps: int) -> bool:
         return False
 
 
-def _remember_random_state(
-    model: keras.Model, backend: TrainingBackend, steps: int, steps_per_execution: int
-) -> None:
+def _remember_random_state(model: keras.Model, backend: TrainingBackend, steps: int) -> None:
     """Keep the random state after the last step, for a run that continues from there.
 
     torch's data loader draws from the generator after the last step, and a hook is called after
@@ -118,7 +131,7 @@ def _remember_random_state(
     def remember(*arguments: Any) -> Any:
         nonlocal left
         result = function(*arguments)
-        left -= steps_per_execution
+        left -= model.steps_per_execution
         if left <= 0:
             vars(model)[RANDOM_STATE] = backend.random_state()
             model.train_function = function
@@ -127,7 +140,7 @@ def _remember_random_state(
     model.train_function = remember
 
 
-def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> None:
+def _skip_steps(model: keras.Model, steps: int) -> None:
     """Let the first steps read their batches from the source without training on them."""
     model.make_train_function()
     function, left = model.train_function, steps
@@ -138,9 +151,9 @@ def _skip_steps(model: keras.Model, steps: int, steps_per_execution: int) -> Non
             return function(*arguments)
         *state, source = arguments
         if hasattr(source, "__next__"):  # torch gets the batch itself
-            for _ in range(min(left, steps_per_execution)):
+            for _ in range(min(left, model.steps_per_execution)):
                 next(source)
-        left -= steps_per_execution
+        left -= model.steps_per_execution
         return ({}, *state) if state else {}  # on jax the state holds the variables
 
     model.train_function = skip
