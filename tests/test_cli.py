@@ -252,6 +252,7 @@ BAD = [
     ("epochs=0", "must be a number above 0, got 0", None),
     ("batch_size=0", "must be at least 1, got 0", None),
     ("loop.steps_per_execution=0", "must be at least 1, got 0", None),
+    ("loop.jit_compile=maybe", "must be auto, true or false, got maybe", None),
     ("+loop.steps_per_epoch=1000", "takes no 'steps_per_epoch'", ""),
     ("batch_size=-1", "must be at least 1, got -1", None),
     ("seed=-1", "must be at least 0, got -1", None),

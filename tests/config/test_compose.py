@@ -571,6 +571,14 @@ def test_an_override_has_the_type_of_its_option_not_of_the_override_before() -> 
         compose(["model.units=8", "model.units=many"])
 
 
+@pytest.mark.parametrize(
+    ("loop", "steps"), [("raw", "x"), ("raw", "1.5"), ("fit", "auto"), ("fit", "true")]
+)
+def test_steps_per_execution_is_a_number_of_steps(loop: str, steps: str) -> None:
+    with pytest.raises(DlrunError, match=f"loop.steps_per_execution={steps}: "):
+        compose([f"loop={loop}", f"loop.steps_per_execution={steps}"])
+
+
 def test_max_time_alone_adds_its_callback_and_sets_its_limit() -> None:
     limit = compose(["max_time=8h"]).callbacks["max_time"]
     assert limit["_target_"] == "dlrun.callbacks.max_time.MaxTime"

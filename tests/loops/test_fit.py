@@ -105,3 +105,12 @@ def test_dropout_is_a_function_of_seed_and_epoch(seen, backend):
     assert first == again
     assert len(set(first)) == 3
     assert not set(first) & set(other)
+
+
+@pytest.mark.parametrize("loop", ["fit", "train_step"])
+def test_several_steps_in_one_call_are_refused_where_keras_takes_one(dlrun, loop):
+    words = ("train", f"loop={loop}", "backend=torch", "loop.steps_per_execution=4")
+    done = dlrun.here(*words)
+    assert done.returncode == 2
+    assert "Keras' fit() takes one batch per call" in done.stderr
+    assert not list(dlrun.cwd.glob("runs/*/*"))

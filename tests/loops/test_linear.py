@@ -70,9 +70,10 @@ def test_a_native_loop_validates_and_stops_early_like_any_other(dlrun):
     assert evaluated["metrics"]["loss"] == pytest.approx(result["validation"]["loss"], rel=1e-4)
 
 
-def refused(done, message):
-    assert done.returncode == 1
+def refused(dlrun, done, message):
+    assert done.returncode == 2
     assert f"error: {message}" in done.stderr
+    assert not list(dlrun.cwd.glob("runs/*/*"))
 
 
 @pytest.mark.parametrize(
@@ -80,13 +81,17 @@ def refused(done, message):
     [
         (["model=mnist_mlp"], "this loop trains only one linear layer, but the model is mnist_mlp"),
         (["model=linear_classifier", "optimizer=adam"], "this loop is plain gradient descent"),
+        (["model=linear_classifier", "schedule=cosine"], "this loop keeps one learning rate"),
     ],
 )
 def test_a_native_loop_refuses_what_it_cannot_train(dlrun, overrides, message):
     words = ("train", "optimizer=sgd", "loop=linear_value_and_grad", *overrides)
-    refused(dlrun.within("jax", *words), message)
+    refused(dlrun, dlrun.within("jax", *words), message)
 
 
-def test_a_native_loop_refuses_another_backend(dlrun):
-    words = ("train", "loop=linear_value_and_grad", "model=linear_classifier", "optimizer=sgd")
-    refused(dlrun.within("torch", *words), "this loop needs backend 'jax'")
+@pytest.mark.parametrize("loop", ["tape", "module", "tensors"])
+def test_a_native_loop_refuses_another_backend_at_once(dlrun, loop):
+    words = ("train", f"loop=linear_{loop}", "model=linear_classifier", "optimizer=sgd")
+    only = "tensorflow" if loop == "tape" else "torch"
+    message = f"loop=linear_{loop} computes on backend={only} alone, not on jax"
+    refused(dlrun, dlrun.here(*words, "backend=jax"), message)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 
+from dlrun.assembly.require import without_kept
 from dlrun.callbacks.monitor import watch_finite
 from dlrun.checkpoints.store import Position
 from dlrun.config.instantiate import fill_placeholders, instantiate, partial
@@ -59,7 +60,7 @@ def build_loop(config: Config, feed: Feed, at: Position | None = None) -> LoopCa
     Raises:
         DlrunError: If the loop can't start at that position.
     """
-    loop, target = partial("loop", config.loop), config.loop["_target_"]
+    loop, target = partial("loop", without_kept("loop", config.loop)), config.loop["_target_"]
     parameters = signature(loop).parameters
     takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     if takes_any or "feed" in parameters:
@@ -76,6 +77,21 @@ def build_loop(config: Config, feed: Feed, at: Position | None = None) -> LoopCa
             )
     log.info("loop   %s takes separate arguments; new loops take one 'training'", target)
     return functools.partial(_call_by_name, loop, names)
+
+
+def check_loop(loop: LoopCall, model: keras.Model, *, is_weighted: bool) -> None:
+    """Let the loop refuse what it can't train; a user's own has no such check.
+
+    Args:
+        loop: From :func:`build_loop`.
+        model: A compiled model.
+        is_weighted: Whether the training samples have weights.
+
+    Raises:
+        DlrunError: If it can't train the model.
+    """
+    if isinstance(loop, functools.partial) and (check := getattr(loop.func, "check", None)):
+        check(model, is_weighted=is_weighted, options=loop.keywords)
 
 
 def _call_by_name(loop: Callable[..., History], names: list[str], training: Training) -> History:

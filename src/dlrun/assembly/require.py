@@ -14,6 +14,7 @@ from dlrun.system import ranks
 # Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
 RAW = "dlrun.loops.raw.raw"
 HALF = ("bfloat16", "float16")
+FIT = ("dlrun.loops.fit.fit", "dlrun.loops.train_step.train_step")
 
 
 def require(config: Config, *, training: bool, builds_model: bool = True) -> None:
@@ -48,7 +49,10 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
         _require_distribution(config, spread, training=training)
     _require_package("feed", config.choices.get("feed"), config.feed)
     if builds_model:
-        _require_backend(config)
+        _require_only_backend("model", config.model, config)
+    if training:
+        _require_only_backend("loop", config.loop, config)
+        _require_single_steps(config)
     if training:
         for group in ("export", "tracker"):
             for name, spec in getattr(config, group).items():
@@ -162,13 +166,26 @@ def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
 
 
-def _require_backend(config: Config) -> None:
-    """Check the backend of a model that is written in one backend's own terms."""
-    model, backend = config.choices.get("model"), config.model.get("only_backend")
+def _require_only_backend(group: str, spec: Mapping[str, Any], config: Config) -> None:
+    """Check the backend of a model or a loop that is written in one backend's own terms."""
+    option, backend = config.choices.get(group), spec.get("only_backend")
     if backend not in (None, config.backend.name):
         raise DlrunError(
-            f"model={model} computes on backend={backend} alone, not on {config.backend.name}",
+            f"{group}={option} computes on backend={backend} alone, not on {config.backend.name}",
             hint=f"backend={backend}",
+        )
+
+
+def _require_single_steps(config: Config) -> None:
+    """Check that Keras' own loop can run several steps in one call on the backend, if it has to."""
+    steps = config.loop.get("steps_per_execution", 1)
+    is_several = isinstance(steps, int) and steps > 1
+    backend = backends.training_module(config.backend.name)
+    if is_several and config.loop["_target_"] in FIT and not backend.FIT_JOINS_STEPS:
+        raise DlrunError(
+            f"loop.steps_per_execution={steps}: on backend '{config.backend.name}' Keras' fit()"
+            " takes one batch per call",
+            hint="loop=raw, or leave out loop.steps_per_execution",
         )
 
 

@@ -230,13 +230,15 @@ class Backend(Protocol):
 class TrainingBackend(Backend, Protocol):
     """The interface of a backend that can train, for the loops.
 
-    ``COMPILES`` are the supported values of ``loop.compile``, ``TRACES`` is whether the backend
+    ``COMPILES`` are the supported values of ``loop.compile``, ``FIT_JOINS_STEPS`` is whether Keras'
+    ``fit`` takes more than one batch per call, ``TRACES`` is whether the backend
     traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
     ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`.
     The functions are called after Keras is imported.
     """
 
     COMPILES: Sequence[str]
+    FIT_JOINS_STEPS: bool
     TRACES: bool
     VECTORIZES: bool
     START_SECONDS: float

@@ -26,6 +26,7 @@ KEEPS_MEMORY = True
 DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
 VECTORIZES = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
+FIT_JOINS_STEPS = True
 TRACES = True
 START_SECONDS = 2.0
 

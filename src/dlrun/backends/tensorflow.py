@@ -23,6 +23,7 @@ KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
 VECTORIZES = False
+FIT_JOINS_STEPS = True
 TRACES = True
 START_SECONDS = 3.0
 

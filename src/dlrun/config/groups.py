@@ -140,6 +140,7 @@ _TABLE = (
         "The training loop: see [Loops](loops.md).",
         modules=("dlrun.loops", "dlrun.losses", "keras.losses"),
         given=frozenset(_TRAINING),
+        kept=frozenset({"only_backend"}),
         resume=True,
     ),
     Group(

@@ -96,6 +96,11 @@ def _wrong_loop(loop: Mapping[str, Any]) -> Problems:
     steps = loop.get("steps_per_execution")
     if isinstance(steps, int) and (isinstance(steps, bool) or steps < 1):
         yield Problem("loop.steps_per_execution", f"must be at least 1, got {steps}")
+    elif isinstance(steps, str | float) and steps != "auto":
+        yield Problem("loop.steps_per_execution", f"must be an integer or auto, got {steps}")
+    compiled = loop.get("jit_compile", "auto")
+    if not isinstance(compiled, bool) and compiled != "auto":
+        yield Problem("loop.jit_compile", f"must be auto, true or false, got {compiled}")
     placed = loop.get("data_on_device", "auto")
     if not isinstance(placed, bool) and placed != "auto":
         yield Problem("loop.data_on_device", f"must be auto, true or false, got {placed}")

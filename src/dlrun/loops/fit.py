@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a loop does not import data or backends
     from dlrun.data.batches import Batches
 
 
-@loop
+@loop()
 def fit(
     training: Training,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 
-@loop
+def _check(model: keras.Model, *, is_weighted: bool, options: Mapping[str, Any]) -> None:
+    """Refuse a step that works only with ``fit``, and what the step or the stepper can't train."""
+    step, stepper = options.get("step") or Step(), options.get("stepper")
+    if hasattr(step, "train_step"):
+        raise DlrunError(
+            f"loop.step: {type(step).__name__} has a train_step, which loop=raw does not call",
+            hint="choose loop=train_step, or override the hooks of dlrun.loops.step.Step",
+        )
+    if is_weighted:
+        step.require_weights()
+    if check := getattr(getattr(stepper, "func", stepper), "check", None):
+        check(model)
+
+
+@loop(check=_check)
 def raw(
     training: Training,
     *,
@@ -43,7 +57,8 @@ def raw(
         training: What to train, and how.
         step: A :class:`dlrun.loops.step.Step`.
         stepper: Makes a :class:`dlrun.backends.Stepper` from model, step, compile and scale, for
-            training steps of your own. None is the backend's stepper.
+            training steps of your own. Its class may have a static ``check(model)``, which refuses
+            a model before anything is written. None is the backend's stepper.
         compile: auto, eager, graph or xla.
         steps_per_execution: Batches per compiled call, and per call of the batch hooks. ``auto`` is
             the backend's best if no callback has batch hooks, else 1.
@@ -54,13 +69,12 @@ def raw(
         The values that each epoch logged, by name.
 
     Raises:
-        DlrunError: If the step works only with ``fit``.
+        DlrunError: If the step works only with ``fit``, or it or the stepper can't train the model.
     """
     model, train, validation = training.model, training.train, training.validation
     step = step or Step()
-    _check(step, compile)
-    if train.is_weighted:
-        step.require_weights()
+    if compile == "eager":
+        log.info("eager  nothing is compiled; use it for debugging")
     step.begin(model, training.seed)
     gather = Gather(training, data_on_device if stepper is None else False)
     function = _raw_function(training, step, stepper, compile, on_device=gather.on_device)
@@ -260,13 +274,3 @@ def _takes_weights(stepper: Stepper) -> bool:
         except ValueError:  # a compiled function has no signature
             continue
     return True
-
-
-def _check(step: Any, compile: str) -> None:
-    if hasattr(step, "train_step"):
-        raise DlrunError(
-            f"loop.step: {type(step).__name__} has a train_step, which loop=raw does not call",
-            hint="choose loop=train_step, or override the hooks of dlrun.loops.step.Step",
-        )
-    if compile == "eager":
-        log.info("eager  nothing is compiled; use it for debugging")

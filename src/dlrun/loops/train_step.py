@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,26 @@ from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, loop
 
 if TYPE_CHECKING:  # a loop does not import data
+    import keras
+
     from dlrun.data.batches import Batches
 
 
-@loop
+def _check(model: keras.Model, *, is_weighted: bool, options: Mapping[str, Any]) -> None:
+    """Refuse samples with weights, if the step does not take them."""
+    step = options.get("step") or Step()
+    if not is_weighted:
+        return
+    if not hasattr(step, "train_step"):
+        step.require_weights()
+    elif not getattr(step, "takes_sample_weight", False):
+        raise DlrunError(
+            f"loop.step: {type(step).__name__}.train_step may leave out the weights of the samples",
+            hint="use the third part of its data, and set takes_sample_weight = True on the class",
+        )
+
+
+@loop(check=_check)
 def train_step(
     training: Training,
     *,
@@ -44,8 +60,6 @@ def train_step(
         DlrunError: If the samples have weights, and the step does not take them.
     """
     step, model = step or Step(), training.model
-    if training.train.is_weighted:
-        _require_weights(step)
     if hasattr(step, "train_step"):
         for name in ("train_step", "test_step"):
             if hasattr(step, name):
@@ -56,13 +70,3 @@ def train_step(
     return fit(
         training, feed=feed, jit_compile=jit_compile, steps_per_execution=steps_per_execution
     )
-
-
-def _require_weights(step: Any) -> None:
-    if not hasattr(step, "train_step"):
-        step.require_weights()
-    elif not getattr(step, "takes_sample_weight", False):
-        raise DlrunError(
-            f"loop.step: {type(step).__name__}.train_step may leave out the weights of the samples",
-            hint="use the third part of its data, and set takes_sample_weight = True on the class",
-        )

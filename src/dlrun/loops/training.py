@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # a loop does not import models, data or backends
     import keras
@@ -52,21 +52,57 @@ class Training:
 FIELDS = tuple(field.name for field in fields(Training))
 
 
-def loop(function: Callable[..., History]) -> Callable[..., History]:
+class Check(Protocol):
+    """Refuses, before anything of a run is written, what a loop can't train."""
+
+    def __call__(
+        self, model: keras.Model, *, is_weighted: bool, options: Mapping[str, Any]
+    ) -> None:
+        """Check a run.
+
+        Args:
+            model: A compiled model.
+            is_weighted: Whether the samples have weights.
+            options: The loop's own keywords that were given.
+
+        Raises:
+            DlrunError: If the loop can't train it.
+        """
+
+
+def loop(
+    *, check: Check | None = None
+) -> Callable[[Callable[..., History]], Callable[..., History]]:
     """Let a dlrun loop also take the fields of a Training as separate arguments.
 
-    A user's own loop may wrap a dlrun loop and pass its arguments on.
+    A user's own loop may wrap a dlrun loop and pass its arguments on. What is decorated takes a
+    :class:`Training`, and its own keywords.
 
     Args:
-        function: Takes a :class:`Training`, and its own keywords.
+        check: Is called when the run is built, and when the loop begins.
     """
 
-    @functools.wraps(function)
-    def call(*arguments: Any, **keywords: Any) -> History:
-        if "training" in keywords or (arguments and isinstance(arguments[0], Training)):
-            return function(*arguments, **keywords)
-        values = dict(zip(FIELDS, arguments, strict=False))
-        values |= {name: keywords.pop(name) for name in FIELDS if name in keywords}
-        return function(Training(**values), **keywords)
+    def decorate(function: Callable[..., History]) -> Callable[..., History]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **keywords: Any) -> History:
+            training = _take_training(arguments, keywords)
+            if check is not None:
+                weighted = training.train.is_weighted
+                check(training.model, is_weighted=weighted, options=keywords)
+            return function(training, **keywords)
 
-    return call
+        call.check = check  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def _take_training(arguments: Sequence[Any], keywords: dict[str, Any]) -> Training:
+    if arguments and isinstance(arguments[0], Training):
+        return arguments[0]
+    if "training" in keywords:
+        given: Training = keywords.pop("training")
+        return given
+    values = dict(zip(FIELDS, arguments, strict=False))
+    values |= {name: keywords.pop(name) for name in FIELDS if name in keywords}
+    return Training(**values)

@@ -13,7 +13,7 @@ from dlrun.assembly.check_outputs import data_may_change
 from dlrun.assembly.companions import agreed
 from dlrun.assembly.compile import compile_model
 from dlrun.assembly.length import run_length
-from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop
+from dlrun.assembly.loop import LoopCall, build_callbacks, build_loop, check_loop
 from dlrun.assembly.model import build_model
 from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
@@ -138,7 +138,8 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         check_monitors(config, logged)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
-    at = resumption.at if resumption else None
+    loop = build_loop(config, session.feed, resumption.at if resumption else None)
+    check_loop(loop, model, is_weighted=data.train.weights is not None)
     timing = Timing(data.samples_of)
     return AssembledRun(
         data=data,
@@ -147,7 +148,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         model=model,
         logged=logged,
         feed=session.feed,
-        loop=build_loop(config, session.feed, at),
+        loop=loop,
         callbacks=build_callbacks(config, request.destination.path, progress=not request.quiet),
         pruning=EpochHook(request.on_epoch) if request.on_epoch else None,
         timing=timing,

@@ -33,8 +33,9 @@ class LinearModel(torch.nn.Module):
 class Module:
     """See :class:`dlrun.backends.Stepper`."""
 
+    check = staticmethod(exchange.check)
+
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
-        exchange.check(model, "torch")
         self._model = model
         self._module = LinearModel(model.weights[0].shape[0])
         self._forward = torch.compile(self._module) if compile == "graph" else self._module

@@ -16,8 +16,9 @@ from dlrun.loops.linear import weights as exchange
 class Tape:
     """See :class:`dlrun.backends.Stepper`."""
 
+    check = staticmethod(exchange.check)
+
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
-        exchange.check(model, "tensorflow")
         self._model = model
         kernel, bias, self._learning_rate = exchange.read_weights(model)
         self._kernel, self._bias = tf.Variable(kernel), tf.Variable(bias)

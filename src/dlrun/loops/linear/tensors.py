@@ -16,8 +16,9 @@ from dlrun.loops.linear import weights as exchange
 class Tensors:
     """See :class:`dlrun.backends.Stepper`."""
 
+    check = staticmethod(exchange.check)
+
     def __init__(self, model: keras.Model, step: Any, *, compile: str, scale: float) -> None:
-        exchange.check(model, "torch")
         self._model = model
         self._loss = torch.compile(_loss) if compile == "graph" else _loss
         self.load()
