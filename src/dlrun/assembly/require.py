@@ -120,9 +120,7 @@ def require_lanes(config: Config) -> None:
     Raises:
         DlrunError: If it can't.
     """
-    able = [
-        name for name in backends.names() if getattr(backends.module(name), "VECTORIZES", False)
-    ]
+    able = [name for name in backends.names() if backends.vectorizes(backends.module(name))]
     wanted = {
         "backend": (config.backend.name in able, f"backend={' or backend='.join(able)}"),
         "loop": (config.loop["_target_"] == RAW, "loop=raw"),

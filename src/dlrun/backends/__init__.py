@@ -18,6 +18,7 @@ from dlrun.backends._modules import (
     names,
     training_module,
     trains,
+    vectorizes,
 )
 from dlrun.backends._process import running
 from dlrun.backends._protocols import (
@@ -54,5 +55,6 @@ __all__ = [
     "start_beside",
     "training_module",
     "trains",
+    "vectorizes",
     "why_no_build",
 ]

@@ -7,7 +7,12 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from dlrun.backends._protocols import Backend, Distribution, TrainingBackend
+from dlrun.backends._protocols import (
+    Backend,
+    Distribution,
+    TrainingBackend,
+    VectorizingBackend,
+)
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol
@@ -21,7 +26,7 @@ if TYPE_CHECKING:  # so that a type checker compares each module with its protoc
         torch,
     )
 
-    _jax: TrainingBackend = jax
+    _jax: VectorizingBackend = jax
     _tensorflow: TrainingBackend = tensorflow
     _torch: TrainingBackend = torch
     _numpy: Backend = numpy
@@ -52,6 +57,11 @@ def module(name: str) -> Backend:
 def trains(backend: Backend) -> TypeGuard[TrainingBackend]:
     """Whether a backend can train."""
     return backend.TRAINS
+
+
+def vectorizes(backend: Backend) -> TypeGuard[VectorizingBackend]:
+    """Whether a backend can compute the steps of several runs in one program."""
+    return trains(backend) and backend.VECTORIZES
 
 
 def training_module(name: str) -> TrainingBackend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from dlrun.assembly.check_exports import check_exports
 from dlrun.assembly.check_inputs import match_inputs
@@ -143,7 +143,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
     timing = Timing(data.samples_of)
     return AssembledRun(
         data=data,
-        backend=cast("TrainingBackend", request.backend) or training_module(config.backend.name),
+        backend=request.backend or training_module(config.backend.name),
         device=session.device,
         model=model,
         logged=logged,

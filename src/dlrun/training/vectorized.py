@@ -6,16 +6,16 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dlrun import backends
+from dlrun.backends import TrainingBackend
 from dlrun.system.turns import Turns
 from dlrun.training.reuse import ProcessCache
 
 if TYPE_CHECKING:  # Keras and NumPy are not imported before the backend is started
     import numpy as np
 
-    from dlrun.backends import Lanes, Stepper, TrainingBackend, VectorizingBackend
+    from dlrun.backends import Lanes, Stepper, VectorizingBackend
     from dlrun.config.schema import Config
     from dlrun.data.batches import Batches
     from dlrun.data.dataset import Dataset
@@ -29,13 +29,13 @@ class Vectorized:
     to theirs, or have ended, these are computed together.
 
     Args:
-        backend: The name of their backend.
+        backend: Their backend.
         runs: How many there are.
     """
 
-    def __init__(self, backend: str, runs: int) -> None:
+    def __init__(self, backend: VectorizingBackend, runs: int) -> None:
         self._runs = runs
-        self._backend = cast("VectorizingBackend", backends.training_module(backend))
+        self._backend = backend
         self._turns = Turns(self._answer)
         self._lanes: Lanes | None = None
         self.cache = _SharedModel()
@@ -49,7 +49,9 @@ class Vectorized:
         """
 
         def begin(run: Callable[[LaneBackend], None]) -> None:
-            run(LaneBackend(self._backend, self._runs, self._lanes_of_runs))
+            # What it passes on to the backend, a type checker does not see.
+            backend: Any = _Lane(self._backend, self._runs, self._lanes_of_runs)
+            run(backend)
 
         self._turns.run([partial(begin, run) for run in runs])
 
@@ -62,8 +64,14 @@ class Vectorized:
         return self._lanes_of_runs().answer(calls)
 
 
-class LaneBackend:
-    """The backend of a run that trains beside others: theirs, but for the steps.
+class LaneBackend(TrainingBackend, Protocol):
+    """The backend of a run that trains beside others; ``runs`` is how many train together."""
+
+    runs: int
+
+
+class _Lane:
+    """A :class:`LaneBackend`: the backend, but for the steps.
 
     Args:
         backend: The backend.

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlrun import backends
 from dlrun.errors import DlrunError, RunInterrupted, describe
 from dlrun.runs.result import RunResult
 from dlrun.system import process, signals
@@ -144,7 +145,9 @@ def _run_together(job: dict[str, Any], connection: _Connection) -> bool:
     """Train new runs in one program; returns whether a signal has stopped them."""
     from dlrun.api.train import train
 
-    together = Vectorized(job["backend"], len(job["runs"]))
+    backend = backends.module(job["backend"])
+    assert backends.vectorizes(backend)
+    together = Vectorized(backend, len(job["runs"]))
 
     def begin(number: int, backend: LaneBackend) -> None:
         run = job["runs"][number]
