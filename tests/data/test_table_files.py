@@ -1,6 +1,7 @@
 """Files of tables become rows of the same columns and values, whatever their format."""
 
 import gzip
+import json
 
 import pyarrow as pa
 import pytest
@@ -108,6 +109,20 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, name, content, words):
     message = refused(tmp_path / name)
     assert words in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("before", ["", '"two\nlines",0\n'])  # read in parts, and in turn
+def test_a_text_far_down_that_is_not_utf8_is_refused(tmp_path, before):
+    rows = "".join(f"abc,{i}\n" for i in range(200_000))
+    (tmp_path / "a.csv").write_bytes(f"x,i\n{before}{rows}".encode() + b"K\xf6ln,1\n")
+    assert "a.csv: column 'x' is not UTF-8" in refused(tmp_path / "a.csv")
+
+
+def test_texts_beside_lists_are_refused(tmp_path):
+    texts = [*[{"x": "a"}] * 10_000, {"x": ["a"]}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in texts))
+    assert """column 'x' has texts, and "['a']", which is none""" in refused(path)
 
 
 def test_files_of_one_table_have_the_same_columns(tmp_path):

@@ -74,6 +74,17 @@ def normal_batch(batch: pa.RecordBatch, types: dict[str, Any], path: Path) -> pa
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
+def not_utf8(path: Path, column: str) -> DlrunError:
+    """The error of a column whose texts have another encoding."""
+    is_text = path.suffix in (".csv", ".tsv", ".txt")
+    return DlrunError(
+        f"data: {path}: column '{column}' is not UTF-8",
+        hint=f"iconv -f latin1 -t utf-8 {path.name} > new{path.suffix}"
+        if is_text
+        else "decode its values, or write the table without it",
+    )
+
+
 def _first_text(array: Any) -> str:
     return str(array.drop_null()[0].as_py())
 
@@ -94,10 +105,7 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         try:
             return array.cast(pa.string())
         except pa.ArrowInvalid as error:
-            raise DlrunError(
-                f"data: {path}: column '{name}' is not UTF-8",
-                hint=f"iconv -f latin1 -t utf-8 {path.name} > new.csv",
-            ) from error
+            raise not_utf8(path, name) from error
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         # In seconds, whatever the unit of the file.
         unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")

@@ -132,7 +132,14 @@ class TableFiles:
             try:
                 return self._convert(target, types)
             except WiderType as wider:  # the type is known from the beginning the next time
-                types[wider.column] = wider_type(types.get(wider.column), wider.value)
+                known = types.get(wider.column)
+                types[wider.column] = wider_type(known, wider.value)
+                if types[wider.column] == known:
+                    raise DlrunError(
+                        f"data: {self.root}: column '{wider.column}' has texts, and"
+                        f" {wider.value!r:.80}, which is none",
+                        hint="give it values of one kind, or write the table without it",
+                    ) from wider
 
     def _convert(self, target: Path, types: dict[str, Any]) -> list[int]:
         import pyarrow as pa

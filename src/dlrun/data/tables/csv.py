@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.column_types import WiderType
+from dlrun.data.column_types import WiderType, not_utf8
 from dlrun.data.csv_parts import UnclearRowsError, parts
 from dlrun.data.tables import TableOptions
 
@@ -41,6 +41,8 @@ def batches(
         yield from file.batches()
     except pa.ArrowInvalid as error:
         if match := CONVERSION.search(str(error)):
+            if "invalid UTF8" in match[2]:
+                raise not_utf8(path, names[int(match[1])]) from error
             value = re.sub(r"^invalid value '(.*)'$", r"\1", match[2].strip(), flags=re.DOTALL)
             raise WiderType(names[int(match[1])], value) from error
         if "columns, got" in str(error):  # only one thread always knows the number of the row
