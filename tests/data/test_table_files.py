@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
+from dlrun.data.rows.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.tables import TableOptions, find_files, formats_of_tables
 from dlrun.errors import DlrunError
@@ -116,6 +117,28 @@ def test_a_text_far_down_that_is_not_utf8_is_refused(tmp_path, before):
     rows = "".join(f"abc,{i}\n" for i in range(200_000))
     (tmp_path / "a.csv").write_bytes(f"x,i\n{before}{rows}".encode() + b"K\xf6ln,1\n")
     assert "a.csv: column 'x' is not UTF-8" in refused(tmp_path / "a.csv")
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(tmp_path):
+    path = tmp_path / "a.csv"
+    lines = [f"{i},a\n" for i in range(100)]
+    path.write_text("i,x\n" + "".join([*lines, '7,"b\n', *lines]))
+    words = "row 101: the quote of its last value is never closed"
+    assert words in refused(path)
+    with pytest.raises(ValueError, match=words):
+        list(Rows(path, TableOptions()).blocks(["i"], {"i"}, 1000))
+    path.write_text("i,x\n" + "".join([*lines, '7,"b\nc"\n\n']))
+    assert rows(path).column("x").to_pylist()[-1] == "b\nc"
+    assert sum(len(b.rows) for b in Rows(path, TableOptions()).blocks(["i"], {"i"}, 1000)) == 101
+
+
+def test_a_table_may_have_thousands_of_columns(tmp_path):
+    names = [f"column number {i}" for i in range(5_000)]  # 90 KB
+    (tmp_path / "a.csv").write_text(f"{','.join(names)}\n{','.join('1' * 5_000)}\n")
+    read = Rows(tmp_path / "a.csv", TableOptions())
+    assert read.names == names
+    [block] = read.blocks(names[-2:], set(names[-2:]), 10)
+    assert block.batch.num_columns == 2
 
 
 def test_texts_beside_lists_are_refused(tmp_path):

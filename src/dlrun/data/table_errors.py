@@ -33,7 +33,11 @@ def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunEr
         )
     if "invalid UTF8" in message or "invalid UTF-8" in message:
         return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
-    if re.match(r"line \d+ (is|has)", message):  # of JSON lines
+    if "straddling object" in message:
+        message = "a value is longer than a megabyte"
+    if "longer than a megabyte" in message or "never closed" in message:
+        hint = "close the quote that begins it, or double a quote within a value"
+    elif re.match(r"line \d+ (is|has)", message):  # of JSON lines
         hint = f"{OBJECTS}; for one array of objects: jq -c '.[]' {path} > new.jsonl"
     else:
         hint = "see whether it is the right file, or write it again"

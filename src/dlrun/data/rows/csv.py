@@ -10,7 +10,7 @@ import numpy as np
 
 from dlrun.data.rows import Block, evenly, read_numbers
 from dlrun.data.tables import TableOptions
-from dlrun.data.tables.csv import MISSING, header
+from dlrun.data.tables.csv import MISSING, check_last_value, header
 
 BLOCK = 2**20  # bytes parsed at once
 
@@ -33,6 +33,9 @@ class Rows:
         from pyarrow import csv
 
         wrong: dict[int, str] = {}
+        last_column = self.names[-1]
+        with_last = last_column not in columns and self.names.count(last_column) == 1
+        read = [*columns, *([last_column] if with_last else [])]
 
         def note(row: Any) -> str:  # the first row is that of the names
             wrong[row.number - 1] = f"has {row.actual_columns} values, not {row.expected_columns}"
@@ -46,13 +49,13 @@ class Rows:
                 delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=note
             ),
             convert_options=csv.ConvertOptions(
-                include_columns=list(columns),
-                column_types=dict.fromkeys(columns, pa.string()),
+                include_columns=read,
+                column_types=dict.fromkeys(read, pa.string()),
                 null_values=[*MISSING, *self._options.missing],
                 strings_can_be_null=True,
             ),
         )
-        first = 1
+        first, end = 1, None
         with reader:
             for batch in reader:
                 # Wrong rows may be known that come after this batch, and none is unknown before.
@@ -61,7 +64,11 @@ class Rows:
                 last = int(rows[-1]) if len(rows) else first - 1
                 before = {row: wrong.pop(row) for row in sorted(wrong) if row <= last}
                 first = last + 1
-                yield Block(read_numbers(batch, numbers, self._options), rows, before)
+                if len(batch) and last_column in read:
+                    end = batch.column(last_column)[-1].as_py()
+                chosen = batch.select(columns)
+                yield Block(read_numbers(chosen, numbers, self._options), rows, before)
+            check_last_value(self._path, end, first - 1)
             if wrong:
                 empty = pa.RecordBatch.from_pydict(
                     {name: pa.array([], pa.string()) for name in columns}

@@ -50,6 +50,29 @@ def batches(
         raise
 
 
+def check_last_value(path: Path, value: Any, row: int) -> None:
+    """Refuse a last value whose quote is never closed: it would hold all rows after it.
+
+    Args:
+        path: The file.
+        value: Of the last row, in the last column.
+        row: The number of the row, from 1.
+
+    Raises:
+        ValueError: If the value is of several lines, and the file does not end with a quote.
+    """
+    import pyarrow as pa
+
+    if not isinstance(value, str) or "\n" not in value:
+        return
+    end = b""
+    with pa.input_stream(str(path)) as stream:
+        while block := stream.read(2**20):
+            end = (end + block).rstrip()[-1:]
+    if end != b'"':
+        raise ValueError(f"row {row:,}: the quote of its last value is never closed")
+
+
 @dataclass
 class _File:
     """A CSV file; ``types`` are those of the columns that are known so far."""
@@ -93,7 +116,12 @@ class _File:
         )
         parse = csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
         with csv.open_csv(self.path, read, parse, self._convert()) as reader:
-            yield from reader
+            batch = None
+            for batch in reader:
+                yield batch
+                after += len(batch)
+        if batch is not None and len(batch):
+            check_last_value(self.path, batch.column(-1)[-1].as_py(), after)
 
     def _convert(self) -> pa.csv.ConvertOptions:
         from pyarrow import csv
@@ -120,7 +148,10 @@ def header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]
     import pyarrow as pa
 
     with pa.input_stream(str(path)) as stream:
-        start = stream.read(2**16).decode("utf-8-sig", errors="replace")
+        read = stream.read(2**16)
+        while b"\n" not in read and (more := stream.read(2**16)):  # of thousands of columns
+            read += more
+    start = read.decode("utf-8-sig", errors="replace")
     line = start.partition("\n")[0].rstrip("\r")
     if delimiter is None:
         outside = re.sub(r'"[^"]*"', "", line)
