@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.columns import WrongValueError, add_counts, count_values, to_texts
@@ -120,7 +120,8 @@ class ColumnProfile:
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as JSON holds it."""
-        return {**asdict(self), "counts": dict(list(self.counts.items())[:MAX_DISTINCT])}
+        counts = dict(itertools.islice(self.counts.items(), MAX_DISTINCT))
+        return {**vars(self), "counts": counts}  # asdict() would copy each value
 
 
 def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]:
