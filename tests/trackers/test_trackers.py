@@ -24,6 +24,8 @@ from pathlib import Path
 from dlrun.trackers.protocol import Tracker
 
 class Lines(Tracker):
+    calls = 0
+
     def write(self, kind, **values):
         with open("lines.jsonl", "a") as file:
             file.write(json.dumps({"kind": kind, **values}) + "\\n")
@@ -38,8 +40,9 @@ class Lines(Tracker):
         return run.id or f"own-{os.getpid()}", "lines.jsonl"
 
     def log(self, rows):
+        self.calls += 1
         for row in rows:
-            self.write("row", step=row.step, values=row.values)
+            self.write("row", step=row.step, values=row.values, call=self.calls)
 
     def finish(self, outcome):
         self.write("finish", status=outcome.status, results=outcome.results,
@@ -157,10 +160,11 @@ from dlrun.trackers.wandb import WandB
 from own_tracker import Lines
 
 if __name__ == "__main__":
-    name, run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
+    name, run, first, last, ends, pause = pickle.loads(bytes.fromhex(sys.argv[1]))
     kind = {"own": Lines, "mlflow": MLflow, "tensorboard": TensorBoard, "wandb": WandB}[name]
     tracking = Tracking({name: kind(every_steps=1)}, run, {})
     for step in range(first, last + 1):
+        time.sleep(pause)
         tracking.log(step, {"batch/loss": 1 / step}, (1,))
         if step % 10 == 0:
             tracking.log(step // 10, {"loss": 1 / step})
@@ -174,8 +178,11 @@ if __name__ == "__main__":
 """
 
 
-def tell(dlrun, first, last, *, ends, tracker="own", **run):
-    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it."""
+def tell(dlrun, first, last, *, ends, tracker="own", pause=0, **run):
+    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it.
+
+    Pause for some seconds before each step.
+    """
     from dlrun.trackers.protocol import TrackedRun
 
     own(dlrun)
@@ -184,7 +191,7 @@ def tell(dlrun, first, last, *, ends, tracker="own", **run):
     parameters = {"epochs": 4, "model": "model"}
     told = TrackedRun("first", "model", directory, dlrun.cwd / "runs", parameters, {}, **run)
     (dlrun.cwd / "tell.py").write_text(TELL)
-    message = pickle.dumps((tracker, told, first, last, ends)).hex()
+    message = pickle.dumps((tracker, told, first, last, ends, pause)).hex()
     subprocess.run([sys.executable, "tell.py", message], cwd=dlrun.cwd, check=ends)
 
 
@@ -197,6 +204,13 @@ def test_a_resumed_run_tells_no_point_twice(dlrun):
     assert [row["step"] for row in rows if "batch/loss" in row["values"]] == steps
     assert [row["step"] for row in rows if "loss" in row["values"]] == epochs
     assert [line["status"] for line in lines(dlrun, "finish")] == ["killed", "completed"]
+
+
+def test_rows_are_collected_as_each_call_of_a_tracker_costs(dlrun):
+    tell(dlrun, 1, 20, ends=True, pause=0.03)
+    rows = lines(dlrun, "row")
+    assert [row["step"] for row in rows if "batch/loss" in row["values"]] == list(range(1, 21))
+    assert len({row["call"] for row in rows}) < 4
 
 
 def test_a_run_resumed_with_changes_hides_in_tensorboard_what_it_tells_again(dlrun):

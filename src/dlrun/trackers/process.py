@@ -28,6 +28,9 @@ PARENTS = "trackers.json"  # the ids of a sweep's parent runs, in its directory
 TOLD = "trackers.json"  # how far each tracker was told of a run, in the run's directory
 WAIT_SECONDS = 120.0  # for the process of the same run before it was resumed, at most
 MOST = 500  # rows at once
+# How long rows are collected: what a tracker does for each call, such as a transaction of MLflow's
+# database, costs ten times as much as a row, on the cores that train.
+COLLECT_SECONDS = 2.0
 
 
 class TrackerServer:
@@ -193,11 +196,17 @@ def serve(connection: Connection) -> None:
 
 
 def _receive(connection: Connection) -> tuple[list[tuple[Any, ...]], bool]:
-    """The messages that are there, at least one if the socket is open, and whether it is."""
+    """The next messages, at least one if the socket is open, and whether it is.
+
+    Rows are collected for a while, until there are many or the run starts or ends.
+    """
     messages: list[tuple[Any, ...]] = []
     try:
         messages.append(connection.recv())
-        while connection.poll() and len(messages) < MOST:
+        end = time.monotonic() + COLLECT_SECONDS
+        while messages[-1][0] == "log" and len(messages) < MOST:
+            if not connection.poll(max(0.0, end - time.monotonic())):
+                break
             messages.append(connection.recv())
     except (EOFError, OSError):
         return messages, False
