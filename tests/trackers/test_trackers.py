@@ -244,21 +244,33 @@ def test_wandb_sync_appends_a_resumed_run_to_the_run_that_it_sent(dlrun):
     tell(dlrun, 2, 2, ends=True, tracker="wandb", resumes=True, repeats=True)
     first, second = sorted(dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb"))
     # wandb sync asks the server where such a run ended; else it starts it anew.
-    assert not wandb_run(first).resume
-    assert wandb_run(second).resume
+    for path, resumes, row in ((first, False, 0), (second, True, 1)):
+        found = wandb_records(path)
+        assert next(r.run.resume for r in found if r.HasField("run")) == resumes
+        # Its rows are counted from those of the part before.
+        assert [r.history.step.num for r in found if r.HasField("history")] == [row]
 
 
-def wandb_run(path):
-    """The record of the run in a file of W&B: records with a checksum and a length each."""
+def test_wandb_sync_sends_only_the_last_attempt_of_a_run_that_its_sweep_tries_again(dlrun):
+    pytest.importorskip("wandb")
+    sweep = dlrun.cwd / "runs/model"
+    sweep.mkdir(parents=True)
+    tell(dlrun, 1, 3, ends=True, tracker="wandb", sweep=sweep)
+    shutil.rmtree(sweep / "first")
+    tell(dlrun, 1, 1, ends=True, tracker="wandb", sweep=sweep)
+    [path] = dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb")
+    assert [r.history.step.num for r in wandb_records(path) if r.HasField("history")] == [0]
+
+
+def wandb_records(path):
+    """The records in a file of W&B, with a checksum and a length each."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    content, at = path.read_bytes(), 7
-    while True:
-        length = int.from_bytes(content[at + 4 : at + 6], "little")
-        record = Record.FromString(content[at + 7 : at + 7 + length])
-        if record.WhichOneof("record_type") == "run":
-            return record.run
+    content, at, found = path.read_bytes(), 7, []
+    while length := int.from_bytes(content[at + 4 : at + 6], "little"):
+        found.append(Record.FromString(content[at + 7 : at + 7 + length]))
         at += 7 + length
+    return found
 
 
 @pytest.mark.trains

@@ -26,6 +26,7 @@ from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
 PARENTS = "trackers.json"  # the ids of a sweep's parent runs, in its directory
 TOLD = "trackers.json"  # how far each tracker was told of a run, in the run's directory
+NOTHING = {"epoch": 0, "step": 0, "rows": 0}  # the last epoch and step, and how many rows
 WAIT_SECONDS = 120.0  # for the process of the same run before it was resumed, at most
 MOST = 500  # rows at once
 # How long rows are collected: what a tracker does for each call, such as a transaction of MLflow's
@@ -58,7 +59,10 @@ class TrackerServer:
             with self._excuse(name, tracker):
                 parent = _parent(name, tracker, run) if run.sweep else None
                 tags = {**run.tags, **tracker.tags}
-                its = dataclasses.replace(run, id=ids.get(name), parent=parent, tags=tags)
+                told = self._told.rows(name)
+                its = dataclasses.replace(
+                    run, id=ids.get(name), parent=parent, tags=tags, told=told
+                )
                 identity, view = tracker.start(its)
                 reply(("started", name, identity, view))
 
@@ -122,23 +126,32 @@ class _Told:
 
     def __init__(self, run: TrackedRun) -> None:
         self._path = run.directory / TOLD
-        self._before: dict[str, dict[str, int]] = {}
-        if run.repeats:
-            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
-                self._before = {
-                    name: {kind: int(last[kind]) for kind in ("epoch", "step")}
+        self._last: dict[str, dict[str, int]] = {}
+        if run.resumes:
+            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+                self._last = {
+                    name: {kind: int(last.get(kind, 0)) for kind in NOTHING}
                     for name, last in read_json(self._path).items()
                 }
-        self._last = {name: dict(last) for name, last in self._before.items()}
+        if not run.repeats:  # the same points have other values
+            self._last = {
+                name: {**NOTHING, "rows": last["rows"]} for name, last in self._last.items()
+            }
+        self._before = {name: dict(last) for name, last in self._last.items()}
+
+    def rows(self, name: str) -> int:
+        """How many rows a tracker was told."""
+        return self._last.get(name, NOTHING)["rows"]
 
     def new(self, name: str, rows: list[Row]) -> list[Row]:
         """The rows that a tracker was not told before."""
-        before = self._before.get(name, {})
-        return [row for row in rows if row.step > before.get(_kind(row), 0)]
+        before = self._before.get(name, NOTHING)
+        return [row for row in rows if row.step > before[_kind(row)]]
 
     def add(self, name: str, rows: list[Row]) -> None:
         """Keep how far a tracker was told."""
-        last = self._last.setdefault(name, {"epoch": 0, "step": 0})
+        last = self._last.setdefault(name, dict(NOTHING))
+        last["rows"] += len(rows)
         for row in rows:  # of one epoch, batches may come in any order
             last[_kind(row)] = max(last[_kind(row)], row.step)
         # Not flushed to disk, which would take longer than to tell: a kill leaves it whole.
