@@ -431,6 +431,7 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
     [
         (["latest", "--runs-dir", "nosuch"], "no runs in nosuch"),
         (["nosuch"], "no run directory at nosuch"),
+        (["mnist_mlp"], "hint: runs/mnist_mlp has 1 run; the newest is 2026-11-21_10-04-31_k3f9"),
         (["."], ". is not a run directory: it has no run.json"),
         (["latest", "--checkpoint", "bst"], "did you mean best?"),
         (["latest", "backend=trch"], "did you mean backend=torch?"),

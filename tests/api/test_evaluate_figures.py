@@ -184,6 +184,18 @@ def test_the_screen_has_the_table_and_an_interval(trained, dlrun):
         assert part in done.stdout
 
 
+def test_each_output_has_its_tables_on_the_screen_and_as_csv(homes):
+    # One of them is called "kind", as a key of the figures of a single output.
+    words = ["evaluate", str(homes.run("both")), "--csv", "tables_of_both"]
+    code, stdout, stderr = worker("jax").command(homes.cwd, words)
+    assert code == 0, stderr
+    for part in ("\nprice\n", "\nkind\n", "root_mean_squared_error", "f1_macro"):
+        assert part in stdout
+    rows = read_csv(homes.cwd / "tables_of_both/metrics.csv")
+    found = {(row["output"], row["class"], row["metric"]) for row in rows}
+    assert {("price", "", "r2"), ("kind", "mid", "recall")} <= found
+
+
 def test_ids_of_a_file_name_the_worst(homes):
     write_csv(homes.cwd / "truth.csv", homes.table)
     found = worker("jax").evaluate(homes.cwd, homes.run("kind"), data="truth.csv")

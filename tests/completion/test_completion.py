@@ -87,6 +87,8 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun train precision=mixed_b", ["precision=mixed_bfloat16"]),
         ("dlrun train data=csv data.path=ta", ["data.path=table.csv"]),
         ("dlrun evaluate ", ["latest", "mnist_mlp/k3f9"]),
+        ("dlrun evaluate k3", ["k3f9"]),
+        ("dlrun train init_from=k3", ["init_from=k3f9"]),
         ("dlrun evaluate latest backend=nu", ["backend=numpy"]),
         ("dlrun compare latest mnist", ["mnist_mlp/k3f9"]),
         ("dlrun train init_from=la", ["init_from=latest"]),

@@ -218,6 +218,11 @@ def test_the_example_serves_a_table_with_its_preprocessing(homes, tmp_path):
     assert [row["predicted_kind"] for row in of_file] == [row["predicted_kind"] for row in rows]
     large = refused(homes.cwd, "export", homes.run("price"), "--quantize", "float16")
     assert "float16 ends at 65,504" in large
+    assert "hint: --quantize int8" in large
+    words = ("--quantize", "float16", "--format", "openvino")
+    assert "hint: --format litert --quantize int8" in refused(
+        homes.cwd, "export", homes.run("price"), *words
+    )
 
 
 @pytest.mark.trains

@@ -24,6 +24,8 @@ from pathlib import Path
 from dlrun.trackers.protocol import Tracker
 
 class Lines(Tracker):
+    calls = 0
+
     def write(self, kind, **values):
         with open("lines.jsonl", "a") as file:
             file.write(json.dumps({"kind": kind, **values}) + "\\n")
@@ -38,8 +40,9 @@ class Lines(Tracker):
         return run.id or f"own-{os.getpid()}", "lines.jsonl"
 
     def log(self, rows):
+        self.calls += 1
         for row in rows:
-            self.write("row", step=row.step, values=row.values)
+            self.write("row", step=row.step, values=row.values, call=self.calls)
 
     def finish(self, outcome):
         self.write("finish", status=outcome.status, results=outcome.results,
@@ -157,10 +160,11 @@ from dlrun.trackers.wandb import WandB
 from own_tracker import Lines
 
 if __name__ == "__main__":
-    name, run, first, last, ends = pickle.loads(bytes.fromhex(sys.argv[1]))
+    name, run, first, last, ends, pause = pickle.loads(bytes.fromhex(sys.argv[1]))
     kind = {"own": Lines, "mlflow": MLflow, "tensorboard": TensorBoard, "wandb": WandB}[name]
     tracking = Tracking({name: kind(every_steps=1)}, run, {})
     for step in range(first, last + 1):
+        time.sleep(pause)
         tracking.log(step, {"batch/loss": 1 / step}, (1,))
         if step % 10 == 0:
             tracking.log(step // 10, {"loss": 1 / step})
@@ -174,8 +178,11 @@ if __name__ == "__main__":
 """
 
 
-def tell(dlrun, first, last, *, ends, tracker="own", **run):
-    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it."""
+def tell(dlrun, first, last, *, ends, tracker="own", pause=0, **run):
+    """Tell a tracker of the steps of a run, ten an epoch, and kill it or end it.
+
+    Pause for some seconds before each step.
+    """
     from dlrun.trackers.protocol import TrackedRun
 
     own(dlrun)
@@ -184,7 +191,7 @@ def tell(dlrun, first, last, *, ends, tracker="own", **run):
     parameters = {"epochs": 4, "model": "model"}
     told = TrackedRun("first", "model", directory, dlrun.cwd / "runs", parameters, {}, **run)
     (dlrun.cwd / "tell.py").write_text(TELL)
-    message = pickle.dumps((tracker, told, first, last, ends)).hex()
+    message = pickle.dumps((tracker, told, first, last, ends, pause)).hex()
     subprocess.run([sys.executable, "tell.py", message], cwd=dlrun.cwd, check=ends)
 
 
@@ -197,6 +204,13 @@ def test_a_resumed_run_tells_no_point_twice(dlrun):
     assert [row["step"] for row in rows if "batch/loss" in row["values"]] == steps
     assert [row["step"] for row in rows if "loss" in row["values"]] == epochs
     assert [line["status"] for line in lines(dlrun, "finish")] == ["killed", "completed"]
+
+
+def test_rows_are_collected_as_each_call_of_a_tracker_costs(dlrun):
+    tell(dlrun, 1, 20, ends=True, pause=0.03)
+    rows = lines(dlrun, "row")
+    assert [row["step"] for row in rows if "batch/loss" in row["values"]] == list(range(1, 21))
+    assert len({row["call"] for row in rows}) < 4
 
 
 def test_a_run_resumed_with_changes_hides_in_tensorboard_what_it_tells_again(dlrun):
@@ -230,21 +244,33 @@ def test_wandb_sync_appends_a_resumed_run_to_the_run_that_it_sent(dlrun):
     tell(dlrun, 2, 2, ends=True, tracker="wandb", resumes=True, repeats=True)
     first, second = sorted(dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb"))
     # wandb sync asks the server where such a run ended; else it starts it anew.
-    assert not wandb_run(first).resume
-    assert wandb_run(second).resume
+    for path, resumes, row in ((first, False, 0), (second, True, 1)):
+        found = wandb_records(path)
+        assert next(r.run.resume for r in found if r.HasField("run")) == resumes
+        # Its rows are counted from those of the part before.
+        assert [r.history.step.num for r in found if r.HasField("history")] == [row]
 
 
-def wandb_run(path):
-    """The record of the run in a file of W&B: records with a checksum and a length each."""
+def test_wandb_sync_sends_only_the_last_attempt_of_a_run_that_its_sweep_tries_again(dlrun):
+    pytest.importorskip("wandb")
+    sweep = dlrun.cwd / "runs/model"
+    sweep.mkdir(parents=True)
+    tell(dlrun, 1, 3, ends=True, tracker="wandb", sweep=sweep)
+    shutil.rmtree(sweep / "first")
+    tell(dlrun, 1, 1, ends=True, tracker="wandb", sweep=sweep)
+    [path] = dlrun.cwd.glob("runs/wandb/offline-run-*-first/*.wandb")
+    assert [r.history.step.num for r in wandb_records(path) if r.HasField("history")] == [0]
+
+
+def wandb_records(path):
+    """The records in a file of W&B, with a checksum and a length each."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    content, at = path.read_bytes(), 7
-    while True:
-        length = int.from_bytes(content[at + 4 : at + 6], "little")
-        record = Record.FromString(content[at + 7 : at + 7 + length])
-        if record.WhichOneof("record_type") == "run":
-            return record.run
+    content, at, found = path.read_bytes(), 7, []
+    while length := int.from_bytes(content[at + 4 : at + 6], "little"):
+        found.append(Record.FromString(content[at + 7 : at + 7 + length]))
         at += 7 + length
+    return found
 
 
 @pytest.mark.trains

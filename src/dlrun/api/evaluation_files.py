@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.evaluation.figures import folder_of, write_all
+from dlrun.evaluation.figures import by_output, folder_of, write_all
 from dlrun.evaluation.table import Table
 from dlrun.inference.job import Evaluation
 
@@ -45,9 +45,7 @@ def write_csv(folder: Path, evaluations: Sequence[tuple[Evaluation, Mapping[str,
 def _rows(result: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     where = [result[name] for name in WHERE]
     rows = [(*where, "", "", name, value, None, None) for name, value in result["metrics"].items()]
-    figures = result.get("figures", {})
-    by_output = {"": figures} if "kind" in figures else figures
-    for output, of_output in by_output.items():
+    for output, of_output in by_output(result.get("figures", {})).items():
         intervals = of_output.get("intervals", {})
         for name, value in of_output["summary"].items():
             low, high = intervals.get("summary", {}).get(name, (None, None))

@@ -85,7 +85,7 @@ def export(
     )
     resolve_epoch(opened, which)  # before a folder is made and a process is started
     if quantize == "float16":
-        refuse_large_targets(opened)
+        refuse_large_targets(opened, module)
     writer = find_writer(format, config)
     require_output(output, opened.path, f"model{module.SUFFIX}")
     path = output_path(opened, format, module.SUFFIX, output, quantize)

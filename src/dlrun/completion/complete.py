@@ -84,7 +84,7 @@ def _choices(parameter: Parameter, last: str, typed: Sequence[str]) -> Found:
     if parameter.choices:
         yield from ((choice, "") for choice in parameter.choices)
     elif parameter.is_run:
-        yield from _runs(_option(typed, "--runs-dir") or "runs")
+        yield from _runs(_option(typed, "--runs-dir") or "runs", last)
     elif name in ("backend", "names"):
         begun = last[: last.rfind(",") + 1]
         yield from ((begun + backend, "") for backend in _backends())
@@ -100,7 +100,8 @@ def _of_config(name: str, last: str, typed: Sequence[str]) -> Found:
     if name == "experiments":
         yield from options.names("experiment").items()
     elif name == "overrides" and last.startswith("init_from="):
-        yield from ((f"init_from={run}", began) for run, began in _runs("runs"))
+        begun = last.partition("=")[2]
+        yield from ((f"init_from={run}", began) for run, began in _runs("runs", begun))
     elif name == "overrides" or "=" in last:
         yield from complete_override(last, typed, options)
     else:
@@ -140,11 +141,15 @@ def _option(typed: Sequence[str], flag: str) -> str | None:
     return None
 
 
-def _runs(folder: str) -> Found:
-    """``latest``, and the newest runs by their short names, with when they began."""
+def _runs(folder: str, begun: str) -> Found:
+    """``latest``, and the newest runs by their short names, with when they began.
+
+    Names begin with the folder, as ``dlrun runs`` shows them. Where what is typed begins none of
+    them, those without a folder are offered.
+    """
     from dlrun.errors import DlrunError
     from dlrun.runs.locate import iter_runs
-    from dlrun.runs.names import short_names
+    from dlrun.runs.names import is_renamed, short_names
 
     try:
         paths = sorted(iter_runs(Path(folder)), key=lambda path: path.name, reverse=True)
@@ -153,8 +158,11 @@ def _runs(folder: str) -> Found:
     if paths:
         yield "latest", "the newest run"
     newest = list(islice(paths, MOST_RUNS))
-    for name, path in zip(short_names(newest, parts=2), newest, strict=True):
-        yield name, path.name[:19].replace("_", " ")
+    names = short_names(newest, parts=2)
+    if not any(name.startswith(begun) for name in names):
+        names = short_names(newest)
+    for name, path in zip(names, newest, strict=True):
+        yield name, "" if is_renamed(path) else path.name[:19].replace("_", " ")
 
 
 def _backends() -> list[str]:

@@ -34,8 +34,7 @@ def check_request(
         DlrunError: If it can't be quantized so, or an override changes how it is computed.
     """
     if quantize is not None and quantize not in module.QUANTIZES:
-        able = {n: formats.module(n).QUANTIZES for n in formats.names()}
-        others = [f"--format {n}" for n, kinds in able.items() if quantize in kinds]
+        others = [f"--format {name}" for name in _writers_of(quantize)]
         kinds = f"; it has {', '.join(module.QUANTIZES)}" if module.QUANTIZES else ""
         raise DlrunError(
             f"--quantize {quantize}: {format} files are not quantized so{kinds}",
@@ -50,8 +49,12 @@ def check_request(
             )
 
 
-def refuse_large_targets(run: RunDir) -> None:
+def refuse_large_targets(run: RunDir, module: Format) -> None:
     """Refuse targets whose units float16 can't hold: the file gives numbers in them.
+
+    Args:
+        run: The run that is written.
+        module: The format.
 
     Raises:
         DlrunError: If there is one.
@@ -63,11 +66,17 @@ def refuse_large_targets(run: RunDir) -> None:
             target.columns, target.mean, target.deviation, strict=False
         ):
             if (large := max(abs(mean), deviation)) > FLOAT16 / 4:
+                other = "" if "int8" in module.QUANTIZES else f"--format {_writers_of('int8')[0]} "
                 raise DlrunError(
                     f"--quantize float16: {name} is about {large:,.0f}, and float16 ends at"
                     f" {FLOAT16:,}",
-                    hint="--quantize int8, which keeps the units in float32",
+                    hint=f"{other}--quantize int8, which keeps the units in float32",
                 )
+
+
+def _writers_of(quantize: str) -> list[str]:
+    """The formats that can be quantized so."""
+    return [name for name in formats.names() if quantize in formats.module(name).QUANTIZES]
 
 
 def find_writer(format: str, config: Config) -> str:

@@ -18,6 +18,7 @@ from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, first_line
 from dlrun.exports import formats
 from dlrun.exports.content import OUTPUT, Content
+from dlrun.system.imports import filtered_stderr
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -33,7 +34,8 @@ def exported_model(path: Path, content: Content, config: Config) -> keras.Model:
     """
     module = formats.module(content.format)
     try:
-        predict = module.open_file(path, module.MODES[0])
+        with filtered_stderr(module.NOISE):
+            predict = module.open_file(path, module.MODES[0])
     except Exception as error:  # each runtime has its own
         raise DlrunError(f"{module.RUNTIME} can't open {path}: {first_line(error)}") from error
     undo = {str(one["name"]): _undo(one, content.spec, config) for one in content.outputs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlrun.evaluation.figures import by_output
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import evaluate_table, table
 
@@ -18,16 +19,11 @@ def evaluation_lines(result: Mapping[str, Any]) -> str:
     if "evaluations" in result:
         return _several(result["evaluations"])
     blocks = [evaluate_table(result)]
-    for name, of_output in _by_output(result).items():
+    for name, of_output in by_output(result.get("figures", {})).items():
         blocks += _of_output(name, of_output)
     for name, why in result.get("left_out", {}).items():
         blocks.append(f"no figures of {plain(name)}: {plain(why)}")
     return "\n\n".join(blocks)
-
-
-def _by_output(result: Mapping[str, Any]) -> dict[str, Any]:
-    figures = result.get("figures", {})
-    return {"": figures} if "kind" in figures else dict(figures)
 
 
 def _several(evaluations: Sequence[Mapping[str, Any]]) -> str:
@@ -41,7 +37,7 @@ def _several(evaluations: Sequence[Mapping[str, Any]]) -> str:
         rows.append([*where, samples, *cells])
     lines = [table(rows)]
     for each in evaluations:
-        for name, of_output in _by_output(each).items():
+        for name, of_output in by_output(each.get("figures", {})).items():
             if against := of_output.get("against"):
                 start = f"{plain(each['run_dir'])}, epoch {each['epoch']}, {each['backend']}: "
                 lines.append(start + _against(name, against))

@@ -163,6 +163,10 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
         raise _is_sweep(sweep)
     if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
+        if of_name := [path for path in runs if path.parent.name == run]:  # train name=...
+            newest = max(of_name, key=lambda path: _recency(path / CONFIG))
+            count = "1 run" if len(of_name) == 1 else f"{len(of_name)} runs"
+            hint = f"{newest.parent} has {count}; the newest is {newest.name}"
         raise DlrunError(f"no run directory at {run}", hint=hint)
     if len(matches) > 1:
         raise DlrunError(f"{len(matches)} runs are named {run}", hint=f"the first is {matches[0]}")

@@ -26,8 +26,12 @@ from dlrun.trackers.protocol import Outcome, Row, TrackedRun, Tracker
 
 PARENTS = "trackers.json"  # the ids of a sweep's parent runs, in its directory
 TOLD = "trackers.json"  # how far each tracker was told of a run, in the run's directory
+NOTHING = {"epoch": 0, "step": 0, "rows": 0}  # the last epoch and step, and how many rows
 WAIT_SECONDS = 120.0  # for the process of the same run before it was resumed, at most
 MOST = 500  # rows at once
+# How long rows are collected: what a tracker does for each call, such as a transaction of MLflow's
+# database, costs ten times as much as a row, on the cores that train.
+COLLECT_SECONDS = 2.0
 
 
 class TrackerServer:
@@ -55,7 +59,10 @@ class TrackerServer:
             with self._excuse(name, tracker):
                 parent = _parent(name, tracker, run) if run.sweep else None
                 tags = {**run.tags, **tracker.tags}
-                its = dataclasses.replace(run, id=ids.get(name), parent=parent, tags=tags)
+                told = self._told.rows(name)
+                its = dataclasses.replace(
+                    run, id=ids.get(name), parent=parent, tags=tags, told=told
+                )
                 identity, view = tracker.start(its)
                 reply(("started", name, identity, view))
 
@@ -119,23 +126,32 @@ class _Told:
 
     def __init__(self, run: TrackedRun) -> None:
         self._path = run.directory / TOLD
-        self._before: dict[str, dict[str, int]] = {}
-        if run.repeats:
-            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
-                self._before = {
-                    name: {kind: int(last[kind]) for kind in ("epoch", "step")}
+        self._last: dict[str, dict[str, int]] = {}
+        if run.resumes:
+            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+                self._last = {
+                    name: {kind: int(last.get(kind, 0)) for kind in NOTHING}
                     for name, last in read_json(self._path).items()
                 }
-        self._last = {name: dict(last) for name, last in self._before.items()}
+        if not run.repeats:  # the same points have other values
+            self._last = {
+                name: {**NOTHING, "rows": last["rows"]} for name, last in self._last.items()
+            }
+        self._before = {name: dict(last) for name, last in self._last.items()}
+
+    def rows(self, name: str) -> int:
+        """How many rows a tracker was told."""
+        return self._last.get(name, NOTHING)["rows"]
 
     def new(self, name: str, rows: list[Row]) -> list[Row]:
         """The rows that a tracker was not told before."""
-        before = self._before.get(name, {})
-        return [row for row in rows if row.step > before.get(_kind(row), 0)]
+        before = self._before.get(name, NOTHING)
+        return [row for row in rows if row.step > before[_kind(row)]]
 
     def add(self, name: str, rows: list[Row]) -> None:
         """Keep how far a tracker was told."""
-        last = self._last.setdefault(name, {"epoch": 0, "step": 0})
+        last = self._last.setdefault(name, dict(NOTHING))
+        last["rows"] += len(rows)
         for row in rows:  # of one epoch, batches may come in any order
             last[_kind(row)] = max(last[_kind(row)], row.step)
         # Not flushed to disk, which would take longer than to tell: a kill leaves it whole.
@@ -193,11 +209,17 @@ def serve(connection: Connection) -> None:
 
 
 def _receive(connection: Connection) -> tuple[list[tuple[Any, ...]], bool]:
-    """The messages that are there, at least one if the socket is open, and whether it is."""
+    """The next messages, at least one if the socket is open, and whether it is.
+
+    Rows are collected for a while, until there are many or the run starts or ends.
+    """
     messages: list[tuple[Any, ...]] = []
     try:
         messages.append(connection.recv())
-        while connection.poll() and len(messages) < MOST:
+        end = time.monotonic() + COLLECT_SECONDS
+        while messages[-1][0] == "log" and len(messages) < MOST:
+            if not connection.poll(max(0.0, end - time.monotonic())):
+                break
             messages.append(connection.recv())
     except (EOFError, OSError):
         return messages, False

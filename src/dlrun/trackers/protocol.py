@@ -28,6 +28,7 @@ class TrackedRun:
         id: The tracker's own id of the run that is resumed; None for a new one, and for one that
             was killed before its tracker had told its id.
         parent: The tracker's id of the sweep's parent run; None outside of a sweep.
+        told: How many rows the tracker was told of it before it was resumed.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TrackedRun:
     repeats: bool = False
     id: str | None = None
     parent: str | None = None
+    told: int = 0
 
 
 @dataclass(frozen=True)

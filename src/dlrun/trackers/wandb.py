@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ class WandB(Tracker):
         self.entity = entity
         self.mode = mode
         self._run: Any = None
+        self._row: int | None = None  # W&B's own step of the next row; None: the server's next
 
     def start(self, run: TrackedRun) -> tuple[str, str]:
         """Start a run in the group of its sweep, or go on in the one of ``run.id``."""
@@ -51,6 +54,8 @@ class WandB(Tracker):
         import wandb
 
         mode: Any = self.mode or os.environ.get("WANDB_MODE") or "offline"
+        if not run.resumes:
+            _remove_attempts(folder, run.name)
         settings = wandb.Settings(console="off", disable_git=True, save_code=False, silent=True)
         self._run = wandb.init(
             project=self.project or run.experiment,
@@ -73,6 +78,7 @@ class WandB(Tracker):
         self._run.define_metric("*", step_metric="epoch")
         if mode == "online":
             return str(self._run.id), str(self._run.url)
+        self._row = run.told  # the rows of each part would else be counted from 0
         files = Path(self._run.dir).parent  # of a resumed run, those of each of its parts
         parts = files.with_name(f"offline-run-*-{self._run.id}") if run.resumes else files
         return str(self._run.id), f"wandb sync {parts}"
@@ -80,7 +86,10 @@ class WandB(Tracker):
     def log(self, rows: Sequence[Row]) -> None:
         """Log values with the epoch or the step that they belong to."""
         for row in rows:
-            self._run.log({"step" if row.is_batch else "epoch": row.step, **row.values})
+            point = {"step" if row.is_batch else "epoch": row.step, **row.values}
+            self._run.log(point, step=self._row)
+            if self._row is not None:
+                self._row += 1
 
     def finish(self, outcome: Outcome) -> None:
         """Keep the results in the run's summary, and the files as artifacts."""
@@ -97,3 +106,13 @@ class WandB(Tracker):
                 artifact.add_file(str(path))
             self._run.log_artifact(artifact)
         self._run.finish(exit_code=0 if outcome.status == "completed" else 1)
+
+
+def _remove_attempts(folder: Path, name: str) -> None:
+    """Remove what is kept of a run that its sweep trains anew, as the run's directory was removed.
+
+    ``wandb sync`` would send the rows of both attempts, one after the other, as those of one run.
+    """
+    for path in folder.glob("offline-run-*"):
+        if re.fullmatch(rf"offline-run-\d+_\d+-{re.escape(name)}", path.name):
+            shutil.rmtree(path, ignore_errors=True)

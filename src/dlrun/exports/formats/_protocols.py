@@ -27,6 +27,7 @@ class Format(Protocol):
         MODES: The precisions that the runtime computes in, ``float32`` first: keys of
             ``dlrun.exports.agreement.TOLERANCES``.
         NOTE: What a user should know of any such file, printed with the result; may be empty.
+        NOISE: Words of the lines that its runtime writes to stderr at each start: they are dropped.
     """
 
     BACKEND: str | None
@@ -39,6 +40,7 @@ class Format(Protocol):
     NEEDS_GRAPH: bool
     MODES: Sequence[str]
     NOTE: str
+    NOISE: Sequence[str]
 
     def write(
         self,

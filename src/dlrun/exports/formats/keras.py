@@ -22,6 +22,7 @@ IS_RUN = False  # a run evaluates on any backend already
 NEEDS_GRAPH = True
 MODES = ("float32",)
 NOTE = ""
+NOISE = ()
 
 
 def write(

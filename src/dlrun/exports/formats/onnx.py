@@ -25,6 +25,7 @@ IS_RUN = True
 NEEDS_GRAPH = True
 MODES = ("float32",)
 NOTE = ""
+NOISE = ()
 OPSET = 20
 
 

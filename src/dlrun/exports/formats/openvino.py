@@ -25,6 +25,7 @@ NOTE = (
     "OpenVINO computes in bfloat16 by default on processors that have it;"
     " INFERENCE_PRECISION_HINT=f32 asks for float32"
 )
+NOISE = ()
 
 
 def write(

@@ -21,6 +21,7 @@ IS_RUN = False
 NEEDS_GRAPH = False
 MODES = ("float32",)
 NOTE = "it holds the weights, not the graph: compared tensor by tensor with the run's"
+NOISE = ()
 
 
 def write(

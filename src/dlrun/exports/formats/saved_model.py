@@ -21,6 +21,7 @@ IS_RUN = True
 NEEDS_GRAPH = True
 MODES = ("float32",)
 NOTE = ""
+NOISE = ("absl::InitializeLog()", "oneDNN custom operations are on")
 SIGNATURE = "serving_default"
 
 

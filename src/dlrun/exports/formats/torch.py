@@ -23,6 +23,7 @@ IS_RUN = False  # torch.export.load trusts what it reads
 NEEDS_GRAPH = True
 MODES = ("float32",)
 NOTE = "open only .pt2 files that you trust"
+NOISE = ()
 
 
 def write(
