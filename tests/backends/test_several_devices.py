@@ -187,6 +187,40 @@ def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
     assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
 
 
+@pytest.mark.trains
+def test_steps_of_two_processes_are_replayed_to_the_bit(place):
+    (place / "my_told.py").write_text(
+        "import os, keras\n"
+        "class Told(keras.layers.Layer):\n"
+        "    def call(self, inputs):\n"
+        "        with open('calls' + os.environ.get('DLRUN_RANK', '0'), 'a') as file:\n"
+        "            file.write('.')\n"
+        "        return inputs\n"
+        "def told(input_shape, num_classes):\n"
+        "    layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), Told()]\n"
+        "    first, last = keras.Input(input_shape), keras.layers.Dense(num_classes)\n"
+        "    return keras.Sequential([first, keras.layers.Flatten(), *layers, last], name='told')\n"
+    )
+    (place / "configs/model/told.yaml").write_text("_target_: my_told.told\n")
+    calls = place / "calls0", place / "calls1"
+
+    def train(*more):
+        for file in calls:
+            file.unlink(missing_ok=True)
+        # 21 batches of 43 samples, in parts of 21 and 22, and one of 7.
+        sizes = "data=sklearn", "data.name=digits", "data.limit=910", "batch_size=43", "epochs=2"
+        run = worker("torch").train(
+            place, "model=told", "loop=raw", "device=cpu", *sizes, *PROCESSES, *more
+        )
+        rows = [{k: v for k, v in row.items() if "second" not in k} for row in run["rows"]]
+        return rows, run["test"], [len(file.read_text()) for file in calls]
+
+    *replayed, few = train()
+    *called, many = train("loop.compile=eager")
+    assert replayed == called
+    assert all(ours < 0.7 * theirs for ours, theirs in zip(few, many, strict=True)), (few, many)
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_two_processes_of_torch_resume(on_torch, place):
