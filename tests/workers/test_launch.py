@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -171,6 +173,33 @@ OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restar
 
 def plan(*words, **options):
     return make_plan(words or ("train",), timeout=1.0, **{**OPTIONS, **options})
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_processes_of_torchrun_have_the_numbers_of_one_and_read_the_data_once(tmp_path):
+    (tmp_path / "my_data.py").write_text(
+        "import numpy as np, os\n"
+        "def make():\n"
+        "    with open('read', 'a') as file:\n"
+        "        file.write(os.environ.get('RANK', 'alone') + ' ')\n"
+        "    images = np.random.default_rng(0).normal(size=(230, 6)).astype('float32')\n"
+        "    return images, (images.sum(1) > 0).astype('int32')\n"
+    )
+    words = (
+        *("data=function", "data.function=my_data.make", "model=mnist_mlp", "model.units=8"),
+        *("task=classification", "batch_size=51", "epochs=2", "device=cpu", "loop=raw"),
+    )
+    port = free_port()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-addr", "127.0.0.1", "--master-port", str(port), "-m", "dlrun"]
+    run = ("train", "backend=torch", *SPREAD, "device.count=2", *words, "--json")
+    command += run
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "read").read_text() == "0 "
+    alone = worker("torch").train(tmp_path, *words)
+    assert json.loads(done.stdout)["test"] == pytest.approx(alone["test"], rel=1e-5)
 
 
 def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():

@@ -22,6 +22,7 @@ from typing import IO, Any
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.launch_environment import PLACE, Launcher
+from dlrun.system.passed_file import pass_file
 from dlrun.system.shared_object import SharedObject, open_shared_file
 from dlrun.system.stopped_process import StoppedWatch
 
@@ -266,6 +267,8 @@ def _watch(group: Group, done: threading.Event) -> None:
 @contextmanager
 def join_group(group: Group) -> Iterator[None]:
     """Take part in a group that another process has started."""
+    if group.by == "torchrun":
+        group.shared = _share_under_torchrun(group)
     _current.append(group)
     try:
         yield
@@ -278,6 +281,15 @@ def join_group(group: Group) -> Iterator[None]:
         raise
     finally:
         _current.remove(group)
+
+
+def _share_under_torchrun(group: Group) -> SharedObject | None:
+    """What makes the data set once, for the processes that torchrun has started on this machine."""
+    names = ("MASTER_ADDR", "MASTER_PORT", TORCHRUN, "TORCHELASTIC_RESTART_COUNT", "GROUP_RANK")
+    name = " ".join([str(os.getppid()), *(os.environ.get(name, "") for name in names)])
+    number, count = group.local_rank, group.local_count
+    file = pass_file(name, number, count, seconds=START_SECONDS)
+    return None if file is None else SharedObject(file, number, count)
 
 
 def started_outside() -> Group | None:
