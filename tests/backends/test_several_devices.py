@@ -230,22 +230,33 @@ def test_two_processes_of_torch_resume(on_torch, place):
 
 @pytest.mark.slow
 @pytest.mark.trains
-def test_a_process_that_fails_is_named(place):
+@pytest.mark.parametrize(
+    ("ends", "said", "more"),
+    [
+        ("os._exit(3)", "its process ended with exit code 3", ""),
+        (
+            "time.sleep(600)",
+            "no answer within 3 s (distribution.timeout)",
+            ", with a longer distribution.timeout if it only took long",
+        ),
+    ],
+)
+def test_a_process_that_fails_or_hangs_is_named(place, ends, said, more):
     (place / "my_callbacks.py").write_text(
-        "import os, keras\n"
-        "class Dies(keras.callbacks.Callback):\n"
+        "import os, time, keras\n"
+        "class Ends(keras.callbacks.Callback):\n"
         "    def on_train_batch_begin(self, batch, logs=None):\n"
         "        if 'DLRUN_RANK' in os.environ:\n"
-        "            os._exit(3)\n"
+        f"            {ends}\n"
     )
+    more_words = "+callbacks.ends._target_=my_callbacks.Ends", "distribution.timeout=3"
     with pytest.raises(Refused) as refused:
-        worker("torch").train(
-            place, *TRAIN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies"
-        )
+        worker("torch").train(place, *TRAIN, *PROCESSES, *more_words)
     assert refused.value.message.startswith("rank 1 on ")
-    assert "its process ended with exit code 3" in refused.value.message
+    assert said in refused.value.message
     assert refused.value.exit_code == 1
     assert "no checkpoint yet; resume with: dlrun resume runs/" in refused.value.hint
+    assert refused.value.hint.endswith(more)
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
     launchers[1].communicate(timeout=60)
     assert time.monotonic() - start < 60
     assert launchers[0].returncode == code and said.format(host=socket.gethostname()) in rest
+    assert (", with a longer distribution.timeout if it" in rest) == (event == "hang")
     assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
     assert rest.count("error: ") == (0 if code == 130 else 1)
     assert processes(tmp_path) == []

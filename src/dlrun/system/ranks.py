@@ -31,13 +31,14 @@ END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
 LOST = 75  # the exit code of a process that lost its connection to the others
 TORCHRUN = "TORCHELASTIC_RUN_ID"
+TIMEOUT = "distribution.timeout"
 
 
 class ProcessLostError(DlrunError):
     """A process of the run has ended, or does not answer."""
 
-    def __init__(self, reason: str, *, hint: str | None = None) -> None:
-        super().__init__(reason, hint=hint, exit_code=1)
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, exit_code=1)
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Group:
         for other in self.others:
             if other.lives() and is_late(first_line(error)):
                 reason = no_answer(other.name(), seconds)
-                return ProcessLostError(reason, hint=LATE_HINT)
+                return ProcessLostError(reason)
         return None
 
 
@@ -194,19 +195,20 @@ class _Other:
 
 _current: list[Group] = []
 _launched: list[Group] = []
-LATE_HINT = "raise distribution.timeout if it only took long, as to write a large checkpoint"
 
 
-def way_on(newest: str, path: str, resume: str | None = None) -> str:
+def way_on(newest: str, path: str, *, reason: str, resume: str | None = None) -> str:
     """How to go on with a run that has lost a process.
 
     Args:
         newest: What it can go on from.
         path: Its directory, as it is typed.
+        reason: Why it has lost it.
         resume: The command that resumes it; by default that of this process' run.
     """
     resume = resume or (group.resume if (group := current()) else "dlrun resume")
-    return f"{newest}; resume with: {resume} {path}"
+    more_time = f", with a longer {TIMEOUT} if it only took long" if TIMEOUT in reason else ""
+    return f"{newest}; resume with: {resume} {path}{more_time}"
 
 
 def is_late(text: str) -> bool:
@@ -216,7 +218,7 @@ def is_late(text: str) -> bool:
 
 def no_answer(name: str, seconds: float) -> str:
     """What to say of a process that gave no answer in time."""
-    return f"{name}: no answer within {seconds:g} s (distribution.timeout)"
+    return f"{name}: no answer within {seconds:g} s ({TIMEOUT})"
 
 
 def current() -> Group | None:
