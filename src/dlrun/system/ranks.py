@@ -14,23 +14,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from platform import node
 from typing import IO, Any
 
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, RunInterrupted, first_line
+from dlrun.system import torchrun
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.launch_environment import PLACE, Launcher
-from dlrun.system.passed_file import pass_file
 from dlrun.system.shared_object import SharedObject, open_shared_file
+from dlrun.system.signals import received
 from dlrun.system.stopped_process import StoppedWatch
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
 LOST = 75  # the exit code of a process that lost its connection to the others
-TORCHRUN = "TORCHELASTIC_RUN_ID"
 TIMEOUT = "distribution.timeout"
 
 
@@ -84,7 +84,7 @@ class Group:
         """
         if self.launcher:
             self.launcher.report("ready")
-        elif self.rank and TORCHRUN not in os.environ:
+        elif self.rank and not torchrun.has_started_this():
             print("ready", flush=True)
         deadline = time.monotonic() + START_SECONDS
         for other in self.others:
@@ -105,8 +105,10 @@ class Group:
             self.launcher.report("lost", text=first_line(error))
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
             return ProcessLostError(reason) if reason else None
-        if self.rank and self.by == "dlrun":
+        if self.rank:
             return SystemExit(LOST)  # rank 0 says why
+        if self.by == "torchrun":
+            return self._explain_under_torchrun(error, seconds)
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.others and time.monotonic() < deadline:
             for other in self.others:
@@ -118,6 +120,16 @@ class Group:
                 reason = no_answer(other.name(), seconds)
                 return ProcessLostError(reason)
         return None
+
+    def _explain_under_torchrun(self, error: BaseException, seconds: float) -> BaseException:
+        if signals := received():  # the others have got them too
+            return RunInterrupted(signals[0])
+        name = "rank 1" if self.count == 2 else f"one of ranks 1 to {self.count - 1}"
+        if is_late(first_line(error)):
+            return ProcessLostError(no_answer(name, seconds))
+        return ProcessLostError(
+            f"{name}: the connection was closed; torchrun says which process ended, and how"
+        )
 
 
 class _Other:
@@ -269,11 +281,15 @@ def _watch(group: Group, done: threading.Event) -> None:
 @contextmanager
 def join_group(group: Group) -> Iterator[None]:
     """Take part in a group that another process has started."""
-    if group.by == "torchrun":
-        group.shared = _share_under_torchrun(group)
+    is_torchrun = group.by == "torchrun"
+    if is_torchrun:
+        group.shared = torchrun.shared_object(
+            group.local_rank, group.local_count, seconds=START_SECONDS
+        )
     _current.append(group)
     try:
-        yield
+        with torchrun.leave_signals() if is_torchrun and group.rank else nullcontext():
+            yield
     except Exception as error:
         if group.launcher:  # all may fail alike: what rank 0 says need not be said again
             cause: BaseException = error
@@ -283,15 +299,6 @@ def join_group(group: Group) -> Iterator[None]:
         raise
     finally:
         _current.remove(group)
-
-
-def _share_under_torchrun(group: Group) -> SharedObject | None:
-    """What makes the data set once, for the processes that torchrun has started on this machine."""
-    names = ("MASTER_ADDR", "MASTER_PORT", TORCHRUN, "TORCHELASTIC_RESTART_COUNT", "GROUP_RANK")
-    name = " ".join([str(os.getppid()), *(os.environ.get(name, "") for name in names)])
-    number, count = group.local_rank, group.local_count
-    file = pass_file(name, number, count, seconds=START_SECONDS)
-    return None if file is None else SharedObject(file, number, count)
 
 
 def started_outside() -> Group | None:
@@ -304,8 +311,7 @@ def started_outside() -> Group | None:
         values["shared"] = SharedObject(*values.pop("file"))
         _launched.append(Group(**values, others=[], by="dlrun launch", launcher=launcher))
         return _launched[0]
-    if TORCHRUN not in os.environ:
+    if not torchrun.has_started_this():
         return None
-    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-    rank, local, count, local_count = (int(os.environ[name]) for name in names)
+    rank, local, count, local_count = torchrun.place()
     return Group(rank, local, count, "env://", [], local_count, by="torchrun")
