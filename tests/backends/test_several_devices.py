@@ -154,6 +154,7 @@ def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, pla
     )
     assert code == 0, errors
     assert "mnist_mlp/hidden/kernel  (784, 512)  -, model  1,605,632  802,816" in out
+    assert "model_parallel x2, layout {hidden.*kernel:[null,model]}: 825,384 bytes on each" in out
     for layout, said in (
         ("distribution.layout.conv=[model]", "'conv' matches no variable of the model"),
         ("distribution.layout.logits/bias=[null,model]", "has 2 axes, the variable 1"),
@@ -331,3 +332,17 @@ def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said,
     with pytest.raises(DlrunError) as refused:
         require(compose(typed), training=True)
     assert said in str(refused.value.message) and refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "hint"),
+    [("1", "srun --ntasks 1 dlrun train ..."), ("2", "srun --ntasks-per-node 1 dlrun launch --n")],
+)
+def test_a_run_in_each_task_of_srun_is_refused(nodes, hint, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", nodes)
+    with pytest.raises(DlrunError, match="srun has started 4 tasks, each of which") as refused:
+        require(compose(["device=cpu", *SPREAD]), training=True)
+    assert refused.value.hint.startswith(hint)
+    require(compose(["device=cpu", *SPREAD[:1], "device.count=2"]), training=True)
+    require(compose(["device=cpu"]), training=True)
