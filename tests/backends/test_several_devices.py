@@ -154,6 +154,7 @@ def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, pla
     )
     assert code == 0, errors
     assert "mnist_mlp/hidden/kernel  (784, 512)  -, model  1,605,632  802,816" in out
+    assert "model_parallel x2, layout {hidden.*kernel:[null,model]}: 825,384 bytes on each" in out
     for layout, said in (
         ("distribution.layout.conv=[model]", "'conv' matches no variable of the model"),
         ("distribution.layout.logits/bias=[null,model]", "has 2 axes, the variable 1"),
@@ -187,6 +188,40 @@ def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
     assert "spread data_parallel on cpu:0 to cpu:1, batches of 50, 25 for each device" in two["log"]
 
 
+@pytest.mark.trains
+def test_steps_of_two_processes_are_replayed_to_the_bit(place):
+    (place / "my_told.py").write_text(
+        "import os, keras\n"
+        "class Told(keras.layers.Layer):\n"
+        "    def call(self, inputs):\n"
+        "        with open('calls' + os.environ.get('DLRUN_RANK', '0'), 'a') as file:\n"
+        "            file.write('.')\n"
+        "        return inputs\n"
+        "def told(input_shape, num_classes):\n"
+        "    layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), Told()]\n"
+        "    first, last = keras.Input(input_shape), keras.layers.Dense(num_classes)\n"
+        "    return keras.Sequential([first, keras.layers.Flatten(), *layers, last], name='told')\n"
+    )
+    (place / "configs/model/told.yaml").write_text("_target_: my_told.told\n")
+    calls = place / "calls0", place / "calls1"
+
+    def train(*more):
+        for file in calls:
+            file.unlink(missing_ok=True)
+        # 21 batches of 43 samples, in parts of 21 and 22, and one of 7.
+        sizes = "data=sklearn", "data.name=digits", "data.limit=910", "batch_size=43", "epochs=2"
+        run = worker("torch").train(
+            place, "model=told", "loop=raw", "device=cpu", *sizes, *PROCESSES, *more
+        )
+        rows = [{k: v for k, v in row.items() if "second" not in k} for row in run["rows"]]
+        return rows, run["test"], [len(file.read_text()) for file in calls]
+
+    *replayed, few = train()
+    *called, many = train("loop.compile=eager")
+    assert replayed == called
+    assert all(ours < 0.7 * theirs for ours, theirs in zip(few, many, strict=True)), (few, many)
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_two_processes_of_torch_resume(on_torch, place):
@@ -196,22 +231,33 @@ def test_two_processes_of_torch_resume(on_torch, place):
 
 @pytest.mark.slow
 @pytest.mark.trains
-def test_a_process_that_fails_is_named(place):
+@pytest.mark.parametrize(
+    ("ends", "said", "more"),
+    [
+        ("os._exit(3)", "its process ended with exit code 3", ""),
+        (
+            "time.sleep(600)",
+            "no answer within 3 s (distribution.timeout)",
+            ", with a longer distribution.timeout if it only took long",
+        ),
+    ],
+)
+def test_a_process_that_fails_or_hangs_is_named(place, ends, said, more):
     (place / "my_callbacks.py").write_text(
-        "import os, keras\n"
-        "class Dies(keras.callbacks.Callback):\n"
+        "import os, time, keras\n"
+        "class Ends(keras.callbacks.Callback):\n"
         "    def on_train_batch_begin(self, batch, logs=None):\n"
         "        if 'DLRUN_RANK' in os.environ:\n"
-        "            os._exit(3)\n"
+        f"            {ends}\n"
     )
+    more_words = "+callbacks.ends._target_=my_callbacks.Ends", "distribution.timeout=3"
     with pytest.raises(Refused) as refused:
-        worker("torch").train(
-            place, *TRAIN, *PROCESSES, "+callbacks.dies._target_=my_callbacks.Dies"
-        )
+        worker("torch").train(place, *TRAIN, *PROCESSES, *more_words)
     assert refused.value.message.startswith("rank 1 on ")
-    assert "its process ended with exit code 3" in refused.value.message
+    assert said in refused.value.message
     assert refused.value.exit_code == 1
     assert "no checkpoint yet; resume with: dlrun resume runs/" in refused.value.hint
+    assert refused.value.hint.endswith(more)
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +332,17 @@ def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said,
     with pytest.raises(DlrunError) as refused:
         require(compose(typed), training=True)
     assert said in str(refused.value.message) and refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "hint"),
+    [("1", "srun --ntasks 1 dlrun train ..."), ("2", "srun --ntasks-per-node 1 dlrun launch --n")],
+)
+def test_a_run_in_each_task_of_srun_is_refused(nodes, hint, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", nodes)
+    with pytest.raises(DlrunError, match="srun has started 4 tasks, each of which") as refused:
+        require(compose(["device=cpu", *SPREAD]), training=True)
+    assert refused.value.hint.startswith(hint)
+    require(compose(["device=cpu", *SPREAD[:1], "device.count=2"]), training=True)
+    require(compose(["device=cpu"]), training=True)

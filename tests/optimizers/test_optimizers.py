@@ -88,6 +88,31 @@ def test_another_backend_refuses_the_optimizer(dlrun, backend, optimizer):
     assert not (dlrun.cwd / "runs").exists()
 
 
+def test_torch_trains_with_what_replaces_an_optimizer_of_keras(tmp_path):
+    found = worker("torch").run(
+        tmp_path,
+        """
+import keras
+from dlrun.backends.torch import adapt_optimizer
+from dlrun.optimizers import on_torch
+from dlrun.optimizers.fused_adam import FusedAdam
+
+class Adam(keras.optimizers.Adam):
+    pass
+
+for name, made in {
+    **{n: getattr(keras.optimizers, n)(1e-3) for n in ("Adam", "AdamW", "Nadam", "SGD")},
+    "amsgrad": keras.optimizers.Adam(1e-3, amsgrad=True),
+    "own": Adam(1e-3),
+}.items():
+    classes = type(adapt_optimizer(made)).__mro__
+    found[name] = [c.__name__ for c in classes if c in (FusedAdam, on_torch.Nadam)]
+""",
+    )
+    replaced = {"Adam": ["FusedAdam"], "AdamW": ["FusedAdam"], "Nadam": ["Nadam"]}
+    assert found == {**replaced, "SGD": [], "amsgrad": [], "own": []}
+
+
 def test_the_fused_adam_is_keras_adam_for_every_memory_layout(tmp_path):
     found = worker("torch").run(
         tmp_path,

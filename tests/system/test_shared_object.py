@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from dlrun.errors import DlrunError
+from dlrun.system.passed_file import pass_file
 from dlrun.system.shared_object import open_shared_file
 
 SCRIPT = """
@@ -18,6 +20,11 @@ import numpy as np
 from dlrun.system.shared_object import SharedObject
 
 file, number, count, way = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+if file < 0:
+    from dlrun.system.passed_file import pass_file
+
+    time.sleep(0.2 * (2 - number))
+    file = pass_file(f"test {-file}", number, count, seconds=30)
 made = []
 
 def make():
@@ -54,26 +61,28 @@ print(json.dumps({
 
 def in_three_processes(way):
     """What three processes tell of an object of 64 MiB."""
-    file = open_shared_file()
+    file = -os.getpid() if way == "passed" else open_shared_file()
     started = [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, str(file), str(number), "3", way],
-            pass_fds=[file],
+            pass_fds=[file] if file >= 0 else [],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for number in range(3)
     ]
-    os.close(file)
+    if file >= 0:
+        os.close(file)
     first = [process.stdout.readline() for process in started]
     outs = [process.communicate(timeout=60)[0] for process in started]
     return [json.loads(out or line) for out, line in zip(outs, first, strict=True)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the memory of a process")
-def test_one_makes_it_and_none_of_the_others_holds_a_copy():
-    told = in_three_processes("shared")
+@pytest.mark.parametrize("way", ["shared", "passed"])
+def test_one_makes_it_and_none_of_the_others_holds_a_copy(way):
+    told = in_three_processes(way)
     assert [each["made"] for each in told] == [1, 0, 0]
     assert {each["sum"] for each in told} == {sum(range(2**23))}
     assert {tuple(each["end"]) for each in told} == {(2**23 - 3, 2**23 - 2, 2**23 - 1)}
@@ -91,3 +100,10 @@ def test_what_is_not_shared_each_makes_and_the_first_waits_for_the_others(way):
 
 def test_what_one_fails_to_make_the_others_fail_to_make_too():
     assert in_three_processes("fails") == [{"made": 1, "error": "no such file"}] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the file is passed on Linux alone")
+def test_a_file_that_nobody_passes_is_waited_for_no_longer_than_said():
+    with pytest.raises(DlrunError, match="has not come within 0 s"):
+        pass_file(f"nobody {os.getpid()}", 1, 2, seconds=0.1)
+    assert pass_file("alone", 0, 1, seconds=0.1) is None

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -29,6 +32,7 @@ SPREAD = ("distribution=data_parallel",)
 BACKENDS = ("torch", "jax")
 CALLBACKS = """
 import os
+import re
 import keras
 
 class DiesOnce(keras.callbacks.Callback):
@@ -58,6 +62,19 @@ def launch(cwd, backend, *words, **options):
     (cwd / "my_callbacks.py").write_text(CALLBACKS)
     train = ("train", f"backend={backend}", *SPREAD, *RUN)
     return start_launchers(cwd, *train, *words, **options)
+
+
+def torchrun(cwd, *words):
+    """A run in two processes of torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-addr", "127.0.0.1", "--master-port", str(free_port()), "-m", "dlrun"]
+    return subprocess.Popen(
+        [*command, "train", "backend=torch", *SPREAD, "device.count=2", *words],
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def processes(cwd, rank=""):
@@ -126,6 +143,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
     launchers[1].communicate(timeout=60)
     assert time.monotonic() - start < 60
     assert launchers[0].returncode == code and said.format(host=socket.gethostname()) in rest
+    assert (", with a longer distribution.timeout if it" in rest) == (event == "hang")
     assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
     assert rest.count("error: ") == (0 if code == 130 else 1)
     assert processes(tmp_path) == []
@@ -171,6 +189,55 @@ OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restar
 
 def plan(*words, **options):
     return make_plan(words or ("train",), timeout=1.0, **{**OPTIONS, **options})
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_processes_of_torchrun_have_the_numbers_of_one_and_read_the_data_once(tmp_path):
+    (tmp_path / "my_data.py").write_text(
+        "import numpy as np, os\n"
+        "def make():\n"
+        "    with open('read', 'a') as file:\n"
+        "        file.write(os.environ.get('RANK', 'alone') + ' ')\n"
+        "    images = np.random.default_rng(0).normal(size=(230, 6)).astype('float32')\n"
+        "    return images, (images.sum(1) > 0).astype('int32')\n"
+    )
+    words = (
+        *("data=function", "data.function=my_data.make", "model=mnist_mlp", "model.units=8"),
+        *("task=classification", "batch_size=51", "epochs=2", "device=cpu", "loop=raw"),
+    )
+    started = torchrun(tmp_path, *words, "--json")
+    out, told = started.communicate(timeout=200)
+    assert started.returncode == 0, told
+    assert (tmp_path / "read").read_text() == "0 "
+    alone = worker("torch").train(tmp_path, *words)
+    assert json.loads(out)["test"] == pytest.approx(alone["test"], rel=1e-5)
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("event", "status", "said"),
+    [
+        ("kill", "failed", "error: rank 1: the connection was closed; torchrun says which"),
+        ("interrupt", "interrupted", "interrupted; the newest checkpoint is of epoch "),
+    ],
+)
+def test_what_ends_under_torchrun_is_said_in_one_line(tmp_path, event, status, said):
+    started = torchrun(tmp_path, *RUN, "epochs=2000", "loop=raw")
+    while not re.match(r"epoch +1/", line := started.stderr.readline()):
+        assert line
+    if event == "kill":
+        [rank_1] = processes(tmp_path, "RANK=1")
+        os.kill(rank_1, signal.SIGKILL)
+    else:
+        started.send_signal(signal.SIGINT)
+    _, told = started.communicate(timeout=60)
+    assert said in told and "resume with: dlrun resume runs/" in told
+    assert told.count("error: ") == (event == "kill")
+    [record] = (tmp_path / "runs").rglob("run.json")
+    assert json.loads(record.read_text())["status"] == status
+    assert processes(tmp_path) == []
 
 
 def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():

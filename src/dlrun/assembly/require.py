@@ -1,6 +1,7 @@
 """Check that a config can run here, without importing a framework."""
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,8 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
             hint=f"backend=torch distribution=data_parallel device.count={started.count}",
         )
     if spread:
+        if training and not started and ranks.current() is None:
+            _refuse_tasks_of_slurm(spread.devices)
         _require_distribution(config, spread, training=training)
     _require_package("feed", config.choices.get("feed"), config.feed)
     if builds_model:
@@ -72,6 +75,24 @@ def spread_of(config: Config) -> backends.Spread | None:
     return backends.Spread(
         chosen.kind, config.device.count, layout, chosen.replicas, chosen.timeout
     )
+
+
+def _refuse_tasks_of_slurm(devices: int) -> None:
+    """Refuse to train once in each of the tasks that srun has started, one for each device.
+
+    Raises:
+        DlrunError: If it has.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")  # unlike SLURM_NTASKS, of srun alone
+    if devices > 1 and tasks == str(devices):
+        nodes = os.environ.get("SLURM_STEP_NUM_NODES", "1")
+        one = "srun --ntasks 1 dlrun train ..."
+        each = f"srun --ntasks-per-node 1 dlrun launch --nodes {nodes} --master HOST:PORT -- train"
+        raise DlrunError(
+            f"device.count={devices}: srun has started {tasks} tasks, each of which would train the"
+            " whole run",
+            hint=f"{one if nodes == '1' else f'{each} ...'}, which starts the processes itself",
+        )
 
 
 def _require_distribution(config: Config, spread: backends.Spread, *, training: bool) -> None:

@@ -31,13 +31,19 @@ class CapturedFunction:
     Args:
         function: From trees of tensors to a tree of tensors; its only side effect is on variables.
         variables: Returns all variables that the function may read or assign.
+        all_agree: Of a function that waits for other processes: whether something is so in all of
+            them. They trace and compare in the same call, and all of them replay, or none.
     """
 
     def __init__(
-        self, function: Callable[..., Any], variables: Callable[[], Sequence[Any]]
+        self,
+        function: Callable[..., Any],
+        variables: Callable[[], Sequence[Any]],
+        all_agree: Callable[[bool], bool] = bool,
     ) -> None:
         self._function = function
         self._variables = variables
+        self._all_agree = all_agree
         self._traces: dict[Any, _Trace | None] = {}  # by shapes; None if they can't be traced
         self._verified: dict[Any, _Trace] = {}
         self._calls: Counter[Any] = Counter()
@@ -60,7 +66,7 @@ class CapturedFunction:
             self._traces[shapes] = self._trace(trees)
         if (trace := self._traces[shapes]) is None:
             return self._function(*trees)
-        returned = trace.verify(self._function, trees, tensors)
+        returned = trace.verify(self._function, trees, tensors, self._all_agree)
         if trace.is_verified:
             self._verified[shapes] = trace
         elif trace.was_verified:
@@ -71,9 +77,10 @@ class CapturedFunction:
 
     def _trace(self, trees: Sequence[Any]) -> _Trace | None:
         try:
-            return _Trace(self._function, self._variables(), trees)
+            trace = _Trace(self._function, self._variables(), trees)
         except Exception:  # torch and each layer raise their own if they can't be traced
-            return None
+            trace = None
+        return trace if self._all_agree(trace is not None) else None
 
 
 class _Trace:
@@ -120,7 +127,13 @@ class _Trace:
                 torch._foreach_copy_(self._targets, results[assigned:])
         return _like(self._returned, iter(results[:assigned]))
 
-    def verify(self, function: Callable[..., Any], trees: Any, tensors: Sequence[Any]) -> Any:
+    def verify(
+        self,
+        function: Callable[..., Any],
+        trees: Any,
+        tensors: Sequence[Any],
+        all_agree: Callable[[bool], bool],
+    ) -> Any:
         """Call the function, and check that the operations give bit-identical results."""
         self._inputs = [*self._constants, *(variable.value for variable in self._read)]
         self._targets = [variable.value for variable in self._assigned]
@@ -135,7 +148,8 @@ class _Trace:
                 results = ()
         returned = function(*trees)
         expected = [*_leaves(returned), *self._targets, *inputs]
-        self.was_verified, self.is_verified = self.is_verified, _same([*results, *copies], expected)
+        is_same = all_agree(_same([*results, *copies], expected))
+        self.was_verified, self.is_verified = self.is_verified, is_same
         return returned
 
 
@@ -156,6 +170,7 @@ def _simplify(traced: GraphModule) -> list[Any]:
         elif (
             node.op == "call_function"
             and not node.is_impure()
+            and not _is_shared(node)
             and all(source in known for source in node.all_input_nodes)
         ):
             args, kwargs = map_arg((node.args, node.kwargs), known.__getitem__)
@@ -169,6 +184,11 @@ def _simplify(traced: GraphModule) -> list[Any]:
             node.replace_all_uses_with(graph.placeholder(f"constant_{number}"))
     graph.eliminate_dead_code()
     return [known[node] for node in needed]
+
+
+def _is_shared(node: Node) -> bool:
+    """Whether other processes take part in a node's operation."""
+    return getattr(node.target, "namespace", "") == "_c10d_functional"
 
 
 def _written_nodes(graph: Graph) -> Iterator[Node]:

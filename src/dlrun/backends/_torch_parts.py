@@ -12,12 +12,14 @@ import keras
 import torch
 from keras.src.backend.torch import random as keras_random  # Keras exports no other way
 from torch import distributed
+from torch.distributed import _functional_collectives  # noqa: F401 - it registers the operations
 
 from dlrun.backends._spread_layers import refusal
 from dlrun.backends._torch_devices import state
 from dlrun.losses.masks import masks_of, set_masks
 
 _LAYERS = keras.layers
+_OPERATIONS = torch.ops._c10d_functional  # which a trace can hold, unlike torch.distributed's
 
 
 def call(model: Any, inputs: Any, *, training: bool) -> Any:
@@ -53,8 +55,7 @@ def reduce_gradients(gradients: Sequence[Any]) -> list[Any]:
         by_dtype.setdefault(gradient.dtype, []).append(number)
     for numbers in by_dtype.values():
         parts = [gradients[number].contiguous() for number in numbers]
-        flat = torch._utils._flatten_dense_tensors(parts)
-        distributed.all_reduce(flat)
+        flat = _total(torch._utils._flatten_dense_tensors(parts))
         flat /= distributed.get_world_size()
         for number, part in zip(
             numbers, torch._utils._unflatten_dense_tensors(flat, parts), strict=True
@@ -69,10 +70,21 @@ def _gather(part: Any, sizes: Sequence[int]) -> Any:
     sent = part.to(torch.uint8) if part.dtype == torch.bool else part.contiguous()
     if len(sent) < most:
         sent = torch.cat([sent, sent.new_zeros((most - len(sent), *sent.shape[1:]))])
-    received = [torch.empty_like(sent) for _ in sizes]
-    distributed.all_gather(received, sent)
-    parts = [array[:size] for array, size in zip(received, sizes, strict=True)]
-    return torch.cat(parts).to(part.dtype)
+    received = _OPERATIONS.all_gather_into_tensor(sent, len(sizes), _group_name())
+    received = _OPERATIONS.wait_tensor(received)
+    if most != min(sizes):
+        parts = zip(received.split(most), sizes, strict=True)
+        received = torch.cat([array[:size] for array, size in parts])
+    return received.to(part.dtype)
+
+
+def _total(part: Any) -> Any:
+    """The sum over all processes, in place of the tensor."""
+    return _OPERATIONS.wait_tensor(_OPERATIONS.all_reduce_(part, "sum", _group_name()))
+
+
+def _group_name() -> str:
+    return str(distributed.group.WORLD.group_name)
 
 
 class _Gather(torch.autograd.Function):
@@ -98,15 +110,11 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, part: Any) -> Any:
-        total = part.clone()
-        distributed.all_reduce(total)
-        return total
+        return _total(part.clone())
 
     @staticmethod
     def backward(context: Any, *gradients: Any) -> Any:
-        total = gradients[0].clone()
-        distributed.all_reduce(total)
-        return total
+        return _total(gradients[0].clone())
 
 
 @contextmanager
@@ -174,6 +182,13 @@ def random_by_sample() -> Iterator[None]:
             patched = draw_by_sample(getattr(keras_random, name))
             stack.enter_context(_replace(keras_random, name, patched))
         yield
+
+
+def all_agree(yes: bool) -> bool:
+    """Whether it is so in all processes, each of which asks."""
+    votes = torch.tensor(int(yes), device=keras.ops.zeros(()).device)
+    distributed.all_reduce(votes, distributed.ReduceOp.MIN)
+    return bool(votes)
 
 
 def agree(number: int) -> int:

@@ -36,15 +36,18 @@ class Steps:
 
     def capture(self) -> None:
         """Replay captured operations without Keras' Python, except for overridden hooks."""
-        names = ["apply"]
-        # What waits for other processes can't be traced.
-        whole = not (self._step.overrides("loss") or state.together)
-        names += ["gradients", "validation_outputs"] if whole else []
-        names += [] if self._step.overrides("metrics") else ["metrics", "update_metrics"]
-        for name in names:
-            captured = CapturedFunction(getattr(self, name), self.variables)
-            setattr(self, name, captured)
-            self._rechecks.append(captured.recheck)
+        self._capture("apply")
+        if not self._step.overrides("loss"):
+            self._capture("gradients", all_agree=_all_agree())
+            self._capture("validation_outputs", all_agree=_all_agree())
+        if not self._step.overrides("metrics"):
+            self._capture("metrics")
+            self._capture("update_metrics")
+
+    def _capture(self, name: str, **keywords: Any) -> None:
+        captured = CapturedFunction(getattr(self, name), self.variables, **keywords)
+        setattr(self, name, captured)
+        self._rechecks.append(captured.recheck)
 
     def recheck(self) -> None:
         """Verify the traces again, as other Python code may have run since the last step."""
@@ -130,6 +133,14 @@ class Steps:
         """All variables that a step may read or change."""
         model = self._model
         return [*model.variables, *model.metrics_variables, *model.optimizer.variables]
+
+
+def _all_agree() -> Callable[[bool], bool]:
+    if not state.together:
+        return bool
+    from dlrun.backends import _torch_parts
+
+    return _torch_parts.all_agree
 
 
 def gather_on_device(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:

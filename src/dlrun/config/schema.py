@@ -3,7 +3,9 @@
 Parts that name a class or function (``_target_``) stay mappings: their keys are its arguments.
 """
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,6 +167,18 @@ class Config:
     @property
     def spread(self) -> str:
         """How the run is spread over devices, in short; empty for a run on one."""
-        kind = self.distribution.kind
-        layout = f" {self.distribution.layout}" if kind == "model_parallel" else ""
-        return "" if kind == "none" else f"{kind} x{self.device.count}{layout}"
+        chosen = self.distribution
+        if chosen.kind != "model_parallel":
+            return "" if chosen.kind == "none" else f"{chosen.kind} x{self.device.count}"
+        copies = f", {chosen.replicas} copies" if chosen.replicas > 1 else ""
+        return f"{chosen.kind} x{self.device.count}{copies}, layout {_layout_text(chosen.layout)}"
+
+
+def _layout_text(layout: Any) -> str:
+    """A layout as it is typed."""
+    if not isinstance(layout, Mapping):
+        return str(layout or "auto")
+    axes = (
+        f"{pattern}:{json.dumps(each, separators=(',', ':'))}" for pattern, each in layout.items()
+    )
+    return "{" + ",".join(axes).replace('"', "") + "}"

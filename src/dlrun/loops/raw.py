@@ -87,6 +87,7 @@ def raw(
     watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
     # One that tells how often it wants to be called looks at the logs alone, not at the model.
     sync = not all(hasattr(callback, "batch_interval") for callback in watching)
+    sync = bool(training.agree(int(sync)))  # the first process may have more callbacks
     if steps_per_execution == "auto":
         intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
         steps_per_execution = training.agree(min([function.best_steps, *intervals]))

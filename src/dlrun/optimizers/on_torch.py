@@ -37,7 +37,7 @@ class WeightDecay(keras.optimizers.Optimizer):
 
 
 # Of a user's subclass, the update is what its author chose.
-REPLACED: dict[type, Any] = {
+REPLACED: dict[Any, type] = {
     keras.optimizers.Adam: FusedAdam,
     keras.optimizers.AdamW: FusedAdamW,
     keras.optimizers.Nadam: Nadam,
@@ -45,8 +45,16 @@ REPLACED: dict[type, Any] = {
 
 
 def replace_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer that takes the place of one of Keras' own, or the same."""
-    kind = REPLACED.get(type(optimizer))
-    if kind is None or getattr(optimizer, "amsgrad", False):  # the fused kernel is not for amsgrad
-        return optimizer
-    return kind.from_config(optimizer.get_config())
+    """An optimizer of Keras' own with the update of :data:`REPLACED`; others are as they were.
+
+    Args:
+        optimizer: Not built yet; it is changed in place.
+    """
+    kind = type(optimizer)
+    # On torch an optimizer of Keras is of a class of this name that Keras does not export.
+    is_keras = kind.__module__.startswith("keras.")
+    replaced = REPLACED.get(getattr(keras.optimizers, kind.__name__, None)) if is_keras else None
+    # The fused kernel is not for amsgrad.
+    if replaced is not None and not getattr(optimizer, "amsgrad", False):
+        optimizer.__class__ = replaced
+    return optimizer

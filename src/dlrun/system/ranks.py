@@ -14,29 +14,31 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from platform import node
 from typing import IO, Any
 
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, RunInterrupted, first_line
+from dlrun.system import torchrun
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.launch_environment import PLACE, Launcher
 from dlrun.system.shared_object import SharedObject, open_shared_file
+from dlrun.system.signals import received
 from dlrun.system.stopped_process import StoppedWatch
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
 LOST = 75  # the exit code of a process that lost its connection to the others
-TORCHRUN = "TORCHELASTIC_RUN_ID"
+TIMEOUT = "distribution.timeout"
 
 
 class ProcessLostError(DlrunError):
     """A process of the run has ended, or does not answer."""
 
-    def __init__(self, reason: str, *, hint: str | None = None) -> None:
-        super().__init__(reason, hint=hint, exit_code=1)
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, exit_code=1)
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Group:
         """
         if self.launcher:
             self.launcher.report("ready")
-        elif self.rank and TORCHRUN not in os.environ:
+        elif self.rank and not torchrun.has_started_this():
             print("ready", flush=True)
         deadline = time.monotonic() + START_SECONDS
         for other in self.others:
@@ -103,8 +105,10 @@ class Group:
             self.launcher.report("lost", text=first_line(error))
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
             return ProcessLostError(reason) if reason else None
-        if self.rank and self.by == "dlrun":
+        if self.rank:
             return SystemExit(LOST)  # rank 0 says why
+        if self.by == "torchrun":
+            return self._explain_under_torchrun(error, seconds)
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.others and time.monotonic() < deadline:
             for other in self.others:
@@ -114,8 +118,18 @@ class Group:
         for other in self.others:
             if other.lives() and is_late(first_line(error)):
                 reason = no_answer(other.name(), seconds)
-                return ProcessLostError(reason, hint=LATE_HINT)
+                return ProcessLostError(reason)
         return None
+
+    def _explain_under_torchrun(self, error: BaseException, seconds: float) -> BaseException:
+        if signals := received():  # the others have got them too
+            return RunInterrupted(signals[0])
+        name = "rank 1" if self.count == 2 else f"one of ranks 1 to {self.count - 1}"
+        if is_late(first_line(error)):
+            return ProcessLostError(no_answer(name, seconds))
+        return ProcessLostError(
+            f"{name}: the connection was closed; torchrun says which process ended, and how"
+        )
 
 
 class _Other:
@@ -193,19 +207,20 @@ class _Other:
 
 _current: list[Group] = []
 _launched: list[Group] = []
-LATE_HINT = "raise distribution.timeout if it only took long, as to write a large checkpoint"
 
 
-def way_on(newest: str, path: str, resume: str | None = None) -> str:
+def way_on(newest: str, path: str, *, reason: str, resume: str | None = None) -> str:
     """How to go on with a run that has lost a process.
 
     Args:
         newest: What it can go on from.
         path: Its directory, as it is typed.
+        reason: Why it has lost it.
         resume: The command that resumes it; by default that of this process' run.
     """
     resume = resume or (group.resume if (group := current()) else "dlrun resume")
-    return f"{newest}; resume with: {resume} {path}"
+    more_time = f", with a longer {TIMEOUT} if it only took long" if TIMEOUT in reason else ""
+    return f"{newest}; resume with: {resume} {path}{more_time}"
 
 
 def is_late(text: str) -> bool:
@@ -215,7 +230,7 @@ def is_late(text: str) -> bool:
 
 def no_answer(name: str, seconds: float) -> str:
     """What to say of a process that gave no answer in time."""
-    return f"{name}: no answer within {seconds:g} s (distribution.timeout)"
+    return f"{name}: no answer within {seconds:g} s ({TIMEOUT})"
 
 
 def current() -> Group | None:
@@ -266,9 +281,15 @@ def _watch(group: Group, done: threading.Event) -> None:
 @contextmanager
 def join_group(group: Group) -> Iterator[None]:
     """Take part in a group that another process has started."""
+    is_torchrun = group.by == "torchrun"
+    if is_torchrun:
+        group.shared = torchrun.shared_object(
+            group.local_rank, group.local_count, seconds=START_SECONDS
+        )
     _current.append(group)
     try:
-        yield
+        with torchrun.leave_signals() if is_torchrun and group.rank else nullcontext():
+            yield
     except Exception as error:
         if group.launcher:  # all may fail alike: what rank 0 says need not be said again
             cause: BaseException = error
@@ -290,8 +311,7 @@ def started_outside() -> Group | None:
         values["shared"] = SharedObject(*values.pop("file"))
         _launched.append(Group(**values, others=[], by="dlrun launch", launcher=launcher))
         return _launched[0]
-    if TORCHRUN not in os.environ:
+    if not torchrun.has_started_this():
         return None
-    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-    rank, local, count, local_count = (int(os.environ[name]) for name in names)
+    rank, local, count, local_count = torchrun.place()
     return Group(rank, local, count, "env://", [], local_count, by="torchrun")

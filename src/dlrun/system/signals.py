@@ -19,6 +19,11 @@ _RECORDED: ContextVar[list[int]] = ContextVar("recorded")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def received() -> list[int]:
+    """The signals that :func:`record_signals` has recorded for this code."""
+    return _RECORDED.get([])
+
+
 @contextmanager
 def record_signals(
     on_first: Callable[[], None] = lambda: None, *, repeatable: bool = False
@@ -33,28 +38,28 @@ def record_signals(
         repeatable: Whether to record a second signal too, rather than end the process. A process
             of the user's is not ended: its own handler gets the second signal.
     """
-    received: list[int] = []
+    recorded: list[int] = []
     previous: dict[int, Any] = {}
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if received and not repeatable:
+        if recorded and not repeatable:
             own = previous.get(signum) if is_guest() else None
             if callable(own):
                 own(signum, frame)
                 return
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        received.append(signum)
-        if len(received) == 1:
+        recorded.append(signum)
+        if len(recorded) == 1:
             on_first()
 
     if threading.current_thread() is not threading.main_thread():
-        yield _RECORDED.get(received)
+        yield _RECORDED.get(recorded)
         return
     previous.update({signum: signal.signal(signum, handle) for signum in SIGNALS})
-    token = _RECORDED.set(received)
+    token = _RECORDED.set(recorded)
     try:
-        yield received
+        yield recorded
     finally:
         _RECORDED.reset(token)
         for signum, handler in previous.items():

@@ -172,8 +172,9 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
         if isinstance(error, DlrunError):
             _record_end(run, status="failed", error=error.message)
             error.exit_code = 1
-            if isinstance(error, ranks.ProcessLostError) and error.hint is None:
-                error.hint = ranks.way_on(describe_newest(run.checkpoints), typed_path(run.path))
+            if isinstance(error, ranks.ProcessLostError):
+                newest, path = describe_newest(run.checkpoints), typed_path(run.path)
+                error.hint = ranks.way_on(newest, path, reason=error.message)
             raise
         message = describe(error)
         trace = cut_message(traceback.format_exc(), lines=TRACE_LINES)

@@ -83,10 +83,10 @@ class Attempt:
         if self._reason is None or alike:
             return (code if code is not None and code >= 0 else 1), False
         if not (code == 1 and 0 in self._lost):  # else rank 0 has said so
-            log.error("error: %s%s", self._reason, self._hint())
+            log.error("error: %s%s", self._reason, self._hint(self._reason))
         return 1, self._again
 
-    def _hint(self) -> str:
+    def _hint(self, reason: str) -> str:
         """How to go on; nothing if rank 0 has not opened a run's directory."""
         if self._head.opened is None:
             return ""
@@ -96,7 +96,8 @@ class Attempt:
         path = Path(self._head.opened)
         path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         newest = describe_newest(path / "checkpoints")
-        return f"\n\nhint: {groups.way_on(newest, typed_path(path), self._plan.resume)}"
+        way = groups.way_on(newest, typed_path(path), reason=reason, resume=self._plan.resume)
+        return f"\n\nhint: {way}"
 
     def _failed_alike(self) -> bool:
         """Whether rank 0 has failed with the error of the process that failed first."""
