@@ -67,7 +67,7 @@ def test_values_that_are_not_finite(split, value):
 
 def test_a_double_that_is_infinite_in_float32():
     bad = Split(changed(SAMPLES.astype(np.float64), (2, 0), 1e39), LABELS)
-    assert "train.inputs[2, 0] is 1e+39" in refused(dataset(train=bad))
+    assert "train.inputs[2, 0] is 1e+39, more than float32" in refused(dataset(train=bad))
 
 
 def test_labels_that_are_not_finite():
@@ -118,6 +118,12 @@ def test_binary_and_numeric_labels_out_of_range():
 )
 def test_inputs_that_are_not_numbers(inputs, message):
     assert message in refused(dataset(train=Split(inputs, LABELS)))
+
+
+def test_masked_values_are_no_data():
+    masked = Split(np.ma.masked_equal(SAMPLES, SAMPLES[3, 1]), LABELS)
+    assert "train.inputs has masked values" in refused(dataset(train=masked))
+    check_data(dataset(train=Split(np.ma.masked_equal(SAMPLES, np.pi), LABELS)), CONFIG)
 
 
 def test_splits_that_do_not_match():

@@ -111,6 +111,8 @@ def _wrong_form(split: str, samples: Any) -> Problems:
     for name, array in _arrays_by_name(split, samples):
         if not isinstance(array, np.ndarray):
             yield f"{name} is {type(array).__name__}", "make it an array with numpy.asarray()"
+        elif np.ma.is_masked(array):
+            yield f"{name} has masked values, which would be data", "array.filled(0)"
         elif not (_floats(array) or np.issubdtype(array.dtype, np.integer)):
             fix = "array.astype('uint8')" if array.dtype == bool else "array.astype('float32')"
             if name.startswith(f"{split}.labels") and array.dtype != bool:
@@ -164,7 +166,10 @@ def _wrong_values(split: str, samples: Split) -> Problems:
                 bad = _first_outside(array, INT32.min, INT32.max)
             fix = "labels must fit in int32"
         if bad is not None:
-            yield f"{_at(name, bad)} is {array[bad]}", fix
+            too_large = _floats(array) and np.isfinite(array[bad])
+            beyond = ", more than float32 holds" if too_large else ""
+            fix = "divide the array" if too_large else fix
+            yield f"{_at(name, bad)} is {array[bad]}{beyond}", fix
 
 
 def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
