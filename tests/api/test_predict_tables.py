@@ -13,7 +13,7 @@ from pyarrow import feather, orc, parquet
 from conftest import COMMAND
 from dlrun.data.tables import formats_of_tables
 from houses import CITIES, SPLIT, Homes, read_csv, without, write_csv
-from trainings import worker
+from trainings import Refused, worker
 
 pytestmark = pytest.mark.trains
 
@@ -233,6 +233,15 @@ def test_wrong_tables_are_one_line(homes):
         "no column 'uuid', which --id names"
         in homes.refused("kind", "new.csv", ids=["uuid"]).message
     )
+
+
+def test_the_input_is_not_replaced_by_its_predictions(homes):
+    before = (homes.cwd / "new.csv").read_bytes()
+    (homes.cwd / "link.csv").symlink_to("new.csv")
+    for source in ("new.csv", "link.csv"):
+        with pytest.raises(Refused, match=r"new\.csv: is the input"):
+            worker("jax").predict(homes.cwd, homes.run("kind"), "new.csv", source)
+    assert (homes.cwd / "new.csv").read_bytes() == before
 
 
 def test_rows_on_stdin_are_answered_on_stdout_without_the_training_data(homes, dlrun):

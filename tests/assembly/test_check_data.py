@@ -10,6 +10,7 @@ import pytest
 from dlrun.assembly.check_data import check_data
 from dlrun.config.compose import compose
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 from trainings import BACKENDS, Refused, worker
 
@@ -67,7 +68,7 @@ def test_values_that_are_not_finite(split, value):
 
 def test_a_double_that_is_infinite_in_float32():
     bad = Split(changed(SAMPLES.astype(np.float64), (2, 0), 1e39), LABELS)
-    assert "train.inputs[2, 0] is 1e+39" in refused(dataset(train=bad))
+    assert "train.inputs[2, 0] is 1e+39, more than float32" in refused(dataset(train=bad))
 
 
 def test_labels_that_are_not_finite():
@@ -118,6 +119,30 @@ def test_binary_and_numeric_labels_out_of_range():
 )
 def test_inputs_that_are_not_numbers(inputs, message):
     assert message in refused(dataset(train=Split(inputs, LABELS)))
+
+
+def test_classes_that_are_evaluated_but_not_trained_on_are_told(caplog):
+    some = Split(SAMPLES, LABELS % 3)
+    check_data(dataset(train=some, validation=some), CONFIG)
+    assert caplog.messages == ["test.labels has class 3, which no training sample has"]
+    caplog.clear()
+    target = Target("multilabel", ("tags",), tuple("abcd"))
+    tags, no_tags = np.eye(4, dtype=np.uint8)[LABELS], np.eye(4, dtype=np.uint8)[LABELS % 2]
+    splits = {"train": Split(SAMPLES, no_tags), "validation": Split(SAMPLES, tags)}
+    config = compose(["task=multilabel"])
+    check_data(dataset(**splits, test=Split(SAMPLES, no_tags), targets=target), config)
+    assert caplog.messages == ["validation.labels has classes c, d, which no training sample has"]
+    caplog.clear()
+    sick, well = (Split(SAMPLES, np.full((12, 1), value)) for value in (1, 0))
+    binary = dataset(train=well, test=sick, validation=well, num_classes=1)
+    check_data(binary, compose(["task=binary_classification"]))
+    assert caplog.messages == ["test.labels has class 1, which no training sample has"]
+
+
+def test_masked_values_are_no_data():
+    masked = Split(np.ma.masked_equal(SAMPLES, SAMPLES[3, 1]), LABELS)
+    assert "train.inputs has masked values" in refused(dataset(train=masked))
+    check_data(dataset(train=Split(np.ma.masked_equal(SAMPLES, np.pi), LABELS)), CONFIG)
 
 
 def test_splits_that_do_not_match():

@@ -46,6 +46,26 @@ def test_choices_are_saved_as_an_option_that_trains_the_same(dlrun):
     assert "the file exists" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("values", "options", "problem"),
+    [
+        (["1", "inf", "3"], [], "row 2: inf is not a finite number"),
+        (["1", "-2", "3"], ["data.weight=a"], "row 2: -2.0 is not a number from 0"),
+        (["2026-01-01", "2026-02-31"], ["data.columns.a=date"], "'2026-02-31' is not a date such"),
+    ],
+)
+def test_what_training_refuses_is_described_and_said(dlrun, values, options, problem):
+    rows = [f"{values[n % len(values)]},{n % 7},{'xy'[n % 2]}" for n in range(40)]
+    (dlrun.cwd / "t.csv").write_text("\n".join(["a,b,kind", *rows]))
+    words = ("data=csv", "data.path=t.csv", "data.target=kind", *options)
+    [note] = [note for note in dlrun.json_here("data", *words)["notes"] if "training" in note]
+    assert note.startswith("training refuses it: data: t.csv: column 'a', row 2: ")
+    assert problem in note
+    assert dlrun.here("train", *words).returncode == 2
+    left_out = ("data=csv", "data.path=t.csv", "data.target=kind", "data.drop=[a]")
+    assert "refuses" not in dlrun.here("data", *left_out).stdout
+
+
 def test_distributions_are_drawn(dlrun):
     pytest.importorskip("matplotlib")
     write_all(dlrun.cwd)

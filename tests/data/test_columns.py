@@ -10,6 +10,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from dlrun.data import columns
 from dlrun.data.columns import WrongValueError
 from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.targets import Target
 
 
 def fit(kind, values, *, parts=3, **options):
@@ -88,6 +89,20 @@ def test_numbers_and_texts_of_one_category_are_the_same():
     column = fit("category", pa.array([7, 8, 7]), encoding="ids")
     for values in (pa.array(["7"]), pa.array([7]), pa.array([7.0])):
         assert encode(column, values).tolist() == [[3]]
+
+
+def test_dates_and_texts_of_one_category_are_the_same():
+    days = np.array(["2020-01-01", "2021-01-01", "2020-01-01"], "datetime64[us]")
+    column = fit("category", pa.array(days), encoding="ids")
+    target = Target("binary_classification", ("day",), column.categories)
+    for values in (
+        days[:2],
+        ["2020-01-01", "2021-01-01T00:00"],
+        ["2020-01-01 00:00:00Z", "2021-01-01"],
+    ):
+        assert encode(column, pa.array(values)).tolist() == [[3], [4]]
+        assert target.encode({"day": pa.array(values)}).tolist() == [0, 1]
+    assert encode(column, pa.array(["2020-01-02", "soon", None])).tolist() == [[0], [0], [1]]
 
 
 def test_truth_values_are_1_and_0():

@@ -44,6 +44,15 @@ def test_splits_and_task_are_found_in_what_it_returns(returned, options, task, s
     assert of.describe().samples == sum(sizes)
 
 
+def test_labels_beside_a_table_are_taken_in_its_order_and_may_be_missing():
+    labels = pd.Series(Y, dtype="Int64", name="kind").where(Y < 2)
+    of = source((FRAME[["a"]], labels))
+    assert of.describe().samples == 80
+    assert of.tasks() == {None: "binary_classification"}
+    # Another index says nothing of the order.
+    assert source((FRAME[["a"]], labels.set_axis(range(7, 127)))).describe().samples == 80
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
@@ -52,9 +61,22 @@ def test_splits_and_task_are_found_in_what_it_returns(returned, options, task, s
         ((X, Y[:9]), "the arrays differ in their number of samples: (120, 3), (9,)"),
         (FRAME, "data.target: needs a column of data.function=my.load: a, town, price"),
         (pd.DataFrame({"a": [object()]}), "data: the table can't be read: "),
+        (pd.DataFrame({"a": [1, "x"]}), "Conversion failed for column a with type"),
+        (pd.DataFrame({"a": X[:, 0] + 1j}), "column a with type complex128: Unsupported numpy"),
+        (pd.DataFrame({"a": pd.arrays.SparseArray([0, 1])}), "Sparse pandas data (column a)"),
+        (pd.DataFrame(X[:, :2], columns=["a", "a"]), "my.load has two columns named 'a'"),
+        ((FRAME, FRAME["town"].sample(frac=1, random_state=0)), "index of the rows in another"),
+        ((FRAME, np.eye(120)), "the labels beside a table: only handle 1-dimensional arrays"),
+        ((FRAME, pd.Series([1, "x"] * 60)), "the labels beside a table: "),
+        ((np.ma.masked_greater(X, 1), Y), "my.load: an array has masked values"),
+        (({"l": X}, np.ma.masked_equal(Y, 1)), "my.load: an array has masked values"),
+        (({"l": X}, {"a": Y, "b": Y}), "my.load: returned labels by name: a, b"),
+        ((X, np.stack([Y, Y], 1)), "my.load: the labels are 2 columns of integers, expected 0 and"),
     ],
-    ids=["nothing", "four arrays", "other lengths", "no target", "objects"],
-)
+    ids=["nothing", "four arrays", "other lengths", "no target", "objects", "mixed types",
+         "complex", "sparse", "two of a name", "shuffled labels", "a matrix beside a table",
+         "mixed labels", "masked", "masked labels", "labels by name", "columns of class numbers"],
+)  # fmt: skip
 def test_anything_else_is_refused_in_a_line(returned, message):
     with pytest.raises(DlrunError) as caught:
         source(returned).dataset()
@@ -82,6 +104,10 @@ def early():
 
 def broken():
     raise ValueError("no such server\\nat all")
+
+
+def leaves():
+    raise SystemExit(0)
 """
 
 
@@ -104,6 +130,7 @@ def test_a_run_calls_the_function_once_and_is_evaluated_again(dlrun):
     [
         ("my_rows.early", "task=auto: my_rows.early imports keras, and the task is found before"),
         ("my_rows.broken", "data.function=my_rows.broken raised ValueError: no such server"),
+        ("my_rows.leaves", "data.function=my_rows.leaves raised SystemExit: 0 ("),
         ("my_rows.nothing", "data: my_rows.nothing can't be imported"),
         ("os.system", "data.function=os.system: os.system is never called from a config"),
     ],
@@ -131,3 +158,19 @@ def test_a_recorded_config_does_not_trust_the_function_it_names(dlrun):
     done = dlrun.within("jax", "data", "data=rows")
     assert done.returncode == 2
     assert "shutil.rmtree is never called from a config" in done.stderr
+
+
+def test_a_module_that_exits_is_named(dlrun):
+    (dlrun.cwd / "my_script.py").write_text("def load(): ...\n\n\nraise SystemExit(0)\n")
+    done = dlrun.here("data", "data=function", "data.function=my_script.load")
+    assert done.returncode == 2
+    assert "error: data: my_script.load can't be imported: its module exits" in done.stderr
+
+
+def test_arguments_that_the_function_does_not_take_are_told_without_a_place_in_hydra(dlrun):
+    (dlrun.cwd / "my_rows.py").write_text(MODULE)
+    words = ("data=function", "data.function=my_rows.load", "data.arguments.row=9")
+    done = dlrun.here("data", *words)
+    assert done.returncode == 2
+    assert "load() got an unexpected keyword argument 'row'\n" in done.stderr
+    assert "hint: data.arguments.NAME=VALUE" in done.stderr

@@ -13,6 +13,7 @@ from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.table import table
 from dlrun.data.tables import formats_of_tables
+from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from tables import CITIES, houses, write_all, write_csv
 
@@ -389,3 +390,25 @@ def test_the_description_makes_each_choice_explicit():
     np.testing.assert_array_equal(again.dataset().train.inputs, of.dataset().train.inputs)
     assert isinstance(again.dataset().preprocessing[0], Columns)
     assert explicit["drop"] == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"delimiter": "ab"}, "data.delimiter='ab': expected one"),
+        ({"delimiter": ""}, "data.delimiter='': expected one"),
+        ({"delimiter": '"'}, "data.delimiter='\"': expected one"),
+        ({"delimiter": 12}, "data.delimiter='12': expected one"),
+        ({"decimal": "x"}, "data.decimal='x': expected . or ,"),
+        ({"decimal": ",", "delimiter": ","}, "data.decimal=',' beside data.delimiter=','"),
+    ],
+)
+def test_a_delimiter_or_decimal_point_that_is_none_is_refused(given, problem):
+    assert refused(**given).message.startswith(problem)
+    with pytest.raises(DlrunError, match=re.escape(problem)):
+        timeseries(path="houses.csv", target="price", time="sold", history=3, **given)
+
+
+def test_a_tab_is_typed_as_a_backslash_and_t():
+    write_csv(Path("tabs.csv"), houses(), delimiter="\t")
+    assert "price" in table(path="tabs.csv", target="price", delimiter=r"\t").profiles

@@ -90,7 +90,7 @@ def predict(
     )
     require_output(output, opened.path, "predictions.npz")
     output = output or opened.predictions
-    check_output(output)
+    check_output(output, source)
     _require_gathered(config)
     recorded = _spec_of_record(opened)  # refused even where it is not needed
     spec: InputSpec | None = None

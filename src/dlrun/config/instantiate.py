@@ -5,19 +5,15 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 
-import dlrun
 from dlrun.config import trust
 from dlrun.errors import DlrunError, describe, first_line
 from dlrun.system.guest import is_guest
-from dlrun.system.own_modules import remember_own_modules
-
-DLRUN = Path(dlrun.__file__).parent
+from dlrun.system.own_modules import is_installed, remember_own_modules
 
 
 def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
@@ -71,18 +67,14 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         yield
     except DlrunError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The line helps the author of the component: their own one, if there is one.
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if not _is_installed(frame.filename)]
+        own = [frame for frame in frames if not is_installed(frame.filename)]
         frame = (own or frames)[-1]
         raise DlrunError(
             f"{key}: {target} raised {describe(error)} ({frame.filename}, line {frame.lineno})"
         ) from error
-
-
-def _is_installed(file: str) -> bool:
-    return "site-packages" in file or Path(file).is_relative_to(DLRUN)
 
 
 def fill_placeholders(spec: Any, **values: str) -> Any:
@@ -110,6 +102,11 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
         trust.require_origin(key, spec)
     try:
         bound = hydra_instantiate({**spec, "_partial_": True}, _convert_="all")
+    except SystemExit as error:  # a module that ends the process while it is imported
+        raise DlrunError(
+            f"{key}: {_own_target(spec)} can't be imported: its module exits",
+            hint="put what runs as a script below: if __name__ == '__main__'",
+        ) from error
     except HydraException as error:
         cause = _root(error)
         if isinstance(cause, DlrunError):
@@ -118,14 +115,17 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
             reason = first_line(cause)
             if not isinstance(cause, ImportError):
                 reason = f"{type(cause).__name__}: {reason}"
-            # A user's own module, if one is named, as dlrun's are there.
-            named = next((t for t in targets(spec) if not t.startswith("dlrun.")), spec["_target_"])
-            raise DlrunError(f"{key}: {named} can't be imported: {reason}") from error
+            raise DlrunError(f"{key}: {_own_target(spec)} can't be imported: {reason}") from error
         raise DlrunError(f"{key}: {first_line(cause)}") from error
     if module_dirs and is_guest():
         remember_own_modules(module_dirs)
     assert callable(bound)
     return bound  # type: ignore[no-any-return]
+
+
+def _own_target(spec: Mapping[str, Any]) -> str:
+    """A target in a user's own module, if one is named, as dlrun's are there."""
+    return next((t for t in targets(spec) if not t.startswith("dlrun.")), str(spec["_target_"]))
 
 
 def _root(error: BaseException) -> BaseException:

@@ -151,6 +151,12 @@ class ArraySource:
         options = dict(self.options)
         if len(names) > 1 and options.get("kind") is None:
             is_truth = self._samples.labels.dtype.kind in "biu"
+            if is_truth and not np.isin(self._samples.labels, (0, 1)).all():
+                raise DlrunError(
+                    f"data: {self.name}: the labels are {len(names)} columns of integers, expected"
+                    " 0 and 1 for each of several classes at once",
+                    hint="data.kind=regression for numbers, or one column of class numbers",
+                )
             options["kind"] = "multilabel" if is_truth else "regression"
         return arrow_table(self.name, lambda: labels, target=target, **options)
 

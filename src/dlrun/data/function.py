@@ -17,6 +17,7 @@ from dlrun.data.describe import describe_dataset
 from dlrun.data.source import Description, Source
 from dlrun.data.tree import map_named
 from dlrun.errors import DlrunError, describe, first_line
+from dlrun.system.own_modules import is_installed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,11 +86,14 @@ class FunctionSource:
             return self.call(**self.arguments)
         except DlrunError:
             raise
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
+        except (Exception, SystemExit) as error:
+            # None of the function's own means that it could not be called with these arguments.
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if not is_installed(frame.filename)]
+            where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
             raise DlrunError(
-                f"data.function={self.name} raised {describe(error)}"
-                f" ({frame.filename}, line {frame.lineno})"
+                f"data.function={self.name} raised {describe(error)}{where}",
+                hint=None if own else "data.arguments.NAME=VALUE is what it is called with",
             ) from error
 
     def tasks(self) -> Mapping[str | None, str]:
@@ -148,9 +152,9 @@ def _to_source(name: str, result: Any, options: Mapping[str, Any]) -> Source:
         return DatasetSource(name, result)
     tables = {key: value for key, value in options.items() if key not in ("scale", "standardize")}
     if _is_frame(result):
-        return _table_source(name, _to_arrow(result), tables)
+        return _table_source(name, _to_arrow(name, result), tables)
     if isinstance(result, tuple) and len(result) == 2 and _is_frame(result[0]):
-        rows, targets = _with_labels(*result)
+        rows, targets = _with_labels(name, *result)
         return _table_source(name, rows, {**tables, "target": options["target"] or targets})
     if (samples := _to_samples(name, result)) is None:
         raise DlrunError(
@@ -170,32 +174,74 @@ def _is_frame(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") and hasattr(value, "columns")
 
 
-def _to_arrow(frame: Any) -> pa.Table:
+def _to_arrow(name: str, frame: Any) -> pa.Table:
     import pyarrow as pa
 
+    if isinstance(frame, pa.Table):
+        return frame
+    names = [str(column) for column in frame.columns]
+    if double := next((column for column in names if names.count(column) > 1), None):
+        raise DlrunError(
+            f"data: data.function={name} has two columns named '{double}'",
+            hint="rename one of them",
+        )
     try:
-        if type(frame).__module__.partition(".")[0] == "pandas":
+        if _is_pandas(frame):
             return pa.Table.from_pandas(frame, preserve_index=False)
-        return frame if isinstance(frame, pa.Table) else pa.table(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
-        raise DlrunError(f"data: the table can't be read: {first_line(error)}") from error
+        return pa.table(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise _unreadable(name, error) from error
 
 
-def _with_labels(frame: Any, labels: Any) -> tuple[pa.Table, list[str]]:
+def _is_pandas(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "pandas"
+
+
+def _unreadable(name: str, error: Exception) -> DlrunError:
+    """An error of pyarrow, which says in a second argument in which column it was."""
+    texts = [str(part) for part in reversed(error.args)] or [first_line(error)]
+    return DlrunError(
+        f"data: the table can't be read: data.function={name}: {': '.join(texts)}",
+        hint="give each column values of one kind, such as frame['a'].astype(str); or leave it out",
+    )
+
+
+def _with_labels(name: str, frame: Any, labels: Any) -> tuple[pa.Table, list[str]]:
     """A table of the inputs and labels, and the names of the labels' columns."""
     import pyarrow as pa
 
-    rows = _to_arrow(frame)
+    rows = _to_arrow(name, frame)
+    _refuse_other_order(name, frame, labels)
     if _is_frame(labels):
-        of = _to_arrow(labels)
+        of = _to_arrow(name, labels)
     else:
-        name = getattr(labels, "name", None)
-        of = pa.table({str(name or "y"): pa.array(np.asarray(labels))})
+        column = str(getattr(labels, "name", None) or "y")
+        try:
+            # pandas' own arrays know which of their values are missing.
+            of = pa.table({column: pa.array(labels if _is_pandas(labels) else _array(labels))})
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise DlrunError(
+                f"data.function={name}: the labels beside a table: {first_line(error)}",
+                hint="return one column of labels, or another table of several",
+            ) from error
     if len(of) != len(rows):
         raise DlrunError(f"data: there are {len(rows):,} rows, and {len(of):,} labels")
-    for name in of.schema.names:
-        rows = rows.append_column(name, of.column(name))
+    for column in of.schema.names:
+        rows = rows.append_column(column, of.column(column))
     return rows, of.schema.names
+
+
+def _refuse_other_order(name: str, frame: Any, labels: Any) -> None:
+    """Refuse labels of pandas that are shuffled against their rows; by position they are wrong."""
+    if not (_is_pandas(frame) and _is_pandas(labels)):
+        return
+    of_rows, of_labels = frame.index, labels.index
+    shuffled = len(of_rows) == len(of_labels) and not of_rows.equals(of_labels)
+    if shuffled and not len(of_rows.symmetric_difference(of_labels)):
+        raise DlrunError(
+            f"data.function={name}: the labels have the index of the rows in another order",
+            hint="labels.loc[rows.index]; or reset_index(drop=True) of both, if the order is right",
+        )
 
 
 def _to_samples(name: str, result: Any) -> Samples | None:
@@ -206,10 +252,10 @@ def _to_samples(name: str, result: Any) -> Samples | None:
     names = next((names for names in SPLITS if len(names) == len(parts)), None)
     try:
         if names and all(isinstance(part, tuple | list) and len(part) == 2 for part in parts):
-            pairs = [(_arrays(inputs), np.asarray(labels)) for inputs, labels in parts]
+            pairs = [(_arrays(inputs), _labels(name, labels)) for inputs, labels in parts]
             return Samples.of_splits(dict(zip(names, pairs, strict=True)))
         if len(parts) == 2:
-            return Samples(_arrays(parts[0]), np.asarray(parts[1]))
+            return Samples(_arrays(parts[0]), _labels(name, parts[1]))
     except ValueError as error:
         raise DlrunError(f"data.function={name}: {first_line(error)}") from error
     return None
@@ -217,8 +263,28 @@ def _to_samples(name: str, result: Any) -> Samples | None:
 
 def _arrays(inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return {str(name): np.asarray(array) for name, array in inputs.items()}
-    return np.asarray(inputs)
+        return {str(name): _array(array) for name, array in inputs.items()}
+    return _array(inputs)
+
+
+def _labels(name: str, labels: Any) -> np.ndarray:
+    if isinstance(labels, Mapping):
+        raise DlrunError(
+            f"data.function={name}: returned labels by name: {', '.join(map(str, labels))}",
+            hint="return a Dataset; or a table, and 'data.target=[a,b]' names its columns",
+        )
+    return _array(labels)
+
+
+def _array(values: Any) -> np.ndarray:
+    """Values as an array; what a masked one hides would be taken for data.
+
+    Raises:
+        ValueError: If some are masked.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError("an array has masked values: fill them in, as array.filled(0)")
+    return np.asarray(values)
 
 
 def _about(result: Any) -> str:

@@ -333,7 +333,7 @@ class ImageFolder:
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
-    sides = [size, size] if isinstance(size, int) else list(size)
+    sides = list(size) if isinstance(size, Sequence) else [size, size]
     if len(sides) != 2 or not all(type(n) is int and 0 < n <= MAX_SIDE for n in sides):
         raise DlrunError(
             f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"

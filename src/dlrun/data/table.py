@@ -16,6 +16,7 @@ from dlrun.data import columns, encode
 from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.profile import ColumnProfile, profile_table
+from dlrun.data.reading_options import reading_options
 from dlrun.data.row_names import RowNames, find_ids
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
@@ -87,7 +88,7 @@ def table(
         numbers: Options of all columns of numbers.
         categories: Options of all columns of categories.
         texts: Options of all columns of texts.
-        delimiter: As :class:`dlrun.data.tables.TableOptions`, like the following two.
+        delimiter: As :func:`dlrun.data.reading_options.reading_options`, like the next two.
         decimal: The decimal point of a CSV.
         missing: Texts that stand for a missing value.
         limit: Keep the first N rows of each split.
@@ -111,7 +112,7 @@ def table(
     return Table(
         path=path,
         format=format,
-        table_options=TableOptions(delimiter, decimal, tuple(map(str, missing))),
+        table_options=reading_options(delimiter, decimal, missing),
         targets=targets,
         kind=kind,
         blank=blank,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data import encode
-from dlrun.data.columns import to_numbers
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT
@@ -56,8 +55,8 @@ def _duplicate_notes(of: Table) -> list[str]:
     """The rows of other splits that training would see, as the arrays of a run have them."""
     try:
         return encode.duplicate_notes(of)
-    except DlrunError:  # a table that can't be encoded is described all the same
-        return []
+    except DlrunError as error:  # a table that can't be encoded is described all the same
+        return [f"training refuses it: {error.message}"]
 
 
 def describe_columns(of: Table, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -103,8 +102,9 @@ def _histograms(of: Table, names: Collection[str]) -> dict[str, dict[str, list[A
         for name, bins in edges.items():
             values = batch.column(name)
             is_time = of.profiles[name].type.startswith("timestamp")
-            numbers = to_seconds(name, values) if is_time else to_numbers(name, values)
-            counts[name] += np.histogram(numbers[~np.isnan(numbers)], bins)[0]
+            numbers = to_seconds(name, values) if is_time else np.array(values, np.float64)
+            # Infinite ones are in no bin, nor in the profile; training refuses them by their row.
+            counts[name] += np.histogram(numbers[np.isfinite(numbers)], bins)[0]
     return {
         name: {"edges": bins.tolist(), "counts": counts[name].tolist()}
         for name, bins in edges.items()

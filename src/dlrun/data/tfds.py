@@ -241,7 +241,7 @@ def _shape(image: Feature, size: int | Sequence[int] | None) -> tuple[int, int, 
     if size is None:
         sides = [height or USUAL, width or USUAL]
     else:
-        sides = [size, size] if isinstance(size, int) else list(size)
+        sides = list(size) if isinstance(size, Sequence) else [size, size]
         if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
             raise DlrunError(
                 f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"

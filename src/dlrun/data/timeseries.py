@@ -14,12 +14,12 @@ import numpy as np
 from dlrun.data import cut_windows
 from dlrun.data.columns import WrongValueError
 from dlrun.data.profile import IDENTIFIER, ColumnProfile
+from dlrun.data.reading_options import reading_options
 from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
 from dlrun.data.table import Table, column_names
 from dlrun.data.table_columns import NUMERIC, correct, require_column, require_numbers
-from dlrun.data.tables import TableOptions
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def timeseries(
         validation: The share, or the number, of rows to validate on: those before the test.
         test: The share, or the number, of rows to test on: the latest.
         format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
-        delimiter: As :class:`dlrun.data.tables.TableOptions`, like the following two.
+        delimiter: As :func:`dlrun.data.reading_options.reading_options`, like the next two.
         decimal: The decimal point of a CSV.
         missing: Texts that stand for a missing value.
         limit: Keep the first N windows of each split.
@@ -102,7 +102,7 @@ def timeseries(
     table = Table(
         path=path,
         format=format,
-        table_options=TableOptions(delimiter, decimal, tuple(map(str, missing))),
+        table_options=reading_options(delimiter, decimal, missing),
         targets=targets,
         kind="regression",
         given={},

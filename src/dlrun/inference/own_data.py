@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset, Split
     from dlrun.data.input_spec import InputSpec
     from dlrun.data.readers import Part, Reader, Request
+    from dlrun.data.tables import TableOptions
     from dlrun.runs.directory import RunDir
 
 log = logging.getLogger("dlrun")
@@ -41,7 +42,6 @@ def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) 
         options: Of :class:`dlrun.data.readers.Request`.
     """
     from dlrun.data.readers import Request
-    from dlrun.data.tables import TableOptions
     from dlrun.data.tree import leaves
 
     data: Mapping[str, Any] = config.data
@@ -56,13 +56,23 @@ def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) 
         encoding=data.get("encoding"),
         image=data.get("image"),
         blank=data.get("blank", "missing"),
-        table=TableOptions(
-            data.get("delimiter"),
-            str(data.get("decimal", ".")),
-            tuple(map(str, data.get("missing") or ())),
-        ),
+        table=_table_options(data),
         **options,
     )
+
+
+def _table_options(data: Mapping[str, Any]) -> TableOptions:
+    from dlrun.data.reading_options import reading_options
+    from dlrun.data.tables import TableOptions
+
+    try:
+        return reading_options(
+            data.get("delimiter"), data.get("decimal", "."), data.get("missing") or ()
+        )
+    except DlrunError:
+        if str(data.get("_target_")).startswith("dlrun."):
+            raise
+        return TableOptions()  # a data set of the user's own has these keys for something else
 
 
 def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: Config) -> OwnData:

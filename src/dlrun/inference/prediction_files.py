@@ -24,7 +24,7 @@ from dlrun.inference.described_columns import (
     named_outputs,
 )
 from dlrun.system.arrays import write_npz
-from dlrun.system.files import check_writable, replacing
+from dlrun.system.files import check_writable, is_file, replacing
 from dlrun.system.imports import require_package
 
 SUFFIXES = (".npz", ".csv", ".jsonl", ".parquet")
@@ -42,14 +42,24 @@ class Stream(Protocol):
         """Write what is still in memory."""
 
 
-def check_output(output: Path) -> None:
+def check_output(output: Path, source: Path | None = None) -> None:
     """Check that a file can be written, before the predictions are computed.
 
+    Args:
+        output: The file.
+        source: What is read.
+
     Raises:
-        DlrunError: If its suffix is unknown, or its directory is missing or not writable.
+        DlrunError: If its suffix is unknown, its directory is missing or not writable, or it is
+            the file that is read.
     """
     if str(output) == STDOUT:
         return
+    if source is not None and is_file(source) and is_file(output) and output.samefile(source):
+        raise DlrunError(
+            f"--output {output}: is the input, which the predictions would replace",
+            hint=f"--output {output.with_stem(f'{output.stem}_predictions')}",
+        )
     if output.suffix not in SUFFIXES:
         raise DlrunError(
             f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",

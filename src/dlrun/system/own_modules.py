@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import dlrun
 from dlrun.system.files import is_file
+
+DLRUN = Path(dlrun.__file__).parent
 
 # The modules that a call has used: their file, and when it was written.
 _used: dict[str, tuple[str, int]] = {}
@@ -43,6 +46,11 @@ def forget_changed_modules(places: Sequence[Path]) -> list[str]:
         _used.clear()
         importlib.invalidate_caches()
     return changed
+
+
+def is_installed(file: str) -> bool:
+    """Whether a file is of an installed package or of dlrun, rather than the user's own."""
+    return "site-packages" in file or Path(file).is_relative_to(DLRUN)
 
 
 def _has_changed(name: str, used: tuple[str, int], places: Sequence[Path]) -> bool:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -233,7 +234,8 @@ def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
     """The index of each value in ``known``, ``(rows,)`` int32; -1 for others and missing ones.
 
     A table may hold the same values in another form than the training data: 7 as 7.0 or 007, true
-    as True. They are compared as numbers, or without case, if all of ``known`` are such.
+    as True, a time as its date. They are compared as numbers, without case, or as times, if all of
+    ``known`` are such.
     """
     import numpy as np
     import pyarrow as pa
@@ -246,16 +248,23 @@ def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
         return found
     if set(known) <= {"true", "false"}:
         found[others] = index_in(pc.utf8_lower(texts.take(pa.array(others))), known, -1)
-    elif numbers := _as_numbers(known):
-        for row in others:
-            found[row] = numbers.get(_number(texts[row].as_py()), -1)
+        return found
+    for meaning in (_number, _seconds):
+        if indices := _by_meaning(known, meaning):
+            for row in others:
+                found[row] = indices.get(meaning(texts[row].as_py()), -1)
+            break
     return found
 
 
-def _as_numbers(known: Sequence[str]) -> dict[float | None, int]:
-    """The index of each number; none if one is not a number, or two are equal."""
-    numbers = {_number(text): index for index, text in enumerate(known)}
-    return {} if None in numbers or len(numbers) < len(known) else numbers
+def _by_meaning(
+    known: Sequence[str], meaning: Callable[[str], float | None]
+) -> dict[float | None, int]:
+    """The index of each meaning; none if one has no such meaning, or two are equal."""
+    if meaning(known[0]) is None:
+        return {}
+    indices = {meaning(text): index for index, text in enumerate(known)}
+    return {} if None in indices or len(indices) < len(known) else indices
 
 
 def _number(text: str) -> float | None:
@@ -266,6 +275,18 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+@lru_cache(maxsize=2**16)
+def _seconds(text: str) -> float | None:
+    import pyarrow as pa
+
+    from dlrun.data.columns.date import to_seconds  # which imports this module
+
+    try:
+        return float(to_seconds("", pa.array([text]))[0])
+    except WrongValueError:
+        return None
 
 
 def count_values(counts: dict[str, int], values: pa.Array) -> None:
