@@ -229,18 +229,19 @@ class BatchColumns(Mapping[str, Any]):
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
+        self._names = dict.fromkeys(batch.schema.names)  # which makes a list of them each time
 
     def __getitem__(self, name: str) -> Any:
         return self._batch.column(name)
 
     def __iter__(self) -> Any:
-        return iter(self._batch.schema.names)
+        return iter(self._names)
 
     def __len__(self) -> int:
         return int(self._batch.num_columns)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._batch.schema.names
+        return name in self._names
 
 
 class _Rows:

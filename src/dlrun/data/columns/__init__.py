@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -84,9 +84,10 @@ class WrongValueError(ValueError):
         )
 
 
-def kinds() -> list[str]:
+@cache  # asked for each column
+def kinds() -> Sequence[str]:
     """The names of all kinds."""
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
