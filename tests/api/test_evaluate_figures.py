@@ -132,7 +132,9 @@ def test_a_class_can_decide(trained, dlrun):
     recall = figures["per_class"][8]["recall"]
     assert found.stderr.splitlines()[0] == f"error: recall[8] {recall:.6g} is under 0.999"
     with (dlrun.cwd / "tables" / "metrics.csv").open(newline="") as file:
-        rows = {(row["class"], row["metric"]): float(row["value"]) for row in csv.DictReader(file)}
+        read = list(csv.DictReader(file))
+    rows = {(row["class"], row["metric"]): float(row["value"]) for row in read}
+    assert len(rows) == len(read)  # each figure once
     assert rows["8", "recall"] == recall
     assert rows["", "f1_macro"] == figures["summary"]["f1_macro"]
     assert sum(map(sum, figures["confusion_matrix"]["counts"])) == 3000

@@ -99,6 +99,7 @@ def test_it_shows_data_and_model(made, page):
     assert len(images) == 10 * 6 + 20
     assert all(image["src"].startswith("data:image/png;base64,") for image in images)
     assert all(image["alt"] for image in images)
+    assert all(image.get("loading") != "lazy" for image in images)  # there before it is scrolled to
     names = page.column("Layers, in the model's order", "layer")
     sizes = page.column("Layers, in the model's order", "parameters")
     assert dict(zip(names, sizes, strict=True)) == {

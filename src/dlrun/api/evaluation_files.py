@@ -44,8 +44,12 @@ def write_csv(folder: Path, evaluations: Sequence[tuple[Evaluation, Mapping[str,
 
 def _rows(result: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     where = [result[name] for name in WHERE]
-    rows = [(*where, "", "", name, value, None, None) for name, value in result["metrics"].items()]
-    for output, of_output in by_output(result.get("figures", {})).items():
+    figures = by_output(result.get("figures", {}))
+    # The exact figure of a name, with its interval, stands for the metric of that name.
+    exact = figures.get("", {}).get("summary", {})
+    metrics = {name: value for name, value in result["metrics"].items() if name not in exact}
+    rows = [(*where, "", "", name, value, None, None) for name, value in metrics.items()]
+    for output, of_output in figures.items():
         intervals = of_output.get("intervals", {})
         for name, value in of_output["summary"].items():
             low, high = intervals.get("summary", {}).get(name, (None, None))

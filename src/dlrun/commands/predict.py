@@ -111,4 +111,5 @@ def predict(
 
 def _line(result: Mapping[str, Any]) -> str:
     skipped = f"; {result['skipped']:,} skipped" if result.get("skipped") else ""
-    return f"{result['samples']:,} predictions written to {result['output']}{skipped}"
+    predictions = "1 prediction" if result["samples"] == 1 else f"{result['samples']:,} predictions"
+    return f"{predictions} written to {result['output']}{skipped}"

@@ -25,9 +25,8 @@ def image(pixels: np.ndarray, text: str) -> Markup:
     uri = f"data:image/png;base64,{base64.b64encode(png(small)).decode()}"
     # Small ones are enlarged, by whole factors.
     factor = max(1, 64 // max(height, width))
-    return element(
-        "img", src=uri, alt=text, width=width * factor, height=height * factor, loading="lazy"
-    )
+    # Not loading="lazy": a picture of the whole page has no image that was not scrolled to.
+    return element("img", src=uri, alt=text, width=width * factor, height=height * factor)
 
 
 def png(pixels: np.ndarray) -> bytes:
