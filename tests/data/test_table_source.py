@@ -11,8 +11,9 @@ import pytest
 
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.rows.csv import Rows
 from dlrun.data.table import table
-from dlrun.data.tables import formats_of_tables
+from dlrun.data.tables import TableOptions, formats_of_tables
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from tables import CITIES, houses, write_all, write_csv
@@ -412,3 +413,24 @@ def test_a_delimiter_or_decimal_point_that_is_none_is_refused(given, problem):
 def test_a_tab_is_typed_as_a_backslash_and_t():
     write_csv(Path("tabs.csv"), houses(), delimiter="\t")
     assert "price" in table(path="tabs.csv", target="price", delimiter=r"\t").profiles
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "hint"),
+    [
+        ("a:b:y\n1:2:3\n", {}, """data.delimiter='":"'"""),
+        ("a,b,y\n1,2,3\n", {"delimiter": ";"}, """data.delimiter='","'"""),
+        ("a,b,y\n1,2,3\n", {"decimal": ","}, "leave out data.decimal=,"),
+    ],
+)
+def test_a_table_of_one_column_says_what_may_be_its_delimiter(tmp_path, text, given, hint):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DlrunError, match="no such column") as caught:
+        table(path=str(tmp_path / "a.csv"), target="y", **given).tasks()
+    assert hint in caught.value.hint
+
+
+def test_empty_lines_before_the_names_are_skipped(tmp_path):
+    (tmp_path / "a.csv").write_text("\n\r\na;b\n1;2\n")
+    assert list(table(path=str(tmp_path / "a.csv"), target="b").profiles) == ["a", "b"]
+    assert Rows(tmp_path / "a.csv", TableOptions()).names == ["a", "b"]

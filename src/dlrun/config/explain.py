@@ -95,6 +95,7 @@ def parse_mistake(line: str) -> Mistake:
         return Mistake(line, "is no range that dlrun knows", hint=f"{written} in a search")
     if typed.endswith(",") or ",," in typed:
         hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
+        hint = f"'{key}=\",\"' for a comma" if typed == "," else hint
         return Mistake(line, "has an empty value", hint=hint)
     quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")

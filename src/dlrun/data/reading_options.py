@@ -38,7 +38,7 @@ def reading_options(delimiter: Any, decimal: Any, missing: Any) -> TableOptions:
         of = f" beside data.delimiter={delimiter!a}" if decimal == delimiter else ""
         raise DlrunError(
             f"data.decimal={decimal!a:.80}{of}: expected {' or '.join(DECIMALS)}",
-            hint="data.decimal=, data.delimiter='\";\"' for 1,5;2,5",
+            hint="""'data.decimal=","' 'data.delimiter=";"' for 1,5;2,5""",
         )
     if not isinstance(missing, Sequence) or isinstance(missing, str):
         raise DlrunError(

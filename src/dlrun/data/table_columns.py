@@ -37,11 +37,21 @@ def require_column(of: Table, name: str, key: str) -> ColumnProfile:
 
         near = get_close_matches(name, of.profiles, n=1)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        raise DlrunError(
-            f"{key}={name}: {of.path} has no such column; it has {some}",
-            hint=f"{key}={near[0]}" if near else None,
-        )
+        hint = _delimiter_hint(of, name) or (f"{key}={near[0]}" if near else None)
+        raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
     return of.profiles[name]
+
+
+def _delimiter_hint(of: Table, name: str) -> str | None:
+    """How to read a CSV whose only column is called by all names, this one among them."""
+    if len(of.profiles) > 1 or not of.has_missing or of.files.format != "csv":
+        return None
+    [names] = of.profiles
+    signs = dict.fromkeys(re.findall(r"\W", names))
+    sign = next((sign for sign in signs if name in names.split(sign)), None)
+    if sign is not None and sign == of.table_options.decimal:
+        return f"leave out data.decimal={sign}, which is between the names"
+    return None if sign is None else f"""data.delimiter='"{sign}"'"""
 
 
 def find_targets(of: Table) -> dict[str | None, Target]:

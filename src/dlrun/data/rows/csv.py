@@ -20,7 +20,7 @@ class Rows:
 
     def __init__(self, path: Path, options: TableOptions) -> None:
         self._path, self._options = path, options
-        self.names, self._delimiter, _ = header(path, options.delimiter)
+        self.names, self._delimiter, _ = header(path, options)
 
     def blocks(
         self, columns: Sequence[str], numbers: Collection[str], size: int

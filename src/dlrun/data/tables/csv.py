@@ -34,7 +34,7 @@ def batches(
     """See :mod:`dlrun.data.tables`."""
     import pyarrow as pa
 
-    names, delimiter, codes = header(path, options.delimiter)
+    names, delimiter, codes = header(path, options)
     known = {name: kind for name, kind in types.items() if kind is not None}
     file = _File(path, delimiter, options, dict.fromkeys(codes, pa.string()) | known)
     try:
@@ -136,8 +136,12 @@ class _File:
         )
 
 
-def header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]]:
+def header(path: Path, options: TableOptions) -> tuple[list[str], str, list[str]]:
     """What the start of a file tells.
+
+    Args:
+        path: The file; lines without a character before the names are skipped.
+        options: How to read it.
 
     Returns:
         The names of the columns, the delimiter, which is the most frequent one among them, and the
@@ -149,13 +153,14 @@ def header(path: Path, delimiter: str | None) -> tuple[list[str], str, list[str]
 
     with pa.input_stream(str(path)) as stream:
         read = stream.read(2**16)
-        while b"\n" not in read and (more := stream.read(2**16)):  # of thousands of columns
+        while b"\n" not in read.strip() and (more := stream.read(2**16)):  # of thousands of columns
             read += more
-    start = read.decode("utf-8-sig", errors="replace")
+    start = read.decode("utf-8-sig", errors="replace").lstrip("\r\n")
     line = start.partition("\n")[0].rstrip("\r")
+    delimiter = options.delimiter
     if delimiter is None:
         outside = re.sub(r'"[^"]*"', "", line)
-        delimiter = max(DELIMITERS, key=outside.count)
+        delimiter = max((d for d in DELIMITERS if d != options.decimal), key=outside.count)
     names, *rows = list(csv.reader(start.splitlines()[:1000], delimiter=delimiter)) or [[]]
     zeros = [[CODE.fullmatch(value) is not None for value in row] for row in rows[:-1]]
     codes = {names[at] for row in zeros for at, is_code in enumerate(row[: len(names)]) if is_code}
