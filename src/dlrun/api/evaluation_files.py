@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.evaluation.figures import by_output, folder_of, write_all
+from dlrun.evaluation.figures import folder_of, write_all
+from dlrun.evaluation.result import by_output
 from dlrun.evaluation.table import Table
 from dlrun.inference.job import Evaluation
 

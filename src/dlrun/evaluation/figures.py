@@ -98,16 +98,6 @@ def write_all(figures: Mapping[str, Figures], directory: Path) -> None:
         of_output.write(directory / folder_of(name) if name else directory)
 
 
-def by_output(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The ``figures`` of a result by output; a single one is named ``""``.
-
-    Args:
-        figures: Those of a single output, as :meth:`Figures.to_dict`, or a mapping of each by name.
-    """
-    # An output may be called "kind" as well.
-    return {"": figures} if isinstance(figures.get("kind"), str) else dict(figures)
-
-
 def folder_of(output: str) -> str:
     """An output's name as that of a folder: it can't lead to another place."""
     name = "".join(c if c.isalnum() or c in "-_ ." else "_" for c in output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.evaluation.figures import by_output
+from dlrun.evaluation.result import by_output
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import evaluate_table, table
 
