@@ -7,6 +7,7 @@ import pytest
 
 from conftest import FEW_OPTIMIZATIONS, slow
 from dlrun.assembly.require import require
+from dlrun.backends import Spread, _jax_devices
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
 from spreads import RUN, assert_same_rows, assert_same_run, write_net
@@ -65,6 +66,15 @@ def test_four_devices_have_the_numbers_of_one(trained, loop):
     assert_same_run(four, one)
     line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
     assert line in four["log"] and "spread" not in one["log"]
+
+
+@pytest.mark.trains
+def test_one_device_computes_what_a_run_without_a_distribution_does(trained):
+    one, alone = trained(), trained("distribution=data_parallel", "device.count=1")
+    assert_same_run(alone, one)
+    assert alone["test"] == one["test"]
+    environments = [_jax_devices.environment(Spread("data_parallel", n)) for n in (1, 2)]
+    assert [bool(variables) for variables in environments] == [False, True]
 
 
 @pytest.mark.trains

@@ -31,6 +31,8 @@ def environment(spread: Spread) -> Mapping[str, str]:
     # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
     # compute: each part needs threads of its own beside them.
     group = ranks.current()
+    if _is_alone(spread):
+        return {}
     own = 1 if group else spread.devices
     computing = max(1, cores() // group.local_count) if group else cores()
     threads = {"NPROC": str(computing + 2 * own)}
@@ -56,13 +58,18 @@ def available(kind: str, spread: Spread) -> list[str]:
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     """See :class:`dlrun.backends._protocols.Distribution`."""
-    if ranks.current():  # the processes compute together once they train
+    if ranks.current() or _is_alone(spread):  # processes compute together once they train
         return
     import keras
 
     distribute_by_size()
     strategy = importlib.import_module(f"dlrun.backends._jax_{spread.kind}")
     keras.distribution.set_distribution(strategy.distribution(spread, devices))
+
+
+def _is_alone(spread: Spread) -> bool:
+    """Whether there is nothing to spread: one device computes as a run without a distribution."""
+    return not ranks.current() and spread.devices == 1 and spread.kind == "data_parallel"
 
 
 def distribute_by_size() -> None:
