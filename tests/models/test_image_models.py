@@ -93,6 +93,13 @@ def test_a_frozen_network_keeps_the_weights_of_its_file(tmp_path):
     assert evaluated["metrics"]["loss"] == pytest.approx(resumed["test"]["loss"], abs=1e-5)
 
 
+def test_images_that_are_halved_to_nothing_are_refused(tmp_path):
+    with pytest.raises(Refused, match="5 blocks halve images of 28 pixels to nothing") as caught:
+        worker("torch").train(tmp_path, "model=small_convnet", "model.blocks=5", "data=mnist")
+    assert "model.blocks=4, or images of 32 pixels" in caught.value.hint
+    assert not (tmp_path / "runs").exists()
+
+
 def test_stages_without_a_width_are_refused(tmp_path):
     with pytest.raises(Refused, match="a number for each stage") as caught:
         worker("torch").train(tmp_path, "model=resnet", "model.depths=[1]", "data=mnist")

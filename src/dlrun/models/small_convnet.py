@@ -1,9 +1,10 @@
-"""A small convnet for images of any size from 16 x 16 on."""
+"""A small convnet for images of any size from 8 x 8 on."""
 
 from typing import Any
 
 import keras
 
+from dlrun.errors import DlrunError
 from dlrun.models.heads import heads
 from dlrun.models.normalization import normalization as normalize
 
@@ -28,7 +29,16 @@ def small_convnet(
         blocks: Each halves height and width.
         normalization: As in :func:`dlrun.models.normalization.normalization`.
         dropout: The share of the features that are dropped in training.
+
+    Raises:
+        DlrunError: If the images are too small.
     """
+    side = min(input_shape[:2])
+    if side >> blocks == 0:
+        raise DlrunError(
+            f"model=small_convnet: {blocks} blocks halve images of {side} pixels to nothing",
+            hint=f"model.blocks={side.bit_length() - 1}, or images of {2**blocks} pixels",
+        )
     inputs = keras.Input(input_shape)
     x = inputs if len(input_shape) == 3 else keras.layers.Reshape((*input_shape, 1))(inputs)
     for number in range(1, blocks + 1):
