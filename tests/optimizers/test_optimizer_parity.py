@@ -6,7 +6,7 @@ from dlrun.config.options import shipped_configs
 
 OPTIONS = sorted(path.stem for path in shipped_configs().glob("optimizer/*.yaml"))
 OF_KERAS = [name for name in OPTIONS if not name.startswith(("torch_", "optax_"))]
-SEEDS = {"adamw": 1}  # with 0 a ReLU switches, as its YAML says
+SEEDS = {"adamw": 1, "lion": 2}  # with 0 a ReLU switches, as the YAML of adamw says, or a sign
 TOLERANCES = {"lion": 1e-3}  # signs
 
 
