@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import COMMAND, slow
+from conftest import COMMAND, eventually, slow
 from dlrun.checkpoints.format import PARTS, read_checkpoint, write_checkpoint
 from dlrun.checkpoints.store import Position, checkpoint_path, list_epochs, list_positions
 from trainings import BACKENDS, Refused, worker
@@ -541,9 +541,10 @@ def test_a_run_has_one_writer(dlrun):
         done = dlrun.within("jax", "resume", "latest")
         assert done.returncode == 2
         assert f"is being written by process {process.pid} on" in done.stderr
+        run = dlrun.only_run()
+        eventually(lambda: list_epochs(run / "checkpoints"))  # written after the line of its epoch
         process.kill()
     # A killed process holds no lock, and its partial files are removed.
-    run = dlrun.only_run()
     (run / "checkpoints" / ".epoch-0099.partial-1").mkdir()
     last = list_epochs(run / "checkpoints")[-1]
     result = dlrun.warm("jax", "resume", "latest", f"epochs={last + 1}")
