@@ -354,5 +354,6 @@ def test_a_run_in_each_task_of_srun_is_refused(nodes, hint, monkeypatch):
     with pytest.raises(DlrunError, match="srun has started 4 tasks, each of which") as refused:
         require(compose(["device=cpu", *SPREAD]), training=True)
     assert refused.value.hint.startswith(hint)
+    require(compose(["device=cpu", *SPREAD]), training=True, launches=True)  # as dlrun launch does
     require(compose(["device=cpu", *SPREAD[:1], "device.count=2"]), training=True)
     require(compose(["device=cpu"]), training=True)

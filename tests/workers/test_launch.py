@@ -20,7 +20,7 @@ from dlrun.errors import DlrunError
 from dlrun.workers.launch import launch as start_run
 from dlrun.workers.launch_head import Head
 from dlrun.workers.launch_link import Link
-from dlrun.workers.launch_plan import interface_of, make_plan
+from dlrun.workers.launch_plan import interface_of, make_plan, place_plan
 from launches import free_port, start_launchers
 from trainings import worker
 
@@ -119,6 +119,7 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
         ("hang", 1, "rank 1 on {host}: no answer within 4 s (distribution.timeout)"),
         ("node", 1, "rank 1 on {host}: the connection was closed"),
         ("ctrl-c", 130, "interrupted"),
+        ("scancel", 143, "interrupted; the newest checkpoint is of epoch"),
     ],
 )
 def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, event, code, said):
@@ -136,6 +137,8 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
         "hang": lambda: None,
         "node": launchers[1].kill,
         "ctrl-c": lambda: launchers[1].send_signal(signal.SIGINT),
+        # Slurm signals all processes of a job.
+        "scancel": lambda: [os.kill(one, signal.SIGTERM) for one in processes(tmp_path)],
     }
     start = time.monotonic()
     act[event]()
@@ -145,7 +148,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
     assert launchers[0].returncode == code and said.format(host=socket.gethostname()) in rest
     assert (", with a longer distribution.timeout if it" in rest) == (event == "hang")
     assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
-    assert rest.count("error: ") == (0 if code == 130 else 1)
+    assert rest.count("error: ") == (1 if code == 1 else 0)
     assert processes(tmp_path) == []
 
 
@@ -184,11 +187,9 @@ def test_an_error_of_all_processes_is_said_once(tmp_path, backend):
     assert told.count("hint: ") == 1 and "restart" not in told
 
 
-OPTIONS = {"nodes": 1, "per_node": 1, "node_rank": None, "master": None, "restarts": 0}
-
-
-def plan(*words, **options):
-    return make_plan(words or ("train",), timeout=1.0, **{**OPTIONS, **options})
+def plan(*words, nodes=1, per_node=1, node_rank=None, master=None):
+    made = make_plan(words or ("train",), nodes=nodes, per_node=per_node, restarts=0, timeout=1.0)
+    return place_plan(made, node_rank=node_rank, master=master)
 
 
 @pytest.mark.trains

@@ -18,13 +18,16 @@ HALF = ("bfloat16", "float16")
 FIT = ("dlrun.loops.fit.fit", "dlrun.loops.train_step.train_step")
 
 
-def require(config: Config, *, training: bool, builds_model: bool = True) -> None:
+def require(
+    config: Config, *, training: bool, builds_model: bool = True, launches: bool = False
+) -> None:
     """Check that the backend and the packages of its components are installed.
 
     Args:
         config: Of the run.
         training: Whether it trains, and writes exports.
         builds_model: Whether the model is built: an exported file holds its own graph.
+        launches: Whether this is ``dlrun launch``, which starts the processes of the run.
 
     Raises:
         DlrunError: If one is not, or if it can't train or compile as the config asks.
@@ -47,7 +50,7 @@ def require(config: Config, *, training: bool, builds_model: bool = True) -> Non
             hint=f"backend=torch distribution=data_parallel device.count={started.count}",
         )
     if spread:
-        if training and not started and ranks.current() is None:
+        if training and not (launches or started or ranks.current()):
             _refuse_tasks_of_slurm(spread.devices)
         _require_distribution(config, spread, training=training)
     _require_package("feed", config.choices.get("feed"), config.feed)

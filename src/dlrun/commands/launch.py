@@ -29,34 +29,65 @@ def launch(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds to wait for the other machines.")
     ] = 60.0,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE ...",
+            help="Submit it to Slurm, with what submitit asks for: partition, nodes, gpus_per_node,"
+            " cpus_per_task, timeout_min, ...",
+        ),
+    ] = None,
+    ray: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE ...",
+            help="Place it on a Ray cluster: address, nodes, num_cpus, num_gpus, memory,"
+            " accelerator_type.",
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the job is submitted to Slurm.")
+    ] = False,
 ) -> None:
     """Train one run in processes on one or several machines, with the numbers of one process.
 
-    Type the same command on each machine, but for --node-rank. Processes that die, hang or lose
-    their connection end the run on all machines; --restarts lets it go on from its newest
-    checkpoint.
+    Slurm or Ray can place it, or type the same command on each machine, but for --node-rank.
+    Processes that die, hang or lose their connection end the run on all machines; --restarts lets
+    it go on from its newest checkpoint.
 
     \b
     Examples:
       dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel
       dlrun launch --per-node 2 -- train backend=jax distribution=data_parallel
       dlrun launch --nodes 2 --node-rank 0 --master 10.0.0.5:29500 -- train ...
+      dlrun launch --slurm partition=gpu nodes=4 --per-node 8 -- train ...
+      dlrun launch --ray address=auto nodes=2 num_gpus=1 -- train ...
       dlrun launch --per-node 4 --restarts 3 -- resume latest
     """
-    with report_errors():
+    with report_errors() as out:
         from dlrun.workers.launch import launch as launch_run
-        from dlrun.workers.launch_plan import make_plan
+        from dlrun.workers.launch_placed import launch_placed, read_engine
+        from dlrun.workers.launch_plan import make_plan, place_plan
+        from dlrun.workers.launch_spot import Spot
 
+        asked, typed = read_engine(
+            {"slurm": slurm, "ray": ray}, words or [], nodes=nodes, master=master, detach=detach
+        )
         plan = make_plan(
-            words or [],
-            nodes=nodes,
+            typed,
+            nodes=asked.nodes if asked else nodes,
             per_node=per_node,
-            node_rank=node_rank,
-            master=master,
             restarts=restarts,
             timeout=timeout,
         )
-        code = launch_run(plan, **_parse(*plan.words))
+        command = _parse(*plan.words)
+        if asked:
+            code = launch_placed(plan, asked, out.buffer, **command)
+        elif spot := Spot.given():
+            code = launch_run(spot.place(plan), spot=spot, **command)
+        else:
+            placed = place_plan(plan, node_rank=node_rank, master=master)
+            code = launch_run(placed, **command)
     raise typer.Exit(code)
 
 

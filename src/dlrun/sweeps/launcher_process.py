@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.sweeps.launchers import Place, launch, place
+from dlrun.config.sweeps.launcher_options import Place, place
+from dlrun.config.sweeps.launchers import launch
 from dlrun.errors import describe
 from dlrun.runs.directory import plan_run_path
 from dlrun.sweeps.jobs import ENDED, WORKERS, Job

@@ -36,8 +36,8 @@ class SweepRequest:
         fail_over: Limits that no value may exceed, as ``loss=0.3``.
         search: The options of a search, by the names of
             :class:`dlrun.sweeps.search_options.Settings`; None for every combination.
-        launcher: One of :data:`dlrun.config.sweeps.launchers.LAUNCHERS`, which starts each run in
-            a new process; None for reused workers.
+        launcher: One of :data:`dlrun.config.sweeps.launcher_options.LAUNCHERS`, which starts each
+            run in a new process; None for reused workers.
         launcher_options: As ``key=value``.
         runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
         config_dir: The user's own options.

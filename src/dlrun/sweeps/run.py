@@ -65,9 +65,9 @@ def sweep(request: SweepRequest) -> dict[str, Any]:
 def _check_options(request: SweepRequest) -> None:
     """Check what is known to be wrong before any config is composed."""
     if request.launcher is not None:
-        from dlrun.config.sweeps import launchers
+        from dlrun.config.sweeps import launcher_options
 
-        launchers.check(request.launcher, request.launcher_options)
+        launcher_options.check(request.launcher, request.launcher_options)
     elif request.launcher_options:
         raise DlrunError("--launcher-option requires --launcher")
     if request.keep is not None:

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from dlrun.system.signals import SIGNALS
+
 PLACE = "DLRUN_LAUNCH"  # the process' place among the others, in JSON
 GRACE_SECONDS = 20.0  # for rank 0 to end its batch once its launcher has ended
 
@@ -17,7 +19,8 @@ GRACE_SECONDS = 20.0  # for rank 0 to end its batch once its launcher has ended
 class Launcher:
     """The connection to ``dlrun launch``: it says what ended the run, and receives what happens.
 
-    A process ends with its launcher: it reads the pipe that the launcher holds open.
+    A process ends with its launcher: it reads the pipe that the launcher holds open. Signals are
+    for rank 0 alone, which ends the run at the end of a batch.
 
     Args:
         report: The file descriptor that takes reports.
@@ -30,6 +33,9 @@ class Launcher:
         self._rank = rank
         self._reason: str | None = None
         self._told = threading.Event()
+        if rank:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def report(self, event: str, **values: Any) -> None:

@@ -69,11 +69,15 @@ def total_memory_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+CORES = "DLRUN_CORES"  # how many a cluster has allotted, as it may not bind a process to them
+
+
 def cores() -> int:
     """The number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    bound = hasattr(os, "sched_getaffinity")
+    found = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+    allotted = os.environ.get(CORES, "")
+    return max(1, min(found, int(allotted))) if allotted.isdecimal() else found
 
 
 # From <malloc.h>

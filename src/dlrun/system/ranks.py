@@ -218,9 +218,14 @@ def way_on(newest: str, path: str, *, reason: str, resume: str | None = None) ->
         reason: Why it has lost it.
         resume: The command that resumes it; by default that of this process' run.
     """
-    resume = resume or (group.resume if (group := current()) else "dlrun resume")
+    resume = resume or resume_command()
     more_time = f", with a longer {TIMEOUT} if it only took long" if TIMEOUT in reason else ""
     return f"{newest}; resume with: {resume} {path}{more_time}"
+
+
+def resume_command() -> str:
+    """The command that resumes the run of this process."""
+    return group.resume if (group := current()) else "dlrun resume"
 
 
 def is_late(text: str) -> bool:

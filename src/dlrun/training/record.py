@@ -160,7 +160,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
     except (RunInterrupted, KeyboardInterrupt) as stop:
         _record_end(run, status="interrupted", stopped_by=f"signal {getattr(stop, 'signum', 2)}")
         log.warning("interrupted; %s", describe_newest(run.checkpoints))
-        log.warning("resume with: dlrun resume %s", typed_path(run.path))
+        log.warning("resume with: %s %s", ranks.resume_command(), typed_path(run.path))
         raise
     except Exception as error:
         if not is_file(run.path / RECORD):

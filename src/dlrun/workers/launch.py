@@ -15,6 +15,7 @@ from dlrun.system.signals import record_signals
 from dlrun.workers.launch_head import Head
 from dlrun.workers.launch_node import join
 from dlrun.workers.launch_plan import Plan
+from dlrun.workers.launch_spot import Spot
 
 LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
 
@@ -26,6 +27,7 @@ def launch(
     config_dir: Path | None,
     trusted: Sequence[str],
     from_run: str | None,
+    spot: Spot | None = None,
 ) -> int:
     """Start the processes of this machine, and wait until the run has ended.
 
@@ -35,6 +37,7 @@ def launch(
         config_dir: See there.
         trusted: See there.
         from_run: See there.
+        spot: What the engine has told that placed this machine, if one did.
 
     Returns:
         The exit code of rank 0, or that of a failed run. No process is left.
@@ -44,22 +47,26 @@ def launch(
     """
     late_seconds = LATE_SECONDS
     if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        late_seconds = _check(compose(overrides, config_dir=config_dir, trusted=trusted))
+        config = check_launch(overrides=overrides, config_dir=config_dir, trusted=trusted)
+        late_seconds = config.distribution.timeout
     with record_signals(repeatable=True) as signals:
         if plan.node:
             return join(plan, signals)
-        return Head(plan, signals, late_seconds).run()
+        return Head(plan, signals, late_seconds, spot).run()
 
 
-def _check(config: Config) -> float:
-    """Check a config before anything starts; returns its ``distribution.timeout``.
+def check_launch(
+    *, overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
+) -> Config:
+    """Compose the config of a new run, and check it before anything starts.
 
     Raises:
         DlrunError: If it is wrong, or its run has no use for several processes.
     """
+    config = compose(overrides, config_dir=config_dir, trusted=trusted)
     if function := sys.modules.get("dlrun.data.function"):  # composing may have called one
         function.forget()
-    require(config, training=True)
+    require(config, training=True, launches=True)
     kind, name = config.distribution.kind, config.backend.name
     if kind == "none":
         raise DlrunError(
@@ -72,4 +79,4 @@ def _check(config: Config) -> float:
             hint="backend=jax or torch distribution=data_parallel, which can go on with any"
             f" backend's checkpoints; or dlrun train backend={name}, on one machine",
         )
-    return config.distribution.timeout
+    return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ class Attempt:
         self._reason: str | None = None
         self._failed_first: int | None = None
         self._failed_at = 0.0
-        self._signalled = 0
-        self._signalled_at = 0.0
+        self._heard: Counter[int] = Counter()  # signals of each machine: Slurm signals all of them
+        self._signalled, self._signal = 0, 0  # how often, and by which at first
         self._again = True
 
     def run(self) -> tuple[int, bool]:
@@ -77,7 +78,8 @@ class Attempt:
     def _outcome(self) -> tuple[int, bool]:
         code = self._ended.get(0)
         if self._signalled:
-            return (code if code is not None and code > 0 else 130), False
+            # A signal that comes late ends a process that has ended the run.
+            return (code if code is not None and code > 0 else 128 + self._signal), False
         # Rank 0 has refused it too, or has failed alike, and said why.
         alike = code == 2 or (code == 1 and self._failed_alike())
         if self._reason is None or alike:
@@ -94,7 +96,6 @@ class Attempt:
         from dlrun.remote.places import typed_path
 
         path = Path(self._head.opened)
-        path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         newest = describe_newest(path / "checkpoints")
         way = groups.way_on(newest, typed_path(path), reason=reason, resume=self._plan.resume)
         return f"\n\nhint: {way}"
@@ -109,14 +110,14 @@ class Attempt:
         if kind == "ready":
             self._ready.add(rank)
         elif kind == "run":
-            self._head.opened = str(event["path"])
+            self._head.open(str(event["path"]))
         elif kind == "lost":
             self._lost_since = self._lost_since or time.monotonic()
             self._lost[rank] = str(event["text"])
         elif kind == "failed":
             self._failed[rank] = str(event["text"])
         elif kind == "signal":
-            self._interrupt(int(event["number"]))
+            self._interrupt(int(event["number"]), int(event["node"]))
         elif kind == "gone":
             self._fail(event["reason"])
         elif kind == "ended":
@@ -151,13 +152,15 @@ class Attempt:
             self._fail(f"{self._name(first)}: it lost the others: {self._lost[first]}")
 
     def _obey(self) -> None:
-        signals = self._head.signals
-        while self._signalled < len(signals):
-            self._interrupt(signals[self._signalled])
+        for number in self._head.signals[self._heard[0] :]:
+            self._interrupt(number, 0)
 
-    def _interrupt(self, number: int) -> None:
-        self._signalled += 1
-        self._head.ranks.interrupt(number)
+    def _interrupt(self, number: int, machine: int) -> None:
+        self._heard[machine] += 1
+        if self._heard[machine] > self._signalled:
+            self._signalled = self._heard[machine]
+            self._signal = self._signal or number
+            self._head.ranks.interrupt(number)
 
     def _name(self, rank: int) -> str:
         return name_of(rank, self._head.host_of(rank))

@@ -7,6 +7,7 @@ import select
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from platform import node
 from shlex import quote
 from typing import Any
@@ -16,6 +17,7 @@ from dlrun.workers.launch_attempt import Attempt
 from dlrun.workers.launch_link import Link, listen
 from dlrun.workers.launch_plan import Plan, differing
 from dlrun.workers.launch_ranks import Event, Ranks
+from dlrun.workers.launch_spot import Spot
 
 log = logging.getLogger("dlrun")
 
@@ -29,9 +31,16 @@ class Head:
         plan: What is launched.
         signals: The signals that have come so far.
         late_seconds: The run's ``distribution.timeout``.
+        spot: What the engine has told that placed this machine, if one did.
     """
 
-    def __init__(self, plan: Plan, signals: Sequence[int], late_seconds: float) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        signals: Sequence[int],
+        late_seconds: float,
+        spot: Spot | None = None,
+    ) -> None:
         self.plan = plan
         self.signals = signals
         self.late_seconds = late_seconds
@@ -39,7 +48,10 @@ class Head:
         self._listens = listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
         self._new: list[Link] = []
         self._nodes: dict[int, Link] = {}
-        self.opened: str | None = None  # once rank 0 has opened its directory
+        self._spot = spot
+        self.opened = spot.opened if spot else None  # once rank 0 has opened its directory
+        if spot and self._listens:
+            spot.listens(self._listens.getsockname()[1])
 
     def run(self) -> int:
         """Launch the run; returns the exit code.
@@ -70,6 +82,14 @@ class Head:
                 link.close()
             if self._listens:
                 self._listens.close()
+
+    def open(self, path: str) -> None:
+        """Keep the run whose directory rank 0 has opened, which a restart resumes."""
+        here = Path.cwd()
+        found = Path(path)
+        self.opened = str(found.relative_to(here) if found.is_relative_to(here) else found)
+        if self._spot:
+            self._spot.opens(self.opened)
 
     def host_of(self, rank: int) -> str:
         """The name of the machine of a rank."""
@@ -131,7 +151,9 @@ class Head:
                     f"node{'' if one else 's'} {', '.join(map(str, missing))} of {plan.nodes}"
                     f" {'has' if one else 'have'} not come to {plan.host}:{plan.port} within"
                     f" {plan.timeout:g} s",
-                    hint=f"start the same command there with --node-rank {missing[0]}",
+                    hint=f"see {self._spot.log_of(missing[0])}"
+                    if self._spot
+                    else f"start the same command there with --node-rank {missing[0]}",
                     exit_code=1,
                 )
             self.poll()

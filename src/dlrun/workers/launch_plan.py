@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from platform import node
 from typing import Any
 
@@ -36,6 +36,7 @@ class Plan:
         restarts: How often to resume a run after a process was lost.
         timeout: Seconds to wait for the other machines.
         words: The command line of each process, without ``dlrun``.
+        engine: The options of the engine that places the machines, as typed; empty if none does.
     """
 
     nodes: int
@@ -46,6 +47,7 @@ class Plan:
     restarts: int
     timeout: float
     words: tuple[str, ...]
+    engine: str = ""
 
     @property
     def count(self) -> int:
@@ -56,6 +58,8 @@ class Plan:
     def resume(self) -> str:
         """The command that resumes the run, on each machine if there are several."""
         nodes = "" if self.nodes == 1 else f" --nodes {self.nodes} ..."
+        if self.engine:
+            nodes = f" {self.engine}"
         return f"dlrun launch{nodes} --per-node {self.per_node} -- resume"
 
     def ranks_of(self, number: int) -> range:
@@ -80,12 +84,10 @@ def make_plan(
     *,
     nodes: int,
     per_node: int,
-    node_rank: int | None,
-    master: str | None,
     restarts: int,
     timeout: float,
 ) -> Plan:
-    """Check the options, and give each process its number of devices.
+    """Check the options, and give each process its number of devices; node 0 of one machine.
 
     Raises:
         DlrunError: If they do not fit together.
@@ -99,23 +101,6 @@ def make_plan(
                 "dlrun launch --per-node 2 -- train backend=torch distribution=data_parallel",
             ),
         )
-    if nodes == 1 and (master or node_rank):
-        raise DlrunError(
-            "--master, --node-rank and SLURM_NODEID go with --nodes",
-            hint="add --nodes, the number of machines, or leave them out",
-        )
-    if nodes > 1 and (master is None or node_rank is None):
-        missing = "--master HOST:PORT" if master is None else "--node-rank"
-        raise DlrunError(
-            f"--nodes {nodes}: {missing} is missing",
-            hint="--master is where node 0 listens, the same for all; --node-rank is 0, 1, ...",
-        )
-    if not 0 <= (node_rank or 0) < nodes:
-        raise DlrunError(
-            f"--node-rank {node_rank}: --nodes {nodes} has {', '.join(map(str, range(nodes)[:8]))}"
-            + (", ..." if nodes > 8 else "")
-        )
-    host, port = _address(master) if master else (LOOPBACK, 0)
     count = nodes * per_node
     typed = [word for word in words if word.startswith("device.count=")]
     if typed and typed[-1] != f"device.count={count}":
@@ -124,7 +109,33 @@ def make_plan(
             hint=f"leave out device.count, or device.count={count}",
         )
     all_words = (*words, *([] if typed or words[0] == "resume" else [f"device.count={count}"]))
-    return Plan(nodes, per_node, node_rank or 0, host, port, restarts, timeout, all_words)
+    return Plan(nodes, per_node, 0, LOOPBACK, 0, restarts, timeout, all_words)
+
+
+def place_plan(plan: Plan, *, node_rank: int | None, master: str | None) -> Plan:
+    """The plan of one of the machines.
+
+    Raises:
+        DlrunError: If it can't be one of them, or has no way to the others.
+    """
+    if plan.nodes == 1 and (master or node_rank):
+        raise DlrunError(
+            "--master, --node-rank and SLURM_NODEID go with --nodes",
+            hint="add --nodes, the number of machines, or leave them out",
+        )
+    if plan.nodes > 1 and (master is None or node_rank is None):
+        missing = "--master HOST:PORT" if master is None else "--node-rank"
+        raise DlrunError(
+            f"--nodes {plan.nodes}: {missing} is missing",
+            hint="--master is where node 0 listens, the same for all; --node-rank is 0, 1, ...",
+        )
+    if not 0 <= (node_rank or 0) < plan.nodes:
+        raise DlrunError(
+            f"--node-rank {node_rank}: --nodes {plan.nodes} has"
+            f" {', '.join(map(str, range(plan.nodes)[:8]))}" + (", ..." if plan.nodes > 8 else "")
+        )
+    host, port = _address(master) if master else (LOOPBACK, 0)
+    return replace(plan, node=node_rank or 0, host=host, port=port)
 
 
 def _address(master: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import keras
 
 from dlrun.errors import RunInterrupted
 from dlrun.system import signals
+from dlrun.system.ranks import current
 
 
 class Interruption(keras.callbacks.Callback):
@@ -25,8 +26,16 @@ class Interruption(keras.callbacks.Callback):
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM as requests; a second one ends the process at once."""
-        with signals.record_signals() as self._signals:
+        """Handle SIGINT and SIGTERM as requests; a second one ends the process at once.
+
+        ``dlrun launch`` ends its processes itself, also if Slurm signals it and all of them.
+        """
+        group = current()
+        launched = group is not None and group.launcher is not None
+        if group and launched and group.rank:  # it ends with rank 0
+            yield
+            return
+        with signals.record_signals(repeatable=launched) as self._signals:
             yield
 
     def _raise_if_signalled(self) -> None:
