@@ -163,10 +163,11 @@ class _Numbers:
             mean = pc.mean(values).as_py()
         if mean is None:
             return
-        ends = pc.min_max(values).as_py()
+        array = values.to_numpy()  # whose ends are found in a fifth of pyarrow's time
         self.count += len(values)
         self.mean += (mean - self.mean) * len(values) / self.count
-        self.low, self.high = min(self.low, float(ends["min"])), max(self.high, float(ends["max"]))
+        self.low = min(self.low, float(array.min()))
+        self.high = max(self.high, float(array.max()))
         if self.low == self.high:  # whose mean may be off by a rounding
             self.mean = self.low
 
@@ -194,7 +195,11 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
     elif pa.types.is_timestamp(array.type):
         numbers.update(pc.divide(there.cast(pa.int64()).cast(pa.float64()), 1e6))
     elif pa.types.is_string(array.type):
-        _add_text(profile, array, row, first)
+        counted = there.value_counts()
+        _add_text(profile, array, counted, row, first)
+        if profile.distinct is not None:
+            _add_counts(profile, counted)
+        return
     if profile.distinct is not None:
         _count(profile, there)
 
@@ -202,20 +207,25 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
 def _count(profile: ColumnProfile, there: pa.Array) -> None:
     """Count the values, until there are too many different ones."""
     for start in range(0, len(there), SLICE):
-        counted = to_texts(there[start : start + SLICE]).value_counts()
-        if len(counted) <= MAX_DISTINCT:  # most columns soon have more
-            add_counts(profile.counts, counted)
-        profile.distinct = max(len(counted), len(profile.counts))
-        if profile.distinct > MAX_DISTINCT:
-            profile.distinct, profile.counts = None, {}
+        _add_counts(profile, to_texts(there[start : start + SLICE]).value_counts())
+        if profile.distinct is None:
             return
 
 
-def _add_text(profile: ColumnProfile, array: pa.Array, row: int, first: bool) -> None:
+def _add_counts(profile: ColumnProfile, counted: pa.StructArray) -> None:
+    if len(counted) <= MAX_DISTINCT:  # most columns soon have more
+        add_counts(profile.counts, counted)
+    profile.distinct = max(len(counted), len(profile.counts))
+    if profile.distinct > MAX_DISTINCT:
+        profile.distinct, profile.counts = None, {}
+
+
+def _add_text(
+    profile: ColumnProfile, array: pa.Array, counted: pa.StructArray, row: int, first: bool
+) -> None:
     """Look at each different text once, and weight it by how often it occurs."""
     import pyarrow.compute as pc
 
-    counted = array.drop_null().value_counts()
     texts, counts = counted.field("values"), counted.field("counts")
     there = len(array) - array.null_count
     before = profile.rows - profile.missing - there
