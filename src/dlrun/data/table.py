@@ -23,7 +23,7 @@ from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_columns import find_inputs, find_notes, find_targets
 from dlrun.data.table_description import describe_table
 from dlrun.data.table_splits import split_table
-from dlrun.data.tables import TableFiles, TableOptions, find_files
+from dlrun.data.tables import TableFiles, TableOptions, find_files, import_pyarrow
 from dlrun.data.targets import KINDS, Target
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -180,7 +180,7 @@ class Table:
 
         names = [_relative(path, self.path) for path in files.paths]
         try:
-            content = content_key(list(files.paths))
+            content = content_key(list(files.paths), import_pyarrow)
         except OSError as error:
             raise DlrunError(f"data.path={self.path} can't be read: {error.strerror}") from error
         key = key_of("table", content, names, files.format, vars(self.table_options))
