@@ -91,3 +91,11 @@ main()
 def test_data_set_and_framework_do_not_import_numpy_concurrently(dlrun):
     done = dlrun("train", "smoke=true", command=[sys.executable, "-c", SLOW_NUMPY])
     assert done.returncode == 0, done.stderr
+
+
+def test_what_keras_imports_in_case_it_is_called_is_not_run(dlrun):
+    done, imported = dlrun.traced("train", "smoke=true")
+    assert done.returncode == 0
+    assert "jax" in imported
+    # Of IPython, jax.experimental.sparse.linalg and requests.
+    assert not imported & {"traitlets", "scipy", "urllib3"}

@@ -8,6 +8,7 @@ import pytest
 
 from dlrun.data.csv_parts import UnclearRowsError, parts
 from dlrun.data.tables import TableOptions
+from dlrun.data.tables import csv as tables_csv
 from dlrun.data.tables.csv import batches
 
 VALUES = ["", "1", "2.5", "kind a", 'say "so"', "a,b", '"', '""', "x\ny", "\r\n", "'"]
@@ -93,6 +94,14 @@ def test_rows_of_several_lines_go_on_where_the_parts_end(long):
     assert numbers == list(range(600_009))
     assert read[-1].column("kind").to_pylist()[-9:] == ["a\nb"] * 9
     assert sum(batch.column("note").null_count for batch in read) == 480_009
+
+
+def test_parts_that_are_parsed_side_by_side_are_those_of_one_thread(long, monkeypatch):
+    several = list(batches(long, {}, TableOptions()))
+    monkeypatch.setattr(tables_csv, "THREADS", 1)
+    one = list(batches(long, {}, TableOptions()))
+    assert len(one) == len(several)
+    assert all(a.equals(b) for a, b in zip(one, several, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,19 @@ def test_a_full_disk_is_told_and_nothing_half_written_is_left(root):
     assert not list(root.glob(".k-*"))
 
 
+def test_what_will_be_needed_is_got_ready_while_a_large_file_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n1,2\n")
+    os.utime(path, (1e9, 1e9))
+    called = []
+    first = cache.content_key([path], lambda: called.append("small"))
+    (cache.cache_dir() / "stamps").rename(tmp_path / "stamps")
+    monkeypatch.setattr(cache, "LARGE", 8)
+    assert cache.content_key([path], lambda: called.append("large")) == first
+    assert cache.content_key([path], lambda: called.append("known")) == first
+    assert called == ["large"]
+
+
 def test_a_key_follows_the_content_of_files_not_their_times(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("x\n1\n")

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlrun.data import encode_rows
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.rows.csv import Rows
+from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.tables import TableOptions, formats_of_tables
 from dlrun.data.timeseries import timeseries
@@ -353,6 +355,29 @@ def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):
     columns["split"] = ["test" if n in (7, 8) else "train" for n in range(120)]
     write_csv(tmp_path / "h.csv", columns)
     assert refused(path="h.csv").message == "data: h.csv, row 8: a value is too large for float32"
+
+
+def test_rows_are_encoded_in_blocks_as_at_once(tmp_path, monkeypatch):
+    columns = houses()
+    columns["importance"] = [1 + n % 4 for n in range(120)]
+    columns["split"] = ["train", "train", "test", "validation"] * 30
+    write_csv(tmp_path / "h.csv", columns)
+
+    def arrays():
+        data = table(path="h.csv", target=["price", "kind"], weight="importance").dataset()
+        return [array.tobytes() for name in SPLITS for array in data.split(name).arrays()]
+
+    whole = arrays()
+    monkeypatch.setattr(encode_rows, "BLOCK", 7)
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "other"))
+    assert arrays() == whole
+    columns["area"][102] = 1e300  # of the test, in a later block
+    write_csv(tmp_path / "h.csv", columns)
+    assert refused(path="h.csv").message == "data: h.csv, row 103: a value is too large for float32"
+    columns["area"][102], columns["importance"][106] = 1, -1
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", weight="importance")
+    assert error.message.endswith("column 'importance', row 107: -1.0 is not a number from 0")
 
 
 def test_a_column_of_weights_goes_with_its_rows_and_is_no_input(tmp_path):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from dlrun.backends._compile_cache import compile_cache_of
@@ -15,7 +16,11 @@ from dlrun.backends._process import refuse_another, same_device
 from dlrun.backends._protocols import Backend, Spread
 from dlrun.errors import DlrunError
 from dlrun.system import process
-from dlrun.system.imports import filtered_stderr, without_gc, without_packages
+from dlrun.system.imports import deferred_modules, filtered_stderr, without_gc, without_packages
+
+# Keras imports IPython to edit weight files in a notebook, requests for its RemoteMonitor, and the
+# sparse arrays of jax, whose solvers import much of SciPy: a fifth of its import on jax.
+DEFERRED = ("IPython", "jax.experimental.sparse.linalg", "requests")
 
 
 def prepare(name: str) -> None:
@@ -68,7 +73,7 @@ def start(
     os.environ["KERAS_BACKEND"] = name
     is_restart = "keras" in sys.modules
     try:
-        with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
+        with _import_of(backend):
             if spread:
                 distribution_of(name).meet(spread)
             device = "" if is_restart else choose_device(name, kind, index, spread)
@@ -98,6 +103,18 @@ def start(
     return backend, device
 
 
+@contextmanager
+def _import_of(backend: Backend) -> Iterator[None]:
+    """The block in which Keras and a framework are imported, fast and quietly."""
+    with (
+        without_gc(),
+        without_packages(backend.HIDDEN),
+        deferred_modules(DEFERRED),
+        filtered_stderr(backend.NOISE),
+    ):
+        yield
+
+
 def forget() -> None:
     """Release what Keras and its framework keep from a finished run."""
     import keras
@@ -120,7 +137,7 @@ def start_beside(name: str) -> None:
     backend = module(name)
     _set_unless_set(backend.environment("cpu", precision="float32", cache_dir=None))
     try:
-        with without_gc(), without_packages(backend.HIDDEN), filtered_stderr(backend.NOISE):
+        with _import_of(backend):
             backend.use_device("cpu:0")
     except ImportError as error:
         raise DlrunError(

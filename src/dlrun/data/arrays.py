@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dlrun.data import encode
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
-from dlrun.data.splits import LEFT_OUT, TRAIN
+from dlrun.data.splits import LEFT_OUT, SPLITS, TRAIN
 from dlrun.data.table_columns import class_counts
 from dlrun.data.table_description import describe_columns
 from dlrun.data.targets import Target, TargetFitter
@@ -174,7 +173,7 @@ class ArraySource:
         return Description(
             source=self.name,
             samples=int(counts[:LEFT_OUT].sum()),
-            splits={split: int(counts[code]) for split, code in encode.SPLITS.items()},
+            splits={split: int(counts[code]) for split, code in SPLITS.items()},
             columns=[
                 *(
                     _describe(key or "x", array)
@@ -209,7 +208,7 @@ class ArraySource:
         target = _saved_target(self.name, saved) or self._fit(labels)
 
         def split(name: str) -> Split:
-            rows = np.flatnonzero(splits == encode.SPLITS[name])
+            rows = np.flatnonzero(splits == SPLITS[name])
             chosen = labels.take(_array(rows))
             return Split(
                 tree_map(lambda array: array[rows], inputs),

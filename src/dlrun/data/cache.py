@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from dlrun.system.user_cache import user_cache
 VERSION = 4  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
+LARGE = 64 * 2**20  # bytes, which take 0.07 s to read
 
 
 def cache_dir() -> Path:
@@ -41,10 +43,14 @@ def key_of(*parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def content_key(paths: list[Path]) -> str:
+def content_key(paths: list[Path], meanwhile: Callable[[], None] | None = None) -> str:
     """A key of the content of files, by name and in order.
 
     A file is read again only if its size or its time has changed.
+
+    Args:
+        paths: The files.
+        meanwhile: Called while large files are read, as they are probably new: what will be needed.
 
     Raises:
         OSError: If one can't be read.
@@ -61,13 +67,12 @@ def content_key(paths: list[Path]) -> str:
     with suppress(OSError, UnicodeDecodeError):
         if len(known := note.read_text(encoding="ascii")) == 32:
             return known
-    digest = hashlib.sha256()  # of the hashes, the one that processors have instructions for
-    for path, stat in zip(paths, stats, strict=True):
-        digest.update(f"{path.name}\0{stat.st_size}\0".encode())
-        with path.open("rb", buffering=0) as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    key = digest.hexdigest()[:32]
+    sizes = [stat.st_size for stat in stats]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digest = pool.submit(_digest, paths, sizes)
+        if meanwhile is not None and sum(sizes) >= LARGE:
+            meanwhile()
+        key = digest.result()[:32]
     # A file that changes now may get the same time again.
     newest = max((stat.st_mtime_ns for stat in stats), default=0)
     if time.time_ns() - newest > 2e9:
@@ -77,6 +82,16 @@ def content_key(paths: list[Path]) -> str:
             partial.write_text(key, encoding="ascii")
             partial.replace(note)
     return key
+
+
+def _digest(paths: list[Path], sizes: list[int]) -> str:
+    digest = hashlib.sha256()  # of the hashes, the one that processors have instructions for
+    for path, size in zip(paths, sizes, strict=True):
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def cache_entry(key: str, make: Callable[[Path], None], *, limit_bytes: float) -> Path:

@@ -14,8 +14,8 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"\n\r'
 class Stream(Protocol):
     """What is read: a file, or one that is decompressed on the way."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer, or less of it; returns how many bytes were read, 0 at the end."""
         ...
 
 
@@ -23,7 +23,7 @@ class UnclearRowsError(Exception):
     """Where rows end is unclear from here on: a line break may be within quotes."""
 
 
-def parts(stream: Stream, delimiter: str, size: int = PART) -> Iterator[bytes]:
+def parts(stream: Stream, delimiter: str, size: int = PART) -> Iterator[bytearray]:
     """Parts of a file that end where a row ends.
 
     Args:
@@ -37,21 +37,26 @@ def parts(stream: Stream, delimiter: str, size: int = PART) -> Iterator[bytes]:
     Raises:
         UnclearRowsError: After the rows before it have been yielded; also for an empty file.
     """
-    rest, is_empty = b"", True
-    while block := stream.read(size):
-        end = block.rfind(b"\n") + 1
-        part = rest + block[:end]
+    rest, is_empty = bytearray(), True
+    while True:
+        part = rest.ljust(len(rest) + size)
+        with memoryview(part) as whole:  # read into: a copy takes as long as the reading
+            read = stream.readinto(whole[len(rest) :])
+        if not read:
+            break
+        end = part.rfind(b"\n", len(rest), len(rest) + read) + 1
+        rest, is_empty = part[end : len(rest) + read], False
+        del part[end:]
         if not end or not has_whole_rows(part, delimiter):
             raise UnclearRowsError
         yield part
-        rest, is_empty = block[end:], False
     if is_empty or not has_whole_rows(rest, delimiter):
         raise UnclearRowsError
     if rest:
         yield rest
 
 
-def has_whole_rows(part: bytes, delimiter: str) -> bool:
+def has_whole_rows(part: bytearray, delimiter: str) -> bool:
     """Whether each line break of a part that begins with a row certainly ends one.
 
     If each odd quote is at the start of a value, and each even one at the end of a value, they are

@@ -11,10 +11,11 @@ import numpy as np
 
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.encode import FITTED, IN_MEMORY, SPLITS, _Rows
+from dlrun.data.encode import FITTED, IN_MEMORY
+from dlrun.data.encode_rows import ArrayFile
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.series import Series
-from dlrun.data.splits import TRAIN, VALIDATION
+from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
@@ -192,7 +193,7 @@ def _make(of: TimeSeries, directory: Path, step: Windows | None) -> None:
     if are_views:
         for name, array in ((ROWS, rows), (TARGETS, targets)):
             with (directory / name).open("wb") as file:
-                _Rows(file, len(array), array).write(array)
+                ArrayFile(file, len(array), array).write(array)
     else:
         _require_room(of, step, parts)
         for name, part in parts.items():
@@ -238,7 +239,7 @@ def _write(
     total = sum(windows for _, windows in part)
     for number, kind in enumerate(("inputs", "labels")):
         with (directory / f"{name}-{kind}.npy").open("wb") as file:
-            writer = _Rows(file, total, views[0][number])
+            writer = ArrayFile(file, total, views[0][number])
             for pair in views:
                 for first in range(0, len(pair[number]), AT_ONCE):
                     writer.write(pair[number][first : first + AT_ONCE])

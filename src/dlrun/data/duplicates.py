@@ -9,9 +9,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.splits import SPLITS
 
-SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 BLOCK = 4096  # rows; their values and hashes stay in the processor's cache
 IN_MEMORY = 2**21  # hashes at once, 16 MiB: a longer table is counted in several passes
 READ = 2**18
@@ -61,7 +60,7 @@ class RowHashes:
         for part in range(parts):
             train = np.sort(self._read("train", part, parts))
             for split in found:
-                rows = self._read(split, part, parts)
+                rows = np.sort(self._read(split, part, parts))  # found in turn, near each other
                 if len(train) and len(rows):
                     places = np.searchsorted(train, rows)
                     found[split] += int((train[places.clip(max=len(train) - 1)] == rows).sum())

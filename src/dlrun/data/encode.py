@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.cache import cache_entry, key_of
-from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.duplicates import RowHashes, notes, row_hashes
+from dlrun.data.duplicates import notes
+from dlrun.data.encode_rows import WRITTEN, BatchColumns, at_row, file_of, write_rows
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
-from dlrun.data.splits import TEST, TRAIN, VALIDATION
-from dlrun.data.table_columns import correct
+from dlrun.data.splits import SPLITS, TRAIN
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays, leaves, leaves_by_name
+from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-FITTED, WRITTEN = "fitted.json", "written.json"
+FITTED = "fitted.json"
 IN_MEMORY = 16 * 2**20  # bytes; larger arrays stay in their files
 
 
@@ -55,7 +53,7 @@ def dataset(of: Table) -> Dataset:
             weights = {str(name): weights for name in outputs}  # type: ignore[misc]
         inputs = _load(entry, split, "inputs", written["inputs"])
         labels = _load(entry, split, "labels", outputs)
-        there = is_file(entry / _file(split, "rows", None))  # not in an earlier version's cache
+        there = is_file(entry / file_of(split, "rows", None))  # not in an earlier version's cache
         rows: Any = _load(entry, split, "rows", [None]) if there else None
         return Split(inputs, labels, weights, SampleIds(rows, of.row_names) if there else None)
 
@@ -87,7 +85,7 @@ def duplicate_notes(of: Table) -> list[str]:
     entry, *_ = _encoded(of)
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     [name, *_] = written["inputs"]
-    arrays = {s: np.load(entry / _file(s, "inputs", name), mmap_mode="r") for s in SPLITS}
+    arrays = {s: np.load(entry / file_of(s, "inputs", name), mmap_mode="r") for s in SPLITS}
     return notes(written["duplicates"], {split: len(array) for split, array in arrays.items()})
 
 
@@ -99,7 +97,7 @@ def _encoded(of: Table) -> tuple[Path, Columns, Mapping[str | None, Target]]:
     parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
 
     def make(directory: Path) -> None:
-        _write(of, directory, step, targets)
+        write_rows(of, directory, step, targets)
 
     entry = cache_entry(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
     return entry, step, targets
@@ -149,160 +147,31 @@ def _fit_or_load(of: Table) -> tuple[Columns, dict[str | None, Target]]:
 
 def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
     """Fit columns and targets on the training split."""
+    import pyarrow as pa
+
     fitters = {
         name: columns.fitter(kind, name, options) for name, (kind, options) in of.inputs.items()
     }
     of_targets = {name: TargetFitter(target) for name, target in of.labels.items()}
     start = 0
-    for batch in of.batches():
-        mask = of.splits[start : start + len(batch)] == TRAIN
-        rows = batch if mask.all() else batch.filter(_mask(mask))
-        for name, fitter in fitters.items():
+    with ThreadPoolExecutor(max_workers=2) as pool:  # NumPy computes without Python's lock
+        for batch in of.batches():
+            mask = of.splits[start : start + len(batch)] == TRAIN
+            rows = batch if mask.all() else batch.filter(pa.array(mask))
             with at_row(of, start, mask):
-                fitter.update(rows.column(name))
-        for fitter in of_targets.values():
-            with at_row(of, start, mask):
-                fitter.update(BatchColumns(rows))
-        start += len(batch)
+                updates = [pool.submit(fitters[n].update, rows.column(n)) for n in fitters]
+                for update in updates:  # in turn: the error of the first column is raised
+                    update.result()
+                for fitter in of_targets.values():
+                    fitter.update(BatchColumns(rows))
+            start += len(batch)
     step = Columns(tuple(fitter.result() for fitter in fitters.values()))
     return step, {name: fitter.result() for name, fitter in of_targets.items()}
 
 
-def _write(of: Table, directory: Path, step: Columns, targets: Mapping[str | None, Target]) -> None:
-    """Write the arrays of each split, batch by batch."""
-    counts = {split: int((of.splits == code).sum()) for split, code in SPLITS.items()}
-    names: list[str | None] = []
-    start = 0
-    with ExitStack() as stack:
-        files: dict[str, _Rows] = {}
-        hashes = stack.enter_context(RowHashes(directory))
-
-        def write(split: str, part: str, name: str | None, array: np.ndarray) -> None:
-            file = _file(split, part, name)
-            if file not in files:
-                opened = stack.enter_context((directory / file).open("wb"))
-                files[file] = _Rows(opened, counts[split], array)
-            files[file].write(array)
-
-        for batch in of.batches():
-            codes = of.splits[start : start + len(batch)]
-            is_used = codes <= max(SPLITS.values())
-            with at_row(of, start, is_used):
-                rows = BatchColumns(batch if is_used.all() else batch.filter(_mask(is_used)))
-                inputs = step.apply(rows)
-                labels = {name: target.encode(rows) for name, target in targets.items()}
-                weights = None if of.weight is None else to_weights(of.weight, rows[of.weight])
-            named = leaves_by_name(inputs)
-            names = names or list(named)
-            for array in named.values():
-                _require_finite(of, array, start, is_used)
-            hashed, numbers = row_hashes(leaves(inputs)), start + np.flatnonzero(is_used)
-            # Encoded once, then dealt out: rows of arrays are copied faster than those of columns.
-            for split, code in SPLITS.items():
-                places = np.flatnonzero(codes[is_used] == code)
-                for name, array in named.items():
-                    write(split, "inputs", name, array[places])
-                for label, array in labels.items():
-                    write(split, "labels", label, array[places])
-                if weights is not None:
-                    write(split, "weights", None, weights[places])
-                write(split, "rows", None, numbers[places])
-                hashes.add(split, hashed[places])
-            start += len(batch)
-        duplicates = hashes.counts()
-    written = {"inputs": names, "duplicates": duplicates}
-    (directory / WRITTEN).write_text(json.dumps(written), encoding="utf-8")
-
-
-def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) -> None:
-    """Refuse a value that float32 does not hold, such as 1e300 that is not scaled."""
-    if not (finite := np.isfinite(array).reshape(len(array), -1).all(axis=1)).all():
-        row = start + int(np.flatnonzero(mask)[int(finite.argmin())])
-        raise DlrunError(
-            f"data: {of.path}, row {row + 1:,}: a value is too large for float32",
-            hint="correct it, or choose numbers.scale=log or quantile",
-        )
-
-
-class BatchColumns(Mapping[str, Any]):
-    """A batch as a mapping of its columns."""
-
-    def __init__(self, batch: Any) -> None:
-        self._batch = batch
-        self._names = dict.fromkeys(batch.schema.names)  # which makes a list of them each time
-
-    def __getitem__(self, name: str) -> Any:
-        return self._batch.column(name)
-
-    def __iter__(self) -> Any:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return int(self._batch.num_columns)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-
-class _Rows:
-    """An ``.npy`` file that is written row by row.
-
-    Args:
-        file: The file.
-        rows: How many there will be.
-        like: An array with the dtype and the shape of the rows.
-    """
-
-    def __init__(self, file: BinaryIO, rows: int, like: np.ndarray) -> None:
-        self._file = file
-        header = {
-            "descr": np.lib.format.dtype_to_descr(like.dtype),
-            "fortran_order": False,
-            "shape": (rows, *like.shape[1:]),
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-
-    def write(self, array: np.ndarray) -> None:
-        """Write further rows."""
-        self._file.write(np.ascontiguousarray(array).data)
-
-
-class at_row:  # noqa: N801 - reads like a function
-    """Turn a wrong value into an error that names its row in the table."""
-
-    def __init__(self, of: Table, start: int, mask: np.ndarray) -> None:
-        self._of, self._start, self._mask = of, start, mask
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, WrongValueError):
-            row = self._start + int(np.flatnonzero(self._mask)[error.row])
-            raise DlrunError(
-                f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
-                f" {error.value!r:.80} is not {error.expected}",
-                hint="fill it in, or remove the row"
-                if error.value is None
-                else correct(self._of, str(error.value)),
-            ) from error
-
-
-def _mask(mask: np.ndarray) -> Any:
-    import pyarrow as pa
-
-    return pa.array(mask)
-
-
-def _file(split: str, part: str, name: str | None) -> str:
-    # A column's name may hold anything.
-    suffix = "" if name is None else f"-{name.encode().hex()[:120]}"
-    return f"{split}-{part}{suffix}.npy"
-
-
 def _load(entry: Path, split: str, part: str, names: list[str | None]) -> Arrays:
     def load(name: str | None) -> np.ndarray:
-        path = entry / _file(split, part, name)
+        path = entry / file_of(split, part, name)
         small = path.stat().st_size <= IN_MEMORY
         array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
         return array.view(np.ndarray)  # indexing a memmap takes longer

@@ -13,6 +13,7 @@ from dlrun.errors import DlrunError
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
 PAST_LIMIT = 4  # as LEFT_OUT, but for data.limit alone
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 WAYS = ("auto", "random", "stratified", "hash", "group", "time", "column", "files")
 # The names of splits in columns, folders and files.
 NAMES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_columns import find_inputs, find_notes, find_targets
 from dlrun.data.table_description import describe_table
 from dlrun.data.table_splits import split_table
-from dlrun.data.tables import TableFiles, TableOptions, find_files
+from dlrun.data.tables import TableFiles, TableOptions, find_files, import_pyarrow
 from dlrun.data.targets import KINDS, Target
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -180,7 +180,7 @@ class Table:
 
         names = [_relative(path, self.path) for path in files.paths]
         try:
-            content = content_key(list(files.paths))
+            content = content_key(list(files.paths), import_pyarrow)
         except OSError as error:
             raise DlrunError(f"data.path={self.path} can't be read: {error.strerror}") from error
         key = key_of("table", content, names, files.format, vars(self.table_options))
@@ -235,9 +235,13 @@ class Table:
         column = self.id_column
         return None if column is None else RowNames(self.entry / TABLE, column)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """All rows, in the table's order."""
-        return batches(self.entry / TABLE)
+    def batches(self, names: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows, in the table's order.
+
+        Args:
+            names: The columns to read; None for all.
+        """
+        return batches(self.entry / TABLE, names)
 
     @cached_property
     def splits(self) -> np.ndarray:
@@ -291,13 +295,24 @@ class Table:
         return encode.dataset(of)
 
 
-def batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The batches of an Arrow file, read one at a time."""
+def batches(path: Path, names: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The batches of an Arrow file, read one at a time.
+
+    Args:
+        path: The file.
+        names: The columns to read; None for all.
+    """
     import pyarrow as pa
 
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            yield file.get_batch(number)
+    with pa.OSFile(str(path)) as source:
+        options = None
+        if names is not None:
+            schema = pa.ipc.open_file(source).schema
+            chosen = [at for at, name in enumerate(schema.names) if name in names]
+            options = pa.ipc.IpcReadOptions(included_fields=chosen)
+        with pa.ipc.open_file(source, options=options) as file:
+            for number in range(file.num_record_batches):
+                yield file.get_batch(number)
 
 
 def _relative(path: Path, root: str) -> str:

@@ -174,7 +174,7 @@ def _label_counts(of: Table, target: Target) -> dict[str, int]:
     """How many rows that have a target have each of several classes at once."""
     import pyarrow as pa
 
-    from dlrun.data.encode import BatchColumns, at_row  # which imports this module
+    from dlrun.data.encode_rows import BatchColumns, at_row  # which imports this module
 
     counts, start = np.zeros(len(target.classes), np.int64), 0
     for batch in of.batches():

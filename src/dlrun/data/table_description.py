@@ -10,7 +10,7 @@ import numpy as np
 from dlrun.data import encode
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
-from dlrun.data.splits import LEFT_OUT
+from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.table_columns import class_counts
 from dlrun.errors import DlrunError
 
@@ -40,7 +40,7 @@ def describe_table(of: Table) -> Description:
     return Description(
         source=of.path,
         samples=int(counts[:LEFT_OUT].sum()),
-        splits={name: int(counts[code]) for name, code in encode.SPLITS.items()},
+        splits={name: int(counts[code]) for name, code in SPLITS.items()},
         columns=describe_columns(of, {name: used.get(name, "left out") for name in of.profiles}),
         tasks={name: target.kind for name, target in outputs.items()},
         classes={

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data import encode
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.columns import to_texts
 from dlrun.data.columns.date import to_seconds
+from dlrun.data.encode_rows import BatchColumns, at_row
 from dlrun.data.splits import (
     LEFT_OUT,
     PAST_LIMIT,
@@ -59,23 +59,25 @@ def _split(of: Table) -> np.ndarray:
         if of.blank == "missing" or target.kind != "multilabel"
         for column in target.columns
     ]
+    if way.by is not None:
+        require_column(of, way.by, "data.by")
     there, values, classes, start = [], [], [], 0
-    for batch in of.batches():
+    read = {*needed, *(stratify.columns if stratify else ()), *([way.by] if way.by else [])}
+    for batch in of.batches(read or None):  # of no column, the rows could not be counted
         mask = np.ones(len(batch), bool)
         for name in needed:
             mask &= ~batch.column(name).is_null().to_numpy(zero_copy_only=False)
         there.append(mask)
         kept = batch.filter(pa.array(mask)) if not mask.all() else batch
         if way.by is not None:
-            require_column(of, way.by, "data.by")
             column = kept.column(way.by)
             if way.way == "time":
                 values.extend(_times(of, way.by, column).tolist())
             else:
                 values.extend(to_texts(column).to_pylist())
         if stratify is not None:
-            with encode.at_row(of, start, mask):
-                classes.append(stratify.encode(encode.BatchColumns(kept)))
+            with at_row(of, start, mask):
+                classes.append(stratify.encode(BatchColumns(kept)))
         start += len(batch)
     mask = np.concatenate(there)
     files = None

@@ -52,6 +52,6 @@ def _torch_state() -> object:
 
 def in_notebook() -> bool:
     """Whether the output of this process is shown in a notebook."""
-    shell = sys.modules.get("IPython")
-    found = shell.get_ipython() if shell and hasattr(shell, "get_ipython") else None
+    shell = sys.modules.get("IPython.core.getipython")  # not IPython, whose import may be deferred
+    found = shell.get_ipython() if shell else None
     return getattr(found, "kernel", None) is not None

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.system.guest import is_guest
@@ -52,6 +53,24 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
     """
     kept = WANTED if is_guest() else ()
     finder = _Hider([p for p in packages if p not in sys.modules and p not in kept])
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@contextmanager
+def deferred_modules(modules: Sequence[str]) -> Iterator[None]:
+    """Let the block import these modules without running them, until one of their names is used.
+
+    For what Keras or a framework imports in case somebody calls it, and hardly anybody does. Unlike
+    a package that is hidden, it is there for who does.
+
+    Args:
+        modules: Full names; those that are already imported are left as they are.
+    """
+    finder = _Deferrer(modules)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -135,6 +154,75 @@ class _Hider(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         return spec and ModuleSpec(fullname, _Refusal(), origin=spec.origin)
+
+
+class _Deferrer(MetaPathFinder):
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname not in self._modules or threading.get_ident() != self._thread:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Deferral(spec.loader)
+        return spec
+
+
+class _Deferral(Loader):
+    """Gives a module that its own loader runs later.
+
+    importlib's ``LazyLoader`` would run it for whoever goes through ``sys.modules`` and asks each
+    for its file or its namespace, as ``inspect`` and Hydra do.
+    """
+
+    def __init__(self, loader: SourceFileLoader) -> None:
+        self._loader = loader
+        self._path: Any = None
+        self._lock = threading.RLock()  # other threads wait for the one that runs it
+        self._is_running = False
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return _DeferredModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Without one, whoever imports a module of this package asks for it.
+        self._path = module.__dict__.pop("__path__", None)
+        assert module.__spec__ is not None
+        module.__spec__.loader_state = self
+
+    def run(self, module: ModuleType) -> bool:
+        """Run the module, unless this thread is doing so; whether it has run."""
+        with self._lock:
+            if type(module) is ModuleType or self._is_running:
+                return not self._is_running
+            self._is_running = True
+            try:
+                if self._path is not None:
+                    module.__path__ = self._path
+                self._loader.exec_module(module)
+            finally:
+                self._is_running = False
+            assert module.__spec__ is not None
+            module.__spec__.loader = module.__loader__ = self._loader
+            module.__class__ = ModuleType
+            return True
+
+
+class _DeferredModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        """Run the module for a name that it does not have yet; called for no other."""
+        deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
+        is_name = name == "__path__" or not name.startswith("__")
+        if deferral and is_name and deferral.run(self):
+            return getattr(self, name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
 class _Refusal(Loader):

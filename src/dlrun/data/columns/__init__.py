@@ -185,7 +185,8 @@ def to_numbers(name: str, values: pa.Array) -> np.ndarray:
         raise WrongValueError(name, 0, values[0].as_py(), "a number")
     else:
         numbers = values.cast(pa.float64(), safe=False)
-    array: np.ndarray = numbers.to_numpy(zero_copy_only=False)
+    # Filled before: pyarrow goes to NumPy's arrays value by value where some are missing.
+    array: np.ndarray = pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
     infinite = np.isinf(array)
     if infinite.any():
         row = int(infinite.argmax())

@@ -161,27 +161,12 @@ class Moments:
         with np.errstate(over="ignore"):  # reported by fitted()
             mean = float(numbers.mean())
             squares = float(((numbers - mean) ** 2).sum())
-        self._merge(len(numbers), mean, squares, float(numbers.min()), float(numbers.max()))
-
-    def update_arrow(self, values: pa.Array) -> None:
-        """Add numbers without missing ones; infinite ones are left out."""
-        import pyarrow.compute as pc
-
-        mean = pc.mean(values).as_py()
-        if mean is not None and not np.isfinite(mean):
-            values = values.filter(pc.is_finite(values))
-            mean = pc.mean(values).as_py()
-        if mean is not None:
-            squares = pc.variance(values).as_py() * len(values)
-            ends = pc.min_max(values).as_py()
-            self._merge(len(values), mean, squares, float(ends["min"]), float(ends["max"]))
-
-    def _merge(self, count: int, mean: float, squares: float, low: float, high: float) -> None:
-        total, delta = self.count + count, mean - self.mean
-        self._squares += squares + delta * delta * self.count * count / total
-        self.mean += delta * count / total
-        self.count = total
-        self.low, self.high = min(self.low, low), max(self.high, high)
+        count, delta = self.count, mean - self.mean
+        self.count += len(numbers)
+        self._squares += squares + delta * delta * count * len(numbers) / self.count
+        self.mean += delta * len(numbers) / self.count
+        self.low = min(self.low, float(numbers.min()))
+        self.high = max(self.high, float(numbers.max()))
         if self.low == self.high:  # whose mean may be off by a rounding
             self.mean, self._squares = self.low, 0.0
 

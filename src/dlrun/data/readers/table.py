@@ -13,7 +13,7 @@ import numpy as np
 from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
-from dlrun.data.encode import BatchColumns
+from dlrun.data.encode_rows import BatchColumns
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (

@@ -175,6 +175,14 @@ class TableFiles:
         return rows
 
 
+def import_pyarrow() -> None:
+    """Import what reads tables, in half a second: pyarrow looks for pandas at its first array."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pa.array([0])
+
+
 def find_files(
     path: str, format: str | None, options: TableOptions, *, key: str = "data.path="
 ) -> TableFiles:

@@ -1,0 +1,71 @@
+"""Modules whose import is put off until they are used."""
+
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dlrun.system.imports import deferred_modules
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with two modules, each of which says when it runs."""
+    folder = tmp_path / "put_off"
+    folder.mkdir()
+    for name in ("__init__", "often", "seldom"):
+        text = f"import builtins; builtins.ran.append({name!r}); value = 7\n"
+        (folder / f"{name}.py").write_text(text)
+    ran = []
+    monkeypatch.setattr("builtins.ran", ran, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield ran
+    for name in [name for name in sys.modules if name.partition(".")[0] == "put_off"]:
+        del sys.modules[name]
+
+
+def test_a_module_runs_when_it_is_used(package):
+    with deferred_modules(["put_off.seldom", "no_such_module"]):
+        from put_off import often, seldom
+
+        with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+            importlib.import_module("no_such_module")
+    for module in list(sys.modules.values()):  # as inspect and Hydra do
+        assert (hasattr(module, "__file__"), vars(module)) is not None
+    assert package == ["__init__", "often"]
+    assert (often.value, seldom.value) == (7, 7)
+    assert package == ["__init__", "often", "seldom"]
+    assert importlib.import_module("put_off.seldom") is seldom
+
+
+def test_a_module_that_is_there_is_left_as_it_is(package):
+    before = importlib.import_module("put_off.seldom")
+    with deferred_modules(["put_off.seldom"]):
+        assert importlib.import_module("put_off.seldom") is before
+    assert package == ["__init__", "seldom"]
+
+
+def test_a_package_runs_before_a_module_of_it(package):
+    with deferred_modules(["put_off"]):
+        importlib.import_module("put_off")
+        assert package == []
+        importlib.import_module("put_off.often")
+    assert package == ["__init__", "often"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error(package):
+    with deferred_modules(["put_off.seldom"]):
+        seldom = importlib.import_module("put_off.seldom")
+    with pytest.raises(AttributeError, match="no_such_name"):
+        seldom.no_such_name  # noqa: B018
+    assert package == ["__init__", "seldom"]
+
+
+def test_threads_wait_for_the_one_that_runs_a_module(package, tmp_path):
+    text = "import time; early = 1; time.sleep(0.2); late = 2\n"
+    (tmp_path / "put_off" / "seldom.py").write_text(text)
+    with deferred_modules(["put_off.seldom"]):
+        seldom = importlib.import_module("put_off.seldom")
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: seldom.late, range(4))) == [2] * 4
