@@ -50,6 +50,25 @@ def wide(input_shape, num_classes):
 """
 
 
+@pytest.mark.trains
+def test_batches_are_tried_until_the_data_end(dlrun):
+    env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
+    words = (*SMALL, "data.limit=64", "backend=jax", "loop=raw", "--batch", "--budget", 120)
+    result = dlrun.json("bench", *words, env=env)
+    [row] = result["rows"]
+    found = row["batch"]
+    assert [(one["batch_size"], one["fits"]) for one in found["rows"]] == [(32, True), (64, True)]
+    assert (found["stopped_by"], found["largest"], row["error"]) == ("data", 64, None)
+    # The config's size is that of the bench itself, which is not measured again.
+    assert found["rows"][0]["step_seconds"] == row["step_seconds"]
+    assert result["use"] == ["backend=jax", "loop=raw", *found["use"]]
+    assert (
+        "the largest that fits is 64, as the training set has 64 samples"
+        in (result["recommendation"])
+    )
+    assert "tuned" not in row
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_the_largest_batch_within_a_limit_and_the_fastest_one_are_found(dlrun):
