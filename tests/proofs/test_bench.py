@@ -198,6 +198,20 @@ def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monk
     torch.close()
 
 
+@pytest.mark.trains
+def test_what_can_not_run_is_told_with_its_own_hint(dlrun):
+    (dlrun.cwd / "my_net.py").write_text(
+        "from dlrun.errors import DlrunError\n\n"
+        "def refuses(input_shape, num_classes, units=1):\n"
+        "    raise DlrunError('no such width', hint='model.units=8')\n"
+    )
+    typed = ["model=mnist_mlp", "model._target_=my_net.refuses", "data.limit=64"]
+    done = dlrun("bench", *typed, "backend=jax", "loop=raw", "--budget", 120, "--trust", "my_net")
+    assert done.returncode == 1
+    assert "nothing was measured: jax raw: " in done.stderr
+    assert done.stderr.endswith("hint: model.units=8\n")
+
+
 def test_a_wrong_config_is_refused_before_anything_starts(dlrun):
     done = dlrun.here("bench", "model=mnist_mpl")
     assert done.returncode == 2
