@@ -50,6 +50,25 @@ def wide(input_shape, num_classes):
 """
 
 
+@pytest.mark.trains
+def test_batches_are_tried_until_the_data_end(dlrun):
+    env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
+    words = (*SMALL, "data.limit=64", "backend=jax", "loop=raw", "--batch", "--budget", 120)
+    result = dlrun.json("bench", *words, env=env)
+    [row] = result["rows"]
+    found = row["batch"]
+    assert [(one["batch_size"], one["fits"]) for one in found["rows"]] == [(32, True), (64, True)]
+    assert (found["stopped_by"], found["largest"], row["error"]) == ("data", 64, None)
+    # The config's size is that of the bench itself, which is not measured again.
+    assert found["rows"][0]["step_seconds"] == row["step_seconds"]
+    assert result["use"] == ["backend=jax", "loop=raw", *found["use"]]
+    assert (
+        "the largest that fits is 64, as the training set has 64 samples"
+        in (result["recommendation"])
+    )
+    assert "tuned" not in row
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_the_largest_batch_within_a_limit_and_the_fastest_one_are_found(dlrun):
@@ -177,6 +196,20 @@ def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monk
         log = torch.train(tmp_path, *typed, "epochs=1")["log"]
         assert log.count("choose backend=tensorflow") == warnings, log
     torch.close()
+
+
+@pytest.mark.trains
+def test_what_can_not_run_is_told_with_its_own_hint(dlrun):
+    (dlrun.cwd / "my_net.py").write_text(
+        "from dlrun.errors import DlrunError\n\n"
+        "def refuses(input_shape, num_classes, units=1):\n"
+        "    raise DlrunError('no such width', hint='model.units=8')\n"
+    )
+    typed = ["model=mnist_mlp", "model._target_=my_net.refuses", "data.limit=64"]
+    done = dlrun("bench", *typed, "backend=jax", "loop=raw", "--budget", 120, "--trust", "my_net")
+    assert done.returncode == 1
+    assert "nothing was measured: jax raw: " in done.stderr
+    assert done.stderr.endswith("hint: model.units=8\n")
 
 
 def test_a_wrong_config_is_refused_before_anything_starts(dlrun):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import product
 
 import pytest
 
@@ -34,15 +35,16 @@ def test_an_error_restores_the_handlers() -> None:
     assert handlers() == before
 
 
-def test_a_second_signal_ends_the_process() -> None:
+@pytest.mark.parametrize(("first", "second"), list(product(SIGNALS, SIGNALS)))
+def test_a_second_signal_ends_the_process(first: int, second: int) -> None:
     code = (
         "import os, signal; from dlrun.system.signals import record_signals\n"
         "with record_signals():\n"
-        "    os.kill(os.getpid(), signal.SIGINT); print('received', flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGTERM); print('unreached', flush=True)\n"
+        f"    os.kill(os.getpid(), {first:d}); print('received', flush=True)\n"
+        f"    os.kill(os.getpid(), {second:d}); print('unreached', flush=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGTERM, b"received\n")
+    assert (done.returncode, done.stdout) == (-second, b"received\n")
 
 
 def test_in_another_thread_no_handler_is_installed() -> None:

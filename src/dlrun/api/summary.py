@@ -50,12 +50,12 @@ def summary(
     require(config, training=memory)
     if plot is not None:
         _check_plot(plot)
-    data = start(config).data
+    session = start(config)
 
     from dlrun.assembly.model import build_model
     from dlrun.report.model_graph.layers import layers_of, parameters_of
 
-    model = build_model(config, data.spec)
+    model = build_model(config, session.data.spec)
     result: dict[str, Any] = {
         "model": config.choices.get("model"),
         "backend": config.backend.name,
@@ -75,7 +75,7 @@ def summary(
     if memory:
         from dlrun.assembly.memory import memory_of_step
 
-        sizes = memory_of_step(model, config, data)
+        sizes = memory_of_step(model, config, session)
         result["memory"] = sizes
         table = f"{table}\n\n{memory_table(sizes, config.batch_size)}"
     return result, table

@@ -233,7 +233,9 @@ class TrainingBackend(Backend, Protocol):
     ``COMPILES`` are the supported values of ``loop.compile``, ``FIT_JOINS_STEPS`` is whether Keras'
     ``fit`` takes more than one batch per call, ``TRACES`` is whether the backend
     traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
-    ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`.
+    ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`. ``FREES_TENSORS`` is whether the
+    memory of a tensor that is not needed any more leaves the framework, so that the growth of the
+    process shows what a step takes.
     The functions are called after Keras is imported.
     """
 
@@ -241,6 +243,7 @@ class TrainingBackend(Backend, Protocol):
     FIT_JOINS_STEPS: bool
     TRACES: bool
     VECTORIZES: bool
+    FREES_TENSORS: bool
     START_SECONDS: float
 
     def tracer(self, directory: Path) -> Tracer:

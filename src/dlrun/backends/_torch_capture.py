@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from types import MethodType
 from typing import Any
 
 import keras
@@ -116,7 +119,7 @@ class _Trace:
             if not node.users:
                 traced.graph.erase_node(node)
         traced.recompile()
-        self._compute = traced.forward
+        self._compute = _without_wrappers(traced)
 
     def run(self, tensors: Sequence[Any]) -> Any:
         """Replay the operations; returns what the function would return."""
@@ -184,6 +187,27 @@ def _simplify(traced: GraphModule) -> list[Any]:
             node.replace_all_uses_with(graph.placeholder(f"constant_{number}"))
     graph.eliminate_dead_code()
     return [known[node] for node in needed]
+
+
+def _without_wrappers(traced: GraphModule) -> Callable[..., Any]:
+    """The function of a graph, which calls each operation without torch's Python around it.
+
+    That Python does nothing but call the operation, in a quarter of a small model's time.
+    """
+    direct: dict[str, Any] = {}
+
+    def name_of(match: re.Match[str]) -> str:
+        operation = functools.reduce(getattr, match[0].split(".")[1:], torch)
+        if type(operation) is not torch._ops.OpOverload:
+            return match[0]
+        name = "_".join(("operation", *match.groups()))
+        direct[name] = operation._op
+        return name
+
+    source = re.sub(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)", name_of, traced.code)
+    scope = {**type(traced).forward.__globals__, **direct}
+    exec(source, scope)  # as torch did with this source
+    return MethodType(scope["forward"], traced)
 
 
 def _is_shared(node: Node) -> bool:

@@ -25,6 +25,7 @@ NOISE: Sequence[str] = ()
 KEEPS_MEMORY = True
 DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
 VECTORIZES = True
+FREES_TENSORS = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
 FIT_JOINS_STEPS = True
 TRACES = True

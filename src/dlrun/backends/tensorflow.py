@@ -23,6 +23,7 @@ KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
 VECTORIZES = False
+FREES_TENSORS = False  # oneDNN's allocator keeps it
 FIT_JOINS_STEPS = True
 TRACES = True
 START_SECONDS = 3.0
@@ -171,7 +172,7 @@ def tracer(directory: Path) -> Tracer:
 
 
 def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
-    """TensorFlow tells nothing of a CPU's memory, nor of a function before it runs."""
+    """TensorFlow tells nothing of a function before it runs."""
     return None
 
 

@@ -23,6 +23,7 @@ KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "eager", "graph")
 VECTORIZES = False
+FREES_TENSORS = True
 FIT_JOINS_STEPS = False
 TRACES = False
 START_SECONDS = 3.5

@@ -32,16 +32,22 @@ class Profile(keras.callbacks.Callback):
         self._open: list[str] = []
         self._since = 0.0
         self._thread = threading.get_ident()
-        self._steps = 0
+        self._first: int | None = None  # step of the epoch, counted from 0
+        self._last = -1
+        self._in_first_call = 0  # steps, of which some loops take several in one call
 
     def watch(self, *, batches: Any, callbacks: Iterable[Any], checkpoint: type, **_: Any) -> None:
-        """Time the reading of batches and the hooks of callbacks.
+        """Begin with the first step, and time the reading of batches and the hooks of callbacks.
+
+        Called just before the loop, which builds and compiles before its first hook.
 
         Args:
             batches: Of training, a :class:`dlrun.data.batches.Batches`.
             callbacks: All others.
             checkpoint: The class of those that count as checkpoints.
         """
+        self._open, self._since = ["first step"], time.perf_counter()
+        self.counts["first step"] = 1
         for name in ("gather", "prepare"):
             setattr(batches, name, self._time("data", getattr(batches, name)))
         for callback in callbacks:
@@ -83,25 +89,27 @@ class Profile(keras.callbacks.Callback):
             self.seconds[self._open[-1]] += now - self._since  # type: ignore[assignment]
         self._since = now
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begin with the first step: until it ends, everything compiles."""
-        self._thread = threading.get_ident()
-        self._open, self._since = ["first step"], time.perf_counter()
-        self.counts["first step"] = 1
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin to count the steps of the epoch."""
+        self._first, self._last = None, -1
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """End the first step when the second one begins."""
-        if self._steps and self._open[0] == "first step":
+        if self._first is None:
+            self._first = batch  # not 0 in a run that is resumed within an epoch
+        if self._in_first_call and self._open[0] == "first step":
             self._count_until_now()
             self._open[0] = "step"
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count the steps."""
-        self._steps = max(self._steps, 1)
+        """Note how far the epoch is."""
+        self._last = max(self._last, batch)  # fit() may call from threads, in any order
+        if not self._in_first_call:
+            self._in_first_call = batch + 1 - (self._first or 0)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count the steps of the epoch."""
-        self.counts["step"] += int((self.params or {}).get("steps") or 0)
+        self._count_steps()
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Begin validation."""
@@ -112,21 +120,30 @@ class Profile(keras.callbacks.Callback):
         """End it."""
         self._leave()
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """End the last step."""
-        self._count_until_now()
-        self._open = []
-        self.counts["step"] = max(0, self.counts["step"] - 1)
+    def close(self) -> None:
+        """End the last step, however training ended."""
+        if self._open:
+            self._count_until_now()
+            self._count_steps()
+            self.counts["step"] -= self._in_first_call
+            self._open = []
 
-    def to_dict(self, evaluation_seconds: float) -> list[dict[str, Any]]:
+    def _count_steps(self) -> None:
+        self.counts["step"] += max(0, self._last + 1 - (self._first or 0))
+        self._first, self._last = None, -1
+
+    def to_dict(self, evaluation_seconds: float | None) -> list[dict[str, Any]]:
         """A row for each phase that took time, for ``run.json``.
 
         Args:
-            evaluation_seconds: What the evaluation on the test split took, after training.
+            evaluation_seconds: What the evaluation on the test split took, after training; None if
+                the run ended before.
         """
-        seconds: dict[str, float] = {**self.seconds, "evaluation": evaluation_seconds}
+        seconds: dict[str, float] = dict(self.seconds)
+        counts = Counter(self.counts)
+        if evaluation_seconds is not None:
+            seconds["evaluation"], counts["evaluation"] = evaluation_seconds, 1
         total = sum(seconds.values()) or 1.0
-        counts = {**self.counts, "evaluation": 1}
         return [
             {
                 "phase": phase,
@@ -139,7 +156,7 @@ class Profile(keras.callbacks.Callback):
             if counts.get(phase)
         ]
 
-    def result(self, evaluation_seconds: float) -> tuple[dict[str, Any], list[str]]:
+    def result(self, evaluation_seconds: float | None) -> tuple[dict[str, Any], list[str]]:
         """What ``run.json`` says of it, and lines for the log."""
         rows = self.to_dict(evaluation_seconds)
         return {"profile": rows}, profile_lines(rows)

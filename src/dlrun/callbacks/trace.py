@@ -130,7 +130,7 @@ class Trace(keras.callbacks.Callback):
         self._is_on, self._is_over = False, True
         self._tracer.stop(self._path)
 
-    def result(self, evaluation_seconds: float) -> tuple[dict[str, Any], list[str]]:
+    def result(self, evaluation_seconds: float | None) -> tuple[dict[str, Any], list[str]]:
         """What ``run.json`` says of it, and lines for the log."""
         del evaluation_seconds
         if not self._traced:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ BUDGET, BATCH_BUDGET = 110.0, 300.0  # seconds, without and with batch sizes
 GUARANTEED = 0.7  # of an equal share, which a slow member leaves to each of the others
 TUNING_SECONDS = 8.0  # below which that is not begun
 STEPS_PER_EXECUTION = (8, 32)
+NO_TIME = re.compile(r"no (answer|second step|time)\b")  # how an error begins
 
 
 class Settings(NamedTuple):
@@ -110,11 +112,10 @@ def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
     devices += [row["batch"]["device"] for row in rows if row.get("batch", {}).get("use")]
     if not devices:
         reasons = "; ".join(f"{row['backend']} {row['loop']}: {row['error']}" for row in rows)
-        raise DlrunError(
-            f"nothing was measured: {reasons}",
-            hint=f"give it more time, as by --budget {settings.seconds * 3:.0f}",
-            exit_code=1,
-        )
+        hint = next(iter(jobs.hints), None)
+        if any(NO_TIME.match(row["error"]) for row in rows):
+            hint = f"give it more time, as by --budget {settings.seconds * 3:.0f}"
+        raise DlrunError(f"nothing was measured: {reasons}", hint=hint, exit_code=1)
     kept = keep_speeds(config, rows)
     return {
         "model": config.choices.get("model"),
@@ -187,6 +188,8 @@ class _Jobs:
         for_members = settings.seconds * (BEFORE_BATCHES_SHARE if settings.batch else MEMBERS_SHARE)
         self._members_end = began + for_members
         self._share = for_members / members
+        self.hints: list[str] = []
+        """Of what could not be measured."""
 
     def measure(self, backend: str, loop: str, *, left: int) -> dict[str, Any]:
         """The row of a backend and loop, of which ``left`` are still to be measured."""
@@ -203,6 +206,7 @@ class _Jobs:
         except DlrunError as error:
             answer = {}
             row["error"] = error.message
+            self.hints += [error.hint] if error.hint else []
         for name in (
             "device", "start_seconds", "first_step_seconds", "step_seconds", "step_spread",
             "examples_per_second", "peak_memory_bytes", "device_memory_bytes", "train_samples",

@@ -32,6 +32,7 @@ PARTS = {
     "batch": "inputs and targets of {batch_size} samples",
     "step": "activations, gradients and workspace, at their peak",
     "total": "",
+    "process": "of a run on this machine at its peak, with Python, the framework and the data",
 }
 
 
@@ -45,7 +46,7 @@ def memory_table(memory: Mapping[str, int | None], batch_size: int) -> str:
     rows = [["memory", "bytes", "of"]]
     for name, what in PARTS.items():
         size = memory[name]
-        template = "not told by this backend; jax and torch do" if size is None else what
+        template = "not told by this backend on this device" if size is None else what
         text = "-" if size is None else f"{size:,}"
         rows.append([name, text, template.format(batch_size=batch_size)])
     return table(rows)

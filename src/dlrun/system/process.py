@@ -18,8 +18,15 @@ _KEEPS: list[Any] = []  # the libc that keeps freed memory, set up once
 def begin() -> None:
     """Count time and memory from now on, as if the process had just started."""
     _RUN_START[:] = [time.time()]
+    reset_peak_memory()
+
+
+def reset_peak_memory() -> bool:
+    """Let :func:`peak_memory_bytes` count from now on; whether the system could do so."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak memory
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return True
+    return False
 
 
 def started_at() -> float:
@@ -92,7 +99,9 @@ def keep_freed_memory() -> None:
     the system clears every page again, which took half of a convolution's step. Thread arenas are
     too small for such buffers, so all threads share one arena; call this before threads start.
     """
-    if not _KEEPS and (libc := _glibc()) is not None:
+    if _KEEPS or any(name in os.environ for name in _ALLOCATOR):
+        return
+    if (libc := _glibc()) is not None:
         for option, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
             libc.mallopt(option, value)
         _KEEPS.append(libc)
@@ -104,8 +113,14 @@ def give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
+def trim_memory() -> None:
+    """Return whatever glibc has freed to the system, so that what is resident is in use."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
 def _glibc() -> Any:
-    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in _ALLOCATOR):
+    if platform.libc_ver()[0] != "glibc":
         return None
     import ctypes
 

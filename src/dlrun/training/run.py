@@ -59,13 +59,14 @@ def train_run(request: RunRequest) -> RunResult:
     # The config is proved right from here on.
     with _open_run(run, request, new_record, early) as (directory, tracked):
         seconds = {"startup": time.time() - request.started_at, "first_step": 0.0}
-        history = _train(run, request, restore, tracked, seconds)
-        rows = _rows(history, request.resumption)
-        best, test = _evaluate_best(run, config, directory, rows, seconds, trained=bool(history))
+        with _profiled(run, directory, seconds):
+            history = _train(run, request, restore, tracked, seconds)
+            rows = _rows(history, request.resumption)
+            best, test = _evaluate_best(
+                run, config, directory, rows, seconds, trained=bool(history)
+            )
         seconds["total"] = time.time() - request.started_at
         result = _result(directory, run, config, rows, best, test, seconds)
-        if run.profile is not None:
-            _tell_profile(run.profile, seconds["evaluate"], directory)
         _draw(run, directory, rows, best)
         # Recorded before the export, which the user's own model may not support.
         directory.update(**{**result.to_dict(), "status": "running"})
@@ -194,12 +195,17 @@ def _evaluate(run: AssembledRun, config: Config, directory: RunDir) -> dict[str,
     return found.metrics
 
 
-def _tell_profile(profile: Any, evaluation_seconds: float, directory: RunDir) -> None:
-    """Record where the time went, and show it."""
-    entries, lines = profile.result(evaluation_seconds)
-    directory.update(**entries)
-    for line in lines:
-        log.info("%s", line)
+@contextmanager
+def _profiled(run: AssembledRun, directory: RunDir, seconds: Seconds) -> Iterator[None]:
+    """Record and show where the time of the block went, also if a signal or an error ends it."""
+    try:
+        yield
+    finally:
+        if run.profile is not None:
+            entries, lines = run.profile.result(seconds.get("evaluate"))
+            directory.update(**entries)
+            for line in lines:
+                log.info("%s", line)
 
 
 def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:
