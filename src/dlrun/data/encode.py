@@ -282,9 +282,7 @@ class at_row:  # noqa: N801 - reads like a function
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
                 f" {error.value!r:.80} is not {error.expected}",
-                hint="fill it in, or remove the row"
-                if error.value is None
-                else correct(self._of, str(error.value)),
+                hint=correct(self._of, error.value),
             ) from error
 
 
