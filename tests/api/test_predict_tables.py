@@ -244,6 +244,19 @@ def test_the_input_is_not_replaced_by_its_predictions(homes):
     assert (homes.cwd / "new.csv").read_bytes() == before
 
 
+def test_none_of_several_inputs_is_replaced_by_the_predictions(homes):
+    (homes.cwd / "several").mkdir()
+    parts = [homes.cwd / "several" / f"{n}.csv" for n in range(2)]
+    for path in parts:
+        shutil.copy(homes.cwd / "new.csv", path)
+    before = parts[1].read_bytes()
+    for source in ("several", "several/*.csv"):
+        with pytest.raises(Refused, match=r"1\.csv: is one of the input's files") as caught:
+            worker("jax").predict(homes.cwd, homes.run("kind"), Path("several/1.csv"), Path(source))
+        assert caught.value.hint == "--output predictions.csv"
+    assert parts[1].read_bytes() == before
+
+
 def test_rows_on_stdin_are_answered_on_stdout_without_the_training_data(homes, dlrun):
     """The command itself, on NumPy; two of the lines are broken."""
     expected = homes.predict("kind")

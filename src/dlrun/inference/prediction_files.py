@@ -42,24 +42,17 @@ class Stream(Protocol):
         """Write what is still in memory."""
 
 
-def check_output(output: Path, source: Path | None = None) -> None:
+def check_output(output: Path) -> None:
     """Check that a file can be written, before the predictions are computed.
 
     Args:
         output: The file.
-        source: What is read.
 
     Raises:
-        DlrunError: If its suffix is unknown, its directory is missing or not writable, or it is
-            the file that is read.
+        DlrunError: If its suffix is unknown, or its directory is missing or not writable.
     """
     if str(output) == STDOUT:
         return
-    if source is not None and is_file(source) and is_file(output) and output.samefile(source):
-        raise DlrunError(
-            f"--output {output}: is the input, which the predictions would replace",
-            hint=f"--output {output.with_stem(f'{output.stem}_predictions')}",
-        )
     if output.suffix not in SUFFIXES:
         raise DlrunError(
             f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
@@ -68,6 +61,30 @@ def check_output(output: Path, source: Path | None = None) -> None:
     if output.suffix == ".parquet":
         require_package("pyarrow", "Parquet files", "data")
     check_writable(output, "--output", name="predictions.npz")
+
+
+def keep_inputs(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to replace a file that is read.
+
+    Args:
+        output: A path that :func:`check_output` accepts.
+        inputs: The files that are read.
+
+    Raises:
+        DlrunError: If it is one of them.
+    """
+    if str(output) == STDOUT or not is_file(output):
+        return
+    if any(is_file(path) and output.samefile(path) for path in inputs):
+        alone = len(inputs) == 1
+        which = "the input" if alone else "one of the input's files"
+        raise DlrunError(
+            f"--output {output}: is {which}, which the predictions would replace",
+            # Beside the others, it would be an input the next time.
+            hint=f"--output {output.with_stem(f'{output.stem}_predictions')}"
+            if alone
+            else f"--output predictions{output.suffix}",
+        )
 
 
 @contextmanager

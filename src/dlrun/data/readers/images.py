@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -33,9 +33,9 @@ from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return list(SUFFIXES) if images_of(spec) else []
+    return list(SUFFIXES) if images_of(request.spec) else []
 
 
 def takes(request: Request) -> bool:
@@ -72,6 +72,7 @@ class Reader:
             self._rows, self._labels = _with_target(request, columns, self._rows)
         self._without_target = len(paths) - len(self._rows)
         self._paths = [paths[row] for row in self._rows]
+        self.files: Sequence[Path] = [request.source] if is_table else self._paths
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
