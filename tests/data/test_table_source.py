@@ -310,7 +310,7 @@ WRONG = {
                        "has no column to learn from"),
     "the target twice": ({"target": ["price", "price"]}, "expected different columns"),
     "a group that is not there": ({"split": "group", "by": "owner"}, "data.by=owner"),
-    "no time": ({"split": "time", "by": "city"}, "data.by=city"),
+    "no time": ({"split": "time", "by": "city"}, "column 'city', row 1: '"),
     "an id as classes": ({"target": "id", "kind": "classification"}, "class 0 has one row"),
 }  # fmt: skip
 
@@ -401,6 +401,33 @@ def test_a_day_is_called_by_its_date_and_a_time_without_zeros(tmp_path):
     assert table(path="h.csv", target="due").labels[None].classes == ("2026-01-01", "2026-01-02")
     times = table(path="h.csv", target="at").labels[None].classes
     assert times == ("2026-01-01 10:00:00", "2026-01-01 10:01:00")
+
+
+def test_rows_of_a_wrong_split_are_counted_in_the_table(tmp_path):
+    columns = houses()
+    columns["price"][2] = None
+    columns["sold"][9] = None
+    write_csv(tmp_path / "h.csv", columns)
+    assert (
+        refused(path="h.csv", split="time", by="sold").message == "data.by=sold: row 10 has no time"
+    )
+    columns["sold"] = [f"{n % 28 + 1}.11.2026" for n in range(120)]
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", split="time", by="sold")
+    assert error.message.startswith("data: h.csv: column 'sold', row 1: '1.11.2026' is not a date")
+    assert error.hint == """'data.columns.sold={kind: date, format: "%d.%m.%Y"}'"""
+
+
+def test_a_column_that_names_splits_is_no_input_of_another_split(tmp_path):
+    columns = houses() | {"split": [["train", "val", "test"][n % 3] for n in range(120)]}
+    write_csv(tmp_path / "h.csv", columns)
+    of = table(path="h.csv", target="price", folds=3)
+    assert "split" not in of.inputs
+    assert "column 'split' is left out: data.split=random does not go by it" in of.notes
+    assert (
+        "split"
+        in table(path="h.csv", target="price", folds=3, columns={"split": "category"}).inputs
+    )
 
 
 def test_a_wrong_weight_is_not_called_missing():

@@ -29,7 +29,7 @@ from dlrun.data.images.image_table import ImageTable
 from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
-from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
+from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
 from dlrun.data.unlearned import unlearned_classes
@@ -100,7 +100,7 @@ def image_folder(
         DlrunError: If an argument is impossible.
     """
     # Folders are split by the images' paths, where a split needs values.
-    column = "path" if labels is None else by
+    column = by if labels is not None else "path" if split in BY_COLUMN else None
     options = SplitOptions(split, column, validation, test, folds, fold, seed)
     options.check()
     for key, value, values in (

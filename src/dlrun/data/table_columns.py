@@ -11,7 +11,7 @@ import numpy as np
 from dlrun.data import columns
 from dlrun.data.columns.date import date_format
 from dlrun.data.profile import IDENTIFIER, MANY_CLASSES, ColumnProfile
-from dlrun.data.splits import LEFT_OUT
+from dlrun.data.splits import LEFT_OUT, NAMES
 from dlrun.data.targets import Target, split_list
 from dlrun.errors import DlrunError
 
@@ -234,7 +234,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
         given = of.given.get(name)
         own = dict(given) if isinstance(given, Mapping) else {}
         kind = own.pop("kind", None) if isinstance(given, Mapping) else given
-        if kind in ("drop", "left out"):
+        if kind in ("drop", "left out") or (kind is None and _names_splits(profile)):
             continue
         if kind is None:
             kind = profile.kind
@@ -255,10 +255,20 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
+def _names_splits(profile: ColumnProfile) -> bool:
+    """Whether a column says which split a row is in: of a row to predict, nobody knows it."""
+    values = {value.strip().lower() for value in profile.counts}
+    return profile.name == "split" and bool(values) and values <= {*NAMES}
+
+
 def _nothing_to_learn_from(of: Table, aside: Collection[str | None]) -> DlrunError:
     """The error of a table without inputs; ``aside`` are the columns that the user spoke of."""
     others = {name: profile for name, profile in of.profiles.items() if name not in aside}
-    why = [f"; column '{name}': {LEFT_OUT_AS[profile.kind]}" for name, profile in others.items()]
+    why = [
+        f"; column '{name}': {reason}"
+        for name, profile in others.items()
+        if (reason := LEFT_OUT_AS.get(profile.kind))
+    ]
     ids = [profile for profile in others.values() if profile.kind == "id"]
     kind = "number" if ids and _has_numbers(ids[0]) else "category"
     return DlrunError(
@@ -315,6 +325,8 @@ def find_notes(of: Table) -> list[str]:
             continue
         if name not in of.inputs and (reason := LEFT_OUT_AS.get(profile.kind)):
             notes.append(f"column '{name}' is left out: {reason}")
+        elif name not in of.inputs and _names_splits(profile):
+            notes.append(f"column '{name}' is left out: data.split={of.way.way} does not go by it")
         notes += _looks_like(profile)
     return [*notes, *missing_target_notes(of)]
 
