@@ -430,6 +430,16 @@ def test_a_column_that_names_splits_is_no_input_of_another_split(tmp_path):
     )
 
 
+def test_a_column_of_texts_for_one_of_numbers_is_to_be_another_one():
+    assert refused(weight="city").hint == "choose a column of numbers"
+    assert refused(target="city", kind="regression").hint == "choose a column of numbers"
+
+
+def test_a_name_with_a_space_is_suggested_as_it_is_typed(tmp_path):
+    (tmp_path / "h.csv").write_text("area, price\n" + "1,2\n2,3\n" * 20)
+    assert refused(path="h.csv").hint == """'data.target=" price"'"""
+
+
 def test_a_wrong_weight_is_not_called_missing():
     columns = houses()
     columns["rooms"][3] = -2

@@ -46,9 +46,15 @@ def require_column(of: Table, name: str, key: str) -> ColumnProfile:
 
         near = get_close_matches(name, of.profiles, n=1)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        hint = _delimiter_hint(of, name) or (f"{key}={near[0]}" if near else None)
+        hint = _delimiter_hint(of, name) or (_typed(f"{key}=", near[0]) if near else None)
         raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
     return of.profiles[name]
+
+
+def _typed(key: str, name: str) -> str:
+    """An override with a column's name, which may begin with a space."""
+    plain = PLAIN.fullmatch(name) and name == name.strip()
+    return f"{key}{name}" if plain else f"""'{key}"{name}"'"""
 
 
 def _delimiter_hint(of: Table, name: str) -> str | None:
@@ -207,7 +213,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
-        hint=correct(of, value),
+        hint=correct(of, value) if profile.numeric >= HALF else "choose a column of numbers",
     )
 
 
@@ -272,7 +278,8 @@ def _nothing_to_learn_from(of: Table, aside: Collection[str | None]) -> DlrunErr
     ids = [profile for profile in others.values() if profile.kind == "id"]
     kind = "number" if ids and _has_numbers(ids[0]) else "category"
     return DlrunError(
-        f"data: {of.path} has no column to learn from{''.join(why[:3])}",
+        f"data: {of.path} has no column to learn from"
+        + ("".join(why[:3]) or " beside those that are named"),
         hint=f"data.columns.{ids[0].name}={kind} takes it all the same"
         if ids
         else "see 'dlrun data' for what each is",

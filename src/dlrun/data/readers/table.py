@@ -96,7 +96,7 @@ class Reader:
             for name, count in self._unseen.items()
         ]
         notes += [
-            f"column '{name}': {_rows(count)} no value, as no row had in training"
+            f"column '{name}': {_rows(count)} no value, and every row of training had one"
             for name, count in self._absent.items()
         ]
         return [*notes, *without_target_note(self._request, self._without_target)]
