@@ -30,6 +30,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.tables import find_files, format_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
 
 
@@ -133,7 +134,13 @@ class Reader:
                 hint="correct it, or remove the row",
             )
         folder = request.source.parent
-        return [folder / value for value in names], columns
+        paths = [folder / value for value in names]
+        if paths and not any(map(is_file, paths)):
+            raise DlrunError(
+                f"{label}: column '{name}' names no file that is there, {paths[0]} the first",
+                hint=f"paths begin in the folder of the table, {folder}",
+            )
+        return paths, columns
 
 
 def _with_target(
