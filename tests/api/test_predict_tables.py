@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pyarrow import feather, orc, parquet
 
 from conftest import COMMAND
 from dlrun.data.tables import formats_of_tables
+from dlrun.inference.prediction_files import write_columns
 from houses import CITIES, SPLIT, Homes, read_csv, without, write_csv
 from trainings import Refused, worker
 
@@ -233,6 +235,19 @@ def test_wrong_tables_are_one_line(homes):
         "no column 'uuid', which --id names"
         in homes.refused("kind", "new.csv", ids=["uuid"]).message
     )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".npz"])
+def test_a_day_is_written_as_in_a_table(tmp_path, suffix):
+    days = [datetime(2026, 11, 28), datetime(2026, 11, 28, 10, 5), None]
+    write_columns(tmp_path / f"p{suffix}", iter([{"when": ("as read", days)}]))
+    if suffix == ".npz":
+        written = np.load(tmp_path / "p.npz")["when"].tolist()
+    else:
+        lines = (tmp_path / f"p{suffix}").read_text().splitlines()
+        is_csv = suffix == ".csv"
+        written = lines[1:] if is_csv else [json.loads(line)["when"] or "" for line in lines]
+    assert [text.strip('"') for text in written] == ["2026-11-28", "2026-11-28 10:05:00", ""]
 
 
 def test_the_input_is_not_replaced_by_its_predictions(homes):

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -171,7 +172,13 @@ def _csv_cells(kind: str, values: Sequence[Any]) -> Sequence[Any]:
         return ["" if value is None else repr(value) for value in values]
     if kind == TEXTS:
         return ["" if value is None else "|".join(value) for value in values]
-    return values
+    return [_day(value) for value in values]
+
+
+def _day(value: Any) -> Any:
+    """A time without an hour as the text of its day, as tables hold it; other values unchanged."""
+    is_day = isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min
+    return value.date().isoformat() if is_day else value
 
 
 def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
@@ -182,7 +189,7 @@ def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
 
 
 def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else _day(value)
 
 
 def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
@@ -248,4 +255,4 @@ def _npz_array(kind: str, values: list[Any]) -> np.ndarray:
         return np.array([-1 if value is None else value for value in values], np.int64)
     if kind == TEXTS:
         values = [None if value is None else "|".join(value) for value in values]
-    return np.array(["" if value is None else str(value) for value in values], str)
+    return np.array(["" if value is None else str(_day(value)) for value in values], str)
