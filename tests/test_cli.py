@@ -480,6 +480,23 @@ def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], mes
     assert files(cwd) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["evaluate", "new.csv"], "dlrun evaluate latest --data new.csv"),
+        (["predict", "new.csv"], "dlrun predict latest --input new.csv"),
+        (["predict", "RUN", "--input", "photo.png"], "hint: numpy.save('new.npy', samples), as"),
+        (["evaluate", "RUN", "--data", "new.npz"], "hint: dlrun evaluate RUN data.path=FILE, or"),
+    ],
+)
+def test_samples_in_the_place_of_a_run_or_for_another_sort_of_run_say_what_to_type(
+    cwd: Path, run: str, words: list[str], hint: str
+) -> None:
+    for name in ("new.csv", "photo.png", "new.npz"):
+        (cwd / name).write_text("a,b\n1,2\n")
+    assert hint in refused(*[run if word == "RUN" else word for word in words])
+
+
 def test_a_damaged_record_of_a_run_is_named(run: str) -> None:
     Path(run, CONFIG).write_text("- no\n- config\n", encoding="utf-8")
     assert "config.yaml is not a config" in refused("evaluate", run)

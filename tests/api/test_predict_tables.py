@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pyarrow import feather, orc, parquet
 
 from conftest import COMMAND
 from dlrun.data.tables import formats_of_tables
+from dlrun.inference.prediction_files import write_columns
 from houses import CITIES, SPLIT, Homes, read_csv, without, write_csv
 from trainings import Refused, worker
 
@@ -235,6 +237,19 @@ def test_wrong_tables_are_one_line(homes):
     )
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".npz"])
+def test_a_day_is_written_as_in_a_table(tmp_path, suffix):
+    days = [datetime(2026, 11, 28), datetime(2026, 11, 28, 10, 5), None]
+    write_columns(tmp_path / f"p{suffix}", iter([{"when": ("as read", days)}]))
+    if suffix == ".npz":
+        written = np.load(tmp_path / "p.npz")["when"].tolist()
+    else:
+        lines = (tmp_path / f"p{suffix}").read_text().splitlines()
+        is_csv = suffix == ".csv"
+        written = lines[1:] if is_csv else [json.loads(line)["when"] or "" for line in lines]
+    assert [text.strip('"') for text in written] == ["2026-11-28", "2026-11-28 10:05:00", ""]
+
+
 def test_the_input_is_not_replaced_by_its_predictions(homes):
     before = (homes.cwd / "new.csv").read_bytes()
     (homes.cwd / "link.csv").symlink_to("new.csv")
@@ -242,6 +257,19 @@ def test_the_input_is_not_replaced_by_its_predictions(homes):
         with pytest.raises(Refused, match=r"new\.csv: is the input"):
             worker("jax").predict(homes.cwd, homes.run("kind"), "new.csv", source)
     assert (homes.cwd / "new.csv").read_bytes() == before
+
+
+def test_none_of_several_inputs_is_replaced_by_the_predictions(homes):
+    (homes.cwd / "several").mkdir()
+    parts = [homes.cwd / "several" / f"{n}.csv" for n in range(2)]
+    for path in parts:
+        shutil.copy(homes.cwd / "new.csv", path)
+    before = parts[1].read_bytes()
+    for source in ("several", "several/*.csv"):
+        with pytest.raises(Refused, match=r"1\.csv: is one of the input's files") as caught:
+            worker("jax").predict(homes.cwd, homes.run("kind"), Path("several/1.csv"), Path(source))
+        assert caught.value.hint == "--output predictions.csv"
+    assert parts[1].read_bytes() == before
 
 
 def test_rows_on_stdin_are_answered_on_stdout_without_the_training_data(homes, dlrun):

@@ -58,7 +58,8 @@ def test_wrong_values_are_told_before_a_framework_is_imported(dlrun, source):
         x, y = np.ones((20, 4), "float32"), np.arange(20) % 2
         x[17, 2] = np.nan
         np.savez(dlrun.cwd / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-        words, message = ["data.num_classes=2", "data.validation_samples=5"], "[12, 2] is nan"
+        words = ["data.num_classes=2", "data.validation_samples=5"]
+        message = "x_train[17, 2] is nan"
     else:
         days = [{"day": f"2026-01-{1 + n % 28:02}", "y": n % 2} for n in range(40)]
         days[30]["day"] = "the fifth"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from tables import write_all
 
@@ -64,6 +65,32 @@ def test_what_training_refuses_is_described_and_said(dlrun, values, options, pro
     assert dlrun.here("train", *words).returncode == 2
     left_out = ("data=csv", "data.path=t.csv", "data.target=kind", "data.drop=[a]")
     assert "refuses" not in dlrun.here("data", *left_out).stdout
+
+
+def test_classes_that_no_training_sample_has_are_told_of_each_sort_of_source(dlrun):
+    splits, in_split = ("train", "val", "test"), ("xy", "xyz", "xy")
+    rows = [
+        f"{n / 2},p{n}.png,{splits[n % 3]},{in_split[n % 3][n // 3 % len(in_split[n % 3])]}"
+        for n in range(60)
+    ]
+    (dlrun.cwd / "t.csv").write_text("\n".join(["a,image,split,kind", *rows]))
+    for n in range(60):
+        Image.new("L", (4, 4), n).save(dlrun.cwd / f"p{n}.png")
+    inputs, labels = np.arange(60.0)[:, None], np.arange(60)
+    np.savez(
+        dlrun.cwd / "t.npz", x_train=inputs, y_train=labels % 2, x_test=inputs, y_test=labels % 3
+    )
+    of_table = "validation.labels has class z, which no training sample has"
+    images = ("data=image_folder", "data.path=.", "data.labels=t.csv")
+    for words, note in (
+        (["data=csv", "data.path=t.csv", "data.target=kind"], of_table),
+        ([*images, "data.target=kind"], of_table),
+        (
+            ["data=npz", "data.path=t.npz", "data.num_classes=3", "data.validation_samples=1"],
+            "test.labels has class 2, which no training sample has",
+        ),
+    ):
+        assert note in dlrun.json_here("data", *words)["notes"], words
 
 
 def test_distributions_are_drawn(dlrun):

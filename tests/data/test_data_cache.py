@@ -76,11 +76,14 @@ def test_a_failure_leaves_nothing(root):
     assert not [path for path in root.iterdir() if path.suffix != ".lock"]
 
 
-@pytest.mark.parametrize("how", ["cut", "removed", "no manifest"])
+@pytest.mark.parametrize("how", ["cut", "changed", "removed", "no manifest"])
 def test_a_damaged_entry_is_made_anew(how):
     entry = cache.cache_entry("k", write(10), limit_bytes=1e9)
     if how == "cut":
         (entry / "array.npy").write_bytes(b"aa")
+    elif how == "changed":  # of the same size
+        (entry / "array.npy").write_bytes(b"b" * 10)
+        os.utime(entry / "array.npy", (1, 1))
     elif how == "removed":
         (entry / "array.npy").unlink()
     else:

@@ -109,6 +109,13 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     assert alone.value.hint == "move it, as to photos/cat/CLASS/1.png, and name photos/cat"
 
 
+def test_a_table_whose_paths_begin_elsewhere_says_where_they_begin(photos):
+    write("tables/new.csv", "file,label\ntrain/a/0.png,a\n")
+    with pytest.raises(DlrunError, match="names no file that is there, tables/train/a/0") as caught:
+        read("tables/new.csv", photos, labels=True)
+    assert caught.value.hint == "paths begin in the folder of the table, tables"
+
+
 def test_an_image_without_a_label_is_no_sample_to_evaluate_on(photos):
     rows = ["dog,photos/dog/0.png", ",photos/dog/1.png", "cat,photos/cat/1.png"]
     write("later.csv", "\n".join(["label,file", *rows]))

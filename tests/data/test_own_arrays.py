@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dlrun.data.keras import keras
 from dlrun.data.npy import npy
 from dlrun.data.npz import npz
 from dlrun.data.pickled_arrays import load_pickle
+from dlrun.data.readers import Request, open_reader
 from dlrun.data.splits import SplitOptions, split_rows
 from dlrun.errors import DlrunError
 
@@ -262,3 +264,29 @@ def test_what_keras_has_not_downloaded_is_named(tmp_path, monkeypatch):
     assert f"there is no {tmp_path / 'datasets' / 'imdb.npz'}" in caught.value.message
     assert "data.download=true" in caught.value.hint
     assert len(keras(name="mnist", limit=9).dataset().train) == 9  # dlrun brings it
+
+
+def test_a_number_that_is_not_finite_is_named_by_its_place_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs, labels = X.copy(), np.arange(200) % 2
+    inputs[40, 1] = np.nan
+    np.savez("both.npz", x=inputs, y=labels)
+    np.savez("split.npz", x_train=inputs, y_train=labels, x_test=X, y_test=labels)
+    for made, place in (
+        (lambda: npy(path="both.npz").dataset(), r"both\.npz: x\[40, 1\] is nan"),
+        (lambda: npz(path="split.npz", num_classes=2, validation_samples=20),
+         r"split\.npz: x_train\[40, 1\] is nan"),
+    ):  # fmt: skip
+        with pytest.raises(DlrunError, match=place):
+            made()
+    assert npy(path="both.npz").describe().notes[-1].endswith("both.npz: x[40, 1] is nan")
+    numbers = np.where(np.arange(200) == 40, np.nan, np.arange(200) * 0.5)
+    np.savez("both.npz", x=inputs, y=numbers)  # it has no label, and is left out
+    assert len(npy(path="both.npz").dataset().train) == 139
+
+
+def test_arrays_with_labels_are_refused_with_what_evaluates_them():
+    spec = source(np.arange(200) % 2).dataset().spec
+    with pytest.raises(DlrunError, match="no form for a file of arrays with labels") as caught:
+        open_reader(Request(Path("new.npz"), spec, key="--data", labels=True))
+    assert caught.value.hint.startswith("dlrun evaluate RUN data.path=NEW.npz")

@@ -101,7 +101,16 @@ def test_folders_and_files_name_splits(path, split):
         ({"validation": 1.5}, "expected a share of the rows"),
         ({"test": -1}, "expected a share of the rows"),
         ({"folds": 5, "fold": 5}, "expected a fold from 0"),
+        ({"folds": 2.5}, "expected a fold from 0"),
+        ({"folds": "a"}, "expected a fold from 0"),
+        ({"fold": 2}, "needs the number of folds, data.folds"),
+        ({"folds": 5, "way": "time", "by": "day"}, "a split by time has no folds"),
+        ({"folds": 5, "way": "column", "by": "part"}, "a split by column has no folds"),
+        ({"folds": 5, "way": "files"}, "a split by files has no folds"),
+        ({"seed": -1}, "expected an integer from 0"),
         ({"way": "group"}, "needs a column"),
+        ({"by": "city"}, "data.split=auto takes no column"),
+        ({"way": "random", "by": "city"}, "data.split=random takes no column"),
     ],
 )
 def test_impossible_splits_are_refused(options, words):
@@ -112,3 +121,17 @@ def test_impossible_splits_are_refused(options, words):
 def test_an_empty_split_is_refused():
     with pytest.raises(DlrunError, match="the train split is empty: 0 rows to train"):
         split_rows(3, SplitOptions("random", validation=2, test=1))
+
+
+def test_more_folds_than_rows_are_refused():
+    with pytest.raises(DlrunError, match=r"data\.folds=4: there are 3 rows"):
+        split_rows(3, SplitOptions("random", folds=4))
+
+
+@pytest.mark.parametrize(
+    ("way", "values"),
+    [("hash", ["a", None]), ("group", ["a", None]), ("time", [1.0, np.nan])],
+)
+def test_a_row_without_what_it_is_split_by_is_named(way, values):
+    with pytest.raises(DlrunError, match=r"data\.by=c: row 12 has no "):
+        split_rows(2, SplitOptions(way, by="c"), values=values, numbers=[7, 12])

@@ -92,9 +92,11 @@ def test_quoted_texts_keep_their_lines_and_delimiters(tmp_path):
 BAD = {
     "nothing": ("a.csv", "", "is empty"),
     "a header alone": ("a.csv", "x,y\n", "has no rows"),
-    "a ragged row": ("a.csv", "x,y\n1,2\n1,2,3\n", "row 3: expected 2 columns, got 3"),
+    "a ragged row": ("a.csv", "x,y\n1,2\n1,2,3\n", "row 2: expected 2 columns, got 3"),
     "two columns of one name": ("a.csv", "x,y,x\n1,2,3\n", "has two columns named 'x'"),
     "a column without a name": ("a.csv", "x,,y\n1,2,3\n", "column 2 has no name"),
+    "blank lines": ("a.csv", "\n\n\n", "a.csv is empty"),
+    "UTF-16": ("a.csv", "\xff\xfex\0\n\0", "is not UTF-8"),
     "latin1": ("a.csv", "x\nK\xf6ln\n", "is not UTF-8"),
     "no JSON": ("a.jsonl", '{"x": 1}\n{"x": \n', "line 2 is not JSON"),
     "a list": ("a.jsonl", "[1]\n", "line 1 is no object"),
@@ -130,6 +132,14 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(tmp_pat
     path.write_text("i,x\n" + "".join([*lines, '7,"b\nc"\n\n']))
     assert rows(path).column("x").to_pylist()[-1] == "b\nc"
     assert sum(len(b.rows) for b in Rows(path, TableOptions()).blocks(["i"], {"i"}, 1000)) == 101
+
+
+def test_a_row_that_swallows_those_after_it_is_told_to_close_its_quote(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('x,y,z\n1,2,3\n1,"2,3\n1,2,3\n')
+    with pytest.raises(DlrunError, match="row 2: expected 3 columns, got 2") as caught:
+        rows(path)
+    assert caught.value.hint.startswith("close the quote")
 
 
 def test_a_table_may_have_thousands_of_columns(tmp_path):

@@ -312,7 +312,7 @@ WRONG = {
                        "has no column to learn from"),
     "the target twice": ({"target": ["price", "price"]}, "expected different columns"),
     "a group that is not there": ({"split": "group", "by": "owner"}, "data.by=owner"),
-    "no time": ({"split": "time", "by": "city"}, "data.by=city"),
+    "no time": ({"split": "time", "by": "city"}, "column 'city', row 1: '"),
     "an id as classes": ({"target": "id", "kind": "classification"}, "class 0 has one row"),
 }  # fmt: skip
 
@@ -339,6 +339,116 @@ def test_almost_numbers_are_refused_by_row_and_can_be_called_missing(tmp_path):
     assert "data.target: column 'price': row 4 is '?', but 99% of" in error.message
     assert "data.missing=[?]" in error.hint
     assert error.hint.endswith("or data.kind=classification")
+
+
+MIXED = {
+    "numbers": (lambda n: f"abc{n}" if n == 7 else n + 0.5, "row 8 is 'abc7', but 98% of the rows"),
+    "half": (lambda n: n + 0.5 if n % 3 else f"abc{n}", "row 1 is 'abc0', but 67% of the rows are"),
+    "list": (lambda n: [1, 2] if n == 7 else n + 0.5, "row 8 is '[1, 2]', but 98% of the rows"),
+    "dates": (lambda n: "soon" if n == 7 else f"2026-{n // 28 + 1:02}-{n % 28 + 1:02}",
+              "row 8 is 'soon', but 98% of the rows are dates"),
+    "no day": (lambda n: f"2026-02-{n % 30 + 1:02}", "row 29 is '2026-02-29', but 97% of the rows"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "words"), MIXED.values(), ids=MIXED)
+def test_a_value_of_another_kind_than_most_is_refused_by_row_and_value(tmp_path, value, words):
+    rows = [{"area": value(n), "rooms": n % 5, "price": 3.0 * n} for n in range(60)]
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    error = refused(path="h.jsonl")
+    assert error.message.startswith("data: column 'area': row ")
+    assert words in error.message
+    assert "data.columns.area=" in error.hint
+
+
+def test_a_table_without_inputs_says_why_each_column_is_none(tmp_path):
+    rows = [{"area": str(n + 0.5), "same": 1, "price": 3.0 * n} for n in range(60)]
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    error = refused(path="h.jsonl")
+    assert "column 'area': each row has another value, like an id" in error.message
+    assert "column 'same': all values are equal" in error.message
+    assert error.hint == "data.columns.area=number takes it all the same"
+    of = table(path="h.jsonl", target="price", columns={"area": "number"})
+    np.testing.assert_allclose(of.dataset().train.inputs.mean(), 0, atol=1e-6)
+
+
+def test_integers_too_large_for_64_bits_are_numbers(tmp_path):
+    rows = [f'{{"area": {n if n != 7 else 10**30}, "price": {3 * n}}}' for n in range(60)]
+    (tmp_path / "h.jsonl").write_text("\n".join(rows))
+    of = table(path="h.jsonl", target="price")
+    assert of.profiles["area"].type == "double"
+    assert of.profiles["area"].high == 1e30
+
+
+def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tmp_path):
+    rows = [
+        {"rooms": str(n % 40), "zip": f"0{1000 + n % 40}", "day": f"{n % 28 + 1:02}.11.2026",
+         "area": n % 45 + 0.5 if n % 4 else False, "price": 3.0 * n} for n in range(60)
+    ]  # fmt: skip
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    of = table(path="h.jsonl", target="price")
+    assert of.notes == [
+        "column 'rooms' has numbers as texts: data.columns.rooms=number reads them",
+        "column 'day' looks like dates:"
+        """ 'data.columns.day={kind: date, format: "%d.%m.%Y"}' reads them""",
+        "column 'area' is taken for categories: 75% of the rows are numbers, and row 1 is 'false'",
+    ]
+    dates = {"kind": "date", "format": "%d.%m.%Y"}
+    assert len(table(path="h.jsonl", target="price", columns={"day": dates}).notes) == 2
+
+
+def test_a_day_is_called_by_its_date_and_a_time_without_zeros(tmp_path):
+    rows = [f"2026-01-0{n % 2 + 1},2026-01-01 10:0{n % 2}:00,{n * 0.5}" for n in range(40)]
+    (tmp_path / "h.csv").write_text("\n".join(["due,at,area", *rows]))
+    assert table(path="h.csv", target="due").labels[None].classes == ("2026-01-01", "2026-01-02")
+    times = table(path="h.csv", target="at").labels[None].classes
+    assert times == ("2026-01-01 10:00:00", "2026-01-01 10:01:00")
+
+
+def test_rows_of_a_wrong_split_are_counted_in_the_table(tmp_path):
+    columns = houses()
+    columns["price"][2] = None
+    columns["sold"][9] = None
+    write_csv(tmp_path / "h.csv", columns)
+    assert (
+        refused(path="h.csv", split="time", by="sold").message == "data.by=sold: row 10 has no time"
+    )
+    columns["sold"] = [f"{n % 28 + 1}.11.2026" for n in range(120)]
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", split="time", by="sold")
+    assert error.message.startswith("data: h.csv: column 'sold', row 1: '1.11.2026' is not a date")
+    assert error.hint == """'data.columns.sold={kind: date, format: "%d.%m.%Y"}'"""
+
+
+def test_a_column_that_names_splits_is_no_input_of_another_split(tmp_path):
+    columns = houses() | {"split": [["train", "val", "test"][n % 3] for n in range(120)]}
+    write_csv(tmp_path / "h.csv", columns)
+    of = table(path="h.csv", target="price", folds=3)
+    assert "split" not in of.inputs
+    assert "column 'split' is left out: data.split=random does not go by it" in of.notes
+    assert (
+        "split"
+        in table(path="h.csv", target="price", folds=3, columns={"split": "category"}).inputs
+    )
+
+
+def test_a_column_of_texts_for_one_of_numbers_is_to_be_another_one():
+    assert refused(weight="city").hint == "choose a column of numbers"
+    assert refused(target="city", kind="regression").hint == "choose a column of numbers"
+
+
+def test_a_name_with_a_space_is_suggested_as_it_is_typed(tmp_path):
+    (tmp_path / "h.csv").write_text("area, price\n" + "1,2\n2,3\n" * 20)
+    assert refused(path="h.csv").hint == """'data.target=" price"'"""
+
+
+def test_a_wrong_weight_is_not_called_missing():
+    columns = houses()
+    columns["rooms"][3] = -2
+    write_csv(Path("h.csv"), columns)
+    error = refused(path="h.csv", weight="rooms")
+    assert error.message.endswith("row 4: -2.0 is not a number from 0")
+    assert error.hint == "correct it"
 
 
 def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):

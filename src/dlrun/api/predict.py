@@ -20,7 +20,13 @@ from dlrun.inference.described_columns import DescribedColumns, Plain
 from dlrun.inference.loaded_run import load_run, open_run, read_input_spec, read_saved_spec
 from dlrun.inference.own_data import make_request
 from dlrun.inference.prediction import predict_columns, predict_parts
-from dlrun.inference.prediction_files import STDOUT, check_output, write_arrays, write_columns
+from dlrun.inference.prediction_files import (
+    STDOUT,
+    check_output,
+    keep_inputs,
+    write_arrays,
+    write_columns,
+)
 from dlrun.remote.places import require_output
 from dlrun.runs.directory import RECORD, RunDir
 
@@ -90,7 +96,7 @@ def predict(
     )
     require_output(output, opened.path, "predictions.npz")
     output = output or opened.predictions
-    check_output(output, source)
+    check_output(output)
     _require_gathered(config)
     recorded = _spec_of_record(opened)  # refused even where it is not needed
     spec: InputSpec | None = None
@@ -101,6 +107,7 @@ def predict(
         given = {"array": array, "ids": tuple(ids)}
         request = make_request(source, spec or recorded, config, **given)
         reader = open_reader(request)
+        keep_inputs(output, reader.files)
         # The first samples are read before a framework is imported.
         checked = CheckedParts(reader.parts(), source, skip=on_error == "skip")
     _describe(spec or read_saved_spec(opened), config, top)  # to refuse --top

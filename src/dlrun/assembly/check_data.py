@@ -16,6 +16,7 @@ import numpy as np
 from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
 from dlrun.data.dataset import SPLITS, Dataset, Split
 from dlrun.data.tree import Tree
+from dlrun.data.unlearned import unlearned_of
 from dlrun.errors import DlrunError
 from dlrun.system.finite import extremes, first_not_finite
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 INT32 = np.iinfo(np.int32)
-AT_ONCE = 2**22  # labels that are counted
 PIXELS = (128, 255)  # range of the maximum of unscaled pixels
 
 Problems: TypeAlias = Iterator[tuple[str, str | None]]
@@ -50,7 +50,7 @@ def check_data(data: Any, config: Config) -> None:
         if name.startswith("train.inputs") and _looks_unscaled(array, data.scale):
             fix = "divide by 255" if _floats(array) else "return Dataset(..., scale=255)"
             log.warning("%s goes up to %g, like unscaled pixels: %s", name, array.max(), fix)
-    for line in _unlearned_classes(data):
+    for line in unlearned_of(data):
         log.warning("%s", line)
 
 
@@ -101,37 +101,6 @@ def _leaves(path: str, arrays: Tree[Any]) -> list[tuple[str, Any]]:
     if isinstance(arrays, Mapping):
         return [(f"{path}[{name!r}]", array) for name, array in arrays.items()]
     return [(path, arrays)]
-
-
-def _unlearned_classes(data: Dataset) -> Iterator[str]:
-    """A line for each label of which some classes are evaluated and in no training sample."""
-    trained = dict(_leaves("labels", data.train.labels))
-    widths = dict(_leaves("labels", data.num_classes))
-    targets = {} if data.targets is None else dict(_leaves("labels", data.targets))
-    for split in ("validation", "test"):
-        for name, labels in _leaves("labels", getattr(data, split).labels):
-            known, there = (_occurring(array, widths[name]) for array in (trained[name], labels))
-            unknown = np.flatnonzero(there & ~known).tolist()
-            names = [targets[name].classes[n] if name in targets else str(n) for n in unknown[:5]]
-            if names:
-                which = "class" if len(unknown) == 1 else "classes"
-                more = f", ... ({len(unknown):,} in all)" if len(unknown) > 5 else ""
-                listed = ", ".join(names) + more
-                yield f"{split}.{name} has {which} {listed}, which no training sample has"
-
-
-def _occurring(labels: np.ndarray, width: int) -> np.ndarray:
-    """Which classes occur, ``(classes,)`` bool; all of them for a label of numbers."""
-    classes = max(width, 2)
-    if width > 1 and labels.shape[1:] == (width,):
-        return np.asarray(labels.any(axis=0))
-    if not _floats(labels) and _first_outside(labels, 0, classes - 1) is None:
-        there = np.zeros(classes, bool)
-        rows = max(1, AT_ONCE // max(1, labels[:1].size))
-        for start in range(0, len(labels), rows):  # counting takes 8 bytes for each label
-            there |= np.bincount(labels[start : start + rows].ravel(), minlength=classes) > 0
-        return there
-    return np.ones(classes, bool)
 
 
 def _floats(array: np.ndarray) -> bool:

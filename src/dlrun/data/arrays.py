@@ -12,6 +12,7 @@ import numpy as np
 
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.npz import require_finite
 from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
@@ -20,6 +21,7 @@ from dlrun.data.table_columns import class_counts
 from dlrun.data.table_description import describe_columns
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
+from dlrun.data.unlearned import unlearned_classes
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -183,7 +185,7 @@ class ArraySource:
             ],
             tasks={name: target.kind},
             classes={name: class_counts(of_labels, target)} if target.classes else {},
-            notes=self._notes(),
+            notes=[*self._notes(), *self._unlearned(target), *self._refusals()],
             explicit={**self.arguments, "kind": target.kind, "split": way.way},
         )
 
@@ -192,6 +194,31 @@ class ArraySource:
         samples, target = self._samples, self._table.labels[None]
         names = samples.labels.astype(str) if target.classes else None
         return pictures_of_arrays(samples.inputs, names)
+
+    def _require_finite(self) -> None:
+        rows = np.flatnonzero(self._table.splits != LEFT_OUT)
+        for name, array in leaves_by_name(self._samples.inputs).items():
+            require_finite(f"{self.name}: {name or 'x'}", array, rows)
+
+    def _unlearned(self, target: Target) -> list[str]:
+        """The classes that no training sample has; the labels of a target of numbers have none."""
+        if not target.classes:
+            return []
+        splits = self._table.splits
+        rows = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]
+        labels = {
+            name: target.encode(_of(rows.take(_array(np.flatnonzero(splits == code)))))
+            for name, code in SPLITS.items()
+        }
+        return unlearned_classes(labels, target.num_classes, target)
+
+    def _refusals(self) -> list[str]:
+        """What training refuses, as a line for the description."""
+        try:
+            self._require_finite()
+        except DlrunError as error:
+            return [f"training refuses it: {error.message}"]
+        return []
 
     def _notes(self) -> list[str]:
         missing = int((self._table.splits == LEFT_OUT).sum())
@@ -202,6 +229,7 @@ class ArraySource:
         """See :class:`dlrun.data.source.Source`."""
         for note in self._notes():
             log.info("data   %s", note)
+        self._require_finite()
         inputs, weights = self._samples.inputs, self._samples.weights
         splits = self._table.splits
         labels = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]

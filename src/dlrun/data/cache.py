@@ -24,7 +24,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import exists, is_file
 from dlrun.system.user_cache import user_cache
 
-VERSION = 4  # of what is cached; entries of other versions are not found, and are removed in time
+VERSION = 5  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
 LARGE = 64 * 2**20  # bytes, which take 0.07 s to read
@@ -136,8 +136,8 @@ def _make(root: Path, entry: Path, make: Callable[[Path], None]) -> None:
     partial.mkdir()
     try:
         make(partial)
-        sizes = {p.name: p.stat().st_size for p in partial.iterdir()}
-        (partial / MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
+        written = {path.name: _stamp(path) for path in partial.iterdir()}
+        (partial / MANIFEST).write_text(json.dumps(written), encoding="utf-8")
         if exists(entry):  # damaged
             shutil.rmtree(entry)
         partial.rename(entry)
@@ -147,12 +147,21 @@ def _make(root: Path, entry: Path, make: Callable[[Path], None]) -> None:
 
 
 def _is_whole(entry: Path) -> bool:
-    """Whether every file has the size that it was written with."""
+    """Whether every file has the size and the time that it was written with.
+
+    Its content is not read: a sum of 10 GB would take longer than the first epoch.
+    """
     try:
-        sizes = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
-        return all((entry / name).stat().st_size == size for name, size in sizes.items())
+        written = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
+        return all(_stamp(entry / name) == stamp for name, stamp in written.items())
     except (OSError, ValueError, AttributeError, TypeError):
         return False
+
+
+def _stamp(path: Path) -> list[int]:
+    """The size of a file in bytes, and when it was written, in nanoseconds."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _mark_used(entry: Path) -> None:

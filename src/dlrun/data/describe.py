@@ -7,6 +7,7 @@ import numpy as np
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.source import Description
 from dlrun.data.tree import leaves, map_named
+from dlrun.data.unlearned import unlearned_of
 
 
 def describe_dataset(data: Dataset, source: str) -> Description:
@@ -51,5 +52,5 @@ def describe_dataset(data: Dataset, source: str) -> Description:
         splits=sizes,
         columns=columns,
         classes=classes,
-        notes=["figures are those of the training split"],
+        notes=["figures are those of the training split", *unlearned_of(data)],
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from dlrun.data.columns import WrongValueError, to_weights
+from dlrun.data.columns.date import date_format
 from dlrun.data.duplicates import RowHashes, row_hashes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.splits import SPLITS
@@ -161,10 +162,17 @@ class ArrayFile:
 
 
 class at_row:  # noqa: N801 - reads like a function
-    """Turn a wrong value into an error that names its row in the table."""
+    """Turn a wrong value into an error that names its row in the table.
 
-    def __init__(self, of: Table, start: int, mask: np.ndarray) -> None:
-        self._of, self._start, self._mask = of, start, mask
+    Args:
+        of: The table.
+        start: The rows before those that are encoded.
+        mask: Which of the rows from there are encoded.
+        hint: What else mends it.
+    """
+
+    def __init__(self, of: Table, start: int, mask: np.ndarray, hint: str = "") -> None:
+        self._of, self._start, self._mask, self._hint = of, start, mask, hint
 
     def __enter__(self) -> None:
         pass
@@ -175,10 +183,15 @@ class at_row:  # noqa: N801 - reads like a function
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}:"
                 f" {error.value!r:.80} is not {error.expected}",
-                hint="fill it in, or remove the row"
-                if error.value is None
-                else correct(self._of, str(error.value)),
+                hint=_how_to_read(self._of, error) or correct(self._of, error.value) + self._hint,
             ) from error
+
+
+def _how_to_read(of: Table, error: WrongValueError) -> str | None:
+    """The format of a column of dates, as an override; None if it looks like none."""
+    is_date = error.expected.startswith("a date")
+    form = date_format(of.profiles[error.column].examples) if is_date else None
+    return form and f"""'data.columns.{error.column}={{kind: date, format: "{form}"}}'"""
 
 
 def file_of(split: str, part: str, name: str | None) -> str:

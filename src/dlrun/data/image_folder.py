@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.dataset import SPLITS
 from dlrun.data.images import encode
 from dlrun.data.images.decode import (
     BACKGROUNDS,
@@ -28,9 +29,10 @@ from dlrun.data.images.image_table import ImageTable
 from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
-from dlrun.data.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
+from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
+from dlrun.data.unlearned import unlearned_classes
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
@@ -98,7 +100,7 @@ def image_folder(
         DlrunError: If an argument is impossible.
     """
     # Folders are split by the images' paths, where a split needs values.
-    column = "path" if labels is None else by
+    column = by if labels is not None else "path" if split in BY_COLUMN else None
     options = SplitOptions(split, column, validation, test, folds, fold, seed)
     options.check()
     for key, value, values in (
@@ -248,7 +250,7 @@ class ImageFolder:
             columns=[self._column()],
             tasks={names[name]: target.kind for name, target in targets.items()},
             classes=self._class_counts(),
-            notes=self.notes,
+            notes=[*self.notes, *self._unlearned()],
             explicit=self._explicit(),
         )
 
@@ -310,6 +312,20 @@ class ImageFolder:
             named = zip(target.classes, of_classes.tolist(), strict=True)
             counts[name or target.title] = dict(named)
         return counts
+
+    def _unlearned(self) -> list[str]:
+        """The classes that no training image has."""
+        targets = {name: t for name, t in self.samples.targets.items() if t.classes}
+        of_splits = [
+            self.samples.labels(np.flatnonzero(self.splits == code), targets)
+            for code in (TRAIN, VALIDATION, TEST)
+        ]
+        if not targets:
+            return []
+        named = {name or "": target for name, target in targets.items()}
+        labels = [{name or "": array for name, array in part.items()} for part in of_splits]
+        widths = {name: target.num_classes for name, target in named.items()}
+        return unlearned_classes(dict(zip(SPLITS, labels, strict=True)), widths, named)
 
     def _explicit(self) -> dict[str, Any]:
         form = self.form

@@ -14,6 +14,7 @@ from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
 from dlrun.system.files import is_file
+from dlrun.system.finite import first_not_finite
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
 WEIGHTS = ("w_train", "w_test")
@@ -45,6 +46,8 @@ def npz(
         DlrunError: If the file or an array in it is missing or damaged.
     """
     x_train, y_train, x_test, y_test, w_train, w_test = read(path, NAMES, WEIGHTS)
+    for name, array in zip(NAMES, (x_train, y_train, x_test, y_test), strict=True):
+        require_finite(f"{path}: {name}", array)
     if len(np.shape(y_train)) == 1 and len(y_train) > 1 and (y_train == y_train[0]).all():
         raise DlrunError(
             f"data: {path}: y_train is {y_train[0]} in every row",
@@ -60,6 +63,35 @@ def npz(
         scale=scale,
         fit=(Standardize.fit,) if standardize else (),
         weights=w_train,
+    )
+
+
+def require_finite(label: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:
+    """Refuse a number that is not finite by its place in the file, which no split has.
+
+    Args:
+        label: What the array is called in messages.
+        array: ``(samples, ...)``.
+        rows: The samples that count; None for all.
+
+    Raises:
+        DlrunError: If one is NaN or infinite, also as float32.
+    """
+    if not np.issubdtype(array.dtype, np.floating):
+        return
+    bad = first_not_finite(array, np.float32)
+    if bad is None or not np.ndim(array):
+        return
+    if rows is not None and bad[0] not in rows:  # the first bad one may be of a sample left out
+        some = np.sort(rows)
+        if (bad := first_not_finite(array[some], np.float32)) is None:
+            return
+        bad = (int(some[bad[0]]), *bad[1:])
+    too_large = np.isfinite(array[bad])
+    raise DlrunError(
+        f"data: {label}[{', '.join(map(str, bad))}] is {array[bad]}"
+        + (", more than float32 holds" if too_large else ""),
+        hint="divide the array" if too_large else "remove the sample, or fill in the value",
     )
 
 

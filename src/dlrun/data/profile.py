@@ -45,8 +45,9 @@ class ColumnProfile:
         mean: The mean of numbers.
         words: The mean number of words of texts.
         numeric: The share of the texts that are numbers.
-        wrong: The first row whose text is not a number, and the text.
-        dates: Whether all texts are dates such as 2026-11-28.
+        wrong: The first row whose text is not a number, and the text; None if all are.
+        dated: The share of the texts that are dates such as 2026-11-28.
+        undated: A row whose text is not a date, and the text; None if all are.
         examples: Some values.
     """
 
@@ -62,7 +63,8 @@ class ColumnProfile:
     words: float = 0.0
     numeric: float = 0.0
     wrong: tuple[int, str] | None = None
-    dates: bool = False
+    dated: float = 0.0
+    undated: tuple[int, str] | None = None
     examples: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +85,7 @@ class ColumnProfile:
             return "id"
         if self.type != "string":
             return KINDS[self.type]
-        if self.dates:
+        if self.dated == 1:
             return "date"
         values = {value.lower() for value in self.counts}
         if values and values <= {*TRUE, *FALSE}:
@@ -98,7 +100,7 @@ class ColumnProfile:
             # A row number, or called an id. Other integers may all differ by chance.
             runs = self.low in (0, 1) and self.high == self.low + self.rows - self.missing - 1
             return bool(IDENTIFIER.search(self.name)) or (bool(runs) and self.distinct is not None)
-        return self.type == "string" and self.words < 1.5 and not self.dates
+        return self.type == "string" and self.words < 1.5 and self.dated < 1
 
     @property
     def target_kind(self) -> str:
@@ -237,12 +239,26 @@ def _add_text(
     if profile.wrong is None and share < there:
         wrong = texts.filter(pc.invert(numeric))[0]  # texts are in the order of their first rows
         profile.wrong = (row + pc.index(array, wrong).as_py(), wrong.as_py()[:200])
-    if first or profile.dates:
-        try:
-            to_seconds(profile.name, texts)
-            profile.dates = True
-        except WrongValueError:
-            profile.dates = False
+    if first or profile.dated:
+        dates, undated = _count_dates(texts, counts)
+        profile.dated = (profile.dated * before + dates) / (before + there)
+        if profile.undated is None and undated is not None:
+            profile.undated = (row + pc.index(array, undated).as_py(), undated.as_py()[:200])
+
+
+def _count_dates(texts: pa.Array, counts: pa.Array) -> tuple[float, pa.Scalar | None]:
+    """How often a text occurs that is a date, and one that is not."""
+    import pyarrow.compute as pc
+
+    shaped = pc.match_substring_regex(texts, r"^\d{4}-\d\d-\d\d([ T].*)?$")
+    dates = float(pc.sum(pc.if_else(shaped, counts, 0)).as_py())
+    others = texts.filter(pc.invert(shaped))
+    try:
+        to_seconds("", texts.filter(shaped))
+    except WrongValueError as error:  # such as 2026-02-30
+        number = pc.index(texts, error.value).as_py()
+        return dates - counts[number].as_py(), texts[number]
+    return dates, others[0] if len(others) else None
 
 
 def _finish(profile: ColumnProfile, numbers: _Numbers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ TRAIN, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3
 PAST_LIMIT = 4  # as LEFT_OUT, but for data.limit alone
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 WAYS = ("auto", "random", "stratified", "hash", "group", "time", "column", "files")
+BY_COLUMN = ("hash", "group", "time", "column")
 # The names of splits in columns, folders and files.
 NAMES = {
     "train": TRAIN, "training": TRAIN,
@@ -61,14 +63,36 @@ class SplitOptions:
                     " number",
                     hint=f"data.{name}=0.15",
                 )
-        if self.folds is not None and not 0 <= self.fold < self.folds > 1:
+        if type(self.seed) is not int or self.seed < 0:
+            raise DlrunError(f"data.seed={self.seed}: expected an integer from 0")
+        self._check_folds()
+        if (self.way in BY_COLUMN) != (self.by is not None):
+            if self.by is None:
+                raise DlrunError(f"data.split={self.way} needs a column", hint="data.by=COLUMN")
+            raise DlrunError(
+                f"data.by={self.by}: data.split={self.way} takes no column",
+                hint=f"data.split={', '.join(BY_COLUMN)} take one",
+            )
+
+    def _check_folds(self) -> None:
+        hint = "dlrun sweep data.folds=5 'data.fold=range(5)'"
+        if self.folds is None:
+            if self.fold:
+                raise DlrunError(
+                    f"data.fold={self.fold}: needs the number of folds, data.folds", hint=hint
+                )
+            return
+        if type(self.folds) is not int or not 0 <= self.fold < self.folds > 1:
             raise DlrunError(
                 f"data.folds={self.folds}, data.fold={self.fold}: expected a fold from 0 to below"
                 " the number of folds, which is at least 2",
-                hint="dlrun sweep data.folds=5 'data.fold=range(5)'",
+                hint=hint,
             )
-        if self.way in ("hash", "group", "time", "column") and self.by is None:
-            raise DlrunError(f"data.split={self.way} needs a column", hint="data.by=COLUMN")
+        if self.way in ("time", "column", "files"):
+            raise DlrunError(
+                f"data.folds={self.folds}: a split by {self.way} has no folds",
+                hint="data.split=random, or another that draws the rows",
+            )
 
 
 def file_split(path: str) -> int | None:
@@ -88,6 +112,7 @@ def split_rows(
     values: Any = None,
     classes: np.ndarray | None = None,
     files: np.ndarray | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> np.ndarray:
     """The split of each row, ``(rows,)`` uint8.
 
@@ -98,15 +123,26 @@ def split_rows(
             list of texts, or for ``time`` of seconds.
         classes: For ``stratified``: the class number of each row.
         files: For ``files``: the split of each row's file.
+        numbers: What to call each row, for messages; None counts them from 1.
 
     Raises:
-        DlrunError: If a split that is needed would be empty.
+        DlrunError: If a row has no value that it is split by, or a split that is needed would be
+            empty.
     """
+    numbers = range(1, rows + 1) if numbers is None else numbers
+    if options.way in BY_COLUMN:
+        _require_values(values, options, numbers)
+    if options.folds and options.folds > rows:
+        raise DlrunError(
+            f"data.folds={options.folds}: there are {rows:,} rows", hint="data.folds=5"
+        )
     generator = np.random.default_rng(options.seed)
     way, splits = options.way, np.zeros(rows, np.uint8)
     if way in ("column", "files"):
         splits = (
-            _by_name(values, options) if way == "column" else np.asarray(files, np.uint8).copy()
+            _by_name(values, options, numbers)
+            if way == "column"
+            else np.asarray(files, np.uint8).copy()
         )
         _complete(splits, options, generator)
     elif way == "hash":
@@ -185,7 +221,18 @@ def _spread(order: np.ndarray, count: int) -> np.ndarray:
     return order[places]
 
 
-def _by_name(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
+def _require_values(values: Sequence[Any], options: SplitOptions, numbers: Sequence[int]) -> None:
+    """Refuse a row without a value: all of these would be one group, or have one id."""
+    for value, number in zip(values, numbers, strict=True):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            what = {"time": "time", "hash": "id", "group": "group"}.get(options.way, "value")
+            raise DlrunError(
+                f"data.by={options.by}: row {number:,} has no {what}",
+                hint="fill it in, remove the row, or choose another data.split",
+            )
+
+
+def _by_name(values: Sequence[Any], options: SplitOptions, numbers: Sequence[int]) -> np.ndarray:
     splits = np.zeros(len(values), np.uint8)
     known: dict[Any, int] = {}
     for row, value in enumerate(values):
@@ -193,8 +240,8 @@ def _by_name(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
             split = NAMES.get(str(value).strip().lower())
             if split is None:
                 raise DlrunError(
-                    f"data.split=column: row {row + 1:,} of column '{options.by}' is {value!r:.80},"
-                    " expected train, validation or test",
+                    f"data.split=column: row {numbers[row]:,} of column '{options.by}' is"
+                    f" {value!r:.80}, expected train, validation or test",
                     hint=f"data.split=random, and leave the column out: data.drop=[{options.by}]",
                 )
             known[value] = split
@@ -225,7 +272,7 @@ def _by_hash(values: Sequence[Any], options: SplitOptions) -> np.ndarray:
     splits = np.zeros(len(values), np.uint8)
     if options.folds:
         low = options.fold / options.folds
-        test = (places >= low) & (places < low + 1 / options.folds)
+        test = (places >= low) & (places < (options.fold + 1) / options.folds)
         rest = (places - low) % 1  # from 1 / folds on
         start = 1 / options.folds
         share = (1 - start) * options.validation
@@ -270,13 +317,6 @@ def _by_group(
 
 def _in_time(seconds: np.ndarray, options: SplitOptions) -> np.ndarray:
     """The latest rows test, those before them validate; equal times stay together."""
-    if options.folds:
-        raise DlrunError("data.folds: a split by time has no folds", hint="data.split=random")
-    if (missing := np.isnan(seconds)).any():
-        raise DlrunError(
-            f"data.by={options.by}: row {int(missing.argmax()) + 1:,} has no time",
-            hint="remove the row, or choose another data.split",
-        )
     ordered = np.sort(seconds)
     validation, test = _sizes(len(seconds), options)
     splits = np.zeros(len(seconds), np.uint8)
@@ -296,5 +336,7 @@ def _require_rows(splits: np.ndarray, options: SplitOptions) -> None:
             raise DlrunError(
                 f"data.split={options.way}: the {name} split is empty: {counts[TRAIN]:,} rows to"
                 f" train, {counts[VALIDATION]:,} to validate, {counts[TEST]:,} to test",
-                hint="change data.validation, data.test or data.split",
+                hint="change data.folds, data.validation or data.split"
+                if options.folds
+                else "change data.validation, data.test or data.split",
             )

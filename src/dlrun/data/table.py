@@ -201,9 +201,8 @@ class Table:
         """Each column, in the table's order."""
         found = {}
         for entry in self._content["columns"]:
-            wrong = entry.pop("wrong")
-            found[entry["name"]] = ColumnProfile(**entry, wrong=tuple(wrong) if wrong else None)
-            entry["wrong"] = wrong
+            places = {key: entry[key] and tuple(entry[key]) for key in ("wrong", "undated")}
+            found[entry["name"]] = ColumnProfile(**entry | places)
         return found
 
     @cached_property

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun.data import columns
-from dlrun.data.profile import ColumnProfile
-from dlrun.data.splits import LEFT_OUT
+from dlrun.data.columns.date import date_format
+from dlrun.data.profile import IDENTIFIER, MANY_CLASSES, ColumnProfile
+from dlrun.data.splits import LEFT_OUT, NAMES
 from dlrun.data.targets import Target, split_list
 from dlrun.errors import DlrunError
 
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from dlrun.data.table import Table
 
 PLAIN = re.compile(r"[\w.?/+: -]{1,40}")  # what Hydra takes in a list without quotes
-NUMERIC = 0.9  # a column of texts that are numbers to this share is one with mistakes
+CODE = re.compile(r"0\d")  # not to be read as a number
+MOST = 0.9  # a column of texts that are numbers or dates to this share is one with mistakes
+HALF = 0.5
+LEFT_OUT_AS = {
+    "id": "each row has another value, like an id",
+    "constant": "all values are equal",
+    "empty": "it has no values",
+    "list": "lists are no inputs",
+}
 
 
 def require_column(of: Table, name: str, key: str) -> ColumnProfile:
@@ -37,9 +46,15 @@ def require_column(of: Table, name: str, key: str) -> ColumnProfile:
 
         near = get_close_matches(name, of.profiles, n=1)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        hint = _delimiter_hint(of, name) or (f"{key}={near[0]}" if near else None)
+        hint = _delimiter_hint(of, name) or (_typed(f"{key}=", near[0]) if near else None)
         raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
     return of.profiles[name]
+
+
+def _typed(key: str, name: str) -> str:
+    """An override with a column's name, which may begin with a space."""
+    plain = PLAIN.fullmatch(name) and name == name.strip()
+    return f"{key}{name}" if plain else f"""'{key}"{name}"'"""
 
 
 def _delimiter_hint(of: Table, name: str) -> str | None:
@@ -80,7 +95,7 @@ def find_targets(of: Table) -> dict[str | None, Target]:
                 hint="choose a column that varies",
             )
         if of.kind is None:
-            _refuse_almost_numbers(of, profile, "data.target", "data.kind=classification")
+            _refuse_mistakes(of, profile, "data.target", "data.kind=classification")
     found = _outputs(of, profiles)
     if of.blank == "no_class" and "multilabel" not in {t.kind for t in found.values()}:
         names = ", ".join(of.targets)
@@ -140,7 +155,9 @@ def _target(of: Table, kind: str, profiles: Sequence[ColumnProfile]) -> Target:
     if kind == "classification" and profile.type == "string" and profile.is_unique:
         raise DlrunError(
             f"data.target={profile.name}: each row has another value: {profile.examples[0]!r}, ...",
-            hint="choose a column whose values repeat",
+            hint="data.kind=regression"
+            if _has_numbers(profile)
+            else "choose a column whose values repeat",
         )
     few = [name for name in classes if profile.counts[name] < 2]
     if few:
@@ -196,7 +213,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
-        hint=correct(of, value),
+        hint=correct(of, value) if profile.numeric >= HALF else "choose a column of numbers",
     )
 
 
@@ -223,12 +240,12 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
         given = of.given.get(name)
         own = dict(given) if isinstance(given, Mapping) else {}
         kind = own.pop("kind", None) if isinstance(given, Mapping) else given
-        if kind in ("drop", "left out"):
+        if kind in ("drop", "left out") or (kind is None and _names_splits(profile)):
             continue
         if kind is None:
             kind = profile.kind
             other = kind if kind in columns.kinds() else "drop"
-            _refuse_almost_numbers(of, profile, "data", f"data.columns.{name}={other}")
+            _refuse_mistakes(of, profile, "data", f"data.columns.{name}={other}")
             if kind not in columns.kinds():
                 continue
         if kind == "number":
@@ -240,47 +257,105 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             raise DlrunError(f"data: {error}", hint=f"data.columns.{name}=KIND") from error
         found[name] = (str(kind), options)
     if not found:
-        raise DlrunError(
-            f"data: {of.path} has no column to learn from", hint="see 'dlrun data' for what each is"
-        )
+        raise _nothing_to_learn_from(of, {*aside, *of.given})
     return found
 
 
-def correct(of: Table, value: str) -> str:
-    """How to mend a wrong value, for hints."""
-    is_text = of.has_missing and of.files.format in ("csv", "jsonl")
-    if not is_text or not PLAIN.fullmatch(value):
+def _names_splits(profile: ColumnProfile) -> bool:
+    """Whether a column says which split a row is in: of a row to predict, nobody knows it."""
+    values = {value.strip().lower() for value in profile.counts}
+    return profile.name == "split" and bool(values) and values <= {*NAMES}
+
+
+def _nothing_to_learn_from(of: Table, aside: Collection[str | None]) -> DlrunError:
+    """The error of a table without inputs; ``aside`` are the columns that the user spoke of."""
+    others = {name: profile for name, profile in of.profiles.items() if name not in aside}
+    why = [
+        f"; column '{name}': {reason}"
+        for name, profile in others.items()
+        if (reason := LEFT_OUT_AS.get(profile.kind))
+    ]
+    ids = [profile for profile in others.values() if profile.kind == "id"]
+    kind = "number" if ids and _has_numbers(ids[0]) else "category"
+    return DlrunError(
+        f"data: {of.path} has no column to learn from"
+        + ("".join(why[:3]) or " beside those that are named"),
+        hint=f"data.columns.{ids[0].name}={kind} takes it all the same"
+        if ids
+        else "see 'dlrun data' for what each is",
+    )
+
+
+def _has_numbers(profile: ColumnProfile) -> bool:
+    """Whether all values are numbers, of texts those that are no codes such as 0127."""
+    if profile.type != "string":
+        return profile.type in ("int64", "double")
+    return profile.numeric == 1 and not any(map(CODE.match, (*profile.examples, *profile.counts)))
+
+
+def correct(of: Table, value: object) -> str:
+    """How to mend a wrong value, for hints; only a text may stand for a missing one."""
+    if value is None:
+        return "fill it in, or remove the row"
+    is_text = isinstance(value, str) and of.has_missing and of.files.format in ("csv", "jsonl")
+    if not is_text or not PLAIN.fullmatch(str(value)):
         return "correct it"
     return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
 
 
-def _refuse_almost_numbers(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
-    """Refuse a column of numbers with few texts among them; ``keep`` is how to keep it as it is."""
-    if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
-        row, value = profile.wrong
-        raise DlrunError(
-            f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
-            f" {profile.numeric:.0%} of the rows are numbers",
-            hint=f"{correct(of, value)}, or {keep}",
-        )
+def _refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
+    """Refuse a column of numbers or dates with others among them; ``keep`` is how to keep it."""
+    if profile.type != "string":
+        return
+    # Texts that all differ are left out as ids, and so would be the numbers among them.
+    is_id = profile.kind == "id" and not IDENTIFIER.search(profile.name)
+    least = HALF if is_id else MOST
+    for share, wrong, what in (
+        (profile.numeric, profile.wrong, "numbers"),
+        (profile.dated, profile.undated, "dates"),
+    ):
+        if wrong and least <= share < 1:
+            row, value = wrong
+            raise DlrunError(
+                f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
+                f" {share:.0%} of the rows are {what}",
+                hint=f"{correct(of, value)}, or {keep}",
+            )
 
 
 def find_notes(of: Table) -> list[str]:
     """What was decided that one may not expect, one line each."""
     notes = []
-    why = {
-        "id": "each row has another value, like an id",
-        "constant": "all values are equal",
-        "empty": "it has no values",
-        "list": "lists are no inputs",
-    }
     used = {column for target in of.labels.values() for column in target.columns}
     for name, profile in of.profiles.items():
-        if name in of.inputs or name in used or name in (*of.drop, of.weight, of.way.by):
+        if name in of.given or name in used or name in (*of.drop, of.weight, of.way.by):
             continue
-        if name not in of.given and (reason := why.get(profile.kind)):
+        if name not in of.inputs and (reason := LEFT_OUT_AS.get(profile.kind)):
             notes.append(f"column '{name}' is left out: {reason}")
+        elif name not in of.inputs and _names_splits(profile):
+            notes.append(f"column '{name}' is left out: data.split={of.way.way} does not go by it")
+        notes += _looks_like(profile)
     return [*notes, *missing_target_notes(of)]
+
+
+def _looks_like(profile: ColumnProfile) -> list[str]:
+    """What else a column of texts may be, as a line; none if it is what it looks like."""
+    name = profile.name
+    if profile.kind not in ("category", "id") or profile.type != "string":
+        return []
+    if form := date_format(profile.examples):
+        how = f"""'data.columns.{name}={{kind: date, format: "{form}"}}'"""
+        return [f"column '{name}' looks like dates: {how} reads them"]
+    many = profile.distinct is None or profile.distinct > MANY_CLASSES
+    if many and _has_numbers(profile):
+        return [f"column '{name}' has numbers as texts: data.columns.{name}=number reads them"]
+    if profile.kind == "category" and many and profile.wrong and profile.numeric >= HALF:
+        row, value = profile.wrong
+        return [
+            f"column '{name}' is taken for categories: {profile.numeric:.0%} of the rows are"
+            f" numbers, and row {row + 1:,} is {value!r:.80}"
+        ]
+    return []
 
 
 def missing_target_notes(of: Table) -> list[str]:

@@ -12,6 +12,7 @@ from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.table_columns import class_counts
+from dlrun.data.unlearned import unlearned_of
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ def describe_table(of: Table) -> Description:
         classes={
             name: class_counts(of, target) for name, target in outputs.items() if target.classes
         },
-        notes=[*of.notes, *_duplicate_notes(of)],
+        notes=[*of.notes, *_notes_of_arrays(of)],
         explicit=of.explicit(),
     )
 
 
-def _duplicate_notes(of: Table) -> list[str]:
-    """The rows of other splits that training would see, as the arrays of a run have them."""
+def _notes_of_arrays(of: Table) -> list[str]:
+    """What the arrays of a run tell of its splits: rows in two, and classes that none trains on."""
     try:
-        return encode.duplicate_notes(of)
+        return [*unlearned_of(encode.dataset(of)), *encode.duplicate_notes(of)]
     except DlrunError as error:  # a table that can't be encoded is described all the same
         return [f"training refuses it: {error.message}"]
 

@@ -20,19 +20,17 @@ def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunEr
         label: What the message begins with.
     """
     message = str(error)
-    if is_file(path) and not path.stat().st_size:
+    if is_file(path) and (not path.stat().st_size or "Empty CSV file" in message):
         return DlrunError(f"{label} {path} is empty", hint=rows_hint(path))
     if "Expected" in message and "columns, got" in message:
-        where = message.partition("CSV parse error: ")[2].partition(": ")
-        row = where[0].replace("Row #", "row ") if "Row #" in where[0] else "a row"
-        counts = message[message.index("Expected") :].partition(":")[0]
-        counts = counts[0].lower() + counts[1:]
+        return _ragged(path, message, label)
+    if "invalid UTF8" in message or "invalid UTF-8" in message or "'utf-8' codec" in message:
+        with path.open("rb") as file:
+            known = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "latin1"
         return DlrunError(
-            f"{label} {path}: {row}: {counts}",
-            hint="quote values with delimiters in them, or choose another data.delimiter",
+            f"{label} {path} is not UTF-8",
+            hint=f"iconv -f {known} -t utf-8 {path} > new{path.suffix}",
         )
-    if "invalid UTF8" in message or "invalid UTF-8" in message:
-        return DlrunError(f"{label} {path} is not UTF-8", hint=f"iconv -f latin1 -t utf-8 {path}")
     if "straddling object" in message:
         message = "a value is longer than a megabyte"
     if "longer than a megabyte" in message or "never closed" in message:
@@ -42,6 +40,19 @@ def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunEr
     else:
         hint = "see whether it is the right file, or write it again"
     return DlrunError(f"{label} {path} can't be read: {message.splitlines()[0]}", hint=hint)
+
+
+def _ragged(path: Path, message: str, label: str) -> DlrunError:
+    """A row of a CSV with more or fewer values than the first; pyarrow counts the names as one."""
+    number = re.search(r"Row #(\d+)", message)
+    row = f"row {int(number[1]) - 1:,}" if number else "a row"
+    counts, _, start = message[message.index("Expected") :].partition(": ")
+    return DlrunError(
+        f"{label} {path}: {row}: {counts[0].lower()}{counts[1:]}",
+        hint="close the quote that begins in it, or double a quote within a value"
+        if start.count('"') % 2
+        else "quote values with delimiters in them, or choose another data.delimiter",
+    )
 
 
 def rows_hint(path: Path) -> str:

@@ -72,7 +72,8 @@ def _split(of: Table) -> np.ndarray:
         if way.by is not None:
             column = kept.column(way.by)
             if way.way == "time":
-                values.extend(_times(of, way.by, column).tolist())
+                with at_row(of, start, mask, ", or choose another data.by"):
+                    values.extend(_times(of, way.by, column).tolist())
             else:
                 values.extend(to_texts(column).to_pylist())
         if stratify is not None:
@@ -97,6 +98,7 @@ def _split(of: Table) -> np.ndarray:
         values=values,
         classes=np.concatenate(classes) if classes else None,
         files=files,
+        numbers=(np.flatnonzero(mask) + 1).tolist(),
     )
     if of.limit is not None:
         for split in (TRAIN, VALIDATION, TEST):
@@ -110,9 +112,4 @@ def _times(of: Table, name: str, values: Any) -> np.ndarray:
     if of.profiles[name].type in ("int64", "double"):
         numbers: np.ndarray = values.cast("double").to_numpy(zero_copy_only=False)
         return numbers
-    try:
-        return to_seconds(name, values, form)
-    except ValueError as error:
-        raise DlrunError(
-            f"data.by={name}: {error}", hint=f"data.columns.{name}={{kind: date, format: ...}}"
-        ) from error
+    return to_seconds(name, values, form)

@@ -19,7 +19,7 @@ from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
 from dlrun.data.table import Table, column_names
-from dlrun.data.table_columns import NUMERIC, correct, require_column, require_numbers
+from dlrun.data.table_columns import MOST, correct, require_column, require_numbers
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class TimeSeries:
             fix = "data.time_format=%d.%m.%Y if that is how times are written"
             raise DlrunError(
                 f"data: {self.table.path}: {error}",
-                hint=fix if error.column == options.time else correct(self.table, str(error.value)),
+                hint=fix if error.column == options.time else correct(self.table, error.value),
             ) from error
 
     def splits(self, arranged: Series) -> np.ndarray:
@@ -286,7 +286,7 @@ def _covariates(of: TimeSeries) -> list[str]:
     for name, profile in table.profiles.items():
         if name in aside:
             continue
-        if profile.type == "string" and NUMERIC <= profile.numeric < 1 and profile.wrong:
+        if profile.type == "string" and MOST <= profile.numeric < 1 and profile.wrong:
             require_numbers(table, profile, "data")
         if not _why_not(profile):
             found.append(name)

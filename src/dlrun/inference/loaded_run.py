@@ -102,6 +102,12 @@ def open_run(
             applied.
     """
     exported = find_exported(run)
+    if exported is None and is_file(Path(run)):
+        raise DlrunError(
+            f"{run} is neither a run nor an exported file",
+            hint=f"name the run before your samples: dlrun evaluate latest --data {run}, or dlrun"
+            f" predict latest --input {run}",
+        )
     opened = exported or find_run(run, runs_dir)
     configs = Path("configs").resolve()
     if config_dir is None and is_dir(configs) and configs.is_relative_to(opened.path.resolve()):

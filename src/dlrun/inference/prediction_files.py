@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,24 +43,17 @@ class Stream(Protocol):
         """Write what is still in memory."""
 
 
-def check_output(output: Path, source: Path | None = None) -> None:
+def check_output(output: Path) -> None:
     """Check that a file can be written, before the predictions are computed.
 
     Args:
         output: The file.
-        source: What is read.
 
     Raises:
-        DlrunError: If its suffix is unknown, its directory is missing or not writable, or it is
-            the file that is read.
+        DlrunError: If its suffix is unknown, or its directory is missing or not writable.
     """
     if str(output) == STDOUT:
         return
-    if source is not None and is_file(source) and is_file(output) and output.samefile(source):
-        raise DlrunError(
-            f"--output {output}: is the input, which the predictions would replace",
-            hint=f"--output {output.with_stem(f'{output.stem}_predictions')}",
-        )
     if output.suffix not in SUFFIXES:
         raise DlrunError(
             f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
@@ -68,6 +62,30 @@ def check_output(output: Path, source: Path | None = None) -> None:
     if output.suffix == ".parquet":
         require_package("pyarrow", "Parquet files", "data")
     check_writable(output, "--output", name="predictions.npz")
+
+
+def keep_inputs(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to replace a file that is read.
+
+    Args:
+        output: A path that :func:`check_output` accepts.
+        inputs: The files that are read.
+
+    Raises:
+        DlrunError: If it is one of them.
+    """
+    if str(output) == STDOUT or not is_file(output):
+        return
+    if any(is_file(path) and output.samefile(path) for path in inputs):
+        alone = len(inputs) == 1
+        which = "the input" if alone else "one of the input's files"
+        raise DlrunError(
+            f"--output {output}: is {which}, which the predictions would replace",
+            # Beside the others, it would be an input the next time.
+            hint=f"--output {output.with_stem(f'{output.stem}_predictions')}"
+            if alone
+            else f"--output predictions{output.suffix}",
+        )
 
 
 @contextmanager
@@ -154,7 +172,13 @@ def _csv_cells(kind: str, values: Sequence[Any]) -> Sequence[Any]:
         return ["" if value is None else repr(value) for value in values]
     if kind == TEXTS:
         return ["" if value is None else "|".join(value) for value in values]
-    return values
+    return [_day(value) for value in values]
+
+
+def _day(value: Any) -> Any:
+    """A time without an hour as the text of its day, as tables hold it; other values unchanged."""
+    is_day = isinstance(value, datetime) and value.tzinfo is None and value.time() == time.min
+    return value.date().isoformat() if is_day else value
 
 
 def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
@@ -165,7 +189,7 @@ def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
 
 
 def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else _day(value)
 
 
 def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
@@ -231,4 +255,4 @@ def _npz_array(kind: str, values: list[Any]) -> np.ndarray:
         return np.array([-1 if value is None else value for value in values], np.int64)
     if kind == TEXTS:
         values = [None if value is None else "|".join(value) for value in values]
-    return np.array(["" if value is None else str(value) for value in values], str)
+    return np.array(["" if value is None else str(_day(value)) for value in values], str)

@@ -178,9 +178,10 @@ def to_numbers(name: str, values: pa.Array) -> np.ndarray:
 
     if pa.types.is_string(values.type):
         try:
-            numbers = pc.utf8_trim_whitespace(values).cast(pa.float64())
+            numbers = _parse_numbers(values)
         except pa.ArrowInvalid:
-            raise _first_wrong(name, values) from None
+            row = first_refused(values, _parse_numbers)
+            raise WrongValueError(name, row, values[row].as_py(), "a number") from None
     elif pa.types.is_timestamp(values.type) or pa.types.is_list(values.type):
         raise WrongValueError(name, 0, values[0].as_py(), "a number")
     else:
@@ -210,26 +211,44 @@ def to_weights(name: str, values: pa.Array) -> np.ndarray:
     return weights.astype(np.float32)
 
 
-def _first_wrong(name: str, values: pa.Array) -> WrongValueError:
+def _parse_numbers(texts: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = pc.utf8_trim_whitespace(values)
-    for row in range(len(texts)):
+    return pc.utf8_trim_whitespace(texts).cast(pa.float64())
+
+
+def first_refused(values: pa.Array, parse: Callable[[pa.Array], object]) -> int:
+    """The first row that a function of pyarrow refuses, found by halves.
+
+    Args:
+        values: One of them at least is refused.
+        parse: Raises ``pyarrow.ArrowInvalid`` if it refuses any of the values.
+    """
+    import pyarrow as pa
+
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
         try:
-            texts[row].cast(pa.float64())
+            parse(values[low:middle])
+            low = middle
         except pa.ArrowInvalid:
-            return WrongValueError(name, row, values[row].as_py(), "a number")
-    return WrongValueError(name, 0, values[0].as_py(), "a number")
+            high = middle
+    return low
 
 
 def to_texts(values: pa.Array) -> pa.Array:
-    """The values as texts, such as categories are compared by: integers as 7, true as true."""
+    """The values as texts, such as categories are compared by: 7, true, a midnight as its date."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     if pa.types.is_string(values.type):
         return values
-    return values.cast(pa.string())
+    texts = values.cast(pa.string())
+    if pa.types.is_timestamp(values.type):  # cast as 2026-11-28 00:00:00.000000
+        return pc.replace_substring_regex(texts, r"( 00:00:00)?\.0+$", "")
+    return texts
 
 
 def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:

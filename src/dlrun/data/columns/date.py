@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import NUMBERS, WrongValueError, read_numbers
+from dlrun.data.columns import NUMBERS, WrongValueError, first_refused, read_numbers
 from dlrun.data.columns.number import Moments
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}")
 # The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
 CYCLES = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}
 
@@ -123,14 +126,32 @@ def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.nda
 
     if pa.types.is_string(values.type):
         try:
-            values = _parse(values, format)
+            parsed = _parse(values, format)
         except pa.ArrowInvalid:
-            raise _first_wrong(name, values, format) from None
+            row = first_refused(values, lambda some: _parse(some, format))
+            expected = f"a date of the format {format}" if format else "a date such as 2026-11-28"
+            raise WrongValueError(name, row, values[row].as_py(), expected) from None
+        values = parsed
     elif not pa.types.is_timestamp(values.type):
         raise WrongValueError(name, 0, values[0].as_py(), "a date")
     micros = values.cast(pa.int64()).cast(pa.float64(), safe=False)
     seconds: np.ndarray = micros.to_numpy(zero_copy_only=False) / 1e6
     return seconds
+
+
+def date_format(texts: Sequence[str]) -> str | None:
+    """The format of texts that look like 28.11.2026, 11/28/2026 or 28-11-2026; None for others."""
+    found = [DAY_FIRST.fullmatch(text) for text in texts]
+    if not found or not all(found):
+        return None
+    parts = [match.groups() for match in found if match]
+    signs = {sign for _, sign, _ in parts}
+    if len(signs) > 1:
+        return None
+    [sign] = signs
+    american = sign == "/" and all(int(first) <= 12 for first, _, _ in parts)
+    order = ("%m", "%d", "%Y") if american else ("%d", "%m", "%Y")
+    return sign.join(order)
 
 
 def _parse(values: pa.Array, format: str | None) -> pa.Array:
@@ -147,16 +168,3 @@ def _parse(values: pa.Array, format: str | None) -> pa.Array:
         with_zone = pc.if_else(has_zone, values, none).cast(pa.timestamp("us", "UTC"))
         without = pc.if_else(has_zone, none, values).cast(pa.timestamp("us"))
         return pc.coalesce(with_zone.cast(pa.timestamp("us")), without)
-
-
-def _first_wrong(name: str, values: pa.Array, format: str | None) -> WrongValueError:
-    import pyarrow as pa
-
-    expected = f"a date of the format {format}" if format else "a date such as 2026-11-28"
-    for row in range(len(values)):
-        one = values[row : row + 1]
-        try:
-            _parse(one, format)
-        except pa.ArrowInvalid:
-            return WrongValueError(name, row, one[0].as_py(), expected)
-    return WrongValueError(name, 0, values[0].as_py(), expected)

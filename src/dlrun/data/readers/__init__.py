@@ -2,8 +2,8 @@
 
 Each module reads one sort of input, and has
 
-- ``kinds(spec)``: what it reads for a run, for messages, such as ``[".npy", ".npz"]``; none if the
-  run takes nothing of it.
+- ``kinds(request)``: what it reads for the run, for messages, such as ``[".npy", ".npz"]``; none if
+  the run takes nothing of it, or labels are asked for and it has none.
 - ``takes(request)``: whether it reads this input for this run. The first module in alphabetical
   order that does reads it.
 - ``Reader(request)``: a :class:`Reader`. It raises :class:`DlrunError` for an input that can't be
@@ -114,6 +114,10 @@ class Part:
 class Reader(Protocol):
     """Reads one input."""
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """What is read; ``-`` for the standard input."""
+
     def parts(self) -> Iterator[Part]:
         """All samples, once and in order.
 
@@ -192,6 +196,17 @@ def open_reader(request: Request) -> Reader:
         if module.takes(request):
             reader: Reader = module.Reader(request)
             return reader
-    kinds = [kind for module in modules for kind in module.kinds(request.spec)]
+    kinds = [kind for module in modules for kind in module.kinds(request)]
+    if not kinds:
+        raise DlrunError(
+            f"{request.key} {request.source}: the run was trained on arrays, and there is no form"
+            " for a file of arrays with labels",
+            hint="dlrun evaluate RUN data.path=NEW.npz evaluates the test split of other arrays",
+        )
     what = ", ".join(kinds[:-1]) + f" or {kinds[-1]}"
-    raise DlrunError(f"{request.key} {request.source}: expected a {what} file")
+    raise DlrunError(
+        f"{request.key} {request.source}: expected a {what} file",
+        hint="numpy.save('new.npy', samples), as the run was trained on arrays"
+        if {*kinds} == {".npy", ".npz"}
+        else "name a file, or a folder of them",
+    )

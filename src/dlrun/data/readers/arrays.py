@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,9 @@ from dlrun.system.finite import first_not_finite
 SUFFIXES = (".npy", ".npz")
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return list(SUFFIXES)
+    return [] if request.labels else list(SUFFIXES)
 
 
 def takes(request: Request) -> bool:
@@ -36,6 +36,7 @@ class Reader:
     def __init__(self, request: Request) -> None:
         self._request = request
         names, array, path = request.spec.raw_names, request.array, request.source
+        self.files: Sequence[Path] = [path]
         if names and array is not None:
             raise DlrunError(
                 f"--array {array}: the run takes inputs by name: {', '.join(names)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -30,12 +30,13 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.tables import find_files, format_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
+from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return list(SUFFIXES) if images_of(spec) else []
+    return list(SUFFIXES) if images_of(request.spec) else []
 
 
 def takes(request: Request) -> bool:
@@ -72,6 +73,7 @@ class Reader:
             self._rows, self._labels = _with_target(request, columns, self._rows)
         self._without_target = len(paths) - len(self._rows)
         self._paths = [paths[row] for row in self._rows]
+        self.files: Sequence[Path] = [request.source] if is_table else self._paths
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -132,7 +134,13 @@ class Reader:
                 hint="correct it, or remove the row",
             )
         folder = request.source.parent
-        return [folder / value for value in names], columns
+        paths = [folder / value for value in names]
+        if paths and not any(map(is_file, paths)):
+            raise DlrunError(
+                f"{label}: column '{name}' names no file that is there, {paths[0]} the first",
+                hint=f"paths begin in the folder of the table, {folder}",
+            )
+        return paths, columns
 
 
 def _with_target(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return suffixes(None) if windows_of(spec) else []
+    return suffixes(None) if windows_of(request.spec) else []
 
 
 def takes(request: Request) -> bool:
@@ -51,7 +52,7 @@ class Reader:
         assert step is not None, "takes() says so"
         self._request, self._step = request, step
         self._label = f"{request.key} {request.source}"
-        self._table = self._read()
+        self.files, self._table = self._read()
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -72,8 +73,8 @@ class Reader:
         """See :class:`dlrun.data.readers.Reader`."""
         return []
 
-    def _read(self) -> dict[str, Any]:
-        """The columns of the run, of all rows."""
+    def _read(self) -> tuple[Sequence[Path], dict[str, Any]]:
+        """The files, and the columns of the run, of all rows."""
         request = self._request
         known = is_dir(request.source) or format_of(request.source) is not None
         format = None if known else request.format
@@ -85,7 +86,7 @@ class Reader:
                     f"{self._label} has no column '{name}', which the run takes",
                     hint=f"it has {', '.join(list(columns)[:12])}",
                 )
-        return {name: columns[name] for name in self._step.names}
+        return files.paths, {name: columns[name] for name in self._step.names}
 
     def _last(self) -> Part:
         inputs = self._step.apply(self._table)

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return suffixes(None) if columns_of(spec) else []
+    return suffixes(None) if columns_of(request.spec) else []
 
 
 def takes(request: Request) -> bool:
@@ -67,17 +67,17 @@ class Reader:
         self._unseen: Counter[str] = Counter()
         self._absent: Counter[str] = Counter()
         self._without_target = 0
-        self._files, self._format = _files(request)
+        self.files, self._format = _files(request)
         if request.array is not None:
             raise DlrunError(
                 f"--array {request.array}: {request.source} is a table", hint="leave it out"
             )
-        self._first = self._open(self._files[0])
+        self._first = self._open(self.files[0])
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
         some = False
-        for number, path in enumerate(self._files):
+        for number, path in enumerate(self.files):
             rows, ids = self._open(path) if number else self._first
             wanted = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
             try:
@@ -96,7 +96,7 @@ class Reader:
             for name, count in self._unseen.items()
         ]
         notes += [
-            f"column '{name}': {_rows(count)} no value, as no row had in training"
+            f"column '{name}': {_rows(count)} no value, and every row of training had one"
             for name, count in self._absent.items()
         ]
         return [*notes, *without_target_note(self._request, self._without_target)]
@@ -157,7 +157,7 @@ class Reader:
             batch, rows = self._with_target(batch, rows)
         every = np.sort(np.concatenate([rows, list(block.wrong)]).astype(np.int64))
         names = {name: _at(every, rows, batch.column(name).to_pylist()) for name in ids}
-        if len(self._files) > 1:
+        if len(self.files) > 1:
             names = {"file": [str(path)] * len(every), **names}
         why = dict(block.wrong)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from dlrun.errors import DlrunError
 from dlrun.system.imports import require_package
 
 
-def kinds(spec: InputSpec) -> list[str]:
+def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return [SUFFIX] if text_of(spec) else []
+    return [SUFFIX] if text_of(request.spec) else []
 
 
 def takes(request: Request) -> bool:
@@ -56,20 +56,20 @@ class Reader:
                 f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
             )
         source, key = request.source, request.key
-        self._paths = find_samples(source, [SUFFIX], key)
-        self._classes = folders_of(source, self._paths, key) if request.labels else []
+        self.files: Sequence[Path] = find_samples(source, [SUFFIX], key)
+        self._classes = folders_of(source, self.files, key) if request.labels else []
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
         size = self._request.rows
-        for first in range(0, len(self._paths), size):
-            yield self._part(first, self._paths[first : first + size])
+        for first in range(0, len(self.files), size):
+            yield self._part(first, self.files[first : first + size])
 
     def notes(self) -> list[str]:
         """See :class:`dlrun.data.readers.Reader`."""
         return []
 
-    def _part(self, first: int, paths: list[Path]) -> Part:
+    def _part(self, first: int, paths: Sequence[Path]) -> Part:
         import pyarrow as pa
 
         texts: dict[int, str] = {}

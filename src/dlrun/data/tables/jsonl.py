@@ -104,8 +104,17 @@ def batch_of(rows: list[dict[str, Any]], names: list[str], options: TableOptions
         values = [None if isinstance(v, str) and v in absent else v for v in values]
         try:
             array = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # of several types
-            texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
-            array = pa.array(texts, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            array = _wider_array(values)
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _wider_array(values: list[Any]) -> pa.Array:
+    """Numbers if all are some, as of 1e30 among integers; else texts."""
+    import pyarrow as pa
+
+    if all(v is None or type(v) in (int, float) for v in values):
+        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+    return pa.array(texts, pa.string())
