@@ -17,8 +17,8 @@ from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS, TRAIN
-from dlrun.data.table_columns import class_counts
 from dlrun.data.table_description import describe_columns
+from dlrun.data.table_targets import class_counts
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
 from dlrun.data.unlearned import unlearned_classes

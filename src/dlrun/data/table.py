@@ -20,9 +20,10 @@ from dlrun.data.reading_options import reading_options
 from dlrun.data.row_names import RowNames, find_ids
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
-from dlrun.data.table_columns import find_inputs, find_notes, find_targets
 from dlrun.data.table_description import describe_table
+from dlrun.data.table_inputs import find_inputs, find_notes
 from dlrun.data.table_splits import split_table
+from dlrun.data.table_targets import find_targets
 from dlrun.data.tables import TableFiles, TableOptions, find_files, import_pyarrow
 from dlrun.data.targets import KINDS, Target
 from dlrun.errors import DlrunError

@@ -11,7 +11,7 @@ from dlrun.data import encode
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
-from dlrun.data.table_columns import class_counts
+from dlrun.data.table_targets import class_counts
 from dlrun.data.unlearned import unlearned_of
 from dlrun.errors import DlrunError
 
