@@ -261,21 +261,26 @@ class _Follower:
 
 
 class _Copy:
-    """Copies a growing file to a stream."""
+    """Copies a growing file to a stream, until nobody reads that any more."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self._path = path
         self._stream = stream
         self._at = 0
+        self._is_read = True
 
     def go_on(self) -> None:
         """Copy what is new."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._at)
-                if text := file.read():
-                    self._at += len(text)
-                    self._stream.write(text)
-                    self._stream.flush()
+                text = file.read()
         except FileNotFoundError:  # nothing was written yet
             return
+        self._at += len(text)
+        if text and self._is_read:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except BrokenPipeError:  # as by head: the run goes on
+                self._is_read = False

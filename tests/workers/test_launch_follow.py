@@ -1,0 +1,130 @@
+"""What dlrun launch prints and does while an engine runs the processes: here one of its own."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from dlrun.errors import DlrunError
+from dlrun.workers import launch_placed
+from dlrun.workers.launch_placed import Asked, State
+
+JOB = """
+import json, sys, time
+from pathlib import Path
+folder, ends = Path(sys.argv[1]), sys.argv[2]
+(folder / "stdout").write_text('{"test"')
+(folder / "stderr").write_text("epoch 1/2\\n")
+until = time.monotonic() + 20
+while ends == "stop" and time.monotonic() < until and not (folder / "stop").exists():
+    time.sleep(0.05)
+with (folder / "stdout").open("a") as out:
+    out.write(": 1}\\n")
+if ends == "lost":
+    sys.exit(1)
+code = int((folder / "stop").read_text()) + 128 if ends == "stop" else int(ends)
+(folder / "ended.json").write_text(json.dumps({"code": code}))
+"""
+
+
+class Engine:
+    """Runs one process, which ends as it is asked to."""
+
+    def __init__(self, ends, waits=False, left=False):
+        self.ends, self.waits, self.left = ends, waits, left
+        self.cancelled, self.closed = False, False
+        self.process = None
+
+    def submit(self, folder, plan):
+        self.folder = folder
+        if not self.waits:
+            self.process = subprocess.Popen([sys.executable, "-c", JOB, folder, self.ends])
+        return "job 7"
+
+    def state(self):
+        if self.cancelled or (self.process and self.process.poll() is not None):
+            return State("ended", "FAILED")
+        return State("waiting", " (Resources)") if self.waits else State("running", " on n1")
+
+    def cancel(self):
+        self.cancelled = True
+
+    def close(self):
+        self.closed = True
+        if self.process and not self.left:
+            self.process.wait()
+
+
+@pytest.fixture
+def follow(tmp_path, monkeypatch):
+    """Follows a launch by an engine; returns its exit code and what it has written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch_placed, "LATE_SECONDS", 0.5)
+
+    def run(engine, detach=False, out=None):
+        monkeypatch.setattr(Asked, "engine", lambda _: engine)
+        plan = launch_placed.Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
+        asked = Asked("slurm", [], 2, "--slurm nodes=2", detach)
+        out = out or io.BytesIO()
+        nothing = {"overrides": [], "config_dir": None, "trusted": [], "from_run": None}
+        return launch_placed.launch_placed(plan, asked, out, **nothing), getattr(
+            out, "getvalue", bytes
+        )().decode()
+
+    return run
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_it_prints_what_the_run_prints_and_ends_with_its_code(follow, capfd, caplog, code):
+    engine = Engine(str(code))
+    with caplog.at_level("INFO"):
+        assert follow(engine) == (code, '{"test": 1}\n')
+    assert "epoch 1/2" in capfd.readouterr().err
+    assert "launch job 7, 2 machines with 1 process each" in caplog.text
+    assert "launch job 7 is running on n1" in caplog.text
+    assert engine.closed and not engine.cancelled
+
+
+def test_a_run_does_not_end_with_who_reads_its_output(follow):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb", buffering=0) as out:
+        assert follow(Engine("0"), out=out) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_at_the_end_of_its_batch(follow, number):
+    engine = Engine("stop")
+    threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
+    code, _ = follow(engine)
+    assert code == 128 + number and not engine.cancelled
+
+
+def test_one_that_waits_is_cancelled_by_a_signal(follow):
+    engine = Engine("0", waits=True)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert follow(engine) == (130, "")
+    assert engine.cancelled and engine.closed
+
+
+def test_one_that_the_engine_has_lost_is_an_error_that_names_its_files(follow):
+    engine = Engine("lost")
+    with pytest.raises(DlrunError, match="job 7 has ended: FAILED") as lost:
+        follow(engine)
+    assert lost.value.exit_code == 1
+    assert str(engine.folder) in lost.value.hint and engine.closed
+
+
+def test_detached_it_returns_at_once_and_names_the_folder(follow, caplog):
+    engine = Engine("stop", left=True)
+    with caplog.at_level("INFO"):
+        assert follow(engine, detach=True) == (0, "")
+    assert str(engine.folder) in caplog.text
+    assert engine.folder.parent == Path("runs/launches").absolute()
+    (engine.folder / "stop").write_text("2")
+    engine.process.wait()
