@@ -1,5 +1,6 @@
 """Without a network, a download is refused within seconds, behind a proxy too."""
 
+import gc
 import socket
 import threading
 
@@ -57,6 +58,7 @@ def test_a_proxy_that_does_not_reach_the_host(proxy, answer, reason):
 def test_a_proxy_that_is_there(proxy, status):
     proxy.append(b"HTTP/1.1 " + status + b"\r\n\r\n")
     network.require_network("data.example")
+    gc.collect()  # a socket that is left open would be warned of here
 
 
 def test_a_host_that_does_not_exist(monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from http.client import HTTPConnection, HTTPException
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -42,12 +44,16 @@ def require_network(host: str) -> None:
 
 def _connect_by_proxy(proxy: str, port: int, host: str) -> None:
     """Let a proxy open a connection, and close it; one that wants a password is there too."""
-    connection = HTTPConnection(proxy, port, timeout=SECONDS)
-    connection.set_tunnel(host, 443)
-    try:
-        connection.connect()
-    except OSError as error:
-        if "407" not in str(error):
-            raise
-    finally:
-        connection.close()
+    with ExitStack() as stack:
+
+        def response(*args: Any, **kwargs: Any) -> HTTPResponse:  # Python 3.11.2 leaves it open
+            return stack.enter_context(closing(HTTPResponse(*args, **kwargs)))
+
+        connection = stack.enter_context(closing(HTTPConnection(proxy, port, timeout=SECONDS)))
+        connection.response_class = response  # type: ignore[assignment]
+        connection.set_tunnel(host, 443)
+        try:
+            connection.connect()
+        except OSError as error:
+            if "407" not in str(error):
+                raise
