@@ -11,6 +11,7 @@ import pytest
 
 from conftest import COMMAND, eventually, slow_on
 from dlrun.system.process import cores
+from launches import slurm_nodes, working_in
 
 MODEL = """
 import os, pathlib, signal
@@ -91,16 +92,8 @@ def test_a_killed_run_fails_alone_and_any_launcher_resumes_it(dlrun, own_model):
     assert dlrun.record(dlrun.path(completed)) == before  # it did not run again
 
 
-def processes_of(directory: Path) -> list[str]:
-    """The command lines of the processes in a directory."""
-    commands = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink() == directory:
-                commands.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return commands
+def command_of(process):
+    return Path(f"/proc/{process}/cmdline").read_text()
 
 
 @pytest.mark.slow
@@ -111,10 +104,10 @@ def test_a_killed_sweep_leaves_nothing_of_ray(dlrun, monkeypatch):
         monkeypatch.setenv("RAY_TMPDIR", place)
         sweep = subprocess.Popen([COMMAND, *arguments], cwd=dlrun.cwd, stderr=subprocess.PIPE)
         eventually(lambda: list(dlrun.cwd.glob("runs/sweeps/*/0/metrics.csv")))
-        assert any("raylet" in command for command in processes_of(dlrun.cwd))
+        assert "raylet" in "".join(map(command_of, working_in(dlrun.cwd)))
         sweep.kill()
         sweep.communicate()
-        eventually(lambda: not processes_of(dlrun.cwd), 30)
+        eventually(lambda: not working_in(dlrun.cwd), 30)
         assert not list(Path(place).iterdir())
     [run] = dlrun.cwd.glob("runs/sweeps/*/0")
     assert dlrun.record(run)["status"] == "interrupted"
@@ -172,7 +165,7 @@ def test_on_a_ray_cluster_a_run_uses_its_allotted_cores(dlrun, own_model, monkey
         _, stderr = waiting.communicate(timeout=60)
         assert waiting.returncode == 130
         assert "resume with: dlrun sweep --resume" in stderr
-    eventually(lambda: not processes_of(dlrun.cwd))
+    eventually(lambda: not working_in(dlrun.cwd))
 
 
 # A Slurm of one machine, whose node is lost while it runs the first of two jobs.
@@ -233,15 +226,8 @@ def test_slurm_gets_the_typed_options_and_a_lost_job_fails_alone(dlrun, own_mode
     assert "'NPROC': '1'" in ran or cores() == 1, "no more threads than allotted cores"
 
 
-def has_slurm() -> bool:
-    try:
-        return subprocess.run("sinfo", capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
 @pytest.mark.slow  # Slurm waits for two minutes before it starts a requeued job
-@pytest.mark.skipif(not has_slurm(), reason="needs a Slurm with two cores")
+@pytest.mark.skipif(not slurm_nodes(), reason="needs a Slurm with two cores")
 def test_on_a_real_slurm(dlrun, own_model):
     two = ("backend=jax,torch", "--jobs", 2)
     expected_result, _ = run_sweep(dlrun, *two)
@@ -280,7 +266,7 @@ def test_on_a_real_slurm(dlrun, own_model):
     assert stderr.count("interrupted\n") == 2
     [directory] = dlrun.cwd.glob("endless/sweeps/*/2")
     assert dlrun.record(directory)["status"] == "interrupted"
-    eventually(lambda: not processes_of(dlrun.cwd))
+    eventually(lambda: not working_in(dlrun.cwd))
 
 
 def test_invalid_launcher_options_are_reported_before_anything_starts(dlrun):

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from dlrun.workers.launch import launch as start_run
 from dlrun.workers.launch_head import Head
 from dlrun.workers.launch_link import Link
 from dlrun.workers.launch_plan import interface_of, make_plan, place_plan
-from launches import free_port, start_launchers
+from launches import free_port, start_launchers, working_in
 from trainings import worker
 
 RUN = (
@@ -77,19 +76,6 @@ def torchrun(cwd, *words):
     )
 
 
-def processes(cwd, rank=""):
-    """The processes that still work in a folder, or the one of a rank."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and (process / "cwd").readlink() == cwd:
-                variables = (process / "environ").read_text().split("\0")
-                found += [int(process.name)] if not rank or rank in variables else []
-        except OSError:
-            continue
-    return found
-
-
 @pytest.mark.trains
 @pytest.mark.parametrize("backend", slow_on("jax", of=BACKENDS))
 def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp_path, backend):
@@ -97,7 +83,7 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
     launchers = launch(tmp_path, backend, "epochs=2", dies, "--json", options=("--restarts", "1"))
     (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
     assert [launcher.returncode for launcher in launchers] == [0, 0], told
-    assert silent == "" and processes(tmp_path) == []
+    assert silent == "" and working_in(tmp_path) == []
     host = socket.gethostname()
     assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
     resume = "resume with: dlrun launch --nodes 2 ... --per-node 1 -- resume runs/"
@@ -130,7 +116,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
         lines.append(line)
         if line.startswith("epoch  1/") or line.startswith("epoch     1/"):
             break
-    [rank_1] = processes(tmp_path, "DLRUN_RANK=1")
+    [rank_1] = working_in(tmp_path, "DLRUN_RANK=1")
     act = {
         "kill": lambda: os.kill(rank_1, signal.SIGKILL),
         "stop": lambda: os.kill(rank_1, signal.SIGSTOP),
@@ -138,7 +124,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
         "node": launchers[1].kill,
         "ctrl-c": lambda: launchers[1].send_signal(signal.SIGINT),
         # Slurm signals all processes of a job.
-        "scancel": lambda: [os.kill(one, signal.SIGTERM) for one in processes(tmp_path)],
+        "scancel": lambda: [os.kill(one, signal.SIGTERM) for one in working_in(tmp_path)],
     }
     start = time.monotonic()
     act[event]()
@@ -149,7 +135,7 @@ def test_what_is_lost_ends_the_run_everywhere_with_one_line(tmp_path, backend, e
     assert (", with a longer distribution.timeout if it" in rest) == (event == "hang")
     assert launchers[1].returncode == (-signal.SIGKILL if event == "node" else code)
     assert rest.count("error: ") == (1 if code == 1 else 0)
-    assert processes(tmp_path) == []
+    assert working_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("late", ["0", "1"])
@@ -229,7 +215,7 @@ def test_what_ends_under_torchrun_is_said_in_one_line(tmp_path, event, status, s
     while not re.match(r"epoch +1/", line := started.stderr.readline()):
         assert line
     if event == "kill":
-        [rank_1] = processes(tmp_path, "RANK=1")
+        [rank_1] = working_in(tmp_path, "RANK=1")
         os.kill(rank_1, signal.SIGKILL)
     else:
         started.send_signal(signal.SIGINT)
@@ -238,7 +224,7 @@ def test_what_ends_under_torchrun_is_said_in_one_line(tmp_path, event, status, s
     assert told.count("error: ") == (event == "kill")
     [record] = (tmp_path / "runs").rglob("run.json")
     assert json.loads(record.read_text())["status"] == status
-    assert processes(tmp_path) == []
+    assert working_in(tmp_path) == []
 
 
 def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():

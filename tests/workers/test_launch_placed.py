@@ -15,6 +15,7 @@ from conftest import COMMAND, eventually
 from dlrun.checkpoints.store import list_epochs
 from dlrun.workers.launch_placed import read_engine
 from dlrun.workers.launch_spot import ENDED, OPENED, REQUEST, STOP
+from launches import slurm_nodes, working_in
 from trainings import worker
 
 RUN = (
@@ -111,17 +112,6 @@ def test_processes_end_with_the_engine_that_has_started_them(folder, tmp_path):
     assert json.loads(record.read_text())["status"] in ("interrupted", "failed")
 
 
-def working_in(directory):
-    """The processes that work in a directory."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            found += [process.name] if (process / "cwd").readlink() == directory else []
-        except OSError:
-            continue
-    return found
-
-
 def read(*words, nodes=1, **given):
     return read_engine(given, words, nodes=nodes, master=None, detach=False)
 
@@ -178,14 +168,6 @@ def test_without_slurm_the_missing_commands_are_named(dlrun, monkeypatch):
     assert "--slurm: sbatch, srun, scontrol, scancel not found" in done.stderr
 
 
-def has_slurm() -> bool:
-    try:
-        asked = subprocess.run(["sinfo", "-h", "-o", "%D"], capture_output=True, check=False)
-    except OSError:
-        return False
-    return asked.returncode == 0 and int(asked.stdout or 0) > 1
-
-
 def follow(dlrun, *words):
     return subprocess.Popen(
         [COMMAND, "launch", *words], cwd=dlrun.cwd, stdout=subprocess.PIPE,
@@ -220,7 +202,7 @@ def train_and_stop(dlrun, *engine):
 
 @pytest.mark.trains
 @pytest.mark.slow  # Slurm waits for two minutes before it starts a requeued job
-@pytest.mark.skipif(not has_slurm(), reason="needs a Slurm with two nodes")
+@pytest.mark.skipif(slurm_nodes() < 2, reason="needs a Slurm with two nodes")
 def test_on_a_real_slurm(dlrun):
     train_and_stop(dlrun, "--slurm", "nodes=2")
 
