@@ -138,9 +138,11 @@ def silent_stdout() -> Iterator[None]:
             os.close(stdout)
 
 
-class _Hider(MetaPathFinder):
-    def __init__(self, packages: Sequence[str]) -> None:
-        self._packages = packages
+class _Finder(MetaPathFinder):
+    """Finds some modules for the thread that has made it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
         self._thread = threading.get_ident()
 
     def find_spec(
@@ -150,27 +152,24 @@ class _Hider(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         # Another thread may be importing packages for the user's own data set.
-        if fullname not in self._packages or threading.get_ident() != self._thread:
+        if fullname not in self._names or threading.get_ident() != self._thread:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
-        return spec and ModuleSpec(fullname, _Refusal(), origin=spec.origin)
+        return spec and self.changed(spec)
+
+    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+        """What is found in place of a module that is there."""
+        raise NotImplementedError
 
 
-class _Deferrer(MetaPathFinder):
-    def __init__(self, modules: Sequence[str]) -> None:
-        self._modules = modules
-        self._thread = threading.get_ident()
+class _Hider(_Finder):
+    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+        return ModuleSpec(spec.name, _Refusal(), origin=spec.origin)
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        if fullname not in self._modules or threading.get_ident() != self._thread:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+
+class _Deferrer(_Finder):
+    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+        if isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Deferral(spec.loader)
         return spec
 
