@@ -120,6 +120,17 @@ def test_one_that_the_engine_has_lost_is_an_error_that_names_its_files(follow):
     assert str(engine.folder) in lost.value.hint and engine.closed
 
 
+def test_what_the_engine_refuses_leaves_nothing(follow, tmp_path):
+    class Refusing(Engine):
+        def submit(self, folder, plan):
+            assert (folder / "request.json").is_file()
+            raise DlrunError("Slurm refuses the job: no such partition")
+
+    with pytest.raises(DlrunError, match="no such partition"):
+        follow(Refusing("0"))
+    assert not list(tmp_path.glob("runs/launches/*"))
+
+
 def test_detached_it_returns_at_once_and_names_the_folder(follow, caplog):
     engine = Engine("stop", left=True)
     with caplog.at_level("INFO"):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from shlex import quote
+from shutil import rmtree
 from typing import BinaryIO, NamedTuple, Protocol
 
 from dlrun.errors import DlrunError
@@ -179,7 +180,11 @@ def launch_placed(
         },
     )
     with record_signals(repeatable=True) as signals:
-        name = engine.submit(folder, plan)
+        try:
+            name = engine.submit(folder, plan)
+        except DlrunError:
+            rmtree(folder)
+            raise
         try:
             log.info("launch %s, %s", name, _describe(plan))
             if asked.detach:
