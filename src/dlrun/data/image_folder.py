@@ -316,12 +316,12 @@ class ImageFolder:
     def _unlearned(self) -> list[str]:
         """The classes that no training image has."""
         targets = {name: t for name, t in self.samples.targets.items() if t.classes}
+        if not targets:
+            return []
         of_splits = [
             self.samples.labels(np.flatnonzero(self.splits == code), targets)
             for code in (TRAIN, VALIDATION, TEST)
         ]
-        if not targets:
-            return []
         named = {name or "": target for name, target in targets.items()}
         labels = [{name or "": array for name, array in part.items()} for part in of_splits]
         widths = {name: target.num_classes for name, target in named.items()}
