@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dlrun.errors import DlrunError
-from dlrun.workers import launch_placed
-from dlrun.workers.launch_placed import Asked, State
+from dlrun.workers import launch_engine
+from dlrun.workers.launch_engine import EngineRequest, State
 
 JOB = """
 import json, sys, time
@@ -64,15 +64,15 @@ class Engine:
 def follow(tmp_path, monkeypatch):
     """Follows a launch by an engine; returns its exit code and what it has written."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch_placed, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(launch_engine, "LATE_SECONDS", 0.5)
 
     def run(engine, detach=False, out=None):
-        monkeypatch.setattr(Asked, "engine", lambda _: engine)
-        plan = launch_placed.Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
-        asked = Asked("slurm", [], 2, "--slurm nodes=2", detach)
+        monkeypatch.setattr(EngineRequest, "engine", lambda _: engine)
+        plan = launch_engine.Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
+        asked = EngineRequest("slurm", [], 2, "--slurm nodes=2", detach)
         out = out or io.BytesIO()
         nothing = {"overrides": [], "config_dir": None, "trusted": [], "from_run": None}
-        return launch_placed.launch_placed(plan, asked, out, **nothing), getattr(
+        return launch_engine.launch_by_engine(plan, asked, out, **nothing), getattr(
             out, "getvalue", bytes
         )().decode()
 

@@ -66,7 +66,7 @@ def launch(
     """
     with report_errors() as out:
         from dlrun.workers.launch import launch as launch_run
-        from dlrun.workers.launch_placed import launch_placed, read_engine
+        from dlrun.workers.launch_engine import launch_by_engine, read_engine
         from dlrun.workers.launch_plan import make_plan, place_plan
         from dlrun.workers.launch_spot import Spot
 
@@ -82,8 +82,8 @@ def launch(
         )
         command = _parse(*plan.words)
         if asked:
-            code = launch_placed(plan, asked, out.buffer, **command)
-        elif spot := Spot.given():
+            code = launch_by_engine(plan, asked, out.buffer, **command)
+        elif spot := Spot.from_environment():
             code = launch_run(spot.place(plan), spot=spot, **command)
         else:
             placed = place_plan(plan, node_rank=node_rank, master=master)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dlrun.data.arrow_table import ArrowTable, arrow_table
+from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.npz import require_finite
 from dlrun.data.pictures import Pictures, pictures_of_arrays
@@ -21,7 +22,6 @@ from dlrun.data.table_description import describe_columns
 from dlrun.data.table_targets import class_counts
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
-from dlrun.data.unlearned import unlearned_classes
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class ArraySource:
             ],
             tasks={name: target.kind},
             classes={name: class_counts(of_labels, target)} if target.classes else {},
-            notes=[*self._notes(), *self._unlearned(target), *self._refusals()],
+            notes=[*self._notes(), *self._class_notes(target), *self._refusals()],
             explicit={**self.arguments, "kind": target.kind, "split": way.way},
         )
 
@@ -200,7 +200,7 @@ class ArraySource:
         for name, array in leaves_by_name(self._samples.inputs).items():
             require_finite(f"{self.name}: {name or 'x'}", array, rows)
 
-    def _unlearned(self, target: Target) -> list[str]:
+    def _class_notes(self, target: Target) -> list[str]:
         """The classes that no training sample has; the labels of a target of numbers have none."""
         if not target.classes:
             return []

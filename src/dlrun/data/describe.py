@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlrun.data.class_coverage import unlearned_of
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.source import Description
 from dlrun.data.tree import leaves, map_named
-from dlrun.data.unlearned import unlearned_of
 
 
 def describe_dataset(data: Dataset, source: str) -> Description:

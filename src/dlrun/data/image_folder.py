@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import SPLITS
 from dlrun.data.images import encode
 from dlrun.data.images.decode import (
@@ -32,7 +33,6 @@ from dlrun.data.source import Description
 from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
-from dlrun.data.unlearned import unlearned_classes
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 from dlrun.system.imports import require_package
@@ -250,7 +250,7 @@ class ImageFolder:
             columns=[self._column()],
             tasks={names[name]: target.kind for name, target in targets.items()},
             classes=self._class_counts(),
-            notes=[*self.notes, *self._unlearned()],
+            notes=[*self.notes, *self._class_notes()],
             explicit=self._explicit(),
         )
 
@@ -313,7 +313,7 @@ class ImageFolder:
             counts[name or target.title] = dict(named)
         return counts
 
-    def _unlearned(self) -> list[str]:
+    def _class_notes(self) -> list[str]:
         """The classes that no training image has."""
         targets = {name: t for name, t in self.samples.targets.items() if t.classes}
         if not targets:

@@ -33,12 +33,12 @@ def require_column(of: Table, name: str, key: str) -> ColumnProfile:
 
         near = get_close_matches(name, of.profiles, n=1)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        hint = _delimiter_hint(of, name) or (typed(f"{key}=", near[0]) if near else None)
+        hint = _delimiter_hint(of, name) or (_override_for(f"{key}=", near[0]) if near else None)
         raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
     return of.profiles[name]
 
 
-def typed(key: str, name: str) -> str:
+def _override_for(key: str, name: str) -> str:
     """An override with a column's name, which may begin with a space."""
     plain = PLAIN.fullmatch(name) and name == name.strip()
     return f"{key}{name}" if plain else f"""'{key}"{name}"'"""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data import encode
+from dlrun.data.class_coverage import unlearned_of
 from dlrun.data.columns.date import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.table_targets import class_counts
-from dlrun.data.unlearned import unlearned_of
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

@@ -155,20 +155,20 @@ class _Finder(MetaPathFinder):
         if fullname not in self._names or threading.get_ident() != self._thread:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
-        return spec and self.changed(spec)
+        return spec and self.replacement(spec)
 
-    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+    def replacement(self, spec: ModuleSpec) -> ModuleSpec:
         """What is found in place of a module that is there."""
         raise NotImplementedError
 
 
 class _Hider(_Finder):
-    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+    def replacement(self, spec: ModuleSpec) -> ModuleSpec:
         return ModuleSpec(spec.name, _Refusal(), origin=spec.origin)
 
 
 class _Deferrer(_Finder):
-    def changed(self, spec: ModuleSpec) -> ModuleSpec:
+    def replacement(self, spec: ModuleSpec) -> ModuleSpec:
         if isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Deferral(spec.loader)
         return spec

@@ -49,7 +49,7 @@ class Head:
         self._new: list[Link] = []
         self._nodes: dict[int, Link] = {}
         self._spot = spot
-        self.opened = spot.opened if spot else None  # once rank 0 has opened its directory
+        self.opened = spot.previous_run if spot else None  # once rank 0 has opened its directory
         if spot and self._listens:
             spot.listens(self._listens.getsockname()[1])
 

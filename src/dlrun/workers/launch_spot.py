@@ -53,7 +53,7 @@ class Spot:
         self._address = self._folder / f"address-{attempt}.json"
 
     @classmethod
-    def given(cls) -> Spot | None:
+    def from_environment(cls) -> Spot | None:
         """The spot that the engine has told, once; None if it is no engine that started this."""
         if (text := os.environ.pop(SPOT, None)) is None:
             return None
@@ -89,7 +89,7 @@ class Spot:
         write_json(self._address, {"host": self._host, "port": port})
 
     @property
-    def opened(self) -> str | None:
+    def previous_run(self) -> str | None:
         """The run that an earlier start has opened."""
         try:
             return str(read_json(self._folder / OPENED)["path"])
@@ -121,7 +121,7 @@ def run_node(
     *,
     cores: int | None = None,
     attempt: int = 0,
-    noticed: Callable[[], bool] = lambda: False,
+    has_notice: Callable[[], bool] = lambda: False,
 ) -> int:
     """Run the launcher of one machine until the run has ended; returns its exit code.
 
@@ -131,7 +131,7 @@ def run_node(
         host: Its address, for node 0.
         cores: How many of its cores the engine has allotted, if that may not bind the processes.
         attempt: How often the engine has started the run before.
-        noticed: Whether the engine has given notice that it will end the processes.
+        has_notice: Whether the engine has given notice that it will end the processes.
     """
     request = read_json(folder / REQUEST)
     spot = {"folder": str(folder), "node": node, "host": host, "attempt": attempt}
@@ -153,7 +153,7 @@ def run_node(
     with process.stdin as stdin:
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
-            number = _asked_to_stop(folder, noticed)
+            number = _asked_to_stop(folder, has_notice)
             if number and not told and node == 0:  # which ends the others
                 with suppress(OSError):
                     stdin.write(f"{number}\n".encode())
@@ -166,9 +166,9 @@ def _suffix(node: int) -> str:
     return f"-{node}" if node else ""
 
 
-def _asked_to_stop(folder: Path, noticed: Callable[[], bool]) -> int:
+def _asked_to_stop(folder: Path, has_notice: Callable[[], bool]) -> int:
     """The signal that asks the run to end; 0 if nothing does."""
-    if noticed():
+    if has_notice():
         return int(signal.SIGTERM)
     try:
         return int((folder / STOP).read_text(encoding="ascii"))

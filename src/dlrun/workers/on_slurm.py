@@ -15,7 +15,7 @@ from pathlib import Path
 from dlrun.config.sweeps.launcher_options import check_slurm, slurm_parameters
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.files import read_json, write_json
-from dlrun.workers.launch_placed import State
+from dlrun.workers.launch_engine import State
 from dlrun.workers.launch_plan import Plan
 from dlrun.workers.launch_spot import REQUEST, report_end, run_node
 
@@ -120,7 +120,7 @@ def run_task(folder: str, seconds: float) -> None:
     # Slurm signals all processes of a job. Those that are started inherit that this one is blocked.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
 
-    def noticed() -> bool:  # another thread gets it, or none
+    def has_notice() -> bool:  # another thread gets it, or none
         return bool(notices) or signal.SIGUSR2 in signal.sigpending()
 
     started, node = time.monotonic(), int(os.environ["SLURM_NODEID"])
@@ -131,11 +131,11 @@ def run_task(folder: str, seconds: float) -> None:
         os.environ.get("SLURM_LAUNCH_NODE_IPADDR") or socket.gethostbyname(socket.gethostname()),
         cores=int(os.environ.get("SLURM_CPUS_ON_NODE", "0")),
         attempt=int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-        noticed=noticed,
+        has_notice=has_notice,
     )
     if node:
         return
-    if code == 0 or not noticed():
+    if code == 0 or not has_notice():
         report_end(place, code=code)
         return
     is_over = time.monotonic() - started > seconds - 60

@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Leave the engine, where nothing is followed any more."""
 
 
-class Asked(NamedTuple):
+class EngineRequest(NamedTuple):
     """The engine that was asked for.
 
     Args:
@@ -99,7 +99,7 @@ def read_engine(
     nodes: int,
     master: str | None,
     detach: bool,
-) -> tuple[Asked | None, Sequence[str]]:
+) -> tuple[EngineRequest | None, Sequence[str]]:
     """The engine that was asked for, if one was, and the words of the command.
 
     Args:
@@ -134,12 +134,12 @@ def read_engine(
     count = int(next(iter(numbers), 1))
     left = [option for option in options if option not in told]
     text = " ".join([f"--{name}", *map(quote, [*left, f"nodes={count}"])])
-    return Asked(name, left, count, text, detach), words[len(own) :]
+    return EngineRequest(name, left, count, text, detach), words[len(own) :]
 
 
-def launch_placed(
+def launch_by_engine(
     plan: Plan,
-    asked: Asked,
+    asked: EngineRequest,
     out: BinaryIO,
     *,
     overrides: Sequence[str],

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import COMMAND, eventually
 from dlrun.checkpoints.store import list_epochs
-from dlrun.workers.launch_placed import read_engine
+from dlrun.workers.launch_engine import read_engine
 from dlrun.workers.launch_spot import ENDED, OPENED, REQUEST, STOP
 from launches import slurm_nodes, working_in
 from trainings import worker
