@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dlrun.data.csv_parts import UnclearRowsError, parts
+from dlrun.data.csv_parts import UnclearRowsError, parts, require_whole_rows
 from dlrun.data.tables import TableOptions
 from dlrun.data.tables import csv as tables_csv
 from dlrun.data.tables.csv import batches
@@ -18,7 +18,8 @@ def cut(text, size, delimiter=","):
     """The parts before the first unclear place, and whether there is one."""
     found = []
     try:
-        for part in parts(io.BytesIO(text.encode()), delimiter, size):
+        for part in parts(io.BytesIO(text.encode()), size):
+            require_whole_rows(part, delimiter)
             found.append(part.decode())
     except UnclearRowsError:
         return found, True

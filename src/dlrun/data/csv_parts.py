@@ -23,19 +23,16 @@ class UnclearRowsError(Exception):
     """Where rows end is unclear from here on: a line break may be within quotes."""
 
 
-def parts(stream: Stream, delimiter: str, size: int = PART) -> Iterator[bytearray]:
-    """Parts of a file that end where a row ends.
+def parts(stream: Stream, size: int = PART) -> Iterator[bytearray]:
+    """Parts of a file that end where a line ends, each of which :func:`require_whole_rows` takes.
 
     Args:
         stream: The file, from its beginning.
-        delimiter: Between columns.
         size: Bytes that are read at once.
 
-    Yields:
-        Parts whose line breaks all end rows.
-
     Raises:
-        UnclearRowsError: After the rows before it have been yielded; also for an empty file.
+        UnclearRowsError: If no line ends within ``size`` bytes, or the file is empty; after the
+            parts before have been yielded.
     """
     rest, is_empty = bytearray(), True
     while True:
@@ -45,23 +42,31 @@ def parts(stream: Stream, delimiter: str, size: int = PART) -> Iterator[bytearra
         if not read:
             break
         end = part.rfind(b"\n", len(rest), len(rest) + read) + 1
+        if not end:
+            raise UnclearRowsError
         rest, is_empty = part[end : len(rest) + read], False
         del part[end:]
-        if not end or not has_whole_rows(part, delimiter):
-            raise UnclearRowsError
         yield part
-    if is_empty or not has_whole_rows(rest, delimiter):
+    if is_empty:
         raise UnclearRowsError
     if rest:
         yield rest
 
 
-def has_whole_rows(part: bytearray, delimiter: str) -> bool:
-    """Whether each line break of a part that begins with a row certainly ends one.
+def require_whole_rows(part: bytearray, delimiter: str) -> None:
+    """Require that each line break of a part that begins with a row certainly ends one.
 
     If each odd quote is at the start of a value, and each even one at the end of a value, they are
     the quotes around values; those that are doubled for a quote within are beside each other.
+
+    Raises:
+        UnclearRowsError: If it is not certain.
     """
+    if not _has_whole_rows(part, delimiter):
+        raise UnclearRowsError
+
+
+def _has_whole_rows(part: bytearray, delimiter: str) -> bool:
     if b'"' not in part:
         return True
     text = np.frombuffer(part, np.uint8)

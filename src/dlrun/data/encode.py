@@ -153,17 +153,21 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
         name: columns.fitter(kind, name, options) for name, (kind, options) in of.inputs.items()
     }
     of_targets = {name: TargetFitter(target) for name, target in of.labels.items()}
+
+    def update(name: str, rows: BatchColumns) -> None:
+        fitters[name].update(rows[name])
+
     start = 0
-    with ThreadPoolExecutor(max_workers=2) as pool:  # NumPy computes without Python's lock
+    with ThreadPoolExecutor(max_workers=2) as pool:  # NumPy and pyarrow work without Python's lock
         for batch in of.batches():
             mask = of.splits[start : start + len(batch)] == TRAIN
-            rows = batch if mask.all() else batch.filter(pa.array(mask))
+            rows = BatchColumns(batch, None if mask.all() else pa.array(mask))
             with at_row(of, start, mask):
-                updates = [pool.submit(fitters[n].update, rows.column(n)) for n in fitters]
-                for update in updates:  # in turn: the error of the first column is raised
-                    update.result()
+                updates = [pool.submit(update, name, rows) for name in fitters]
+                for updated in updates:  # in turn: the error of the first column is raised
+                    updated.result()
                 for fitter in of_targets.values():
-                    fitter.update(BatchColumns(rows))
+                    fitter.update(rows)
             start += len(batch)
     step = Columns(tuple(fitter.result() for fitter in fitters.values()))
     return step, {name: fitter.result() for name, fitter in of_targets.items()}

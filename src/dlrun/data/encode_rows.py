@@ -91,7 +91,7 @@ def _encode_block(
     codes = of.splits[start : start + len(batch)]
     is_used = codes <= max(SPLITS.values())
     with at_row(of, start, is_used):
-        used = BatchColumns(batch if is_used.all() else batch.filter(pa.array(is_used)))
+        used = BatchColumns(batch, None if is_used.all() else pa.array(is_used))
         inputs = step.apply(used)
         labels = {name: target.encode(used) for name, target in targets.items()}
         weights = None if of.weight is None else to_weights(of.weight, used[of.weight])
@@ -119,14 +119,21 @@ def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) 
 
 
 class BatchColumns(Mapping[str, Any]):
-    """A batch as a mapping of its columns."""
+    """A batch as a mapping of its columns.
 
-    def __init__(self, batch: Any) -> None:
-        self._batch = batch
+    Args:
+        batch: The batch.
+        mask: Which of its rows to take, a ``pyarrow.BooleanArray``; None for all. A column is
+            filtered when it is asked for, by whichever thread does.
+    """
+
+    def __init__(self, batch: pa.RecordBatch, mask: pa.BooleanArray | None = None) -> None:
+        self._batch, self._mask = batch, mask
         self._names = dict.fromkeys(batch.schema.names)  # which makes a list of them each time
 
     def __getitem__(self, name: str) -> Any:
-        return self._batch.column(name)
+        column = self._batch.column(name)
+        return column if self._mask is None else column.filter(self._mask)
 
     def __iter__(self) -> Any:
         return iter(self._names)

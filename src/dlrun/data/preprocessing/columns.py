@@ -65,11 +65,12 @@ class Columns:
         arrays = [inputs[column.name] for column in of]
         widths = [column.width for column in of]
         dtype = np.int32 if of[0].sizes else np.float32
-        encoded = np.zeros((len(arrays[0]), sum(widths)), dtype)
+        # Written side by side, as columns are read: dealt out row by row they take twice as long.
+        encoded = np.zeros((sum(widths), len(arrays[0])), dtype).T
         for column, values, end in zip(of, arrays, np.cumsum(widths), strict=True):
             array = values if isinstance(values, pa.Array) else pa.array(values)
             column.encode(array, encoded[:, end - column.width : end])
-        return encoded
+        return np.ascontiguousarray(encoded)
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.preprocessing.Step`."""

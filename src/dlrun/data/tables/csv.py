@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType, not_utf8
-from dlrun.data.csv_parts import UnclearRowsError, parts
+from dlrun.data.csv_parts import UnclearRowsError, parts, require_whole_rows
 from dlrun.data.tables import TableOptions
 from dlrun.system.threads import map_in_order
 
@@ -100,7 +100,7 @@ class _File:
         import pyarrow as pa
 
         with pa.input_stream(str(self.path)) as stream:
-            cut = parts(stream, self.delimiter)
+            cut = parts(stream)
             first = self._parse(next(cut))
             names = first.schema.names
             self.types |= zip(names, first.schema.types, strict=True)
@@ -114,6 +114,7 @@ class _File:
         import pyarrow as pa
         from pyarrow import csv
 
+        require_whole_rows(part, self.delimiter)
         read = csv.ReadOptions(block_size=PART_BLOCK, column_names=names, use_threads=names is None)
         parse = csv.ParseOptions(delimiter=self.delimiter)
         table = csv.read_csv(pa.py_buffer(part), read, parse, self._convert())
