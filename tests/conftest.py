@@ -127,11 +127,9 @@ class Dlrun:
         return strict_json((run / "run.json").read_text(encoding="utf-8"))
 
     def traced(self, *arguments, **options) -> tuple[subprocess.CompletedProcess[str], set[str]]:
-        """Run a command, and name each package that it had imported when it ended."""
+        """Run a command, and name each module that it had imported when it ended."""
         names = self.cwd / "imported.txt"
-        tell = (
-            f"open({str(names)!r}, 'w').write(' '.join({{m.partition('.')[0] for m in modules}}))"
-        )
+        tell = f"open({str(names)!r}, 'w').write(' '.join(modules))"
         code = (
             "import atexit; from sys import modules;"
             f"atexit.register(lambda: {tell}); from dlrun.cli import main; main()"

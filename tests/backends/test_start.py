@@ -93,9 +93,17 @@ def test_data_set_and_framework_do_not_import_numpy_concurrently(dlrun):
     assert done.returncode == 0, done.stderr
 
 
-def test_what_keras_imports_in_case_it_is_called_is_not_run(dlrun):
-    done, imported = dlrun.traced("train", "smoke=true")
+@pytest.mark.parametrize(
+    ("backend", "framework", "unused"),
+    [
+        ("jax", "jax.numpy", "scipy"),
+        ("torch", "torch.nn", "torch._dynamo.eval_frame"),
+        ("tensorflow", "tensorflow._api.v2.nn", "tensorflow._api.v2.compat.v1.nn"),
+    ],
+)
+def test_what_is_imported_in_case_it_is_called_is_not_run(dlrun, backend, framework, unused):
+    done, imported = dlrun.traced("train", f"backend={backend}", "smoke=true")
     assert done.returncode == 0
-    assert "jax" in imported
-    # Of IPython, jax.experimental.sparse.linalg and requests.
-    assert not imported & {"traitlets", "scipy", "urllib3"}
+    assert framework in imported
+    # Of IPython and requests.
+    assert not imported & {"traitlets", "urllib3", unused}

@@ -69,3 +69,30 @@ def test_threads_wait_for_the_one_that_runs_a_module(package, tmp_path):
         seldom = importlib.import_module("put_off.seldom")
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: seldom.late, range(4))) == [2] * 4
+
+
+def test_a_decorator_waits_for_its_module(package, tmp_path):
+    text = """
+import builtins; builtins.ran.append("seldom")
+def twice(function=None, times=2):
+    decorate = lambda function: lambda value: times * function(value)
+    return decorate if function is None else decorate(function)
+"""
+    (tmp_path / "put_off" / "seldom.py").write_text(text)
+    with deferred_modules(["put_off.seldom"], {"put_off.seldom": ["twice"]}):
+        seldom = importlib.import_module("put_off.seldom")
+
+    @seldom.twice()
+    def plain(value):
+        return value
+
+    @seldom.twice(times=3)
+    def chosen(value):
+        return value
+
+    assert (plain(1), chosen(1), plain.__name__) == (1, 1, "plain")
+    assert package == ["__init__"]
+    assert not hasattr(seldom, "no_such_name")  # runs it
+    assert (plain(1), chosen(1)) == (2, 3)
+    assert seldom.twice(plain)(1) == 4
+    assert package == ["__init__", "seldom"]

@@ -18,9 +18,22 @@ from dlrun.errors import DlrunError
 from dlrun.system import process
 from dlrun.system.imports import deferred_modules, filtered_stderr, without_gc, without_packages
 
-# Keras imports IPython to edit weight files in a notebook, requests for its RemoteMonitor, and the
-# sparse arrays of jax, whose solvers import much of SciPy: a fifth of its import on jax.
-DEFERRED = ("IPython", "jax.experimental.sparse.linalg", "requests")
+# What Keras and the frameworks import in case somebody uses it: IPython to edit weight files in a
+# notebook, requests for RemoteMonitor, sparse arrays of jax, whose solvers import much of SciPy,
+# operations on images, torch's compiler, and the API of TensorFlow 1, with a Keras of its own.
+DEFERRED = (
+    "IPython",
+    "jax.experimental.sparse.linalg",
+    "keras.src.backend.torch.image",
+    "requests",
+    "tensorflow._api.v2.__internal__.feature_column",
+    "tensorflow._api.v2.compat.v1",
+    "tensorflow._api.v2.compat.v2",
+    "tensorflow._api.v2.feature_column",
+    "torch._dynamo",
+)
+# Keeps torch's compiler from a function that draws random numbers; most runs compile nothing.
+DEFERRED_DECORATORS = {"torch._dynamo": ["disable"]}
 
 
 def prepare(name: str) -> None:
@@ -109,7 +122,7 @@ def _import_of(backend: Backend) -> Iterator[None]:
     with (
         without_gc(),
         without_packages(backend.HIDDEN),
-        deferred_modules(DEFERRED),
+        deferred_modules(DEFERRED, DEFERRED_DECORATORS),
         filtered_stderr(backend.NOISE),
     ):
         yield

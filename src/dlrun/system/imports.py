@@ -6,12 +6,13 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial, wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dlrun.errors import DlrunError
@@ -61,7 +62,9 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def deferred_modules(modules: Sequence[str]) -> Iterator[None]:
+def deferred_modules(
+    modules: Sequence[str], decorators: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Iterator[None]:
     """Let the block import these modules without running them, until one of their names is used.
 
     For what Keras or a framework imports in case somebody calls it, and hardly anybody does. Unlike
@@ -69,8 +72,10 @@ def deferred_modules(modules: Sequence[str]) -> Iterator[None]:
 
     Args:
         modules: Full names; those that are already imported are left as they are.
+        decorators: Of some of the modules, those that matter only once the module has run. Until
+            then, they leave a function as it is.
     """
-    finder = _Deferrer(modules)
+    finder = _Deferrer(modules, decorators)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -168,9 +173,13 @@ class _Hider(_Finder):
 
 
 class _Deferrer(_Finder):
+    def __init__(self, names: Sequence[str], decorators: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(names)
+        self._decorators = decorators
+
     def replacement(self, spec: ModuleSpec) -> ModuleSpec:
         if isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _Deferral(spec.loader)
+            spec.loader = _Deferral(spec.loader, self._decorators.get(spec.name, ()))
         return spec
 
 
@@ -181,8 +190,9 @@ class _Deferral(Loader):
     for its file or its namespace, as ``inspect`` and Hydra do.
     """
 
-    def __init__(self, loader: SourceFileLoader) -> None:
+    def __init__(self, loader: SourceFileLoader, decorators: Sequence[str]) -> None:
         self._loader = loader
+        self.decorators = {name: _LateDecorator(name) for name in decorators}
         self._path: Any = None
         self._lock = threading.RLock()  # other threads wait for the one that runs it
         self._is_running = False
@@ -211,6 +221,8 @@ class _Deferral(Loader):
             assert module.__spec__ is not None
             module.__spec__.loader = module.__loader__ = self._loader
             module.__class__ = ModuleType
+            for decorator in self.decorators.values():
+                decorator.apply(module)
             return True
 
 
@@ -219,9 +231,39 @@ class _DeferredModule(ModuleType):
         """Run the module for a name that it does not have yet; called for no other."""
         deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
         is_name = name == "__path__" or not name.startswith("__")
+        if deferral and name in deferral.decorators:
+            return deferral.decorators[name]
         if deferral and is_name and deferral.run(self):
             return getattr(self, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+class _LateDecorator:
+    """Stands in for a decorator of a module that has not run; its functions are decorated then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._given: list[tuple[list[Callable[..., Any]], Sequence[Any], Mapping[str, Any]]] = []
+
+    def __call__(
+        self, function: Callable[..., Any] | None = None, *args: Any, **options: Any
+    ) -> Callable[..., Any]:
+        if function is None:
+            return partial(self, **options)
+        current = [function]
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            return current[0](*args, **keywords)
+
+        self._given.append((current, args, options))
+        return call
+
+    def apply(self, module: ModuleType) -> None:
+        """Decorate the functions that it was given, by the module that has run."""
+        decorator = getattr(module, self._name)
+        for current, args, options in self._given:
+            current[0] = decorator(current[0], *args, **options)
 
 
 class _Refusal(Loader):
