@@ -65,6 +65,9 @@ def test_folders_of_the_splits(tmp_path, names):
     for name, code in zip(source.samples.names, source.splits, strict=True):
         folder = name.split("/")[0]
         assert code in ({2} if folder == "test" else {1} if folder != "train" else {0, 1, 2})
+    named = "validation" if "valid" in names else "test"
+    with pytest.raises(DlrunError, match=rf"data\.{named}=0\.3: .* is already named"):
+        _ = image_folder(path=str(tmp_path / "photos"), **{named: 0.3}).splits
     if len(names) == 3:
         assert counts == {"train": 36, "validation": 12, "test": 12}
 

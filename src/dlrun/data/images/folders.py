@@ -111,6 +111,7 @@ class Folders:
         splits = np.asarray(found.splits, np.uint8)
         if TEST in splits:
             return split_rows(len(labels), way, files=splits)
+        way.refuse_unused(splits)
         # Drawn from what is there to train on.
         there = np.flatnonzero(splits == TRAIN)
         share = 0.0 if VALIDATION in splits else way.validation
