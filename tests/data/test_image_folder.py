@@ -223,7 +223,7 @@ def one_image(folder: Path) -> None:
     [
         (lambda folder: None, "no such folder"),
         (nothing, "has no images"),
-        (no_classes, "has 1 images, but no folder for each class"),
+        (no_classes, "has an image, but no folder for each class"),
         (one_class, "has one class, 'cat', expected at least two"),
         (one_image, "class 'rare' has one image"),
         (lambda folder: folder.write_text(""), "is a file, expected a folder of images"),

@@ -178,7 +178,8 @@ def _find(path: str) -> _Content:
     parts = [name.split("/") for name in images]
     in_root = [name for name, part in zip(images, parts, strict=True) if len(part) == 1]
     if len(in_root) == len(images):
-        what = f"{len(images):,} images, but no folder for each class" if images else "no images"
+        count = f"{len(images):,} images" if len(images) > 1 else "an image"
+        what = f"{count}, but no folder for each class" if images else "no images"
         raise DlrunError(
             f"data.path={path}: has {what}",
             hint=f"expected {root / 'CLASS' / 'IMAGE.jpg'}, or data.labels=TABLE, a table of paths"
