@@ -61,9 +61,10 @@ def main():
         for backend in chosen.backends.split(","):
             for loop in chosen.loops.split(","):
                 pairs = []
-                for _ in range(chosen.runs):
-                    mapped, loss = epoch_seconds(cache, backend, loop, env, home)
-                    copied, same = epoch_seconds(memory, backend, loop, env, home)
+                for number in range(chosen.runs):
+                    first = [cache, memory] if number % 2 == 0 else [memory, cache]
+                    found = [epoch_seconds(data, backend, loop, env, home) for data in first]
+                    (mapped, loss), (copied, same) = found if number % 2 == 0 else found[::-1]
                     assert abs(loss - same) < 1e-6, (loss, same)
                     pairs.append((mapped, copied))
                 speeds = [copied / mapped for mapped, copied in pairs]
