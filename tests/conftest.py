@@ -40,6 +40,11 @@ FOREIGN = (
 
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
 
+needs_namespace = pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0,
+    reason="needs a namespace to mount a small file system",
+)
+
 
 def pytest_runtest_setup(item):
     """Leave out the tests of a backend that this Python can't have."""

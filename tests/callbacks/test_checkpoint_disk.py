@@ -1,19 +1,14 @@
 """A run that can't write to its directory fails with one line, loses nothing and can be resumed."""
 
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, needs_namespace
 from dlrun.checkpoints.format import read_checkpoint
 from trainings import Refused, worker
 
-needs_namespace = pytest.mark.skipif(
-    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0,
-    reason="needs a namespace to mount a small file system",
-)
 # Damages the run's directory when an epoch begins.
 HARM = """
 import subprocess

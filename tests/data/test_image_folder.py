@@ -65,6 +65,9 @@ def test_folders_of_the_splits(tmp_path, names):
     for name, code in zip(source.samples.names, source.splits, strict=True):
         folder = name.split("/")[0]
         assert code in ({2} if folder == "test" else {1} if folder != "train" else {0, 1, 2})
+    named = "validation" if "valid" in names else "test"
+    with pytest.raises(DlrunError, match=rf"data\.{named}=0\.3: .* is already named"):
+        _ = image_folder(path=str(tmp_path / "photos"), **{named: 0.3}).splits
     if len(names) == 3:
         assert counts == {"train": 36, "validation": 12, "test": 12}
 
@@ -220,7 +223,7 @@ def one_image(folder: Path) -> None:
     [
         (lambda folder: None, "no such folder"),
         (nothing, "has no images"),
-        (no_classes, "has 1 images, but no folder for each class"),
+        (no_classes, "has an image, but no folder for each class"),
         (one_class, "has one class, 'cat', expected at least two"),
         (one_image, "class 'rare' has one image"),
         (lambda folder: folder.write_text(""), "is a file, expected a folder of images"),

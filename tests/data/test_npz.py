@@ -101,7 +101,8 @@ def test_a_damaged_file_is_reported_with_its_path(tmp_path, how, message):
     ("change", "validation", "message"),
     [
         ({"y_train": np.ones(10, int)}, 2, "y_train is 1 in every row"),
-        ({"y_train": np.arange(9) % 3}, 2, r"differ in their number of samples: shapes \(10, 4\)"),
+        ({"y_train": np.arange(9) % 3}, 2, r"mine\.npz: .* x_train \(10, 4\), y_train \(9,\)"),
+        ({"y_test": np.zeros(4, int)}, 2, r"mine\.npz: .* x_test \(5, 4\), y_test \(4,\)"),
         ({n: ARRAYS[n][:0] for n in ("x_train", "y_train")}, 0, "nothing to train on: there are 0"),
     ],
 )

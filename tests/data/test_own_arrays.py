@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from dlrun.data.arrays import Samples, array_source
+from dlrun.data.dataset import Dataset, Split
 from dlrun.data.keras import keras
 from dlrun.data.npy import npy
 from dlrun.data.npz import npz
@@ -285,8 +286,63 @@ def test_a_number_that_is_not_finite_is_named_by_its_place_in_the_file(tmp_path,
     assert len(npy(path="both.npz").dataset().train) == 139
 
 
-def test_arrays_with_labels_are_refused_with_what_evaluates_them():
+def labelled(spec, **arrays):
+    """The one part, and the notes, of arrays with labels."""
+    np.savez("new.npz", **arrays)
+    reader = open_reader(Request(Path("new.npz"), spec, key="--data", labels=True))
+    [part] = reader.parts()
+    return part, reader.notes()
+
+
+def test_labels_of_a_file_of_arrays_are_those_of_the_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = np.where(np.arange(200) % 2, "owl", "cat")
+    part, _ = labelled(source(names).dataset().spec, x=X[:3], y=np.asarray(["owl", "cat", "cat"]))
+    assert part.labels.tolist() == [1, 0, 0]
+    spec = source(np.arange(200) * 0.5).dataset().spec
+    weights = np.asarray([1.0, 2.0, 0.5])
+    part, notes = labelled(spec, x=X[:3], y=np.asarray([1.5, np.nan, 2.5]), w=weights)
+    assert spec.targets.restore(part.labels) == pytest.approx(np.asarray([[1.5], [2.5]]), abs=1e-3)
+    assert part.inputs.tolist() == X[[0, 2]].tolist()
+    assert (part.rows.tolist(), part.weights.tolist()) == ([1, 3], [1.0, 0.5])
+    assert notes == ["1 row has no y, and is left out"]
+
+
+def test_labels_of_a_data_set_that_says_nothing_of_them_are_its_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs = {"a": X, "b": X[:, 0]}
+    labels = {"c": np.arange(200) % 3, "d": X[:, :1].astype(np.float32)}
+    split = Split(inputs, labels)
+    spec = Dataset(split, split, split, num_classes={"c": 3, "d": 1}).spec
+    part, notes = labelled(spec, **inputs, c=labels["c"], d=np.arange(200)[:, None], more=X)
+    assert (list(part.inputs), list(part.labels), notes) == (["a", "b"], ["c", "d"], [])
+    assert part.labels["d"].dtype == np.float32
+    with pytest.raises(DlrunError, match="has no array 'd': a, b, c") as caught:
+        labelled(spec, **inputs, c=labels["c"])
+    assert caught.value.hint == "numpy.savez('new.npz', a=..., b=..., c=..., d=...)"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "problem"),
+    [
+        ({"x": X}, "--data new.npz: has no array 'y': x"),
+        ({"x": X, "y": np.zeros(199, int)}, r"array y has shape \(199,\), and there are 200"),
+        ({"x": X, "y": np.zeros((200, 2), int)}, "has 2 labels for each sample, and the run"),
+        ({"x": X, "y": np.arange(200)}, r"--data new.npz: y\[2\] 2 is not one of 0, 1"),
+        ({"x": X[:, :1], "y": np.zeros(200, int)}, r"expected shape \(samples, "),
+        ({"x": X, "y": np.zeros(200, int), "w": np.ones(3)}, r"array w has shape \(3,\)"),
+    ],
+)
+def test_wrong_arrays_with_labels_are_named(tmp_path, monkeypatch, arrays, problem):
+    monkeypatch.chdir(tmp_path)
     spec = source(np.arange(200) % 2).dataset().spec
-    with pytest.raises(DlrunError, match="no form for a file of arrays with labels") as caught:
-        open_reader(Request(Path("new.npz"), spec, key="--data", labels=True))
-    assert caught.value.hint.startswith("dlrun evaluate RUN data.path=NEW.npz")
+    with pytest.raises(DlrunError, match=problem):
+        labelled(spec, **arrays)
+
+
+def test_labels_need_one_file_with_the_samples():
+    spec = source(np.arange(200) % 2).dataset().spec
+    for name, problem in (("new.npy", "holds no labels"), ("new.csv", "expected a .npz file")):
+        with pytest.raises(DlrunError, match=problem) as caught:
+            open_reader(Request(Path(name), spec, key="--data", labels=True))
+        assert caught.value.hint.startswith("numpy.savez('new.npz', x=inputs, y=labels)")

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, file_split, split_rows
+from dlrun.data.splits import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    SplitOptions,
+    file_split,
+    resolve_way,
+    split_rows,
+)
 from dlrun.errors import DlrunError
 
 
@@ -65,6 +73,29 @@ def test_a_column_names_the_splits_and_validation_is_drawn_if_it_names_none():
         split_rows(2, SplitOptions("column", by="split"), values=["train", "holdout"])
 
 
+def test_a_split_that_is_not_named_is_drawn_from_the_training_rows():
+    options = SplitOptions("column", by="split", test=10)
+    splits = split_rows(100, options, values=["train"] * 80 + ["validation"] * 20)
+    assert counts(splits) == [70, 20, 10]
+    assert (splits[80:] == VALIDATION).all()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_size_of_a_split_that_is_named_is_refused(split):
+    values = ["train", "validation", "test"]
+    named = r"split is already named, by column 'part'"
+    with pytest.raises(DlrunError, match=rf"data\.{split}=0\.3: the {split} {named}"):
+        split_rows(3, SplitOptions("column", by="part", **{split: 0.3}), values=values)
+    codes = np.asarray([TRAIN, VALIDATION, TEST])
+    with pytest.raises(DlrunError, match="by the names of folders or files"):
+        split_rows(3, SplitOptions("files", **{split: 0.3}), files=codes)
+
+
+def test_files_to_train_and_to_validate_are_enough_for_a_split_by_files():
+    assert resolve_way(SplitOptions(), [], [TRAIN, VALIDATION], classes=True).way == "files"
+    assert resolve_way(SplitOptions(), [], [TRAIN, None], classes=True).way == "stratified"
+
+
 @pytest.mark.parametrize("way", ["random", "stratified", "group", "hash"])
 def test_over_the_folds_each_row_is_tested_once(way):
     classes = np.arange(1003) % 3
@@ -103,6 +134,8 @@ def test_folders_and_files_name_splits(path, split):
         ({"folds": 5, "fold": 5}, "expected a fold from 0"),
         ({"folds": 2.5}, "expected a fold from 0"),
         ({"folds": "a"}, "expected a fold from 0"),
+        ({"folds": 5, "test": 0.2}, "data.test=0.2: with data.folds=5, one of the folds is the"),
+        ({"folds": 5, "test": 0}, "data.test=0: with data.folds=5"),
         ({"fold": 2}, "needs the number of folds, data.folds"),
         ({"folds": 5, "way": "time", "by": "day"}, "a split by time has no folds"),
         ({"folds": 5, "way": "column", "by": "part"}, "a split by column has no folds"),

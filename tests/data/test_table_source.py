@@ -39,6 +39,14 @@ def rows_of(of, split):
     return np.flatnonzero(of.splits == ("train", "validation", "test").index(split))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_examples_of_days_are_days(suffix):
+    write_all(Path())
+    [sold] = [c for c in table(path=f"houses.{suffix}").describe().columns if c["name"] == "sold"]
+    assert sold["type"] == "timestamp[us]"
+    assert sold["examples"] == houses()["sold"][:5]
+
+
 def test_columns_and_task_are_found_and_each_split_is_encoded_by_the_training_split_alone():
     of = table(path="houses.csv", target="price")
     data, columns = of.dataset(), houses()

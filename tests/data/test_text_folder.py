@@ -89,6 +89,13 @@ def test_folders_of_splits_are_recognized_and_a_validation_is_drawn(tmp_path):
     assert sum(text_folder(path=more.path, split="random").describe().splits.values()) == 30
 
 
+def test_folders_to_train_and_to_validate_are_no_classes(tmp_path):
+    reviews(tmp_path / "all/train")
+    path = reviews(tmp_path / "all/val", count=2)
+    source = text_folder(path=str(Path(path).parent))
+    assert source.describe().splits == {"train": 17, "validation": 4, "test": 3}
+
+
 def test_classes_may_be_called_train_and_test(tmp_path):
     texts = {f"{kind}/{n}.txt": f"{n}" for n in range(9) for kind in ("train", "test", "bus")}
     source = text_folder(path=write(tmp_path / "vehicles", texts))

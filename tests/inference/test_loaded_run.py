@@ -49,6 +49,7 @@ def npz_run(tmp_path_factory):
     arrays |= {"x_test": images[50:], "y_test": labels[50:]}
     np.savez(dlrun.cwd / "mine.npz", **arrays)
     np.save(dlrun.cwd / "test.npy", arrays["x_test"])
+    np.savez(dlrun.cwd / "test.npz", x=arrays["x_test"], y=arrays["y_test"])
     data = (
         "data.path=mine.npz",
         "data.num_classes=3",
@@ -69,6 +70,31 @@ def test_own_inputs_are_predicted_bit_for_bit_without_the_training_data(npz_run,
     finally:
         (dlrun.cwd / "gone.npz").rename(dlrun.cwd / "mine.npz")
     assert_same_bits(actual, expected)
+
+
+@pytest.mark.parametrize("backend", slow_on("tensorflow", "torch", of=(*BACKENDS, "numpy")))
+def test_arrays_with_labels_are_evaluated_as_the_test_split_is(npz_run, backend):
+    dlrun, run = npz_run
+    expected = dlrun.warm(backend, "evaluate", run)
+    actual = dlrun.warm(backend, "evaluate", run, "--data", "test.npz")
+    assert actual["metrics"] == expected["metrics"]
+    assert actual["figures"]["confusion_matrix"] == expected["figures"]["confusion_matrix"]
+    predicted = predictions(
+        dlrun, run, "--input", "test.npz", backend=backend
+    )  # without the labels
+    assert_same_bits(predicted, predictions(dlrun, run, "--input", "test.npy", backend=backend))
+
+
+def test_wrong_labels_of_arrays_are_refused_before_a_framework_is_imported(npz_run):
+    dlrun, run = npz_run
+    images = np.load(dlrun.cwd / "test.npy")
+    for labels, problem in (
+        (np.arange(30), "labels[3] is 3: expected a class number from 0 to 2"),
+        (np.zeros((30, 2), int), "array y: expected shape (samples), got (30, 2)"),
+        (np.asarray(["a"] * 30), "array y: expected numbers, got dtype <U1"),
+    ):
+        np.savez(dlrun.cwd / "wrong.npz", x=images, y=labels)
+        assert_one_line(dlrun.here("evaluate", run, "--data", "wrong.npz"), problem)
 
 
 def test_commands_that_need_samples_read_the_data_set(npz_run):

@@ -51,6 +51,24 @@ network.save_weights("mobilenet.weights.h5")
 found["first"] = keras.ops.convert_to_numpy(network.weights[0]).tolist()
 """
 
+# Keras warns of each part of the network that the file does not have, before it gives up.
+OTHER = """
+import warnings
+import keras
+from dlrun.errors import DlrunError
+from dlrun.models.keras_application import keras_application
+shape = (32, 32, 3)
+other = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=shape)
+other.save_weights("other.weights.h5")
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    try:
+        keras_application(shape, 2, name="MobileNetV2", weights="other.weights.h5")
+    except DlrunError as error:
+        found["message"] = error.message
+found["told"] = [str(one.message) for one in told if "nested" in str(one.message)]
+"""
+
 
 def test_any_size_from_16_on_and_several_outputs(tmp_path):
     found = worker("torch").run(tmp_path, MADE)
@@ -91,6 +109,12 @@ def test_a_frozen_network_keeps_the_weights_of_its_file(tmp_path):
     assert any(np.array_equal(variable.value, first) for variable in saved.model)
     evaluated = torch.evaluate(tmp_path, run)
     assert evaluated["metrics"]["loss"] == pytest.approx(resumed["test"]["loss"], abs=1e-5)
+
+
+def test_weights_of_another_network_are_refused_in_one_line(tmp_path):
+    found = worker("torch").run(tmp_path, OTHER)
+    assert "other.weights.h5 does not fit MobileNetV2 without its top" in found["message"]
+    assert found["told"] == []
 
 
 def test_images_that_are_halved_to_nothing_are_refused(tmp_path):

@@ -99,4 +99,6 @@ def _save(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
-        raise DlrunError(f"--save {path} can't be written: {error.strerror}") from error
+        raise DlrunError(
+            f"--save {path} can't be written: {error.strerror}", exit_code=1
+        ) from error

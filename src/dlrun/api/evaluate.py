@@ -48,8 +48,8 @@ def evaluate(
             ``backend=jax,torch`` is each of them.
         which: ``best``, ``last`` or the number of an epoch; several with commas between them.
         split: ``train``, ``validation`` or ``test``.
-        data: A table with the run's columns and targets, of which all rows are evaluated; the
-            training data are not read.
+        data: A table with the run's columns and targets, folders named by class, or an ``.npz`` of
+            inputs and labels, of which all samples are evaluated; the training data are not read.
         fail_under: Lower limits, each ``metric=value``, of metrics where larger is better; of a
             class as ``recall[cat]=0.9``.
         fail_over: Upper limits of metrics where smaller is better, such as losses.

@@ -6,8 +6,8 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from dlrun.inference.exported_file import ExportedRun
 from dlrun.inference.loaded_run import open_run
 from dlrun.remote.places import require_output
 from dlrun.system.child_job import ChildJob
-from dlrun.system.files import is_dir, write_text
+from dlrun.system.files import FULL, is_dir, write_text
 from dlrun.system.override_text import split_override
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def export(
     writer = find_writer(format, config)
     require_output(output, opened.path, f"model{module.SUFFIX}")
     path = output_path(opened, format, module.SUFFIX, output, quantize)
-    with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name:
+    with (
+        _room_for(path, own=output is None),
+        tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as name,
+    ):
         folder = Path(name)
         job = Job(
             run=str(opened.path.resolve()),
@@ -114,6 +117,26 @@ def export(
         if result["passed"]:
             _keep(files[quantize or "float32"], path, content, result, own=output is None)
     return result
+
+
+@contextmanager
+def _room_for(path: Path, *, own: bool) -> Iterator[None]:
+    """Report a full disk; of the run's own folders, leave none that is empty."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DlrunError(
+            f"can't write {path}: {error.strerror}",
+            hint="make room, or choose another place: --output PATH",
+            exit_code=1,
+        ) from error
+    finally:
+        if own:
+            with suppress(OSError):
+                path.parent.rmdir()
+                path.parent.parent.rmdir()
 
 
 def _open_writable(run: str, overrides: Sequence[str], **where: Any) -> tuple[RunDir, Config]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.errors import DlrunError
-from dlrun.system.files import dump_json, exists, is_file, write_text
+from dlrun.system.files import dump_json, exists, is_file, refusal_code, write_text
 
 FILES = Path(__file__).parent / "project_files"
 PACKAGE = "PACKAGE"  # the folder that becomes the project's package
@@ -68,7 +68,10 @@ def new(directory: Path, *, source: str | None = None, target: str | None = None
             directory.rmdir()
         partial.rename(directory)
     except OSError as error:
-        raise DlrunError(f"{directory} can't be written: {error.strerror or error}") from error
+        raise DlrunError(
+            f"{directory} can't be written: {error.strerror or error}",
+            exit_code=refusal_code(error),
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())

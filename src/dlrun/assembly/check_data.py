@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -67,6 +68,23 @@ def check_form(data: Dataset, target: str) -> None:
     for split in SPLITS:
         for problem, hint in _wrong_form(split, getattr(data, split)):
             raise DlrunError(f"data: {target}: {problem}", hint=hint)
+
+
+def check_samples(data: Dataset, config: Config, source: str) -> None:
+    """Check the labels and weights of a file that a run is evaluated on.
+
+    Args:
+        data: Its samples, as each split.
+        config: The run's config.
+        source: What the file is called in messages.
+
+    Raises:
+        DlrunError: As :func:`check_data`.
+    """
+    for problem, hint in chain(
+        _wrong_labels("test", data, config), _wrong_weights("test", data.test)
+    ):
+        raise DlrunError(f"{source}: {problem.removeprefix('test.')}", hint=hint)
 
 
 def _problems(data: Any, config: Config) -> Problems:

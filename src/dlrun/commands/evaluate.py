@@ -39,8 +39,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A table with the run's columns and targets, or folders named by class, all of"
-            " which is evaluated."
+            help="A table with the run's columns and targets, folders named by class, or an .npz of"
+            " inputs x and labels y, all of which is evaluated."
         ),
     ] = None,
     fail_under: Annotated[

@@ -276,22 +276,9 @@ def _label_table(name: str, samples: Samples) -> pa.Table:
     """The labels as columns."""
     import pyarrow as pa
 
-    labels = samples.labels
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
-    if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUO" or not labels.size:
-        raise DlrunError(
-            f"data: {name}: the labels are {labels.dtype.name} of shape {labels.shape}, expected"
-            " class names or numbers, one or several for each sample"
-        )
-    if labels.ndim == 1:
-        labels = labels[:, None]
-    width = labels.shape[1]
+    columns = label_columns(f"data: {name}", samples.labels)
+    width = len(columns)
     default = [LABELS] if width == 1 else [f"{LABELS}{number}" for number in range(width)]
-    try:
-        columns = [pa.array(column.tolist()) for column in labels.T]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DlrunError(f"data: {name}: the labels are of mixed types: {error}") from error
     found = dict(zip(samples.names or default, columns, strict=True))
     if samples.splits:
         found[SPLIT] = pa.array(
@@ -327,3 +314,30 @@ def _describe(name: str, array: np.ndarray) -> dict[str, Any]:
         "counts": {},
         "examples": [],
     }
+
+
+def label_columns(source: str, labels: np.ndarray) -> list[pa.Array]:
+    """Labels as columns, one for each value of a sample.
+
+    Args:
+        source: What they are called in messages.
+        labels: As in :class:`Samples`.
+
+    Raises:
+        DlrunError: If they are of another form, or of mixed types.
+    """
+    import pyarrow as pa
+
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8")
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUO" or not labels.size:
+        raise DlrunError(
+            f"{source}: the labels are {labels.dtype.name} of shape {labels.shape}, expected"
+            " class names or numbers, one or several for each sample"
+        )
+    if labels.ndim == 1:
+        labels = labels[:, None]
+    try:
+        return [pa.array(column.tolist()) for column in labels.T]
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DlrunError(f"{source}: the labels are of mixed types: {error}") from error

@@ -7,7 +7,6 @@ releases the lock if the process dies.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import exists, is_file
+from dlrun.system.files import FULL, exists, is_file
 from dlrun.system.user_cache import user_cache
 
 VERSION = 5  # of what is cached; entries of other versions are not found, and are removed in time
@@ -118,15 +117,19 @@ def cache_entry(key: str, make: Callable[[Path], None], *, limit_bytes: float) -
         _mark_used(entry)
         _remove_old(root, entry, limit_bytes)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise DlrunError(
-            f"the data cache {root} can't be written: {error.strerror or error}",
-            hint="free some space, or name another place: DLRUN_CACHE=DIRECTORY"
-            if full
-            else "name another place: DLRUN_CACHE=DIRECTORY",
-            exit_code=1,
-        ) from error
+        raise cache_error(error) from error
     return entry
+
+
+def cache_error(error: OSError) -> DlrunError:
+    """The error for what can't be written to the cache."""
+    return DlrunError(
+        f"the data cache {cache_dir()} can't be written: {error.strerror or error}",
+        hint="free some space, or name another place: DLRUN_CACHE=DIRECTORY"
+        if error.errno in FULL
+        else "name another place: DLRUN_CACHE=DIRECTORY",
+        exit_code=1,
+    )
 
 
 def _make(root: Path, entry: Path, make: Callable[[Path], None]) -> None:

@@ -48,6 +48,8 @@ def npz(
     x_train, y_train, x_test, y_test, w_train, w_test = read(path, NAMES, WEIGHTS)
     for name, array in zip(NAMES, (x_train, y_train, x_test, y_test), strict=True):
         require_finite(f"{path}: {name}", array)
+    _require_same_length(path, x_train=x_train, y_train=y_train, w_train=w_train)
+    _require_same_length(path, x_test=x_test, y_test=y_test, w_test=w_test)
     if len(np.shape(y_train)) == 1 and len(y_train) > 1 and (y_train == y_train[0]).all():
         raise DlrunError(
             f"data: {path}: y_train is {y_train[0]} in every row",
@@ -64,6 +66,16 @@ def npz(
         fit=(Standardize.fit,) if standardize else (),
         weights=w_train,
     )
+
+
+def _require_same_length(path: str, **arrays: np.ndarray | None) -> None:
+    shapes = {name: array.shape for name, array in arrays.items() if array is not None}
+    if all(shapes.values()) and len({shape[0] for shape in shapes.values()}) > 1:
+        of_each = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise DlrunError(
+            f"data: {path}: the arrays differ in their number of samples: {of_each}",
+            hint="give each sample one row of each array",
+        )
 
 
 def require_finite(label: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:

@@ -185,7 +185,8 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
     if not len(there):
         return
     if len(profile.examples) < EXAMPLES:
-        for value in there[:EXAMPLES].to_pylist():
+        some = there[:EXAMPLES]
+        for value in (to_texts(some) if pa.types.is_timestamp(some.type) else some).to_pylist():
             if len(profile.examples) < EXAMPLES and str(value) not in profile.examples:
                 profile.examples.append(str(value)[:200])
     if pa.types.is_list(array.type):

@@ -17,6 +17,7 @@ PAST_LIMIT = 4  # as LEFT_OUT, but for data.limit alone
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 WAYS = ("auto", "random", "stratified", "hash", "group", "time", "column", "files")
 BY_COLUMN = ("hash", "group", "time", "column")
+SHARE = 0.15  # to validate and to test on, unless told; where there is no choice, it means nothing
 # The names of splits in columns, folders and files.
 NAMES = {
     "train": TRAIN, "training": TRAIN,
@@ -42,8 +43,8 @@ class SplitOptions:
 
     way: str = "auto"
     by: str | None = None
-    validation: float = 0.15
-    test: float = 0.15
+    validation: float = SHARE
+    test: float = SHARE
     folds: int | None = None
     fold: int = 0
     seed: int = 0
@@ -88,11 +89,35 @@ class SplitOptions:
                 " the number of folds, which is at least 2",
                 hint=hint,
             )
+        if self.test != SHARE:
+            raise DlrunError(
+                f"data.test={self.test:g}: with data.folds={self.folds}, one of the folds is the"
+                " test",
+                hint="leave data.test or data.folds out",
+            )
         if self.way in ("time", "column", "files"):
             raise DlrunError(
                 f"data.folds={self.folds}: a split by {self.way} has no folds",
                 hint="data.split=random, or another that draws the rows",
             )
+
+    def refuse_unused(self, named: np.ndarray) -> None:
+        """Refuse the size of a split whose rows are named.
+
+        Args:
+            named: The split of each row, ``(rows,)``.
+
+        Raises:
+            DlrunError: If ``validation`` or ``test`` was set, and would have no effect.
+        """
+        what = f"column '{self.by}'" if self.way == "column" else "the names of folders or files"
+        sizes = {"validation": self.validation, "test": self.test}
+        for name, share in sizes.items():
+            if share != SHARE and SPLITS[name] in named:
+                raise DlrunError(
+                    f"data.{name}={share:g}: the {name} split is already named, by {what}",
+                    hint=f"leave data.{name} out, or draw all rows: data.split=random",
+                )
 
 
 def file_split(path: str) -> int | None:
@@ -176,7 +201,7 @@ def resolve_way(
     if options.folds is None and options.by is None:
         if "split" in columns:
             return replace(options, way="column", by="split")
-        if TRAIN in files and TEST in files:
+        if TRAIN in files and not {TEST, VALIDATION}.isdisjoint(files):
             return replace(options, way="files")
     return replace(options, way="stratified" if classes else "random")
 
@@ -250,11 +275,14 @@ def _by_name(values: Sequence[Any], options: SplitOptions, numbers: Sequence[int
 
 
 def _complete(splits: np.ndarray, options: SplitOptions, generator: np.random.Generator) -> None:
-    """Draw the validation split from the training rows if none is named."""
-    if VALIDATION not in splits and options.validation:
-        train = generator.permutation(np.flatnonzero(splits == TRAIN))
-        size, _ = _sizes(len(train), options)
-        splits[train[:size]] = VALIDATION
+    """Draw what is not named, to test or to validate on, from the training rows."""
+    options.refuse_unused(splits)
+    train = generator.permutation(np.flatnonzero(splits == TRAIN))
+    validation, test = _sizes(len(train), options)
+    for split, size in ((TEST, test), (VALIDATION, validation)):
+        if split not in splits:
+            splits[train[:size]] = split
+            train = train[size:]
 
 
 def _by_hash(values: Sequence[Any], options: SplitOptions) -> np.ndarray:

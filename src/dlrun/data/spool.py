@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
 
-from dlrun.data.cache import cache_dir
+from dlrun.data.cache import cache_dir, cache_error
 from dlrun.data.tree import Arrays, leaves, map_named
 
 
@@ -27,16 +28,31 @@ class Spool:
 
     def __exit__(self, *error: object) -> None:
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # a full disk can't take the rest of the buffer
+                file.close()
 
     def add(self, arrays: Arrays) -> None:
-        """Append samples; each array has the dtype and the shape of those before."""
+        """Append samples; each array has the dtype and the shape of those before.
+
+        Raises:
+            DlrunError: If they can't be written, as on a full disk.
+        """
         self._rows += len(leaves(arrays)[0])
-        self._last = map_named(self._append, arrays)
+        try:
+            self._last = map_named(self._append, arrays)
+        except OSError as error:
+            raise cache_error(error) from error
 
     def arrays(self) -> Arrays | None:
-        """All samples, read-only and mapped into memory; None if nothing was added."""
-        return None if self._last is None else map_named(self._map, self._last)
+        """All samples, read-only and mapped into memory; None if nothing was added.
+
+        Raises:
+            DlrunError: As :meth:`add`.
+        """
+        try:
+            return None if self._last is None else map_named(self._map, self._last)
+        except OSError as error:
+            raise cache_error(error) from error
 
     def _append(self, name: str | None, array: np.ndarray) -> np.ndarray:
         if name not in self._files:

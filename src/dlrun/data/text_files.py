@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun.data.splits import NAMES, TEST, TRAIN
+from dlrun.data.splits import NAMES, TEST, TRAIN, VALIDATION
 from dlrun.data.tables import TableFiles
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists, is_dir
@@ -197,4 +197,4 @@ def _are_splits(folders: Sequence[Path]) -> bool:
     named = [NAMES.get(folder.name.lower()) for folder in folders]
     if None in named or not all(map(_folders, folders)):
         return False
-    return TRAIN in named and TEST in named
+    return TRAIN in named and not {TEST, VALIDATION}.isdisjoint(named)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrun.system.files import whole
+
 
 @dataclass(frozen=True)
 class Table:
@@ -27,8 +29,7 @@ class Table:
         Raises:
             OSError: If it can't be written.
         """
-        # Not atomically: renaming a file over another takes longer than writing it.
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with whole(path), path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.header)
             writer.writerows(self.rows)

@@ -15,7 +15,7 @@ from dlrun.exports.content import FILE
 from dlrun.inference.export_job import PRECISION
 from dlrun.inference.loaded_run import read_saved_spec
 from dlrun.runs.directory import RunDir
-from dlrun.system.files import exists, is_dir, is_file
+from dlrun.system.files import exists, is_dir, is_file, refusal_code
 from dlrun.system.override_text import split_override
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ def output_path(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DlrunError(f"can't write to {path.parent}: {error.strerror}") from error
+        raise DlrunError(
+            f"can't write to {path.parent}: {error.strerror}", exit_code=refusal_code(error)
+        ) from error
     if not os.access(path.parent, os.W_OK):
         raise DlrunError(f"can't write to {path.parent}", hint="--output PATH")
     return path

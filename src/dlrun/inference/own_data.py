@@ -88,14 +88,16 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         DlrunError: If the file is not what the run takes, a label is unknown, or the run does not
             know what its labels mean.
     """
+    from dlrun.assembly.check_data import check_samples
     from dlrun.data.dataset import Dataset
     from dlrun.data.readers import open_reader
 
     spec = read_input_spec(run, overrides)
-    if spec is None or spec.targets is None:
+    if spec is None:
         raise DlrunError(
-            f"--data {source}: the run was not trained on a source that says what its labels mean",
-            hint="dlrun evaluate RUN data.path=FILE, or another override of its data",
+            f"--data {source}: the run has not saved what its inputs are, or another data set is"
+            " chosen",
+            hint="leave the overrides of data out, or leave out --data",
         )
     weight = config.data.get("weight")
     weight = weight if weight is None else str(weight)
@@ -118,6 +120,7 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         sizes=spec.sizes,
         targets=spec.targets,
     )
+    check_samples(dataset, config, f"--data {source}")
     return OwnData(dataset, notes)
 
 
@@ -130,7 +133,7 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
     from dlrun.data.spool import Spool
 
     names: list[str] = []
-    outputs = spec.targets if isinstance(spec.targets, Mapping) else None
+    outputs = spec.labels if isinstance(spec.labels, Mapping) else None
     with Spool() as inputs, Spool() as labels, Spool() as weights:
         for part in reader.parts():
             for place, why in part.wrong.items():

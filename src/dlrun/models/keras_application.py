@@ -1,6 +1,7 @@
 """Any network of ``keras.applications``, with a head for the data set."""
 
 import importlib
+import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def _check_weights(weights: str, name: str, *, read: bool) -> None:
 
 def _load(network: keras.Model, weights: str, name: str) -> None:
     try:
-        network.load_weights(weights)
+        with warnings.catch_warnings():  # several, of a file of another network, before its error
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            network.load_weights(weights)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
         raise DlrunError(

@@ -25,7 +25,7 @@ from dlrun.remote.places import refuse_remote
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
 from dlrun.system import pictures
-from dlrun.system.files import is_file, write_json, write_text
+from dlrun.system.files import is_dir, is_file, refusal_code, write_json, write_text
 
 
 def parity(
@@ -79,6 +79,7 @@ def result_directory(runs_dir: Path) -> Iterator[Path]:
         raise DlrunError(
             f"can't write to {directory}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
+            exit_code=1 if is_dir(directory) else refusal_code(error),
         ) from error
     finally:
         with suppress(OSError):  # not empty

@@ -13,7 +13,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.report.range_test import curve_svg
-from dlrun.system.files import write_json, write_text
+from dlrun.system.files import refusal_code, write_json, write_text
 
 CSV, JSON, PICTURE = "learning_rate.csv", "learning_rate.json", "learning_rate.svg"
 
@@ -24,7 +24,7 @@ def prepare(directory: Path) -> None:
     Raises:
         DlrunError: If nothing can be written there.
     """
-    with _write_errors(directory, exit_code=2):
+    with _write_errors(directory, started=False):
         directory.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(directory.parent, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -40,7 +40,7 @@ def write_curve(directory: Path, result: Mapping[str, Any]) -> None:
     writer = csv.DictWriter(text, list(result["curve"][0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(result["curve"])
-    with _write_errors(directory, exit_code=1):
+    with _write_errors(directory, started=True):
         directory.mkdir(parents=True)
         write_text(directory / CSV, text.getvalue())
         write_text(directory / PICTURE, curve_svg(result))
@@ -48,12 +48,12 @@ def write_curve(directory: Path, result: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _write_errors(directory: Path, *, exit_code: int) -> Iterator[None]:
+def _write_errors(directory: Path, *, started: bool) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise DlrunError(
             f"can't write to {directory}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
-            exit_code=exit_code,
+            exit_code=1 if started else refusal_code(error),
         ) from error

@@ -13,7 +13,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.remote.places import working_folder
-from dlrun.system.files import is_dir, write_json, write_text
+from dlrun.system.files import is_dir, refusal_code, write_json, write_text
 
 RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, PLOTS, LOG, LOCK = (
     "run.json",
@@ -159,8 +159,11 @@ def create_run(path: Path, record: dict[str, Any], files: dict[str, str]) -> Run
     except OSError as error:
         if created:  # a run that could not start leaves nothing
             shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # other runs are in it
+            path.parent.rmdir()
         raise DlrunError(
             f"can't create the run directory {path}: {error.strerror or error}",
             hint="choose another place with runs_dir=PATH",
+            exit_code=refusal_code(error),
         ) from error
     return run

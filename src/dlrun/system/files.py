@@ -1,5 +1,6 @@
 """Write files atomically, and read JSON with limits."""
 
+import errno
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import Any
 from dlrun.errors import DlrunError
 
 MAX_BYTES = 64 * 2**20  # the history of a hundred thousand epochs
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an error that only room mends
 
 
 # pathlib's own raise OSError for a name that the system takes as none, such as one too long.
@@ -54,8 +56,18 @@ def check_writable(path: Path, option: str, *, name: str) -> None:
         probe.unlink()
     except OSError as error:
         raise DlrunError(
-            f"{option} {path} can't be written: {error.strerror}", hint="choose another place"
+            f"{option} {path} can't be written: {error.strerror}",
+            hint="choose another place",
+            exit_code=refusal_code(error),
         ) from error
+
+
+def refusal_code(error: OSError) -> int:
+    """The exit code where a place to write to is refused before anything is started.
+
+    A place that can't be written to is bad usage; a full disk is not.
+    """
+    return 1 if error.errno in FULL else 2
 
 
 def read_json(path: Path) -> Any:
@@ -146,6 +158,26 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink()
         # Report the path itself: a full disk names no file, and the temporary name means nothing.
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Remove a file if the block that writes it fails.
+
+    For many small files: :func:`replacing`, which keeps the earlier one, takes longer than to
+    write them.
+
+    Raises:
+        OSError: If it can't be written, with its path.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename is None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 

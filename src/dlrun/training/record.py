@@ -26,7 +26,7 @@ from dlrun.remote.places import shown_path, typed_path, url_for
 from dlrun.report.model_graph.layers import record_of
 from dlrun.runs.directory import LOG, MODEL, RECORD, RunDir
 from dlrun.system import process, ranks
-from dlrun.system.files import is_file, write_json
+from dlrun.system.files import FULL, is_file, write_json
 from dlrun.system.sources import source_fingerprint
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 # Errors that only a write raises, even if they name no file.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (*FULL, errno.EROFS)
 TRACE_LINES = 1000
 

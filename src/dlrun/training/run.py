@@ -20,6 +20,7 @@ from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
 from dlrun.system import process, ranks
+from dlrun.system.files import whole
 from dlrun.training import record
 from dlrun.training.announcement import announce
 from dlrun.training.request import RunRequest
@@ -216,7 +217,9 @@ def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:
         return
     (directory.path / PLOTS).mkdir(exist_ok=True)
     text = history_svg(rows, run.logged, best)
-    (directory.path / PLOTS / "history.svg").write_text(text, encoding="utf-8")
+    path = directory.path / PLOTS / "history.svg"
+    with whole(path):
+        path.write_text(text, encoding="utf-8")
 
 
 def _export(run: AssembledRun, config: Config, directory: RunDir) -> None:

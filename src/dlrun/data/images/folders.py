@@ -111,6 +111,7 @@ class Folders:
         splits = np.asarray(found.splits, np.uint8)
         if TEST in splits:
             return split_rows(len(labels), way, files=splits)
+        way.refuse_unused(splits)
         # Drawn from what is there to train on.
         there = np.flatnonzero(splits == TRAIN)
         share = 0.0 if VALIDATION in splits else way.validation
@@ -177,7 +178,8 @@ def _find(path: str) -> _Content:
     parts = [name.split("/") for name in images]
     in_root = [name for name, part in zip(images, parts, strict=True) if len(part) == 1]
     if len(in_root) == len(images):
-        what = f"{len(images):,} images, but no folder for each class" if images else "no images"
+        count = f"{len(images):,} images" if len(images) > 1 else "an image"
+        what = f"{count}, but no folder for each class" if images else "no images"
         raise DlrunError(
             f"data.path={path}: has {what}",
             hint=f"expected {root / 'CLASS' / 'IMAGE.jpg'}, or data.labels=TABLE, a table of paths"

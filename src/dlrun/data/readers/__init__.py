@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
 
 STDIN = "-"
+_ARRAYS = {  # hints for a run that was trained on arrays
+    (".npy", ".npz"): "numpy.save('new.npy', samples), as the run was trained on arrays",
+    (".npz",): "numpy.savez('new.npz', x=inputs, y=labels), as the run was trained on arrays",
+}
 
 
 @dataclass(frozen=True)
@@ -197,16 +201,8 @@ def open_reader(request: Request) -> Reader:
             reader: Reader = module.Reader(request)
             return reader
     kinds = [kind for module in modules for kind in module.kinds(request)]
-    if not kinds:
-        raise DlrunError(
-            f"{request.key} {request.source}: the run was trained on arrays, and there is no form"
-            " for a file of arrays with labels",
-            hint="dlrun evaluate RUN data.path=NEW.npz evaluates the test split of other arrays",
-        )
-    what = ", ".join(kinds[:-1]) + f" or {kinds[-1]}"
+    what = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
     raise DlrunError(
         f"{request.key} {request.source}: expected a {what} file",
-        hint="numpy.save('new.npy', samples), as the run was trained on arrays"
-        if {*kinds} == {".npy", ".npz"}
-        else "name a file, or a folder of them",
+        hint=_ARRAYS.get(tuple(kinds), "name a file, or a folder of them"),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.npz import way_to_write
 from dlrun.data.readers import Part, Request
 from dlrun.data.tree import Arrays, leaves
 from dlrun.errors import DlrunError
@@ -18,6 +20,7 @@ from dlrun.system.files import is_file
 from dlrun.system.finite import first_not_finite
 
 SUFFIXES = (".npy", ".npz")
+SINGLE = "x"  # the inputs of a file with more than them, if they have no names
 
 
 def kinds(request: Request) -> list[str]:
@@ -42,15 +45,9 @@ class Reader:
                 f"--array {array}: the run takes inputs by name: {', '.join(names)}",
                 hint="leave it out",
             )
-        if not is_file(path):
-            raise DlrunError(f"--input {path}: no such file")
         read = _read_npy if path.suffix == ".npy" else _read_npz
-        try:
+        with reading(f"--input {path}", path):
             raw = read(path, names=names, array=array)
-        except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-            raise DlrunError(
-                f"--input {path} can't be read: {error}", hint="write it with numpy.save"
-            ) from error
         self._inputs = prepare_arrays(f"--input {path}", raw, request.spec)
 
     def parts(self) -> Iterator[Part]:
@@ -80,18 +77,14 @@ def _read_npy(path: Path, *, names: tuple[str, ...], array: str | None) -> np.nd
 
 def _read_npz(path: Path, *, names: tuple[str, ...], array: str | None) -> Arrays:
     """The arrays of the names, or a single one."""
+    if names:
+        how = f"expected an array for each input: {', '.join(names)}"
+        return read_arrays(path, f"--input {path}", names, hint=how)
     check_npz(path, packed=True)
     with np.load(path, allow_pickle=False) as arrays:
         there = list(arrays)
-        if names:
-            if missing := [name for name in names if name not in there]:
-                raise DlrunError(
-                    f"--input {path}: has no array '{missing[0]}': {', '.join(there)}",
-                    hint=f"expected an array for each input: {', '.join(names)}",
-                )
-            return {name: arrays[name] for name in names}
-        if array is None and len(there) == 1:
-            [array] = there
+        if array is None and (len(there) == 1 or SINGLE in there):
+            array = there[0] if len(there) == 1 else SINGLE
         if array not in there:
             problem = "has several arrays" if array is None else f"has no array '{array}'"
             raise DlrunError(
@@ -100,6 +93,52 @@ def _read_npz(path: Path, *, names: tuple[str, ...], array: str | None) -> Array
             )
         single: np.ndarray = arrays[array]
         return single
+
+
+def read_arrays(
+    path: Path, label: str, names: Collection[str], optional: Collection[str] = (), *, hint: str
+) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` by name, without unpickling.
+
+    Args:
+        path: The file.
+        label: What it is called in messages.
+        names: The arrays that it must have.
+        optional: Those that it may have; the others are not read.
+        hint: What to do if it lacks one.
+
+    Raises:
+        DlrunError: If it lacks one.
+        ValueError: As other errors that :func:`reading` reports, if it is damaged.
+    """
+    check_npz(path, packed=True)
+    with np.load(path, allow_pickle=False) as arrays:
+        there = list(arrays)
+        if missing := [name for name in names if name not in there]:
+            raise DlrunError(f"{label}: has no array '{missing[0]}': {', '.join(there)}", hint=hint)
+        return {name: arrays[name] for name in there if name in {*names, *optional}}
+
+
+@contextmanager
+def reading(label: str, path: Path, *, function: str = "numpy.save") -> Iterator[None]:
+    """Report a file of arrays that is missing or damaged.
+
+    Args:
+        label: What it is called in messages.
+        path: The file.
+        function: What writes such a file.
+
+    Raises:
+        DlrunError: If it can't be read.
+    """
+    if not is_file(path):
+        raise DlrunError(f"{label}: no such file")
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise DlrunError(
+            f"{label} can't be read: {error}", hint=way_to_write(error, function)
+        ) from error
 
 
 def prepare_arrays(source: str, raw: Arrays, spec: InputSpec) -> Arrays:
@@ -126,13 +165,23 @@ def _check(source: str, inputs: Arrays, spec: InputSpec) -> None:
     names = tuple(shape) if isinstance(shape, dict) else ()
     labels = [f"{source}, array {name}" for name in names] or [source]
     for label, values, expected in zip(labels, leaves(inputs), leaves(shape), strict=True):
-        _check_array(label, values, expected)
+        check_array(label, values, expected)
     if len({len(values) for values in leaves(inputs)}) > 1:
         shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, leaves(inputs), strict=True))
         raise DlrunError(f"{source}: the arrays differ in length: {shapes}")
 
 
-def _check_array(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+def check_array(label: str, inputs: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Check the form and the values of an array.
+
+    Args:
+        label: What it is called in messages.
+        inputs: ``(samples, *shape)`` if it is right.
+        shape: Of a sample.
+
+    Raises:
+        DlrunError: If it is of another shape, empty, or holds what is not a finite number.
+    """
     if not (np.issubdtype(inputs.dtype, np.integer) or np.issubdtype(inputs.dtype, np.floating)):
         raise DlrunError(f"{label}: expected numbers, got dtype {inputs.dtype}")
     if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
