@@ -182,7 +182,7 @@ ENDLESS = ["~callbacks.early_stopping"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loop", ["fit", "train_step", "raw"])
+@pytest.mark.parametrize("loop", ["fit", "train_step"])  # raw replays a trace, without the sleep
 def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monkeypatch, loop):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the worker, see below
     (tmp_path / "my_net.py").write_text(
@@ -196,8 +196,7 @@ def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monk
     )
     torch = Worker("torch")  # a process with that variable
     typed = ["model=mnist_mlp", "model._target_=my_net.slow", "batch_size=8", f"loop={loop}"]
-    # One call of loop=raw may take all steps of an epoch, and that of the first one compiles.
-    long, short = ["data.limit=192", "epochs=2"], ["data.limit=40", "epochs=6"]
+    long, short = ["data.limit=192", "epochs=1"], ["data.limit=40", "epochs=6"]
     single = ["data.limit=8", "epochs=25"]  # a step an epoch
     # With validation, a step of short epochs would take 0.15 s.
     for seconds, warnings, lengths in ((1e-3, 1, [long, short, single]), (1e-2, 0, [short])):
