@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 DLRUN = str(Path(sys.executable).with_name("dlrun"))
@@ -67,8 +68,8 @@ def make_files(folder):
         rows = csv.writer(file)
         rows.writerow(["hour", "load", "warmth"])
         for hour in range(8_000):
-            day = f"2024-{hour // 720 + 1:02}-{hour // 24 % 30 + 1:02}"
-            rows.writerow([f"{day} {hour % 24:02}:00", numbers.gauss(9, 1), numbers.gauss(9, 1)])
+            at = datetime(2024, 1, 1) + timedelta(hours=hour)
+            rows.writerow([at.isoformat(" "), numbers.gauss(9, 1), numbers.gauss(9, 1)])
 
 
 def dlrun(words, folder):
