@@ -178,23 +178,32 @@ keep_speeds(compose({typed}), [dict(backend="tensorflow", loop="fit", step_secon
 """
 
 
+ENDLESS = ["~callbacks.early_stopping"]
+
+
 @pytest.mark.slow
-def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monkeypatch):
+@pytest.mark.parametrize("loop", ["fit", "train_step"])  # raw replays a trace, without the sleep
+def test_train_warns_once_of_steps_ten_times_as_slow_as_elsewhere(tmp_path, monkeypatch, loop):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the worker, see below
     (tmp_path / "my_net.py").write_text(
         "import time\nimport keras\n\n"
         "class Slow(keras.layers.Layer):\n"
-        "    def call(self, x):\n        time.sleep(0.03)\n        return x\n\n"
+        "    def call(self, x, training=False):\n"
+        "        time.sleep(0.05 if training else 0.1)\n        return x\n\n"
         "def slow(input_shape, num_classes, units=1):\n"
         "    layers = [keras.Input(input_shape), keras.layers.Flatten(), Slow()]\n"
         "    return keras.Sequential([*layers, keras.layers.Dense(num_classes)])\n"
     )
     torch = Worker("torch")  # a process with that variable
-    typed = ["model=mnist_mlp", "model._target_=my_net.slow", "batch_size=8", "data.limit=320"]
-    for seconds, warnings in ((1e-3, 1), (1e-2, 0)):
+    typed = ["model=mnist_mlp", "model._target_=my_net.slow", "batch_size=8", f"loop={loop}"]
+    long, short = ["data.limit=192", "epochs=1"], ["data.limit=40", "epochs=6"]
+    single = ["data.limit=8", "epochs=25"]  # a step an epoch
+    # With validation, a step of short epochs would take 0.15 s.
+    for seconds, warnings, lengths in ((1e-3, 1, [long, short, single]), (1e-2, 0, [short])):
         torch.run(tmp_path, KEEP.format(typed=[*typed, "backend=torch"], seconds=seconds))
-        log = torch.train(tmp_path, *typed, "epochs=1")["log"]
-        assert log.count("choose backend=tensorflow") == warnings, log
+        for length in lengths:
+            log = torch.train(tmp_path, *typed, *length, *ENDLESS)["log"]
+            assert log.count("choose backend=tensorflow") == warnings, (length, log)
     torch.close()
 
 

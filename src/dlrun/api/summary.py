@@ -50,6 +50,8 @@ def summary(
     require(config, training=memory)
     if plot is not None:
         _check_plot(plot)
+    if memory:  # the allocator of a run takes other memory than that of the system
+        backends.prepare(config.backend.name)
     session = start(config)
 
     from dlrun.assembly.model import build_model

@@ -14,6 +14,7 @@ from dlrun.backends._devices import require_devices
 from dlrun.backends._modules import (
     distribution_of,
     installed_backends,
+    installed_version,
     module,
     names,
     training_module,
@@ -44,6 +45,7 @@ __all__ = [
     "distribution_of",
     "forget",
     "installed_backends",
+    "installed_version",
     "keras_versions",
     "module",
     "names",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -82,6 +84,15 @@ def training_module(name: str) -> TrainingBackend:
 def installed_backends() -> list[str]:
     """The names of the backends whose package is installed."""
     return [name for name in names() if importlib.util.find_spec(module(name).PACKAGE)]
+
+
+def installed_version(name: str) -> str | None:
+    """The version of a backend's package, which is not imported; None if that has no metadata."""
+    package = module(name).PACKAGE
+    for distribution in (package, f"{package}-cpu"):  # as TensorFlow's for CPUs alone
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(distribution)
+    return None
 
 
 def distribution_of(name: str) -> Distribution:

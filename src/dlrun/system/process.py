@@ -87,6 +87,15 @@ def cores() -> int:
     return max(1, min(found, int(allotted))) if allotted.isdecimal() else found
 
 
+def processor() -> str:
+    """What this machine's processor is and can do, in lines."""
+    lines: list[str] = []
+    with suppress(OSError):
+        first_core = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+        lines = [one for one in first_core.splitlines() if one.startswith(("model name", "flags"))]
+    return "\n".join([platform.machine(), platform.processor(), *lines])
+
+
 # From <malloc.h>
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _ALLOCATOR = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_")

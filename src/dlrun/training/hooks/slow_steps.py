@@ -15,6 +15,8 @@ SECONDS = 1.0  # of steps after the first, before they are judged
 class WarnOfSlowSteps(keras.callbacks.Callback):
     """Warns once if a step takes more than ten times that of ``dlrun bench`` on another backend.
 
+    Steps are timed until validation, and added up over epochs, which may be short.
+
     Args:
         backend: The run's.
         other: The fastest other backend, its loop, and the seconds of a step there.
@@ -27,31 +29,61 @@ class WarnOfSlowSteps(keras.callbacks.Callback):
         super().__init__()
         self._backend = backend
         self._other = other
-        self._since: float | None = None
-        self._at = 0
-        self._is_over = False
+        self._seconds, self._steps = 0.0, 0
+        """Of the stretches of steps that are over."""
+        self._begun: float | None = None  # the epoch, if its first call does not compile
+        self._since: float | None = None  # the end of the first call of a stretch
+        self._first = self._last = -1
+        self._is_compiled = self._is_over = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Begin to count."""
-        self._since = None
+        """Begin to time the steps of an epoch."""
+        self._begun = time.perf_counter() if self._is_compiled else None
+        self._since, self._last = None, -1
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Judge the steps once there are enough."""
         if self._is_over:
             return
-        now = time.perf_counter()
-        if self._since is None:  # the first step compiles
-            self._since, self._at = now, batch
+        self._is_compiled = True
+        self._last = max(self._last, batch)  # fit() calls hooks from threads, in any order
+        if self._since is None:
+            self._since, self._first = time.perf_counter(), batch
+        else:
+            self._judge(time.perf_counter() - self._since, self._last - self._first)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Stop before validation."""
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop, if validation has not."""
+        self._stop()
+
+    def _stop(self) -> None:
+        """Add the steps until now, which the run's clock has awaited, to those before."""
+        if self._is_over or self._since is None:
             return
-        # fit() calls hooks from threads, in any order.
-        if now - self._since < SECONDS or batch <= self._at:
+        since, steps = self._since, self._last - self._first
+        if not steps and self._begun is not None:  # the epoch is one call
+            since, steps = self._begun, self._last + 1
+        self._since = self._begun = None
+        if steps:
+            seconds = time.perf_counter() - since
+            self._judge(seconds, steps)
+            self._seconds += seconds
+            self._steps += steps
+
+    def _judge(self, seconds: float, steps: int) -> None:
+        """Judge the steps of a stretch, with those before, if they have taken long enough."""
+        seconds, steps = self._seconds + seconds, self._steps + steps
+        if seconds < SECONDS or not steps:
             return
         self._is_over = True
-        seconds = (now - self._since) / (batch - self._at)
         backend, loop, fast = self._other
-        if seconds > SLOWER * fast:
+        if seconds > SLOWER * fast * steps:
             log.warning(
                 "slow   a step takes %.3g s on %s, and took %.2g s on %s (loop=%s) in dlrun bench:"
                 " choose backend=%s",
-                *(seconds, self._backend, fast, backend, loop, backend),
+                *(seconds / steps, self._backend, fast, backend, loop, backend),
             )
