@@ -10,6 +10,7 @@ from dlrun.training.speeds import SLOWER
 
 log = logging.getLogger("dlrun")
 SECONDS = 1.0  # of steps after the first, before they are judged
+COMPILES = 3  # times what the first step took, too: steps of another size compile again
 
 
 class WarnOfSlowSteps(keras.callbacks.Callback):
@@ -29,28 +30,30 @@ class WarnOfSlowSteps(keras.callbacks.Callback):
         super().__init__()
         self._backend = backend
         self._other = other
-        self._seconds, self._steps = 0.0, 0
-        """Of the stretches of steps that are over."""
-        self._begun: float | None = None  # the epoch, if its first call does not compile
+        self._seconds, self._steps = 0.0, 0  # of the stretches of steps that are over
+        self._begun = 0.0  # the epoch
         self._since: float | None = None  # the end of the first call of a stretch
         self._first = self._last = -1
-        self._is_compiled = self._is_over = False
+        self._needed: float | None = None  # seconds of steps; None before the first, which compiles
+        self._is_cold = self._is_over = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Begin to time the steps of an epoch."""
-        self._begun = time.perf_counter() if self._is_compiled else None
+        self._begun, self._is_cold = time.perf_counter(), self._needed is None
         self._since, self._last = None, -1
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Judge the steps once there are enough."""
         if self._is_over:
             return
-        self._is_compiled = True
+        now = time.perf_counter()
+        if self._needed is None:
+            self._needed = max(SECONDS, COMPILES * (now - self._begun))
         self._last = max(self._last, batch)  # fit() calls hooks from threads, in any order
         if self._since is None:
-            self._since, self._first = time.perf_counter(), batch
+            self._since, self._first = now, batch
         else:
-            self._judge(time.perf_counter() - self._since, self._last - self._first)
+            self._judge(now - self._since, self._last - self._first)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Stop before validation."""
@@ -65,9 +68,9 @@ class WarnOfSlowSteps(keras.callbacks.Callback):
         if self._is_over or self._since is None:
             return
         since, steps = self._since, self._last - self._first
-        if not steps and self._begun is not None:  # the epoch is one call
+        if not steps and not self._is_cold:  # the epoch is one call
             since, steps = self._begun, self._last + 1
-        self._since = self._begun = None
+        self._since = None
         if steps:
             seconds = time.perf_counter() - since
             self._judge(seconds, steps)
@@ -77,7 +80,7 @@ class WarnOfSlowSteps(keras.callbacks.Callback):
     def _judge(self, seconds: float, steps: int) -> None:
         """Judge the steps of a stretch, with those before, if they have taken long enough."""
         seconds, steps = self._seconds + seconds, self._steps + steps
-        if seconds < SECONDS or not steps:
+        if self._needed is None or seconds < self._needed or not steps:
             return
         self._is_over = True
         backend, loop, fast = self._other
