@@ -6,6 +6,7 @@ batch included: the loss, its gradients and the statistics of a batch are those 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,7 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     import keras
 
     distribute_by_size()
+    compile_fit()
     strategy = importlib.import_module(f"dlrun.backends._jax_{spread.kind}")
     keras.distribution.set_distribution(strategy.distribution(spread, devices))
 
@@ -77,6 +79,40 @@ def distribute_by_size() -> None:
     from keras.src.backend.jax import distribution_lib  # Keras exports no other way
 
     distribution_lib.distribute_data_input = _distribute
+
+
+@functools.cache
+def compiler_options() -> Mapping[str, Any] | None:
+    """How to compile a step: each part of a CPU that has no core to spare computes in one thread.
+
+    XLA else shares out every product of matrices among threads, which then wait for each other.
+    """
+    import jax
+
+    parts = [device for device in jax.local_devices() if device.platform == "cpu"]
+    group = ranks.current()
+    own = cores() // group.local_count if group else cores()
+    if not parts or own > len(parts):
+        return None
+    options = {"xla_cpu_multi_thread_eigen": False}
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+    except jax.errors.JaxRuntimeError:  # this version of XLA has no such option
+        return None
+    return options
+
+
+def compile_fit() -> None:
+    """Let Keras compile the steps of a spread run with :func:`compiler_options`."""
+    import jax
+    from keras.src.backend.jax import trainer  # Keras exports no other way
+
+    def jit(*arguments: Any, **keywords: Any) -> Any:
+        options = compiler_options() if is_spread() else None
+        return jax.jit(*arguments, **keywords, compiler_options=options)
+
+    if trainer.jit is jax.jit:
+        trainer.jit = jit
 
 
 def check_model(model: Any) -> None:

@@ -128,7 +128,7 @@ def together(model: Any) -> Iterator[list[Any]]:
     from keras.src.backend.jax.core import Variable  # Keras exports no other way
 
     from dlrun.backends._agreement import Agreement
-    from dlrun.backends._jax_devices import distribute_by_size
+    from dlrun.backends._jax_devices import compile_fit, distribute_by_size
 
     group = ranks.current()
     assert group is not None
@@ -137,6 +137,7 @@ def together(model: Any) -> Iterator[list[Any]]:
     assign = Variable._direct_assign
     Variable._direct_assign = functools.partialmethod(_assign, assign)
     distribute_by_size()
+    compile_fit()
     keras.distribution.set_distribution(
         keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
     )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlrun.backends._jax_devices import is_spread, place, shardings
+from dlrun.backends._jax_devices import compiler_options, is_spread, place, shardings
 from dlrun.data.scaling import scale_inputs
 from dlrun.data.tree import map_named
 
@@ -185,7 +185,12 @@ def run_steps(of: Program, compile: str, scale: float) -> Run:
             batches = place(batches, axis=1)
             # The variables stay where they are.
             outputs = None, shardings(state)
-            compiled = compiled or jax.jit(function, donate_argnums=0, out_shardings=outputs)
+            compiled = compiled or jax.jit(
+                function,
+                donate_argnums=0,
+                out_shardings=outputs,
+                compiler_options=compiler_options(),
+            )
         if compile == "scan":
             return compiled(state, batches, arrays, divisor)
         if compile == "loop":
