@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.system.files import whole
+from dlrun.system.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Table:
         Raises:
             OSError: If it can't be written.
         """
-        with whole(path), path.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(path), path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.header)
             writer.writerows(self.rows)

@@ -163,7 +163,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[None]:
+def whole_file(path: Path) -> Iterator[None]:
     """Remove a file if the block that writes it fails.
 
     For many small files: :func:`replacing`, which keeps the earlier one, takes longer than to

@@ -20,7 +20,7 @@ from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
 from dlrun.system import process, ranks
-from dlrun.system.files import whole
+from dlrun.system.files import whole_file
 from dlrun.training import record
 from dlrun.training.announcement import announce
 from dlrun.training.request import RunRequest
@@ -218,7 +218,7 @@ def _draw(run: AssembledRun, directory: RunDir, rows: Rows, best: int) -> None:
     (directory.path / PLOTS).mkdir(exist_ok=True)
     text = history_svg(rows, run.logged, best)
     path = directory.path / PLOTS / "history.svg"
-    with whole(path):
+    with whole_file(path):
         path.write_text(text, encoding="utf-8")
 
 

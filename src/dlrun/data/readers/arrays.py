@@ -46,7 +46,7 @@ class Reader:
                 hint="leave it out",
             )
         read = _read_npy if path.suffix == ".npy" else _read_npz
-        with reading(f"--input {path}", path):
+        with file_errors(f"--input {path}", path):
             raw = read(path, names=names, array=array)
         self._inputs = prepare_arrays(f"--input {path}", raw, request.spec)
 
@@ -109,7 +109,7 @@ def read_arrays(
 
     Raises:
         DlrunError: If it lacks one.
-        ValueError: As other errors that :func:`reading` reports, if it is damaged.
+        ValueError: As other errors that :func:`file_errors` reports, if it is damaged.
     """
     check_npz(path, packed=True)
     with np.load(path, allow_pickle=False) as arrays:
@@ -120,7 +120,7 @@ def read_arrays(
 
 
 @contextmanager
-def reading(label: str, path: Path, *, function: str = "numpy.save") -> Iterator[None]:
+def file_errors(label: str, path: Path, *, function: str = "numpy.save") -> Iterator[None]:
     """Report a file of arrays that is missing or damaged.
 
     Args:

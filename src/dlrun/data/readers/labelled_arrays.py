@@ -17,9 +17,9 @@ from dlrun.data.readers.arrays import (
     SINGLE,
     SUFFIXES,
     check_array,
+    file_errors,
     prepare_arrays,
     read_arrays,
-    reading,
 )
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, leaves, tree_map
@@ -57,7 +57,7 @@ class Reader:
         spec = request.spec
         inputs = spec.raw_names or (SINGLE,)
         outputs = tuple(spec.labels) if isinstance(spec.labels, Mapping) else (LABELS,)
-        with reading(self._label, path, function="numpy.savez"):
+        with file_errors(self._label, path, function="numpy.savez"):
             found = read_arrays(path, self._label, {*inputs, *outputs}, (WEIGHTS,), hint=_how(spec))
         raw: Arrays = {name: found[name] for name in inputs} if spec.raw_names else found[SINGLE]
         self._inputs = prepare_arrays(self._label, raw, spec)
