@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dlrun.system.imports import deferred_modules
+from dlrun.system.imports import LateDecorator, deferred_modules
 
 
 @pytest.fixture
@@ -71,15 +71,19 @@ def test_threads_wait_for_the_one_that_runs_a_module(package, tmp_path):
         assert list(pool.map(lambda _: seldom.late, range(4))) == [2] * 4
 
 
-def test_a_decorator_waits_for_its_module(package, tmp_path):
+def test_functions_that_wait_for_their_module(package, tmp_path):
     text = """
-import builtins; builtins.ran.append("seldom")
+from builtins import ran
+ran.append("seldom")
 def twice(function=None, times=2):
     decorate = lambda function: lambda value: times * function(value)
     return decorate if function is None else decorate(function)
+def reset():
+    ran.append("reset")
 """
     (tmp_path / "put_off" / "seldom.py").write_text(text)
-    with deferred_modules(["put_off.seldom"], {"put_off.seldom": ["twice"]}):
+    stand_ins = {"twice": LateDecorator("twice"), "reset": lambda: package.append("nothing")}
+    with deferred_modules(["put_off.seldom"], {"put_off.seldom": stand_ins}):
         seldom = importlib.import_module("put_off.seldom")
 
     @seldom.twice()
@@ -90,9 +94,11 @@ def twice(function=None, times=2):
     def chosen(value):
         return value
 
+    seldom.reset()
     assert (plain(1), chosen(1), plain.__name__) == (1, 1, "plain")
-    assert package == ["__init__"]
+    assert package == ["__init__", "nothing"]
     assert not hasattr(seldom, "no_such_name")  # runs it
     assert (plain(1), chosen(1)) == (2, 3)
     assert seldom.twice(plain)(1) == 4
-    assert package == ["__init__", "seldom"]
+    seldom.reset()
+    assert package == ["__init__", "nothing", "seldom", "reset"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,13 @@ from dlrun.backends._process import refuse_another, same_device
 from dlrun.backends._protocols import Backend, Spread
 from dlrun.errors import DlrunError
 from dlrun.system import process
-from dlrun.system.imports import deferred_modules, filtered_stderr, without_gc, without_packages
+from dlrun.system.imports import (
+    LateDecorator,
+    deferred_modules,
+    filtered_stderr,
+    without_gc,
+    without_packages,
+)
 
 # What Keras and the frameworks import in case somebody uses it: IPython to edit weight files in a
 # notebook, requests for RemoteMonitor, sparse arrays of jax, whose solvers import much of SciPy,
@@ -32,8 +38,10 @@ DEFERRED = (
     "tensorflow._api.v2.feature_column",
     "torch._dynamo",
 )
-# Keeps torch's compiler from a function that draws random numbers; most runs compile nothing.
-DEFERRED_DECORATORS = {"torch._dynamo": ["disable"]}
+# As long as nothing is compiled, there is nothing to keep torch's compiler from, and none to reset.
+STAND_INS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+    "torch._dynamo": {"disable": LateDecorator("disable"), "reset": lambda: None}
+}
 
 
 def prepare(name: str) -> None:
@@ -122,7 +130,7 @@ def _import_of(backend: Backend) -> Iterator[None]:
     with (
         without_gc(),
         without_packages(backend.HIDDEN),
-        deferred_modules(DEFERRED, DEFERRED_DECORATORS),
+        deferred_modules(DEFERRED, STAND_INS),
         filtered_stderr(backend.NOISE),
     ):
         yield

@@ -63,7 +63,8 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def deferred_modules(
-    modules: Sequence[str], decorators: Mapping[str, Sequence[str]] = MappingProxyType({})
+    modules: Sequence[str],
+    stand_ins: Mapping[str, Mapping[str, Callable[..., Any]]] = MappingProxyType({}),
 ) -> Iterator[None]:
     """Let the block import these modules without running them, until one of their names is used.
 
@@ -72,15 +73,48 @@ def deferred_modules(
 
     Args:
         modules: Full names; those that are already imported are left as they are.
-        decorators: Of some of the modules, those that matter only once the module has run. Until
-            then, they leave a function as it is.
+        stand_ins: Of some of the modules, by name, what takes the place of their functions that
+            matter only once the module has run; to call it does not run the module.
     """
-    finder = _Deferrer(modules, decorators)
+    finder = _Deferrer(modules, stand_ins)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+class LateDecorator:
+    """Stands in for a decorator of a deferred module, which decorates once it has run.
+
+    Args:
+        name: The decorator's name in the module.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._given: list[tuple[list[Callable[..., Any]], Sequence[Any], Mapping[str, Any]]] = []
+
+    def __call__(
+        self, function: Callable[..., Any] | None = None, *args: Any, **options: Any
+    ) -> Callable[..., Any]:
+        """A function that is decorated later; without one, what takes it, as ``@name()`` does."""
+        if function is None:
+            return partial(self, **options)
+        current = [function]
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            return current[0](*args, **keywords)
+
+        self._given.append((current, args, options))
+        return call
+
+    def apply(self, module: ModuleType) -> None:
+        """Decorate the functions that it was given, by the module that has run."""
+        decorator = getattr(module, self._name)
+        for current, args, options in self._given:
+            current[0] = decorator(current[0], *args, **options)
 
 
 @contextmanager
@@ -173,13 +207,15 @@ class _Hider(_Finder):
 
 
 class _Deferrer(_Finder):
-    def __init__(self, names: Sequence[str], decorators: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, names: Sequence[str], stand_ins: Mapping[str, Mapping[str, Callable[..., Any]]]
+    ) -> None:
         super().__init__(names)
-        self._decorators = decorators
+        self._stand_ins = stand_ins
 
     def replacement(self, spec: ModuleSpec) -> ModuleSpec:
         if isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _Deferral(spec.loader, self._decorators.get(spec.name, ()))
+            spec.loader = _Deferral(spec.loader, self._stand_ins.get(spec.name, {}))
         return spec
 
 
@@ -190,9 +226,11 @@ class _Deferral(Loader):
     for its file or its namespace, as ``inspect`` and Hydra do.
     """
 
-    def __init__(self, loader: SourceFileLoader, decorators: Sequence[str]) -> None:
+    def __init__(
+        self, loader: SourceFileLoader, stand_ins: Mapping[str, Callable[..., Any]]
+    ) -> None:
         self._loader = loader
-        self.decorators = {name: _LateDecorator(name) for name in decorators}
+        self.stand_ins = stand_ins
         self._path: Any = None
         self._lock = threading.RLock()  # other threads wait for the one that runs it
         self._is_running = False
@@ -221,8 +259,9 @@ class _Deferral(Loader):
             assert module.__spec__ is not None
             module.__spec__.loader = module.__loader__ = self._loader
             module.__class__ = ModuleType
-            for decorator in self.decorators.values():
-                decorator.apply(module)
+            for stand_in in self.stand_ins.values():
+                if isinstance(stand_in, LateDecorator):
+                    stand_in.apply(module)
             return True
 
 
@@ -231,39 +270,11 @@ class _DeferredModule(ModuleType):
         """Run the module for a name that it does not have yet; called for no other."""
         deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
         is_name = name == "__path__" or not name.startswith("__")
-        if deferral and name in deferral.decorators:
-            return deferral.decorators[name]
+        if deferral and name in deferral.stand_ins:
+            return deferral.stand_ins[name]
         if deferral and is_name and deferral.run(self):
             return getattr(self, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-
-
-class _LateDecorator:
-    """Stands in for a decorator of a module that has not run; its functions are decorated then."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._given: list[tuple[list[Callable[..., Any]], Sequence[Any], Mapping[str, Any]]] = []
-
-    def __call__(
-        self, function: Callable[..., Any] | None = None, *args: Any, **options: Any
-    ) -> Callable[..., Any]:
-        if function is None:
-            return partial(self, **options)
-        current = [function]
-
-        @wraps(function)
-        def call(*args: Any, **keywords: Any) -> Any:
-            return current[0](*args, **keywords)
-
-        self._given.append((current, args, options))
-        return call
-
-    def apply(self, module: ModuleType) -> None:
-        """Decorate the functions that it was given, by the module that has run."""
-        decorator = getattr(module, self._name)
-        for current, args, options in self._given:
-            current[0] = decorator(current[0], *args, **options)
 
 
 class _Refusal(Loader):
