@@ -15,6 +15,8 @@ class FusedAdam(keras.optimizers.Adam):
     checkpoint; the updates differ by rounding, 1e-7 of a weight after one step.
     """
 
+    # It has no rule for the kernel; a compiled step calls it as it is.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _backend_update_step(
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
