@@ -45,21 +45,27 @@ import keras
 
 class Stops(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 14:
+        if self.model.optimizer.iterations == 14 and not os.path.exists("stopped"):
+            open("stopped", "w").close()
             os.kill(os.getpid(), signal.SIGINT)
 """
 
 
 @pytest.mark.trains
-def test_an_interrupted_run_has_one_of_the_steps_that_it_trained(dlrun):
+def test_an_interrupted_run_and_its_resumption_have_one_of_their_own_steps_each(dlrun):
     (dlrun.cwd / "my_callbacks.py").write_text(STOPS)
     stops = "+callbacks.stops._target_=my_callbacks.Stops"
     done = dlrun.within("torch", "train", *SMALL, "loop=train_step", "profile=simple", stops)
     assert done.returncode == 130
-    rows = {row["phase"]: row for row in dlrun.record(dlrun.only_run())["profile"]}
+    run = dlrun.only_run()
+    rows = {row["phase"]: row for row in dlrun.record(run)["profile"]}
     assert "evaluation" not in rows
     assert rows["step"]["count"] == 14 - 1
     assert sum(row["share"] for row in rows.values()) == pytest.approx(1, abs=1e-3)
+    resumed = dlrun.within("torch", "resume", run, "--trust", "my_callbacks")
+    assert "of what ran after epoch 1, where the run was resumed" in resumed.stderr
+    rows = {row["phase"]: row for row in dlrun.record(run)["profile"]}
+    assert rows["step"]["count"] == 10 - 1
 
 
 @pytest.mark.trains

@@ -38,6 +38,36 @@ def test_a_loop_has_figures_and_is_recommended(measured):
     assert result["seconds"] < 75
 
 
+COMPILES_LONG = """
+import time
+
+import keras
+
+
+class Slow(keras.layers.Layer):
+    def call(self, inputs, training=False):
+        if training:
+            time.sleep(5)  # while jax traces
+        return inputs
+
+
+def slow(input_shape, num_classes):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), Slow()]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes)])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+def test_what_compiles_longer_than_there_is_time_to_measure_is_no_step(dlrun):
+    (dlrun.cwd / "my_net.py").write_text(COMPILES_LONG)
+    env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
+    words = ("model._target_=my_net.slow", "~model.units", "data.limit=4096", "backend=jax")
+    [row] = dlrun.json("bench", *words, "--loops", "raw", "--budget", 40, env=env)["rows"]
+    assert row["first_step_seconds"] > 5
+    assert row["step_seconds"] < 0.1
+
+
 WIDE = """
 import keras
 

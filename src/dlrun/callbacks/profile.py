@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -157,18 +157,5 @@ class Profile(keras.callbacks.Callback):
         ]
 
     def result(self, evaluation_seconds: float | None) -> tuple[dict[str, Any], list[str]]:
-        """What ``run.json`` says of it, and lines for the log."""
-        rows = self.to_dict(evaluation_seconds)
-        return {"profile": rows}, profile_lines(rows)
-
-
-def profile_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The rows as a table, line by line."""
-    lines = [f"{'phase':<11} {'seconds':>9} {'share':>6} {'count':>9} {'each':>12}"]
-    for row in rows:
-        each = (row["seconds"] + row["seconds_beside"]) / max(1, row["count"]) * 1e3
-        line = f"{row['phase']:<11} {row['seconds']:>9.3f} {row['share']:>6.1%}"
-        line += f" {row['count']:>9,} {each:>9,.2f} ms"
-        beside = row["seconds_beside"]
-        lines.append(line + (f"  and {beside:.3f} s in threads beside" if beside else ""))
-    return lines
+        """What ``run.json`` says of it, and lines for the log, which shows the rows itself."""
+        return {"profile": self.to_dict(evaluation_seconds)}, []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.report.cells import figure, plain
+from dlrun.report.profile import profile_lines
 from dlrun.report.sparkline import sparkline
 from dlrun.report.tables import table
 from dlrun.runs.logged_names import for_people
@@ -26,14 +27,18 @@ def run_line(name: str, record: Mapping[str, Any]) -> str:
 
 
 def run_text(result: Mapping[str, Any], *, config: bool = True, width: int = 80) -> str:
-    """What was run, its metrics, its curves, its files and its config.
+    """What was run, its metrics, its curves, its profile, its files and its config.
 
     Args:
         result: From :func:`dlrun.api.show.show`.
         config: Whether to show the config and the files.
         width: Characters per line, for the curves.
     """
-    blocks = [table(_head(result)), metrics_table(result["record"]), _curves(result, width)]
+    record = result["record"]
+    blocks = [
+        *(table(_head(result)), metrics_table(record), _curves(result, width)),
+        "\n".join(profile_lines(record)),
+    ]
     if config:
         sizes = result["files"]
         files = [[plain(name), size_text(size)] for name, size in sizes.items()]
@@ -63,6 +68,7 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
         "started": record.get("started"),
         "seconds": figure((record.get("seconds") or {}).get("total"), 1),
         "memory": _memory(record),
+        "trace": _trace(record.get("trace")),
         "tags": ", ".join(result["tags"]),
         "note": result["note"],
     }
@@ -75,6 +81,14 @@ def _memory(record: Mapping[str, Any]) -> str:
     known = ["" if process is None else size_text(process)]
     known += ["" if device is None else f"{size_text(device)} on the device"]
     return ", ".join(filter(None, known))
+
+
+def _trace(trace: Any) -> str:
+    """The steps that were traced, and their file in the run directory."""
+    if not isinstance(trace, Mapping):
+        return ""
+    first, last, file = (text(trace.get(key)) for key in ("first_step", "last_step", "file"))
+    return f"steps {first} to {last}, in {file}"
 
 
 def metrics_table(record: Mapping[str, Any]) -> str:

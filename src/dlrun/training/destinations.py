@@ -90,7 +90,7 @@ class ResumedDestination:
             "before": {key: before.get(key) for key in changed},
             **code_state(Path(record["project"])),
         }
-        for key in ("error", "traceback", "stopped_by"):
+        for key in ("error", "traceback", "stopped_by", "profile"):
             before.pop(key, None)
         self.directory.update(
             status="running",

@@ -16,6 +16,7 @@ from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json
 from dlrun.remote.mirror import mirroring
 from dlrun.remote.places import shown_path
+from dlrun.report.profile import profile_lines
 from dlrun.runs.directory import PLOTS, RunDir
 from dlrun.runs.result import LENGTHS, RunResult
 from dlrun.runs.status import is_locked
@@ -205,7 +206,8 @@ def _profiled(run: AssembledRun, directory: RunDir, seconds: Seconds) -> Iterato
         if run.profile is not None:
             entries, lines = run.profile.result(seconds.get("evaluate"))
             directory.update(**entries)
-            for line in lines:
+            rows = profile_lines(directory.record) if "profile" in entries else []
+            for line in (*lines, *rows):
                 log.info("%s", line)
 
 

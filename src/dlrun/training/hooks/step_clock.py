@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+LEAST_EPOCHS = 3  # the first one may compile, and takes as long as all the time there is
+
 
 class StepClock(keras.callbacks.Callback):
     """Measures epochs, and ends training when its time is over.
@@ -14,7 +16,7 @@ class StepClock(keras.callbacks.Callback):
 
     Args:
         steps: Of an epoch.
-        seconds: After which training ends, with the epoch.
+        seconds: After which training ends, with the epoch, but not before the third.
     """
 
     def __init__(self, steps: int, seconds: float) -> None:
@@ -39,5 +41,5 @@ class StepClock(keras.callbacks.Callback):
         keras.ops.convert_to_numpy(self.model.optimizer.iterations)
         now = time.perf_counter()
         self.step_seconds.append((now - self._since) / self._steps)
-        if now - self._began > self._seconds:
+        if now - self._began > self._seconds and len(self.step_seconds) >= LEAST_EPOCHS:
             self.model.stop_training = True
