@@ -37,7 +37,7 @@ DEFERRED_DECORATORS = {"torch._dynamo": ["disable"]}
 
 
 def prepare(name: str) -> None:
-    """Set up the process; call it before NumPy is imported, which starts the first threads.
+    """Set up the process, before the framework starts its threads; again, it does nothing.
 
     Raises:
         DlrunError: If this process can't start the backend any more.
