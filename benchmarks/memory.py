@@ -1,7 +1,8 @@
 """What `dlrun summary --memory` says of a run's process against the peak of the run.
 
 Each pair is two processes: the estimate, and a run of three epochs, of which the system tells the
-peak. The models are those that come with dlrun, on data that come with it or are made here.
+peak. The models are those that come with dlrun, on data that come with it or are made here. Both
+processes compile on jax, as the second would else find what the first has compiled.
 
 python benchmarks/memory.py [--backends jax,tensorflow,torch] [--models resnet,tabular] [--loop raw]
 """
@@ -101,6 +102,8 @@ def main():
                     continue
                 words = [f"model={model.split()[0]}", f"backend={backend}", f"loop={args.loop}"]
                 words += [f"batch_size={args.batch_size}", *MODELS[model]]
+                if backend == "jax":
+                    words.append("backend.compilation_cache=false")
                 for _ in range(args.runs):
                     estimate, told = dlrun(["summary", *words, "--memory"], folder)
                     run, peak = dlrun(["train", *words, "epochs=3"], folder)

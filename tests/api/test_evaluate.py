@@ -58,7 +58,7 @@ def test_limit_and_split_choose_the_samples(trained, dlrun):
 def test_a_file_for_a_run_on_arrays_is_refused(trained, dlrun):
     done = dlrun.here("evaluate", trained.run("jax"), "--data", "any.csv")
     assert done.returncode == 2
-    assert "hint: dlrun evaluate RUN data.path=FILE" in done.stderr
+    assert "hint: numpy.savez('new.npz', x=inputs, y=labels)" in done.stderr
 
 
 def test_batch_size_does_not_change_the_metrics(trained, dlrun):

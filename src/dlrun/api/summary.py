@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import backends
+from dlrun.assembly.read_ahead import read_ahead
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
@@ -50,8 +51,8 @@ def summary(
     require(config, training=memory)
     if plot is not None:
         _check_plot(plot)
-    if memory:  # the allocator of a run takes other memory than that of the system
-        backends.prepare(config.backend.name)
+    if memory:
+        read_ahead(config, overrides, config_dir=config_dir, trusted=trusted)
     session = start(config)
 
     from dlrun.assembly.model import build_model

@@ -57,20 +57,26 @@ def start(
         DlrunError: If the backend, the device, the data set or the feed is not available, or the
             data set fails a check.
     """
-    if not all(target.startswith("dlrun.") for target in targets(config.data)):
+    if not is_of_dlrun(config):
         backend, device, feed = start_backend(config)
-        return Session(backend, device, _read_data(config, cache, saved), feed)
+        return Session(backend, device, read_data(config, cache, saved), feed)
+    backends.prepare(config.backend.name)
     import numpy  # noqa: F401 - importing it from two threads at once breaks it
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         # In this context: it holds what the config may name.
-        data = pool.submit(copy_context().run, _read_data, config, cache, saved)
+        data = pool.submit(copy_context().run, read_data, config, cache, saved)
         if _is_read(config):
             wait([data], timeout=HEAD_START_SECONDS)
             if data.done():
                 data.result()
         backend, device, feed = start_backend(config)
         return Session(backend, device, data.result(), feed)
+
+
+def is_of_dlrun(config: Config) -> bool:
+    """Whether no code of the user's reads the data set."""
+    return all(target.startswith("dlrun.") for target in targets(config.data))
 
 
 def _is_read(config: Config) -> bool:
@@ -90,6 +96,7 @@ def start_backend(config: Config) -> tuple[backends.Backend, str, Feed]:
     Raises:
         DlrunError: If the backend, the device or the feed is not available.
     """
+    backends.prepare(config.backend.name)
     package = config.feed.get("package")
     feed_package = package if package != config.backend.name else None
     if feed_package == "torch":  # must be imported before TensorFlow
@@ -115,7 +122,10 @@ def _feed(config: Config, backend: backends.Backend) -> Feed:
     return partial("feed", without_kept("feed", config.feed))
 
 
-def _read_data(config: Config, cache: ProcessCache | None, saved: InputSpec | None) -> Any:
+def read_data(
+    config: Config, cache: ProcessCache | None = None, saved: InputSpec | None = None
+) -> Any:
+    """The checked data set of a config; the arguments are those of :func:`start`."""
     # Imported here: reporting a wrong config needs no NumPy.
     from dlrun.assembly.check_data import check_data
     from dlrun.assembly.classes import class_sampling, class_weights

@@ -45,7 +45,7 @@ STAND_INS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
 
 
 def prepare(name: str) -> None:
-    """Set up the process; call it before NumPy is imported, which starts the first threads.
+    """Set up the process, before the framework starts its threads; again, it does nothing.
 
     Raises:
         DlrunError: If this process can't start the backend any more.

@@ -55,7 +55,6 @@ class Bench:
             DlrunError: If the config can't run here.
         """
         config = self._compose([])
-        backends.prepare(config.backend.name)
         session = start(config)
         seconds = self._train(config, session)
         steps = statistics.median(seconds)
