@@ -62,7 +62,7 @@ def convolves_on_a_cpu(model: Any, inputs: Any) -> bool:
     """
     if not all("CPU" in variable.value.device for variable in model.variables[:1]):
         return False
-    forward = tf.function(lambda inputs: model(inputs, training=False))
+    forward = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
     # The text includes the functions that the graph calls.
     graph = str(forward.get_concrete_function(inputs).graph.as_graph_def())
     return re.search(r'\bop: "\w*Conv', graph) is not None
@@ -108,7 +108,7 @@ class TensorFlowStepper:
             return logs
 
         def run_steps(batches: tuple[Any, ...], scale: Any) -> dict[str, Any]:
-            steps = len(tf.nest.flatten(batches)[0])
+            steps = tf.nest.flatten(batches)[0].shape[0]
             if compile == "eager" or steps == 1:
                 logs = [run_step(batches, index, scale) for index in range(steps)]
                 return logs[-1]
@@ -123,7 +123,8 @@ class TensorFlowStepper:
 
         run: Callable[..., Any] = run_steps
         if compile != "eager":
-            run = tf.function(run_steps, jit_compile=compile == "xla")
+            # As Keras traces its steps: autograph would first rewrite the source of all they call.
+            run = tf.function(run_steps, jit_compile=compile == "xla", autograph=False)
         # A tensor, not a constant: XLA would multiply by a constant's inverse, which rounds
         # differently from the division in every other loop.
         divisor = tf.constant(scale, tf.float32)

@@ -7,6 +7,7 @@ and reports all mistakes at once. Nothing here imports a framework.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -154,7 +155,7 @@ def overrides_part(
 
 def to_yaml(config: Config) -> str:
     """The resolved config as YAML, keys in the schema's order."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    return to_plain_yaml(asdict(config))
 
 
 def to_plain_yaml(part: Mapping[str, Any]) -> str:

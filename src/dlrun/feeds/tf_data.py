@@ -48,8 +48,11 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
         labels = tf.nest.map_structure(cast_labels, labels)
         return map_named(prepare, inputs), labels, *tf.nest.map_structure(float32, weights)
 
-    indices = tf.data.Dataset.range(1).flat_map(sample_indices)
-    source = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    # Autograph would first read and rewrite the sources of all that they call.
+    as_it_is = tf.autograph.experimental.do_not_convert
+    indices = tf.data.Dataset.range(1).flat_map(as_it_is(sample_indices))
+    source = indices.map(as_it_is(gather), num_parallel_calls=tf.data.AUTOTUNE)
+    source = source.prefetch(tf.data.AUTOTUNE)
     source = source.apply(tf.data.experimental.assert_cardinality(len(batches)))
     # The end of an epoch would wait for the autotuner, 0.2 s and more.
     options = tf.data.Options()

@@ -24,7 +24,7 @@ class Tape:
         self._kernel, self._bias = tf.Variable(kernel), tf.Variable(bias)
         self._run = self._step
         if compile != "eager":
-            self._run = tf.function(self._step, jit_compile=compile == "xla")
+            self._run = tf.function(self._step, jit_compile=compile == "xla", autograph=False)
 
     def load(self) -> None:
         """Read the weights from the model."""
