@@ -486,7 +486,7 @@ def test_predict_refuses_a_bad_option(cwd: Path, run: str, words: list[str], mes
         (["evaluate", "new.csv"], "dlrun evaluate latest --data new.csv"),
         (["predict", "new.csv"], "dlrun predict latest --input new.csv"),
         (["predict", "RUN", "--input", "photo.png"], "hint: numpy.save('new.npy', samples), as"),
-        (["evaluate", "RUN", "--data", "new.npz"], "hint: dlrun evaluate RUN data.path=FILE, or"),
+        (["evaluate", "RUN", "--data", "new.npz"], "hint: leave the overrides of data out, or"),
     ],
 )
 def test_samples_in_the_place_of_a_run_or_for_another_sort_of_run_say_what_to_type(
