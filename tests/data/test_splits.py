@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dlrun.data.draw_splits import split_rows
 from dlrun.data.splits import (
     TEST,
     TRAIN,
@@ -10,7 +11,6 @@ from dlrun.data.splits import (
     SplitOptions,
     file_split,
     resolve_way,
-    split_rows,
 )
 from dlrun.errors import DlrunError
 

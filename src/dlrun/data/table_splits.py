@@ -11,6 +11,7 @@ import numpy as np
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.columns import to_texts
 from dlrun.data.columns.date import to_seconds
+from dlrun.data.draw_splits import split_rows
 from dlrun.data.encode_rows import BatchColumns, at_row
 from dlrun.data.splits import (
     LEFT_OUT,
@@ -19,7 +20,6 @@ from dlrun.data.splits import (
     TRAIN,
     VALIDATION,
     file_split,
-    split_rows,
 )
 from dlrun.data.table_columns import require_column
 from dlrun.errors import DlrunError

@@ -13,11 +13,12 @@ import numpy as np
 
 from dlrun.data import cut_windows
 from dlrun.data.columns import WrongValueError
+from dlrun.data.draw_splits import split_rows
 from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.reading_options import reading_options
 from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
-from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, split_rows
+from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import Table, column_names
 from dlrun.data.table_columns import MOST, correct, require_column, require_numbers
 from dlrun.errors import DlrunError

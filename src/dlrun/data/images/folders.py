@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.draw_splits import split_rows
 from dlrun.data.images import SUFFIXES, is_image
 from dlrun.data.splits import (
     NAMES,
@@ -20,7 +21,6 @@ from dlrun.data.splits import (
     VALIDATION,
     SplitOptions,
     resolve_way,
-    split_rows,
 )
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
