@@ -234,6 +234,44 @@ def test_steps_of_two_processes_are_replayed_to_the_bit(place):
 
 @pytest.mark.slow
 @pytest.mark.trains
+def test_each_process_of_torch_reads_its_own_inputs_unless_a_step_sees_all(place):
+    (place / "my_read.py").write_text(
+        "import os\n"
+        "from my_net import net\n"
+        "from dlrun.data.batches import Batches\n"
+        "from dlrun.loops.step import Step\n"
+        "gather = Batches.gather\n"
+        "def watch(batches, indices):\n"
+        "    inputs, *others = gather(batches, indices)\n"
+        "    with open('read' + os.environ.get('DLRUN_RANK', '0'), 'a') as file:\n"
+        "        file.write(f'{inputs.any(-1).sum()} ')\n"
+        "    return inputs, *others\n"
+        "Batches.gather = watch\n"
+        "class Own(Step):\n"
+        "    def metrics(self, *batch, **weights):\n"
+        "        return super().metrics(*batch, **weights)\n"
+    )
+    (place / "configs/model/read.yaml").write_text("_target_: my_read.net\n")
+
+    def train(*more):
+        data = "model=read", "data=sklearn", "data.name=digits", "data.limit=102", "batch_size=51"
+        words = *data, "loop=raw", "epochs=1", "device=cpu", *PROCESSES, *more
+        run, each = process.train(place, *words), [place / "read0", place / "read1"]
+        read = [sum(map(int, file.read_text().split())) for file in each]
+        for file in each:
+            file.unlink()
+        return run, read
+
+    process = Worker("torch")  # of its own, where gather stays replaced
+    one, own = train()
+    other, whole = train("loop.step._target_=my_read.Own")
+    process.close()
+    assert_same_rows(one["rows"], other["rows"])
+    assert whole[0] == whole[1] == sum(own) and abs(own[0] - own[1]) <= 4  # 2 a split
+
+
+@pytest.mark.slow
+@pytest.mark.trains
 def test_two_processes_of_torch_resume(on_torch, place):
     resumed = worker("torch").resume(place, on_torch("loop=fit", *PROCESSES)["path"], "epochs=3")
     assert_same_rows(resumed["rows"], on_torch("epochs=3")["rows"])

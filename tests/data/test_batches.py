@@ -167,3 +167,18 @@ def test_a_fingerprint_tells_weights_apart(data: Dataset) -> None:
     weighted = replace(data, train=replace(data.train, weights=np.ones(10)))
     heavier = replace(data, train=replace(data.train, weights=np.full(10, 2.0)))
     assert len({fingerprint(d)["train"] for d in (data, weighted, heavier)}) == 3
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 5)])
+def test_a_process_reads_the_inputs_of_its_own_samples_and_all_labels(
+    data: Dataset, shape: tuple[int, ...]
+) -> None:
+    batches, indices = Batches(data, data.train, 5), np.arange(10)[: np.prod(shape)].reshape(shape)
+    inputs, labels = batches.gather(indices)
+    batches.own = lambda size: slice(size // 2, size)
+    for taken, other_labels in (batches.gather(indices), batches.prepare(indices)):
+        np.testing.assert_array_equal(taken[..., 2:, :], inputs[..., 2:, :])
+        assert taken.shape == inputs.shape and not taken[..., :2, :].any()
+        np.testing.assert_array_equal(other_labels, labels)
+    batches.own = lambda size: slice(None)
+    np.testing.assert_array_equal(batches.gather(indices)[0], inputs)

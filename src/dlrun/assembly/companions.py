@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrun import backends
 from dlrun.config.schema import Config
 from dlrun.system import ranks
+
+if TYPE_CHECKING:
+    from dlrun.data.batches import Batches
 
 
 @contextmanager
@@ -48,8 +51,34 @@ def agreed(config: Config) -> Callable[[int], int]:
     return backends.distribution_of(config.backend.name).agree
 
 
-def together(model: Any, config: Config) -> AbstractContextManager[list[Any]]:
-    """Train a model together with the other processes of its run; gives their callbacks."""
+def together(model: Any, config: Config, *splits: Batches) -> AbstractContextManager[list[Any]]:
+    """Train a model together with the other processes of its run.
+
+    Args:
+        model: A compiled model.
+        config: The run's config.
+        *splits: What it is trained and validated on, of which each process reads its own part.
+
+    Returns:
+        A context with the callbacks that this takes, which come last.
+    """
     if config.distribution.kind == "none":
         return nullcontext([])
-    return backends.distribution_of(config.backend.name).together(model)
+    distribution = backends.distribution_of(config.backend.name)
+    if ranks.current() and (distribution.BY_COMPILER or not _reads_whole_batch(model, config)):
+        for batches in splits:
+            batches.own = distribution.own_samples
+    return distribution.together(model)
+
+
+def _reads_whole_batch(model: Any, config: Config) -> bool:
+    """Whether code of the user's gets the inputs of a step, beside the model's call."""
+    import keras
+
+    own = (config.loop.get(key) or {"_target_": "dlrun."} for key in ("step", "stepper"))
+    if not all(str(each["_target_"]).startswith("dlrun.") for each in own):
+        return True
+    return any(
+        getattr(type(model), name) is not getattr(keras.Model, name)
+        for name in ("compute_loss", "compute_metrics")
+    )

@@ -133,6 +133,15 @@ def together(model: Any) -> AbstractContextManager[list[Any]]:
     return _jax_processes.together(model)
 
 
+def own_samples(size: int) -> slice:
+    """See :class:`dlrun.backends._protocols.Distribution`: uneven batches go to all."""
+    group = ranks.current()
+    if group is None or size % group.count:
+        return slice(None)
+    own = size // group.count
+    return slice(own * group.rank, own * (group.rank + 1))
+
+
 def agree(number: int) -> int:
     """See :class:`dlrun.backends._protocols.Distribution`."""
     if not ranks.current():

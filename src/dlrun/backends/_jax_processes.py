@@ -1,9 +1,9 @@
 """One run in several processes of jax, which ``dlrun launch`` has started: one device each.
 
 All of them compute one program over the devices of all, as one process does over its own devices.
-Every process reads the batches of the run and puts its part of each on its device. The variables
-are this process' own until training begins, and again when it ends: what is evaluated, saved or
-exported then needs nobody else.
+Every process reads its part of each batch, and puts it on its device. The variables are this
+process' own until training begins, and again when it ends: what is evaluated, saved or exported
+then needs nobody else.
 """
 
 from __future__ import annotations

@@ -78,6 +78,9 @@ class Distribution(Protocol):
             DlrunError: If one of the other processes ends.
         """
 
+    def own_samples(self, size: int) -> slice:
+        """Which samples of a batch of this size this process computes; all where it has to."""
+
     def agree(self, number: int) -> int:
         """What the first of the processes gives, in all of them; within :meth:`together`."""
 

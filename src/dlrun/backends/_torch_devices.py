@@ -1,9 +1,9 @@
 """One run in several processes of torch, each of which computes its part of every batch.
 
-Every process has the whole batch and computes the model's outputs of its own samples. The outputs
-are gathered, so that loss and metrics are those of the whole batch in every process, whatever they
-are: with weights, masks, and an uneven last batch. Each process derives the loss by its own
-outputs, and the gradients are summed over all.
+Every process reads the labels of the whole batch, and the inputs of its own samples, of which it
+computes the model's outputs. These are gathered, so that loss and metrics are those of the whole
+batch in every process, whatever they are: with weights, masks, and an uneven last batch. Each
+process derives the loss by its own outputs, and the gradients are summed over all.
 """
 
 from __future__ import annotations
@@ -115,6 +115,19 @@ def check_model(model: Any) -> None:
         if isinstance(module, native):
             raise refusal(f"torch.nn.{type(module).__name__} of the model")
     check_layers(model)
+
+
+def edges(size: int, count: int) -> list[int]:
+    """Where the parts of a batch begin, and the last one ends: ``count + 1`` numbers."""
+    return [size * number // count for number in range(count + 1)]
+
+
+def own_samples(size: int) -> slice:
+    """See :class:`dlrun.backends._protocols.Distribution`: a small batch is computed by each."""
+    group = ranks.current()
+    if group is None or size < group.count:
+        return slice(None)
+    return slice(*edges(size, group.count)[group.rank : group.rank + 2])
 
 
 def agree(number: int) -> int:

@@ -15,7 +15,7 @@ from torch import distributed
 from torch.distributed import _functional_collectives  # noqa: F401 - it registers the operations
 
 from dlrun.backends._spread_layers import refusal
-from dlrun.backends._torch_devices import state
+from dlrun.backends._torch_devices import edges, state
 from dlrun.losses.masks import masks_of, set_masks
 
 _LAYERS = keras.layers
@@ -31,8 +31,8 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
     count, rank = distributed.get_world_size(), distributed.get_rank()
     if whole < count:
         return model(inputs, training=training)
-    edges = [whole * number // count for number in range(count + 1)]
-    state.whole, state.first, state.last = whole, edges[rank], edges[rank + 1]
+    begins = edges(whole, count)
+    state.whole, state.first, state.last = whole, begins[rank], begins[rank + 1]
     try:
         part = keras.tree.map_structure(lambda x: x[state.first : state.last], inputs)
         outputs = model(part, training=training)
@@ -40,7 +40,7 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
         state.whole = 0
     if any(layer._losses for layer in model._flatten_layers()):
         raise refusal("add_loss of a layer")
-    sizes = [last - first for first, last in itertools.pairwise(edges)]
+    sizes = [last - first for first, last in itertools.pairwise(begins)]
     masks = {number: _gather(mask, sizes) for number, mask in masks_of(outputs).items()}
     outputs = keras.tree.map_structure(lambda x: _Gather.apply(x, sizes, rank), outputs)
     set_masks(outputs, masks)

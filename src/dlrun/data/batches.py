@@ -1,13 +1,14 @@
 """Batches in an order that depends only on seed and epoch, the same on every backend."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.length import ClockedLength
-from dlrun.data.tree import tree_map
+from dlrun.data.tree import Arrays, tree_map
 
 
 def permutation(seed: int, epoch: int, samples: int) -> np.ndarray:
@@ -35,7 +36,12 @@ class Batches:
 
     ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64. A batch is
     inputs and labels, and a third part if the split has weights.
+
+    ``own`` is None, or says which samples of a batch of a given size this process computes, of a
+    run in several processes. The inputs of the others are not read then: they are zeros.
     """
+
+    own: Callable[[int], slice] | None = None
 
     def __init__(
         self, dataset: Dataset, split: Split, batch_size: int, *, seed: int | None = None
@@ -140,8 +146,8 @@ class Batches:
 
     def prepare(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples ready for the model, as from :meth:`__getitem__`."""
-        inputs, *others = self.gather(indices)
-        return self.dataset.prepare(inputs), *others
+        inputs = self.dataset.prepare(self._own_inputs(indices))
+        return self._as_whole(inputs, indices), *self._targets(indices)
 
     def gather(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples as stored in memory, for a loop that scales them on its device.
@@ -154,12 +160,33 @@ class Batches:
             if they are integers, else float32; only if the split has weights, these, float32.
             Mappings if the split's arrays are mappings.
         """
-        inputs = tree_map(lambda array: array[indices], self.split.inputs)
+        return self._as_whole(self._own_inputs(indices), indices), *self._targets(indices)
+
+    def _own_inputs(self, indices: np.ndarray) -> Arrays:
+        own = indices if self.own is None else indices[..., self.own(indices.shape[-1])]
+        return tree_map(lambda array: array[own], self.split.inputs)
+
+    def _as_whole(self, inputs: Arrays, indices: np.ndarray) -> Arrays:
+        """This process' own inputs at their places in the whole batch."""
+        if self.own is None:
+            return inputs
+        own = self.own(indices.shape[-1])
+
+        def embed(part: np.ndarray) -> np.ndarray:
+            if part.shape[: indices.ndim] == indices.shape:
+                return part
+            # Zeros that are neither read nor written take no memory.
+            whole = np.zeros((*indices.shape, *part.shape[indices.ndim :]), part.dtype)
+            whole[(*[slice(None)] * (indices.ndim - 1), own)] = part
+            return whole
+
+        return tree_map(embed, inputs)
+
+    def _targets(self, indices: np.ndarray) -> tuple[Any, ...]:
         labels = tree_map(lambda array: _cast_labels(array[indices]), self.split.labels)
         if self.split.weights is None:
-            return inputs, labels
-        weights = tree_map(lambda array: _float32(array[indices]), self.split.weights)
-        return inputs, labels, weights
+            return (labels,)
+        return labels, tree_map(lambda array: _float32(array[indices]), self.split.weights)
 
 
 def _float32(array: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ def numpy(batches: Batches) -> BatchSequence:
     memory of pixels. ``fit()`` would read plain arrays in their own or in Keras' order, so dlrun
     passes them batch by batch.
     """
-    arrays = batches.prepare(np.arange(len(batches.split)))
     scaled = copy(batches)
-    scaled.split = Split(*arrays)
+    scaled.own = None
+    scaled.split = Split(*scaled.prepare(np.arange(len(batches.split))))
+    scaled.own = batches.own
     return BatchSequence(batches, scaled.prepare)

@@ -184,7 +184,7 @@ def _train(loop: Any, model: Any, config: Config, batches: Batches, steps: int) 
     from dlrun.proofs.step_losses import StepLosses
 
     step_losses = StepLosses(steps)
-    with together(model, config) as others:
+    with together(model, config, batches) as others:
         loop(
             Training(
                 model=model,

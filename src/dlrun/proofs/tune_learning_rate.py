@@ -158,7 +158,7 @@ def _train(run: AssembledRun, config: Config, settings: RangeSettings, until: fl
         *(settings.minimum, settings.maximum, settings.steps, config.batch_size * per_update),
         *(config.choices.get("optimizer"), config.choices.get("loop")),
     )
-    with run.interruption.listen(), together(run.model, config) as others:
+    with run.interruption.listen(), together(run.model, config, batches) as others:
         run.loop(
             Training(
                 model=run.model,

@@ -49,7 +49,7 @@ def train(
         hooks = [*_own_hooks(run, config), *tracked, *hooks]
         if run.profile is not None:
             hooks = _profiled(run, batches, hooks, request.destination.path)
-        with together(run.model, config) as others:
+        with together(run.model, config, batches, validation) as others:
             return run.loop(
                 Training(
                     model=run.model,
