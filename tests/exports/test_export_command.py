@@ -246,3 +246,25 @@ def test_a_layer_that_decides_by_values_can_not_be_written(tmp_path):
     assert code == 1
     assert "can't be written as onnx" in stderr
     assert not (tmp_path / "branching.onnx").exists()
+
+
+TRANSPOSED = """
+import keras
+import torch
+from safetensors.numpy import load, save
+from dlrun.exports.formats.safetensors import tensors
+from dlrun.models.torch_module import TorchModule
+
+linear = torch.nn.Linear(3, 2, bias=False)
+linear.weight = torch.nn.Parameter(torch.arange(6.0).reshape(3, 2).T)
+inputs = keras.Input((3,))
+model = keras.Model(inputs, TorchModule(linear)(inputs))
+[weight] = load(save(tensors(model))).values()
+found["weight"] = weight.tolist()
+"""
+
+
+@pytest.mark.trains
+def test_a_weight_that_is_transposed_in_memory_is_written_as_it_is_read(tmp_path):
+    found = worker("torch").run(tmp_path, TRANSPOSED)
+    assert found["weight"] == [[0, 2, 4], [1, 3, 5]]

@@ -17,7 +17,7 @@ from trainings import BACKENDS, Refused, worker
 
 pytestmark = pytest.mark.trains
 
-SCORES = ("f1", "precision", "recall", "r2")
+SCORES = ("f1", "precision", "recall", "iou", "r2")
 LOOPS = ("fit", "train_step", "train_step_own_loss", "raw")
 # Each backend; fit is in the tests of feeds, samples and labels.
 ONCE = (("jax", "raw"), ("tensorflow", "train_step_own_loss"), ("torch", "train_step"))
@@ -191,6 +191,7 @@ def weighted_scores(labels, probabilities, weights):
         "f1": sk.f1_score(labels, guess, **options),
         "precision": sk.precision_score(labels, guess, zero_division=0, **options),
         "recall": sk.recall_score(labels, guess, **options),
+        "iou": sk.jaccard_score(labels, guess, **options),
         "r2": sk.r2_score(np.eye(2)[labels], probabilities, sample_weight=weights),
     }
 
@@ -275,6 +276,19 @@ def test_areas_under_curves_are_weighted(place):
     found = worker("torch").evaluate(place, run["path"], *overrides, trusted=["my_net"])
     assert found["metrics"]["auc_1"] == pytest.approx(expected["auc"], abs=2e-3)  # in bins
     assert found["metrics"]["pr_auc_1"] == pytest.approx(expected["pr_auc"], abs=5e-3)
+
+
+def test_a_metric_of_keras_that_counts_samples_counts_fractions_of_them(place):
+    run, expected = weighted_run(place, "torch", "raw"), reference(place)["test"]["iou"]
+    typed = (
+        "+task.metrics.one_hot={_target_: dlrun.metrics.one_hot.OneHotMetric,"
+        " metric: OneHotMeanIoU, num_classes: 2, weighted: true}",
+        "+task.metrics.by_class={_target_: keras.metrics.MeanIoU, num_classes: 2,"
+        " sparse_y_pred: false, dtype: float32, weighted: true}",
+    )
+    found = worker("torch").evaluate(place, run["path"], *typed, trusted=["my_net"])["metrics"]
+    for name in ("one_hot", "by_class"):
+        assert found[name] == pytest.approx(expected, rel=1e-5)
 
 
 def test_evaluation_on_other_data_weighs_classes_as_training_did(place):

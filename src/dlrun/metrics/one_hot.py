@@ -21,7 +21,11 @@ class OneHotMetric(keras.metrics.Metric):
     def __init__(
         self, metric: str, activation: str | None = None, name: str | None = None, **options: Any
     ) -> None:
-        instance = get_class(keras.metrics, metric)(name=name, **options)
+        cls = get_class(keras.metrics, metric)
+        if issubclass(cls, keras.metrics.IoU):
+            # Its default counts samples in integers, in which a weight of 0.5 is 0.
+            options = {"dtype": "float32", **options}
+        instance = cls(name=name, **options)
         super().__init__(name=instance.name)
         self.metric = instance
         self.activation = activation
