@@ -1,9 +1,12 @@
-"""Training from the data cache against the same arrays in memory, taking turns.
+"""Training from the data cache against the same arrays in memory, an epoch of each in turn.
 
 Makes a CSV of 300,000 rows and 40 columns. ``data=csv`` maps its arrays from the cache; a function
-copies the same ones into memory first. Compared are steady epochs, on each backend and loop.
+copies the same ones into memory first. Compared are steady epochs with their validation, on each
+backend and loop; with ``--cpu`` the processor's time, which other work on the machine hardly
+changes.
 
-python benchmarks/cached.py [--backends jax,tensorflow,torch] [--loops fit,raw] [--runs 3]
+python benchmarks/cached.py [--backends jax,tensorflow,torch] [--loops fit,raw] [--epochs 12]
+    [--cpu]
 """
 
 import argparse
@@ -12,12 +15,12 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from against_plain import run
 from tables import make_table
+from turns import cpu_seconds, take_turns
 
-EPOCHS = 7
 IN_MEMORY = """
 from dataclasses import replace
 
@@ -34,45 +37,53 @@ def load():
 """
 
 
-def epoch_seconds(overrides, backend, loop, env, home):
-    """The median time of the epochs after the first one, validation included."""
-    command = [Path(sys.executable).with_name("dlrun"), "train", f"backend={backend}", *overrides]
-    same = [f"loop={loop}", f"epochs={EPOCHS}", "batch_size=1024", "model=tabular"]
-    result = run([*command, *same, "task=regression", "--json"], env, home)
-    with (home / result["run_dir"] / "metrics.csv").open() as file:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
-    return statistics.median(seconds[1:]), result["test"]["loss"]
+def in_turn(sources, backend, loop, epochs, clock, home):
+    """The seconds of each epoch after the first one, by the name of the source."""
+    command = [Path(sys.executable).with_name("dlrun"), "train", f"backend={backend}", "--quiet"]
+    command += [f"loop={loop}", f"epochs={epochs + 2}", "batch_size=1024", "model=tabular"]
+    command += ["task=regression", "~callbacks.early_stopping"]
+    command += ["+callbacks.turns._target_=turn_callback.TakeTurns"]
+    commands = {name: [*command, f"name={name}", *words] for name, words in sources.items()}
+    seconds = take_turns(commands, epochs, home, clock)
+    losses = {name: validation_losses(home / "runs" / name)[:epochs] for name in sources}
+    assert len({tuple(of) for of in losses.values()}) == 1, losses
+    return seconds
+
+
+def validation_losses(runs):
+    """Of the epochs of the newest run in a folder."""
+    with (max(runs.iterdir()) / "metrics.csv").open() as file:
+        return [row["val_loss"] for row in csv.DictReader(file)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", default="jax,tensorflow,torch")
     parser.add_argument("--loops", default="fit,train_step,raw")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--cpu", action="store_true", help="the processor's seconds")
     chosen = parser.parse_args()
+    clock = cpu_seconds if chosen.cpu else lambda process: time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        env = {**os.environ, "KERAS_HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache"}
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
         make_table(home / "table.csv", chosen.rows)
         (home / "in_memory.py").write_text(IN_MEMORY)
-        cache = ["data=csv", "data.path=table.csv", "data.target=target"]
-        memory = ["data=function", "data.function=in_memory.load"]
+        sources = {
+            "mapped": ["data=csv", "data.path=table.csv", "data.target=target"],
+            "copied": ["data=function", "data.function=in_memory.load"],
+        }
         for backend in chosen.backends.split(","):
             for loop in chosen.loops.split(","):
-                pairs = []
-                for number in range(chosen.runs):
-                    first = [cache, memory] if number % 2 == 0 else [memory, cache]
-                    found = [epoch_seconds(data, backend, loop, env, home) for data in first]
-                    (mapped, loss), (copied, same) = found if number % 2 == 0 else found[::-1]
-                    assert abs(loss - same) < 1e-6, (loss, same)
-                    pairs.append((mapped, copied))
-                speeds = [copied / mapped for mapped, copied in pairs]
-                mapped, copied = (statistics.median(of) for of in zip(*pairs, strict=True))
+                of = in_turn(sources, backend, loop, chosen.epochs, clock, home)
+                speeds = [c / m for m, c in zip(of["mapped"], of["copied"], strict=True)]
+                low, _, high = statistics.quantiles(speeds, n=4)
+                mapped, copied = (statistics.median(of[name]) for name in ("mapped", "copied"))
                 print(
                     f"{backend:<11} {loop:<11} mapped {mapped:6.2f} s  in memory {copied:6.2f} s"
-                    f"  speed {statistics.median(speeds):5.2f}"
-                    f"  ({min(speeds):.2f} to {max(speeds):.2f})",
+                    f"  speed {statistics.median(speeds):5.2f}  (half of them {low:.2f} to"
+                    f" {high:.2f})",
                     flush=True,
                 )
 

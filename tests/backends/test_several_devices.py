@@ -232,6 +232,44 @@ def test_steps_of_two_processes_are_replayed_to_the_bit(place):
     assert all(ours < 0.7 * theirs for ours, theirs in zip(few, many, strict=True)), (few, many)
 
 
+RANDOM = """
+import keras
+
+class Noise(keras.layers.Layer):
+    def call(self, inputs, training=False):
+        if training and keras.backend.backend() == "torch":
+            import torch
+            return inputs + torch.randn_like(inputs)
+        if training:
+            import tensorflow as tf
+            return inputs + tf.random.normal(tf.shape(inputs))
+        return inputs
+
+def net(input_shape, num_classes):
+    first = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dropout(0.1)]
+    return keras.Sequential([*first, Noise(), keras.layers.Dense(num_classes)])
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", ["torch", slow("tensorflow")])
+def test_a_layer_that_draws_numbers_of_the_framework_is_refused(place, backend):
+    (place / "my_random.py").write_text(RANDOM)
+    (place / "configs/model/random.yaml").write_text("_target_: my_random.net\n")
+    words = "model=random", "data=sklearn", "data.name=digits", "data.limit=100", *PROCESSES
+    process = Worker(backend)  # of its own, which has computed on no device before
+    with pytest.raises(Refused, match=r"draws random numbers of (torch|TensorFlow)'s own"):
+        process.train(place, *words, "epochs=1", "device=cpu")
+    process.close()
+
+
+@pytest.mark.trains
+def test_parts_of_a_torch_module_that_span_a_batch_are_refused(place):
+    words = "model=torch_module", "data.limit=100", *PROCESSES, "epochs=1", "device=cpu"
+    with pytest.raises(Refused, match=r"torch\.nn\.BatchNorm2d of the model"):
+        worker("torch").train(place, *words)
+
+
 @pytest.mark.slow
 @pytest.mark.trains
 def test_each_process_of_torch_reads_its_own_inputs_unless_a_step_sees_all(place):

@@ -65,12 +65,21 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
         parts[number] = keras.tree.map_structure(lambda x: x[: last - first], outputs)
         added[number] = any(layer._losses for layer in model._flatten_layers())
 
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
     state.strategy.run(compute)
+    if any(_is_random(operation.type) for operation in graph.get_operations()[before:]):
+        raise refusal("a layer that draws random numbers of TensorFlow's own")
     if any(added):
         raise refusal("add_loss of a layer")
     outputs = keras.tree.map_structure(lambda *of: tf.concat(of, 0), *parts)
     set_masks(outputs, {n: tf.concat([mask[n] for mask in masks], 0) for n in masks[0]})
     return outputs
+
+
+def _is_random(kind: str) -> bool:
+    """Whether an operation draws from TensorFlow's generators, unlike those that Keras seeds."""
+    return kind.startswith("Random") or kind in ("Multinomial", "TruncatedNormal")
 
 
 def _of_all(function: Callable[..., Any], *values: Any) -> Any:

@@ -33,10 +33,13 @@ class _State:
     """What this process does now: whether the model is called in parts, and with which part."""
 
     together: bool = False
+    is_watched: bool = True  # until the model has drawn no numbers but Keras' in a training step
+    draws: bool = False  # whether Keras draws numbers now
     whole: int = 0
     first: int = 0
     last: int = 0
     timeout: float = 0.0  # seconds
+    group: ranks.Group | None = None  # the processes that it has met
 
 
 state = _State()
@@ -66,9 +69,11 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     from torch import distributed
 
     group = ranks.current()
-    if group is None or distributed.is_initialized():
+    if group is None or (distributed.is_initialized() and state.group is group):
         return
-    state.timeout = spread.timeout
+    if distributed.is_initialized():  # by a run that ended before it trained
+        distributed.destroy_process_group()
+    state.group, state.timeout = group, spread.timeout
     group.meet()
     met = {"store": _meet(group)} if group.launcher else {"init_method": group.rendezvous}
     distributed.init_process_group(
@@ -109,9 +114,11 @@ def check_model(model: Any) -> None:
     import torch
 
     from dlrun.backends._spread_layers import check_layers, refusal
+    from dlrun.models.torch_module import TorchModule
 
     native = (torch.nn.modules.batchnorm._NormBase, torch.nn.modules.dropout._DropoutNd)
-    for module in model.modules():
+    held = (layer for layer in model._flatten_layers() if isinstance(layer, TorchModule))
+    for module in (*model.modules(), *(part for layer in held for part in layer.native_modules())):
         if isinstance(module, native):
             raise refusal(f"torch.nn.{type(module).__name__} of the model")
     check_layers(model)
@@ -171,7 +178,7 @@ def together(model: Any) -> Iterator[list[Any]]:
     try:
         for variable in (*model.variables, *model.optimizer.variables):
             distributed.broadcast(variable.value.data, 0)
-        state.together = True
+        state.together = state.is_watched = True
         with random_by_sample(), statistics_of_batches():
             yield [Agreement(agree)]
     except RuntimeError as error:

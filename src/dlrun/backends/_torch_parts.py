@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from keras.src.backend.torch import random as keras_random  # Keras exports no other way
 from torch import distributed
 from torch.distributed import _functional_collectives  # noqa: F401 - it registers the operations
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlrun.backends._spread_layers import refusal
 from dlrun.backends._torch_devices import edges, state
+from dlrun.backends.torch import random_state
 from dlrun.losses.masks import masks_of, set_masks
 
 _LAYERS = keras.layers
@@ -33,11 +36,17 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
         return model(inputs, training=training)
     begins = edges(whole, count)
     state.whole, state.first, state.last = whole, begins[rank], begins[rank + 1]
+    watch = _WatchRandom()
+    is_watched = training and state.is_watched
     try:
         part = keras.tree.map_structure(lambda x: x[state.first : state.last], inputs)
-        outputs = model(part, training=training)
+        with watch if is_watched else nullcontext():
+            outputs = model(part, training=training)
     finally:
         state.whole = 0
+    if watch.has_drawn:
+        raise refusal("a layer that draws random numbers of torch's own")
+    state.is_watched = state.is_watched and not training
     if any(layer._losses for layer in model._flatten_layers()):
         raise refusal("add_loss of a layer")
     sizes = [last - first for first, last in itertools.pairwise(begins)]
@@ -117,6 +126,34 @@ class _Sum(torch.autograd.Function):
         return _total(gradients[0].clone())
 
 
+def _drawn_by_keras(draw: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(draw)
+    def drawn(*arguments: Any, **keywords: Any) -> Any:
+        state.draws = True
+        try:
+            return draw(*arguments, **keywords)
+        finally:
+            state.draws = False
+
+    return drawn
+
+
+class _WatchRandom(TorchDispatchMode):
+    """Finds out whether a model draws random numbers that each process draws for itself."""
+
+    has_drawn = False
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        is_random = torch.Tag.nondeterministic_seeded in function.tags and not state.draws
+        before = random_state() if is_random else []
+        result = function(*arguments, **(keywords or {}))
+        if is_random and not all(map(np.array_equal, before, random_state())):
+            self.has_drawn = True
+        return result
+
+
 @contextmanager
 def _replace(owner: Any, name: str, value: Any) -> Iterator[None]:
     before = getattr(owner, name)
@@ -165,6 +202,8 @@ def random_by_sample() -> Iterator[None]:
         return inputs * dropout(ones, rate, noise_shape, seed)[state.first : state.last]
 
     def draw_by_sample(draw: Callable[..., Any]) -> Callable[..., Any]:
+        draw = _drawn_by_keras(draw)
+
         @functools.wraps(draw)
         def part(shape: Any, *arguments: Any, **keywords: Any) -> Any:
             size = state.last - state.first
@@ -175,7 +214,7 @@ def random_by_sample() -> Iterator[None]:
 
         return part
 
-    dropout = keras_random.dropout
+    dropout = _drawn_by_keras(keras_random.dropout)
     with ExitStack() as stack:
         stack.enter_context(_replace(keras_random, "dropout", drop_by_sample))
         for name in ("normal", "uniform", "truncated_normal"):

@@ -7,7 +7,7 @@ before, leaves out the statistics of batch normalization, and saves a pickle.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -83,6 +83,10 @@ class TorchModule(keras.layers.Layer):
 
     def _cast(self, tensor: Any) -> Any:
         return keras.ops.cast(tensor, self.variable_dtype) if tensor.is_floating_point() else tensor
+
+    def native_modules(self) -> Iterator[torch.nn.Module]:
+        """The module and all of its parts, which Keras does not know of."""
+        yield from self._held.module.modules()
 
     def describe_architecture(self) -> dict[str, Any]:
         """The module's parts, for the check that a checkpoint is of this network."""
