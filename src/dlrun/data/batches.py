@@ -1,6 +1,8 @@
 """Batches in an order that depends only on seed and epoch, the same on every backend."""
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,10 @@ class Batches:
 
     ``order`` holds the indices of the current epoch's samples, ``(samples,)`` int64. A batch is
     inputs and labels, and a third part if the split has weights.
+
+    ``reading`` makes the context in which samples are read here. A source that reads them in
+    threads of its own appends a function to ``waits``, unless that is None: how many batches were
+    waited for since its last call, and how many seconds.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Batches:
         self._length = dataset.length if trains and seed is not None else None
         self._epoch = 0
         self._drawn = -1, self.order  # the last pass that was drawn, and its number
+        self.reading: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.waits: list[Callable[[], tuple[int, float]]] | None = None
         if self._sampling is not None or self._length is not None:
             self.start_epoch(0)
 
@@ -140,8 +148,9 @@ class Batches:
 
     def prepare(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples ready for the model, as from :meth:`__getitem__`."""
-        inputs, *others = self.gather(indices)
-        return self.dataset.prepare(inputs), *others
+        with self.reading():
+            inputs, *others = self._gather(indices)
+            return self.dataset.prepare(inputs), *others
 
     def gather(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples as stored in memory, for a loop that scales them on its device.
@@ -154,6 +163,10 @@ class Batches:
             if they are integers, else float32; only if the split has weights, these, float32.
             Mappings if the split's arrays are mappings.
         """
+        with self.reading():
+            return self._gather(indices)
+
+    def _gather(self, indices: np.ndarray) -> tuple[Any, ...]:
         inputs = tree_map(lambda array: array[indices], self.split.inputs)
         labels = tree_map(lambda array: _cast_labels(array[indices]), self.split.labels)
         if self.split.weights is None:
