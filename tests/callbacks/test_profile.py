@@ -117,6 +117,18 @@ def test_what_steps_wait_for_the_threads_of_tf_data_counts_as_data(tmp_path, loo
 
 
 @pytest.mark.trains
+@pytest.mark.parametrize("backend", ["jax", slow("tensorflow")])
+def test_a_last_call_of_fewer_steps_counts_these(tmp_path, backend):
+    words = ("loop=fit", "loop.steps_per_execution=4", "profile=simple")
+    log = ("+callbacks.log._target_=dlrun.callbacks.batch_log.BatchLog", "+callbacks.log.every=1")
+    run = worker(backend).train(tmp_path, *SMALL, *words, *log)
+    record = json.loads((run["path"] / "run.json").read_text())
+    assert {row["phase"]: row["count"] for row in record["profile"]}["step"] == 2 * 10 - 4
+    assert "batch  10/10" in run["log"]
+    assert "12/10" not in run["log"]
+
+
+@pytest.mark.trains
 def test_the_profile_of_a_feed_that_copies_the_samples_trains_on_these(tmp_path):
     (tmp_path / "my_feeds.py").write_text(FEEDS)
     words = ("feed._target_=my_feeds.dark", "profile=simple")
