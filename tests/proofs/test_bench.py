@@ -17,7 +17,7 @@ def measured(tmp_path_factory):
     """A measurement of a loop on jax, and the environment with what it kept."""
     dlrun = Dlrun(tmp_path_factory.mktemp("bench"))
     env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
-    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 30, env=env)
+    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 60, env=env)
     return dlrun, env, result
 
 
