@@ -1,8 +1,8 @@
 """What `dlrun summary --memory` says of a run's process against the peak of the run.
 
 Each pair is two processes: the estimate, and a run of three epochs, of which the system tells the
-peak. The models are those that come with dlrun, on data that come with it or are made here. Both
-processes compile on jax, as the second would else find what the first has compiled.
+peak. The models are those that come with dlrun, on data that come with it or are made here. On jax
+a run compiles, as the first of a config does, and as the estimate does.
 
 python benchmarks/memory.py [--backends jax,tensorflow,torch] [--models resnet,tabular] [--loop raw]
 """

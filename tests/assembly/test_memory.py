@@ -69,6 +69,13 @@ def test_another_process_reads_the_files_so_that_their_memory_is_not_counted(dlr
 
 
 @pytest.mark.trains
+def test_it_keeps_nothing_compiled_that_the_run_would_find(dlrun):
+    done = dlrun(*WORDS, "backend=jax", "--memory", env={"XDG_CACHE_HOME": str(dlrun.cwd)})
+    assert done.returncode == 0, done.stderr
+    assert not list(dlrun.cwd.glob("dlrun/jax/**/*-cache"))
+
+
+@pytest.mark.trains
 def test_what_it_does_not_know_is_refused(dlrun):
     spread = ("distribution=data_parallel", "device.count=2", "device=cpu")
     done = dlrun.within("jax", *WORDS, "--memory", *spread)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from conftest import slow
 from trainings import worker
 
 SMALL = ("model=mnist_mlp", "model.units=8", "data.limit=320", "batch_size=32", "epochs=2")
@@ -66,6 +67,73 @@ def test_an_interrupted_run_and_its_resumption_have_one_of_their_own_steps_each(
     assert "of what ran after epoch 1, where the run was resumed" in resumed.stderr
     rows = {row["phase"]: row for row in dlrun.record(run)["profile"]}
     assert rows["step"]["count"] == 10 - 1
+
+
+FEEDS = """
+from copy import copy
+from time import sleep
+
+from dlrun.feeds.pydataset import BatchSequence
+
+def dark(batches):
+    other = copy(batches)  # as feed=numpy does
+    other.split = batches.split.map(lambda array: array * 0)
+    return BatchSequence(batches, other.prepare)
+
+def slow(batches):
+    from dlrun.feeds.tf_data import tf_data
+
+    return tf_data(_Slow(batches))
+
+class _Slow:
+    def __init__(self, batches):
+        self._batches = batches
+
+    def __getattr__(self, name):
+        return getattr(self._batches, name)
+
+    def __len__(self):
+        return len(self._batches)
+
+    @property
+    def order(self):
+        sleep(0.3)  # in a thread of tf.data, once an epoch
+        return self._batches.order
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("loop", ["fit", slow("train_step")])
+def test_what_steps_wait_for_the_threads_of_tf_data_counts_as_data(tmp_path, loop):
+    (tmp_path / "my_feeds.py").write_text(FEEDS)
+    words = (f"loop={loop}", "feed._target_=my_feeds.slow", "profile=simple")
+    run = worker("tensorflow").train(tmp_path, *SMALL, *words)
+    record = json.loads((run["path"] / "run.json").read_text())
+    rows = {row["phase"]: row for row in record["profile"]}
+    assert rows["data"]["seconds"] > 0.6  # it sleeps twice
+    assert (rows["data"]["count"], rows["data"]["seconds_beside"]) == (2 * 10, 0)
+    trained = sum(row["seconds"] for name, row in rows.items() if name != "evaluation")
+    assert trained == pytest.approx(record["seconds"]["train"], abs=0.1)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", ["jax", slow("tensorflow")])
+def test_a_last_call_of_fewer_steps_counts_these(tmp_path, backend):
+    words = ("loop=fit", "loop.steps_per_execution=4", "profile=simple")
+    log = ("+callbacks.log._target_=dlrun.callbacks.batch_log.BatchLog", "+callbacks.log.every=1")
+    run = worker(backend).train(tmp_path, *SMALL, *words, *log)
+    record = json.loads((run["path"] / "run.json").read_text())
+    assert {row["phase"]: row["count"] for row in record["profile"]}["step"] == 2 * 10 - 4
+    assert "batch  10/10" in run["log"]
+    assert "12/10" not in run["log"]
+
+
+@pytest.mark.trains
+def test_the_profile_of_a_feed_that_copies_the_samples_trains_on_these(tmp_path):
+    (tmp_path / "my_feeds.py").write_text(FEEDS)
+    words = ("feed._target_=my_feeds.dark", "profile=simple")
+    run = worker("torch").train(tmp_path, *SMALL, *words)
+    assert [row["accuracy"] for row in run["rows"]] == [pytest.approx(1, abs=0.2), 1]
 
 
 @pytest.mark.trains

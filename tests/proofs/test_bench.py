@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import Dlrun
+from dlrun.proofs.bench import limit_of
 from dlrun.proofs.bench_batches import choose_rows
 from dlrun.report.batch_sizes import conclusion
 from dlrun.report.bench import bench_table, recommendation
@@ -16,7 +17,7 @@ def measured(tmp_path_factory):
     """A measurement of a loop on jax, and the environment with what it kept."""
     dlrun = Dlrun(tmp_path_factory.mktemp("bench"))
     env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
-    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 30, env=env)
+    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 60, env=env)
     return dlrun, env, result
 
 
@@ -251,11 +252,26 @@ def test_what_can_not_run_is_told_with_its_own_hint(dlrun):
     assert done.stderr.endswith("hint: model.units=8\n")
 
 
+def test_slow_members_leave_each_of_the_others_a_part_of_its_share():
+    seconds, for_members, members = 70.0, 52.5, 3
+    equal, began, limits = for_members / members, 0.0, []
+    for left in (3, 2, 1):  # each takes all that it may
+        share = (for_members - began) / left
+        limits.append(limit_of(share, left, equal, seconds - began))
+        began += limits[-1]
+    assert min(limits) >= 0.7 * equal
+    assert began <= seconds
+
+
 def test_a_wrong_config_is_refused_before_anything_starts(dlrun):
     done = dlrun.here("bench", "model=mnist_mpl")
     assert done.returncode == 2
     assert "did you mean model=mnist_mlp?" in done.stderr
     assert dlrun.here("bench", "--loops", "fitt").returncode == 2
+    for words, hint in (("backend=jax,torhc", "backend=torch"), ("loop=fit,rwa", "loop=raw")):
+        done = dlrun.here("bench", words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"did you mean {hint}?" in done.stderr
     assert dlrun.here("bench", "--budget", "0").returncode == 2
     done = dlrun.here("bench", "--memory-limit", "4")
     assert (done.returncode, done.stderr.splitlines()[0]) == (

@@ -53,6 +53,8 @@ def summary(
         _check_plot(plot)
     if memory:
         read_ahead(config, overrides, config_dir=config_dir, trusted=trusted)
+        # To compile takes memory. A run would find what is kept here, and take less than it says.
+        config.backend.compilation_cache = False
     session = start(config)
 
     from dlrun.assembly.model import build_model

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 Memory = dict[str, int | None]
 
-# Steps of a trial: at least, and at most, which is as many as a loop takes in one call.
-FEWEST, MOST = 2, 32
-SECONDS = 3.0  # for more than the fewest
+# Steps of a trial: at least; enough for torch to trace a step, which imports its compiler, 80 MB;
+# at most, which is as many as a loop takes in one call.
+FEWEST, ENOUGH, MOST = 2, 10, 32
+SECONDS, SECONDS_FOR_ENOUGH = 3.0, 40.0
 
 
 def memory_of_step(model: keras.Model, config: Config, session: Session) -> Memory:
@@ -111,7 +112,8 @@ def _trial(train: Callable[..., None]) -> tuple[int, int]:
     began = time.perf_counter()
     train(FEWEST)
     seconds = (time.perf_counter() - began) / FEWEST
-    steps = min(MOST, max(FEWEST, int(SECONDS / seconds)))
+    least = ENOUGH if ENOUGH * seconds < SECONDS_FOR_ENOUGH else FEWEST
+    steps = min(MOST, max(least, int(SECONDS / seconds)))
     train(steps, validates=True)
     whole = process.peak_memory_bytes()
     gc.collect()

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
 from typing import Any
 
 import keras
@@ -29,6 +30,7 @@ class Profile(keras.callbacks.Callback):
         self.counts: Counter[str] = Counter()
         self.beside: Counter[str] = Counter()
         """Seconds in other threads, by phase."""
+        self._waits: list[Callable[[], tuple[int, float]]] = []
         self._open: list[str] = []
         self._since = 0.0
         self._thread = threading.get_ident()
@@ -48,8 +50,7 @@ class Profile(keras.callbacks.Callback):
         """
         self._open, self._since = ["first step"], time.perf_counter()
         self.counts["first step"] = 1
-        for name in ("gather", "prepare"):
-            setattr(batches, name, self._time("data", getattr(batches, name)))
+        batches.reading, batches.waits = partial(self._within, "data"), self._waits
         for callback in callbacks:
             phase = "checkpoint" if isinstance(callback, checkpoint) else "callbacks"
             for name in HOOKS:
@@ -59,21 +60,27 @@ class Profile(keras.callbacks.Callback):
     def _time(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            began = time.perf_counter()
-            if is_own := threading.get_ident() == self._thread:
-                nested = bool(self._open) and self._open[-1] == phase
-                self.counts[phase] += not nested
-                self._enter(phase)
-            try:
+            with self._within(phase):
                 return function(*arguments, **keywords)
-            finally:
-                if is_own:
-                    self._leave()
-                else:
-                    self.counts[phase] += 1
-                    self.beside[phase] += time.perf_counter() - began  # type: ignore[assignment]
 
         return call
+
+    @contextmanager
+    def _within(self, phase: str) -> Iterator[None]:
+        """A block whose time is that of a phase."""
+        began = time.perf_counter()
+        if is_own := threading.get_ident() == self._thread:
+            nested = bool(self._open) and self._open[-1] == phase
+            self.counts[phase] += not nested
+            self._enter(phase)
+        try:
+            yield
+        finally:
+            if is_own:
+                self._leave()
+            else:
+                self.counts[phase] += 1
+                self.beside[phase] += time.perf_counter() - began  # type: ignore[assignment]
 
     def _enter(self, phase: str) -> None:
         self._count_until_now()
@@ -89,6 +96,14 @@ class Profile(keras.callbacks.Callback):
             self.seconds[self._open[-1]] += now - self._since  # type: ignore[assignment]
         self._since = now
 
+    def _count_waits(self) -> None:
+        """What the steps waited for a source with threads of its own is no time of theirs."""
+        for since_last in self._waits:
+            count, seconds = since_last()
+            self.counts["data"] += count
+            self.seconds["data"] += seconds  # type: ignore[assignment]
+            self.seconds[self._open[0]] -= seconds  # type: ignore[assignment]
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Begin to count the steps of the epoch."""
         self._first, self._last = None, -1
@@ -99,6 +114,7 @@ class Profile(keras.callbacks.Callback):
             self._first = batch  # not 0 in a run that is resumed within an epoch
         if self._in_first_call and self._open[0] == "first step":
             self._count_until_now()
+            self._count_waits()
             self._open[0] = "step"
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -124,6 +140,7 @@ class Profile(keras.callbacks.Callback):
         """End the last step, however training ended."""
         if self._open:
             self._count_until_now()
+            self._count_waits()
             self._count_steps()
             self.counts["step"] -= self._in_first_call
             self._open = []

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ class Batches:
 
     ``own`` is None, or says which samples of a batch of a given size this process computes, of a
     run in several processes. The inputs of the others are not read then: they are zeros.
+
+    ``reading`` makes the context in which samples are read here. A source that reads them in
+    threads of its own appends a function to ``waits``, unless that is None: how many batches were
+    waited for since its last call, and how many seconds.
     """
 
     own: Callable[[int], slice] | None = None
@@ -56,6 +61,8 @@ class Batches:
         self._length = dataset.length if trains and seed is not None else None
         self._epoch = 0
         self._drawn = -1, self.order  # the last pass that was drawn, and its number
+        self.reading: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.waits: list[Callable[[], tuple[int, float]]] | None = None
         if self._sampling is not None or self._length is not None:
             self.start_epoch(0)
 
@@ -146,8 +153,9 @@ class Batches:
 
     def prepare(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples ready for the model, as from :meth:`__getitem__`."""
-        inputs = self.dataset.prepare(self._own_inputs(indices))
-        return self._as_whole(inputs, indices), *self._targets(indices)
+        with self.reading():
+            inputs = self.dataset.prepare(self._own_inputs(indices))
+            return self._as_whole(inputs, indices), *self._targets(indices)
 
     def gather(self, indices: np.ndarray) -> tuple[Any, ...]:
         """Samples as stored in memory, for a loop that scales them on its device.
@@ -160,7 +168,9 @@ class Batches:
             if they are integers, else float32; only if the split has weights, these, float32.
             Mappings if the split's arrays are mappings.
         """
-        return self._as_whole(self._own_inputs(indices), indices), *self._targets(indices)
+        with self.reading():
+            inputs = self._own_inputs(indices)
+            return self._as_whole(inputs, indices), *self._targets(indices)
 
     def _own_inputs(self, indices: np.ndarray) -> Arrays:
         own = indices if self.own is None else indices[..., self.own(indices.shape[-1])]

@@ -53,11 +53,38 @@ def tf_data(batches: Batches) -> tf.data.Dataset:
     indices = tf.data.Dataset.range(1).flat_map(as_it_is(sample_indices))
     source = indices.map(as_it_is(gather), num_parallel_calls=tf.data.AUTOTUNE)
     source = source.prefetch(tf.data.AUTOTUNE)
+    if batches.waits is not None:
+        source = _timed(source, batches.waits)
     source = source.apply(tf.data.experimental.assert_cardinality(len(batches)))
     # The end of an epoch would wait for the autotuner, 0.2 s and more.
     options = tf.data.Options()
     options.autotune.enabled = False
     return source.with_options(options)
+
+
+def _timed(
+    source: tf.data.Dataset, waits: list[Callable[[], tuple[int, float]]]
+) -> tf.data.Dataset:
+    """Count the batches and the seconds from the request for each to its arrival.
+
+    Both ends of the interval are measured where the consumer asks, behind the prefetching.
+    """
+    with tf.device("CPU"):
+        counted = tf.Variable(tf.zeros(2, tf.float64), trainable=False)
+
+    def count(asked: Any, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+        counted.assign_add([1.0, tf.timestamp() - asked])
+        return batch
+
+    def since_last() -> tuple[int, float]:
+        values = counted.numpy()
+        counted.assign_sub(values)
+        return int(values[0]), float(values[1])
+
+    as_it_is = tf.autograph.experimental.do_not_convert
+    asked = tf.data.Dataset.counter().map(as_it_is(lambda _: tf.timestamp()))
+    waits.append(since_last)
+    return tf.data.Dataset.zip(asked, source).map(as_it_is(count))
 
 
 def _take_from(array: np.ndarray) -> Callable[[Any], Any]:

@@ -202,6 +202,8 @@ class _Hooks(StepHooks):
             super().on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Of a call of several steps, Keras tells the last, even if the epoch ends before it.
+        batch = min(batch, self.params["steps"] - 1)
         if batch >= self._left:
             super().on_train_batch_end(batch, logs)
 

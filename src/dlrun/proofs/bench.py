@@ -139,12 +139,17 @@ def _members(
     names, loops, typed = list(settings.chosen), list(settings.loops), []
     for override in overrides:
         key, value = split_override(override)
-        if key == "backend" and value:
-            names = names or value.split(",")
-        elif key == "loop" and value:
-            loops = loops or value.split(",")
-        else:
+        if key not in ("backend", "loop") or not value:
             typed.append(override)
+            continue
+        several = value.split(",")
+        if len(several) > 1:  # a wrong one is refused before the others are measured
+            for name in several:
+                compose([f"{key}={name}"], config_dir=settings.config_dir, trusted=settings.trusted)
+        if key == "backend":
+            names = names or several
+        else:
+            loops = loops or several
     trainable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     names = names or trainable
     if not names:
@@ -165,6 +170,19 @@ def _compose(overrides: Sequence[str], settings: Settings) -> Config:
     config = compose(overrides, config_dir=settings.config_dir, trusted=settings.trusted)
     require(config, training=True)
     return config
+
+
+def limit_of(share: float, left: int, equal: float, seconds: float) -> float:
+    """How many seconds a member may take.
+
+    Args:
+        share: Of it, of the time that is still for the members; negative if there is none.
+        left: The members that are still to be measured, with it.
+        equal: The share of each member at the beginning.
+        seconds: Until everything ends.
+    """
+    guaranteed = GUARANTEED * equal
+    return min(max(2.5 * share, guaranteed), seconds - (left - 1) * guaranteed)
 
 
 class _Jobs:
@@ -199,9 +217,8 @@ class _Jobs:
             low, high = TRAIN_SECONDS
             # Most of a share is the start. What one does not need, the others get.
             seconds = min(high, max(low, share / 6))
-            others = (left - 1) * GUARANTEED * self._share
             end = self._members_end if self._settings.batch else self._end
-            limit = min(2.5 * share, end - time.monotonic() - others)
+            limit = limit_of(share, left, self._share, end - time.monotonic())
             answer = self._run(row, seconds, self._sizes, [], limit)
         except DlrunError as error:
             answer = {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlrun.report.cells import figure, plain
-from dlrun.report.profile import profile_lines
+from dlrun.report.profile import profile_lines, traced_steps
 from dlrun.report.sparkline import sparkline
 from dlrun.report.tables import table
 from dlrun.runs.logged_names import for_people
@@ -68,7 +68,7 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
         "started": record.get("started"),
         "seconds": figure((record.get("seconds") or {}).get("total"), 1),
         "memory": _memory(record),
-        "trace": _trace(record.get("trace")),
+        "trace": traced_steps(record),
         "tags": ", ".join(result["tags"]),
         "note": result["note"],
     }
@@ -81,14 +81,6 @@ def _memory(record: Mapping[str, Any]) -> str:
     known = ["" if process is None else size_text(process)]
     known += ["" if device is None else f"{size_text(device)} on the device"]
     return ", ".join(filter(None, known))
-
-
-def _trace(trace: Any) -> str:
-    """The steps that were traced, and their file in the run directory."""
-    if not isinstance(trace, Mapping):
-        return ""
-    first, last, file = (text(trace.get(key)) for key in ("first_step", "last_step", "file"))
-    return f"steps {first} to {last}, in {file}"
 
 
 def metrics_table(record: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from dlrun.report.page.sections.errors import errors
 from dlrun.report.page.sections.evaluation import evaluation
 from dlrun.report.page.sections.model import model
 from dlrun.report.page.sections.overview import again, header, results
+from dlrun.report.page.sections.profile import profile
 from dlrun.report.page.sections.timings import timings
 
 
@@ -25,6 +26,7 @@ def run_page(run: RunView) -> str:
         data(run),
         model(run),
         timings(run, charts),
+        profile(run),
         again(run),
         environment(run.record),
         config(run),

@@ -61,7 +61,8 @@ class Track(keras.callbacks.Callback):
         """Hand over a batch's values: Keras' means over the epoch so far."""
         step = self._before_epoch + batch + 1
         if self._is_fit:
-            every = tuple(n for n in self._every if step % n < self._steps_per_call)
+            # One of the steps of this call, of which the last one of an epoch may have fewer.
+            every = tuple(n for n in self._every if step % n <= batch % self._steps_per_call)
         else:
             every = tuple(n for n in self._every if step // n > self._step // n)
             self._step = step
