@@ -254,7 +254,8 @@ def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():
     of_two = plan("train", "seed=1", nodes=2, per_node=3, node_rank=1, master="127.0.0.1:5")
     assert of_two.words == ("train", "seed=1", "device.count=6")
     assert list(of_two.ranks_of(1)) == [3, 4, 5] and of_two.port == 5
-    assert plan("resume", "latest", per_node=2).words == ("resume", "latest")
+    assert plan("resume", "latest", per_node=2).words == ("resume", "latest", "device.count=2")
+    assert plan("resume", per_node=2).words == ("resume",)
     assert interface_of("127.0.0.1") == "lo"
 
 
