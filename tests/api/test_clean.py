@@ -116,6 +116,50 @@ def test_what_a_bucket_may_lack_is_no_cache(tmp_path: Path) -> None:
     assert left == {"remote", "remote-kept", "mine"}
 
 
+def make_launch(runs: Path, name: str, engine: str, code: int | None = None, age=7200.0) -> Path:
+    folder = runs / "launches" / name
+    (folder / "slurm").mkdir(parents=True)
+    (folder / "stderr").write_text("epoch 1/2\n")
+    (folder / "request.json").write_text(json.dumps({"engine": engine}))
+    if code is not None:
+        (folder / "ended.json").write_text(json.dumps({"code": code}))
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (time.time() - age,) * 2)
+    return folder
+
+
+def test_removes_the_folders_of_launches_that_have_ended(runs: Path, tmp_path: Path) -> None:
+    done = make_launch(runs, "done", "--slurm nodes=2", 0)
+    failed = make_launch(runs, "failed", "--ray nodes=2", 1)
+    killed = make_launch(runs, "killed", "--ray nodes=2")  # on Ray all ends with dlrun launch
+    make_launch(runs, "queued", "--slurm nodes=2")
+    make_launch(runs, "just", "--slurm nodes=2", 0, age=60.0)  # others may still write their logs
+    make_launch(runs, "other", "--ray nodes=2", 0).joinpath("request.json").write_text("{")
+    (runs / "launches/linked").symlink_to(make_launch(tmp_path / "elsewhere", "there", "", 0))
+    make_run(runs, "run", "completed")
+    followed = make_launch(runs, "followed", "--ray nodes=2")
+    held = "import sys, time; from pathlib import Path; from dlrun.runs.directory import lock\n"
+    held += "with lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", held, str(followed)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        os.utime(followed, (0, 0))
+        os.utime(followed / ".lock", (0, 0))
+        found = clean(tmp_path, kinds=("launches",), delete=True)
+        process.kill()
+    assert {Path(item["path"]).name: item["why"] for item in found["items"]} == {
+        "there": "a launch that has ended, with exit code 0",
+        "done": "a launch that has ended, with exit code 0",
+        "failed": "a launch that has ended, with exit code 1",
+        "killed": "a launch whose dlrun launch was killed",
+    }
+    assert not done.exists() and not failed.exists() and not killed.exists()
+    left = {path.name for path in (runs / "launches").iterdir()}
+    assert left == {"queued", "just", "other", "linked", "followed"}
+    assert clean(runs, kinds=("launches",), older_than_days=1)["items"] == []
+
+
 def test_follows_no_link_out_of_a_run(runs: Path, tmp_path: Path) -> None:
     other = make_run(tmp_path / "elsewhere", "other", "completed")
     run = make_run(runs, "copied", "completed", epochs=0)

@@ -176,6 +176,8 @@ def test_summary_shows_the_layout_and_refuses_one_that_fits_nothing(devices, pla
         place, ["summary", *spread[:2], "device.count=3", "distribution.layout.hidden=[null,model]"]
     )
     assert code == 2 and "512 can't be divided by 3 devices" in errors
+    code, _, errors = devices.command(place, ["summary", *spread[:2], "device.count=3"])
+    assert code == 2 and "no weight has an axis that 3 devices divide" in errors
 
 
 PROCESSES = ("distribution=data_parallel", "device.count=2")

@@ -154,8 +154,9 @@ def test_a_limit_of_time_may_be_added_to(limit, more, total):
         with_more(["max_time=+soon"], recorded)
     with pytest.raises(DlrunError, match="the run has no max_time"):
         with_more(["max_time=+2h"], {"callbacks": {}})
-    with pytest.raises(DlrunError, match="dlrun launch may start it again"):
+    with pytest.raises(DlrunError, match="dlrun launch may start it again") as refused:
         with_more(["max_time=+2h"], recorded, restarts=True)
+    assert refused.value.hint == "max_time=2h, of the whole run"
 
 
 def test_places_of_rows_and_of_those_of_older_runs():

@@ -92,6 +92,20 @@ def test_loops_agree_on_one_backend_with_random_layers_over_several_epochs(dlrun
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_devices_agree_on_one_backend_with_random_layers(dlrun, backend):
+    words = ("parity", *SMALL, f"backend={backend}", "model=mnist_mlp_dropout", "--steps", "10")
+    words = (*words, "--devices", "1,3", "loop=train_step")  # 3 divides no batch
+    result = dlrun.json(*words, "--random")
+    assert result["within"] and result["tolerance"]["gated"] == 10
+    assert list(result["members"]) == ["1 device", "3 devices"]
+    assert result["notes"][0].endswith("for each sample, whatever its device")
+    if backend == "tensorflow":
+        result = dlrun.json(*words)
+        assert "set to 0 without --random: dropout.rate=0.5" in result["notes"]
+
+
+@pytest.mark.slow
 def test_a_difference_exits_1_and_names_its_first_step(bent):
     words = ("parity", "model=bent", "data.limit=256", "--backends", "jax,tensorflow")
     done = bent(*words, "--steps", "5")

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import pytest
 
-from conftest import slow_on
+from conftest import eventually, slow_on
 from dlrun.config.compose import compose, to_yaml
 from dlrun.errors import DlrunError
 from dlrun.workers.launch import launch as start_run
 from dlrun.workers.launch_head import Head
 from dlrun.workers.launch_link import Link
+from dlrun.workers.launch_node import join
 from dlrun.workers.launch_plan import interface_of, make_plan, place_plan
 from launches import free_port, start_launchers, working_in
 from trainings import worker
@@ -161,6 +162,28 @@ def test_what_all_processes_refuse_is_said_once_whichever_says_it_first(
     assert told.count("hint: ") == 1 and "--trust my_net" in told
 
 
+def test_a_machine_that_comes_by_mistake_is_refused_and_does_not_end_the_run(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "while 'DLRUN_LAUNCH' in os.environ and not os.path.exists('go'):\n"
+        "    time.sleep(0.05)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    launchers = start_launchers(tmp_path, "resume", "none")
+    eventually(lambda: working_in(tmp_path, "DLRUN_RANK=1"))
+    for command, said in (
+        (launchers[1].args, "two machines are --node-rank 1"),
+        ([*launchers[1].args, "epochs=9"], "has command epochs=9"),
+    ):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and said in done.stderr
+    (tmp_path / "go").touch()
+    (_, told), (_, other) = (launcher.communicate(timeout=100) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [2, 2], (told, other)
+    assert "error: no run directory at none" in told
+    assert told.count("it is refused, and the run goes on") == 2
+
+
 @pytest.mark.trains
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -231,7 +254,8 @@ def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():
     of_two = plan("train", "seed=1", nodes=2, per_node=3, node_rank=1, master="127.0.0.1:5")
     assert of_two.words == ("train", "seed=1", "device.count=6")
     assert list(of_two.ranks_of(1)) == [3, 4, 5] and of_two.port == 5
-    assert plan("resume", "latest", per_node=2).words == ("resume", "latest")
+    assert plan("resume", "latest", per_node=2).words == ("resume", "latest", "device.count=2")
+    assert plan("resume", per_node=2).words == ("resume",)
     assert interface_of("127.0.0.1") == "lo"
 
 
@@ -295,6 +319,22 @@ def test_machines_that_do_not_come_or_differ_are_named(other, said):
         head.run()
     node.join()
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_on_any_machine_ends_the_wait_for_the_others(number):
+    options = {"nodes": 3, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
+    first = replace(plan("train", **options), timeout=60.0)
+    head = Head(first, [], 50.0)
+    link = Link(socket.create_connection((first.host, first.port)))
+    link.send(**{**first.hello(), "node": 1})
+    link.send(event="signal", number=int(number))
+    assert head.run() == 128 + number
+    assert [message["done"] for message in link.read()] == [128 + number]
+    link.close()
+    # Its own.
+    assert Head(first, [int(number)], 50.0).run() == 128 + number
+    assert join(replace(first, node=1), [int(number)]) == 128 + number
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,10 @@ def test_a_run_killed_and_resumed_is_that_which_its_decisions_say(tmp_path, back
     train = ("train", f"backend={backend}", *RUN, f"loop={loop}", "max_steps=60")
     die = ("+callbacks.slow.kill_epoch=0", f"+callbacks.slow.ranks='{killed}'")
     # Of rank 0 alone, which ends the others.
-    launched(tmp_path, *train, *die, "max_time=0.001s")
+    said = launched(tmp_path, *train, *die, "max_time=0.001s")
     [run] = tmp_path.glob("runs/*/*")
+    way_on = f"-- resume {run.relative_to(tmp_path)} max_time=0.002s"
+    assert f"to go on: dlrun launch --nodes 2 ... --per-node 1 {way_on}" in said[0]
     assert record(run)["stopped_by"] == "max_time" and record(run)["epochs"] == 1
     kills = ("max_time=1h", "callbacks.slow.kill_epoch=3")
     launched(tmp_path, "resume", str(run), *kills, "--trust", "my_callbacks", code=1)
@@ -87,6 +89,7 @@ def launched(cwd, *words, code=0):
     launchers = start_launchers(cwd, *words)
     said = [launcher.communicate(timeout=200)[1] for launcher in launchers]
     assert [launcher.returncode for launcher in launchers] == [code, code], said
+    return said
 
 
 def record(run):

@@ -13,8 +13,9 @@ import pytest
 
 from conftest import COMMAND, eventually
 from dlrun.checkpoints.store import list_epochs
+from dlrun.runs.launches import ENDED, OPENED, REQUEST
 from dlrun.workers.launch_engine import read_engine
-from dlrun.workers.launch_spot import ENDED, OPENED, REQUEST, STOP
+from dlrun.workers.launch_spot import STOP
 from launches import slurm_nodes, working_in
 from trainings import worker
 

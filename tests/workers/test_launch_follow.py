@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from dlrun.errors import DlrunError
+from dlrun.runs.launches import why_ended
+from dlrun.runs.status import is_locked
 from dlrun.workers import launch_engine
 from dlrun.workers.launch_engine import EngineRequest, State
 
@@ -47,6 +49,7 @@ class Engine:
         return "job 7"
 
     def state(self):
+        self.locked = is_locked(self.folder)
         if self.cancelled or (self.process and self.process.poll() is not None):
             return State("ended", "FAILED")
         return State("waiting", " (Resources)") if self.waits else State("running", " on n1")
@@ -88,6 +91,7 @@ def test_it_prints_what_the_run_prints_and_ends_with_its_code(follow, capfd, cap
     assert "launch job 7, 2 machines with 1 process each" in caplog.text
     assert "launch job 7 is running on n1" in caplog.text
     assert engine.closed and not engine.cancelled
+    assert engine.locked  # which keeps dlrun clean away
 
 
 def test_a_run_does_not_end_with_who_reads_its_output(follow):
@@ -110,6 +114,7 @@ def test_one_that_waits_is_cancelled_by_a_signal(follow):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     assert follow(engine) == (130, "")
     assert engine.cancelled and engine.closed
+    assert why_ended(engine.folder) == "a launch that has ended, with exit code 130"
 
 
 def test_one_that_the_engine_has_lost_is_an_error_that_names_its_files(follow):
@@ -118,6 +123,7 @@ def test_one_that_the_engine_has_lost_is_an_error_that_names_its_files(follow):
         follow(engine)
     assert lost.value.exit_code == 1
     assert str(engine.folder) in lost.value.hint and engine.closed
+    assert why_ended(engine.folder) == "a launch that has ended, with exit code 1"
 
 
 def test_what_the_engine_refuses_leaves_nothing(follow, tmp_path):
@@ -128,7 +134,7 @@ def test_what_the_engine_refuses_leaves_nothing(follow, tmp_path):
 
     with pytest.raises(DlrunError, match="no such partition"):
         follow(Refusing("0"))
-    assert not list(tmp_path.glob("runs/launches/*"))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_detached_it_returns_at_once_and_names_the_folder(follow, caplog):

@@ -24,14 +24,15 @@ from dlrun.remote.places import refuse_remote
 from dlrun.runs import records
 from dlrun.runs.annotations import read_annotations
 from dlrun.runs.directory import RECORD, lock
+from dlrun.runs.launches import iter_launches, why_ended
 from dlrun.runs.locate import iter_runs
 from dlrun.runs.status import current_status, is_locked, start_time
 from dlrun.system.files import exists, is_dir, is_file, read_json
 from dlrun.system.user_cache import user_cache
 from dlrun.training import speeds
 
-KINDS = ("checkpoints", "failed", "caches")
-IN_USE_SECONDS = 3600.0  # an entry of a cache that was used since may still be opened
+KINDS = ("checkpoints", "failed", "launches", "caches")
+IN_USE_SECONDS = 3600.0  # what was used since may still be opened
 DAY = 86_400.0
 KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -44,7 +45,8 @@ class _Item:
         kind: One of :data:`KINDS`.
         path: A directory or a file.
         why: Why it may go.
-        run: The run that it belongs to, which must not be written meanwhile; None for a cache.
+        run: The run or launch that it belongs to, which must not be written meanwhile; None for a
+            cache.
     """
 
     kind: str
@@ -68,8 +70,8 @@ def clean(
     Args:
         runs_dir: A folder that holds runs at any depth.
         kinds: Some of :data:`KINDS`.
-        older_than_days: Of runs that were started later, and of entries of caches that were used
-            later, nothing goes.
+        older_than_days: Of runs that were started later, and of launches and entries of caches that
+            were used later, nothing goes.
         delete: Whether to remove what was found.
 
     Returns:
@@ -85,8 +87,11 @@ def clean(
     missing = not exists(runs_dir) and runs_dir == Path("runs")
     for run in [] if missing else sorted(iter_runs(runs_dir)):
         found += _of_run(run, kinds, before)
+    unused = min(before, time.time() - IN_USE_SECONDS)
+    if "launches" in kinds:
+        found += _of_launches(runs_dir, unused)
     if "caches" in kinds:
-        found += _of_caches(min(before, time.time() - IN_USE_SECONDS))
+        found += _of_caches(unused)
     items = []
     for item in found:
         size = _bytes(item.path)
@@ -137,6 +142,12 @@ def _checkpoints(run: Path, record: dict[str, Any], *, resumable: bool) -> Itera
             yield _Item("checkpoints", path, "neither the best nor the newest", run)
     for left in (*directory.glob(".*.partial-*"), *directory.glob(".removed-*")):
         yield _Item("checkpoints", left, "left by a process that was killed", run)
+
+
+def _of_launches(runs_dir: Path, before: float) -> Iterator[_Item]:
+    for folder in sorted(iter_launches(runs_dir)):
+        if (why := why_ended(folder)) and _last_used(folder) < before:
+            yield _Item("launches", folder, why, folder)
 
 
 def _of_caches(before: float) -> Iterator[_Item]:

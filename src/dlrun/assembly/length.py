@@ -65,8 +65,8 @@ def with_more(
         time, more = _MORE_TIME.fullmatch(override), _MORE.fullmatch(override)
         if restarts and (time or more):
             text = "dlrun launch may start it again, and would add again"
-            key = override.partition("=")[0]
-            raise DlrunError(f"{override}: {text}", hint=f"{key}=N, how many in all")
+            whole = f"{override.partition('=')[0]}={'2h' if time else 'N'}, of the whole run"
+            raise DlrunError(f"{override}: {text}", hint=whole)
         if time:
             found.append(f"max_time={_time(override, time[1], recorded)}")
             continue

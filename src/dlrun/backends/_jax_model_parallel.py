@@ -68,7 +68,7 @@ class Layout(keras.distribution.ModelParallel):
         """Check the patterns against a model's variables.
 
         Raises:
-            DlrunError: If one matches none, or an axis can't be divided.
+            DlrunError: If one matches none, an axis can't be divided, or nothing is.
         """
         paths = [variable.path for variable in model.variables]
         for pattern in self.rules or ():
@@ -84,6 +84,11 @@ class Layout(keras.distribution.ModelParallel):
                     f"distribution.layout: {variable.path} {tuple(variable.shape)}: {problem}",
                     hint="choose another axis, or distribution.layout=auto",
                 )
+        if not any(MODEL in self.axes_of(variable) for variable in model.variables):
+            raise DlrunError(
+                f"distribution.layout=auto: no weight has an axis that {self.parts} devices divide",
+                hint="choose another device.count, or distribution=data_parallel",
+            )
 
     def _largest(self, variable: Any, shape: tuple[int, ...]) -> Axes:
         """The largest axis that divides. Vectors stay whole: they are small."""

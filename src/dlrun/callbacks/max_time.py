@@ -9,6 +9,7 @@ from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
 from dlrun.system.duration import as_duration, parse_seconds
+from dlrun.system.ranks import is_launched, resume_command
 
 log = logging.getLogger("dlrun")
 
@@ -54,10 +55,12 @@ class MaxTime(RunCallback):
             self._stopped_epoch = epoch + 1
             self.model.stop_training = True
             log.info(
-                "max_time %s: another epoch may not fit; to go on: dlrun resume %s max_time=+%s",
+                "max_time %s: another epoch may not fit; to go on: %s %s max_time=%s",
                 self._text,
+                resume_command(),
                 self._run,
-                as_duration(self._limit),
+                # dlrun launch takes the time of the whole run.
+                as_duration(2 * self._limit) if is_launched() else f"+{as_duration(self._limit)}",
             )
 
     def get_state(self) -> dict[str, Any]:

@@ -17,12 +17,15 @@ def clean(
         bool, typer.Option("--checkpoints", help="Only checkpoints, neither best nor newest.")
     ] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only failed runs.")] = False,
+    launches: Annotated[
+        bool, typer.Option("--launches", help="Only folders of launches by Slurm or Ray.")
+    ] = False,
     caches: Annotated[
         bool, typer.Option("--caches", help="Only caches of prepared data and compiled code.")
     ] = False,
     older_than: Annotated[
         float,
-        typer.Option(metavar="DAYS", min=0, help="Only of runs and caches from before so long."),
+        typer.Option(metavar="DAYS", min=0, help="Only what is from before so long."),
     ] = 0.0,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it, and do not only list it.")] = False,
     as_json: Json = False,
@@ -43,7 +46,7 @@ def clean(
         from dlrun.api.clean import clean as run_clean
         from dlrun.report.clean import clean_table
 
-        chosen = [checkpoints, failed, caches]
+        chosen = [checkpoints, failed, launches, caches]
         kinds = tuple(kind for kind, is_on in zip(KINDS, chosen, strict=True) if is_on)
         result = run_clean(runs_dir, kinds=kinds or KINDS, older_than_days=older_than, delete=yes)
         print_result(out, result, as_json, clean_table)

@@ -282,10 +282,12 @@ def _notes(config: Config, answers: Mapping[str, Mapping[str, Any]], compares: s
     """Conditions that a reader of the differences should know."""
     first = next(iter(answers.values()))
     notes = []
+    # Loops and devices mostly draw the same ones.
+    why = ", since random numbers differ" if compares == BACKENDS else " without --random"
     if first["silenced"]:
-        notes.append(f"set to 0, since random numbers differ: {', '.join(first['silenced'])}")
+        notes.append(f"set to 0{why}: {', '.join(first['silenced'])}")
     if first["left_out"]:
-        notes.append(f"left out, since random numbers differ: {', '.join(first['left_out'])}")
+        notes.append(f"left out{why}: {', '.join(first['left_out'])}")
     if first["random"]:
         which = {
             BACKENDS: "by each backend its own",

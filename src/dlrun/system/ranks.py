@@ -228,6 +228,12 @@ def resume_command() -> str:
     return group.resume if (group := current()) else "dlrun resume"
 
 
+def is_launched() -> bool:
+    """Whether ``dlrun launch`` has started this process."""
+    group = current()
+    return group is not None and group.launcher is not None
+
+
 def is_late(text: str) -> bool:
     """Whether an error of a collective says that another process gave no answer in time."""
     return "timed out" in text.lower() or "timeout" in text.lower()

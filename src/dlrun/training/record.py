@@ -199,12 +199,12 @@ def write_error(run: RunDir, error: OSError) -> DlrunError:
         return DlrunError(
             f"can't write the working copy of {shown_path(run.path)}: {error.strerror or error}",
             hint=f"{newest}; {fix}, or set DLRUN_REMOTE to a folder with room,"
-            f" then: dlrun resume {typed_path(run.path)}",
+            f" then: {ranks.resume_command()} {typed_path(run.path)}",
             exit_code=1,
         )
     return DlrunError(
         f"can't write {error.filename or f'to {run.path}'}: {error.strerror or error}",
-        hint=f"{newest}; {fix}, then: dlrun resume {typed_path(run.path)}",
+        hint=f"{newest}; {fix}, then: {ranks.resume_command()} {typed_path(run.path)}",
         exit_code=1,
     )
 

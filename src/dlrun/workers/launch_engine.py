@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from dlrun.errors import DlrunError
 from dlrun.remote.places import url_of
-from dlrun.runs.directory import plan_run_path
+from dlrun.runs.directory import lock, plan_run_path
+from dlrun.runs.launches import ENDED, FOLDER, REQUEST
 from dlrun.system.files import read_json, write_json
 from dlrun.system.signals import record_signals
 from dlrun.workers.launch import check_launch
 from dlrun.workers.launch_plan import COMMANDS, Plan
-from dlrun.workers.launch_spot import ENDED, ERRORS, OUT, REQUEST, STOP
+from dlrun.workers.launch_spot import ERRORS, OUT, STOP, report_end
 
 log = logging.getLogger("dlrun")
 
@@ -166,7 +168,7 @@ def launch_by_engine(
         config = check_launch(overrides=overrides, config_dir=config_dir, trusted=trusted)
         if url_of(config.runs_dir) is None:
             runs = Path(config.runs_dir)
-    folder = plan_run_path(runs, "launches").absolute()
+    folder = plan_run_path(runs, FOLDER).absolute()
     folder.mkdir(parents=True)
     command = ["launch", "--nodes", str(plan.nodes), "--per-node", str(plan.per_node)]
     command += ["--restarts", str(plan.restarts), "--timeout", f"{plan.timeout:g}"]
@@ -184,6 +186,9 @@ def launch_by_engine(
             name = engine.submit(folder, plan)
         except DlrunError:
             rmtree(folder)
+            with suppress(OSError):  # others are in it
+                folder.parent.rmdir()
+                folder.parent.parent.rmdir()
             raise
         try:
             log.info("launch %s, %s", name, _describe(plan))
@@ -191,7 +196,8 @@ def launch_by_engine(
                 log.info("logs   %s", folder)
                 return 0
             copies = (_Copy(folder / OUT, out), _Copy(folder / ERRORS, sys.stderr.buffer))
-            return _Follower(folder, name, engine, copies, signals).follow()
+            with lock(folder):
+                return _Follower(folder, name, engine, copies, signals).follow()
         finally:
             engine.close()
 
@@ -238,8 +244,10 @@ class _Follower:
                 ended_at = ended_at or time.monotonic()
                 if self._signals:
                     log.warning("interrupted")
+                    report_end(self._folder, code=128 + self._signals[0])
                     return 128 + self._signals[0]
                 if time.monotonic() - ended_at > LATE_SECONDS:
+                    report_end(self._folder, code=1, reason=state.text)
                     raise DlrunError(
                         f"{self._name} has ended: {state.text}",
                         hint=f"see {self._folder}",

@@ -48,6 +48,7 @@ class Head:
         self._listens = listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
         self._new: list[Link] = []
         self._nodes: dict[int, Link] = {}
+        self._gathers = True  # else the processes run
         self._spot = spot
         self.opened = spot.previous_run if spot else None  # once rank 0 has opened its directory
         if spot and self._listens:
@@ -69,8 +70,10 @@ class Head:
                         else "nothing was trained yet"
                     )
                     log.warning("restart %d of %d: %s", attempt, self.plan.restarts, what)
-                if not self._gather():
-                    return (code := 130)
+                if number := self._gather():
+                    log.warning("interrupted")
+                    return (code := 128 + number)
+                self._gathers = False
                 code, again = Attempt(self).run()
                 if not again:
                     break
@@ -135,16 +138,17 @@ class Head:
                     events.append({"event": "gone", "node": link.number, "reason": reason})
         return events
 
-    def _gather(self) -> bool:
-        """Wait for all machines; False if a signal came first.
+    def _gather(self) -> int:
+        """Wait for all machines; returns the signal that came first, on any of them, else 0.
 
         Raises:
             DlrunError: If one does not come.
         """
         plan, deadline = self.plan, time.monotonic() + self.plan.timeout
+        self._gathers = True
         while missing := [n for n in range(1, plan.nodes) if n not in self._nodes]:
             if self.signals:
-                return False
+                break
             if time.monotonic() > deadline:
                 one = len(missing) == 1
                 raise DlrunError(
@@ -156,11 +160,13 @@ class Head:
                     else f"start the same command there with --node-rank {missing[0]}",
                     exit_code=1,
                 )
-            self.poll()
-        return not self.signals
+            for event in self.poll():
+                if event["event"] == "signal":
+                    return int(event["number"])
+        return self.signals[0] if self.signals else 0
 
     def _welcome(self, link: Link, message: Event) -> None:
-        """Take in a machine.
+        """Take in a machine. One that comes while the processes run does not end them.
 
         Raises:
             DlrunError: If it has another command, or the number of another machine.
@@ -184,6 +190,9 @@ class Head:
             link.send(refused=wrong)
             self._new.remove(link)
             link.close()
+            if not self._gathers:
+                log.warning("%s: it is refused, and the run goes on", wrong)
+                return
             raise DlrunError(wrong, hint="start the same command on all, but for --node-rank")
         self._new.remove(link)
         link.number = number

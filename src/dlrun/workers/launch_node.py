@@ -33,7 +33,8 @@ def join(plan: Plan, signals: Sequence[int]) -> int:
     """
     connection = _connect(plan, signals)
     if connection is None:
-        return 130
+        log.warning("interrupted")
+        return 128 + signals[0]
     link = Link(connection)
     link.send(**plan.hello())
     ranks = Ranks(plan, connection.getsockname()[0])
@@ -50,7 +51,7 @@ def join(plan: Plan, signals: Sequence[int]) -> int:
                 link.send(event="signal", number=number)
             told = len(signals)
             if told > 1:
-                return 130
+                return 128 + signals[0]
             link.beat()
             member.check()
         return member.code

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.runs.launches import ENDED, OPENED, REQUEST
 from dlrun.system.child import python_command
 from dlrun.system.files import read_json, write_json
 from dlrun.system.process import CORES
@@ -27,7 +28,6 @@ from dlrun.system.signals import SIGNALS
 from dlrun.workers.launch_plan import Plan
 
 SPOT = "DLRUN_SPOT"  # the environment variable, in JSON
-REQUEST, OPENED, ENDED = "request.json", "opened.json", "ended.json"
 OUT, ERRORS = "stdout", "stderr"  # of node 0
 STOP = "stop"  # holds the signal by which the user has asked the run to end
 POLL_SECONDS = 0.5

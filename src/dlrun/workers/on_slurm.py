@@ -14,14 +14,17 @@ from pathlib import Path
 
 from dlrun.config.sweeps.launcher_options import check_slurm, slurm_parameters
 from dlrun.errors import DlrunError, first_line
+from dlrun.runs.launches import REQUEST
 from dlrun.system.files import read_json, write_json
 from dlrun.workers.launch_engine import State
 from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import REQUEST, report_end, run_node
+from dlrun.workers.launch_spot import report_end, run_node
 
 ASK_SECONDS = 5.0
 REQUEUED = "requeued.json"  # how often the job was queued again as its time was over
-_PHASES = {"PENDING": "waiting", "CONFIGURING": "waiting", "REQUEUED": "waiting"}
+# Some are held until somebody releases them.
+_WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD",
+            "SPECIAL_EXIT")  # fmt: skip
 _RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 
 
@@ -90,8 +93,9 @@ class Slurm:
         if name in _RUNNING:
             return State("running", f" on {told.get('NodeList')}")
         said = "" if reason == "None" else f" ({reason})"
-        phase = _PHASES.get(name, "ended")
-        return State(phase, said if phase == "waiting" else f"{name}{said}")
+        if name in _WAITING:
+            return State("waiting", said)
+        return State("ended", f"{name}{said}")
 
     def cancel(self) -> None:
         """Cancel the job; Slurm lets the run save first."""
