@@ -136,6 +136,7 @@ def test_removes_the_folders_of_launches_that_have_ended(runs: Path, tmp_path: P
     make_launch(runs, "just", "--slurm nodes=2", 0, age=60.0)  # others may still write their logs
     make_launch(runs, "other", "--ray nodes=2", 0).joinpath("request.json").write_text("{")
     (runs / "launches/linked").symlink_to(make_launch(tmp_path / "elsewhere", "there", "", 0))
+    (runs / "away").symlink_to(tmp_path / "elsewhere")
     make_run(runs, "run", "completed")
     followed = make_launch(runs, "followed", "--ray nodes=2")
     held = "import sys, time; from pathlib import Path; from dlrun.runs.directory import lock\n"
@@ -146,14 +147,14 @@ def test_removes_the_folders_of_launches_that_have_ended(runs: Path, tmp_path: P
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         os.utime(followed, (0, 0))
         os.utime(followed / ".lock", (0, 0))
-        found = clean(tmp_path, kinds=("launches",), delete=True)
+        found = clean(runs, kinds=("launches",), delete=True)
         process.kill()
     assert {Path(item["path"]).name: item["why"] for item in found["items"]} == {
-        "there": "a launch that has ended, with exit code 0",
         "done": "a launch that has ended, with exit code 0",
         "failed": "a launch that has ended, with exit code 1",
         "killed": "a launch whose dlrun launch was killed",
     }
+    assert (runs / "away/launches/there").exists()
     assert not done.exists() and not failed.exists() and not killed.exists()
     left = {path.name for path in (runs / "launches").iterdir()}
     assert left == {"queued", "just", "other", "linked", "followed"}

@@ -1,5 +1,6 @@
 """A run on several devices has the numbers of one."""
 
+from contextlib import closing
 from functools import cache
 
 import numpy as np
@@ -238,18 +239,31 @@ RANDOM = """
 import keras
 
 class Noise(keras.layers.Layer):
-    def call(self, inputs, training=False):
-        if training and keras.backend.backend() == "torch":
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.generator = how, None
+        if keras.backend.backend() == "torch":
             import torch
-            return inputs + torch.randn_like(inputs)
-        if training:
+            self.generator = torch.Generator() if how == "generator" else None
+        elif how == "generator":
             import tensorflow as tf
-            return inputs + tf.random.normal(tf.shape(inputs))
-        return inputs
+            self.generator = tf.random.Generator.from_seed(1)
 
-def net(input_shape, num_classes):
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        if keras.backend.backend() == "torch":
+            import torch
+            return inputs + torch.randn(inputs.shape, generator=self.generator)
+        import tensorflow as tf
+        if self.how == "mapped":
+            return tf.map_fn(lambda row: row + tf.random.normal(tf.shape(row)), inputs)
+        draw = self.generator.normal if self.generator else tf.random.normal
+        return inputs + draw(tf.shape(inputs))
+
+def net(input_shape, num_classes, how):
     first = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dropout(0.1)]
-    return keras.Sequential([*first, Noise(), keras.layers.Dense(num_classes)])
+    return keras.Sequential([*first, Noise(how), keras.layers.Dense(num_classes)])
 """
 
 
@@ -259,10 +273,10 @@ def test_a_layer_that_draws_numbers_of_the_framework_is_refused(place, backend):
     (place / "my_random.py").write_text(RANDOM)
     (place / "configs/model/random.yaml").write_text("_target_: my_random.net\n")
     words = "model=random", "data=sklearn", "data.name=digits", "data.limit=100", *PROCESSES
-    process = Worker(backend)  # of its own, which has computed on no device before
-    with pytest.raises(Refused, match=r"draws random numbers of (torch|TensorFlow)'s own"):
-        process.train(place, *words, "epochs=1", "device=cpu")
-    process.close()
+    with closing(Worker(backend)) as process:  # of its own, which has computed on no device before
+        for how in ("function", "generator", "mapped"):
+            with pytest.raises(Refused, match=r"draws random numbers of (torch|TensorFlow)'s own"):
+                process.train(place, *words, "epochs=1", "device=cpu", f"+model.how={how}")
 
 
 @pytest.mark.trains
@@ -287,6 +301,9 @@ def test_each_process_of_torch_reads_its_own_inputs_unless_a_step_sees_all(place
         "        file.write(f'{inputs.any(-1).sum()} ')\n"
         "    return inputs, *others\n"
         "Batches.gather = watch\n"
+        "def feed(batches):\n"
+        "    from dlrun.feeds.pydataset import BatchSequence\n"
+        "    return BatchSequence(batches, batches.gather)\n"
         "class Own(Step):\n"
         "    def metrics(self, *batch, **weights):\n"
         "        return super().metrics(*batch, **weights)\n"
@@ -295,19 +312,20 @@ def test_each_process_of_torch_reads_its_own_inputs_unless_a_step_sees_all(place
 
     def train(*more):
         data = "model=read", "data=sklearn", "data.name=digits", "data.limit=102", "batch_size=51"
-        words = *data, "loop=raw", "epochs=1", "device=cpu", *PROCESSES, *more
+        words = "loop=raw", *data, "epochs=1", "device=cpu", *PROCESSES, *more
         run, each = process.train(place, *words), [place / "read0", place / "read1"]
         read = [sum(map(int, file.read_text().split())) for file in each]
         for file in each:
             file.unlink()
         return run, read
 
-    process = Worker("torch")  # of its own, where gather stays replaced
-    one, own = train()
-    other, whole = train("loop.step._target_=my_read.Own")
-    process.close()
+    with closing(Worker("torch")) as process:  # of its own, where gather stays replaced
+        one, own = train()
+        other, whole = train("loop.step._target_=my_read.Own")
+        _, given = train("feed._target_=my_read.feed", "loop=fit")
     assert_same_rows(one["rows"], other["rows"])
     assert whole[0] == whole[1] == sum(own) and abs(own[0] - own[1]) <= 4  # 2 a split
+    assert min(given) >= whole[0]  # fit reads a batch twice, and rank 0 the test split
 
 
 @pytest.mark.slow

@@ -284,7 +284,7 @@ def test_a_metric_of_keras_that_counts_samples_counts_fractions_of_them(place):
         "+task.metrics.one_hot={_target_: dlrun.metrics.one_hot.OneHotMetric,"
         " metric: OneHotMeanIoU, num_classes: 2, weighted: true}",
         "+task.metrics.by_class={_target_: keras.metrics.MeanIoU, num_classes: 2,"
-        " sparse_y_pred: false, dtype: float32, weighted: true}",
+        " sparse_y_pred: false, weighted: true}",
     )
     found = worker("torch").evaluate(place, run["path"], *typed, trusted=["my_net"])["metrics"]
     for name in ("one_hot", "by_class"):

@@ -144,13 +144,6 @@ def test_each_value_of_a_metric_with_several_is_logged_and_can_be_monitored(
             ("+task.metrics.f1={_target_: keras.metrics.F1Score}",),
             "task.metrics.f1: can't take labels (4,) and outputs (4, 10): ValueError",
         ),
-        (
-            (
-                "+task.metrics.iou={_target_: keras.metrics.MeanIoU, num_classes: 10,"
-                " sparse_y_pred: false, weighted: true}",
-            ),
-            "task.metrics.iou: counts samples in integers, in which a weight of 0.5 is 0",
-        ),
     ],
 )
 def test_a_metric_that_can_not_be_logged_is_refused_before_training(tmp_path, words, message):

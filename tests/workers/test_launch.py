@@ -170,14 +170,18 @@ def test_a_machine_that_comes_by_mistake_is_refused_and_does_not_end_the_run(tmp
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     launchers = start_launchers(tmp_path, "resume", "none")
-    eventually(lambda: working_in(tmp_path, "DLRUN_RANK=1"))
-    for command, said in (
-        (launchers[1].args, "two machines are --node-rank 1"),
-        ([*launchers[1].args, "epochs=9"], "has command epochs=9"),
-    ):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 2 and said in done.stderr
-    (tmp_path / "go").touch()
+    try:
+        eventually(lambda: working_in(tmp_path, "DLRUN_RANK=1"))
+        for command, said in (
+            (launchers[1].args, "two machines are --node-rank 1"),
+            ([*launchers[1].args, "epochs=9"], "has command epochs=9"),
+        ):
+            done = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert done.returncode == 2 and said in done.stderr
+    finally:
+        (tmp_path / "go").touch()
     (_, told), (_, other) = (launcher.communicate(timeout=100) for launcher in launchers)
     assert [launcher.returncode for launcher in launchers] == [2, 2], (told, other)
     assert "error: no run directory at none" in told

@@ -251,7 +251,11 @@ def test_on_a_ray_cluster_of_two_machines(dlrun, monkeypatch):
                 ((f"--address=127.0.0.1:{port}",), subprocess.DEVNULL),
             )
         ]
+        status = [ray, "status", f"--address=127.0.0.1:{port}"]
         try:
+            eventually(
+                lambda: not subprocess.run(status, capture_output=True, check=False).returncode
+            )
             train_and_stop(dlrun, "--ray", f"address=127.0.0.1:{port}", "nodes=2")
         finally:
             for node in reversed(nodes):

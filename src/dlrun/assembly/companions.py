@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -65,20 +65,31 @@ def together(model: Any, config: Config, *splits: Batches) -> AbstractContextMan
     if config.distribution.kind == "none":
         return nullcontext([])
     distribution = backends.distribution_of(config.backend.name)
-    if ranks.current() and (distribution.BY_COMPILER or not _reads_whole_batch(model, config)):
+    if ranks.current() and not _reads_whole_batch(model, config, distribution.BY_COMPILER):
         for batches in splits:
             batches.own = distribution.own_samples
     return distribution.together(model)
 
 
-def _reads_whole_batch(model: Any, config: Config) -> bool:
-    """Whether code of the user's gets the inputs of a step, beside the model's call."""
+def _reads_whole_batch(model: Any, config: Config, by_compiler: bool) -> bool:
+    """Whether code of the user's gets a batch in this process, beside the model's call.
+
+    Where the compiler divides what is computed, a step and a model get the whole batch anyway.
+    """
     import keras
 
-    own = (config.loop.get(key) or {"_target_": "dlrun."} for key in ("step", "stepper"))
-    if not all(str(each["_target_"]).startswith("dlrun.") for each in own):
+    if _is_own(config.feed):
+        return True
+    if by_compiler:
+        return False
+    if _is_own(config.loop.get("step")):
         return True
     return any(
         getattr(type(model), name) is not getattr(keras.Model, name)
         for name in ("compute_loss", "compute_metrics")
     )
+
+
+def _is_own(spec: Mapping[str, Any] | None) -> bool:
+    """Whether a component of the config is the user's own."""
+    return bool(spec) and not str((spec or {}).get("_target_") or "dlrun.").startswith("dlrun.")

@@ -126,12 +126,13 @@ def _parts(model: keras.Model, config: Config, spec: InputSpec) -> _Parts:
         parts.metrics[name], parts.weighted[name] = [], []
         for metric_name, metric_spec in output.metrics.items():
             key = f"task.metrics{suffix}.{metric_name}"
+            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
             metric = _metric(key, metric_name, metric_spec)
+            if is_weighted and isinstance(metric, keras.metrics.IoU) and "int" in str(metric.dtype):
+                # It would count samples in integers, in which a weight of 0.5 is 0.
+                metric = _metric(key, metric_name, {**metric_spec, "dtype": "float32"})
             if (target := leaf(spec.targets, name) if spec.targets else None) and target.deviation:
                 in_units(metric, target.mean, target.deviation)
-            is_weighted = isinstance(metric_spec, Mapping) and bool(metric_spec.get("weighted"))
-            if is_weighted:
-                _check_takes_fractions(key, metric)
             if is_weighted and each_label:
                 _weigh_each_label(key, metric)
             # A mean is a number. Others may give a value for each class, which Keras can't log.
@@ -214,20 +215,6 @@ def _loss(key: str, spec: Any) -> Any:
         raise DlrunError(
             f"{key}={spec}: Keras has no such loss", hint="use a name such as mse, or a _target_"
         ) from error
-
-
-def _check_takes_fractions(key: str, metric: keras.metrics.Metric) -> None:
-    """Refuse to weigh samples in a metric that counts them in integers, as Keras' IoU does.
-
-    Raises:
-        DlrunError: If a weight of 0.5 would be 0.
-    """
-    inner = metric.metric if isinstance(metric, OneHotMetric) else metric
-    if "int" in str(inner.dtype):
-        raise DlrunError(
-            f"{key}: counts samples in integers, in which a weight of 0.5 is 0",
-            hint=f"+{key}.dtype=float32",
-        )
 
 
 def _weigh_each_label(key: str, metric: keras.metrics.Metric) -> None:

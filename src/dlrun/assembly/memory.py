@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 Memory = dict[str, int | None]
 
-# Steps of a trial: at least; enough for torch to trace a step, which imports its compiler, 80 MB;
-# at most, which is as many as a loop takes in one call.
+# Steps of a trial. Enough is more than torch takes before it traces a step, for which it imports
+# its compiler, 80 MB; the most is as many as a loop takes in one call.
 FEWEST, ENOUGH, MOST = 2, 10, 32
 SECONDS, SECONDS_FOR_ENOUGH = 3.0, 40.0
 

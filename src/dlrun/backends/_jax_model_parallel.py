@@ -86,7 +86,9 @@ class Layout(keras.distribution.ModelParallel):
                 )
         if not any(MODEL in self.axes_of(variable) for variable in model.variables):
             raise DlrunError(
-                f"distribution.layout=auto: no weight has an axis that {self.parts} devices divide",
+                f"distribution.layout=auto: no weight has an axis that {self.parts} devices divide"
+                if self.rules is None
+                else f"distribution.layout: it divides no weight by '{MODEL}'",
                 hint="choose another device.count, or distribution=data_parallel",
             )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -38,6 +38,9 @@ class _Part(threading.local):
 
 
 _part = _Part()
+# What draws from the generators of TensorFlow, beside what is named Random or Rng. Keras draws by
+# operations without a state.
+OWN_DRAWS = ("Multinomial", "ParameterizedTruncatedNormal", "TruncatedNormal")
 
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
@@ -68,7 +71,7 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
     graph = tf.compat.v1.get_default_graph()
     before = len(graph.get_operations())
     state.strategy.run(compute)
-    if any(_is_random(operation.type) for operation in graph.get_operations()[before:]):
+    if _draws(graph, graph.get_operations()[before:]):
         raise refusal("a layer that draws random numbers of TensorFlow's own")
     if any(added):
         raise refusal("add_loss of a layer")
@@ -77,9 +80,20 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
     return outputs
 
 
-def _is_random(kind: str) -> bool:
-    """Whether an operation draws from TensorFlow's generators, unlike those that Keras seeds."""
-    return kind.startswith("Random") or kind in ("Multinomial", "TruncatedNormal")
+def _draws(graph: Any, operations: Sequence[Any]) -> bool:
+    """Whether operations, or functions that they call, draw from TensorFlow's own generators."""
+    functions = {f.signature.name: f for f in graph.as_graph_def().library.function}
+    pending, seen = [operation.node_def for operation in operations], set[str]()
+    while pending:
+        node = pending.pop()
+        if node.op.startswith(("Random", "Rng")) or node.op in OWN_DRAWS:
+            return True
+        attributes = node.attr.values()
+        called = {f.name for value in attributes for f in (value.func, *value.list.func)}
+        for name in ((called | {node.op}) & functions.keys()) - seen:
+            seen.add(name)
+            pending += functions[name].node_def
+    return False
 
 
 def _of_all(function: Callable[..., Any], *values: Any) -> Any:

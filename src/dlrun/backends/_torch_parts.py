@@ -36,17 +36,17 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
         return model(inputs, training=training)
     begins = edges(whole, count)
     state.whole, state.first, state.last = whole, begins[rank], begins[rank + 1]
-    watch = _WatchRandom()
-    is_watched = training and state.is_watched
+    watch = _WatchRandom() if training and state.is_watched else None
     try:
         part = keras.tree.map_structure(lambda x: x[state.first : state.last], inputs)
-        with watch if is_watched else nullcontext():
+        with watch or nullcontext():
             outputs = model(part, training=training)
     finally:
         state.whole = 0
-    if watch.has_drawn:
-        raise refusal("a layer that draws random numbers of torch's own")
-    state.is_watched = state.is_watched and not training
+    if watch is not None:
+        if watch.has_drawn:
+            raise refusal("a layer that draws random numbers of torch's own")
+        state.is_watched = False
     if any(layer._losses for layer in model._flatten_layers()):
         raise refusal("add_loss of a layer")
     sizes = [last - first for first, last in itertools.pairwise(begins)]
@@ -149,8 +149,11 @@ class _WatchRandom(TorchDispatchMode):
         is_random = torch.Tag.nondeterministic_seeded in function.tags and not state.draws
         before = random_state() if is_random else []
         result = function(*arguments, **(keywords or {}))
-        if is_random and not all(map(np.array_equal, before, random_state())):
-            self.has_drawn = True
+        if is_random:
+            given = (*arguments, *(keywords or {}).values())
+            has_own = any(isinstance(value, torch.Generator) for value in given)
+            changed = not all(map(np.array_equal, before, random_state()))
+            self.has_drawn = self.has_drawn or has_own or changed
         return result
 
 

@@ -25,7 +25,7 @@ def clean(
     ] = False,
     older_than: Annotated[
         float,
-        typer.Option(metavar="DAYS", min=0, help="Only what is from before so long."),
+        typer.Option(metavar="DAYS", min=0, help="Only what is older than so many days."),
     ] = 0.0,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it, and do not only list it.")] = False,
     as_json: Json = False,

@@ -46,8 +46,6 @@ class Batches:
     waited for since its last call, and how many seconds.
     """
 
-    own: Callable[[int], slice] | None = None
-
     def __init__(
         self, dataset: Dataset, split: Split, batch_size: int, *, seed: int | None = None
     ) -> None:
@@ -61,6 +59,7 @@ class Batches:
         self._length = dataset.length if trains and seed is not None else None
         self._epoch = 0
         self._drawn = -1, self.order  # the last pass that was drawn, and its number
+        self.own: Callable[[int], slice] | None = None
         self.reading: Callable[[], AbstractContextManager[None]] = nullcontext
         self.waits: list[Callable[[], tuple[int, float]]] | None = None
         if self._sampling is not None or self._length is not None:
@@ -185,7 +184,7 @@ class Batches:
         def embed(part: np.ndarray) -> np.ndarray:
             if part.shape[: indices.ndim] == indices.shape:
                 return part
-            # Zeros that are neither read nor written take no memory.
+            # NumPy's zeros take memory only where they are written or read.
             whole = np.zeros((*indices.shape, *part.shape[indices.ndim :]), part.dtype)
             whole[(*[slice(None)] * (indices.ndim - 1), own)] = part
             return whole

@@ -22,7 +22,7 @@ def numpy(batches: Batches) -> BatchSequence:
     passes them batch by batch.
     """
     scaled = copy(batches)
-    scaled.own = None
+    scaled.own = None  # each epoch has other samples in this process' part
     scaled.split = Split(*scaled.prepare(np.arange(len(batches.split))))
     scaled.own = batches.own
     return BatchSequence(batches, scaled.prepare)

@@ -137,19 +137,20 @@ def _members(
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """The pairs of backend and loop, and the other overrides."""
     names, loops, typed = list(settings.chosen), list(settings.loops), []
+    asked: list[str] = []
     for override in overrides:
         key, value = split_override(override)
         if key not in ("backend", "loop") or not value:
             typed.append(override)
             continue
         several = value.split(",")
-        if len(several) > 1:  # a wrong one is refused before the others are measured
-            for name in several:
-                compose([f"{key}={name}"], config_dir=settings.config_dir, trusted=settings.trusted)
+        asked += [f"{key}={name}" for name in several if len(several) > 1]
         if key == "backend":
             names = names or several
         else:
             loops = loops or several
+    for one in asked:  # a wrong one is refused before the others are measured
+        compose([*typed, one], config_dir=settings.config_dir, trusted=settings.trusted)
     trainable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     names = names or trainable
     if not names:

@@ -12,10 +12,14 @@ REQUEST, OPENED, ENDED = "request.json", "opened.json", "ended.json"
 
 
 def iter_launches(runs_dir: Path) -> Iterator[Path]:
-    """Yield the folder of each launch in a folder of runs, or in those that lie in it."""
+    """Yield the folder of each launch in a folder of runs, or in those that lie in it.
+
+    Links are never followed.
+    """
     for folders in ("", "*/", "*/*/"):
         for request in runs_dir.glob(f"{folders}{FOLDER}/*/{REQUEST}"):
-            if not request.parent.is_symlink():
+            within = [request, *request.parents][: len(request.relative_to(runs_dir).parts)]
+            if not any(path.is_symlink() for path in within):
                 yield request.parent
 
 

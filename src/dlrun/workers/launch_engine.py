@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -181,14 +181,15 @@ def launch_by_engine(
             "restarts": plan.restarts,
         },
     )
-    with record_signals(repeatable=True) as signals:
+    with record_signals(repeatable=True) as signals, ExitStack() as held:
+        held.enter_context(lock(folder))  # which keeps dlrun clean away
         try:
             name = engine.submit(folder, plan)
         except DlrunError:
+            held.close()  # some file systems keep a file that is open
             rmtree(folder)
             with suppress(OSError):  # others are in it
                 folder.parent.rmdir()
-                folder.parent.parent.rmdir()
             raise
         try:
             log.info("launch %s, %s", name, _describe(plan))
@@ -196,8 +197,7 @@ def launch_by_engine(
                 log.info("logs   %s", folder)
                 return 0
             copies = (_Copy(folder / OUT, out), _Copy(folder / ERRORS, sys.stderr.buffer))
-            with lock(folder):
-                return _Follower(folder, name, engine, copies, signals).follow()
+            return _Follower(folder, name, engine, copies, signals).follow()
         finally:
             engine.close()
 
@@ -247,7 +247,7 @@ class _Follower:
                     report_end(self._folder, code=128 + self._signals[0])
                     return 128 + self._signals[0]
                 if time.monotonic() - ended_at > LATE_SECONDS:
-                    report_end(self._folder, code=1, reason=state.text)
+                    report_end(self._folder, code=1)
                     raise DlrunError(
                         f"{self._name} has ended: {state.text}",
                         hint=f"see {self._folder}",

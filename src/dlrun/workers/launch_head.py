@@ -48,7 +48,7 @@ class Head:
         self._listens = listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
         self._new: list[Link] = []
         self._nodes: dict[int, Link] = {}
-        self._gathers = True  # else the processes run
+        self._has_begun = False
         self._spot = spot
         self.opened = spot.previous_run if spot else None  # once rank 0 has opened its directory
         if spot and self._listens:
@@ -73,7 +73,7 @@ class Head:
                 if number := self._gather():
                     log.warning("interrupted")
                     return (code := 128 + number)
-                self._gathers = False
+                self._has_begun = True
                 code, again = Attempt(self).run()
                 if not again:
                     break
@@ -145,7 +145,6 @@ class Head:
             DlrunError: If one does not come.
         """
         plan, deadline = self.plan, time.monotonic() + self.plan.timeout
-        self._gathers = True
         while missing := [n for n in range(1, plan.nodes) if n not in self._nodes]:
             if self.signals:
                 break
@@ -166,7 +165,7 @@ class Head:
         return self.signals[0] if self.signals else 0
 
     def _welcome(self, link: Link, message: Event) -> None:
-        """Take in a machine. One that comes while the processes run does not end them.
+        """Take in a machine. A wrong one that comes once the run has begun does not end it.
 
         Raises:
             DlrunError: If it has another command, or the number of another machine.
@@ -190,7 +189,7 @@ class Head:
             link.send(refused=wrong)
             self._new.remove(link)
             link.close()
-            if not self._gathers:
+            if self._has_begun:
                 log.warning("%s: it is refused, and the run goes on", wrong)
                 return
             raise DlrunError(wrong, hint="start the same command on all, but for --node-rank")

@@ -8,7 +8,7 @@ import keras
 
 from dlrun.errors import RunInterrupted
 from dlrun.system import signals
-from dlrun.system.ranks import current
+from dlrun.system.ranks import current, is_launched
 
 
 class Interruption(keras.callbacks.Callback):
@@ -30,8 +30,7 @@ class Interruption(keras.callbacks.Callback):
 
         ``dlrun launch`` ends its processes itself, also if Slurm signals it and all of them.
         """
-        group = current()
-        launched = group is not None and group.launcher is not None
+        group, launched = current(), is_launched()
         if group and launched and group.rank:  # it ends with rank 0
             yield
             return
