@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 
@@ -169,23 +170,31 @@ def test_a_machine_that_comes_by_mistake_is_refused_and_does_not_end_the_run(tmp
         "    time.sleep(0.05)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    launchers = start_launchers(tmp_path, "resume", "none")
+    first, second = start_launchers(tmp_path, "resume", "none", options=("--restarts", "1"))
+    keywords = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+    def refused(*command):
+        done = subprocess.run(command, **keywords, check=False, timeout=60)
+        assert done.returncode == 2
+        return done.stderr
+
     try:
         eventually(lambda: working_in(tmp_path, "DLRUN_RANK=1"))
-        for command, said in (
-            (launchers[1].args, "two machines are --node-rank 1"),
-            ([*launchers[1].args, "epochs=9"], "has command epochs=9"),
-        ):
-            done = subprocess.run(
-                command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-            )
-            assert done.returncode == 2 and said in done.stderr
+        assert "two machines are --node-rank 1" in refused(*second.args)
+        assert "has command epochs=9" in refused(*second.args, "epochs=9")
+        second.kill()
+        second.communicate()
+        told = list(takewhile(lambda line: not line.startswith("restart 1 of 1"), first.stderr))
+        assert "has command epochs=8" in refused(*second.args, "epochs=8")
+        second = subprocess.Popen(second.args, **keywords)
     finally:
         (tmp_path / "go").touch()
-    (_, told), (_, other) = (launcher.communicate(timeout=100) for launcher in launchers)
-    assert [launcher.returncode for launcher in launchers] == [2, 2], (told, other)
-    assert "error: no run directory at none" in told
-    assert told.count("it is refused, and the run goes on") == 2
+    _, other = second.communicate(timeout=100)
+    with first:
+        told += first.stderr
+    assert [first.returncode, second.returncode] == [2, 2], (told, other)
+    assert "error: no run directory at none\n" in told
+    assert sum(line.endswith("it is refused, and the run goes on\n") for line in told) == 3
 
 
 @pytest.mark.trains
