@@ -132,9 +132,12 @@ def test_what_the_engine_refuses_leaves_nothing(follow, tmp_path):
             assert (folder / "request.json").is_file()
             raise DlrunError("Slurm refuses the job: no such partition")
 
-    with pytest.raises(DlrunError, match="no such partition"):
-        follow(Refusing("0"))
-    assert not (tmp_path / "runs").exists()
+    runs = tmp_path / "runs"
+    for before in ([], [runs]):  # a folder of the user's stays
+        with pytest.raises(DlrunError, match="no such partition"):
+            follow(Refusing("0"))
+        assert list(tmp_path.rglob("*")) == before
+        runs.mkdir(exist_ok=True)
 
 
 def test_detached_it_returns_at_once_and_names_the_folder(follow, caplog):

@@ -169,6 +169,7 @@ def launch_by_engine(
         if url_of(config.runs_dir) is None:
             runs = Path(config.runs_dir)
     folder = plan_run_path(runs, FOLDER).absolute()
+    is_new = not folder.parent.parent.exists()
     folder.mkdir(parents=True)
     command = ["launch", "--nodes", str(plan.nodes), "--per-node", str(plan.per_node)]
     command += ["--restarts", str(plan.restarts), "--timeout", f"{plan.timeout:g}"]
@@ -190,6 +191,8 @@ def launch_by_engine(
             rmtree(folder)
             with suppress(OSError):  # others are in it
                 folder.parent.rmdir()
+                if is_new:
+                    folder.parent.parent.rmdir()
             raise
         try:
             log.info("launch %s, %s", name, _describe(plan))
