@@ -82,7 +82,9 @@ def call(model: Any, inputs: Any, *, training: bool) -> Any:
 
 def _draws(graph: Any, operations: Sequence[Any]) -> bool:
     """Whether operations, or functions that they call, draw from TensorFlow's own generators."""
-    functions = {f.signature.name: f for f in graph.as_graph_def().library.function}
+    fields = {field.name: value for field, value in graph.as_graph_def().ListFields()}
+    defined = fields["library"].function if "library" in fields else ()
+    functions = {function.signature.name: function for function in defined}
     pending, seen = [operation.node_def for operation in operations], set[str]()
     while pending:
         node = pending.pop()
