@@ -13,8 +13,9 @@ import pytest
 from dlrun.errors import DlrunError
 from dlrun.runs.launches import why_ended
 from dlrun.runs.status import is_locked
-from dlrun.workers import launch_engine
-from dlrun.workers.launch_engine import EngineRequest, State
+from dlrun.workers import launch_engine, launch_follow
+from dlrun.workers.launch_engine import EngineRequest
+from dlrun.workers.launch_follow import State
 
 JOB = """
 import json, sys, time
@@ -67,7 +68,7 @@ class Engine:
 def follow(tmp_path, monkeypatch):
     """Follows a launch by an engine; returns its exit code and what it has written."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch_engine, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(launch_follow, "LATE_SECONDS", 0.5)
 
     def run(engine, detach=False, out=None):
         monkeypatch.setattr(EngineRequest, "engine", lambda _: engine)

@@ -13,7 +13,7 @@ from typing import Any
 from dlrun.config.explain import nearest
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.signals import SIGNALS
-from dlrun.workers.launch_engine import State
+from dlrun.workers.launch_follow import State
 from dlrun.workers.launch_plan import Plan
 from dlrun.workers.launch_spot import report_end, run_node
 
