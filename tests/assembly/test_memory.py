@@ -5,7 +5,7 @@ import json
 import pytest
 
 from conftest import in_turn
-from trainings import BACKENDS
+from trainings import BACKENDS, worker
 
 WORDS = ("summary", "model=mnist_mlp", "model.units=64", "data.limit=300", "batch_size=100")
 WEIGHTS = (784 * 64 + 64 + 64 * 10 + 10) * 4
@@ -73,6 +73,26 @@ def test_it_keeps_nothing_compiled_that_the_run_would_find(dlrun):
     done = dlrun(*WORDS, "backend=jax", "--memory", env={"XDG_CACHE_HOME": str(dlrun.cwd)})
     assert done.returncode == 0, done.stderr
     assert not list(dlrun.cwd.glob("dlrun/jax/**/*-cache"))
+
+
+def test_a_trial_is_long_enough_for_torch_to_trace_a_step_unless_that_takes_long(tmp_path):
+    script = """
+import time
+from dlrun.assembly import memory
+usual = memory.SECONDS, memory.SECONDS_FOR_ENOUGH
+memory.SECONDS, memory.SECONDS_FOR_ENOUGH = 0.03, 0.4
+for name, seconds in (("fast", 0.006), ("slow", 0.06)):
+    trained = found[name] = []
+    def train(steps, validates=False):
+        trained.append(steps)
+        time.sleep(steps * seconds)
+    memory._trial(train)
+memory.SECONDS, memory.SECONDS_FOR_ENOUGH = usual
+"""
+    found = worker("torch").run(tmp_path, script)
+    # To time a step after a first one, as a run, and once more. Tracing begins at the eighth step.
+    assert found["fast"][:2] == found["slow"][:2] == [2, 2]
+    assert found["fast"][2:] == [10, 10] and found["slow"][2:] == [2, 2]
 
 
 @pytest.mark.trains
