@@ -131,6 +131,71 @@ class Between(keras.callbacks.Callback):
         with open("calls.json", "w") as file:
             json.dump([self.model.layers[2].calls, self.updates], file)
 """
+# A CUDA graph on a CPU: the operations of a function, which compute on the memory that they had.
+GRAPH = """
+import json
+import keras
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from dlrun.backends._torch_stepper import Steps, TorchStepper
+
+replays = []
+
+class Recording(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.operations, self.made, self.before = [], [], {}
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if operation is torch.ops.aten._local_scalar_dense.default:
+            raise RuntimeError("a value is read while the operations are recorded")
+        written = [tensor for argument, value in zip(operation._schema.arguments, args)
+                   if argument.is_write for tensor in tensors(value)]
+        written += [tensor for argument in operation._schema.arguments
+                    if argument.is_write for tensor in tensors(kwargs.get(argument.name))]
+        for tensor in written:
+            self.before.setdefault(tensor.data_ptr(), (tensor, tensor.clone()))
+        returned = operation(*args, **kwargs)
+        self.operations.append((operation, args, kwargs, returned))
+        return returned
+
+    def undo(self):
+        for tensor, before in self.before.values():
+            tensor.copy_(before)
+
+    def replay(self):
+        replays.append(len(self.operations))
+        with torch.no_grad():
+            for operation, args, kwargs, returned in self.operations:
+                for old, new in zip(tensors(returned), tensors(operation(*args, **kwargs))):
+                    if old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+
+def tensors(value):
+    if torch.is_tensor(value):
+        return [value]
+    return [t for v in value for t in tensors(v)] if isinstance(value, (list, tuple)) else []
+
+def record(function):
+    recording = Recording()
+    with torch.random.fork_rng(), torch.no_grad(), recording:
+        returned = function()
+    with torch.no_grad():
+        recording.undo()
+    return returned, recording.replay
+
+def stepper(model, step, *, compile, scale):
+    steps = Steps(model, step)
+    steps.capture()
+    return TorchStepper(steps, scale, keras.ops.zeros(()).device, record)
+
+class Replays(keras.callbacks.Callback):
+    def on_train_end(self, logs=None):
+        with open("replays.json", "w") as file:
+            json.dump(replays, file)
+        replays.clear()
+"""
 BETWEEN = ("changed_between_epochs", "frozen_between_epochs")
 TOGETHER = (
     "native_dropout",
@@ -156,11 +221,13 @@ def train(tmp_path_factory):
     """Each epoch's losses, and the number of calls of the odd layer and of the optimizer."""
     place = tmp_path_factory.mktemp("odd")
     (place / "odd.py").write_text(ODD)
+    (place / "graph.py").write_text(GRAPH)
     for group, name, text in (
         ("model", "odd", "_target_: odd.model\nkind: plain\n"),
         ("callbacks", "between", "between:\n  _target_: odd.Between\n"),
+        ("callbacks", "replays", "replays:\n  _target_: graph.Replays\n"),
     ):
-        (place / "configs" / group).mkdir(parents=True)
+        (place / "configs" / group).mkdir(parents=True, exist_ok=True)
         (place / "configs" / group / f"{name}.yaml").write_text(text)
 
     @functools.cache
@@ -171,7 +238,27 @@ def train(tmp_path_factory):
         losses = [row[name] for row in rows for name in ("loss", "accuracy", "val_loss")]
         return losses, *json.loads((place / "calls.json").read_text())
 
+    train.place = place
     return train
+
+
+RECORDED = ("+loop.stepper={_target_:graph.stepper,_partial_:true}", "+callbacks=replays")
+
+
+@pytest.mark.parametrize("kind", ["+".join(TOGETHER), *BETWEEN, *map(slow, TOGETHER)])
+def test_replayed_graphs_give_the_bits_of_eager_steps(train, kind):
+    losses, *_ = train("raw", kind, *RECORDED)
+    expected, *_ = train("raw", kind, "loop.compile=eager")
+    assert losses == expected
+    replays = json.loads((train.place / "replays.json").read_text())
+    assert len(replays) > 30
+
+
+@pytest.mark.parametrize("kind", slow_on(*READ_ALIKE, of=CALLED))
+def test_what_reads_values_is_in_no_graph(train, kind):
+    losses, *_ = train("raw", kind, *RECORDED)
+    expected, *_ = train("raw", kind, "loop.compile=eager")
+    assert losses == expected
 
 
 @pytest.mark.parametrize("kind", ["+".join(TOGETHER), *BETWEEN, *map(slow, TOGETHER)])

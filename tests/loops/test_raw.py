@@ -216,7 +216,7 @@ def test_an_interrupt_within_an_epoch_keeps_the_last_epoch(dlrun, place):
 
 @pytest.mark.parametrize(
     ("backend", "compile", "supported"),
-    [("torch", "xla", "auto, eager, graph"), ("jax", "graph", "auto, xla, eager")],
+    [("torch", "xla", "auto, cuda_graph, eager, graph"), ("jax", "graph", "auto, xla, eager")],
 )
 def test_an_unsupported_compile_option_is_refused(dlrun, backend, compile, supported):
     done = dlrun.within(backend, "train", "loop=raw", f"loop.compile={compile}")
@@ -225,6 +225,15 @@ def test_an_unsupported_compile_option_is_refused(dlrun, backend, compile, suppo
     listed = error.partition(f"loop.compile={compile}: backend '{backend}' has ")[2]
     assert sorted(listed.split(", ")) == sorted(supported.split(", "))
     assert "Traceback" not in done.stderr
+    assert not (dlrun.cwd / "runs").exists()
+
+
+def test_cuda_graphs_are_refused_without_a_gpu(dlrun):
+    words = ("train", "loop=raw", "loop.compile=cuda_graph", "device=cpu")
+    done = dlrun.within("torch", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "loop.compile=cuda_graph is for a GPU, and the run computes on cpu:0" in done.stderr
+    assert "hint: loop.compile=auto" in done.stderr
     assert not (dlrun.cwd / "runs").exists()
 
 

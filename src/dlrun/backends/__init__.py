@@ -31,7 +31,7 @@ from dlrun.backends._protocols import (
     TrainingBackend,
     VectorizingBackend,
 )
-from dlrun.backends._requirements import require, why_no_build
+from dlrun.backends._requirements import require, require_gpu, why_no_build
 from dlrun.backends._startup import forget, keras_versions, prepare, start, start_beside
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "prepare",
     "require",
     "require_devices",
+    "require_gpu",
     "running",
     "start",
     "start_beside",

@@ -233,9 +233,10 @@ class Backend(Protocol):
 class TrainingBackend(Backend, Protocol):
     """The interface of a backend that can train, for the loops.
 
-    ``COMPILES`` are the supported values of ``loop.compile``, ``FIT_JOINS_STEPS`` is whether Keras'
-    ``fit`` takes more than one batch per call, ``TRACES`` is whether the backend
-    traces and compiles a step before it runs, ``START_SECONDS`` roughly the time until then.
+    ``COMPILES`` are the supported values of ``loop.compile``, ``ON_GPU`` those of them that need a
+    GPU. ``FIT_JOINS_STEPS`` is whether Keras' ``fit`` takes more than one batch per call,
+    ``TRACES`` is whether the backend traces and compiles a step before it runs, ``START_SECONDS``
+    roughly the time until then.
     ``VECTORIZES`` is whether it is a :class:`VectorizingBackend`. ``FREES_TENSORS`` is whether the
     memory of a tensor that is not needed any more leaves the framework, so that the growth of the
     process shows what a step takes.
@@ -243,6 +244,7 @@ class TrainingBackend(Backend, Protocol):
     """
 
     COMPILES: Sequence[str]
+    ON_GPU: Sequence[str]
     FIT_JOINS_STEPS: bool
     TRACES: bool
     VECTORIZES: bool

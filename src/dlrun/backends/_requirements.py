@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from dlrun.backends._modules import installed_backends, module, trains
+from dlrun.backends._modules import installed_backends, module, training_module, trains
 from dlrun.errors import DlrunError
 
 
@@ -40,6 +40,24 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
     if training and trains(backend) and compile not in backend.COMPILES:
         raise DlrunError(
             f"loop.compile={compile}: backend '{name}' has {', '.join(backend.COMPILES)}",
+            hint="loop.compile=auto",
+        )
+
+
+def require_gpu(name: str, *, compile: str, device: str) -> None:
+    """Check that a run computes on a GPU if it is compiled for one.
+
+    Args:
+        name: A backend that can train.
+        compile: The run's ``loop.compile``.
+        device: The device in use, as ``kind:index``.
+
+    Raises:
+        DlrunError: If it does not.
+    """
+    if compile in training_module(name).ON_GPU and not device.startswith("gpu"):
+        raise DlrunError(
+            f"loop.compile={compile} is for a GPU, and the run computes on {device}",
             hint="loop.compile=auto",
         )
 

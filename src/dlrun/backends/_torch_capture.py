@@ -36,6 +36,10 @@ class CapturedFunction:
         variables: Returns all variables that the function may read or assign.
         all_agree: Of a function that waits for other processes: whether something is so in all of
             them. They trace and compare in the same call, and all of them replay, or none.
+
+    Attributes:
+        traced: How often it was traced.
+        direct: The calls after which no trace was verified.
     """
 
     def __init__(
@@ -50,33 +54,47 @@ class CapturedFunction:
         self._traces: dict[Any, _Trace | None] = {}  # by shapes; None if they can't be traced
         self._verified: dict[Any, _Trace] = {}
         self._calls: Counter[Any] = Counter()
+        self.traced = 0
+        self.direct = 0
 
     def recheck(self) -> None:
-        """Call the function directly until its trace has been verified again."""
+        """Call the function directly until its trace has been verified again.
+
+        That is at once where many calls came since the last time, as there are likely to be as many
+        again, else after some calls, as for the first trace.
+        """
+        often = [shapes for shapes, calls in self._calls.items() if calls >= CALLS]
         self._verified.clear()
-        self._calls.clear()
+        self._calls = Counter(dict.fromkeys(often, CALLS - 1))
 
     def __call__(self, *trees: Any) -> Any:
         """Call the function, or replay its trace if verified."""
-        tensors = list(_leaves(trees))
-        shapes = tuple([(tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors])
+        tensors = list(leaves(trees))
+        shapes = shapes_of(tensors)
         if (trace := self._verified.get(shapes)) is not None:
             return trace.run(tensors)
         self._calls[shapes] += 1
-        if self._calls[shapes] < CALLS:
-            return self._function(*trees)
-        if shapes not in self._traces:
-            self._traces[shapes] = self._trace(trees)
-        if (trace := self._traces[shapes]) is None:
+        trace = self._traced(shapes, trees) if self._calls[shapes] >= CALLS else None
+        if trace is None:
+            self.direct += 1
             return self._function(*trees)
         returned = trace.verify(self._function, trees, tensors, self._all_agree)
         if trace.is_verified:
             self._verified[shapes] = trace
-        elif trace.was_verified:
+            return returned
+        self.direct += 1
+        if trace.was_verified:
             del self._traces[shapes]  # something has changed: the next call traces again
         else:
             self._traces[shapes] = None
         return returned
+
+    def _traced(self, shapes: Any, trees: Sequence[Any]) -> _Trace | None:
+        """The trace for these shapes; None if there can be none."""
+        if shapes not in self._traces:
+            self._traces[shapes] = self._trace(trees)
+            self.traced += 1
+        return self._traces[shapes]
 
     def _trace(self, trees: Sequence[Any]) -> _Trace | None:
         try:
@@ -93,7 +111,7 @@ class _Trace:
         self, function: Callable[..., Any], variables: Sequence[Any], trees: Sequence[Any]
     ) -> None:
         self.is_verified = self.was_verified = False
-        if not all(torch.is_tensor(leaf) for leaf in _leaves(trees)):
+        if not all(torch.is_tensor(leaf) for leaf in leaves(trees)):
             raise TypeError("an argument that is not a tensor would become a constant")
 
         def pure(values: Sequence[Any], trees: Sequence[Any]) -> list[Any]:
@@ -104,7 +122,7 @@ class _Trace:
             self._assigned = [variable for variable, new, old in current if new is not old]
             # Copies: a value may be the tensor of another variable, which is assigned first.
             new = [new.clone() for _, new, old in current if new is not old]
-            return [*_leaves(self._returned), *new]
+            return [*leaves(self._returned), *new]
 
         traced = make_fx(pure, tracing_mode="fake")([v.value for v in variables], trees)
         traced.graph.set_codegen(CodeGen())  # flat tensors in and out, without trees
@@ -128,7 +146,7 @@ class _Trace:
             assigned = len(results) - len(self._targets)
             if self._targets:
                 torch._foreach_copy_(self._targets, results[assigned:])
-        return _like(self._returned, iter(results[:assigned]))
+        return like(self._returned, iter(results[:assigned]))
 
     def verify(
         self,
@@ -150,8 +168,8 @@ class _Trace:
             except Exception:  # torch's LSTM takes an undefined tensor, which no trace can hold
                 results = ()
         returned = function(*trees)
-        expected = [*_leaves(returned), *self._targets, *inputs]
-        is_same = all_agree(_same([*results, *copies], expected))
+        expected = [*leaves(returned), *self._targets, *inputs]
+        is_same = all_agree(same([*results, *copies], expected))
         self.was_verified, self.is_verified = self.is_verified, is_same
         return returned
 
@@ -223,8 +241,8 @@ def _written_nodes(graph: Graph) -> Iterator[Node]:
             values |= node.kwargs
             for argument in schema.arguments:
                 if argument.is_write:
-                    leaves = _leaves(values.get(argument.name))
-                    yield from (_owner(leaf) for leaf in leaves if isinstance(leaf, Node))
+                    written = leaves(values.get(argument.name))
+                    yield from (_owner(leaf) for leaf in written if isinstance(leaf, Node))
 
 
 def _owner(node: Node) -> Node:
@@ -240,7 +258,12 @@ def _may_alias(node: Node) -> bool:
     return schema is None or any(returned.alias_info for returned in schema.returns)
 
 
-def _same(results: Sequence[Any], expected: Sequence[Any]) -> bool:
+def shapes_of(tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """What a trace of a function of these tensors depends on beside their values."""
+    return tuple([(tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors])
+
+
+def same(results: Sequence[Any], expected: Sequence[Any]) -> bool:
     return len(results) == len(expected) and all(
         a is b if a is None or b is None else torch.equal(a, b)
         for a, b in zip(results, expected, strict=True)
@@ -250,20 +273,20 @@ def _same(results: Sequence[Any], expected: Sequence[Any]) -> bool:
 # Keras' own tree functions take a twentieth of a step.
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: Any) -> Iterator[Any]:
     if isinstance(tree, dict):
         tree = tree.values()
     elif not isinstance(tree, list | tuple):
         yield tree
         return
     for branch in tree:
-        yield from _leaves(branch)
+        yield from leaves(branch)
 
 
-def _like(tree: Any, leaves: Iterator[Any]) -> Any:
+def like(tree: Any, values: Iterator[Any]) -> Any:
     """A tree of the same structure with other leaves."""
     if isinstance(tree, dict):
-        return {name: _like(branch, leaves) for name, branch in tree.items()}
+        return {name: like(branch, values) for name, branch in tree.items()}
     if isinstance(tree, list):
-        return [_like(branch, leaves) for branch in tree]
-    return tuple(_like(b, leaves) for b in tree) if isinstance(tree, tuple) else next(leaves)
+        return [like(branch, values) for branch in tree]
+    return tuple(like(b, values) for b in tree) if isinstance(tree, tuple) else next(values)

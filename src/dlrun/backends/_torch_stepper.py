@@ -12,13 +12,15 @@ import torch
 
 from dlrun.backends._torch_capture import CapturedFunction
 from dlrun.backends._torch_devices import state
+from dlrun.backends._torch_graph import RecordedStep
 from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.tree import map_named
+from dlrun.loops.step import Step
 from dlrun.losses.masks import masks_of, set_masks
 
 if TYPE_CHECKING:
+    from dlrun.backends._torch_graph import Record
     from dlrun.data.batches import Batches
-    from dlrun.loops.step import Step
 
 
 class Steps:
@@ -28,7 +30,7 @@ class Steps:
         self._model = model
         self._step = step
         self.integers = integer_inputs(model)
-        self._rechecks: list[Callable[[], None]] = []
+        self._captured: list[CapturedFunction] = []
 
     def compile(self) -> None:
         """Compile the forward pass with torch; Keras' code around it stays Python."""
@@ -47,12 +49,20 @@ class Steps:
     def _capture(self, name: str, **keywords: Any) -> None:
         captured = CapturedFunction(getattr(self, name), self.variables, **keywords)
         setattr(self, name, captured)
-        self._rechecks.append(captured.recheck)
+        self._captured.append(captured)
 
     def recheck(self) -> None:
         """Verify the traces again, as other Python code may have run since the last step."""
-        for recheck in self._rechecks:
-            recheck()
+        for captured in self._captured:
+            captured.recheck()
+
+    def traces(self) -> tuple[int, int]:
+        """How often something was traced, and how often called without a verified trace."""
+        return sum(c.traced for c in self._captured), sum(c.direct for c in self._captured)
+
+    def are_captured(self) -> bool:
+        """Whether a step consists of captured functions alone."""
+        return type(self._step) is Step
 
     def train(
         self, inputs: Any, targets: Any, *weights: Any, logged: bool = True
@@ -164,42 +174,71 @@ def gather_on_device(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]
 
 
 class TorchStepper:
-    """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times."""
+    """See :class:`dlrun.backends.Stepper`; the state is the model's variables at all times.
 
-    def __init__(self, steps: Steps, scale: float, device: Any) -> None:
+    Args:
+        steps: The steps.
+        scale: Divisor of integer inputs.
+        device: Where the batches are put.
+        record: Records steps that are captured, to be replayed as a whole; None to record none.
+    """
+
+    def __init__(
+        self, steps: Steps, scale: float, device: Any, record: Record | None = None
+    ) -> None:
         self._steps = steps
         self._integers = steps.integers
         self._scale = scale
         self._device = device
+        self._train, self._test = self._of_raw(steps.train), self._of_raw(steps.test)
+        self._recorded: list[RecordedStep] = []
+        if record and steps.are_captured():
+            self._train = self._record(self._train, record)
+            self._test = self._record(self._test, record)
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
         self._steps.recheck()
+        for recorded in self._recorded:
+            recorded.recheck()
 
     def store(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""
 
     def train(self, *batches: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(self._steps.train, *batches)
+        return self._each(self._train, *batches)
 
     def test(self, *batches: Any) -> dict[str, Any]:
         """See :class:`dlrun.backends.Stepper`."""
-        return self._each(self._steps.test, *batches)
+        return self._each(self._test, *batches)
+
+    def _record(self, step: Callable[..., dict[str, Any]], record: Record) -> RecordedStep:
+        steps = self._steps
+        recorded = RecordedStep(step, variables=steps.variables, traces=steps.traces, record=record)
+        self._recorded.append(recorded)
+        return recorded
+
+    def _of_raw(self, step: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """A step of inputs that are not scaled."""
+
+        def scaled(inputs: Any, *others: Any, logged: bool) -> dict[str, Any]:
+            return step(map_named(self._scale_inputs, inputs), *others, logged=logged)
+
+        return scaled
 
     def _each(self, step: Callable[..., Any], *batches: Any) -> dict[str, Any]:
         def tensor(array: Any) -> Any:
             return torch.as_tensor(array, device=self._device)
 
-        inputs, targets, *weights = (_map(tensor, arrays) for arrays in batches)
-        logs: dict[str, Any] = {}
+        placed = [_map(tensor, arrays) for arrays in batches]
+        targets, logs = placed[1], {}
         steps = len(next(iter(targets.values())) if _is_mapping(targets) else targets)
         for index in range(steps):
             select = operator.itemgetter(index)
             # Scaled one at a time: a batch is still in the cache when the model reads it.
-            batch = map_named(self._scale_inputs, _map(select, inputs))
-            others = [_map(select, arrays) for arrays in (targets, *weights)]
-            logs = step(batch, *others, logged=index == steps - 1)
+            batch = [_map(select, arrays) for arrays in placed]
+            logs = step(*batch, logged=index == steps - 1)
         return logs
 
     def _scale_inputs(self, name: str | None, tensor: Any) -> Any:

@@ -27,6 +27,7 @@ DISTRIBUTES: Sequence[str] = ("data_parallel", "model_parallel")
 VECTORIZES = True
 FREES_TENSORS = True
 COMPILES: Sequence[str] = ("auto", "xla", "eager")
+ON_GPU: Sequence[str] = ()
 FIT_JOINS_STEPS = True
 TRACES = True
 START_SECONDS = 2.0

@@ -22,6 +22,7 @@ NOISE: Sequence[str] = ("absl::InitializeLog()", "oneDNN custom operations are o
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
 COMPILES: Sequence[str] = ("auto", "xla", "graph", "eager")
+ON_GPU: Sequence[str] = ()
 VECTORIZES = False
 FREES_TENSORS = False  # oneDNN's allocator keeps it
 FIT_JOINS_STEPS = True

@@ -21,7 +21,8 @@ HIDDEN: Sequence[str] = ("matplotlib", "pandas", "sklearn", "jax")
 NOISE: Sequence[str] = ()
 KEEPS_MEMORY = False
 DISTRIBUTES: Sequence[str] = ("data_parallel",)
-COMPILES: Sequence[str] = ("auto", "eager", "graph")
+COMPILES: Sequence[str] = ("auto", "eager", "graph", "cuda_graph")
+ON_GPU: Sequence[str] = ("cuda_graph",)
 VECTORIZES = False
 FREES_TENSORS = True
 FIT_JOINS_STEPS = False
@@ -247,14 +248,16 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import keras
 
+    from dlrun.backends._torch_graph import record_cuda_graph
     from dlrun.backends._torch_stepper import Steps, TorchStepper
 
     steps = Steps(model, step)
     if compile == "graph":
         steps.compile()
-    elif compile == "trace":
+    elif compile in ("trace", "cuda_graph"):
         steps.capture()
-    return TorchStepper(steps, scale, keras.ops.zeros(()).device)
+    record = record_cuda_graph if compile == "cuda_graph" else None
+    return TorchStepper(steps, scale, keras.ops.zeros(()).device, record)
 
 
 def reset_peak_device_bytes() -> None:

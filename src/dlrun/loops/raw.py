@@ -59,7 +59,7 @@ def raw(
         stepper: Makes a :class:`dlrun.backends.Stepper` from model, step, compile and scale, for
             training steps of your own. Its class may have a static ``check(model)``, which refuses
             a model before anything is written. None is the backend's stepper.
-        compile: auto, eager, graph or xla.
+        compile: auto, eager, graph, xla or cuda_graph.
         steps_per_execution: Batches per compiled call, and per call of the batch hooks. ``auto`` is
             the backend's best if no callback has batch hooks, else 1.
         data_on_device: Whether the samples lie on the device, where each call gathers its batches.

@@ -241,7 +241,7 @@ class _Jobs:
         left = self._end - time.monotonic()
         if left < TUNING_SECONDS:
             return
-        variants = list(_variants(row["backend"], row["loop"]))
+        variants = list(_variants(row["backend"], row["loop"], row["device"]))
         log.info("tune   %s %s: %d settings", row["backend"], row["loop"], len(variants))
         try:
             answer = self._run(row, min(1.0, left / 12), [], variants, left)
@@ -284,12 +284,13 @@ class _Jobs:
         )
 
 
-def _variants(backend: str, loop: str) -> Iterator[list[str]]:
+def _variants(backend: str, loop: str, device: str) -> Iterator[list[str]]:
     """Other settings of ``loop.compile`` and of the steps for each compiled call."""
     if loop == "raw":
         yield from ([f"loop.steps_per_execution={n}"] for n in STEPS_PER_EXECUTION)
-        compiles = backends.training_module(backend).COMPILES
-        yield from ([f"loop.compile={c}"] for c in compiles if c not in ("auto", "eager"))
+        module = backends.training_module(backend)
+        left_out = {"auto", "eager", *(() if device.startswith("gpu") else module.ON_GPU)}
+        yield from ([f"loop.compile={c}"] for c in module.COMPILES if c not in left_out)
         return
     yield from ([f"loop.steps_per_execution={n}"] for n in STEPS_PER_EXECUTION)
     yield ["loop.jit_compile=true"]

@@ -19,7 +19,7 @@ from dlrun.assembly.schedule import check_callbacks, check_same_schedule
 from dlrun.assembly.start import Session
 from dlrun.assembly.trackers import build_trackers
 from dlrun.assembly.weights import weigh
-from dlrun.backends import TrainingBackend, training_module
+from dlrun.backends import TrainingBackend, require_gpu, training_module
 from dlrun.callbacks.checkpoint import Checkpoint
 from dlrun.callbacks.protocol import RunCallback, run_callback
 from dlrun.config.instantiate import instantiate
@@ -119,6 +119,8 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         DlrunError: If one can't be built, or they do not fit together.
     """
     config, data, resumption = request.config, session.data, request.resumption
+    compile = str(config.loop.get("compile", "auto"))
+    require_gpu(config.backend.name, compile=compile, device=session.device)
     _require_monitored(config.task.monitor, data)
     model = build_model(config, data.spec, load_weights=not resumption)
     check_exports(model, config)
