@@ -2,13 +2,14 @@
 
 Compared are steady epochs: without the first, in which a backend compiles. "apart" are two runs
 side by side, each with a core, and half of the samples in batches of half the size, which send each
-other nothing: two devices can't be faster. "one" is one device under distribution=data_parallel,
-which should cost nothing. Test losses must agree to 1e-3, as rounding grows over the epochs: with
-batches of 512, fit and raw of jax on one device differ by 2e-4 after 50 steps. Needs taskset and
-two idle cores.
+other nothing: two devices can't be faster. "one" is one device under distribution=data_parallel
+against none, which should cost nothing: in processor's time, an epoch of each in turn. Test losses
+must agree to 1e-3, as rounding grows over the epochs: with batches of 512, fit and raw of jax on
+one device differ by 2e-4 after 50 steps. Needs taskset and two idle cores; "one" alone does not.
 
 python benchmarks/distribution.py [--backends jax,tensorflow] [--loops fit,raw] [--models mnist_mlp]
-    [--batch-size 512] [--limit 20000] [--epochs 4] [--runs 5] [--only two,apart,one]
+    [--batch-size 512] [--limit 20000] [--epochs 4] [--runs 5] [--turns 20]
+    [--only two,apart,one]
 """
 
 import argparse
@@ -22,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from against_plain import run
+from turns import cpu_seconds, take_turns
 
 SPREAD = "distribution=data_parallel"
 
@@ -43,6 +45,19 @@ def measure_apart(words, sizes, cores, env, home):
     with ThreadPoolExecutor() as threads:
         both = threads.map(lambda core: measure([*words, *halves], core, env, home), cores)
         return max(both)
+
+
+def compare_one(label, words, core, epochs, home):
+    """Print what one device takes under SPREAD, of the processor's time without."""
+    command = ["taskset", "-c", core, Path(sys.executable).with_name("dlrun"), "train", *words]
+    command += ["device=cpu", "~callbacks.early_stopping", f"epochs={epochs + 2}", "--quiet"]
+    command += ["+callbacks.turns._target_=turn_callback.TakeTurns"]
+    seconds = take_turns(
+        {"spread": [*command, SPREAD], "plain": command}, epochs, home, cpu_seconds
+    )
+    ratios = [a / b for a, b in zip(seconds["spread"], seconds["plain"], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{label:<34} {middle:5.3f} of the time without (half of them {low:.3f} to {high:.3f})")
 
 
 def compare(label, pairs, *, is_same=True):
@@ -67,6 +82,7 @@ def main():
     parser.add_argument("--limit", type=int, default=20000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=20, help="epochs of each, for 'one'")
     parser.add_argument("--only", default="two,apart,one")
     chosen = parser.parse_args()
     only, sizes = chosen.only.split(","), (chosen.batch_size, chosen.limit)
@@ -88,15 +104,17 @@ def main():
                         "apart": lambda words: measure_apart(
                             words, sizes, (first, second), env, home
                         ),
-                        "one": lambda words: measure([*words, SPREAD], first, env, home),
                     }
-                    pairs = {name: [] for name in only}
-                    for _ in range(chosen.runs):
+                    label = f"{backend} {loop} {model}"
+                    if "one" in only:
+                        compare_one(f"{label} one", words, first, chosen.turns, home)
+                    pairs = {name: [] for name in only if name != "one"}
+                    for _ in range(chosen.runs if pairs else 0):
                         alone = measure(words, first, env, home)
                         for name, of in pairs.items():
                             of.append((other[name](words), alone))
                     for name, of in pairs.items():
-                        compare(f"{backend} {loop} {model} {name}", of, is_same=name != "apart")
+                        compare(f"{label} {name}", of, is_same=name != "apart")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ def cpu_seconds(process):
 
 
 def take_turns(commands, epochs, cwd, clock=lambda process: time.perf_counter()):
-    """Run programs, an epoch of each in turn; the seconds of each, by its name."""
+    """Run programs, an epoch of each in turn; the seconds of each, by its name.
+
+    The order of a round is the reverse of the one before, so that none follows the same all along.
+    """
     running, ends, seconds = {}, {}, {name: [] for name in commands}
     with tempfile.TemporaryFile() as told:
         for name, command in commands.items():
@@ -43,8 +46,8 @@ def take_turns(commands, epochs, cwd, clock=lambda process: time.perf_counter())
             )
             theirs.close()
             wait(ends[name], told)
-        for _ in range(epochs):
-            for name, end in ends.items():
+        for number in range(epochs):
+            for name, end in list(ends.items())[:: -1 if number % 2 else 1]:
                 time.sleep(REST)
                 began = clock(running[name].pid)
                 end.sendall(b".")
