@@ -33,8 +33,17 @@ def cpu_seconds(process):
 def take_turns(commands, epochs, cwd, clock=lambda process: time.perf_counter()):
     """Run programs, an epoch of each in turn; the seconds of each, by its name.
 
-    The order of a round is the reverse of the one before, so that none follows the same all along.
+    Half of the epochs come from programs that start in reverse order: of equal ones, the first to
+    start took 0.85 to 1.25 times as long as the last, all along.
     """
+    half = -(-epochs // 2)
+    forth = in_order(commands, half, cwd, clock)
+    back = in_order(dict(reversed(commands.items())), epochs - half, cwd, clock)
+    return {name: [*forth[name], *back[name]] for name in commands}
+
+
+def in_order(commands, epochs, cwd, clock):
+    """As :func:`take_turns`, of programs that start in this order."""
     running, ends, seconds = {}, {}, {name: [] for name in commands}
     with tempfile.TemporaryFile() as told:
         for name, command in commands.items():
@@ -46,8 +55,8 @@ def take_turns(commands, epochs, cwd, clock=lambda process: time.perf_counter())
             )
             theirs.close()
             wait(ends[name], told)
-        for number in range(epochs):
-            for name, end in list(ends.items())[:: -1 if number % 2 else 1]:
+        for _ in range(epochs):
+            for name, end in ends.items():
                 time.sleep(REST)
                 began = clock(running[name].pid)
                 end.sendall(b".")
