@@ -4,13 +4,14 @@
 # keras 3.15.1 with torch 2.13.0, tensorflow-cpu 2.21.0 and jax 0.10.2, numpy 2.4.6; Python 3.11, Linux, CPU.
 #
 # A sine is cut into frames of 10 samples, which are transformed with fft_length=16. A frame that is shorter
-# than the transform is padded with zeros, and so it is with any window. window=None is documented as "no
-# windowing", which is a window of ones. On torch it is. On jax, tensorflow and numpy, each frame has
-# 16 samples, the 6 around it in place of zeros too, and the numbers are off by up to 5. The shapes are the same. Those backends take a window of ones as long as the transform, torch one as
-# long as the frame, padded.
+# than the transform is padded with zeros, and so it is with any window. window=None is documented as no
+# window, which is a window of ones. On torch it is. On jax, tensorflow and numpy each frame has 16 samples,
+# the 6 around it in place of zeros too, and the numbers are off by up to 5. The shapes are the same. Those
+# backends take a window of ones as long as the transform, torch one as long as the frame, padded.
 #
 # istft(window=None) of what stft(window=None) gives is not the signal, on any of the backends: it is on each
-# with a window of ones of 10 samples. With fft_length equal to sequence_length, None is right.
+# with a window of ones of 10 samples. With fft_length equal to sequence_length stft is right without a window,
+# and istft is not.
 #
 # Seen, the largest differences from float64 NumPy of frames of 10 and of 16, and of istft from the signal:
 #               window=None                a window of ones
