@@ -210,3 +210,12 @@ DAMAGED = {
 def test_a_damaged_column_of_a_run_is_refused(entry):
     with pytest.raises(ValueError):
         columns.from_entry(entry)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_negative_zero_is_the_category_and_class_0(dtype):
+    """Rounded to a whole number, -0.3 is -0.0, which Arrow takes for another value than 0.0."""
+    values = pa.array(np.array([0.2, -0.3, -0.1, 0.4, 1.2, -1.5]).round().astype(dtype))
+    assert fit("category", values).categories == ("0", "-2", "1")
+    assert columns.index_of_class(values, ["-2", "0", "1"]).tolist() == [1, 1, 1, 1, 2, 0]
+    assert columns.index_of_class(pa.array(["-0.0", "-0"]), ["-2", "0"]).tolist() == [1, 1]

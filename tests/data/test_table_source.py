@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dlrun.data import encode_rows
@@ -15,7 +16,7 @@ from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.rows.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
-from dlrun.data.tables import TableOptions, formats_of_tables
+from dlrun.data.tables import TableOptions, csv, formats_of_tables
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from tables import CITIES, houses, write_all, write_csv
@@ -577,3 +578,35 @@ def test_empty_lines_before_the_names_are_skipped(tmp_path):
     (tmp_path / "a.csv").write_text("\n\r\na;b\n1;2\n")
     assert list(table(path=str(tmp_path / "a.csv"), target="b").profiles) == ["a", "b"]
     assert Rows(tmp_path / "a.csv", TableOptions()).names == ["a", "b"]
+
+
+EMPTY_LINES = {
+    "plain": (b"a\n1.5\n\n2.5\n\n", ["1.5", None, "2.5", None]),
+    "after other empty lines": (b"\r\n\na\r\n1.5\r\n\r\n2.5\r\n", ["1.5", None, "2.5"]),
+    "with line breaks in quotes": (b'a\n"1\n\n2"\n\n3\n', ["1\n\n2", None, "3"]),
+}
+
+
+@pytest.mark.parametrize("case", EMPTY_LINES)
+def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, case):
+    """pyarrow, polars and DuckDB write a missing value of a single column as nothing."""
+    path = tmp_path / "a.csv"
+    content, expected = EMPTY_LINES[case]
+    path.write_bytes(content)
+    batches = csv.batches(path, {"a": pa.string()}, TableOptions())
+    assert [value for batch in batches for value in batch["a"].to_pylist()] == expected
+    [block] = Rows(path, TableOptions()).blocks(["a"], set(), size=10)
+    assert block.batch["a"].to_pylist() == expected
+    assert block.rows.tolist() == list(range(1, len(expected) + 1))
+
+
+def test_a_wrong_row_among_empty_lines_of_a_single_column_keeps_its_number(tmp_path):
+    (tmp_path / "a.csv").write_text("\n\na\n1.5\n\n2,5\n3.5\n")
+    [block] = Rows(tmp_path / "a.csv", TableOptions()).blocks(["a"], set(), size=10)
+    assert block.rows.tolist() == [1, 2, 4] and list(block.wrong) == [3]
+
+
+def test_an_empty_line_of_several_columns_is_no_row(tmp_path):
+    (tmp_path / "a.csv").write_text("\na,b\n1,2\n\n3,4\n\n")
+    [batch] = csv.batches(tmp_path / "a.csv", {}, TableOptions())
+    assert batch.to_pylist() == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]

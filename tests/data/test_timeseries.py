@@ -176,6 +176,13 @@ def test_missing_values_are_refused_or_filled_in_from_the_past(tmp_path):
         timeseries(**given(write(tmp_path / "u.csv", table), fill="forward")).tasks()
 
 
+def test_an_empty_line_of_a_series_without_times_is_a_step(tmp_path):
+    (tmp_path / "t.csv").write_text("load\n" + "1\n2\n\n4\n" * 15)
+    options = {"path": str(tmp_path / "t.csv"), "target": "load", "time": None, "history": 4}
+    with pytest.raises(DlrunError, match="column 'load': row 3 has no value; 15 are missing"):
+        timeseries(**options).dataset()
+
+
 def change(table, name, row, value):
     table[name][row] = value
 

@@ -246,6 +246,8 @@ def to_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_string(values.type):
         return values
     texts = values.cast(pa.string())
+    if pa.types.is_floating(values.type):  # -0.0 equals 0.0
+        return pc.replace_substring_regex(texts, "^-0$", "0")
     if pa.types.is_timestamp(values.type):  # cast as 2026-11-28 00:00:00.000000
         return pc.replace_substring_regex(texts, r"( 00:00:00)?\.0+$", "")
     return texts

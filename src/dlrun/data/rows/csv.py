@@ -20,7 +20,8 @@ class Rows:
 
     def __init__(self, path: Path, options: TableOptions) -> None:
         self._path, self._options = path, options
-        self.names, self._delimiter, _ = header(path, options)
+        self._head = header(path, options)
+        self.names = self._head.names
 
     def blocks(
         self, columns: Sequence[str], numbers: Collection[str], size: int
@@ -33,20 +34,23 @@ class Rows:
         from pyarrow import csv
 
         wrong: dict[int, str] = {}
+        skipped = self._head.skipped
         last_column = self.names[-1]
         with_last = last_column not in columns and self.names.count(last_column) == 1
         read = [*columns, *([last_column] if with_last else [])]
 
-        def note(row: Any) -> str:  # the first row is that of the names
-            wrong[row.number - 1] = f"has {row.actual_columns} values, not {row.expected_columns}"
+        def note(row: Any) -> str:  # those before are not counted, nor is that of the names
+            wrong[row.number - 1 - skipped] = (
+                f"has {row.actual_columns} values, not {row.expected_columns}"
+            )
             return "skip"
 
         reader = csv.open_csv(
             self._path,
             # In one thread, in which a row that is wrong knows its number.
-            read_options=csv.ReadOptions(block_size=BLOCK, use_threads=False),
-            parse_options=csv.ParseOptions(
-                delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=note
+            read_options=csv.ReadOptions(block_size=BLOCK, use_threads=False, skip_rows=skipped),
+            parse_options=self._head.parse_options(
+                newlines_in_values=True, invalid_row_handler=note
             ),
             convert_options=csv.ConvertOptions(
                 include_columns=read,

@@ -37,17 +37,17 @@ def batches(
     """See :mod:`dlrun.data.tables`."""
     import pyarrow as pa
 
-    names, delimiter, codes = header(path, options)
+    head = header(path, options)
     known = {name: kind for name, kind in types.items() if kind is not None}
-    file = _File(path, delimiter, options, dict.fromkeys(codes, pa.string()) | known)
+    file = _File(path, head, options, dict.fromkeys(head.codes, pa.string()) | known)
     try:
         yield from file.batches()
     except pa.ArrowInvalid as error:
         if match := CONVERSION.search(str(error)):
             if "invalid UTF8" in match[2]:
-                raise not_utf8(path, names[int(match[1])]) from error
+                raise not_utf8(path, head.names[int(match[1])]) from error
             value = re.sub(r"^invalid value '(.*)'$", r"\1", match[2].strip(), flags=re.DOTALL)
-            raise WiderType(names[int(match[1])], value) from error
+            raise WiderType(head.names[int(match[1])], value) from error
         if "columns, got" in str(error):  # only one thread always knows the number of the row
             deque(file.read(use_threads=False), maxlen=0)
         raise
@@ -81,7 +81,7 @@ class _File:
     """A CSV file; ``types`` are those of the columns that are known so far."""
 
     path: Path
-    delimiter: str
+    head: Header
     options: TableOptions
     types: dict[str, Any]
 
@@ -114,9 +114,14 @@ class _File:
         import pyarrow as pa
         from pyarrow import csv
 
-        require_whole_rows(part, self.delimiter)
-        read = csv.ReadOptions(block_size=PART_BLOCK, column_names=names, use_threads=names is None)
-        parse = csv.ParseOptions(delimiter=self.delimiter)
+        require_whole_rows(part, self.head.delimiter)
+        read = csv.ReadOptions(
+            block_size=PART_BLOCK,
+            column_names=names,
+            skip_rows=self.head.skipped if names is None else 0,
+            use_threads=names is None,
+        )
+        parse = self.head.parse_options()
         table = csv.read_csv(pa.py_buffer(part), read, parse, self._convert())
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
@@ -126,9 +131,12 @@ class _File:
         from pyarrow import csv
 
         read = csv.ReadOptions(
-            block_size=BLOCK, use_threads=use_threads, skip_rows_after_names=after
+            block_size=BLOCK,
+            use_threads=use_threads,
+            skip_rows=self.head.skipped,
+            skip_rows_after_names=after,
         )
-        parse = csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        parse = self.head.parse_options(newlines_in_values=True)
         with csv.open_csv(self.path, read, parse, self._convert()) as reader:
             batch = None
             for batch in reader:
@@ -150,16 +158,42 @@ class _File:
         )
 
 
-def header(path: Path, options: TableOptions) -> tuple[list[str], str, list[str]]:
+@dataclass(frozen=True)
+class Header:
     """What the start of a file tells.
+
+    Attributes:
+        names: Of the columns.
+        delimiter: The most frequent one among the names, unless one is given.
+        codes: The columns of codes such as 01234, which are texts: as numbers they would lose the
+            zero.
+        skipped: Lines without a character before the names of a file of a single column; before
+            several, pyarrow skips them by itself.
+    """
+
+    names: list[str]
+    delimiter: str
+    codes: list[str]
+    skipped: int
+
+    def parse_options(self, **options: Any) -> pa.csv.ParseOptions:
+        """The options of pyarrow, with these besides.
+
+        In a file of a single column, an empty line is a row whose value is missing, as pyarrow,
+        polars and DuckDB write it; pyarrow skips it by default, and each row after it would move.
+        """
+        from pyarrow import csv
+
+        is_row = len(self.names) == 1
+        return csv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=not is_row, **options)
+
+
+def header(path: Path, options: TableOptions) -> Header:
+    """Read the start of a file.
 
     Args:
         path: The file; lines without a character before the names are skipped.
         options: How to read it.
-
-    Returns:
-        The names of the columns, the delimiter, which is the most frequent one among them, and the
-        columns of codes such as 01234, which are texts: as numbers they would lose the zero.
     """
     import csv
 
@@ -169,7 +203,9 @@ def header(path: Path, options: TableOptions) -> tuple[list[str], str, list[str]
         read = stream.read(2**16)
         while b"\n" not in read.strip() and (more := stream.read(2**16)):  # of thousands of columns
             read += more
-    start = read.decode("utf-8-sig", errors="replace").lstrip("\r\n")
+    decoded = read.decode("utf-8-sig", errors="replace")
+    start = decoded.lstrip("\r\n")
+    before = decoded[: len(decoded) - len(start)].splitlines()
     line = start.partition("\n")[0].rstrip("\r")
     delimiter = options.delimiter
     if delimiter is None:
@@ -178,4 +214,4 @@ def header(path: Path, options: TableOptions) -> tuple[list[str], str, list[str]
     names, *rows = list(csv.reader(start.splitlines()[:1000], delimiter=delimiter)) or [[]]
     zeros = [[CODE.fullmatch(value) is not None for value in row] for row in rows[:-1]]
     codes = {names[at] for row in zeros for at, is_code in enumerate(row[: len(names)]) if is_code}
-    return names, delimiter, sorted(codes)
+    return Header(names, delimiter, sorted(codes), len(before) if len(names) == 1 else 0)
