@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType, normal_batch, wider_type
-from dlrun.data.own_files import near_file
+from dlrun.data.own_files import near_path
 from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
@@ -216,7 +216,7 @@ def find_files(
         except (OSError, ValueError):  # no name of a file: it is too long, or x**
             paths = []
         if not paths:
-            raise DlrunError(f"{key}{path}: no such file", hint=near_file(root))
+            raise DlrunError(f"{key}{path}: no such file", hint=near_path(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
     if None in formats or len(formats) > 1:
         known = ", ".join(suffixes(None))
