@@ -128,7 +128,7 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
     Raises:
         DlrunError: If the run was trained on other data, or with windows of another size.
     """
-    step = next((step for step in saved.preprocessing if isinstance(step, Windows)), None)
+    step = saved.step(Windows)
     if step is None:
         raise DlrunError(
             "data: the run was not trained on time series", hint="choose data of the run's own kind"

@@ -20,7 +20,7 @@ from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays
+from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -107,15 +107,12 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
     Raises:
         DlrunError: If the run was not trained on a table, or one is not there.
     """
-    step = next((step for step in saved.preprocessing if isinstance(step, Columns)), None)
+    step = saved.step(Columns)
     if step is None or saved.targets is None:
         raise DlrunError(
             "data: the run was not trained on a table", hint="choose data of the run's own kind"
         )
-    targets = saved.targets
-    named: dict[str | None, Target] = (
-        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[dict-item]
-    )
+    named = leaves_by_name(saved.targets)
     needed = [*step.names, *(column for target in named.values() for column in target.columns)]
     if missing := [name for name in needed if name not in of.profiles]:
         raise DlrunError(
