@@ -1,6 +1,10 @@
 """The exceptions of dlrun: an error for the user, and a request to stop; and bounds on messages."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 # The longest value, list and line that a message shows, in characters.
 VALUE, LIST, LINE = 200, 400, 1000
@@ -43,6 +47,16 @@ class DlrunError(Exception):
         if self.hint:
             self.add_note(f"hint: {self.hint}")  # so that Python shows it below the message
 
+    def to_json(self) -> dict[str, Any]:
+        """The error in JSON types, as the answer of another process."""
+        return {"error": self.message, "hint": self.hint, "exit_code": self.exit_code}
+
+    @staticmethod
+    def from_json(answer: Mapping[str, Any], who: str = "") -> DlrunError:
+        """The error from :meth:`to_json`; ``who`` is named before it."""
+        message = f"{who}: {answer['error']}" if who else answer["error"]
+        return DlrunError(message, hint=answer.get("hint"), exit_code=answer.get("exit_code", 1))
+
 
 # A request and not an error, like KeyboardInterrupt: no "except Exception" may swallow it.
 class RunInterrupted(BaseException):
@@ -55,6 +69,19 @@ class RunInterrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name most similar to ``name``; None if none is similar."""
+    import difflib  # for a mistake alone
+
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str | None:
+    """A hint with the name most similar to ``name``; None if none is similar."""
+    near = nearest(name, names)
+    return f"did you mean {near}?" if near else None
 
 
 def describe(error: BaseException) -> str:

@@ -158,7 +158,7 @@ def test_a_plot_without_curves_is_refused(dlrun, home):
     assert "hint: --by epoch" in done.stderr
     (home / "mlp/one/metrics.csv").write_text("what,ever\n1,2\n")
     done = dlrun.here("compare", "one", "aaaa", "--plot", "curves.png")
-    assert "it is not a table of epochs" in done.stderr
+    assert "one has no curves: its metrics.csv has no epoch" in done.stderr
 
 
 def test_untrusted_files_are_read_with_care(dlrun, home):

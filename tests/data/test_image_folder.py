@@ -240,7 +240,7 @@ def test_folders_that_are_no_data_set(tmp_path, make, message):
 @pytest.mark.parametrize(
     "options",
     [{"size": [0, 16]}, {"size": [1, 2, 3]}, {"size": 1e5}, {"channels": 2}, {"resize": "bend"},
-     {"limit": 0}, {"background": "red"}, {"on_error": "ignore"}, {"kind": "guess"},
+     {"background": "red"}, {"on_error": "ignore"}, {"kind": "guess"},
      {"target": "x"}, {"by": "x"}, {"validation": 1.5}],
 )  # fmt: skip
 def test_impossible_options(options):

@@ -32,7 +32,7 @@ def orders(data: Dataset, epochs: range, seed: int = 5) -> list[list[int]]:
 
 def test_an_epoch_has_as_many_samples_of_each_class(sampled: Dataset) -> None:
     [size] = {len(order) for order in orders(sampled, range(20))}
-    assert size == sampled.samples_per_epoch == Batches(sampled, sampled.train, 4, seed=5).samples
+    assert size == sampled.samples_per_pass == Batches(sampled, sampled.train, 4, seed=5).samples
     assert size in (21, 6)
     for order in orders(sampled, range(20)):
         assert np.bincount(LABELS[order]).tolist() == [size // 3] * 3

@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
+from dlrun.data.rows import open_rows
 from dlrun.data.rows.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.tables import TableOptions, find_files, formats_of_tables
@@ -86,7 +87,10 @@ def test_a_packed_file_a_folder_and_a_pattern_are_read(tmp_path):
 
 def test_quoted_texts_keep_their_lines_and_delimiters(tmp_path):
     values = ['one, "two"\nthree', "x"]
-    assert rows(write_csv(tmp_path / "a.csv", {"t": values}))["t"].to_pylist() == values
+    path = write_csv(tmp_path / "a.csv", {"t": values, "of two\nlines": [1, 2]})
+    assert rows(path)["t"].to_pylist() == values
+    names = open_rows(path, "csv", TableOptions()).names
+    assert names == rows(path).column_names == ["t", "of two\nlines"]
 
 
 BAD = {
@@ -98,6 +102,8 @@ BAD = {
     "blank lines": ("a.csv", "\n\n\n", "a.csv is empty"),
     "UTF-16": ("a.csv", "\xff\xfex\0\n\0", "is not UTF-8"),
     "latin1": ("a.csv", "x\nK\xf6ln\n", "is not UTF-8"),
+    "no line": ("a.csv", "word " * 300_000, "no line ends within a megabyte"),
+    "a name of many characters": ("a.csv", "x" * 200_000 + "\n1\n", "the names of its columns"),
     "no JSON": ("a.jsonl", '{"x": 1}\n{"x": \n', "line 2 is not JSON"),
     "a list": ("a.jsonl", "[1]\n", "line 1 is no object"),
     "an object in an object": ("a.jsonl", '{"x": {"y": 1}}\n', "column 'x' has type struct"),

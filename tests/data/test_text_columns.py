@@ -129,7 +129,7 @@ def test_a_fitted_column_is_the_same_after_it_was_saved():
     assert columns.from_entry(columns.to_entry(column)) == column
     for wrong in ({"length": 0}, {"lower": 1}, {"words": ["a", "a"]}, {"words": [1]}):
         with pytest.raises(ValueError, match=r"damaged|texts"):
-            Text.from_state("review", {**column.state(), **wrong})
+            Text.from_state("review", {**columns.to_entry(column)["state"], **wrong})
 
 
 @pytest.mark.parametrize("name", ["numbers", "categories", "a/b", "été", "a b", "-", "x" * 300])

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from dlrun.config.compose import compose
 from dlrun.config.run_config import read_config
 from trainings import Refused, worker
 
@@ -123,9 +122,7 @@ def test_a_missing_package_is_reported_before_anything_starts(own):
     assert "hint: pip install not_there, or choose" in done.stderr
 
 
-def test_the_key_of_older_versions_writes_a_keras_file(tmp_path):
-    assert compose(["export_keras=true"]) == compose(["+export=keras"])
-    assert compose(["export_keras=false"]) == compose([])
+def test_the_keys_of_an_older_record_are_read_as_the_new_ones(tmp_path):
     old = {"choices": {}, "data": {"_target_": "x", "feed": "pandas"}, "export_keras": True}
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(old), encoding="utf-8")

@@ -129,20 +129,6 @@ def test_the_feed_is_a_group_beside_every_data_set():
     assert compose(["experiment=data_sources"]).choices["feed"] == "tf_data"
 
 
-def test_the_key_of_older_versions_chooses_a_feed_too():
-    assert compose(["data.feed=pandas"]) == compose(["feed=pandas"])
-
-
-def test_a_data_option_that_still_sets_a_feed_is_reported_with_the_new_way(dlrun):
-    (dlrun.cwd / "configs/data").mkdir(parents=True)
-    (dlrun.cwd / "configs/data/mine.yaml").write_text(
-        "_target_: dlrun.data.blobs.blobs\nfeed: pandas\n", encoding="utf-8"
-    )
-    done = dlrun.within("jax", "train", "data=mine")
-    assert done.returncode == 2
-    assert "data.feed: is now the group 'feed': feed=NAME" in done.stderr
-
-
 def test_an_unknown_feed_is_reported_with_the_nearest():
     with pytest.raises(DlrunError) as raised:
         compose(["feed=panda"])
@@ -192,20 +178,22 @@ def test_the_raw_loop_accepts_feed_numpy(dlrun):
 OWN_LOOPS = """
 from dlrun.loops.fit import fit
 
-def gathers(model, train, validation, *, epochs, seed, callbacks, backend):
-    return fit(model, train, validation, epochs=epochs, seed=seed, callbacks=callbacks,
-               backend=backend)
+def gathers(training):
+    return fit(training)
 
-def passes_on(**given):
-    print("fed by", type(given["feed"](given["train"])).__name__)
-    return fit(**given)
+def passes_on(training, feed):
+    print("fed by", type(feed(training.train)).__name__)
+    return fit(training, feed=feed)
+
+def by_name(model, train, **others):
+    raise AssertionError
 """
 
 
 def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     (dlrun.cwd / "own_loops.py").write_text(OWN_LOOPS, encoding="utf-8")
     (dlrun.cwd / "configs/loop").mkdir(parents=True)
-    for name in ("gathers", "passes_on"):
+    for name in ("gathers", "passes_on", "by_name"):
         (dlrun.cwd / f"configs/loop/{name}.yaml").write_text(f"_target_: own_loops.{name}\n")
     assert dlrun.within("jax", "train", "loop=gathers", "smoke=true").returncode == 0
     refused = dlrun.within("jax", "train", "loop=gathers", "feed=pandas")
@@ -214,6 +202,9 @@ def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     passed = dlrun.within("jax", "train", "loop=passes_on", "feed=pandas", "smoke=true")
     assert passed.returncode == 0
     assert "fed by BatchSequence" in passed.stderr.splitlines()
+    refused = dlrun.within("jax", "train", "loop=by_name", "smoke=true")
+    assert refused.returncode == 2
+    assert "error: loop: own_loops.by_name takes no 'training'" in refused.stderr
 
 
 # Hides all packages that a feed may need.

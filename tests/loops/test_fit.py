@@ -12,14 +12,13 @@ import numpy as np
 from dlrun.data.batches import Batches
 from dlrun.data.dataset import Dataset, Split
 from dlrun.loops.fit import fit
+from dlrun.loops.training import Training
 from dlrun.models.mnist_mlp import mnist_mlp
 
 def train(model, split, batch_size, *, seed, callbacks=()):
     data = Dataset(split, split, split, 10)
     train = Batches(data, split, batch_size, seed=seed)
-    return fit(
-        model, train, None, epochs=3, seed=seed, callbacks=list(callbacks), backend=backend
-    )
+    return fit(Training(model, train, None, 3, seed, list(callbacks), backend))
 
 class Weights(keras.callbacks.Callback):
     def __init__(self):

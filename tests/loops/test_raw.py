@@ -257,14 +257,6 @@ from dlrun.data.length import length_of
 from dlrun.loops.raw import raw
 from dlrun.loops.training import Training
 
-class Each(keras.callbacks.Callback):
-    def __init__(self, ends):
-        super().__init__()
-        self.ends = ends
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.ends.append(batch)
-
 split = Split(np.zeros((12, 3), "f"), np.arange(12) % 2)
 data = Dataset(split, split[:0], split, 2, length=length_of(12, 1, epochs=1, max_steps=None))
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -273,12 +265,14 @@ model.optimizer.build(model.trainable_variables)
 
 def ends(**more):
     seen = []
+    each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
     train = Batches(data, data.train, 1, seed=0)
-    raw(Training(model, train, None, 1, 0, [Each(seen)], backend, **more))
+    raw(Training(model, train, None, 1, 0, [each], backend, **more))
     return seen
 
 found["alone"], found["of_four"] = ends(), ends(agree=lambda number: 4)
 """,
     )
-    # Its own callback wants each step; that of the first process may be called less often.
+    # Its own callback, whose hook is an attribute, wants each step; that of the first process may
+    # be called less often.
     assert found == {"alone": list(range(12)), "of_four": [3, 7, 11]}

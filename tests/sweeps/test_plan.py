@@ -7,7 +7,8 @@ import pytest
 
 from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError
-from dlrun.sweeps.jobs import read_plan, short_keys
+from dlrun.report.page.formats import short_keys
+from dlrun.sweeps.jobs import read_plan
 from dlrun.sweeps.plan import plan
 from dlrun.sweeps.request import SweepRequest
 from dlrun.sweeps.run import sweep

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import math
 import shlex
@@ -14,18 +12,17 @@ from typing import Any
 from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
-from dlrun.runs.directory import CONFIG, METRICS, RECORD, SWEEP_FILE, RunDir
-from dlrun.runs.history import NOT_METRICS, along
+from dlrun.runs.directory import CONFIG, METRICS, SWEEP_FILE, RunDir
+from dlrun.runs.history import NOT_METRICS
 from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
-from dlrun.runs.status import current_status, too_deep
-from dlrun.system.files import MAX_BYTES, is_file
+from dlrun.runs.status import current_record
+from dlrun.system.files import is_file
 from dlrun.system.pictures import check_plot, save_plot
 
 log = logging.getLogger("dlrun")
 
-MAX_EPOCHS = 100_000
 # The keys of a record that hold the result; the others say how the run was made.
 RESULT = (
     "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
@@ -34,8 +31,6 @@ RESULT = (
 )  # fmt: skip
 ENVIRONMENT = ("versions", "device", "host", "cores", "git", "data_fingerprint", "init_from")
 SPLITS = ("train", "validation", "test")
-
-Curves = dict[str, list[tuple[float, float]]]
 
 
 def compare(
@@ -76,7 +71,7 @@ def compare(
             if is_of_sweep
             else "list the runs with 'dlrun runs'",
         )
-    records = [_record(run) for run in opened]
+    records = [current_record(run) for run in opened]
     configs = [read_config(run.path / CONFIG) for run in opened]
     columns = {
         "config": [dict(query.flat(config)) for config in configs],
@@ -94,12 +89,6 @@ def compare(
         **tables,
         "best": {key: best for key, row in tables["result"].items() if (best := _best(key, row))},
     }
-
-
-def _record(run: RunDir) -> dict[str, Any]:
-    if too_deep(run.record):
-        raise DlrunError(f"{run.path / RECORD} is not the record of a run")
-    return run.record | current_status(run.path, run.record)
 
 
 def _select(record: query.Record, keys: Sequence[str]) -> dict[str, Any]:
@@ -132,8 +121,10 @@ def _draw(
     by: str,
 ) -> None:
     from dlrun.report.compare import draw
+    from dlrun.report.page.run_view import read_curves
 
-    curves = [read_curves(run.path / METRICS, by) for run in opened]
+    read = [read_curves(run.path / METRICS, by) for run in opened]
+    curves = [{name: run[name] for name in run if name not in NOT_METRICS} for run in read]
     for name, curve, run in zip(names, curves, opened, strict=True):
         if not curve:
             what = f"its {METRICS} has no {by}" if is_file(run.path / METRICS) else f"no {METRICS}"
@@ -151,34 +142,3 @@ def _differing_overrides(records: Sequence[query.Record]) -> list[str]:
     recorded = [record.get("overrides") for record in records]
     lists = [[str(o) for o in typed] if isinstance(typed, list) else [] for typed in recorded]
     return [" ".join(o for o in run if any(o not in other for other in lists)) for run in lists]
-
-
-def read_curves(path: Path, by: str = "epoch") -> Curves:
-    """Each metric of a ``metrics.csv`` as points ``(epoch, value)``; empty without the file.
-
-    Args:
-        path: The file.
-        by: What to give in place of the epoch, one of :data:`dlrun.runs.history.PLACES`.
-
-    Raises:
-        DlrunError: If the file is not such a table.
-    """
-    if not is_file(path):
-        return {}
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ValueError(f"it has {size:,} bytes")
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-        if len(rows) > MAX_EPOCHS or (rows and "epoch" not in rows[0]):
-            raise ValueError("it is not a table of epochs")
-    except (OSError, ValueError, csv.Error) as error:
-        raise DlrunError(f"{path} can't be read: {error}") from error
-    curves: Curves = {}
-    for place, row in zip(along(rows, by), rows, strict=True):
-        for name, value in row.items():
-            point = query.number(value)
-            if place is not None and point is not None and isinstance(name, str):
-                curves.setdefault(name, []).append((place, point))
-    for name in NOT_METRICS:
-        curves.pop(name, None)
-    return curves

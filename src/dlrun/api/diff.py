@@ -11,10 +11,10 @@ from typing import Any
 from dlrun.api.earlier import config_changes
 from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
-from dlrun.runs.directory import CONFIG, RECORD, RunDir
+from dlrun.runs.directory import CONFIG
 from dlrun.runs.locate import find_run
 from dlrun.runs.names import short_names
-from dlrun.runs.status import current_status, too_deep
+from dlrun.runs.status import current_record
 
 RESULT = (
     "status", "error", "stopped_by", "epochs", "best_epoch", "parameters",
@@ -48,7 +48,7 @@ def diff(one: str, other: str, *, runs_dir: Path) -> dict[str, Any]:
         raise DlrunError(
             f"{one} and {other} are the same run", hint="name two runs of 'dlrun runs'"
         )
-    records = [_record(run) for run in opened]
+    records = [current_record(run) for run in opened]
     configs = [read_config(run.path / CONFIG) for run in opened]
     names = short_names([run.path for run in opened])
     return {
@@ -61,12 +61,6 @@ def diff(one: str, other: str, *, runs_dir: Path) -> dict[str, Any]:
         "environment": _pairs(*(_part(record, ENVIRONMENT) for record in records)),
         "result": _pairs(*(_part(record, RESULT) for record in records)),
     }
-
-
-def _record(run: RunDir) -> dict[str, Any]:
-    if too_deep(run.record):
-        raise DlrunError(f"{run.path / RECORD} is not the record of a run")
-    return run.record | current_status(run.path, run.record)
 
 
 def _part(record: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

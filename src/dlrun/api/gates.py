@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlrun.config.explain import nearest
 from dlrun.config.outputs import logged_metrics, outputs_by_name
 from dlrun.config.schema import Task
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.runs.logged_names import metric_of
 from dlrun.runs.metric_direction import direction
 

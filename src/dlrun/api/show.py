@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.run_config import read_config
-from dlrun.errors import DlrunError
 from dlrun.runs.annotations import read_annotations
-from dlrun.runs.directory import CONFIG, RECORD
+from dlrun.runs.directory import CONFIG
 from dlrun.runs.history import PLACES, read_history
 from dlrun.runs.locate import find_run
 from dlrun.runs.logged_names import by_metric
 from dlrun.runs.names import short_names
-from dlrun.runs.status import current_status, too_deep
+from dlrun.runs.status import current_record
 
 
 def show(run: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:
@@ -33,9 +32,7 @@ def show(run: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:
         DlrunError: If there is no such run, or a file of it can't be read.
     """
     opened = find_run(run, runs_dir)
-    if too_deep(opened.record):
-        raise DlrunError(f"{opened.path / RECORD} is not the record of a run")
-    record = opened.record | current_status(opened.path, opened.record)
+    record = current_record(opened)
     record.pop("config", None)
     return {
         "run": short_names([opened.path.absolute()], parts=2)[0],

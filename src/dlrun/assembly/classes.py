@@ -18,11 +18,10 @@ from dlrun.assembly.check_outputs import (
     leaf,
     task_outputs,
 )
-from dlrun.config.explain import nearest
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.sampling import ClassSampling
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -178,10 +177,9 @@ def _by_number(
         known = {str(number): number for number in range(last + 1)}
     if wrong := next((of_class for of_class in given if of_class not in known), None):
         of_all = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-        near = nearest(wrong, names)
         raise DlrunError(
             f"{key}: there is no class {wrong}: the classes are {of_all or f'0 to {last}'}",
-            hint=f"did you mean {near}?" if near else "leave it out",
+            hint=did_you_mean(wrong, names) or "leave it out",
         )
     weights: dict[int, Weight] = {}
     for of_class, weight in given.items():

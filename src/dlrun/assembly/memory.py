@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import keras
+import ml_dtypes  # noqa: F401 - with it, NumPy knows bfloat16
 import numpy as np
 
 from dlrun.assembly.check_inputs import match_inputs
@@ -126,10 +127,4 @@ def _trial(train: Callable[..., None]) -> tuple[int, int]:
 
 
 def _bytes_of(variables: Iterable[Any]) -> int:
-    return sum(
-        prod(v.shape) * _item_bytes(keras.backend.standardize_dtype(v.dtype)) for v in variables
-    )
-
-
-def _item_bytes(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+    return sum(prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)

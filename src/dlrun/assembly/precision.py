@@ -5,7 +5,8 @@ Import it after the backend has started.
 
 import keras
 
-HALF = ("bfloat16", "float16")
+from dlrun.assembly.require import HALF
+
 DataLayer = keras.layers.Rescaling.__base__  # of Keras' preprocessing layers; it is not exported
 # The layers whose inputs lose their meaning if they are rounded: bfloat16 has 4 values for the
 # years 2000 to 2024, and no 257.

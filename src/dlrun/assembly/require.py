@@ -12,8 +12,8 @@ from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
 from dlrun.system import ranks
 
-# Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
 RAW = "dlrun.loops.raw.raw"
+# Adam's second moment keeps 0.999 of itself each step, which is 1 in bfloat16: it never changes.
 HALF = ("bfloat16", "float16")
 FIT = ("dlrun.loops.fit.fit", "dlrun.loops.train_step.train_step")
 

@@ -53,8 +53,8 @@ def choose_device(name: str, kind: str, index: int | None, spread: Spread | None
     backend, own = module(name), _own_device(name, spread)
     devices = backend.devices()
     if kind == "auto" and own is None:
-        return backend.default_device()
-    kind = backend.default_device().partition(":")[0] if kind == "auto" else kind
+        return devices[0]
+    kind = devices[0].partition(":")[0] if kind == "auto" else kind
     if own is not None and kind != "cpu":
         index = own
     device = f"{kind}:{index or 0}"

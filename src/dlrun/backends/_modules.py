@@ -74,9 +74,10 @@ def training_module(name: str) -> TrainingBackend:
     """
     backend = module(name)
     if not trains(backend):
+        able = [each for each in installed_backends() if module(each).TRAINS]
         raise DlrunError(
             f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
-            hint=f"choose one of {', '.join(n for n in names() if module(n).TRAINS)}",
+            hint=f"choose backend={able[0]}" if able else "pip install 'dlrun[jax]'",
         )
     return backend
 

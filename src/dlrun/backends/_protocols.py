@@ -182,13 +182,10 @@ class Backend(Protocol):
         """The framework's version."""
 
     def devices(self) -> list[str]:
-        """The available devices, as ``kind:index``."""
+        """The available devices, as ``kind:index``; the framework's default is the first."""
 
     def use_device(self, device: str) -> None:
         """Compute on one of :meth:`devices` from now on; called before Keras is imported."""
-
-    def default_device(self) -> str:
-        """The one of :meth:`devices` that the framework uses by default."""
 
     def device_of(self, array: Any) -> str:
         """Which of :meth:`devices` an array of the framework lies on."""

@@ -21,15 +21,12 @@ def require(name: str, *, training: bool, compile: str = "auto") -> None:
         DlrunError: If the backend is not installed, can't train, or can't compile this way.
     """
     backend = module(name)
-    usable = [n for n in installed_backends() if module(n).TRAINS or not training]
-    choice = f"choose backend={usable[0]}" if usable else None
-    if training and not backend.TRAINS:
-        raise DlrunError(
-            f"backend '{name}' can't train: it has no gradients; it evaluates and predicts",
-            hint=choice or "pip install 'dlrun[jax]'",
-        )
+    if training:
+        training_module(name)  # refuses one that can't
     if importlib.util.find_spec(backend.PACKAGE) is None:
         why = "" if name == backend.PACKAGE else f" (it needs {backend.PACKAGE})"
+        usable = [n for n in installed_backends() if module(n).TRAINS or not training]
+        choice = f"choose backend={usable[0]}" if usable else None
         install = f"pip install 'dlrun[{backend.EXTRA}]'"
         if no_build := why_no_build(backend.PACKAGE, sys.version_info[:2]):
             why, install = f": {no_build}", "use Python 3.13"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import keras
+import ml_dtypes  # noqa: F401 - with it, NumPy knows bfloat16
+import numpy as np
 
 from dlrun.errors import DlrunError
 
@@ -37,3 +40,14 @@ def check_layers(model: Any) -> None:
             raise refusal(f"the activity_regularizer of layer '{layer.name}'")
         if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
             raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
+
+
+def memory_of_copies(model: Any) -> list[dict[str, Any]]:
+    """See :class:`dlrun.backends._protocols.Distribution`: each device has the whole model."""
+    rows = []
+    for variable in model.variables:
+        shape = list(variable.shape)
+        size = prod(shape) * np.dtype(variable.dtype).itemsize
+        row = {"path": variable.path, "shape": shape, "layout": [None] * len(shape)}
+        rows.append({**row, "bytes": size, "device_bytes": size})
+    return rows

@@ -96,16 +96,10 @@ def agree(number: int) -> int:
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`: all weights are on each."""
-    import tensorflow as tf
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    from dlrun.backends._spread_layers import memory_of_copies
 
-    rows = []
-    for variable in model.variables:
-        size = variable.value.shape.num_elements() * tf.as_dtype(variable.dtype).size
-        shape = list(variable.shape)
-        row = {"path": variable.path, "shape": shape, "layout": [None] * len(shape)}
-        rows.append({**row, "bytes": size, "device_bytes": size})
-    return rows
+    return memory_of_copies(model)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ PROCESSES = True
 LAUNCHES: Sequence[str] = ("data_parallel",)
 ONE_PROCESS = ""
 BY_COMPILER = False
-COMPILES = ("auto", "trace", "eager")
+COMPILES = ("auto", "eager")
 
 
 @dataclass
@@ -147,14 +147,10 @@ def agree(number: int) -> int:
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`: each process has the whole model."""
-    rows = []
-    for variable in model.variables:
-        size = variable.value.numel() * variable.value.element_size()
-        shape = list(variable.shape)
-        row = {"path": variable.path, "shape": shape, "layout": [None] * len(shape)}
-        rows.append({**row, "bytes": size, "device_bytes": size})
-    return rows
+    """See :class:`dlrun.backends._protocols.Distribution`."""
+    from dlrun.backends._spread_layers import memory_of_copies
+
+    return memory_of_copies(model)
 
 
 @contextmanager

@@ -78,11 +78,6 @@ def use_device(device: str) -> None:
     jax.config.update("jax_default_device", jax.local_devices(backend=kind)[int(index)])
 
 
-def default_device() -> str:
-    """See :class:`dlrun.backends.Backend`."""
-    return devices()[0]
-
-
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
     import jax

@@ -41,11 +41,6 @@ def use_device(device: str) -> None:
     """There is only one device."""
 
 
-def default_device() -> str:
-    """See :class:`dlrun.backends.Backend`."""
-    return "cpu:0"
-
-
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
     return "cpu:0"

@@ -62,11 +62,6 @@ def use_device(device: str) -> None:
     tensorflow.config.set_visible_devices([gpus[int(index)]] if kind == "gpu" else [], "GPU")
 
 
-def default_device() -> str:
-    """See :class:`dlrun.backends.Backend`."""
-    return devices()[0]
-
-
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
     kind, _, index = array.device.rpartition("device:")[2].partition(":")  # .../device:GPU:0

@@ -66,11 +66,6 @@ def use_device(device: str) -> None:
     os.environ["KERAS_TORCH_DEVICE"] = name  # read when Keras is imported
 
 
-def default_device() -> str:
-    """See :class:`dlrun.backends.Backend`."""
-    return devices()[0]
-
-
 def device_of(array: Any) -> str:
     """See :class:`dlrun.backends.Backend`."""
     kind = "cpu" if array.device.type == "cpu" else "gpu"

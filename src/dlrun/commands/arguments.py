@@ -4,7 +4,6 @@ Completion reads them too, and those of each command: a ``metavar`` that begins 
 for a run, and of one such as ``best|last|EPOCH`` the words in small letters are offered.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 
 Overrides = Annotated[
     list[str] | None,
@@ -69,11 +68,10 @@ def require_choice(
         DlrunError: If it is not; the hint names the nearest option.
     """
     if value not in options:
-        known = [short[value]] if short and value in short else []
-        near = known or difflib.get_close_matches(value, options, n=1)
+        near = (short or {}).get(value) or nearest(value, options)
         raise DlrunError(
             f"{name} {value}: expected one of {', '.join(options)}",
-            hint=f"did you mean {near[0]}?" if near else None,
+            hint=f"did you mean {near}?" if near else None,
         )
 
 

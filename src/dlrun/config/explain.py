@@ -1,6 +1,5 @@
 """Explain what is wrong with an override, and suggest the nearest valid name."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from dlrun.config.spellings import (
     value_here,
     without,
 )
-from dlrun.errors import DlrunError, shorten
+from dlrun.errors import DlrunError, nearest, shorten
 
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
 FILES = "dlrun sweep --runs FILE; a preset of your own is configs/experiment/NAME.yaml"
@@ -75,11 +74,6 @@ def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
     error = DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
     error.mistakes = {mistake.override: mistake.problem for mistake in mistakes}
     return error
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most similar to ``name``; None if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
 def parse_mistake(line: str) -> Mistake:

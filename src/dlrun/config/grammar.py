@@ -207,7 +207,7 @@ def choose(choice: Override, config: DictConfig, loader: ConfigLoaderImpl) -> No
 
 
 def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
-    """Expand ``device=gpu:1``, ``max_time=8h`` and ``checkpoint.every=500``, and older keys.
+    """Expand ``device=gpu:1``, ``max_time=8h`` and ``checkpoint.every=500``.
 
     A pattern of ``distribution.layout`` may have dots, so those of all overrides make one mapping.
     """
@@ -224,10 +224,6 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             expanded.append(f"callbacks.checkpoint.{kept[1]}")
         elif short := CHECKPOINT.fullmatch(override):
             expanded.append(f"{short[1]}callbacks.checkpoint.{short[2]}")
-        elif feed := re.fullmatch(r"data\.feed=(\w+)", override):
-            expanded.append(f"feed={feed[1]}")
-        elif export := re.fullmatch(r"export_keras=(true|false)", override, re.IGNORECASE):
-            expanded += ["+export=keras"] if export[1].lower() == "true" else []
         else:
             expanded.append(override)
     if layout:

@@ -7,12 +7,6 @@ defaults of ``configs/dlrun.yaml``, and a directory of options.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# The fields of a Training, and the other arguments of a loop.
-_TRAINING = (
-    "model", "train", "validation", "epochs", "seed", "callbacks", "backend",
-    "initial_epoch", "initial_step", "agree", "training", "feed",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Group:
@@ -139,7 +133,7 @@ _TABLE = (
         "loop",
         "The training loop: see [Loops](loops.md).",
         modules=("dlrun.loops", "dlrun.losses", "keras.losses"),
-        given=frozenset(_TRAINING),
+        given=frozenset({"training", "feed"}),
         kept=frozenset({"only_backend"}),
         resume=True,
     ),

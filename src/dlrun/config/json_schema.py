@@ -13,23 +13,14 @@ from typing import Any
 
 import yaml
 
-from dlrun import distribution
 from dlrun.config import schema
-from dlrun.config.explain import nearest
 from dlrun.config.groups import GROUPS, Group
-from dlrun.config.limits import MATMUL_PRECISIONS, PRECISIONS
+from dlrun.config.limits import CHOICES
 from dlrun.config.options import config_dirs, first_comment
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that yaml-language-server has
-VALUES = {
-    "precision": PRECISIONS,
-    "matmul_precision": MATMUL_PRECISIONS,
-    "device.kind": ("auto", "cpu", "gpu", "tpu"),
-    "distribution.kind": distribution.names(),
-    "task.mode": ("min", "max", "auto"),
-}
 # Any value may be ${key}, which is resolved when the config is composed.
 INTERPOLATION: Schema = {"type": "string", "pattern": r"\$\{.+\}|^\?\?\?$"}
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null"}
@@ -47,10 +38,9 @@ def json_schema(group: str | None = None, *, config_dir: Path | None = None) -> 
         DlrunError: If there is no such group.
     """
     if group is not None and group not in GROUPS:
-        near = nearest(group, list(GROUPS))
         raise DlrunError(
             f"group {group}: expected one of {', '.join(GROUPS)}",
-            hint=f"did you mean {near}?" if near else None,
+            hint=did_you_mean(group, GROUPS),
         )
     dirs = config_dirs(config_dir)
     whole = _config(dirs)
@@ -110,8 +100,8 @@ def _of_type(hint: Any, key: str) -> Schema:
         found = {"type": "object"}
     elif options := typing.get_args(hint):  # such as int | None
         found = {"anyOf": [_of_type(option, key) for option in options]}
-    elif key in VALUES:
-        found = {"anyOf": [{"enum": list(VALUES[key])}, INTERPOLATION]}
+    elif key in CHOICES:
+        found = {"anyOf": [{"enum": list(CHOICES[key])}, INTERPOLATION]}
     elif hint in (str, NoneType):
         found = {"type": TYPES[hint]}
     else:

@@ -20,6 +20,14 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16
 # How exact matrix products of float32 are on a GPU or TPU.
 MATMUL_PRECISIONS = ("default", "high", "highest")
 
+# The keys whose value is one of a few.
+CHOICES = {
+    "precision": PRECISIONS,
+    "matmul_precision": MATMUL_PRECISIONS,
+    "device.kind": ("auto", "cpu", "gpu", "tpu"),
+    "distribution.kind": distribution.names(),
+    "task.mode": ("min", "max", "auto"),
+}
 MAX_SEED = 2**32 - 1  # the limit of NumPy's legacy seeding
 
 # The least and the greatest value of each integer; None where there is no greatest.
@@ -110,13 +118,7 @@ def _wrong_loop(loop: Mapping[str, Any]) -> Problems:
 
 def _wrong_choices(config: Config) -> Problems:
     """The keys whose value is not one of a few."""
-    for key, options in (
-        ("precision", PRECISIONS),
-        ("matmul_precision", MATMUL_PRECISIONS),
-        ("device.kind", ("auto", "cpu", "gpu", "tpu")),
-        ("distribution.kind", distribution.names()),
-        ("task.mode", ("min", "max", "auto")),
-    ):
+    for key, options in CHOICES.items():
         if (value := _get(config, key)) not in options:
             yield Problem(
                 key, f"must be one of {', '.join(options)}, got {shorten(repr(value))}", options

@@ -16,11 +16,6 @@ from dlrun.config.groups import GROUPS, Group
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.schema import Config
 
-# Keys of older versions, and their replacements.
-MOVED_KEYS = {
-    "data.feed": "is now the group 'feed': feed=NAME, or '- override /feed: NAME' in an experiment"
-}
-
 
 def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problems:
     """Yield each argument that a component does not take.
@@ -50,7 +45,7 @@ def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problem
             if name in takes or (name.startswith("_") and name.endswith("_")):
                 continue
             message = f"{target} takes no '{name}'; it takes {_comma_list(takes)}"
-            yield Problem(f"{key}.{name}", MOVED_KEYS.get(f"{key}.{name}", message), takes)
+            yield Problem(f"{key}.{name}", message, takes)
 
 
 def feed_not_accepted(config: Config, module_dirs: Sequence[Path] = ()) -> Problems:

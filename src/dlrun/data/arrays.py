@@ -13,6 +13,7 @@ import numpy as np
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.describe import describe_array
 from dlrun.data.npz import require_finite
 from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
@@ -178,7 +179,7 @@ class ArraySource:
             splits={split: int(counts[code]) for split, code in SPLITS.items()},
             columns=[
                 *(
-                    _describe(key or "x", array)
+                    describe_array(key or "x", "input", array)
                     for key, array in leaves_by_name(samples.inputs).items()
                 ),
                 *describe_columns(of_labels, dict.fromkeys(target.columns, "target")),
@@ -295,25 +296,6 @@ def _array(rows: np.ndarray) -> Any:
     import pyarrow as pa
 
     return pa.array(rows)
-
-
-def _describe(name: str, array: np.ndarray) -> dict[str, Any]:
-    shape = ", ".join(map(str, array.shape[1:]))
-    known = array
-    if missing := int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0:
-        known = array[~np.isnan(array)]
-    return {
-        "name": name,
-        "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
-        "kind": "input",
-        "missing": missing,
-        "distinct": None,
-        "low": float(known.min()) if known.size else None,
-        "high": float(known.max()) if known.size else None,
-        "mean": float(known.mean(dtype=np.float64)) if known.size else None,
-        "counts": {},
-        "examples": [],
-    }
 
 
 def label_columns(source: str, labels: np.ndarray) -> list[pa.Array]:

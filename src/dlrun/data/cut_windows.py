@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.encode import FITTED, IN_MEMORY
+from dlrun.data.encode import FITTED, load_array
 from dlrun.data.encode_rows import ArrayFile
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.series import Series
@@ -65,17 +66,8 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
             several series take more than the cache may hold.
     """
     step = _read_saved(of, saved) if saved else None
-    key = key_of(
-        "windows",
-        of.table.entry.name,
-        [of.history, of.horizon, of.stride, of.limit, *of.table.targets],
-        vars(step.options if step else of.options),
-        vars(of.table.split_options),
-        step.state() if step else None,
-    )
-    entry = cache_entry(
-        key, lambda directory: _make(of, directory, step), limit_bytes=of.table.cache_bytes
-    )
+    make = partial(_make, of, step=step)
+    entry = cache_entry(_key(of, "windows", step), make, limit_bytes=of.table.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     step = Windows.from_state(state["step"])
     train, validation, test = (_load(of, entry, name, step, state["runs"][name]) for name in SPLITS)
@@ -136,7 +128,7 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
     Raises:
         DlrunError: If the run was trained on other data, or with windows of another size.
     """
-    step = next((step for step in saved.preprocessing if isinstance(step, Windows)), None)
+    step = saved.step(Windows)
     if step is None:
         raise DlrunError(
             "data: the run was not trained on time series", hint="choose data of the run's own kind"
@@ -178,7 +170,7 @@ def _fit(of: TimeSeries, arranged: Series, train: np.ndarray) -> Windows:
     )
 
 
-def _make(of: TimeSeries, directory: Path, step: Windows | None) -> None:
+def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
     """Write rows, and where one split has windows of several parts, the windows themselves."""
     arranged = of.arrange(step.options) if step else of.arranged
     splits = of.splits(arranged)
@@ -278,16 +270,13 @@ def _views(
 
 
 def _load(of: TimeSeries, entry: Path, name: str, step: Windows, runs: Any) -> Split:
-    def load(file: str) -> np.ndarray:
-        path = entry / file
-        small = path.stat().st_size <= IN_MEMORY
-        array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
-        return array.view(np.ndarray)
-
     if runs is None:
-        return Split(load(f"{name}-inputs.npy"), load(f"{name}-labels.npy"))
+        inputs, labels = (load_array(entry / f"{name}-{part}.npy") for part in ("inputs", "labels"))
+        return Split(inputs, labels)
     [run] = runs or [(0, 0)]
-    return Split(*_views(load(ROWS), load(TARGETS), run, step, of.stride))
+    return Split(
+        *_views(load_array(entry / ROWS), load_array(entry / TARGETS), run, step, of.stride)
+    )
 
 
 def _naive_error(split: Split, step: Windows) -> float:

@@ -121,11 +121,6 @@ class Dataset:
         """The number of samples of a pass over the training split."""
         return self.sampling.samples if self.sampling else len(self.train)
 
-    @property
-    def samples_per_epoch(self) -> int:
-        """The number of samples that a whole epoch trains on."""
-        return self.length.epoch if self.length else self.samples_per_pass
-
     def samples_of(self, epoch: int) -> int:
         """The number of samples that an epoch, counted from 0, trains on."""
         return self.length.samples_of(epoch) if self.length else self.samples_per_pass

@@ -22,21 +22,8 @@ def describe_dataset(data: Dataset, source: str) -> Description:
     classes: dict[str, dict[str, int]] = {}
 
     def add(kind: str, name: str | None, array: np.ndarray) -> None:
-        shape = ", ".join(map(str, array.shape[1:]))
-        columns.append(
-            {
-                "name": name or ("inputs" if kind == "input" else "labels"),
-                "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
-                "kind": kind,
-                "missing": 0,
-                "distinct": None,
-                "low": float(array.min()) if array.size else None,
-                "high": float(array.max()) if array.size else None,
-                "mean": float(array.mean(dtype=np.float64)) if array.size else None,
-                "counts": {},
-                "examples": [],
-            }
-        )
+        default = "inputs" if kind == "input" else "labels"
+        columns.append(describe_array(name or default, kind, array))
 
     map_named(lambda name, array: add("input", name, array), data.train.inputs)
     map_named(lambda name, array: add("target", name, array), data.train.labels)
@@ -54,3 +41,28 @@ def describe_dataset(data: Dataset, source: str) -> Description:
         classes=classes,
         notes=["figures are those of the training split", *unlearned_of(data)],
     )
+
+
+def describe_array(name: str, kind: str, array: np.ndarray) -> dict[str, object]:
+    """An array as a table's column is described.
+
+    Args:
+        name: What to call it.
+        kind: ``input`` or ``target``.
+        array: ``(samples, ...)`` of numbers.
+    """
+    shape = ", ".join(map(str, array.shape[1:]))
+    missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros((), bool)
+    known = array[~missing] if missing.any() else array
+    return {
+        "name": name,
+        "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
+        "kind": kind,
+        "missing": int(missing.sum()),
+        "distinct": None,
+        "low": float(known.min()) if known.size else None,
+        "high": float(known.max()) if known.size else None,
+        "mean": float(known.mean(dtype=np.float64)) if known.size else None,
+        "counts": {},
+        "examples": [],
+    }

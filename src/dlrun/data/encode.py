@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +20,8 @@ from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays
+from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
-from dlrun.system.files import is_file
 
 if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
@@ -53,9 +52,8 @@ def dataset(of: Table) -> Dataset:
             weights = {str(name): weights for name in outputs}  # type: ignore[misc]
         inputs = _load(entry, split, "inputs", written["inputs"])
         labels = _load(entry, split, "labels", outputs)
-        there = is_file(entry / file_of(split, "rows", None))  # not in an earlier version's cache
-        rows: Any = _load(entry, split, "rows", [None]) if there else None
-        return Split(inputs, labels, weights, SampleIds(rows, of.row_names) if there else None)
+        rows = load_array(entry / file_of(split, "rows", None))
+        return Split(inputs, labels, weights, SampleIds(rows, of.row_names))
 
     train, validation, test = map(load, SPLITS)
     rows = {"validation": len(validation), "test": len(test)}
@@ -109,15 +107,12 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
     Raises:
         DlrunError: If the run was not trained on a table, or one is not there.
     """
-    step = next((step for step in saved.preprocessing if isinstance(step, Columns)), None)
+    step = saved.step(Columns)
     if step is None or saved.targets is None:
         raise DlrunError(
             "data: the run was not trained on a table", hint="choose data of the run's own kind"
         )
-    targets = saved.targets
-    named: dict[str | None, Target] = (
-        {**targets} if isinstance(targets, Mapping) else {None: targets}  # type: ignore[dict-item]
-    )
+    named = leaves_by_name(saved.targets)
     needed = [*step.names, *(column for target in named.values() for column in target.columns)]
     if missing := [name for name in needed if name not in of.profiles]:
         raise DlrunError(
@@ -174,12 +169,12 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
 
 
 def _load(entry: Path, split: str, part: str, names: list[str | None]) -> Arrays:
-    def load(name: str | None) -> np.ndarray:
-        path = entry / file_of(split, part, name)
-        small = path.stat().st_size <= IN_MEMORY
-        array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
-        return array.view(np.ndarray)  # indexing a memmap takes longer
+    arrays = {name: load_array(entry / file_of(split, part, name)) for name in names}
+    return arrays[None] if names == [None] else {str(name): arrays[name] for name in names}
 
-    if names == [None]:
-        return load(None)
-    return {str(name): load(name) for name in names}
+
+def load_array(path: Path) -> np.ndarray:
+    """An array of the cache: read if it is small, else mapped into memory."""
+    small = path.stat().st_size <= IN_MEMORY
+    array: np.ndarray = np.load(path, mmap_mode=None if small else "r", allow_pickle=False)
+    return array.view(np.ndarray)  # indexing a memmap takes longer

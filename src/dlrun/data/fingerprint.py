@@ -5,7 +5,6 @@ import hashlib
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.tree import leaves
 
 SAMPLES = 256  # enough to detect regenerated data; hashing all would take a second per GB
 
@@ -18,8 +17,7 @@ def fingerprint(data: Dataset) -> dict[str, str]:
 def _split(split: Split) -> str:
     digest, shapes = hashlib.blake2b(digest_size=8), []
     indices = np.linspace(0, len(split) - 1, min(len(split), SAMPLES)).astype(np.int64)
-    weights = [] if split.weights is None else leaves(split.weights)
-    for array in (*leaves(split.inputs), *leaves(split.labels), *weights):
+    for array in split.arrays():
         shapes.append(f"{array.dtype.name}{array.shape}")
         digest.update(array[indices].tobytes())
     return f"{' '.join(shapes)} {digest.hexdigest()}"

@@ -114,8 +114,6 @@ def image_folder(
         if value not in values:
             expected = ", ".join(str(v) for v in values if v is not None)
             raise DlrunError(f"data.{key}={value}: expected {expected}")
-    if limit is not None and limit < 1:
-        raise DlrunError(f"data.limit={limit}: must be at least 1")
     if labels is None and (given := image or target or by):
         raise DlrunError(
             f"data: '{given}' names a column, but there is no table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from dlrun.data.preprocessing import Step
 from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, Tree, map_named, tree_map
+
+OneStep = TypeVar("OneStep")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class InputSpec:
         """The names of the arrays that a user has; empty for a single one without a name."""
         inputs = tuple(self.inputs) if isinstance(self.inputs, Mapping) else ()
         return next((step.names for step in self.preprocessing if step.names), inputs)
+
+    def step(self, kind: type[OneStep]) -> OneStep | None:
+        """The step of a class; None if the run has none."""
+        return next((step for step in self.preprocessing if isinstance(step, kind)), None)
 
     def match(self, model: Any) -> InputSpec:
         """The spec for a model, which may take some of its inputs as integers."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.npz import read, way_to_write
-from dlrun.data.own_files import near_file
+from dlrun.data.own_files import near_path
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy
 from dlrun.system.files import is_file
@@ -63,7 +63,7 @@ def npy(
 def _load(path: str) -> np.ndarray:
     file = Path(path)
     if not is_file(file):
-        raise DlrunError(f"data: {path}: no such file", hint=near_file(file))
+        raise DlrunError(f"data: {path}: no such file", hint=near_path(file))
     try:
         with file.open("rb") as opened:
             check_npy(opened, file.stat().st_size)

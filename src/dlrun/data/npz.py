@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
-from dlrun.data.own_files import near_file
+from dlrun.data.own_files import near_path
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz
@@ -119,7 +119,7 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
         DlrunError: If the file or an array in it is missing or damaged.
     """
     if not is_file(path):
-        raise DlrunError(f"data: {path}: no such file", hint=near_file(Path(path)))
+        raise DlrunError(f"data: {path}: no such file", hint=near_path(Path(path)))
     try:
         with Path(path).open("rb") as file:  # NumPy would leave it open if it fails
             if not zipfile.is_zipfile(file):

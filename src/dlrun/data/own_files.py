@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.system.files import is_dir, is_file
 
 
@@ -42,15 +42,13 @@ def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
     return found
 
 
-def near_file(path: Path) -> str:
-    """A hint for a file that is not there: one of nearly its name."""
-    from difflib import get_close_matches
-
+def near_path(path: Path, *, folders: bool = False) -> str:
+    """A hint for a file that is not there, or a folder: one of nearly its name."""
     parent = path.parent
     if not is_dir(parent):
         return f"there is no folder {parent}"
-    near = get_close_matches(path.name, [file.name for file in parent.iterdir()], n=1)
-    return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"
+    near = nearest(path.name, [p.name for p in parent.iterdir() if is_dir(p) or not folders])
+    return f"did you mean {parent / near}?" if near else "relative paths begin where you are"
 
 
 def folders_of(source: Path, paths: Sequence[Path], key: str) -> list[str]:

@@ -55,7 +55,7 @@ class SplitOptions:
         if self.way not in WAYS:
             raise DlrunError(f"data.split={self.way}: expected {', '.join(WAYS)}")
         for name, share in (("validation", self.validation), ("test", self.test)):
-            if share < 0 or (share > 1 and share != int(share)):
+            if not share >= 0 or (share > 1 and share % 1):  # nor is it nan or inf
                 raise DlrunError(
                     f"data.{name}={share}: expected a share of the rows, from 0 to 1, or their"
                     " number",

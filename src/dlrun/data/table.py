@@ -108,8 +108,6 @@ def table(
         raise DlrunError(f"data.kind={kind}: expected {', '.join(KINDS)}")
     if blank not in BLANKS:
         raise DlrunError(f"data.blank={blank}: expected {' or '.join(BLANKS)}")
-    if limit is not None and limit < 1:
-        raise DlrunError(f"data.limit={limit}: must be at least 1")
     return Table(
         path=path,
         format=format,

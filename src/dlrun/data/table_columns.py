@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlrun.data.profile import IDENTIFIER, ColumnProfile
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 
 if TYPE_CHECKING:
     from dlrun.data.table import Table
@@ -29,11 +29,9 @@ def require_column(of: Table, name: str, key: str) -> ColumnProfile:
         DlrunError: If there is no such column.
     """
     if name not in of.profiles:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, of.profiles, n=1)
+        near = nearest(name, of.profiles)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        hint = _delimiter_hint(of, name) or (_override_for(f"{key}=", near[0]) if near else None)
+        hint = _delimiter_hint(of, name) or (_override_for(f"{key}=", near) if near else None)
         raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
     return of.profiles[name]
 

@@ -74,8 +74,6 @@ def text_folder(
     options.check()
     if kind is not None and kind not in KINDS[:2]:
         raise DlrunError(f"data.kind={kind}: expected {' or '.join(KINDS[:2])}")
-    if limit is not None and limit < 1:
-        raise DlrunError(f"data.limit={limit}: must be at least 1")
     try:
         codecs.lookup(encoding)
     except LookupError:

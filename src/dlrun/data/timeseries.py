@@ -18,9 +18,10 @@ from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.reading_options import reading_options
 from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
-from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions
+from dlrun.data.splits import SPLITS, SplitOptions
 from dlrun.data.table import Table, column_names
 from dlrun.data.table_columns import MOST, correct, require_column, require_numbers
+from dlrun.data.table_description import describe_columns
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def timeseries(
     Raises:
         DlrunError: If an argument is impossible.
     """
-    sizes = {"history": history, "horizon": horizon, "stride": stride}
-    sizes |= {} if limit is None else {"limit": limit}
-    for name, size in sizes.items():
+    for name, size in (("history", history), ("horizon", horizon), ("stride", stride)):
         if size < 1:
             raise DlrunError(f"data.{name}={size}: must be at least 1")
     for name, value, known in (("gaps", gaps, GAPS), ("fill", fill, (None, *FILLS))):
@@ -218,30 +217,12 @@ class TimeSeries:
         kinds = dict.fromkeys(self.options.columns, "history")
         kinds |= dict.fromkeys(self.table.targets, "target")
         kinds |= {str(self.options.time): "time", str(self.options.group): "group"}
-        described = [
-            {
-                "name": name,
-                "type": profile.type,
-                "kind": kinds.get(name, "left out"),
-                "missing": profile.missing,
-                "distinct": profile.distinct,
-                "low": profile.low,
-                "high": profile.high,
-                "mean": profile.mean,
-                "counts": dict(list(profile.counts.items())[:20]),
-                "examples": profile.examples,
-            }
-            for name, profile in self.table.profiles.items()
-        ]
+        kinds = {name: kinds.get(name, "left out") for name in self.table.profiles}
         return Description(
             source=self.table.path,
             samples=sum(counts.values()),
-            splits={
-                "train": counts[TRAIN],
-                "validation": counts[VALIDATION],
-                "test": counts[TEST],
-            },
-            columns=described,
+            splits={name: counts[code] for name, code in SPLITS.items()},
+            columns=describe_columns(self.table, kinds),
             tasks={", ".join(self.table.targets): "regression"},
             notes=self.notes,
             explicit=self._explicit(),

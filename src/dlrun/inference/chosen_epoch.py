@@ -3,10 +3,8 @@
 Needs neither NumPy nor the config, so that a command that only reads a checkpoint can begin here.
 """
 
-import difflib
-
 from dlrun.checkpoints.store import list_epochs, read_best_epoch
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
 from dlrun.remote.places import typed_path
 from dlrun.runs.directory import RunDir
 
@@ -20,10 +18,9 @@ def require_checkpoint(which: str) -> None:
         DlrunError: If it is not; the hint names the nearest word.
     """
     if which not in WORDS and not which.isdecimal():
-        near = difflib.get_close_matches(which, WORDS, n=1)
         raise DlrunError(
             f"--checkpoint {which}: expected best, last or the number of an epoch",
-            hint=f"did you mean {near[0]}?" if near else "--checkpoint best",
+            hint=did_you_mean(which, WORDS) or "--checkpoint best",
         )
 
 

@@ -289,7 +289,7 @@ def main(words: Sequence[str]) -> None:
     try:
         answer = do(job)
     except DlrunError as error:
-        answer = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        answer = error.to_json()
     write_json(path.with_suffix(".answer.json"), answer)
 
 

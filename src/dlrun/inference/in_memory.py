@@ -80,9 +80,9 @@ def _by_name(raw: Any, spec: InputSpec) -> Arrays:
 
 def takes_columns(spec: InputSpec | None) -> bool:
     """Whether a run was trained on a table, so that it takes its columns."""
-    from dlrun.data.readers.table import columns_of
+    from dlrun.data.preprocessing.columns import Columns
 
-    return spec is not None and columns_of(spec) is not None
+    return spec is not None and spec.step(Columns) is not None
 
 
 def is_frame(inputs: Any) -> bool:

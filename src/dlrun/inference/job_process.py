@@ -39,7 +39,7 @@ def evaluate_in_process(jobs: Sequence[Job]) -> list[Evaluation]:
             raise DlrunError(f"{jobs[0].run}: {how_ended(done.returncode, errors)}", exit_code=1)
         found = pickle.loads(answer.read_bytes())
     if isinstance(found, dict):
-        raise DlrunError(found["message"], hint=found["hint"], exit_code=found["exit_code"])
+        raise DlrunError.from_json(found)
     evaluated: list[Evaluation] = found
     return evaluated
 
@@ -53,7 +53,7 @@ def main() -> None:
     try:
         found: object = [evaluate_job(job, *job.open()) for job in jobs]
     except DlrunError as error:
-        found = {name: getattr(error, name) for name in ("message", "hint", "exit_code")}
+        found = error.to_json()
     answer.write_bytes(pickle.dumps(found))
 
 

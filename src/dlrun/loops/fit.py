@@ -10,14 +10,13 @@ import keras
 
 from dlrun.loops.epoch import RANDOM_STATE, StartEpoch, build_metrics, tell_length
 from dlrun.loops.hooks import StepHooks
-from dlrun.loops.training import History, Training, loop
+from dlrun.loops.training import History, Training
 
 if TYPE_CHECKING:  # a loop does not import data or backends
     from dlrun.backends import TrainingBackend
     from dlrun.data.batches import Batches
 
 
-@loop()
 def fit(
     training: Training,
     *,

@@ -14,9 +14,9 @@ import keras
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import StartEpoch, build_metrics, tell_length
 from dlrun.loops.gather import Gather
-from dlrun.loops.hooks import StepHooks, numbers
+from dlrun.loops.hooks import BATCH_HOOKS, StepHooks, numbers, overrides
 from dlrun.loops.step import Step
-from dlrun.loops.training import History, Training, loop
+from dlrun.loops.training import History, Training, checked
 
 if TYPE_CHECKING:
     from dlrun.backends import Stepper
@@ -39,7 +39,7 @@ def _check(model: keras.Model, *, is_weighted: bool, options: Mapping[str, Any])
         check(model)
 
 
-@loop(check=_check)
+@checked(_check)
 def raw(
     training: Training,
     *,
@@ -257,13 +257,7 @@ def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tup
 
 def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
     # Keras' own criterion for callbacks that may run during the next step.
-    if getattr(callback, "async_safe", False):
-        return False
-    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-    return any(
-        getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
-        for hook in hooks
-    )
+    return not getattr(callback, "async_safe", False) and overrides(callback, *BATCH_HOOKS)
 
 
 def _takes_weights(stepper: Stepper) -> bool:

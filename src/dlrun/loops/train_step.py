@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.errors import DlrunError
 from dlrun.loops.fit import fit
 from dlrun.loops.step import Step
-from dlrun.loops.training import History, Training, loop
+from dlrun.loops.training import History, Training, checked
 
 if TYPE_CHECKING:  # a loop does not import data
     import keras
@@ -31,7 +31,7 @@ def _check(model: keras.Model, *, is_weighted: bool, options: Mapping[str, Any])
         )
 
 
-@loop(check=_check)
+@checked(_check)
 def train_step(
     training: Training,
     *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # a loop does not import models, data or backends
@@ -49,9 +49,6 @@ class Training:
     agree: Callable[[int], int] = int
 
 
-FIELDS = tuple(field.name for field in fields(Training))
-
-
 class Check(Protocol):
     """Refuses, before anything of a run is written, what a loop can't train."""
 
@@ -70,39 +67,16 @@ class Check(Protocol):
         """
 
 
-def loop(
-    *, check: Check | None = None
-) -> Callable[[Callable[..., History]], Callable[..., History]]:
-    """Let a dlrun loop also take the fields of a Training as separate arguments.
+def checked(check: Check) -> Callable[[Callable[..., History]], Callable[..., History]]:
+    """Let a loop have a check, which is called when the run is built, and when the loop begins."""
 
-    A user's own loop may wrap a dlrun loop and pass its arguments on. What is decorated takes a
-    :class:`Training`, and its own keywords.
-
-    Args:
-        check: Is called when the run is built, and when the loop begins.
-    """
-
-    def decorate(function: Callable[..., History]) -> Callable[..., History]:
-        @functools.wraps(function)
-        def call(*arguments: Any, **keywords: Any) -> History:
-            training = _take_training(arguments, keywords)
-            if check is not None:
-                weighted = training.train.is_weighted
-                check(training.model, is_weighted=weighted, options=keywords)
-            return function(training, **keywords)
+    def decorate(loop: Callable[..., History]) -> Callable[..., History]:
+        @functools.wraps(loop)
+        def call(training: Training, **options: Any) -> History:
+            check(training.model, is_weighted=training.train.is_weighted, options=options)
+            return loop(training, **options)
 
         call.check = check  # type: ignore[attr-defined]
         return call
 
     return decorate
-
-
-def _take_training(arguments: Sequence[Any], keywords: dict[str, Any]) -> Training:
-    if arguments and isinstance(arguments[0], Training):
-        return arguments[0]
-    if "training" in keywords:
-        given: Training = keywords.pop("training")
-        return given
-    values = dict(zip(FIELDS, arguments, strict=False))
-    values |= {name: keywords.pop(name) for name in FIELDS if name in keywords}
-    return Training(**values)

@@ -7,7 +7,6 @@ a process whose time is over leaves what it has measured.
 from __future__ import annotations
 
 import math
-import operator
 import statistics
 import sys
 import time
@@ -118,15 +117,10 @@ class Bench:
     ) -> list[float]:
         """Train in epochs of so many steps; returns the seconds of a step in each."""
         from dlrun.data.batches import Batches
-        from dlrun.data.dataset import Split
-        from dlrun.data.tree import tree_map
         from dlrun.loops.training import Training
         from dlrun.training.hooks.step_clock import StepClock
 
-        first = operator.itemgetter(slice(steps * config.batch_size))
-        whole = data.train
-        weights = None if whole.weights is None else tree_map(first, whole.weights)
-        split = Split(tree_map(first, whole.inputs), tree_map(first, whole.labels), weights)
+        split = data.train[: steps * config.batch_size]
         clock = StepClock(steps, seconds)
         loop(
             Training(
@@ -194,8 +188,7 @@ def main(path: Path) -> None:
     try:
         Bench(read_json(path), answer).run()
     except DlrunError as error:
-        failed = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
-        write_json(answer, failed)
+        write_json(answer, error.to_json())
     except Exception as error:
         traceback.print_exc()
         write_json(answer, {"error": describe(error)})

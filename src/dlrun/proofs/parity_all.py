@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 from dlrun import __version__
 from dlrun.config.compose import compose
-from dlrun.config.explain import nearest
 from dlrun.config.options import example, list_options
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.proofs.parity import result_directory
 from dlrun.proofs.parity_compare import Settings, compare, compose_members, list_members
 from dlrun.proofs.parity_process import Processes
@@ -107,10 +106,9 @@ def _cases(overrides: Sequence[str], select: Sequence[str], settings: Settings) 
     cases: dict[tuple[str, str], Case] = {}
     for group, _, option in selected:
         if group not in GROUPS:
-            near = nearest(group, GROUPS)
             raise DlrunError(
                 f"--select {group}: expected one of {', '.join(GROUPS)}",
-                hint=f"did you mean {near}?" if near else None,
+                hint=did_you_mean(group, GROUPS),
             )
         if option and option not in options[group]:
             near = nearest(option, options[group])

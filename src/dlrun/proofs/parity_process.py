@@ -60,9 +60,7 @@ class Processes:
             raise DlrunError(f"{name}: {how_ended(code, text)}", exit_code=1)
         answer: dict[str, Any] = json.loads(Path(job["answer"]).read_text(encoding="utf-8"))
         if "error" in answer:
-            raise DlrunError(
-                f"{name}: {answer['error']}", hint=answer["hint"], exit_code=answer["exit_code"]
-            )
+            raise DlrunError.from_json(answer, name)
         return answer
 
     def _process(self, name: str) -> tuple[subprocess.Popen[str], IO[str]]:

@@ -248,11 +248,10 @@ def main() -> None:
         try:
             answer = measure(job)
         except DlrunError as error:
-            answer = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+            answer = error.to_json()
         except Exception as error:
             traceback.print_exc()
-            reason = describe(error)
-            answer = {"error": reason, "hint": None, "exit_code": 1}
+            answer = {"error": describe(error)}
         Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
         if "keras" in sys.modules:
             backends.forget()

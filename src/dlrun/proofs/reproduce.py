@@ -13,10 +13,9 @@ from typing import Any
 
 from dlrun import __version__, backends
 from dlrun.config.compose import compose
-from dlrun.config.explain import nearest
 from dlrun.config.options import list_options
 from dlrun.config.schema import Reproduces
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
 from dlrun.remote.places import refuse_remote
 from dlrun.report.cells import figure
 from dlrun.report.reproduction import markdown
@@ -157,10 +156,9 @@ def _claims(
     known = list(list_options(config_dir)["experiment"])
     for name in names:
         if name not in known:
-            near = nearest(name, known)
             raise DlrunError(
                 f"no experiment '{name}'; there are {', '.join(known)}",
-                hint=f"did you mean {near}?" if near else None,
+                hint=did_you_mean(name, known),
             )
     claims = {}
     for name in names or known:

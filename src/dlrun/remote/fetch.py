@@ -9,10 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlrun.errors import DlrunError
-from dlrun.remote.bucket import Bucket, RemoteError
+from dlrun.remote.bucket import Bucket, Entry, RemoteError
 from dlrun.remote.folder import Folder
 from dlrun.remote.known_files import FILE
-from dlrun.remote.layout import LISTED, RECORD, SWEEP_FILE, folders, is_fetched, unrecorded_files
+from dlrun.remote.layout import (
+    LISTED,
+    RECORD,
+    SWEEP_FILE,
+    folders,
+    is_fetched,
+    parents,
+    unrecorded_files,
+)
 from dlrun.remote.lease import refuse_other_writer
 from dlrun.remote.places import root, url_for, url_of, working_path
 from dlrun.system.files import is_dir, is_file
@@ -125,17 +133,15 @@ def _fetch(url: str, is_busy: IsBusy, is_wanted: Callable[[str, int], bool]) -> 
     """Fetch every run and sweep below a URL, and drop working copies of those that are gone."""
     bucket, path = Bucket(url), working_path(url)
     entries = bucket.list()
-    found = folders(entries)
+    found: dict[str, dict[str, Entry]] = {prefix: {} for prefix in folders(entries)}
     for name in unrecorded_files(entries.keys()):
         entries.pop(name)
-    taken: set[str] = set()
-    for prefix in found:
-        start = f"{prefix}/" if prefix else ""
-        own = {n: e for n, e in entries.items() if n.startswith(start) and n not in taken}
-        taken |= own.keys()
+    for name, entry in entries.items():
+        if (prefix := next((p for p in parents(name) if p in found), None)) is not None:
+            found[prefix][name[len(prefix) :].removeprefix("/")] = entry
+    for prefix, files in found.items():
         here = path / prefix
         if not (is_busy(here) or is_busy(here.parent)):
-            files = {name.removeprefix(start): entry for name, entry in own.items()}
             Folder(here, bucket, prefix).fetch(files, is_wanted)
     for known in sorted(path.rglob(FILE)) if is_dir(path) else ():
         folder = known.parent

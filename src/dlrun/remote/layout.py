@@ -61,28 +61,31 @@ def folders(names: Iterable[str]) -> list[str]:
         folder, _, last = f"/{name}".rpartition("/")
         if last in found:
             found[last].append(folder.removeprefix("/"))
-    runs: list[str] = []
+    runs: dict[str, None] = {}
     for folder in sorted(found[RECORD], key=len):
-        if "" not in runs and not any(_is_within(folder, run) for run in runs):
-            runs.append(folder)
-    sweeps = [f for f in found[SWEEP_FILE] if not any(f == r or _is_within(f, r) for r in runs)]
+        if runs.keys().isdisjoint(parents(folder)):
+            runs[folder] = None
+    sweeps = [f for f in found[SWEEP_FILE] if runs.keys().isdisjoint([f, *parents(f)])]
     return [*runs, *sweeps]
+
+
+def parents(name: str) -> Iterator[str]:
+    """The folders that a file or a folder is in, the deepest first; the last one is ``""``."""
+    while name:
+        name = name.rpartition("/")[0]
+        yield name
 
 
 def unrecorded_files(names: Collection[str]) -> set[str]:
     """The files of a sweep's runs that have no record yet: a kill may have left them so."""
     begun = {name.rpartition("/")[0] for name in names if name.endswith(f"/{CONFIG}")}
-    runs = [
+    runs = {
         run
         for run in begun
         if f"{run}/{RECORD}" not in names
         if f"{run.rpartition('/')[0]}/{SWEEP_FILE}".lstrip("/") in names
-    ]
-    return {name for name in names if any(_is_within(name, run) for run in runs)}
-
-
-def _is_within(folder: str, other: str) -> bool:
-    return folder.startswith(f"{other}/") if other else bool(folder)
+    }
+    return {name for name in names if not runs.isdisjoint(parents(name))}
 
 
 def is_name(name: str) -> bool:

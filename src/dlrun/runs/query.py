@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.runs.metric_direction import direction
 from dlrun.system.override_text import split_override
 
@@ -115,11 +114,11 @@ def require_key(records: Sequence[Record], key: str, option: str) -> list[Any]:
     values = [value for r in records if (value := lookup(r, key)) is not _ABSENT]
     if records and not values:
         names = dict.fromkeys(name for record in records for name in _names(record))
-        same_ending = [name for name in names if name.endswith(f".{key}")]
-        near = same_ending or difflib.get_close_matches(key, names, n=1)
+        same_ending = (name for name in names if name.endswith(f".{key}"))
+        near = next(same_ending, None) or nearest(key, names)
         raise DlrunError(
             f"{option} {key}: no run has this key",
-            hint=f"did you mean {near[0]}?" if near else "dlrun runs --json shows every key",
+            hint=f"did you mean {near}?" if near else "dlrun runs --json shows every key",
         )
     return values
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dlrun.errors import DlrunError
 from dlrun.remote.lease import is_written_there
 from dlrun.remote.places import url_for
-from dlrun.runs.directory import LOCK, METRICS, is_held
+from dlrun.runs.directory import LOCK, METRICS, RECORD, RunDir, is_held
 from dlrun.system.files import MAX_BYTES, is_file
 
 # Far more than the about five levels of a record.
@@ -32,6 +33,17 @@ def current_status(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     if killed and url_for(path) is not None:
         killed = not is_written_there(path)
     return {"status": "killed" if killed else status, "epochs": _epochs(path / METRICS)}
+
+
+def current_record(run: RunDir) -> dict[str, Any]:
+    """A run's record with its current status.
+
+    Raises:
+        DlrunError: If it is not the record of a run.
+    """
+    if too_deep(run.record):
+        raise DlrunError(f"{run.path / RECORD} is not the record of a run")
+    return run.record | current_status(run.path, run.record)
 
 
 def start_time(record: Mapping[str, Any]) -> float:

@@ -10,8 +10,7 @@ from typing import Any
 
 import optuna
 
-from dlrun.config.explain import nearest
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, did_you_mean, first_line
 
 
 def short_name(typed: str, kind: str) -> str:
@@ -55,10 +54,9 @@ def create(
     short = short_name(typed, kind)
     if short not in classes:
         names = ["none" if each == "nop" else each for each in sorted(classes)]
-        near = nearest(short, names)
         raise DlrunError(
             f"{option}: expected one of {', '.join(names)}",
-            hint=f"did you mean {near}?" if near else None,
+            hint=did_you_mean(short, names),
         )
     accepted = set(inspect.signature(classes[short]).parameters) - set(given)
     arguments = dict(defaults or {})

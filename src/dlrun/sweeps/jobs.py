@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.report.page.formats import short_keys
 from dlrun.report.tables import brief
 from dlrun.runs.metric_direction import direction
 from dlrun.workers.key import ProcessKey
@@ -139,14 +140,6 @@ def in_means(jobs: Iterable[Job]) -> list[Job]:
         if not (job.pruned or job.resumed):
             found.setdefault(tuple(job.differs.items()), job)
     return list(found.values())
-
-
-def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """The last part of each key, if unique, else the whole key."""
-    parts = [key.rpartition(".")[2] for key in keys]
-    return {
-        key: part if parts.count(part) == 1 else key for key, part in zip(keys, parts, strict=True)
-    }
 
 
 def read_plan(record: Mapping[str, Any], directory: Path) -> Plan:

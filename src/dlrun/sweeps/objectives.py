@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from dlrun.api.gates import directions
 from dlrun.config.limits import metric_names
 from dlrun.config.schema import Config
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.evaluation.pareto import pareto_front
 from dlrun.sweeps.jobs import Job
 
@@ -91,11 +90,11 @@ def _parse_one(word: str, metrics: Mapping[str, str | None], logged: Sequence[st
     name, _, mode = word.partition(":")
     known = [*logged, *RECORDED]
     if name not in known:
-        near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, n=1)
+        near = MEANT.get(name) or nearest(name, known)
         listed = ", ".join(known)
         raise DlrunError(
             f"{OPTION} {name}: expected one of {listed}",
-            hint=f"did you mean {near[0]}?" if near else None,
+            hint=f"did you mean {near}?" if near else None,
         )
     if mode not in ("", "min", "max"):
         raise DlrunError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, did_you_mean
 from dlrun.system.files import is_dir
 
 SEARCHES = ("optuna",)
@@ -74,12 +73,10 @@ def search_options(search: str | None, resumes: bool, **options: Any) -> dict[st
     """
     given = {key: value for key, value in options.items() if value is not None}
     if search is not None and search not in SEARCHES:
-        near = difflib.get_close_matches(search, SEARCHES, n=1)
         raise DlrunError(
             f"--search {search}: expected one of {', '.join(SEARCHES)}",
-            hint=f"did you mean {near[0]}?"
-            if near
-            else f"--search {SEARCHES[0]}; what it draws by is --sampler, such as tpe or random",
+            hint=did_you_mean(search, SEARCHES)
+            or f"--search {SEARCHES[0]}; what it draws by is --sampler, such as tpe or random",
         )
     for key in given:
         if resumes and key != "trials":

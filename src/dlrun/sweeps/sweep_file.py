@@ -18,7 +18,6 @@ from dlrun.errors import DlrunError
 from dlrun.remote.places import typed_path
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.runs.resumed import resumed_with
-from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.jobs import WORKERS, Job, Plan, read_plan
 from dlrun.sweeps.keep import ALL, dropped_entry
 from dlrun.sweeps.plan import completed_record, compose_run, plan, result_of
@@ -77,7 +76,6 @@ class Sweep:
         done = [job for job in jobs if job.state == "completed"]
         ranked = self.plan.ranking()
         best = ranked[0] if ranked else None
-        folds = fold_results(ranked, monitor, self.plan.mode)
         repeats = repeat_results(ranked, self.plan.keys, monitor, self.plan.mode)
         return {
             "sweep_dir": str(self.directory),
@@ -89,7 +87,6 @@ class Sweep:
             "runs": [job.to_dict() for job in jobs],
             "ranking": [{**job.to_dict(), "value": job.value(monitor)} for job in ranked],
             "best": best.to_dict() if best else None,
-            **({"folds": folds} if folds else {}),
             **({"repeats": repeats} if repeats else {}),
             **dropped_entry(self.plan),
             **({"search": self.search.to_dict(study=study)} if self.search else {}),

@@ -1,7 +1,11 @@
 """Start another Python process."""
 
+import json
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
@@ -15,6 +19,14 @@ def python_command(module: str, *arguments: str) -> list[str]:
         arguments: The module's arguments.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def send_line(stdin: IO[bytes] | None, message: Mapping[str, Any]) -> None:
+    """Send a message to a process, as a line of JSON; one that has ended does not get it."""
+    assert stdin is not None
+    with suppress(OSError):
+        stdin.write(json.dumps(message).encode() + b"\n")
+        stdin.flush()
 
 
 def how_ended(code: int, errors: str = "") -> str:

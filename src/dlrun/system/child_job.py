@@ -86,9 +86,7 @@ class ChildJob:
         if code == -signal.SIGKILL and "error" not in answer:  # before it was done
             raise DlrunError(how_ended(code), exit_code=1)
         if "error" in answer:
-            raise DlrunError(
-                answer["error"], hint=answer.get("hint"), exit_code=answer.get("exit_code", 1)
-            )
+            raise DlrunError.from_json(answer)
         return answer
 
     def _poll(self, seconds: float | None, watch: Callable[[int], None]) -> int:

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from dlrun.errors import DlrunError, RunInterrupted, first_line
 from dlrun.system import torchrun
-from dlrun.system.child import how_ended, python_command
+from dlrun.system.child import how_ended, python_command, send_line
 from dlrun.system.launch_environment import PLACE, Launcher
 from dlrun.system.shared_object import SharedObject, open_shared_file
 from dlrun.system.signals import received
@@ -153,10 +153,7 @@ class _Other:
 
     def send(self, job: Mapping[str, Any]) -> None:
         """Give it its job."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
+        send_line(self._process.stdin, job)
 
     def wait_until_ready(self, deadline: float) -> None:
         """See :meth:`Group.meet`."""

@@ -140,7 +140,7 @@ def assemble(request: RunRequest, session: Session) -> AssembledRun:
         check_monitors(config, logged)
     if request.cache and resumption is None:  # a resumed run carries state outside its variables
         model = request.cache.reuse(model, config, data)
-    loop = build_loop(config, session.feed, resumption.at if resumption else None)
+    loop = build_loop(config, session.feed)
     check_loop(loop, model, is_weighted=data.train.weights is not None)
     timing = Timing(data.samples_of)
     return AssembledRun(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
+from dlrun.config.instantiate import targets
 from dlrun.data.tree import tree_map
 from dlrun.loops import LOOPS
 from dlrun.system import process
@@ -98,13 +99,13 @@ def program_key(model: Any, config: Config, data: Dataset) -> str | None:
     from dlrun.checkpoints import architecture
 
     task = (config.task.loss, config.task.metrics, config.task.outputs, config.task.loss_weights)
-    targets = _targets([*task, config.callbacks, config.loop, config.augmentation])
+    components = targets([*task, config.callbacks, config.loop, config.augmentation])
     if not (
         backends.training_module(config.backend.name).TRACES
         and config.loop["_target_"] in TARGETS
         and config.loop.get("stepper") is None
         and (config.loop.get("step") or {}).get("_target_", STEP) == STEP
-        and all(target.startswith(("keras.", "dlrun.")) for target in targets)
+        and all(target.startswith(("keras.", "dlrun.")) for target in components)
         and all(map(_is_of_keras, [model, *architecture.parts(model), model.optimizer]))
         and sum(math.prod(v.shape) for v in _variables(model)) <= MAX_VALUES
     ):
@@ -143,13 +144,3 @@ def _is_of_keras(layer: Any) -> bool:
 
 def _variables(model: Any) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
-
-
-def _targets(config: Any) -> Iterator[str]:
-    if isinstance(config, Mapping):
-        if "_target_" in config:
-            yield str(config["_target_"])
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _targets(value)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from dlrun.system.child import how_ended, python_command
+from dlrun.system.child import how_ended, python_command, send_line
 from dlrun.system.gpus import visible_gpus
 from dlrun.workers.key import ProcessKey
 
@@ -92,10 +92,7 @@ class Worker(Generic[Job]):
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send it one message."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
+        send_line(self._process.stdin, message)
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
         """Its answers so far, and whether there will be no more."""

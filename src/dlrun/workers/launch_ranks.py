@@ -14,7 +14,7 @@ from contextlib import suppress
 from platform import node
 from typing import IO, Any
 
-from dlrun.system.child import how_ended, python_command
+from dlrun.system.child import how_ended, python_command, send_line
 from dlrun.system.launch_environment import PLACE
 from dlrun.system.shared_object import open_shared_file
 from dlrun.system.stopped_process import StoppedWatch
@@ -73,10 +73,7 @@ class _Rank:
 
     def tell(self, reason: str) -> None:
         """Tell it what has ended the run."""
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.write(json.dumps({"reason": reason}).encode() + b"\n")
-            self.process.stdin.flush()
+        send_line(self.process.stdin, {"reason": reason})
 
     def kill(self) -> None:
         """End it and its child processes, and release what it holds."""

@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.explain import nearest
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, did_you_mean, first_line
 from dlrun.system.signals import SIGNALS
 from dlrun.workers.launch_follow import State
 from dlrun.workers.launch_plan import Plan
@@ -156,10 +155,9 @@ def _read(option: str) -> tuple[str, Any]:
     """
     key, is_set, text = option.partition("=")
     if not is_set or key not in OPTIONS:
-        near = nearest(key, OPTIONS)
         raise DlrunError(
             f"--ray {option}: expected key=value, with {', '.join([*OPTIONS, 'nodes'])}",
-            hint=f"did you mean {near}?" if near else None,
+            hint=did_you_mean(key, OPTIONS),
         )
     if OPTIONS[key] is str:
         return key, text

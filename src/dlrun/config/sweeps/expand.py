@@ -10,13 +10,13 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, config_error, nearest
+from dlrun.config.explain import Mistake, config_error
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
 from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.runs.query import flat, text
 from dlrun.system.override_text import split_override
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -11,10 +11,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlrun.config.explain import nearest
 from dlrun.config.sweeps import ray_setup
 from dlrun.config.sweeps.launcher_config import launcher_config, under_launcher
-from dlrun.errors import DlrunError, first_line
+from dlrun.errors import DlrunError, did_you_mean, first_line
 from dlrun.system.override_text import split_override
 
 # The extra that installs each launcher; also the name of the module that it needs.
@@ -98,7 +97,7 @@ def check(name: str, options: Sequence[str]) -> None:
     if name not in LAUNCHERS:
         raise DlrunError(
             f"--launcher {name}: expected one of {', '.join(LAUNCHERS)}",
-            hint=_suggestion(name, LAUNCHERS),
+            hint=did_you_mean(name, LAUNCHERS),
         )
     commands = ("sacct",) if name == "submitit_slurm" else ()
     _check_installed(LAUNCHERS[name], f"--launcher {name}", commands, "--launcher joblib")
@@ -138,11 +137,6 @@ def place(name: str, options: Sequence[str]) -> Place:
         on_cluster = ray_setup.cluster_address(config) is not None
         return Place(on_cluster, ray_setup.thread_count(config) if on_cluster else None)
     return Place(name == "submitit_slurm")
-
-
-def _suggestion(typed: str, names: Iterable[str]) -> str | None:
-    near = nearest(typed, names)
-    return f"did you mean {near}?" if near else None
 
 
 def _is_installed(module: str) -> bool:
@@ -186,7 +180,7 @@ def _check_option(
     if not any(_is_under(key, k) for k in known):
         raise DlrunError(
             f"{flag} {option}: no such option; there are {', '.join(known)}",
-            hint=_suggestion(key, known),
+            hint=did_you_mean(key, known),
         )
     try:
         launcher_config(name, [option])

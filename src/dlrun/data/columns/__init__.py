@@ -55,15 +55,12 @@ class Column(Protocol):
             WrongValueError: If a value is not of this kind.
         """
 
-    def state(self) -> dict[str, Any]:
-        """What was fitted, as JSON holds it."""
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Column:
         """The column again, from an untrusted source.
 
         Raises:
-            ValueError: If it is not what :meth:`state` returns.
+            ValueError: If it is not the state of :func:`to_entry`.
         """
 
 
@@ -108,8 +105,9 @@ def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def to_entry(column: Column) -> dict[str, Any]:
-    """A fitted column as JSON holds it, for :func:`from_entry`."""
-    return {"name": column.name, "kind": kind_of(column), "state": column.state()}
+    """A fitted column as JSON holds it, for :func:`from_entry`; its fields are its state."""
+    fields = {n: list(v) if isinstance(v, tuple) else v for n, v in vars(column).items()}
+    return {"name": fields.pop("name"), "kind": kind_of(column), "state": fields}
 
 
 def kind_of(column: Column) -> str:

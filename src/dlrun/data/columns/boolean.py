@@ -41,10 +41,6 @@ class Boolean:
         if self.indicator:
             out[:, 1] = missing
 
-    def state(self) -> dict[str, Any]:
-        """See :class:`dlrun.data.columns.Column`."""
-        return {"indicator": self.indicator}
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Boolean:
         """See :class:`dlrun.data.columns.Column`."""

@@ -74,14 +74,6 @@ class Category:
         ids[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
         return ids
 
-    def state(self) -> dict[str, Any]:
-        """See :class:`dlrun.data.columns.Column`."""
-        return {
-            "encoding": self.encoding,
-            "categories": list(self.categories),
-            "rare": list(self.rare),
-        }
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Category:
         """See :class:`dlrun.data.columns.Column`."""

@@ -63,16 +63,6 @@ class Date:
         if self.indicator:
             out[:, -1] = missing
 
-    def state(self) -> dict[str, Any]:
-        """See :class:`dlrun.data.columns.Column`."""
-        return {
-            "format": self.format,
-            "mean": self.mean,
-            "deviation": self.deviation,
-            "cycles": list(self.cycles),
-            "indicator": self.indicator,
-        }
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Date:
         """See :class:`dlrun.data.columns.Column`."""

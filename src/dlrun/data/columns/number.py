@@ -67,17 +67,6 @@ class Number:
             with np.errstate(over="ignore"):  # infinite values are refused by row
                 out[:, 0] = scaled
 
-    def state(self) -> dict[str, Any]:
-        """See :class:`dlrun.data.columns.Column`."""
-        return {
-            "scale": self.scale,
-            "offset": self.offset,
-            "divisor": self.divisor,
-            "fill": self.fill,
-            "indicator": self.indicator,
-            "quantiles": list(self.quantiles),
-        }
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Number:
         """See :class:`dlrun.data.columns.Column`."""

@@ -85,10 +85,6 @@ class Text:
             part[lengths == 0, 0] = UNKNOWN
             first += len(lengths)
 
-    def state(self) -> dict[str, Any]:
-        """See :class:`dlrun.data.columns.Column`."""
-        return {"length": self.length, "lower": self.lower, "words": list(self.words)}
-
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Text:
         """See :class:`dlrun.data.columns.Column`."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from dlrun.data.images.decode import BrokenImageError
 from dlrun.errors import DlrunError
-
-if TYPE_CHECKING:
-    pass
+from dlrun.system.process import cores
+from dlrun.system.threads import map_in_order
 
 log = logging.getLogger("dlrun")
 
@@ -40,20 +37,11 @@ def each(
         Its results, or the error.
     """
     chunks = (paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK))
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    waiting: deque[Future[list[Result | BrokenImageError]]] = deque()
+    threads = cores()
     progress = _Progress(doing, len(paths))
-    with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_call_each, function, chunk))
-                if len(waiting) > 4 * (threads or 1):
-                    yield from progress.count(waiting.popleft().result())
-            while waiting:
-                yield from progress.count(waiting.popleft().result())
-        finally:
-            for future in waiting:
-                future.cancel()
+    call = partial(_call_each, function)
+    for results in map_in_order(call, chunks, threads=threads, ahead=4 * threads):
+        yield from progress.count(results)
 
 
 def broken_error(error: BrokenImageError, hint: str) -> DlrunError:

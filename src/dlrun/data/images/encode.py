@@ -20,6 +20,7 @@ from dlrun.data.preprocessing.images import Images
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.targets import Target
+from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
@@ -71,15 +72,12 @@ def dataset(of: ImageFolder, saved: InputSpec | None) -> Dataset:
 
 def _read_saved(saved: InputSpec) -> tuple[Images, dict[str | None, Target]]:
     """The run's form and targets."""
-    form = next((step for step in saved.preprocessing if isinstance(step, Images)), None)
+    form = saved.step(Images)
     if form is None or saved.targets is None:
         raise DlrunError(
             "data: the run was not trained on images", hint="choose data of the run's own kind"
         )
-    targets = saved.targets
-    if isinstance(targets, Mapping):
-        return form, {**targets}  # type: ignore[dict-item]
-    return form, {None: targets}
+    return form, leaves_by_name(saved.targets)
 
 
 def _split(

@@ -14,6 +14,7 @@ import numpy as np
 
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.images import SUFFIXES, is_image
+from dlrun.data.own_files import near_path
 from dlrun.data.splits import (
     NAMES,
     TEST,
@@ -227,7 +228,7 @@ def _walk(root: Path, path: str) -> tuple[list[str], list[str]]:
             f"data.path={path}: is a file, expected a folder of images", hint=f"{root.parent}"
         )
     if not is_dir(root):
-        raise DlrunError(f"data.path={path}: no such folder", hint=_near(root))
+        raise DlrunError(f"data.path={path}: no such folder", hint=near_path(root, folders=True))
     images: list[str] = []
     others: list[str] = []
     try:
@@ -273,13 +274,3 @@ def _notes(root: Path, others: list[str], outside: list[str]) -> list[str]:
     if empty := [name for name in empty if name not in used and not name.startswith(".")]:
         notes.append(f"folder '{empty[0]}' is empty, and no class")
     return notes
-
-
-def _near(path: Path) -> str:
-    from difflib import get_close_matches
-
-    parent = path.parent
-    if not is_dir(parent):
-        return f"there is no folder {parent}"
-    near = get_close_matches(path.name, [p.name for p in parent.iterdir() if is_dir(p)], n=1)
-    return f"did you mean {parent / near[0]}?" if near else "relative paths begin where you are"

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, decode
 from dlrun.data.images.decode_all import each
 from dlrun.data.tree import Arrays
-
-if TYPE_CHECKING:
-    pass
 
 RESIZE = ("stretch", "fit_pad", "crop")
 MAX_SIDE = 16_384

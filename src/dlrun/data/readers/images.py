@@ -15,7 +15,6 @@ from dlrun.data.images import SUFFIXES, is_image
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.images.decode_all import each
 from dlrun.data.images.folders import LABEL
-from dlrun.data.input_spec import InputSpec
 from dlrun.data.own_files import find_samples, folders_of
 from dlrun.data.preprocessing.images import Images
 from dlrun.data.readers import (
@@ -36,18 +35,13 @@ from dlrun.system.imports import require_package
 
 def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return list(SUFFIXES) if images_of(request.spec) else []
+    return list(SUFFIXES) if request.spec.step(Images) else []
 
 
 def takes(request: Request) -> bool:
     """See :mod:`dlrun.data.readers`."""
     is_other = request.source.suffix in ARRAYS or str(request.source) == STDIN
-    return images_of(request.spec) is not None and not is_other
-
-
-def images_of(spec: InputSpec) -> Images | None:
-    """The step that decodes images; None for a run that was not trained on image files."""
-    return next((step for step in spec.preprocessing if isinstance(step, Images)), None)
+    return request.spec.step(Images) is not None and not is_other
 
 
 class Reader:
@@ -59,7 +53,7 @@ class Reader:
 
     def __init__(self, request: Request) -> None:
         require_package("PIL", "images", "data")
-        form = images_of(request.spec)
+        form = request.spec.step(Images)
         assert form is not None, "takes() says so"
         self._request, self._form = request, form
         if request.array is not None:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import WrongValueError
-from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
+from dlrun.data.readers.table import table_files
 from dlrun.data.series import Series, SeriesError, arrange
-from dlrun.data.tables import find_files, format_of, suffixes
+from dlrun.data.tables import suffixes
 from dlrun.errors import DlrunError
-from dlrun.system.files import is_dir
 from dlrun.system.imports import require_package
 
 if TYPE_CHECKING:
@@ -25,18 +24,13 @@ if TYPE_CHECKING:
 
 def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return suffixes(None) if windows_of(request.spec) else []
+    return suffixes(None) if request.spec.step(Windows) else []
 
 
 def takes(request: Request) -> bool:
     """See :mod:`dlrun.data.readers`."""
     is_array = request.source.suffix in ARRAYS or str(request.source) == STDIN
-    return windows_of(request.spec) is not None and not is_array
-
-
-def windows_of(spec: InputSpec) -> Windows | None:
-    """The step that makes windows of rows; None for a run that does not forecast."""
-    return next((step for step in spec.preprocessing if isinstance(step, Windows)), None)
+    return request.spec.step(Windows) is not None and not is_array
 
 
 class Reader:
@@ -48,7 +42,7 @@ class Reader:
 
     def __init__(self, request: Request) -> None:
         require_package("pyarrow", "tables", "data")
-        step = windows_of(request.spec)
+        step = request.spec.step(Windows)
         assert step is not None, "takes() says so"
         self._request, self._step = request, step
         self._label = f"{request.key} {request.source}"
@@ -75,10 +69,7 @@ class Reader:
 
     def _read(self) -> tuple[Sequence[Path], dict[str, Any]]:
         """The files, and the columns of the run, of all rows."""
-        request = self._request
-        known = is_dir(request.source) or format_of(request.source) is not None
-        format = None if known else request.format
-        files = find_files(str(request.source), format, request.table, key=f"{request.key} ")
+        files = table_files(self._request)
         columns = files.read()
         for name in self._step.names:
             if name not in columns:

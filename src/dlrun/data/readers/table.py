@@ -14,7 +14,6 @@ from dlrun.data.columns import WrongValueError, to_weights
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
 from dlrun.data.encode_rows import BatchColumns
-from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (
     STDIN,
@@ -29,7 +28,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.row_names import find_ids
 from dlrun.data.rows import Block, Rows, open_rows
 from dlrun.data.table_errors import read_error
-from dlrun.data.tables import find_files, format_of, suffixes
+from dlrun.data.tables import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -41,18 +40,13 @@ if TYPE_CHECKING:
 
 def kinds(request: Request) -> list[str]:
     """See :mod:`dlrun.data.readers`."""
-    return suffixes(None) if columns_of(request.spec) else []
+    return suffixes(None) if request.spec.step(Columns) else []
 
 
 def takes(request: Request) -> bool:
     """See :mod:`dlrun.data.readers`."""
     is_other = request.source.suffix in ARRAYS or texts.takes(request)
-    return columns_of(request.spec) is not None and not is_other
-
-
-def columns_of(spec: InputSpec) -> Columns | None:
-    """The step that makes inputs of columns; None for a run that was not trained on a table."""
-    return next((step for step in spec.preprocessing if isinstance(step, Columns)), None)
+    return request.spec.step(Columns) is not None and not is_other
 
 
 class Reader:
@@ -60,7 +54,7 @@ class Reader:
 
     def __init__(self, request: Request) -> None:
         require_package("pyarrow", "tables", "data")
-        step = columns_of(request.spec)
+        step = request.spec.step(Columns)
         assert step is not None, "takes() says so"
         self._request, self._step = request, step
         self._targets = targets_of(request.spec)
@@ -224,11 +218,16 @@ def _files(request: Request) -> tuple[Sequence[Path], str]:
     source = request.source
     if str(source) == STDIN:
         return [source], "jsonl"
-    known = is_dir(source) or format_of(source) is not None
-    files = find_files(
-        str(source), None if known else request.format, request.table, key=f"{request.key} "
-    )
+    files = table_files(request)
     return files.paths, files.format
+
+
+def table_files(request: Request) -> TableFiles:
+    """The files of a table, in the format of the run's own data where no suffix tells it."""
+    source = request.source
+    known = is_dir(source) or format_of(source) is not None
+    format = None if known else request.format
+    return find_files(str(source), format, request.table, key=f"{request.key} ")
 
 
 def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) -> None:

@@ -35,7 +35,7 @@ def takes(request: Request) -> bool:
 
 def text_of(spec: InputSpec) -> Text | None:
     """The column of texts; None for a run that takes other columns."""
-    step = next((step for step in spec.preprocessing if isinstance(step, Columns)), None)
+    step = spec.step(Columns)
     if step is None or len(step.fitted) > 1:
         return None
     [column] = step.fitted

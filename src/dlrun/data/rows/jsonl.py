@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import itertools
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from dlrun.data.column_types import normal_batch
 from dlrun.data.rows import Block, read_numbers
 from dlrun.data.tables import TableOptions
-from dlrun.data.tables.jsonl import batch_of, lines_of
+from dlrun.data.tables.jsonl import BLOCK, batch_of
 
 FIRST = 1000  # rows that name the columns
 
@@ -55,15 +56,14 @@ class Rows:
         """Each row with its number, from 1: an object, or what is wrong with it."""
         import pyarrow as pa
 
-        standard = contextlib.nullcontext(sys.stdin.buffer)
-        is_file = str(self._path) != "-"
-        with pa.input_stream(str(self._path)) if is_file else standard as stream:
-            lines = (line for line in lines_of(stream) if line.strip())
+        with pa.input_stream(str(self._path)) if str(self._path) != "-" else nullcontext() as file:
+            stream = sys.stdin.buffer if file is None else io.BufferedReader(file, BLOCK)
+            lines = (line for line in stream if line.strip())
             for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
                 except (ValueError, RecursionError):
-                    yield number, f"is not JSON: {line[:40].decode(errors='replace')!r}"
+                    yield number, f"is not JSON: {line[:40].rstrip().decode(errors='replace')!r}"
                     continue
                 is_object = isinstance(row, dict)
                 yield number, row if is_object else 'is no object, such as {"area": 80}'

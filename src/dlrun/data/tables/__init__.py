@@ -20,12 +20,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import WiderType, normal_batch, wider_type
-from dlrun.data.own_files import near_file
+from dlrun.data.own_files import near_path
 from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
@@ -202,12 +203,12 @@ def find_files(
     if is_file(root):
         paths = [root]
     elif is_dir(root):
-        paths = sorted(
-            p for p in root.rglob("*") if is_file(p) and suffix_of(p) in suffixes(format)
-        )
+        kinds = suffixes(format)
+        paths = sorted(p for p in root.rglob("*") if suffix_of(p) in kinds and is_file(p))
         if not paths:
-            kinds = ", ".join(suffixes(format))
-            raise DlrunError(f"{key}{path}: no table in this folder", hint=f"one of {kinds}")
+            raise DlrunError(
+                f"{key}{path}: no table in this folder", hint=f"one of {', '.join(kinds)}"
+            )
     else:
         start = Path(root.anchor)
         pattern = str(root.relative_to(start)) if root.anchor else path
@@ -216,7 +217,7 @@ def find_files(
         except (OSError, ValueError):  # no name of a file: it is too long, or x**
             paths = []
         if not paths:
-            raise DlrunError(f"{key}{path}: no such file", hint=near_file(root))
+            raise DlrunError(f"{key}{path}: no such file", hint=near_path(root))
     formats = {format_of(p) for p in paths} if format is None else {format}
     if None in formats or len(formats) > 1:
         known = ", ".join(suffixes(None))
@@ -235,13 +236,7 @@ def formats_of_tables() -> list[str]:
 
 def suffixes(format: str | None) -> list[str]:
     """The suffixes of one format, or of all."""
-    found = []
-    for module in pkgutil.iter_modules(__path__):
-        if format in (None, module.name):
-            reader = importlib.import_module(f"{__name__}.{module.name}")
-            found += list(reader.SUFFIXES)
-            found += [f"{suffix}.gz" for suffix in reader.SUFFIXES if reader.COMPRESSED]
-    return found
+    return [suffix for suffix, name in _formats().items() if format in (None, name)]
 
 
 def suffix_of(path: Path) -> str:
@@ -252,9 +247,19 @@ def suffix_of(path: Path) -> str:
 
 def format_of(path: Path) -> str | None:
     """The format of a file by its suffix; None if nothing reads it."""
-    suffix = suffix_of(path)
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return next((name for name in names if suffix in suffixes(name)), None)
+    return _formats().get(suffix_of(path))
+
+
+@cache
+def _formats() -> dict[str, str]:
+    """The format of each suffix."""
+    found: dict[str, str] = {}
+    for name in formats_of_tables():
+        reader = importlib.import_module(f"{__name__}.{name}")
+        found |= dict.fromkeys(reader.SUFFIXES, name)
+        if reader.COMPRESSED:
+            found |= dict.fromkeys([f"{suffix}.gz" for suffix in reader.SUFFIXES], name)
+    return found
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:

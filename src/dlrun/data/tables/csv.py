@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +205,8 @@ def header(path: Path, options: TableOptions) -> Header:
         read = stream.read(2**16)
         while b"\n" not in read.strip() and (more := stream.read(2**16)):  # of thousands of columns
             read += more
+            if len(read) > BLOCK:
+                raise ValueError("no line ends within a megabyte")
     decoded = read.decode("utf-8-sig", errors="replace")
     start = decoded.lstrip("\r\n")
     before = decoded[: len(decoded) - len(start)].splitlines()
@@ -211,7 +215,11 @@ def header(path: Path, options: TableOptions) -> Header:
     if delimiter is None:
         outside = re.sub(r'"[^"]*"', "", line)
         delimiter = max((d for d in DELIMITERS if d != options.decimal), key=outside.count)
-    names, *rows = list(csv.reader(start.splitlines()[:1000], delimiter=delimiter)) or [[]]
+    reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
+    try:
+        names, *rows = list(islice(reader, 1000)) or [[]]
+    except csv.Error as error:  # a name of more than 100,000 characters
+        raise ValueError(f"the names of its columns: {error}") from error
     zeros = [[CODE.fullmatch(value) is not None for value in row] for row in rows[:-1]]
     codes = {names[at] for row in zeros for at, is_code in enumerate(row[: len(names)]) if is_code}
     return Header(names, delimiter, sorted(codes), len(before) if len(names) == 1 else 0)

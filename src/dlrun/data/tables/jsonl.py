@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,59 +17,43 @@ if TYPE_CHECKING:
 SUFFIXES = (".jsonl", ".ndjson")
 COMPRESSED = True
 ROWS = 10_000  # at once
+BLOCK = 2**20  # bytes read at once
 
 
 def batches(
     path: Path, types: Mapping[str, Any], options: TableOptions
 ) -> Iterator[pa.RecordBatch]:
-    """See :mod:`dlrun.data.tables`."""
-    import pyarrow as pa
-
-    with pa.input_stream(str(path)) as stream:
-        yield from from_lines(lines_of(stream), types, options)
-
-
-def from_lines(
-    lines: Iterator[bytes], types: Mapping[str, Any], options: TableOptions, *, rows: int = ROWS
-) -> Iterator[pa.RecordBatch]:
-    """Batches of the objects in lines.
+    """See :mod:`dlrun.data.tables`.
 
     pyarrow's own reader takes the columns and types of its first block for all.
-
-    Args:
-        lines: UTF-8; empty ones are skipped.
-        types: As for :func:`batches`.
-        options: As for :func:`batches`.
-        rows: At most so many in a batch.
-
-    Raises:
-        ValueError: If a line is no object.
-        WiderType: For a column that the rows before it do not have.
     """
+    import pyarrow as pa
+
     names: dict[str, None] = dict.fromkeys(types)
     first, waiting = True, []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_object)
-        except _DoubleKeyError as error:
-            raise ValueError(f"line {number} has the key {str(error)!a:.80} twice") from None
-        except (ValueError, RecursionError) as error:
-            start = line[:40].decode(errors="replace")
-            raise ValueError(f"line {number} is not JSON: {start!a}") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} is no object")
-        if first:
-            names |= dict.fromkeys(row)
-        elif new := next((name for name in row if name not in names), None):
-            raise WiderType(new, str(row[new]))
-        waiting.append(row)
-        if len(waiting) >= rows:
+    with pa.input_stream(str(path)) as stream:
+        for number, line in enumerate(io.BufferedReader(stream, BLOCK), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, object_pairs_hook=_object)
+            except _DoubleKeyError as error:
+                raise ValueError(f"line {number} has the key {str(error)!a:.80} twice") from None
+            except (ValueError, RecursionError) as error:
+                start = line[:40].rstrip().decode(errors="replace")
+                raise ValueError(f"line {number} is not JSON: {start!a}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no object")
+            if first:
+                names |= dict.fromkeys(row)
+            elif new := next((name for name in row if name not in names), None):
+                raise WiderType(new, str(row[new]))
+            waiting.append(row)
+            if len(waiting) >= ROWS:
+                yield batch_of(waiting, list(names), options)
+                first, waiting = False, []
+        if waiting:
             yield batch_of(waiting, list(names), options)
-            first, waiting = False, []
-    if waiting:
-        yield batch_of(waiting, list(names), options)
 
 
 class _DoubleKeyError(Exception):
@@ -81,16 +66,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise _DoubleKeyError(next(name for name in names if names.count(name) > 1))
     return found
-
-
-def lines_of(stream: Any) -> Iterator[bytes]:
-    """The lines of a binary stream."""
-    rest = b""
-    while block := stream.read(2**20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
 
 
 def batch_of(rows: list[dict[str, Any]], names: list[str], options: TableOptions) -> pa.RecordBatch:

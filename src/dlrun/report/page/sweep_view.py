@@ -12,7 +12,6 @@ from typing import Any
 from dlrun.errors import DlrunError
 from dlrun.report.page.formats import short_keys
 from dlrun.report.page.reading import (
-    finite,
     list_at,
     mapping_at,
     number_at,
@@ -180,12 +179,3 @@ def backend_of(run: SweepRun) -> str:
     """The backend of a run; that of its overrides until it has ended."""
     typed = dict(split_override(str(o)) for o in list_at(run.record, "overrides"))
     return text_at(run.record, "backend") or str(typed.get("backend") or "")
-
-
-def median(values: Sequence[Any]) -> float | None:
-    """The median of the finite numbers among values; None without one."""
-    numbers = sorted(n for v in values if (n := finite(v)) is not None)
-    if not numbers:
-        return None
-    middle = len(numbers) // 2
-    return numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2

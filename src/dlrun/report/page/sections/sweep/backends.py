@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from statistics import median
 
 from dlrun.report.page import formats
 from dlrun.report.page.markup import Content, join
 from dlrun.report.page.parts import Cell, Section, note, number_cell, table
 from dlrun.report.page.reading import number_at
-from dlrun.report.page.sweep_view import SweepRun, SweepView, backend_of, median
+from dlrun.report.page.sweep_view import SweepRun, SweepView, backend_of
 
 MOST_GROUPS = 100
 
@@ -25,7 +27,7 @@ def backends(sweep: SweepView) -> Section | None:
     best = max if sweep.mode == "max" else min
     values = {n: [run.value for run in by_backend[n] if run.value is not None] for n in names}
     rows.append(_row(f"best {sweep.monitor}", [best(values[n]) for n in names]))
-    rows.append(_row(f"median {sweep.monitor}", [median(values[n]) for n in names]))
+    rows.append(_row(f"median {sweep.monitor}", [_median(values[n]) for n in names]))
     columns: list[tuple[str, tuple[str, ...], float]] = [
         *((f"median test {name}", ("test", name), 1.0) for name in sweep.tests),
         ("median seconds of a run", ("seconds", "total"), 1.0),
@@ -37,13 +39,19 @@ def backends(sweep: SweepView) -> Section | None:
     if sweep.on_device:
         columns.append(("median peak memory on the device, MB", ("device_memory_bytes",), 1e-6))
     for title, keys, factor in columns:
-        found = [median([number_at(run.record, *keys) for run in by_backend[n]]) for n in names]
+        found = [_median([number_at(run.record, *keys) for run in by_backend[n]]) for n in names]
         is_metric = keys[0] == "test"
         rows.append(_row(title, [None if v is None else v * factor for v in found], is_metric))
     head = ["", *names]
     parts: list[Content] = [table("Backends side by side", head, rows, class_="compact")]
     parts.append(_pairs(sweep, names))
     return Section("backends", "Backends side by side", join(parts))
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    """The median of the values that there are; None without one."""
+    numbers = [value for value in values if value is not None]
+    return median(numbers) if numbers else None
 
 
 def _row(title: str, values: list[float | None], is_metric: bool = True) -> list[Content | Cell]:

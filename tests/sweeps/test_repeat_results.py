@@ -9,10 +9,11 @@ import pytest
 from dlrun.data.sklearn import sklearn
 from dlrun.data.splits import TEST
 from dlrun.report.sweep import leaderboard
-from dlrun.sweeps.folds import fold_results
 from dlrun.sweeps.jobs import Job
+from dlrun.sweeps.repeats import repeat_results
 from dlrun.workers.key import ProcessKey
 
+KEYS = ["data.fold", "model.units"]
 KEY = ProcessKey("jax", "cpu", "float32", False, "")
 
 
@@ -33,31 +34,31 @@ def test_runs_that_differ_in_their_fold_alone_are_averaged():
         for units in losses
         for fold in range(3)
     ]  # fmt: skip
-    found = fold_results(jobs, "val_loss", "min")
+    found = repeat_results(jobs, KEYS, "val_loss", "min")
     assert [entry["differs"] for entry in found] == [{"model.units": "64"}, {"model.units": "8"}]
     for entry in found:
         units = entry["differs"]["model.units"]
-        assert entry["folds"] == 3
+        assert entry["n"] == 3
         for moments, values in (
             (entry["value"], losses[units]),
             (entry["test"]["accuracy"], accuracies[units]),
         ):
             assert moments["mean"] == pytest.approx(np.mean(values), rel=1e-12)
             assert moments["deviation"] == pytest.approx(np.std(values, ddof=1), rel=1e-12)
-    assert fold_results(jobs, "val_loss", "max")[0]["differs"] == {"model.units": "8"}
+    assert repeat_results(jobs, KEYS, "val_loss", "max")[0]["differs"] == {"model.units": "8"}
 
 
 def test_a_value_that_is_not_finite_has_no_mean():
     jobs = [job(n, loss, 0.5, fold=str(n)) for n, loss in enumerate((0.1, float("nan")))]
-    [entry] = fold_results(jobs, "val_loss", "min")
-    assert entry["value"] == {"mean": None, "deviation": None}
+    [entry] = repeat_results(jobs, KEYS, "val_loss", "min")
+    assert (entry["value"]["mean"], entry["value"]["deviation"]) == (None, None)
     json.dumps(entry, allow_nan=False)
 
 
 def test_a_single_fold_and_other_sweeps_have_no_mean():
-    assert fold_results([job(0, 0.1, 1.0, fold="0")], "val_loss", "min") == []
+    assert repeat_results([job(0, 0.1, 1.0, fold="0")], KEYS, "val_loss", "min") == []
     several = [job(n, 0.1, 1.0, units=str(n)) for n in range(3)]
-    assert fold_results(several, "val_loss", "min") == []
+    assert repeat_results(several, KEYS, "val_loss", "min") == []
 
 
 @pytest.mark.parametrize("way", ["random", "stratified"])
@@ -75,7 +76,7 @@ def test_the_leaderboard_has_a_line_with_mean_and_deviation(dlrun):
         "sweep", "data=sklearn", "data.name=iris", "data.folds=3", "data.fold=range(3)",
         "model.units=8", "epochs=2", "batch_size=32", "--jobs", "1",
     )  # fmt: skip
-    [entry] = result["folds"]
+    [entry] = result["repeats"]
     accuracies = [run["test"]["accuracy"] for run in result["runs"]]
     assert entry["test"]["accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
     assert entry["test"]["accuracy"]["deviation"] == pytest.approx(np.std(accuracies, ddof=1))
