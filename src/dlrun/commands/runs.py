@@ -13,9 +13,9 @@ from dlrun.errors import DlrunError
 
 
 def runs(
-    runs_dir: Annotated[Path, typer.Argument(help="A folder that holds runs at any depth.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        Path, typer.Argument(metavar="RUNS_DIR", help="A folder that holds runs at any depth.")
+    ] = Path("runs"),
     where: Annotated[
         list[str] | None,
         typer.Option(
