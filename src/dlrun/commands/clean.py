@@ -32,7 +32,7 @@ def clean(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List what no run needs any more, and how much it is; remove it with --yes.
+    """List files that no run needs any more, with their size; remove them with --yes.
 
     A run that is being trained keeps everything, every run its best and its newest checkpoint, and
     a failed run stays if it has a tag or a note.

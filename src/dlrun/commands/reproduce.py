@@ -26,7 +26,7 @@ def reproduce(
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Run the experiments of the source material and write a table of their results.
+    """Run the books' experiments and write a table of their results.
 
     Runs that this version of dlrun has already completed in RUNS_DIR/reproduce are reused.
 
