@@ -109,6 +109,18 @@ def test_help_reflows_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[OVERRIDES]..." in words[1] and "[[" not in words[1]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_every_example_as_it_is_typed(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also brackets, as in recall[cat]."""
+    monkeypatch.setenv("COLUMNS", "200")
+    [docstring] = [c.callback.__doc__ for c in app.registered_commands if c.name == command]
+    examples = re.findall(r"^ +dlrun .+$", docstring, re.MULTILINE)
+    shown = [line.strip() for line in dlrun(command, "--help").stdout.splitlines()]
+    assert [line.strip() for line in examples if line.strip() not in shown] == []
+
+
 def test_the_examples_of_train_and_config_compose() -> None:
     docstrings = "\n".join(str(command.callback.__doc__) for command in app.registered_commands)
     examples = re.findall(r"^ +dlrun (?:train|config|summary) (.+)$", docstrings, re.MULTILINE)

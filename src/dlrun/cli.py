@@ -1,6 +1,7 @@
 """The command line: the commands in their order. Each is a module of ``dlrun.commands``."""
 
 import atexit
+import copy
 import importlib
 import inspect
 import itertools
@@ -14,7 +15,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams
@@ -76,6 +77,16 @@ class _Commands(TyperGroup):
             if isinstance(message := getattr(error, "message", None), str):
                 error.message = cut_message(message)  # type: ignore[attr-defined]
             raise
+
+
+class _Command(TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help with its brackets, as in ``recall[cat]``: rich takes them for markup."""
+        from rich.markup import escape
+
+        shown = copy.copy(self)
+        shown.help = escape(self.help or "")
+        super(_Command, shown).format_help(ctx, formatter)
 
 
 def _box(
@@ -186,4 +197,5 @@ for _panel, _names in COMMANDS.items():
     for _name in _names:
         _file = _name.replace("-", "_")
         _command = getattr(importlib.import_module(f"dlrun.commands.{_file}"), _file)
-        app.command(_name, help=_help(_command.__doc__ or ""), rich_help_panel=_panel)(_command)
+        _text = _help(_command.__doc__ or "")
+        app.command(_name, cls=_Command, help=_text, rich_help_panel=_panel)(_command)

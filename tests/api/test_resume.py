@@ -163,6 +163,18 @@ def test_a_run_killed_within_an_epoch_ends_as_one_that_never_stopped(
     assert_same(straight(backend, loop, *graph, "callbacks.checkpoint.every_steps=5"), resumed)
 
 
+def test_a_run_killed_within_its_first_epoch_ends_as_one_that_never_stopped(tmp_path, straight):
+    """There is no history yet, which the checkpoint would look for."""
+    overrides = [*SHORT, "loop=raw", "callbacks.checkpoint.every_steps=5"]
+    kill = ["_target_=my_callbacks.Killer", "epoch=1", "step=13"]
+    kill = [f"+callbacks.killer.{word}" for word in kill]
+    run = killed(tmp_path, "train", "backend=jax", *overrides, *kill)
+    assert list_positions(run / "checkpoints") == [(0, 5), (0, 10)]
+    resumed = worker("jax").resume(tmp_path, run, "callbacks.killer.epoch=0")
+    assert "resume after step 10 of epoch 1" in resumed["log"]
+    assert_same(straight("jax", "raw", "callbacks.checkpoint.every_steps=5"), resumed)
+
+
 @pytest.mark.slow
 def test_a_run_killed_between_two_thinned_checkpoints_ends_as_one_that_never_stopped(tmp_path):
     """Only the first epoch has a checkpoint at once; the best and the last come at the end."""

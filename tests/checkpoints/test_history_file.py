@@ -32,6 +32,17 @@ def test_each_mark_gives_its_own_lines(tmp_path: Path) -> None:
         assert read_lines(path, mark) == lines[:number]
 
 
+def test_before_the_first_epoch_has_ended_there_is_no_file(tmp_path: Path) -> None:
+    """A checkpoint within the first epoch has no line."""
+    path = tmp_path / HISTORY
+    file = HistoryFile(path)
+    file.flush()
+    assert not path.exists()
+    assert read_lines(path, file.mark()) == []
+    with pytest.raises(ValueError, match="does not match its hash"):
+        read_lines(path, {**file.mark(), "sha256": "0" * 64})
+
+
 def test_a_resumed_run_drops_what_came_after_and_keeps_what_came_before(tmp_path: Path) -> None:
     path = tmp_path / HISTORY
     first, second, _ = grown(path, line(1), line(2), line(3))

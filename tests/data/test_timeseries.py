@@ -132,7 +132,7 @@ def test_the_error_of_the_last_value_is_told(tmp_path, caplog):
     load = table["load"]
     ends = range(85, 100 - 3 + 1)
     error = np.mean([np.abs(np.array(load[end : end + 3]) - load[end - 1]).mean() for end in ends])
-    assert f"test: the last value as forecast has a mean error of {error:.4g}" in caplog.text
+    assert f"test: repeating the last value has a mean absolute error of {error:.4g}" in caplog.text
 
 
 def test_no_window_lies_in_two_splits(tmp_path):

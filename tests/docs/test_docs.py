@@ -1,6 +1,7 @@
 """The documentation: what it says of commands and keys, where its links lead, and its commands."""
 
 import importlib.util
+import itertools
 import json
 import re
 import shlex
@@ -277,6 +278,24 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         if not linked.exists() or (anchor and anchor not in anchors(linked)):
             lost.append(target)
     assert lost == []
+
+
+WRITTEN = [page for page in PAGES if not page.read_text("utf-8").startswith("<!-- Generated")]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_paragraph_ends_with_a_sentence(page: Path) -> None:
+    """One that is cut off within a sentence is what an edit has left."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", prose(page))]
+    cut_off = [
+        block[-60:]
+        for block, following in itertools.pairwise([*blocks, ""])
+        if block
+        and not re.match(r"[#|<]|!\[|\*\*", block)  # headings, tables and pictures
+        and not following.startswith(("- ", "1. "))
+        and not re.search(r"[.:?!]\)?$", block)
+    ]
+    assert cut_off == []
 
 
 # The page of the config shows the commands of the YAMLs, which tests/config composes.

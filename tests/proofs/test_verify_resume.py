@@ -2,12 +2,15 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from conftest import COMMAND, slow
+from dlrun.errors import DlrunError
+from dlrun.proofs.verify_resume import _Moment, _run_and_kill
 
 # 20 steps per epoch.
 SHORT = ("data.limit=1280", "batch_size=64", "model=mnist_mlp_dropout", "model.units=32")
@@ -108,3 +111,11 @@ def test_a_signal_ends_the_child_processes_and_leaves_nothing(dlrun, signum, pla
     assert stderr.splitlines()[-1] == "interrupted; the runs are removed"
     assert not processes(proof.name)
     assert not list(dlrun.cwd.glob("runs/*"))
+
+
+def test_a_resume_that_fails_before_its_kill_is_reported_as_that(tmp_path):
+    """It was told as a run that was too short."""
+    program = "import sys; sys.exit('error: no checkpoint can be read')"
+    command = [sys.executable, "-c", program, "dlrun", "resume"]
+    with pytest.raises(DlrunError, match="'dlrun resume' failed: no checkpoint can be read"):
+        _run_and_kill(command, tmp_path, _Moment(2, saving=True), 0.0, lambda: None)

@@ -99,8 +99,10 @@ def read_lines(path: Path, mark: Mapping[str, Any]) -> list[Line]:
     size = int(mark["bytes"])
     if not 0 <= size <= MAX_HISTORY_BYTES:
         raise ValueError(f"{HISTORY} has {size:,} bytes, expected at most {MAX_HISTORY_BYTES:,}")
-    with path.open("rb") as file:
-        data = file.read(size)
+    data = b""
+    if size:  # of a checkpoint within the first epoch there is no file yet
+        with path.open("rb") as file:
+            data = file.read(size)
     if hashlib.sha256(data).hexdigest() != mark["sha256"]:
         raise ValueError(f"{HISTORY} does not match its hash in the checkpoint")
     try:

@@ -76,7 +76,7 @@ def require_choice(
 
 
 class Place(StrEnum):
-    """What curves have along their axis."""
+    """What the horizontal axis of curves is."""
 
     epoch = "epoch"
     step = "step"
@@ -84,4 +84,6 @@ class Place(StrEnum):
     seconds = "seconds"
 
 
-By = Annotated[Place, typer.Option(help="What curves have along their axis.")]
+By = Annotated[
+    Place, typer.Option(help="Axis of the curves: epoch, step, samples or seconds of training.")
+]

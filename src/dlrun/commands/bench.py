@@ -28,7 +28,7 @@ def bench(
         float | None,
         typer.Option(
             metavar="GB",
-            help="Of --batch: what a process may take; by default 80 % of what is available.",
+            help="With --batch: what a process may take; by default 80 % of what is available.",
         ),
     ] = None,
     budget: Annotated[
@@ -42,10 +42,10 @@ def bench(
 ) -> None:
     """Measure how fast a model trains and predicts on each backend, in each loop.
 
-    Each has a process of its own: its start, the first step (it compiles), a step, memory, and a
-    prediction by batch size. With the time that is left, other settings of the fastest loops are
-    tried. With --batch it is the batch size instead: the largest that fits and the fastest, as in
-    'dlrun tune batch_size', for the fastest loop of each backend, or for each loop that is named.
+    Each is measured in a process of its own: the start, the first step with its compilation, a
+    step, memory, and predictions by batch size. In the time that is left, other settings of the
+    fastest loops are tried. With --batch, batch sizes are tried instead, as with 'dlrun tune
+    batch_size': for the fastest loop of each backend, or for each loop in --loops.
 
     \b
     Examples:

@@ -10,9 +10,9 @@ from dlrun.commands.terminal import print_result, report_errors
 
 
 def clean(
-    runs_dir: Annotated[Path, typer.Argument(help="A folder that holds runs at any depth.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        Path, typer.Argument(metavar="RUNS_DIR", help="A folder that holds runs at any depth.")
+    ] = Path("runs"),
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="Only checkpoints, neither best nor newest.")
     ] = False,
@@ -27,10 +27,12 @@ def clean(
         float,
         typer.Option(metavar="DAYS", min=0, help="Only what is older than so many days."),
     ] = 0.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it, and do not only list it.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; without this it is only listed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List what no run needs any more, and how much it is; remove it with --yes.
+    """List files that no run needs any more, with their size; remove them with --yes.
 
     A run that is being trained keeps everything, every run its best and its newest checkpoint, and
     a failed run stays if it has a tag or a note.

@@ -37,8 +37,8 @@ def compare(
 ) -> None:
     """Show how runs differ: in config, results and environment.
 
-    Of a sweep over seeds or folds, as with --repeats, it shows whether the settings differ by more
-    than their repeats: by a paired t-test where the repeats are the same, else by Welch's.
+    For a sweep over seeds or folds, or with --repeats, it shows whether settings differ by more
+    than their repeats do: by a paired t-test if they have the same repeats, else by Welch's test.
 
     \b
     Examples:

@@ -9,7 +9,9 @@ from dlrun.commands.terminal import print_result, report_errors
 
 
 def completion(
-    shell: Annotated[str, typer.Argument(help="bash, zsh or fish.", show_default=False)],
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)
+    ],
 ) -> None:
     """Print the script that completes dlrun's words in a shell.
 

@@ -46,7 +46,9 @@ def export(
     checkpoint: Which = "best",
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Exit 1 beyond this difference; by default that of the precision."),
+        typer.Option(
+            help="Exit 1 if outputs differ by more; by default it depends on the precision."
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=1, help="Samples of the test split to compare on.")

@@ -13,8 +13,8 @@ def launch(
         list[str] | None,
         typer.Argument(metavar="-- train ...", help="The command, as in dlrun train ..."),
     ] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
-    per_node: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
+    per_node: Annotated[int, typer.Option(min=1, help="Number of processes on each machine.")] = 1,
     node_rank: Annotated[
         int | None,
         typer.Option(metavar="R", envvar="SLURM_NODEID", help="Which machine this one is, from 0."),
@@ -24,7 +24,7 @@ def launch(
         typer.Option(metavar="HOST:PORT", help="Where node 0 listens for the other machines."),
     ] = None,
     restarts: Annotated[
-        int, typer.Option(min=0, help="How often the run goes on after a process was lost.")
+        int, typer.Option(min=0, help="How often to restart the run after a process was lost.")
     ] = 0,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds to wait for the other machines.")
@@ -51,9 +51,9 @@ def launch(
 ) -> None:
     """Train one run in processes on one or several machines, with the numbers of one process.
 
-    Slurm or Ray can place it, or type the same command on each machine, but for --node-rank.
-    Processes that die, hang or lose their connection end the run on all machines; --restarts lets
-    it go on from its newest checkpoint.
+    Slurm or Ray can start it on several machines. Without them, type the same command on each, with
+    another --node-rank. If a process dies, hangs or loses its connection, the run ends on all
+    machines; with --restarts it continues from its newest checkpoint.
 
     \b
     Examples:

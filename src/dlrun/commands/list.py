@@ -9,7 +9,9 @@ from dlrun.commands.terminal import print_result, report_errors
 
 
 def list(
-    group: Annotated[str | None, typer.Argument(help="One group, such as model.")] = None,
+    group: Annotated[
+        str | None, typer.Argument(metavar="GROUP", help="One group, such as model.")
+    ] = None,
     config_dir: ConfigDir = None,
     as_json: Json = False,
 ) -> None:

@@ -11,7 +11,9 @@ from dlrun.commands.terminal import print_result, report_errors
 
 
 def new(
-    directory: Annotated[Path, typer.Argument(help="Where; it must not exist, or be empty.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="Where; it must not exist, or be empty.")
+    ],
     source: Annotated[
         str | None,
         typer.Option(

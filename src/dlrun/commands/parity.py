@@ -24,16 +24,17 @@ def parity(
     devices: Annotated[
         str | None,
         typer.Option(
-            metavar="N,...", help="Compare a run on as many devices, the first as the reference."
+            metavar="N,...",
+            help="Compare runs on these numbers of devices; the first is the reference.",
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 50,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Relative, of each step's loss; by default the measured tolerance."),
+        typer.Option(help="Largest relative difference of a step's loss; by default as measured."),
     ] = None,
     prediction_tolerance: Annotated[
-        float | None, typer.Option(help="Of the predictions; by default 1e-5.")
+        float | None, typer.Option(help="Largest difference of the predictions; by default 1e-5.")
     ] = None,
     random: Annotated[
         bool, typer.Option("--random", help="Leave dropout and other random layers on.")

@@ -55,13 +55,13 @@ def predict(
     on_error: Annotated[
         str,
         typer.Option(
-            help="At a row or file that can't be read: fail, or skip it: it has no prediction."
+            help="If a row or file can't be read: fail, or skip, which leaves it no prediction."
         ),
     ] = "fail",
     to_stdout: Annotated[
         str | None,
         typer.Option(
-            "--format", help="For --output -: csv or jsonl; by default that of the input."
+            "--format", help="Format of --output -: csv or jsonl; by default that of the input."
         ),
     ] = None,
     checkpoint: Which = "best",

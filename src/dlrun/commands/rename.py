@@ -11,7 +11,7 @@ from dlrun.commands.terminal import print_result, report_errors
 
 def rename(
     run: Run,
-    name: Annotated[str, typer.Argument(help="The new name.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.", show_default=False)],
     runs_dir: RunsDir = Path("runs"),
     as_json: Json = False,
 ) -> None:

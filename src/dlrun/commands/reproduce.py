@@ -5,25 +5,28 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, RunsDir, Trust
+from dlrun.commands.arguments import ConfigDir, Json, Trust
 from dlrun.commands.terminal import print_result, report_errors
 
 
 def reproduce(
     experiments: Annotated[
-        list[str] | None, typer.Argument(help="Names; by default all that are not slow.")
+        list[str] | None,
+        typer.Argument(metavar="EXPERIMENTS", help="Names; by default all that are not slow."),
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option(help="Repeatable; by default all that can train.")
+        list[str] | None, typer.Option(help="A backend, repeatable; by default all that can train.")
     ] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Include slow experiments.")] = False,
     output: Annotated[Path, typer.Option(help="The Markdown table to write.")] = Path("RESULTS.md"),
-    runs_dir: RunsDir = Path("runs"),
+    runs_dir: Annotated[
+        Path, typer.Option(help="Where to keep the runs: in RUNS_DIR/reproduce.")
+    ] = Path("runs"),
     config_dir: ConfigDir = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
-    """Run the experiments of the source material and write a table of their results.
+    """Run the books' experiments and write a table of their results.
 
     Runs that this version of dlrun has already completed in RUNS_DIR/reproduce are reused.
 

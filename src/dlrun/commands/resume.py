@@ -20,7 +20,7 @@ def resume(
 ) -> None:
     """Resume a run that was stopped or killed, or train it for more epochs.
 
-    Of a run that has nothing left to do it prints the result, so that a script may always resume.
+    If the run is complete, its result is printed, so a script may always resume.
 
     On the same backend, versions and cores, the result is bit-identical to that of a run that
     never stopped. You may change epochs, backend, device, loop, callbacks,

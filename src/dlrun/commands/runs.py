@@ -13,9 +13,9 @@ from dlrun.errors import DlrunError
 
 
 def runs(
-    runs_dir: Annotated[Path, typer.Argument(help="A folder that holds runs at any depth.")] = Path(
-        "runs"
-    ),
+    runs_dir: Annotated[
+        Path, typer.Argument(metavar="RUNS_DIR", help="A folder that holds runs at any depth.")
+    ] = Path("runs"),
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,7 +36,7 @@ def runs(
     ] = False,
     grouped: Annotated[
         bool,
-        typer.Option("--group", help="One line for runs that differ in seed or fold alone."),
+        typer.Option("--group", help="One line for runs that differ only in seed or fold."),
     ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every value as CSV.")] = False,

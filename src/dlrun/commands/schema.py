@@ -11,7 +11,8 @@ from dlrun.commands.terminal import print_result, report_errors
 
 def schema(
     group: Annotated[
-        str | None, typer.Argument(help="Of an option's file in this group, such as model.")
+        str | None,
+        typer.Argument(metavar="GROUP", help="For the files of this group, such as model."),
     ] = None,
     output: Annotated[
         Path | None,

@@ -25,9 +25,9 @@ def summary(
 ) -> None:
     """Print a model's layers, output shapes and parameters, without training.
 
-    With --memory, up to seventy steps are trained on a CPU, and nothing is kept. It tells what the
-    process of a run takes within a fifth; with large convolutions on jax, whose runs differ from
-    each other by a quarter, leave room for 1.5 times as much.
+    With --memory, up to seventy steps are trained on a CPU, and nothing is kept. The estimate of
+    what a run's process takes is within a fifth. With large convolutions on jax, where equal runs
+    differ by a quarter, leave room for 1.5 times as much.
 
     \b
     Examples:

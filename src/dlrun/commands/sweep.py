@@ -44,12 +44,13 @@ def sweep(
         ),
     ] = None,
     needed: Annotated[
-        bool, typer.Option("--needed", help="Train only the runs of which no equal one is done.")
+        bool, typer.Option("--needed", help="Train no run of which an equal one has completed.")
     ] = False,
     vectorize: Annotated[
         bool,
         typer.Option(
-            "--vectorize", help="On jax: train runs of other seeds and rates in one program."
+            "--vectorize",
+            help="On jax: train runs that differ in seed, rate or epochs in one program.",
         ),
     ] = False,
     keep: Annotated[
@@ -133,7 +134,7 @@ def sweep(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train every combination of values, or search, in reused processes; rank the runs.
+    """Train every combination of values, or search for good ones, and rank the runs.
 
     \b
     Examples:

@@ -26,22 +26,22 @@ def tune(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="Of batch_size: power doubles, binary then narrows the gap."),
+        typer.Option(help="For batch_size: power doubles, binary then narrows the gap."),
     ] = None,
     memory_limit: Annotated[
         float | None,
         typer.Option(
             metavar="GB",
-            help="Of batch_size: what a process may take; by default 80 % of what is available.",
+            help="For batch_size: what a process may take; by default 80 % of what is available.",
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=10, help="Of learning_rate: how many updates; by default 100."),
+        typer.Option(min=10, help="For learning_rate: how many updates; by default 100."),
     ] = None,
     smoothing: Annotated[
         float | None,
-        typer.Option(help="Of learning_rate: a loss's weight one step away; else 1 - 10 / steps."),
+        typer.Option(help="For learning_rate: a loss's weight one step away; else 1 - 10 / steps."),
     ] = None,
     budget: Annotated[float, typer.Option(help="Seconds for everything, at most.")] = 110.0,
     config_dir: ConfigDir = None,

@@ -74,7 +74,8 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
     for name, split in (("validation", validation), ("test", test)):
         if len(split):
             error = _naive_error(split, step)
-            log.info("data   %s: the last value as forecast has a mean error of %.4g", name, error)
+            text = "data   %s: repeating the last value has a mean absolute error of %.4g"
+            log.info(text, name, error)
     return Dataset(
         train,
         validation,
@@ -280,7 +281,7 @@ def _load(of: TimeSeries, entry: Path, name: str, step: Windows, runs: Any) -> S
 
 
 def _naive_error(split: Split, step: Windows) -> float:
-    """The mean absolute error of the last value as forecast of all rows, in the target's units."""
+    """The mean absolute error of repeating the last value, in the target's units."""
     assert isinstance(split.inputs, np.ndarray)
     assert isinstance(split.labels, np.ndarray)
     total = 0.0

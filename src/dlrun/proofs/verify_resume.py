@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
@@ -214,13 +214,22 @@ def _run(command: Sequence[str], raise_if_stopped: Callable[[], None]) -> dict[s
             while process.poll() is None:
                 raise_if_stopped()
                 time.sleep(0.01)
+        _require_success(process.returncode, command, errors)
         out.seek(0)
-        errors.seek(0)
-        if process.returncode:
-            why = how_ended(process.returncode, errors.read().decode())
-            verb = command[command.index("dlrun") + 1]
-            raise DlrunError(f"'dlrun {verb}' failed: {why}", exit_code=1)
         return dict(json.loads(out.read()))
+
+
+def _require_success(code: int, command: Sequence[str], errors: IO[bytes]) -> None:
+    """Check that a process has ended well.
+
+    Raises:
+        DlrunError: If it failed, with the error that it wrote to its file.
+    """
+    if code:
+        errors.seek(0)
+        why = how_ended(code, errors.read().decode())
+        verb = command[command.index("dlrun") + 1]
+        raise DlrunError(f"'dlrun {verb}' failed: {why}", exit_code=1)
 
 
 def _begin(command: Sequence[str], directory: Path, raise_if_stopped: Callable[[], None]) -> None:
@@ -251,9 +260,12 @@ def _run_and_kill(
         Where it was killed.
 
     Raises:
-        DlrunError: If it ended before.
+        DlrunError: If it failed, or ended before.
     """
-    with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with (
+        tempfile.TemporaryFile() as errors,
+        _process(command, stdout=subprocess.DEVNULL, stderr=errors) as process,
+    ):
         # With its process id: an earlier, killed process may have left partial checkpoints.
         partial = f"*/*/checkpoints/.epoch-*.partial-{process.pid}"
 
@@ -270,7 +282,8 @@ def _run_and_kill(
         while process.poll() is None and time.monotonic() < deadline:
             raise_if_stopped()
             time.sleep(POLL_SECONDS)
-        if process.poll() is not None:
+        if (code := process.poll()) is not None:
+            _require_success(code, command, errors)
             raise DlrunError(
                 f"the run ended before it could be killed in epoch {moment.epoch} or later",
                 hint="use fewer kills, or more epochs or samples",

@@ -9,7 +9,8 @@ from dlrun.report.cells import figure, plain
 from dlrun.report.tables import brief, table
 from dlrun.runs.query import text
 
-MOST_KEYS = 4
+MOST_KEYS = 4  # as columns
+MOST_NAMED = 8  # of the others, below the table
 BELOW = "mean ± standard deviation; 95%: Student's t interval of the mean"
 
 
@@ -21,7 +22,7 @@ def settings_table(settings: Sequence[Mapping[str, Any]]) -> str:
     """
     if not settings:
         return "no completed runs"
-    keys = _keys(settings)
+    keys, others = _keys(settings)
     metrics = list(dict.fromkeys(name for each in settings for name in each["metrics"]))
     monitor = metrics[0]
     heads = [
@@ -40,7 +41,12 @@ def settings_table(settings: Sequence[Mapping[str, Any]]) -> str:
                 *(with_deviation(of.get(name)) for name in metrics[1:]),
             ]
         )
-    return "\n".join([table([*heads, *rows]), "", BELOW])
+    below = [BELOW]
+    if others:
+        named = ", ".join(map(plain, others[:MOST_NAMED]))
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        below.append(f"they also differ in {named}{more}: see --json")
+    return "\n".join([table([*heads, *rows]), "", *below])
 
 
 def comparison_lines(result: Mapping[str, Any]) -> str:
@@ -83,19 +89,26 @@ def with_deviation(moments: Mapping[str, Any] | None) -> str:
     return shown if moments["deviation"] is None else f"{shown} ± {figure(moments['deviation'])}"
 
 
-def _keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that distinguish the settings: choices of options rather than what they bring."""
+def _keys(settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """The keys that distinguish the settings, first those with a column, then the others.
+
+    They are choices of options rather than what these bring.
+    """
     keys = list(dict.fromkeys(key for each in settings for key in each["differs"]))
     chosen = {key.removeprefix("choices.") for key in keys if key.startswith("choices.")}
     kept = [
         key for key in keys if key.startswith("choices.") or key.partition(".")[0] not in chosen
     ]
-    return (kept or keys)[:MOST_KEYS]
+    kept = kept or keys
+    return kept[:MOST_KEYS], kept[MOST_KEYS:]
 
 
 def _label(setting: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> str:
-    values = [f"{_last(key)}={_value(setting['differs'].get(key))}" for key in _keys(settings)]
-    return " ".join(values) or plain(setting["run"])
+    keys, others = _keys(settings)
+    values = [f"{_last(key)}={_value(setting['differs'].get(key))}" for key in keys]
+    if others or not values:  # which may be what tells two of them apart
+        values.append(plain(setting["run"]))
+    return " ".join(values)
 
 
 def _last(key: str) -> str:
