@@ -35,7 +35,7 @@ def settings_table(settings: Sequence[Mapping[str, Any]]) -> str:
             [
                 plain(each["run"]),
                 str(each["n"]),
-                *(_value(each["differs"].get(key)) for key in keys),
+                *(_value(each["differs"], key) for key in keys),
                 *summary_cells(of.get(monitor)),
                 *(with_deviation(of.get(name)) for name in metrics[1:]),
             ]
@@ -94,7 +94,9 @@ def _keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _label(setting: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> str:
-    values = [f"{_last(key)}={_value(setting['differs'].get(key))}" for key in _keys(settings)]
+    differs = setting["differs"]
+    keys = [key for key in _keys(settings) if key in differs]
+    values = [f"{_last(key)}={_value(differs, key)}" for key in keys]
     return " ".join(values) or plain(setting["run"])
 
 
@@ -102,5 +104,6 @@ def _last(key: str) -> str:
     return plain(key.rpartition(".")[2])
 
 
-def _value(value: Any) -> str:
-    return "" if value is None else plain(brief(text(value)))
+def _value(differs: Mapping[str, Any], key: str) -> str:
+    """A value as it is typed, ``null`` included; empty if the setting does not have the key."""
+    return plain(brief(text(differs[key]))) if key in differs else ""
