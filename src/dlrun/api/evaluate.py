@@ -12,7 +12,7 @@ from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_ga
 from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.chosen_epoch import resolve_epoch
-from dlrun.inference.exported_file import ExportedRun
+from dlrun.inference.exported_file import ExportedRun, exported_epoch
 from dlrun.inference.job import Evaluation, Job, evaluate_job
 from dlrun.inference.loaded_run import read_saved_spec
 from dlrun.system.files import check_writable, is_dir, is_file
@@ -87,7 +87,9 @@ def evaluate(
     gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}
     for number, job in enumerate(jobs):
         directory, config = opened[job_key(job)]
-        if len(jobs) > 1 and not isinstance(directory, ExportedRun):
+        if isinstance(directory, ExportedRun):
+            exported_epoch(directory, job.which)
+        elif len(jobs) > 1:
             resolve_epoch(directory, job.which)  # before the first of them is evaluated
         gates[number] = _gates(directory, config, fail_under, fail_over)
     # The runs that others are compared with are evaluated once.
