@@ -55,6 +55,12 @@ def test_limit_and_split_choose_the_samples(trained, dlrun):
     assert result["metrics"]["accuracy"] > trained.result("jax")["test"]["accuracy"]
 
 
+def test_a_split_beside_data_of_the_users_own_is_refused(trained, dlrun):
+    done = dlrun.here("evaluate", trained.run("jax"), "--data", "any.npz", "--split", "train")
+    assert done.returncode == 2
+    assert "error: --split train: all samples of --data any.npz are evaluated" in done.stderr
+
+
 def test_a_file_for_a_run_on_arrays_is_refused(trained, dlrun):
     done = dlrun.here("evaluate", trained.run("jax"), "--data", "any.csv")
     assert done.returncode == 2

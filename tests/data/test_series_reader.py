@@ -1,5 +1,7 @@
 """Forecasts from tables: the last rows of each series, or each window to evaluate on."""
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,39 @@ def test_a_forecast_is_named_by_its_series_and_the_time_that_it_follows(tmp_path
     for window, table in zip(part.inputs, new, strict=True):
         restored = window[:, 0] * step.deviation + step.mean
         np.testing.assert_allclose(restored, table["load"][-HISTORY:], atol=1e-4)
+
+
+def from_stdin(monkeypatch, spec, *lines: object):
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    return open_reader(Request(Path("-"), spec)).parts()
+
+
+def test_rows_on_stdin_are_those_of_a_file(tmp_path, spec, monkeypatch):
+    new = [columns(60, "a"), columns(40, "new")]
+    [expected] = open_reader(Request(write(tmp_path / "new.csv", *new), spec)).parts()
+    rows = [dict(zip(t, row, strict=True)) for t in new for row in zip(*t.values(), strict=True)]
+    rows[-1]["load"] = int(rows[-1]["load"])  # beside numbers that are not whole
+    [part] = from_stdin(monkeypatch, spec, *rows)
+    assert part.rows.tolist() == expected.rows.tolist()
+    assert part.names["shop"] == expected.names["shop"]
+    assert part.names["hour"] == [str(time) for time in expected.names["hour"]]
+    np.testing.assert_array_equal(part.inputs[0], expected.inputs[0])
+    np.testing.assert_array_equal(part.inputs[1, :-1], expected.inputs[1, :-1])
+
+
+def test_what_is_wrong_with_rows_on_stdin_is_told_in_a_line(spec, monkeypatch):
+    row = {"hour": "2026-01-01 00:00", "shop": "a", "load": 1.0}
+    for lines, problem in (
+        ([], "has no rows"),
+        ([row, "nonsense"], "row 2 is not JSON: 'nonsense'"),
+        ([{"hour": 1, "shop": "a"}], "has no column 'load', which the run takes"),
+        ([row], "series 'a' ends with 1 rows, expected 5"),
+        ([{**row, "load": "x"}], "row 1 is 'x', expected a number"),
+    ):
+        with pytest.raises(DlrunError, match=problem) as caught:
+            list(from_stdin(monkeypatch, spec, *lines))
+        assert caught.value.message.startswith("--input -")
 
 
 def test_a_run_is_evaluated_on_every_window_and_what_follows_it(tmp_path, spec):

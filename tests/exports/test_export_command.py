@@ -101,7 +101,7 @@ def test_a_file_alone_evaluates_and_predicts_as_its_run(exported, tmp_path):
     alone.write_bytes((cwd / result["output"]).read_bytes())
     of_run = worker("jax").evaluate(cwd, run)
     of_file = command("numpy", cwd, "evaluate", alone)
-    assert of_file["backend"] == "onnxruntime"
+    assert (of_file["backend"], of_file["checkpoint"], of_file["epoch"]) == ("onnxruntime", "1", 1)
     assert of_file["samples"] == of_run["samples"]
     assert of_file["metrics"] == pytest.approx(of_run["metrics"], rel=1e-5)
     images = np.random.default_rng(1).integers(0, 256, (9, 28, 28)).astype(np.uint8)
@@ -119,6 +119,16 @@ def test_a_file_alone_evaluates_and_predicts_as_its_run(exported, tmp_path):
     )
     assert code, stderr
     assert "takes uint8, not fractions" in stderr
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("words", [("evaluate",), ("predict", "--output", "x.npz")])
+def test_another_epoch_of_a_file_is_refused(exported, words):
+    cwd, _, result = exported
+    for which in ("last", "2"):
+        typed = (words[0], result["output"], *words[1:], "--checkpoint", which)
+        message = f"error: --checkpoint {which}: {result['output']} holds epoch 1 alone"
+        assert message in refused(cwd, *typed, backend="numpy")
 
 
 @pytest.mark.trains

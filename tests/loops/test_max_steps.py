@@ -145,7 +145,14 @@ def test_a_length_may_be_added_to():
 
 @pytest.mark.parametrize(
     ("limit", "more", "total"),
-    [("8h", "2h", "10h"), ("30min", "90s", "31min30s"), ("2s", "0.5s", "2.5s"), (8, "2s", "10s")],
+    [
+        ("8h", "2h", "10h"),
+        ("30min", "90s", "31min30s"),
+        ("2s", "0.5s", "2.5s"),
+        (8, "2s", "10s"),
+        (8, "90", "1min38s"),
+        ("8s", "0.5", "8.5s"),
+    ],
 )
 def test_a_limit_of_time_may_be_added_to(limit, more, total):
     recorded = {"callbacks": {"max_time": {"limit": limit}}}

@@ -1,8 +1,10 @@
 """Optimizers of torch.optim and optax under both kinds of loop."""
 
+import numpy as np
 import pytest
 
 from conftest import in_turn, slow
+from dlrun.checkpoints.format import read_checkpoint
 from trainings import worker
 
 SMALL = ("model.units=32", "data.limit=900", "epochs=3")
@@ -85,6 +87,43 @@ def test_another_backend_refuses_the_optimizer(dlrun, backend, optimizer):
     assert "optimizer" in error
     assert f"this is '{backend}'" in error
     assert "Traceback" not in done.stderr
+    assert not (dlrun.cwd / "runs").exists()
+
+
+CONSTRAINED = """
+import keras
+
+def net(input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    head = keras.layers.Dense(num_classes, kernel_constraint=keras.constraints.MaxNorm(0.5))
+    return keras.Model(inputs, head(keras.layers.Flatten()(inputs)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "loop"),
+    in_turn((("torch", "torch_sgd", "lr"), ("jax", "optax_sgd", "learning_rate")), ("fit", "raw")),
+)
+def test_weights_keep_to_their_constraints(tmp_path, chosen, loop):
+    (backend, name, rate), reached = chosen, {}
+    (tmp_path / "my_net.py").write_text(CONSTRAINED)
+    for optimizer, key in ((name, rate), ("sgd", "learning_rate")):
+        words = ("model._target_=my_net.net", "~model.units", "data.limit=300", "epochs=1")
+        given = (f"optimizer={optimizer}", f"optimizer.{key}=0.5", f"loop={loop}")
+        result = worker(backend).train(tmp_path, *words, *given)
+        saved = read_checkpoint(result["path"] / "checkpoints" / "epoch-0001")
+        [kernel] = [v.value for v in saved.model if v.path.endswith("kernel")]
+        reached[optimizer] = np.linalg.norm(kernel, axis=0)
+    assert reached["sgd"] == pytest.approx(0.5, rel=1e-3)
+    assert reached[name] == pytest.approx(reached["sgd"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
+def test_an_argument_that_the_optimizer_does_not_take_is_refused(dlrun, backend, optimizer):
+    done = dlrun.within(backend, "train", f"optimizer={optimizer}", "+optimizer.use_ema=true")
+    assert done.returncode == 2
+    [error] = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert "unexpected keyword argument 'use_ema'" in error
     assert not (dlrun.cwd / "runs").exists()
 
 

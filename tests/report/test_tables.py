@@ -79,16 +79,19 @@ def test_a_missing_metric_is_blank(result: dict[str, Any]) -> None:
 
 
 def test_an_evaluation_has_its_backend_and_epoch() -> None:
-    text = evaluate_table(
-        {
-            "split": "test",
-            "samples": 10_000,
-            "backend": "numpy",
-            "checkpoint": "best",
-            "epoch": 5,
-            "metrics": {"loss": 0.0721, "accuracy": 0.9782},
-        }
-    )
+    result = {
+        "split": "test",
+        "samples": 10_000,
+        "backend": "numpy",
+        "checkpoint": "best",
+        "epoch": 5,
+        "metrics": {"loss": 0.0721, "accuracy": 0.9782},
+    }
+    assert evaluate_table({**result, "checkpoint": "5"}).splitlines() == [
+        "split  samples  backend  checkpoint  loss    accuracy",
+        "test   10,000   numpy    epoch 5     0.0721  0.9782",
+    ]
+    text = evaluate_table(result)
     assert text.splitlines() == [
         "split  samples  backend  checkpoint      loss    accuracy",
         "test   10,000   numpy    best (epoch 5)  0.0721  0.9782",

@@ -258,6 +258,27 @@ def _require_that_a_longer_run_is_no_repeat(place, sweep, runs):
     )
 
 
+def test_a_setting_of_null_is_told_as_it_is_typed():
+    momenta = {"sgd": {"momentum": None}, "adam": {}, "nesterov": {"momentum": 0.9}}
+    settings = group(
+        [
+            {"status": "completed", "run_dir": name, "config": {"epochs": 1, **spec}, "test": {}}
+            for name, spec in momenta.items()
+        ]
+    )
+    result = {"settings": [setting.to_dict() for setting in settings], "differences": []}
+    result["differences"] = [
+        {"metric": "val_loss", "other": other, "differs": True, "difference": 1.0}
+        | {"low": 0.5, "high": 1.5, "test": "Welch's t", "p": 0.01}
+        for other in (1, 2)
+    ]
+    lines = comparison_lines(result).splitlines()
+    cells = {line.split()[0]: line.split()[2:3] for line in lines[2:5]}
+    assert cells == {"sgd": ["null"], "adam": [], "nesterov": ["0.9"]}
+    assert lines[-2].startswith("val_loss: adam differs from momentum=null by")
+    assert lines[-1].startswith("val_loss: momentum=0.9 differs from momentum=null by")
+
+
 def test_a_search_draws_pairs_whole_and_a_key_only_under_its_condition(tmp_path):
     overrides = (
         "pair=zip(optimizer.learning_rate=1e-3,1e-2 batch_size=64,512)",

@@ -12,7 +12,7 @@ from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_ga
 from dlrun.config.outputs import outputs_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.chosen_epoch import resolve_epoch
-from dlrun.inference.exported_file import ExportedRun
+from dlrun.inference.exported_file import ExportedRun, exported_epoch
 from dlrun.inference.job import Evaluation, Job, evaluate_job
 from dlrun.inference.loaded_run import read_saved_spec
 from dlrun.system.files import check_writable, is_dir, is_file
@@ -29,7 +29,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     *,
     which: str = "best",
-    split: str = "test",
+    split: str | None = None,
     data: Path | None = None,
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
@@ -47,7 +47,7 @@ def evaluate(
         overrides: Changes to the runs' configs: backend, device, data, batch size, metrics.
             ``backend=jax,torch`` is each of them.
         which: ``best``, ``last`` or the number of an epoch; several with commas between them.
-        split: ``train``, ``validation`` or ``test``.
+        split: ``train``, ``validation`` or ``test``; None for ``test``.
         data: A table with the run's columns and targets, folders named by class, or an ``.npz`` of
             inputs and labels, of which all samples are evaluated; the training data are not read.
         fail_under: Lower limits, each ``metric=value``, of metrics where larger is better; of a
@@ -67,9 +67,13 @@ def evaluate(
     Raises:
         DlrunError: If a run, an override, a limit or a checkpoint is unusable.
     """
+    if data is not None and split is not None:
+        raise DlrunError(
+            f"--split {split}: all samples of --data {data} are evaluated", hint="leave out --split"
+        )
     runs = [run] if isinstance(run, str) else list(run)
     backends, rest = _backends(overrides)
-    options = (split, data, runs_dir, config_dir, trusted)
+    options = (split or "test", data, runs_dir, config_dir, trusted)
     jobs = [
         Job(name, [*rest, *backend], one, *options)
         for name, one, backend in product(runs, which.split(","), backends)
@@ -83,7 +87,9 @@ def evaluate(
     gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}
     for number, job in enumerate(jobs):
         directory, config = opened[job_key(job)]
-        if len(jobs) > 1 and not isinstance(directory, ExportedRun):
+        if isinstance(directory, ExportedRun):
+            exported_epoch(directory, job.which)
+        elif len(jobs) > 1:
             resolve_epoch(directory, job.which)  # before the first of them is evaluated
         gates[number] = _gates(directory, config, fail_under, fail_over)
     # The runs that others are compared with are evaluated once.

@@ -127,7 +127,7 @@ def predict(
     right = checked.rows - checked.wrong if checked else len(loaded.data.split("test"))
     result = {
         "run_dir": str(opened.path),
-        "checkpoint": which,
+        "checkpoint": loaded.checkpoint(which),
         "epoch": loaded.epoch,
         "backend": loaded.computed_by,
         "input": str(source) if source else "test",

@@ -105,7 +105,7 @@ class Run:
     def evaluate(
         self,
         *overrides: str,
-        split: str = "test",
+        split: str | None = None,
         checkpoint: str | int = "best",
         data: Path | str | None = None,
         quiet: bool = False,
@@ -114,7 +114,7 @@ class Run:
 
         Args:
             *overrides: Changes to the run's config: backend, data, batch size, metrics.
-            split: ``train``, ``validation`` or ``test``.
+            split: ``train``, ``validation`` or ``test``; None for ``test``.
             checkpoint: ``best``, ``last`` or the number of an epoch.
             data: A table with the run's columns and targets, or folders named by class, all of
                 which is evaluated.

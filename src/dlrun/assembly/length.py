@@ -14,6 +14,7 @@ from dlrun.system.interval import parse_every
 
 _MORE = re.compile(r"(epochs|max_steps)=\+(\d{1,12}(?:\.\d{1,12})?)")
 _MORE_TIME = re.compile(r"max_time=\+(.+)")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def run_length(config: Config, given: int) -> Length:
@@ -97,7 +98,9 @@ def _time(override: str, more: str, recorded: Mapping[str, Any]) -> str:
         hint = f"max_time={more}: what it may take from now on"
         raise DlrunError(f"{override}: the run has no max_time", hint=hint)
     try:
-        return as_duration(parse_seconds(limit) + parse_seconds(more))
+        # What Hydra reads as a number is one here, too: max_time=90 is 90 seconds.
+        seconds = float(more) if _NUMBER.fullmatch(more) else more
+        return as_duration(parse_seconds(limit) + parse_seconds(seconds))
     except ValueError as error:
         raise DlrunError(f"{override}: {error}") from error
 

@@ -35,7 +35,9 @@ def evaluate(
             help="The epoch to load: best, last or a number; several as best,last.",
         ),
     ] = "best",
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train, validation or test; by default test.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -91,7 +93,8 @@ def evaluate(
       dlrun evaluate RUN --against RUN --bootstrap 1000
     """
     with report_errors(quiet) as out:
-        require_choice("--split", split, ("train", "validation", "test"))
+        if split is not None:
+            require_choice("--split", split, ("train", "validation", "test"))
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines
 

@@ -93,6 +93,25 @@ def find_exported(run: str) -> ExportedRun | None:
     return ExportedRun(path, Content.from_json(text, source=str(path)))
 
 
+def exported_epoch(run: ExportedRun, which: str) -> int:
+    """The epoch of an exported file, which holds one.
+
+    Args:
+        run: From :func:`find_exported`.
+        which: As typed; ``best``, which is not typed, is that of the file.
+
+    Raises:
+        DlrunError: If it names another one.
+    """
+    epoch = run.content.epoch
+    if which not in ("best", str(epoch)):
+        raise DlrunError(
+            f"--checkpoint {which}: {run.path} holds epoch {epoch} alone",
+            hint="leave it out, or name the run",
+        )
+    return epoch
+
+
 def refuse_fixed(run: ExportedRun, overrides: Sequence[str]) -> None:
     """Refuse overrides of what the file's runtime decides.
 

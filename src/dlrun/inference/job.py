@@ -84,7 +84,7 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     found = evaluate_outputs(loaded.model, config, dataset, job.split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
-        "checkpoint": job.which,
+        "checkpoint": loaded.checkpoint(job.which),
         "epoch": loaded.epoch,
         "backend": loaded.computed_by,
         "split": str(job.data) if job.data else job.split,

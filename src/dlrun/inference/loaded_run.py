@@ -24,6 +24,7 @@ from dlrun.inference.chosen_epoch import require_checkpoint, resolve_epoch
 from dlrun.inference.exported_file import (
     BACKEND,
     ExportedRun,
+    exported_epoch,
     find_exported,
     load_exported,
     refuse_fixed,
@@ -66,6 +67,10 @@ class LoadedRun:
     def computed_by(self) -> str:
         """What computes: the backend, or the runtime of an exported file."""
         return self.run.runtime if isinstance(self.run, ExportedRun) else self.config.backend.name
+
+    def checkpoint(self, which: str) -> str:
+        """The checkpoint that ``which`` has named: of an exported file, the number of its epoch."""
+        return str(self.epoch) if isinstance(self.run, ExportedRun) else which
 
     @property
     def data(self) -> Dataset:
@@ -231,6 +236,7 @@ def load_run(
 
     require_checkpoint(which)
     if isinstance(run, ExportedRun):
+        exported_epoch(run, which)
         return _load_exported(run, config, compiled=compiled, needs_data=spec is None)
     epoch = resolve_epoch(run, which)
     path = checkpoint_path(run.checkpoints, Position(epoch))

@@ -23,6 +23,7 @@ class Optax(keras.optimizers.Optimizer):
         super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate)
         self._factory = factory
         self.takes_learning_rate = learning_rate is not None
+        self._transformation(self.learning_rate)  # which refuses arguments that it does not take
 
     def build(self, variables: Sequence[Any]) -> None:
         """Create a variable for each array of the state."""
@@ -35,18 +36,19 @@ class Optax(keras.optimizers.Optimizer):
             slot.assign(leaf)
             self._slots.append(slot)
 
-    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Update the variables."""
-        variables = self._trainable_variables
-        values = [v.value for v in variables]
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # Keras' method for all variables together: constraints and the count of steps are Keras'.
+        values = [v.value for v in trainable_variables]
         state = jax.tree.unflatten(self._structure, [slot.value for slot in self._slots])
         transformation = self._transformation(self._rate())
         updates, state = transformation.update(list(grads), state, values)
-        for variable, value in zip(variables, optax.apply_updates(values, updates), strict=True):
+        values = optax.apply_updates(values, updates)
+        for variable, value in zip(trainable_variables, values, strict=True):
             variable.assign(value)
         for slot, leaf in zip(self._slots, jax.tree.leaves(state), strict=True):
             slot.assign(leaf)
-        self._iterations.assign_add(1)
 
     def get_config(self) -> dict[str, Any]:
         """Not supported: a factory can't be serialized."""

@@ -42,18 +42,19 @@ class TorchOptim(keras.optimizers.Optimizer):
             )
         self._shares_state = False
 
-    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Update the variables."""
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # Keras' method for all variables together: constraints and the count of steps are Keras'.
         if not self._shares_state and int(self.iterations.value):  # a checkpoint was loaded
             self._share_state(loaded=True)
         for group in self._optimizer.param_groups:
             group["lr"] = float(self.learning_rate)
-        for variable, gradient in zip(self._trainable_variables, grads, strict=True):
+        for variable, gradient in zip(trainable_variables, grads, strict=True):
             variable.value.grad = gradient
         self._optimizer.step()
         if not self._shares_state:
             self._share_state(loaded=False)
-        self._iterations.assign_add(1)
 
     def _share_state(self, *, loaded: bool) -> None:
         """Make the slots and torch's state the same tensors, so that each sees changes."""

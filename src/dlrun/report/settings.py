@@ -36,7 +36,7 @@ def settings_table(settings: Sequence[Mapping[str, Any]]) -> str:
             [
                 plain(each["run"]),
                 str(each["n"]),
-                *(_value(each["differs"].get(key)) for key in keys),
+                *(_value(each["differs"], key) for key in keys),
                 *summary_cells(of.get(monitor)),
                 *(with_deviation(of.get(name)) for name in metrics[1:]),
             ]
@@ -105,7 +105,8 @@ def _keys(settings: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
 
 def _label(setting: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> str:
     keys, others = _keys(settings)
-    values = [f"{_last(key)}={_value(setting['differs'].get(key))}" for key in keys]
+    differs = setting["differs"]
+    values = [f"{_last(key)}={_value(differs, key)}" for key in keys if key in differs]
     if others or not values:  # which may be what tells two of them apart
         values.append(plain(setting["run"]))
     return " ".join(values)
@@ -115,5 +116,6 @@ def _last(key: str) -> str:
     return plain(key.rpartition(".")[2])
 
 
-def _value(value: Any) -> str:
-    return "" if value is None else plain(brief(text(value)))
+def _value(differs: Mapping[str, Any], key: str) -> str:
+    """A value as it is typed, ``null`` included; empty if the setting does not have the key."""
+    return plain(brief(text(differs[key]))) if key in differs else ""

@@ -49,7 +49,8 @@ def evaluate_table(result: Mapping[str, Any]) -> str:
     metrics = for_people(result["metrics"])
     head = ["split", "samples", "backend", "checkpoint", *metrics]
     row = [result["split"], f"{result['samples']:,}", result["backend"]]
-    row += [f"{result['checkpoint']} (epoch {result['epoch']})"]
+    which, epoch = result["checkpoint"], f"epoch {result['epoch']}"
+    row += [epoch if which == str(result["epoch"]) else f"{which} ({epoch})"]
     return table([head, [*row, *map(_figure, metrics.values())]])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
+from dlrun.data.rows import open_rows
 from dlrun.data.series import Series, SeriesError, arrange
 from dlrun.data.tables import suffixes
 from dlrun.errors import DlrunError
@@ -29,8 +31,7 @@ def kinds(request: Request) -> list[str]:
 
 def takes(request: Request) -> bool:
     """See :mod:`dlrun.data.readers`."""
-    is_array = request.source.suffix in ARRAYS or str(request.source) == STDIN
-    return request.spec.step(Windows) is not None and not is_array
+    return request.spec.step(Windows) is not None and request.source.suffix not in ARRAYS
 
 
 class Reader:
@@ -69,15 +70,34 @@ class Reader:
 
     def _read(self) -> tuple[Sequence[Path], dict[str, Any]]:
         """The files, and the columns of the run, of all rows."""
+        if str(self._request.source) == STDIN:
+            return [self._request.source], self._read_stdin()
         files = table_files(self._request)
         columns = files.read()
-        for name in self._step.names:
-            if name not in columns:
-                raise DlrunError(
-                    f"{self._label} has no column '{name}', which the run takes",
-                    hint=f"it has {', '.join(list(columns)[:12])}",
-                )
+        self._require_columns(list(columns))
         return files.paths, {name: columns[name] for name in self._step.names}
+
+    def _read_stdin(self) -> dict[str, Any]:
+        """The columns of the run, of JSON lines."""
+        rows = open_rows(self._request.source, "jsonl", self._request.table)
+        if not rows.names:
+            raise DlrunError(f"{self._label}: has no rows that are objects of JSON")
+        self._require_columns(rows.names)
+        names, numbers = self._step.names, self._step.options.columns
+        # In one block, so that a column has one type.
+        [block] = rows.blocks(names, numbers, sys.maxsize)
+        for row, why in block.wrong.items():
+            raise DlrunError(
+                f"{self._label}: row {row:,} {why}", hint="correct it, or remove the row"
+            )
+        return {name: block.batch.column(name) for name in names}
+
+    def _require_columns(self, names: Sequence[str]) -> None:
+        if missing := next((name for name in self._step.names if name not in names), None):
+            raise DlrunError(
+                f"{self._label} has no column '{missing}', which the run takes",
+                hint=f"it has {', '.join(names[:12])}",
+            )
 
     def _last(self) -> Part:
         inputs = self._step.apply(self._table)
