@@ -45,7 +45,8 @@ def in_turn(sources, backend, loop, epochs, clock, home):
     command += ["+callbacks.turns._target_=turn_callback.TakeTurns"]
     commands = {name: [*command, f"name={name}", *words] for name, words in sources.items()}
     seconds = take_turns(commands, epochs, home, clock)
-    losses = {name: validation_losses(home / "runs" / name)[: epochs // 2] for name in sources}
+    common = max(1, epochs // 2)
+    losses = {name: validation_losses(home / "runs" / name)[:common] for name in sources}
     assert len({tuple(of) for of in losses.values()}) == 1, losses
     return seconds
 

@@ -57,8 +57,8 @@ backend = keras.backend.backend()
 none, ones = differences(None), differences(np.ones(FRAME, "float32"))
 parts = ["10 {:.2f}  16 {:.2f}  istft {:.2f}".format(*found) for found in (none, ones)]
 print(f"{backend:11}", *parts, sep=" ")
-wrong, right = (0, 1) if backend == "torch" else (1, 0)
-assert none[wrong] < 1e-5 and none[right] > 4.9 and none[2] > 0.9
+near, far = (0, 1) if backend == "torch" else (1, 0)
+assert none[near] < 1e-5 and none[far] > 4.9 and none[2] > 0.9
 assert ones[0] < 1e-5 and ones[1] > 4.9 and ones[2] < 1e-5
 PYTHON
 

@@ -185,10 +185,17 @@ def record(function):
         recording.undo()
     return returned, recording.replay
 
-def stepper(model, step, *, compile, scale):
+def fail(function):
+    record(function)
+    raise RuntimeError("the operations can't be recorded")
+
+def stepper(model, step, *, compile, scale, record=record):
     steps = Steps(model, step)
     steps.capture()
     return TorchStepper(steps, scale, keras.ops.zeros(()).device, record)
+
+def failing(*arguments, **keywords):
+    return stepper(*arguments, **keywords, record=fail)
 
 class Replays(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
@@ -259,6 +266,18 @@ def test_what_reads_values_is_in_no_graph(train, kind):
     losses, *_ = train("raw", kind, *RECORDED)
     expected, *_ = train("raw", kind, "loop.compile=eager")
     assert losses == expected
+    replays = json.loads((train.place / "replays.json").read_text())
+    # Noise is drawn in training alone.
+    assert bool(replays) == (kind == "seeded_noise")
+
+
+def test_a_run_whose_steps_cannot_be_recorded_replays_their_traces(train):
+    failing = ("+loop.stepper={_target_:graph.failing,_partial_:true}", "+callbacks=replays")
+    losses, calls, _ = train("raw", "plain", *failing)
+    expected, all_calls, _ = train("raw", "plain", "loop.compile=eager")
+    assert losses == expected
+    assert calls < 0.5 * all_calls
+    assert json.loads((train.place / "replays.json").read_text()) == []
 
 
 @pytest.mark.parametrize("kind", ["+".join(TOGETHER), *BETWEEN, *map(slow, TOGETHER)])
@@ -284,6 +303,11 @@ def test_results_are_bit_identical_to_fit(train, precision):
     expected, all_calls, _ = train("fit", "plain", f"precision={precision}")
     assert losses == expected
     assert calls < 0.5 * all_calls
+
+
+def test_torchs_own_optimizer_leaves_a_layer_frozen_during_training(train):
+    words = ("frozen_between_epochs", "optimizer=torch_sgd")
+    assert train("raw", *words)[0] == pytest.approx(train("fit", *words)[0], rel=1e-5)
 
 
 def test_a_layer_that_counts_its_calls_is_not_captured(train):

@@ -93,6 +93,12 @@ def test_quoted_texts_keep_their_lines_and_delimiters(tmp_path):
     assert names == rows(path).column_names == ["t", "of two\nlines"]
 
 
+def test_lines_that_end_in_a_carriage_return_are_lines_of_a_large_file_too(tmp_path):
+    path = tmp_path / "old.csv"
+    path.write_bytes(b"x,y\r" + b"1,2\r" * 300_000)
+    assert rows(path).num_rows == 300_000
+
+
 BAD = {
     "nothing": ("a.csv", "", "is empty"),
     "a header alone": ("a.csv", "x,y\n", "has no rows"),

@@ -127,7 +127,8 @@ def _draw(
     curves = [{name: run[name] for name in run if name not in NOT_METRICS} for run in read]
     for name, curve, run in zip(names, curves, opened, strict=True):
         if not curve:
-            what = f"its {METRICS} has no {by}" if is_file(run.path / METRICS) else f"no {METRICS}"
+            is_there = is_file(run.path / METRICS)
+            what = f"its {METRICS} has no curve by {by}" if is_there else f"no {METRICS}"
             log.warning("%s has no curves: %s", name, what)
     if not any(curves):
         hint = "train with the callback csv" if by == "epoch" else "--by epoch, for older runs"

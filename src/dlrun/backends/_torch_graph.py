@@ -13,23 +13,25 @@ from dlrun.errors import first_line
 
 log = logging.getLogger("dlrun")
 
-# Takes a function of tensors that nothing is computed of yet, and gives what it returned, whose
-# tensors get new values by each call of the second.
+# Records a function's operations without running them; returns its results, and a replay that fills
+# them anew.
 Record = Callable[[Callable[[], Any]], tuple[Any, Callable[[], None]]]
 
 
 def record_cuda_graph(function: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
-    """Record the operations of a function, which are not computed yet.
+    """Record a function's operations without running them.
 
     Args:
         function: Its tensors lie on the GPU, and it reads no value of one.
 
     Returns:
-        What the function returned, and a replay that computes its values anew.
+        The function's results, and a replay that fills them anew.
     """
     graph = torch.cuda.CUDAGraph()
-    # Other threads may use the GPU meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with (
+        torch.cuda.stream(torch.cuda.current_stream()),  # goes back to it if the recording fails
+        torch.cuda.graph(graph, capture_error_mode="thread_local"),  # others may use the GPU
+    ):
         returned = function()
     return returned, graph.replay
 

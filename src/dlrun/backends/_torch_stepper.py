@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from dlrun.losses.masks import masks_of, set_masks
 if TYPE_CHECKING:
     from dlrun.backends._torch_graph import Record
     from dlrun.data.batches import Batches
+
+log = logging.getLogger("dlrun")
 
 
 class Steps:
@@ -195,6 +198,8 @@ class TorchStepper:
         if record and steps.are_captured():
             self._train = self._record(self._train, record)
             self._test = self._record(self._test, record)
+        elif record:
+            log.info("loop.compile=cuda_graph: a step of your own is not recorded")
 
     def load(self) -> None:
         """See :class:`dlrun.backends.Stepper`."""

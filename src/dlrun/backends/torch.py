@@ -243,6 +243,7 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
     """See :class:`dlrun.backends.TrainingBackend`."""
     import keras
 
+    from dlrun.backends._requirements import require_gpu
     from dlrun.backends._torch_graph import record_cuda_graph
     from dlrun.backends._torch_stepper import Steps, TorchStepper
 
@@ -251,8 +252,10 @@ def stepper(model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
         steps.compile()
     elif compile in ("trace", "cuda_graph"):
         steps.capture()
+    at = keras.ops.zeros(())
+    require_gpu("torch", compile=compile, device=device_of(at))
     record = record_cuda_graph if compile == "cuda_graph" else None
-    return TorchStepper(steps, scale, keras.ops.zeros(()).device, record)
+    return TorchStepper(steps, scale, at.device, record)
 
 
 def reset_peak_device_bytes() -> None:

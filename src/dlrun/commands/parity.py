@@ -31,7 +31,9 @@ def parity(
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 50,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Largest relative difference of a step's loss; by default as measured."),
+        typer.Option(
+            help="Largest relative difference of a step's loss; by default the measured tolerance."
+        ),
     ] = None,
     prediction_tolerance: Annotated[
         float | None, typer.Option(help="Largest difference of the predictions; by default 1e-5.")

@@ -55,7 +55,7 @@ def predict(
     on_error: Annotated[
         str,
         typer.Option(
-            help="If a row or file can't be read: fail, or skip, which leaves it no prediction."
+            help="If a row or file can't be read: fail, or skip it, without a prediction."
         ),
     ] = "fail",
     to_stdout: Annotated[

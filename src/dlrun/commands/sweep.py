@@ -44,7 +44,7 @@ def sweep(
         ),
     ] = None,
     needed: Annotated[
-        bool, typer.Option("--needed", help="Train no run of which an equal one has completed.")
+        bool, typer.Option("--needed", help="Skip runs of which an equal one has completed.")
     ] = False,
     vectorize: Annotated[
         bool,

@@ -53,7 +53,7 @@ def text_folder(
         lower: Whether texts are put in lower case.
         kind: classification or binary_classification; None goes by the number of classes.
         split: As :class:`dlrun.data.splits.SplitOptions`, like the following five. ``auto`` goes by
-            the folders ``train`` and ``test`` if there are, ``hash`` by the names of the files.
+            the folders ``train`` and ``test`` if there are, ``hash`` by the paths of the files.
         validation: The share, or the number, of texts to validate on.
         test: The share, or the number, of texts to test on.
         folds: Parts for cross-validation.

@@ -23,7 +23,8 @@ class Optax(keras.optimizers.Optimizer):
         super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate)
         self._factory = factory
         self.takes_learning_rate = learning_rate is not None
-        self._transformation(self.learning_rate)  # which refuses arguments that it does not take
+        # So that a wrong argument is refused before training.
+        self._transformation(self.learning_rate)
 
     def build(self, variables: Sequence[Any]) -> None:
         """Create a variable for each array of the state."""

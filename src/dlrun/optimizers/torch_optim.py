@@ -50,6 +50,7 @@ class TorchOptim(keras.optimizers.Optimizer):
             self._share_state(loaded=True)
         for group in self._optimizer.param_groups:
             group["lr"] = float(self.learning_rate)
+        self._optimizer.zero_grad()  # of variables that have been frozen since
         for variable, gradient in zip(trainable_variables, grads, strict=True):
             variable.value.grad = gradient
         self._optimizer.step()

@@ -39,7 +39,7 @@ class Rows:
         with_last = last_column not in columns and self.names.count(last_column) == 1
         read = [*columns, *([last_column] if with_last else [])]
 
-        def note(row: Any) -> str:  # those before are not counted, nor is that of the names
+        def note(row: Any) -> str:  # pyarrow counts the skipped lines and the names too
             wrong[row.number - 1 - skipped] = (
                 f"has {row.actual_columns} values, not {row.expected_columns}"
             )

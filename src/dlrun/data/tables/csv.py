@@ -203,7 +203,8 @@ def header(path: Path, options: TableOptions) -> Header:
 
     with pa.input_stream(str(path)) as stream:
         read = stream.read(2**16)
-        while b"\n" not in read.strip() and (more := stream.read(2**16)):  # of thousands of columns
+        # The names of thousands of columns take more.
+        while not re.search(rb"[\r\n]", read.strip()) and (more := stream.read(2**16)):
             read += more
             if len(read) > BLOCK:
                 raise ValueError("no line ends within a megabyte")
