@@ -73,6 +73,7 @@ def test_what_other_tools_call_it_has_its_name_here_as_a_hint(typed: str, hint: 
 
 
 TABLE = ("data=table", "data.path=a.csv", "data.target=y")
+SERIES = ("data=timeseries", "data.path=a.csv", "data.target=y", "data.time=t")
 IMAGES = ("data=image_folder", "data.path=photos")
 HUGGING_FACE = ("data=huggingface", "data.path=reviews")
 
@@ -93,6 +94,7 @@ HUGGING_FACE = ("data=huggingface", "data.path=reviews")
         (TABLE, "data.n_splits=5", "data.folds=5"),
         (TABLE, "data.random_state=5", "data.seed=5"),
         (TABLE, "data.batch_size=5", "batch_size=5"),
+        (SERIES, "data.series=house", "data.group=house"),
         (IMAGES, "data.directory=x", "data.path=x"),
         (IMAGES, "data.image_size=[64,64]", "data.size=[64,64]"),
         (IMAGES, "data.target_size=64", "data.size=64"),
@@ -108,6 +110,13 @@ def test_what_other_tools_call_a_key_of_data_has_its_name_here_as_a_hint(
     with pytest.raises(DlrunError) as refused:
         compose([*data, typed], find=False)
     assert refused.value.hint == f"did you mean {hint}?"
+
+
+@pytest.mark.parametrize("typed", ["optimizer.learning_rate=0.1", "lr=0.1"])
+def test_an_optimizer_of_another_library_has_the_words_of_that_as_a_hint(typed: str) -> None:
+    with pytest.raises(DlrunError) as refused:
+        compose(["backend=torch", "optimizer=torch_sgd", typed])
+    assert refused.value.hint == "did you mean optimizer.lr=0.1?"
 
 
 def test_what_each_answer_suggests_is_taken() -> None:

@@ -124,6 +124,8 @@ KEYS = {
     "test_size": "data.test",
     "test_split": "data.test",
     "data.val": "data.validation",
+    "data.series": "data.group",
+    "data.series_id": "data.group",
     "data.stratify": "data.split=stratified",
     "data.group": "data.split=group data.by={}",
     "data.groups": "data.split=group data.by={}",

@@ -32,11 +32,19 @@ def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = Fa
         in_group: Only what the word means in the group of the key.
     """
     form = _form(key, in_group=in_group)
+    form = _own_word(form or key, keys) or form
     if form is None:
         return None
     typed = form.format(value.removeprefix("=")) if "=" in form else form + value
     first = form.partition("=")[0]
     return typed if first in keys or first in GROUPS or first.startswith("+") else None
+
+
+def _own_word(key: str, keys: Collection[str]) -> str | None:
+    """The key in which the chosen option keeps its library's word, as ``optimizer.lr`` of torch."""
+    group = key.rpartition(".")[0]
+    words = (f"{group}.{word}" for word, form in KEYS.items() if form == key)
+    return next((word for word in words if word in keys), None) if key not in keys else None
 
 
 def answer(key: str, keys: Collection[str], config_dir: Path | None) -> str | None:
