@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -72,9 +73,9 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if not is_installed(frame.filename)]
         frame = (own or frames)[-1]
-        raise DlrunError(
-            f"{key}: {target} raised {describe(error)} ({frame.filename}, line {frame.lineno})"
-        ) from error
+        is_call = "hydra" in Path(frame.filename).parts  # with arguments that the target refuses
+        where = "" if is_call else f" ({frame.filename}, line {frame.lineno})"
+        raise DlrunError(f"{key}: {target} raised {describe(error)}{where}") from error
 
 
 def fill_placeholders(spec: Any, **values: str) -> Any:
