@@ -185,6 +185,10 @@ def passes_on(training, feed):
     print("fed by", type(feed(training.train)).__name__)
     return fit(training, feed=feed)
 
+def wraps(training, **options):
+    print("keywords:", *options)
+    return fit(training, **options)
+
 def by_name(model, train, **others):
     raise AssertionError
 """
@@ -193,7 +197,7 @@ def by_name(model, train, **others):
 def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     (dlrun.cwd / "own_loops.py").write_text(OWN_LOOPS, encoding="utf-8")
     (dlrun.cwd / "configs/loop").mkdir(parents=True)
-    for name in ("gathers", "passes_on", "by_name"):
+    for name in ("gathers", "passes_on", "wraps", "by_name"):
         (dlrun.cwd / f"configs/loop/{name}.yaml").write_text(f"_target_: own_loops.{name}\n")
     assert dlrun.within("jax", "train", "loop=gathers", "smoke=true").returncode == 0
     refused = dlrun.within("jax", "train", "loop=gathers", "feed=pandas")
@@ -202,6 +206,9 @@ def test_a_custom_loop_gets_the_feed_if_it_takes_one(dlrun):
     passed = dlrun.within("jax", "train", "loop=passes_on", "feed=pandas", "smoke=true")
     assert passed.returncode == 0
     assert "fed by BatchSequence" in passed.stderr.splitlines()
+    wrapped = dlrun.within("jax", "train", "loop=wraps", "feed=pandas", "smoke=true")
+    assert wrapped.returncode == 0
+    assert "keywords: feed" in wrapped.stderr.splitlines()
     refused = dlrun.within("jax", "train", "loop=by_name", "smoke=true")
     assert refused.returncode == 2
     assert "error: loop: own_loops.by_name takes no 'training'" in refused.stderr

@@ -15,7 +15,7 @@ from dlrun.callbacks.monitor import watch_finite
 from dlrun.config.instantiate import fill_placeholders, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
-from dlrun.feeds import Feed
+from dlrun.feeds import GATHERED, Feed
 from dlrun.loops.training import History, Training
 
 LoopCall = Callable[[Training], History]
@@ -43,7 +43,8 @@ def build_callbacks(
 def build_loop(config: Config, feed: Feed) -> LoopCall:
     """Build the loop, a function of a :class:`dlrun.loops.training.Training`.
 
-    A loop without a ``feed`` argument gathers the batches itself.
+    A loop without a ``feed`` argument gathers the batches itself. One that passes any keywords on
+    gets a feed that is chosen.
 
     Args:
         config: The run's config.
@@ -60,7 +61,10 @@ def build_loop(config: Config, feed: Feed) -> LoopCall:
             hint="def loop(training, ...): a dlrun.loops.training.Training has model, batches and"
             " callbacks",
         )
-    return functools.partial(loop, feed=feed) if "feed" in parameters else loop
+    passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+    is_chosen = config.feed.get("_target_") not in GATHERED
+    takes_feed = "feed" in parameters or (passes_on and is_chosen)
+    return functools.partial(loop, feed=feed) if takes_feed else loop
 
 
 def check_loop(loop: LoopCall, model: keras.Model, *, is_weighted: bool) -> None:
