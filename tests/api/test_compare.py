@@ -154,11 +154,11 @@ def test_a_plot_without_curves_is_refused(dlrun, home):
     assert not (dlrun.cwd / "curves.png").exists()
     # Of a run of before there were steps.
     done = dlrun.here("compare", "one", "aaaa", "--plot", "curves.png", "--by", "step")
-    assert "aaaa has no curves: its metrics.csv has no step" in done.stderr
+    assert "aaaa has no curves: its metrics.csv has no curve by step" in done.stderr
     assert "hint: --by epoch" in done.stderr
     (home / "mlp/one/metrics.csv").write_text("what,ever\n1,2\n")
     done = dlrun.here("compare", "one", "aaaa", "--plot", "curves.png")
-    assert "one has no curves: its metrics.csv has no epoch" in done.stderr
+    assert "one has no curves: its metrics.csv has no curve by epoch" in done.stderr
 
 
 def test_untrusted_files_are_read_with_care(dlrun, home):
