@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra.errors import HydraException
 from hydra.utils import instantiate as hydra_instantiate
 
@@ -15,6 +16,8 @@ from dlrun.config import trust
 from dlrun.errors import DlrunError, describe, first_line
 from dlrun.system.guest import is_guest
 from dlrun.system.own_modules import is_installed, remember_own_modules
+
+HYDRA = Path(hydra.__file__).parent
 
 
 def instantiate(key: str, spec: Mapping[str, Any], **given: Any) -> Any:
@@ -73,7 +76,8 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if not is_installed(frame.filename)]
         frame = (own or frames)[-1]
-        is_call = "hydra" in Path(frame.filename).parts  # with arguments that the target refuses
+        # The call itself, of a target that refuses its arguments.
+        is_call = Path(frame.filename).is_relative_to(HYDRA)
         where = "" if is_call else f" ({frame.filename}, line {frame.lineno})"
         raise DlrunError(f"{key}: {target} raised {describe(error)}{where}") from error
 
