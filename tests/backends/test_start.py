@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import trainings
 from conftest import slow_on
 
 
@@ -96,9 +97,13 @@ def test_data_set_and_framework_do_not_import_numpy_concurrently(dlrun):
 @pytest.mark.parametrize(
     ("backend", "framework", "unused"),
     [
-        ("jax", "jax.numpy", "scipy"),
-        ("torch", "torch.nn", "torch._dynamo.eval_frame"),
-        ("tensorflow", "tensorflow._api.v2.nn", "tensorflow._api.v2.compat.v1.nn"),
+        ("jax", "jax.numpy", {"jax.experimental.pallas", "scipy"}),
+        ("torch", "torch.nn", {"torch._dynamo.eval_frame", "torch.distributions.normal"}),
+        (
+            "tensorflow",
+            "tensorflow._api.v2.nn",
+            {"scipy", "tensorflow._api.v2.compat.v1.nn", "tensorflow.python.tpu.tpu_embedding_v3"},
+        ),
     ],
 )
 def test_what_is_imported_in_case_it_is_called_is_not_run(dlrun, backend, framework, unused):
@@ -106,4 +111,44 @@ def test_what_is_imported_in_case_it_is_called_is_not_run(dlrun, backend, framew
     assert done.returncode == 0
     assert framework in imported
     # Of IPython and requests.
-    assert not imported & {"traitlets", "urllib3", unused}
+    assert not imported & {"h5py._errors", "traitlets", "urllib3", *unused}
+
+
+USES = {
+    "jax": """
+from keras.src.backend.jax import nn
+mask = nn.splash_attention_mask.CausalMask((4, 4))
+found["values"] = [int(mask[0:4, 0:4].sum()), nn.splash_attention_kernel.SegmentIds._fields]
+""",
+    "tensorflow": """
+import tensorflow as tf
+decay = tf.compat.v1.train.exponential_decay
+cell = tf.nn.RNNCellDropoutWrapper
+found["values"] = [
+    float(decay(1.0, 2, 1, 0.5)()),
+    int(tf.raw_ops.AddV2(x=1, y=2)),
+    cell.__name__,
+    hasattr(tf.lite, "TFLiteConverter") and hasattr(tf.tpu, "XLAOptions"),
+]
+""",
+    "torch": """
+import torch
+from torch.export import Dim, export
+
+program = export(torch.nn.Flatten(), (torch.zeros(3, 2, 2),), dynamic_shapes=({0: Dim("rows")},))
+normal = torch.distributions.Normal(1.0, 2.0)
+found["values"] = [list(program.module()(torch.ones(5, 2, 2)).shape), float(normal.mean)]
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("backend", "values"),
+    [
+        ("jax", [10, ["q", "kv"]]),
+        ("tensorflow", [0.25, 3, "DropoutWrapper", True]),
+        ("torch", [[5, 4], 1.0]),
+    ],
+)
+def test_what_was_not_run_is_there_for_who_calls_it(tmp_path, backend, values):
+    assert trainings.worker(backend).run(tmp_path, USES[backend])["values"] == values

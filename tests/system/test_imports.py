@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dlrun.system.imports import LateDecorator, deferred_modules
+from dlrun.system.imports import LateDecorator, deferred_modules, late_names
 
 
 @pytest.fixture
@@ -102,3 +102,30 @@ def reset():
     assert seldom.twice(plain)(1) == 4
     seldom.reset()
     assert package == ["__init__", "nothing", "seldom", "reset"]
+
+
+def test_a_name_whose_module_is_imported_when_it_is_used(package, tmp_path):
+    (tmp_path / "put_off" / "seldom.py").write_text("class Cell:\n    size = 3\n")
+    with late_names({"put_off.seldom": ["Cell"], "put_off.often": ["value"]}):
+        from put_off.often import value
+        from put_off.seldom import Cell
+    assert package == []
+
+    class Mine(Cell):
+        pass
+
+    assert issubclass(Mine, Cell)
+    assert isinstance(Cell(), Cell)
+    assert Cell.size == 3
+    assert Cell is not importlib.import_module("put_off.seldom").Cell
+    assert package == ["__init__"]
+    assert value.real == 7
+    assert package == ["__init__", "often"]
+
+
+def test_a_name_of_a_module_that_is_there_is_its_own(package):
+    before = importlib.import_module("put_off.seldom")
+    with late_names({"put_off.seldom": ["value"]}):
+        from put_off.seldom import value
+    assert value == 7
+    assert sys.modules["put_off.seldom"] is before

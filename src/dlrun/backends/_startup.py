@@ -5,43 +5,17 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from dlrun.backends._compile_cache import compile_cache_of
 from dlrun.backends._devices import choose_device, devices_of
+from dlrun.backends._imports import import_of
 from dlrun.backends._modules import distribution_of, module
 from dlrun.backends._process import refuse_another, same_device
 from dlrun.backends._protocols import Backend, Spread
 from dlrun.errors import DlrunError
 from dlrun.system import process
-from dlrun.system.imports import (
-    LateDecorator,
-    deferred_modules,
-    filtered_stderr,
-    without_gc,
-    without_packages,
-)
-
-# What Keras and the frameworks import in case somebody uses it: IPython to edit weight files in a
-# notebook, requests for RemoteMonitor, sparse arrays of jax, whose solvers import much of SciPy,
-# operations on images, torch's compiler, and the API of TensorFlow 1, with a Keras of its own.
-DEFERRED = (
-    "IPython",
-    "jax.experimental.sparse.linalg",
-    "keras.src.backend.torch.image",
-    "requests",
-    "tensorflow._api.v2.__internal__.feature_column",
-    "tensorflow._api.v2.compat.v1",
-    "tensorflow._api.v2.compat.v2",
-    "tensorflow._api.v2.feature_column",
-    "torch._dynamo",
-)
-# As long as nothing is compiled, there is nothing to keep torch's compiler from, and none to reset.
-STAND_INS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
-    "torch._dynamo": {"disable": LateDecorator("disable"), "reset": lambda: None}
-}
 
 
 def prepare(name: str) -> None:
@@ -94,7 +68,7 @@ def start(
     os.environ["KERAS_BACKEND"] = name
     is_restart = "keras" in sys.modules
     try:
-        with _import_of(backend):
+        with import_of(backend):
             if spread:
                 distribution_of(name).meet(spread)
             device = "" if is_restart else choose_device(name, kind, index, spread)
@@ -124,18 +98,6 @@ def start(
     return backend, device
 
 
-@contextmanager
-def _import_of(backend: Backend) -> Iterator[None]:
-    """The block in which Keras and a framework are imported, fast and quietly."""
-    with (
-        without_gc(),
-        without_packages(backend.HIDDEN),
-        deferred_modules(DEFERRED, STAND_INS),
-        filtered_stderr(backend.NOISE),
-    ):
-        yield
-
-
 def forget() -> None:
     """Release what Keras and its framework keep from a finished run."""
     import keras
@@ -158,7 +120,7 @@ def start_beside(name: str) -> None:
     backend = module(name)
     _set_unless_set(backend.environment("cpu", precision="float32", cache_dir=None))
     try:
-        with _import_of(backend):
+        with import_of(backend):
             backend.use_device("cpu:0")
     except ImportError as error:
         raise DlrunError(

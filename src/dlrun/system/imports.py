@@ -118,6 +118,53 @@ class LateDecorator:
 
 
 @contextmanager
+def late_names(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Let the block import names without their modules, which are imported when one is used.
+
+    For modules that can't be deferred, as the packages that they are in would run.
+
+    Args:
+        names: Classes and submodules, by the full names of their modules; those of modules that
+            are already imported are left as they are.
+    """
+    stand_ins = {module: ModuleType(module) for module in names if module not in sys.modules}
+    for module, stand_in in stand_ins.items():
+        vars(stand_in).update({name: _LateName(module, name) for name in names[module]})
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for module, stand_in in stand_ins.items():
+            if sys.modules.get(module) is stand_in:
+                del sys.modules[module]
+
+
+class _LateName:
+    """Stands in for a class or a submodule."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def _actual(self) -> Any:
+        return getattr(importlib.import_module(self._module), self._name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._actual(), name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._actual()(*args, **options)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (self._actual(),)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, self._actual())
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, self._actual())
+
+
+@contextmanager
 def without_gc() -> Iterator[None]:
     """Disable garbage collection in the block, and exclude what it imports from later collections.
 
@@ -244,6 +291,10 @@ class _Deferral(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader_state = self
 
+    def is_package_path(self, name: str) -> bool:
+        """Whether a name is the path of a package: who asks for it imports a module of it."""
+        return name == "__path__" and self._path is not None
+
     def run(self, module: ModuleType) -> bool:
         """Run the module, unless this thread is doing so; whether it has run."""
         with self._lock:
@@ -269,10 +320,10 @@ class _DeferredModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         """Run the module for a name that it does not have yet; called for no other."""
         deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
-        is_name = name == "__path__" or not name.startswith("__")
         if deferral and name in deferral.stand_ins:
             return deferral.stand_ins[name]
-        if deferral and is_name and deferral.run(self):
+        is_used = not name.startswith("__") or (deferral and deferral.is_package_path(name))
+        if deferral and is_used and deferral.run(self):
             return getattr(self, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
