@@ -28,6 +28,7 @@ DEFERRED = (
     "keras.src.backend.torch.image",
     "requests",
     "tensorflow._api.v2.__internal__.distribute.combinations",
+    "tensorflow._api.v2.__internal__.distribute.multi_process_runner",
     "tensorflow._api.v2.__internal__.feature_column",
     "tensorflow._api.v2.compat.v1",
     "tensorflow._api.v2.compat.v2",
