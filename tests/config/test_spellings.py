@@ -112,7 +112,7 @@ def test_what_other_tools_call_a_key_of_data_has_its_name_here_as_a_hint(
     assert refused.value.hint == f"did you mean {hint}?"
 
 
-@pytest.mark.parametrize("typed", ["optimizer.learning_rate=0.1", "lr=0.1"])
+@pytest.mark.parametrize("typed", ["optimizer.learning_rate=0.1", "learning_rate=0.1", "lr=0.1"])
 def test_an_optimizer_of_another_library_has_the_words_of_that_as_a_hint(typed: str) -> None:
     with pytest.raises(DlrunError) as refused:
         compose(["backend=torch", "optimizer=torch_sgd", typed])

@@ -41,9 +41,15 @@ def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = Fa
 
 
 def _own_word(key: str, keys: Collection[str]) -> str | None:
-    """The key in which the chosen option keeps its library's word, as ``optimizer.lr`` of torch."""
-    group = key.rpartition(".")[0]
-    words = (f"{group}.{word}" for word, form in KEYS.items() if form == key)
+    """The key in which the chosen option keeps its library's word, as ``optimizer.lr`` of torch.
+
+    A word without a group, such as ``learning_rate``, is that of each group that has it.
+    """
+    words = (
+        f"{form.rpartition('.')[0]}.{word}"
+        for word, form in KEYS.items()
+        if form == key or form.endswith(f".{key}")
+    )
     return next((word for word in words if word in keys), None) if key not in keys else None
 
 
