@@ -165,6 +165,20 @@ def test_a_key_of_an_option_that_is_not_chosen_names_the_option(
     assert hint in (refused.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("task.sampling.y=oversample", "task.sampling={y: oversample}"),
+        ("task.loss_weights.y=2", "task.loss_weights={y: 2}"),
+        ("task.class_weight.y.rare=5", "task.class_weight={y: {rare: 5}}"),
+    ],
+)
+def test_a_key_below_what_is_given_by_name_is_suggested_as_a_mapping(typed, meant) -> None:
+    with pytest.raises(DlrunError, match="is not a config key") as refused:
+        compose([typed])
+    assert refused.value.hint == f"did you mean '{meant}'?"
+
+
 @pytest.mark.parametrize("typed", ["reproduces.x=1", "+sweep.x=1", "name.x=1", "epochs.x=1"])
 def test_a_key_below_no_mapping_is_refused(typed: str) -> None:
     with pytest.raises(DlrunError, match="is not a config key"):

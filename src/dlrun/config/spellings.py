@@ -19,6 +19,8 @@ from dlrun.config.other_tools import (
     VALUES,
 )
 
+# Null, or a value for each output or class by name.
+NAMED = ("task.loss_weights", "task.class_weight", "task.sampling")
 _NULLS = ("=null", "=none", "=None", "=false", "=False")
 
 
@@ -75,6 +77,22 @@ def answer(key: str, keys: Collection[str], config_dir: Path | None) -> str | No
     return ANSWERS.get(last) or (
         SCHEDULED if PARTS.get(parent.rpartition(".")[2]) == "schedule" else None
     )
+
+
+def as_mapping(key: str, value: str) -> str | None:
+    """The mapping to type for a key below one of ``NAMED``; None for another key.
+
+    Args:
+        key: As typed, such as ``task.sampling.department``.
+        value: With its ``=``.
+    """
+    whole = next((name for name in NAMED if key.startswith(f"{name}.")), None)
+    if whole is None or not value.startswith("="):
+        return None
+    inner = value[1:]
+    for part in reversed(key[len(whole) + 1 :].split(".")):
+        inner = f"{{{part}: {inner}}}"
+    return f"'{whole}={inner}'"
 
 
 def value_here(value: str, options: Collection[str]) -> str | None:
