@@ -10,7 +10,10 @@ from trainings import Refused, worker
 
 ROWS = 150
 CITIES = ("Rome", "Oslo", "Lima")
-TARGETS = {"price": "price", "kind": "kind", "big": "big", "both": "[price,kind]", "tags": "tags"}
+TARGETS = {
+    **{name: name for name in ("price", "kind", "big", "tags")},
+    **{"both": "[price,kind]", "weighted": "kind"},
+}
 
 
 def columns(rows: int, seed: int) -> dict[str, list]:
@@ -71,6 +74,7 @@ class Homes:
                 *("data=csv", f"data.path={name}.csv", f"data.target={TARGETS[name]}"),
                 *("epochs=2", "batch_size=16", "model.units=8", "model.blocks=1", f"name={name}"),
                 *(["data.kind=multilabel"] if name == "tags" else []),
+                *(["task.class_weight=balanced"] if name == "weighted" else []),
                 "+export=keras",
             )
             self.runs[name] = result["path"]

@@ -66,6 +66,21 @@ def test_a_column_weighs_the_rows(homes, truth):
         evaluate(homes, "price", "data.weight=w", data="truth.csv")
 
 
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+def test_classes_weigh_as_in_training_on_other_data_too(homes, truth, dlrun, backend):
+    run = homes.run("weighted")
+    weights = dlrun.record(run)["class_weight"]
+    assert len(set(weights.values())) > 1
+    there = [row for row in range(40) if row not in (3, 20)]
+    rows = homes.predict("weighted", "truth.csv")
+    kinds = [truth["kind"][row] for row in there]
+    right = [float(rows[r][f"probability_{kind}"]) for r, kind in zip(there, kinds, strict=True)]
+    expected = np.mean([weights[kind] * -np.log(p) for kind, p in zip(kinds, right, strict=True)])
+    copy = shutil.copytree(run, dlrun.cwd / "run")
+    words = ("evaluate", copy, f"backend={backend}", "--data", homes.cwd / "truth.csv")
+    assert dlrun.json(*words)["metrics"]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_numpy_evaluates_without_the_training_data(homes, truth, dlrun):
     run = shutil.copytree(homes.run("both"), dlrun.cwd / "run")
     words = ("backend=numpy", "--data", homes.cwd / "truth.csv")

@@ -7,10 +7,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import Dlrun
 from dlrun import __version__
 from dlrun.api.diff import diff
+from dlrun.api.earlier import compose_from
 from dlrun.api.finished_run import CompletedRuns
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
@@ -60,6 +62,24 @@ def test_a_run_of_a_sweep_again_with_changes_has_the_bits_of_typing_both(home):
     [node] = Dlrun(cwd).json("runs", "--tree")["trees"][:1]
     children = {child["run"]: child["children"] for child in node["children"]}
     assert [len(of) for of in children.values()] == [0, 1]
+
+
+def test_a_run_of_an_older_version_is_repeated_in_the_words_of_this_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = asdict(compose(["seed=1"]))
+    del config["feed"], config["export"], config["choices"]["feed"]
+    config |= {"export_keras": True, "data": config["data"] | {"feed": "numpy"}}
+    run = tmp_path / "runs" / "old"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    typed = ["seed=1", "data.feed=numpy", "export_keras=true"]
+    (run / "run.json").write_text(json.dumps({"status": "completed", "overrides": typed}))
+    earlier, _ = compose_from("runs/old", ["seed=2"])
+    assert earlier.overrides == ["feed=numpy", "+export=keras", "seed=2"]
+    assert earlier.gone == []
+    assert asdict(earlier.config) == asdict(compose(earlier.overrides))
+    earlier, _ = compose_from("runs/old", ["feed=auto"])
+    assert earlier.config.feed["_target_"] is None
 
 
 @pytest.mark.trains

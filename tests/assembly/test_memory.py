@@ -70,8 +70,10 @@ def test_another_process_reads_the_files_so_that_their_memory_is_not_counted(dlr
 
 @pytest.mark.trains
 def test_it_keeps_nothing_compiled_that_the_run_would_find(dlrun):
-    done = dlrun(*WORDS, "backend=jax", "--memory", env={"XDG_CACHE_HOME": str(dlrun.cwd)})
+    words = (*WORDS[:-1], "batch_size=1000", "backend=jax", "--memory")
+    done = dlrun(*words, env={"XDG_CACHE_HOME": str(dlrun.cwd)})
     assert done.returncode == 0, done.stderr
+    assert "inputs and targets of 300 samples" in done.stdout
     assert not list(dlrun.cwd.glob("dlrun/jax/**/*-cache"))
 
 

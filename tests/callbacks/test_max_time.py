@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlrun.system.duration import parse_seconds
+from dlrun.system.duration import as_duration, parse_seconds
 from trainings import Refused, worker
 
 WORDS = ("~callbacks.early_stopping", "model.units=16", "data.limit=400", "epochs=3")
@@ -45,6 +45,8 @@ def test_the_time_of_all_resumptions_counts(tmp_path):
         worker("jax").resume(tmp_path, first["path"], "epochs=9", "callbacks.max_time.limit=soon")
     # One more epoch would fit, were it not for the first.
     [row] = first["rows"]
-    limit = f"callbacks.max_time.limit={row['seconds'] * 1.01}"
-    resumed = worker("jax").resume(tmp_path, first["path"], "epochs=9", limit)
+    limit = row["seconds"] * 1.01
+    words = ("epochs=9", f"callbacks.max_time.limit={limit}")
+    resumed = worker("jax").resume(tmp_path, first["path"], *words)
     assert (resumed["epochs"], resumed["stopped_by"]) == (2, "max_time")
+    assert f"max_time {as_duration(limit)}: another epoch may not fit" in resumed["log"]

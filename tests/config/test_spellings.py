@@ -112,7 +112,7 @@ def test_what_other_tools_call_a_key_of_data_has_its_name_here_as_a_hint(
     assert refused.value.hint == f"did you mean {hint}?"
 
 
-@pytest.mark.parametrize("typed", ["optimizer.learning_rate=0.1", "lr=0.1"])
+@pytest.mark.parametrize("typed", ["optimizer.learning_rate=0.1", "learning_rate=0.1", "lr=0.1"])
 def test_an_optimizer_of_another_library_has_the_words_of_that_as_a_hint(typed: str) -> None:
     with pytest.raises(DlrunError) as refused:
         compose(["backend=torch", "optimizer=torch_sgd", typed])
@@ -163,6 +163,20 @@ def test_a_key_of_an_option_that_is_not_chosen_names_the_option(
     with pytest.raises(DlrunError, match="is not a config key") as refused:
         compose(typed)
     assert hint in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("task.sampling.y=oversample", "task.sampling={y: oversample}"),
+        ("task.loss_weights.y=2", "task.loss_weights={y: 2}"),
+        ("task.class_weight.y.rare=5", "task.class_weight={y: {rare: 5}}"),
+    ],
+)
+def test_a_key_below_what_is_given_by_name_is_suggested_as_a_mapping(typed, meant) -> None:
+    with pytest.raises(DlrunError, match="is not a config key") as refused:
+        compose([typed])
+    assert refused.value.hint == f"did you mean '{meant}'?"
 
 
 @pytest.mark.parametrize("typed", ["reproduces.x=1", "+sweep.x=1", "name.x=1", "epochs.x=1"])

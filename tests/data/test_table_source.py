@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from dlrun.data import encode_rows
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
@@ -146,6 +147,33 @@ def test_the_task_is_chosen_from_the_target():
         "price": "regression",
     }
     assert table(path="h.csv", target="stars", kind="regression").dataset().num_classes == 1
+
+
+def test_nested_columns_are_left_out_and_can_be_neither_named_nor_needed():
+    columns = {"x": [1.0, 2.0, 4.0, 3.0] * 10, "price": [1.0, 3.0, 2.0, 4.0] * 10}
+    nested = pa.array([{"a": 1}] * 40)
+    parquet.write_table(pa.table({**columns, "place": nested}), "lake.parquet")
+    of = table(path="lake.parquet", target="price")
+    assert list(of.inputs) == ["x"]
+    assert of.notes == [
+        "column 'place' is left out: its values are no numbers, texts, dates or lists"
+    ]
+    [place] = [column for column in of.describe().columns if column["name"] == "place"]
+    assert (place["kind"], place["missing"]) == ("left out", 0)
+    for dropped in ({"drop": ["place"]}, {"columns": {"place": "drop"}}):
+        assert not table(path="lake.parquet", target="price", **dropped).notes
+    for named in (
+        {"target": "place"},
+        {"weight": "place"},
+        {"columns": {"place": "category"}},
+        {"split": "group", "by": "place"},
+    ):
+        message = refused(**{"path": "lake.parquet", **named}).message
+        assert "=place: the column has values of another kind than numbers, texts" in message
+    parquet.write_table(pa.table({**columns, "x": nested}), "new.parquet")
+    saved = spec_from_json(spec_to_json(of.dataset().spec), source="x")
+    with pytest.raises(DlrunError, match="column 'x' has values of another kind"):
+        table(path="new.parquet", target="price").dataset(saved)
 
 
 def test_lists_and_texts_with_bars_are_several_classes_at_once(tmp_path):

@@ -118,12 +118,39 @@ def test_weights_keep_to_their_constraints(tmp_path, chosen, loop):
     assert reached[name] == pytest.approx(reached["sgd"], rel=1e-5)
 
 
+AROUND = (
+    "+optimizer.gradient_accumulation_steps=3",
+    "+optimizer.global_clipnorm=0.5",
+    "+optimizer.use_ema=true",
+    "+optimizer.ema_momentum=0.9",
+    "+optimizer.ema_overwrite_frequency=2",
+)
+
+
+LIBRARIES = (("torch", "torch_sgd", "lr"), ("jax", "optax_sgd", "learning_rate"))
+
+
+@pytest.mark.parametrize(("chosen", "loop"), in_turn(LIBRARIES, ("fit", "train_step", "raw")))
+def test_what_keras_does_around_an_update_is_done_for_every_library(tmp_path, chosen, loop):
+    (backend, name, rate), reached = chosen, {}
+    for optimizer, key in ((name, rate), ("sgd", "learning_rate")):
+        given = (f"optimizer={optimizer}", f"optimizer.{key}=0.1", "optimizer.momentum=0.9")
+        words = ("data.limit=500", "batch_size=50", "model.units=8", f"loop={loop}")
+        # An epoch of 8 batches ends within an update; the second begins from a checkpoint.
+        first = worker(backend).train(tmp_path, *given, *words, *AROUND, "epochs=1")
+        result = worker(backend).resume(tmp_path, first["path"], "epochs=2")
+        saved = read_checkpoint(result["path"] / "checkpoints" / "epoch-0002")
+        reached[optimizer] = [v.value for v in saved.model]
+    for mine, keras in zip(reached[name], reached["sgd"], strict=True):
+        assert mine == pytest.approx(keras, rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
 def test_an_argument_that_the_optimizer_does_not_take_is_refused(dlrun, backend, optimizer):
-    done = dlrun.within(backend, "train", f"optimizer={optimizer}", "+optimizer.use_ema=true")
+    done = dlrun.within(backend, "train", f"optimizer={optimizer}", "+optimizer.rho=0.9")
     assert done.returncode == 2
     [error] = [line for line in done.stderr.splitlines() if "error:" in line]
-    assert error.endswith("unexpected keyword argument 'use_ema'")
+    assert error.endswith("unexpected keyword argument 'rho'")
     assert not (dlrun.cwd / "runs").exists()
 
 

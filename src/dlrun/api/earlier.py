@@ -11,7 +11,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.config.earlier import Earlier, compose_earlier, covers
-from dlrun.config.run_config import read_config
+from dlrun.config.run_config import read_config, upgrade_overrides
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, shorten
 from dlrun.remote.places import shown_path, working_folder
@@ -126,7 +126,7 @@ def _overrides(opened: RunDir, recorded: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for entry in lists:
         typed = entry.get("overrides") if isinstance(entry, dict) else None
-        for line in map(str, typed if isinstance(typed, list) else []):
+        for line in upgrade_overrides(list(map(str, typed if isinstance(typed, list) else []))):
             key = split_override(line)[0]
             if not line.startswith(("+", "~")):
                 lines = [other for other in lines if split_override(other)[0] != key]

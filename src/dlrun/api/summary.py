@@ -82,7 +82,8 @@ def summary(
 
         sizes = memory_of_step(model, config, session)
         result["memory"] = sizes
-        table = f"{table}\n\n{memory_table(sizes, config.batch_size)}"
+        samples = min(config.batch_size, len(session.data.train))
+        table = f"{table}\n\n{memory_table(sizes, samples)}"
     return result, table
 
 

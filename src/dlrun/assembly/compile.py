@@ -41,6 +41,11 @@ from dlrun.optimizers.exclusion import exclude_weights
 log = logging.getLogger("dlrun")
 
 METRICS = "_dlrun_metrics"  # a model's attribute
+# What Keras does around an update, whichever library computes that.
+AROUND_UPDATE = (
+    *("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"),
+    *("use_ema", "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps"),
+)
 
 
 def compile_model(
@@ -194,16 +199,17 @@ def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
             f"optimizer: {target} needs backend '{needs}', but this is '{backend}'",
             hint=f"backend={needs}, or choose a Keras optimizer",
         )
+    if package not in ("torch", "optax"):
+        return instantiate("optimizer", spec)
+    around = {name: spec.pop(name) for name in AROUND_UPDATE if name in spec}
     with component_errors("optimizer", target):
         if package == "torch":
             from dlrun.optimizers.torch_optim import TorchOptim
 
-            return TorchOptim(partial("optimizer", spec))
-        if package == "optax":
-            from dlrun.optimizers.optax import Optax
+            return TorchOptim(partial("optimizer", spec), **around)
+        from dlrun.optimizers.optax import Optax
 
-            return Optax(partial("optimizer", spec), spec.get("learning_rate"))
-    return instantiate("optimizer", spec)
+        return Optax(partial("optimizer", spec), spec.get("learning_rate"), **around)
 
 
 def _loss(key: str, spec: Any) -> Any:

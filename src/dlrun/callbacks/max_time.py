@@ -33,7 +33,7 @@ class MaxTime(RunCallback):
     def __init__(self, limit: str | float, *, run: str = "RUN") -> None:
         super().__init__()
         self._limit = parse_seconds(limit)
-        self._text, self._run = limit, run
+        self._run = run
         self._seconds = self._longest = 0.0
         self._began = 0.0
         self._stopped_epoch = 0
@@ -56,7 +56,7 @@ class MaxTime(RunCallback):
             self.model.stop_training = True
             log.info(
                 "max_time %s: another epoch may not fit; to go on: %s %s max_time=%s",
-                self._text,
+                as_duration(self._limit),
                 resume_command(),
                 self._run,
                 # dlrun launch takes the time of the whole run.

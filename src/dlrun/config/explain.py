@@ -12,6 +12,7 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from dlrun.config.groups import GROUPS
 from dlrun.config.spellings import (
     answer,
+    as_mapping,
     data_set_here,
     key_here,
     options_with,
@@ -185,7 +186,9 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         # Compare the last parts only: the common parent would make all keys similar.
         name = nearest(last, siblings)
         near = f"{parent}.{name}" if name else None
-    if here := key_here(key, value, keys, in_group=bool(siblings and near)):
+    if here := as_mapping(key, value) or key_here(
+        key, value, keys, in_group=bool(siblings and near)
+    ):
         return Mistake(line, f"'{key}' is not a config key", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known

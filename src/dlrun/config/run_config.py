@@ -5,6 +5,7 @@ It was resolved when written, so it holds plain values and no interpolations.
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from dlrun.config.problem import Problem, Problems
 from dlrun.config.trust import Refusal
 from dlrun.errors import DlrunError, first_line
+from dlrun.system.override_text import split_override
 
 # Far above a typical config of 3,000 bytes and five levels.
 MAX_BYTES = 256 * 1024
@@ -49,6 +51,22 @@ def _upgrade(config: dict[str, Any]) -> dict[str, Any]:
     if config.pop("export_keras", False) is True:
         config.setdefault("export", {"keras": {"_target_": "dlrun.exports.keras.export_keras"}})
     return config
+
+
+def upgrade_overrides(lines: Sequence[str]) -> list[str]:
+    """The overrides of a run with those of older versions replaced, as :func:`read_config` does.
+
+    Args:
+        lines: As the run has recorded them.
+    """
+    upgraded = []
+    for line in lines:
+        key, value = split_override(line)
+        if key == "export_keras":
+            upgraded += ["+export=keras"] * (str(value).lower() == "true")
+        else:
+            upgraded.append(f"feed={value}" if key == "data.feed" else line)
+    return upgraded
 
 
 def check_plain(config: Any, key: str = "") -> None:

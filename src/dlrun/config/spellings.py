@@ -19,6 +19,8 @@ from dlrun.config.other_tools import (
     VALUES,
 )
 
+# Null, or a value for each output or class by name.
+NAMED = ("task.loss_weights", "task.class_weight", "task.sampling")
 _NULLS = ("=null", "=none", "=None", "=false", "=False")
 
 
@@ -41,9 +43,15 @@ def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = Fa
 
 
 def _own_word(key: str, keys: Collection[str]) -> str | None:
-    """The key in which the chosen option keeps its library's word, as ``optimizer.lr`` of torch."""
-    group = key.rpartition(".")[0]
-    words = (f"{group}.{word}" for word, form in KEYS.items() if form == key)
+    """The key in which the chosen option keeps its library's word, as ``optimizer.lr`` of torch.
+
+    A word without a group, such as ``learning_rate``, is that of each group that has it.
+    """
+    words = (
+        f"{form.rpartition('.')[0]}.{word}"
+        for word, form in KEYS.items()
+        if form == key or form.endswith(f".{key}")
+    )
     return next((word for word in words if word in keys), None) if key not in keys else None
 
 
@@ -69,6 +77,22 @@ def answer(key: str, keys: Collection[str], config_dir: Path | None) -> str | No
     return ANSWERS.get(last) or (
         SCHEDULED if PARTS.get(parent.rpartition(".")[2]) == "schedule" else None
     )
+
+
+def as_mapping(key: str, value: str) -> str | None:
+    """The mapping to type for a key below one of ``NAMED``; None for another key.
+
+    Args:
+        key: As typed, such as ``task.sampling.department``.
+        value: With its ``=``.
+    """
+    whole = next((name for name in NAMED if key.startswith(f"{name}.")), None)
+    if whole is None or not value.startswith("="):
+        return None
+    inner = value[1:]
+    for part in reversed(key[len(whole) + 1 :].split(".")):
+        inner = f"{{{part}: {inner}}}"
+    return f"'{whole}={inner}'"
 
 
 def value_here(value: str, options: Collection[str]) -> str | None:

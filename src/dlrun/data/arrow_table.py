@@ -110,7 +110,7 @@ def write(rows: pa.Table, target: Path, name: str) -> None:
 
     types: dict[str, Any] = {}
     whole = rows.combine_chunks().to_batches()
-    normal = [normal_batch(batch, types, Path(name)) for batch in whole]
+    normal = [normal_batch(batch, types, Path(name), others=True) for batch in whole]
     with pa.ipc.new_file(str(target), normal[0].schema) as file:
         for batch in normal:
             for start in range(0, len(batch), ROWS):

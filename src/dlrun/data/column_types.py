@@ -11,8 +11,10 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# int64, double, bool, string, timestamp[us], and list<string>, by the names of pyarrow.
-TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
+# int64, double, bool, string, timestamp[us], list<string>, and null, for values of another kind, as
+# structs, which are not kept; by the names of pyarrow.
+OTHER = "null"
+TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>", OTHER)
 
 
 @dataclass
@@ -22,10 +24,12 @@ class WiderType(Exception):  # noqa: N818 - a request to begin again, not an err
     Args:
         column: The column's name.
         value: The value, for messages.
+        is_other: Whether the column is of type ``OTHER``, whatever it has besides.
     """
 
     column: str
     value: str = ""
+    is_other: bool = False
 
 
 def wider_type(known: Any, value: str) -> Any:
@@ -43,8 +47,16 @@ def wider_type(known: Any, value: str) -> Any:
     return pa.string()
 
 
-def normal_batch(batch: pa.RecordBatch, types: dict[str, Any], path: Path) -> pa.RecordBatch:
+def normal_batch(
+    batch: pa.RecordBatch, types: dict[str, Any], path: Path, *, others: bool = False
+) -> pa.RecordBatch:
     """The batch with columns of :data:`TYPES`, in the types of ``types`` if they are known.
+
+    Args:
+        batch: Columns of any type.
+        types: The types that are known, by column; the others are added.
+        path: The file, for messages.
+        others: Whether columns of type ``OTHER`` may be there.
 
     Raises:
         DlrunError: If a column is of a type that has no meaning here.
@@ -56,7 +68,16 @@ def normal_batch(batch: pa.RecordBatch, types: dict[str, Any], path: Path) -> pa
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         is_empty = array.null_count == len(array)
         normal = _normal_array(array, name, path)
+        if normal is None:
+            if not others:
+                raise _other_type(array.type, name, path)
+            normal = pa.nulls(len(array))
         known = types.setdefault(name, None if is_empty else normal.type)
+        if known is not None and pa.types.is_null(known):
+            arrays.append(pa.nulls(len(array)))
+            continue
+        if not is_empty and pa.types.is_null(normal.type):
+            raise WiderType(name, is_other=True)
         if known is None:  # all missing so far; a later value gives the type
             known = pa.string()
             if not is_empty:
@@ -85,11 +106,24 @@ def not_utf8(path: Path, column: str) -> DlrunError:
     )
 
 
+def _other_type(kind: Any, column: str, path: Path) -> DlrunError:
+    """The error of a column of type ``OTHER`` where it may not be."""
+    import pyarrow as pa
+
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return not_utf8(path, column)
+    return DlrunError(
+        f"data: {path}: column '{column}' has type {kind}; expected numbers, texts, dates or lists",
+        hint="write its parts as columns of their own",
+    )
+
+
 def _first_text(array: Any) -> str:
     return str(array.drop_null()[0].as_py())
 
 
 def _normal_array(array: Any, name: str, path: Path) -> Any:
+    """The array in one of :data:`TYPES`, None for ``OTHER``."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -101,26 +135,30 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         return pa.nulls(len(array), pa.string())
     if pa.types.is_boolean(kind) or kind in (pa.int64(), pa.float64(), pa.string()):
         return _without_nan(array)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        try:
-            return array.cast(pa.string())
-        except pa.ArrowInvalid as error:
-            raise not_utf8(path, name) from error
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         # In seconds, whatever the unit of the file.
         unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
         micros = array.cast(unit, safe=False).cast(pa.int64()).cast(pa.float64(), safe=False)
         return pc.divide(micros, 1e6)
-    target = _target_type(kind)
+    return _cast(array, name, path)
+
+
+def _cast(array: Any, name: str, path: Path) -> Any:
+    """As :func:`_normal_array`, of a type that pyarrow casts."""
+    import pyarrow as pa
+
+    target = _target_type(array.type)
     if target is None:
-        raise DlrunError(
-            f"data: {path}: column '{name}' has type {kind}; expected numbers, texts, dates or"
-            " lists",
-            hint="write the table without it, or its parts as columns of their own",
-        )
+        return None
     try:
-        return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(kind)))
+        return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(array.type)))
+    except pa.ArrowNotImplementedError:  # such as a list of structs
+        return None
     except pa.ArrowInvalid as error:
+        if pa.types.is_uint64(array.type):  # as integers of JSON that 64 bits do not hold
+            return array.cast(pa.float64(), safe=False)
+        if target in (pa.string(), pa.list_(pa.string())):  # of bytes that are no UTF-8
+            return None
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
 
 
@@ -132,9 +170,9 @@ def _target_type(kind: Any) -> Any:
     for targets, tests in (
         (pa.int64(), (of.is_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),
-        (pa.string(), (of.is_large_string, of.is_string_view)),
+        (pa.string(), (of.is_large_string, of.is_string_view, of.is_binary, of.is_large_binary)),
         (pa.timestamp("us"), (of.is_timestamp, of.is_date)),
-        (pa.list_(pa.string()), (of.is_list, of.is_large_list)),
+        (pa.list_(pa.string()), (of.is_list, of.is_large_list, of.is_fixed_size_list)),
     ):
         if any(test(kind) for test in tests):
             return targets

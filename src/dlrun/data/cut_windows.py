@@ -17,6 +17,7 @@ from dlrun.data.encode_rows import ArrayFile
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.series import Series
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
+from dlrun.data.table_columns import refuse_other
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
@@ -145,6 +146,8 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
             f"data: {of.table.path} has no column '{missing[0]}', which the run was trained on",
             hint=f"the run takes {', '.join(step.names[:12])}",
         )
+    for name in step.names:
+        refuse_other(of.table.profiles[name], f"data: {of.table.path}: column '{name}'")
     return step
 
 

@@ -19,6 +19,7 @@ from dlrun.data.encode_rows import WRITTEN, BatchColumns, at_row, file_of, write
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
+from dlrun.data.table_columns import refuse_other
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
@@ -120,6 +121,8 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
             + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
             hint=f"the run takes {', '.join(needed[:12])}",
         )
+    for name in needed:
+        refuse_other(of.profiles[name], f"data: {of.path}: column '{name}'")
     return step, named
 
 

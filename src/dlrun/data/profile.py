@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data.column_types import OTHER
 from dlrun.data.columns import WrongValueError, add_counts, count_values, to_texts
 from dlrun.data.columns.boolean import FALSE, TRUE
 from dlrun.data.columns.date import to_seconds
@@ -24,7 +25,7 @@ TOP = 20
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
 KINDS = {
     "int64": "number", "double": "number", "bool": "boolean", "timestamp[us]": "date",
-    "list<item: string>": "list",
+    "list<item: string>": "list", OTHER: "other",
 }  # fmt: skip
 MANY_CLASSES = 20  # an integer target with more different values is a number
 
@@ -77,6 +78,8 @@ class ColumnProfile:
     @property
     def kind(self) -> str:  # noqa: PLR0911 - a rule a line
         """The kind of column that it is taken for, or why it is left out."""
+        if self.type == OTHER:
+            return KINDS[OTHER]
         if self.missing == self.rows:
             return "empty"
         if self.distinct == 1 and not self.missing:
@@ -178,6 +181,9 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_null(array.type):
+        profile.rows += len(array)
+        return
     there = array.drop_null()
     first = profile.rows == profile.missing  # no value so far
     profile.rows += len(array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dlrun.data.column_types import OTHER
 from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
 
@@ -17,23 +18,35 @@ MOST = 0.9  # a column of texts that are numbers or dates to this share is one w
 HALF = 0.5
 
 
-def require_column(of: Table, name: str, key: str) -> ColumnProfile:
+def require_column(of: Table, name: str, key: str, *, values: bool = True) -> ColumnProfile:
     """The profile of a column that the user names.
 
     Args:
         of: The table.
         name: The column.
         key: What names it, for messages.
+        values: Whether its values are needed.
 
     Raises:
-        DlrunError: If there is no such column.
+        DlrunError: If there is no such column, or its values are needed and nothing reads them.
     """
     if name not in of.profiles:
         near = nearest(name, of.profiles)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
         hint = _delimiter_hint(of, name) or (_override_for(f"{key}=", near) if near else None)
         raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
+    if values:
+        refuse_other(of.profiles[name], f"{key}={name}: the column")
     return of.profiles[name]
+
+
+def refuse_other(profile: ColumnProfile, what: str) -> None:
+    """Refuse a column whose values nothing reads; ``what`` names it."""
+    if profile.type == OTHER:
+        raise DlrunError(
+            f"{what} has values of another kind than numbers, texts, dates and lists",
+            hint="write its parts as columns of their own",
+        )
 
 
 def _override_for(key: str, name: str) -> str:

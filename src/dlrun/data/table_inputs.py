@@ -26,7 +26,10 @@ LEFT_OUT_AS = {
     "constant": "all values are equal",
     "empty": "it has no values",
     "list": "lists are no inputs",
+    "other": "its values are no numbers, texts, dates or lists",
 }
+
+DROPPED = ("drop", "left out")  # of data.columns
 
 
 def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -36,9 +39,10 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
         DlrunError: If one is not what is said of it, or there is none.
     """
     used = {column for target in of.labels.values() for column in target.columns}
-    for key, names in (("data.columns", of.given), ("data.drop", of.drop)):
-        for name in names:
-            require_column(of, name, key)
+    for name in of.drop:
+        require_column(of, name, "data.drop", values=False)
+    for name, given in of.given.items():
+        require_column(of, name, "data.columns", values=_kind(given) not in DROPPED)
     if of.weight is not None:
         require_numbers(of, require_column(of, of.weight, "data.weight"), "data.weight")
     aside = {*used, *of.drop, of.weight}
@@ -51,8 +55,9 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             continue
         given = of.given.get(name)
         own = dict(given) if isinstance(given, Mapping) else {}
-        kind = own.pop("kind", None) if isinstance(given, Mapping) else given
-        if kind in ("drop", "left out") or (kind is None and _names_splits(profile)):
+        own.pop("kind", None)
+        kind = _kind(given)
+        if kind in DROPPED or (kind is None and _names_splits(profile)):
             continue
         if kind is None:
             kind = profile.kind
@@ -71,6 +76,11 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     if not found:
         raise _nothing_to_learn_from(of, {*aside, *of.given})
     return found
+
+
+def _kind(given: Any) -> Any:
+    """The kind in an entry of ``data.columns``: all that it is, or one of its keys."""
+    return given.get("kind") if isinstance(given, Mapping) else given
 
 
 def _names_splits(profile: ColumnProfile) -> bool:

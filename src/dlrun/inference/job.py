@@ -80,7 +80,10 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     own = None if job.data is None else read_own_data(job.data, opened, job.overrides, config)
     spec = own.dataset.spec if own else None
     loaded = load_run(opened, config, job.which, compiled=True, spec=spec)
-    dataset = own.dataset.match(loaded.model) if own else loaded.data
+
+    from dlrun.assembly.weights import weigh  # which imports the framework
+
+    dataset = weigh(loaded.model, own.dataset.match(loaded.model), config) if own else loaded.data
     found = evaluate_outputs(loaded.model, config, dataset, job.split, loaded.feed)
     result = {
         "run_dir": str(opened.path),

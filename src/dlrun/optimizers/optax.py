@@ -17,10 +17,13 @@ class Optax(keras.optimizers.Optimizer):
     Args:
         factory: Makes the transformation from keyword arguments.
         learning_rate: The initial learning rate; None if the transformation takes none.
+        **around: What Keras does around an update, such as ``clipnorm``.
     """
 
-    def __init__(self, factory: Callable[..., Any], learning_rate: float | None = None) -> None:
-        super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate)
+    def __init__(
+        self, factory: Callable[..., Any], learning_rate: float | None = None, **around: Any
+    ) -> None:
+        super().__init__(learning_rate=1.0 if learning_rate is None else learning_rate, **around)
         self._factory = factory
         self.takes_learning_rate = learning_rate is not None
         # So that a wrong argument is refused before training.

@@ -15,11 +15,13 @@ class TorchOptim(keras.optimizers.Optimizer):
 
     Args:
         factory: Makes the optimizer from an iterable of parameters.
+        **around: What Keras does around an update, such as ``clipnorm``.
     """
 
-    def __init__(self, factory: Callable[[Any], torch.optim.Optimizer]) -> None:
+    def __init__(self, factory: Callable[[Any], torch.optim.Optimizer], **around: Any) -> None:
         probe = factory([torch.nn.Parameter(torch.zeros(1))])
-        super().__init__(learning_rate=float(probe.defaults["lr"]), name=type(probe).__name__)
+        rate = float(probe.defaults["lr"])
+        super().__init__(learning_rate=rate, name=type(probe).__name__, **around)
         self._factory = factory
 
     def build(self, variables: Sequence[Any]) -> None:
@@ -46,8 +48,8 @@ class TorchOptim(keras.optimizers.Optimizer):
         self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
     ) -> None:
         # Keras' method for all variables together: constraints and the count of steps are Keras'.
-        if not self._shares_state and int(self.iterations.value):  # a checkpoint was loaded
-            self._share_state(loaded=True)
+        if not self._shares_state and int(keras.ops.convert_to_numpy(self.iterations)):
+            self._share_state(loaded=True)  # a checkpoint was loaded
         for group in self._optimizer.param_groups:
             group["lr"] = float(self.learning_rate)
         self._optimizer.zero_grad()  # of variables that have been frozen since

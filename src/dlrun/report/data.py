@@ -26,7 +26,10 @@ def data_tables(result: Mapping[str, Any]) -> str:
         rows.append(
             [
                 _cut(column["name"]),
-                column["type"].replace("[us]", "").replace("list<item: string>", "list"),
+                column["type"]
+                .replace("[us]", "")
+                .replace("list<item: string>", "list")
+                .replace("null", "other"),
                 column["kind"],
                 f"{column['missing']:,}" if column["missing"] else "",
                 "many" if distinct is None else f"{distinct:,}",

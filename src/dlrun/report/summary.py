@@ -29,24 +29,24 @@ def layout_table(result: Mapping[str, Any], spread: str) -> str:
 PARTS = {
     "weights": "the model's variables",
     "optimizer": "the optimizer's slots",
-    "batch": "inputs and targets of {batch_size} samples",
+    "batch": "inputs and targets of {samples:,} samples",
     "step": "activations, gradients and workspace, at their peak",
     "total": "",
     "process": "of a run on this machine at its peak, with Python, the framework and the data",
 }
 
 
-def memory_table(memory: Mapping[str, int | None], batch_size: int) -> str:
+def memory_table(memory: Mapping[str, int | None], samples: int) -> str:
     """The memory of a training step by what it holds.
 
     Args:
         memory: Bytes; None where the backend does not tell.
-        batch_size: Of the config.
+        samples: In the largest batch.
     """
     rows = [["memory", "bytes", "of"]]
     for name, what in PARTS.items():
         size = memory[name]
         template = "not told by this backend on this device" if size is None else what
         text = "-" if size is None else f"{size:,}"
-        rows.append([name, text, template.format(batch_size=batch_size)])
+        rows.append([name, text, template.format(samples=samples)])
     return table(rows)

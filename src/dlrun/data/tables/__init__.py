@@ -97,12 +97,14 @@ class TableFiles:
                             + _difference(columns, names),
                             hint="name the files of one table by a pattern in data.path",
                         )
-                    yield number, normal_batch(batch.select(columns), types, path)
+                    others = self.format != "csv"  # whose bytes are to be texts
+                    selected = batch.select(columns)
+                    yield number, normal_batch(selected, types, path, others=others)
             except (OSError, ValueError, EOFError) as error:
                 raise read_error(path, error) from error
 
     def read(self) -> dict[str, pa.Array]:
-        """All rows in memory, by column.
+        """All rows in memory, by column, but for those of type ``OTHER``.
 
         Raises:
             DlrunError: As :meth:`convert`.
@@ -114,7 +116,8 @@ class TableFiles:
             self.convert(target)
             with pa.OSFile(str(target)) as file:
                 table = pa.ipc.open_file(file).read_all().combine_chunks()
-        return {name: table.column(name).chunk(0) for name in table.column_names}
+        columns = {name: table.column(name).chunk(0) for name in table.column_names}
+        return {name: c for name, c in columns.items() if not pa.types.is_null(c.type)}
 
     def convert(self, target: Path) -> list[int]:
         """Write all rows as one Arrow file, which is read without parsing.
@@ -128,11 +131,16 @@ class TableFiles:
         Raises:
             DlrunError: As :meth:`batches`, and if there is no row.
         """
+        import pyarrow as pa
+
         types: dict[str, Any] = {}
         while True:
             try:
                 return self._convert(target, types)
             except WiderType as wider:  # the type is known from the beginning the next time
+                if wider.is_other:
+                    types[wider.column] = pa.null()
+                    continue
                 known = types.get(wider.column)
                 types[wider.column] = wider_type(known, wider.value)
                 if types[wider.column] == known:
