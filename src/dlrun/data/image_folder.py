@@ -35,7 +35,7 @@ from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
@@ -181,7 +181,7 @@ class ImageFolder:
         Raises:
             DlrunError: If a file is not an image, with ``on_error=fail``.
         """
-        require_package("PIL", "images", "data")
+        require_package("PIL", "an image", "data")
 
         def make(directory: Path) -> None:
             found = [

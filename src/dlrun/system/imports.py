@@ -1,7 +1,6 @@
 """Make the import of a framework fast and quiet."""
 
 import gc
-import importlib.util
 import os
 import sys
 import tempfile
@@ -15,29 +14,10 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from dlrun.errors import DlrunError
 from dlrun.system.guest import is_guest
 
 # What a user of Keras may want of it after dlrun has imported it, such as to train on a data frame.
 WANTED = ("matplotlib", "pandas", "sklearn")
-
-
-def require_package(package: str, purpose: str, extra: str) -> None:
-    """Check that an optional package is installed, without importing it.
-
-    Args:
-        package: The package, such as ``pyarrow``.
-        purpose: What it is for, in words.
-        extra: The extra of dlrun that installs it.
-
-    Raises:
-        DlrunError: If it is not installed.
-    """
-    if importlib.util.find_spec(package) is None:
-        raise DlrunError(
-            f"{purpose} need {package}, which is not installed",
-            hint=f"pip install 'dlrun[{extra}]'",
-        )
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from dlrun.data.tables import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,7 @@ class Reader:
     """See :class:`dlrun.data.readers.Reader`."""
 
     def __init__(self, request: Request) -> None:
-        require_package("pyarrow", "tables", "data")
+        require_package("pyarrow", "a table", "data")
         step = request.spec.step(Columns)
         assert step is not None, "takes() says so"
         self._request, self._step = request, step
