@@ -17,7 +17,7 @@ import numpy as np
 from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
 from dlrun.data.class_coverage import unlearned_of
 from dlrun.data.dataset import SPLITS, Dataset, Split
-from dlrun.data.tree import Tree
+from dlrun.data.tree import Tree, leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.system.finite import extremes, first_not_finite, first_outside
 
@@ -116,9 +116,8 @@ def _arrays_by_name(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
 
 def _leaves(path: str, arrays: Tree[Any]) -> list[tuple[str, Any]]:
     """Arrays, each with its path in Python syntax, such as ``train.inputs['title']``."""
-    if isinstance(arrays, Mapping):
-        return [(f"{path}[{name!r}]", array) for name, array in arrays.items()]
-    return [(path, arrays)]
+    named = leaves_by_name(arrays).items()
+    return [(path if name is None else f"{path}[{name!r}]", array) for name, array in named]
 
 
 def _floats(array: np.ndarray) -> bool:
@@ -195,10 +194,8 @@ def _wrong_values(split: str, samples: Split) -> Problems:
 
 def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
     labels, classes = getattr(data, split).labels, data.num_classes
-    named: Mapping[Any, np.ndarray] = labels if isinstance(labels, Mapping) else {None: labels}
-    counts: Mapping[Any, int] = classes if isinstance(classes, Mapping) else {None: classes}
-    tasks = task_outputs(config)
-    for key, array in named.items():
+    counts, tasks = leaves_by_name(classes), task_outputs(config)
+    for key, array in leaves_by_name(labels).items():
         [(name, _)] = _leaves(f"{split}.labels", array if key is None else {key: array})
         loss = tasks[key].loss if key in tasks else None
         is_class = counts[key] > 1 and array.shape[1:] in ((), (1,))
@@ -219,7 +216,7 @@ def _wrong_weights(split: str, samples: Split) -> Problems:
         yield f"{problem} {_names(labels)}", "give weights by the names of the labels"
         return
     weights: Any = samples.weights
-    for key, array in weights.items() if isinstance(weights, Mapping) else [(None, weights)]:
+    for key, array in leaves_by_name(weights).items():
         [(name, _)] = _leaves(f"{split}.weights", array if key is None else {key: array})
         if key is not None and key not in labels:
             yield f"{name}: {split}.labels has {_names(labels)}", "name the weights like the labels"
