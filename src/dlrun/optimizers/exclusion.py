@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from dlrun.errors import DlrunError
+from dlrun.losses.loss_scale import inner_optimizer
 
 KEY = "optimizer.exclude_from_weight_decay"
 SHOWN = 6  # paths in a message
@@ -35,7 +36,7 @@ def exclude_weights(
             f"{KEY} is for optimizers of Keras, not for {spec['_target_']}",
             hint="choose optimizer=adamw",
         )
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     decays = ("weight_decay", "adam_weight_decay")
     if not any(getattr(optimizer, decay, None) for decay in decays):
         raise DlrunError(
