@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
 from dlrun.losses.loss_scale import inner_optimizer
 
 KEY = "optimizer.exclude_from_weight_decay"
@@ -47,11 +47,10 @@ def exclude_weights(
     for name in names:
         matching = [v for v in variables if f"/{name.strip('/')}/" in f"/{v.path}/"]
         if not matching:
-            paths = [v.path for v in variables]
-            more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+            paths = list_names([v.path for v in variables], SHOWN)
             raise DlrunError(
                 f"{KEY}: no weight has {name!r:.80} in its path",
-                hint=f"use whole names from {', '.join(paths[:SHOWN])}{more}",
+                hint=f"use whole names from {paths}",
             )
         excluded += matching
     optimizer.exclude_from_weight_decay(var_list=excluded)
