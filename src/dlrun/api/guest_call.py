@@ -70,6 +70,25 @@ def check_overrides(overrides: Sequence[Any]) -> list[str]:
     return list(overrides)
 
 
+def on_this_backend(overrides: Sequence[Any], default: str | None = None) -> list[str]:
+    """The overrides, with the backend of this process first unless they choose one.
+
+    Args:
+        overrides: As typed.
+        default: The backend where this process has not started one yet; None for the config's.
+
+    Raises:
+        DlrunError: If an override is not a text.
+    """
+    from dlrun.backends import running
+    from dlrun.config.compose import overrides_part
+
+    typed, backend = check_overrides(overrides), running() or default
+    if not backend or overrides_part(typed, "backend"):
+        return typed
+    return [f"backend={backend}", *typed]
+
+
 @contextmanager
 def _policy() -> Iterator[None]:
     """Restore the dtype policy of Keras, which a run sets."""
