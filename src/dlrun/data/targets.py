@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.columns import (
+from dlrun.data.column_values import (
     WrongValueError,
     index_in,
     index_of_class,
-    read_numbers,
-    read_texts,
+    to_booleans,
     to_numbers,
     to_texts,
 )
-from dlrun.data.columns.boolean import to_booleans
+from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.columns.number import Moments
 from dlrun.errors import DlrunError, list_names
 

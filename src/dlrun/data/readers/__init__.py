@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.tables import TableOptions
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, leaves_by_name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError, to_weights
+from dlrun.data.column_values import WrongValueError, to_weights
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
 from dlrun.data.encode_rows import BatchColumns
