@@ -73,7 +73,7 @@ def parity(
     """
     with report_errors(quiet) as out:
         from dlrun import backends
-        from dlrun.proofs.parity_compare import Settings
+        from dlrun.proofs.parity_members import Settings
 
         chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
         for name in chosen:

@@ -11,12 +11,12 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.proofs import agreement
-from dlrun.proofs.parity_compare import (
+from dlrun.proofs.parity_compare import compare
+from dlrun.proofs.parity_members import (
     BACKENDS,
     DEVICES,
     LOOPS_ALONE,
     Settings,
-    compare,
     compose_members,
     list_members,
 )

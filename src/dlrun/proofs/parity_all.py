@@ -12,7 +12,8 @@ from dlrun.config.compose import compose
 from dlrun.config.options import example, list_options
 from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.proofs.parity import result_directory
-from dlrun.proofs.parity_compare import Settings, compare, compose_members, list_members
+from dlrun.proofs.parity_compare import compare
+from dlrun.proofs.parity_members import Settings, compose_members, list_members
 from dlrun.proofs.parity_process import Processes
 from dlrun.report.parity_all import markdown, row_line
 from dlrun.system.files import check_writable, write_json, write_text
