@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
-from dlrun.data.readers import targets_of
 from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.chosen_epoch import resolve_epoch
@@ -146,6 +145,8 @@ def _gates(
 
 def _known_names(run: RunDir) -> Iterator[tuple[str, Sequence[str]]]:
     """The classes, or the numbers, of each output that a run has saved."""
+    from dlrun.data.readers import targets_of  # imports NumPy
+
     spec = read_saved_spec(run)
     if spec is None:
         return
