@@ -75,6 +75,11 @@ def require_choice(
         )
 
 
+def split_words(typed: str | None) -> list[str]:
+    """The words between commas; none if nothing was typed."""
+    return [word.strip() for word in (typed or "").split(",") if word.strip()]
+
+
 class Place(StrEnum):
     """What the horizontal axis of curves is."""
 

@@ -200,9 +200,8 @@ def sweep(
         _print(out, result, as_json, dry_run)
         if not dry_run:
             from dlrun.remote.mirror import check_sent
-            from dlrun.remote.places import working_folder
 
-            check_sent(working_folder(Path(result["sweep_dir"])))
+            check_sent(Path(result["sweep_dir"]))
         _check(result)
 
 

@@ -1,15 +1,12 @@
 """``dlrun train``."""
 
-import logging
 import sys
-from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import print_run, report_errors
 
 
 def train(
@@ -49,8 +46,6 @@ def train(
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
     with report_errors(quiet) as out:
         from dlrun.api.train import train as train_run
-        from dlrun.remote.mirror import check_sent
-        from dlrun.remote.places import working_folder
         from dlrun.system import process
 
         result = train_run(
@@ -62,9 +57,5 @@ def train(
             quiet=quiet,
             from_run=from_run,
             needed=needed,
-        ).to_dict()
-        from dlrun.report.tables import train_table
-
-        print_result(out, result, as_json, train_table)
-        check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))
+        )
+        print_run(out, result, as_json)
