@@ -1,6 +1,6 @@
 """Optional packages: whether one is installed, and how to install it."""
 
-from importlib.util import find_spec
+import importlib.util
 
 from dlrun.errors import DlrunError
 
@@ -16,7 +16,7 @@ def require_package(package: str, asker: str, extra: str) -> None:
     Raises:
         DlrunError: If it is not installed.
     """
-    if find_spec(package) is None:
+    if importlib.util.find_spec(package) is None:
         raise DlrunError(
             f"{asker} needs {package}, which is not installed",
             hint=f"pip install 'dlrun[{extra}]'",
