@@ -110,11 +110,11 @@ def _config(layer: Any) -> dict[str, Any]:
         config = {}
     if callable(activation := getattr(layer, "activation", None)):
         config["activation"] = getattr(activation, "__name__", type(activation).__name__)
-    return {key: _to_json(value) for key, value in config.items() if not _is_ignored(key)}
-
-
-def _is_ignored(key: str) -> bool:
-    return key in IGNORED or key.endswith(IGNORED_SUFFIXES)
+    return {
+        key: _to_json(value)
+        for key, value in config.items()
+        if key not in IGNORED and not key.endswith(IGNORED_SUFFIXES)
+    }
 
 
 def _to_json(value: Any) -> Any:
