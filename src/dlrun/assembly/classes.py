@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.assembly import label_weights
-from dlrun.assembly.check_outputs import (
-    is_multilabel,
-    label_format,
-    leaf,
-    task_outputs,
-)
+from dlrun.assembly.check_outputs import is_multilabel, label_format, leaf, task_outputs
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.sampling import ClassSampling

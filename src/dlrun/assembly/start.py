@@ -38,9 +38,7 @@ HEAD_START_SECONDS = 3.0
 
 
 def start(
-    config: Config,
-    cache: ProcessCache | None = None,
-    saved: InputSpec | None = None,
+    config: Config, cache: ProcessCache | None = None, saved: InputSpec | None = None
 ) -> Session:
     """Import Keras on the config's backend, and read and check the data set.
 

@@ -46,9 +46,7 @@ RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.
 Which = Annotated[
     str,
     typer.Option(
-        "--checkpoint",
-        metavar="best|last|EPOCH",
-        help="The epoch to load: best, last or a number.",
+        "--checkpoint", metavar="best|last|EPOCH", help="The epoch to load: best, last or a number."
     ),
 ]
 

@@ -24,8 +24,7 @@ def train(
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
     multirun: Annotated[  # only for --help: dlrun.cli passes the line to sweep before parsing
-        bool,
-        typer.Option("--multirun", "-m", help="Run dlrun sweep; takes its options."),
+        bool, typer.Option("--multirun", "-m", help="Run dlrun sweep; takes its options.")
     ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,

@@ -50,12 +50,7 @@ class Group:
 
 _TABLE = (
     Group("backend", "The framework that runs the model.", resume=True, evaluate=True),
-    Group(
-        "device",
-        "The device. `device=gpu:1` is the second GPU.",
-        resume=True,
-        evaluate=True,
-    ),
+    Group("device", "The device. `device=gpu:1` is the second GPU.", resume=True, evaluate=True),
     Group(
         "distribution",
         "How a run is spread over `device.count` devices: see "

@@ -26,9 +26,7 @@ def unlearned_of(data: Dataset) -> list[str]:
 
 
 def unlearned_classes(
-    labels: Mapping[str, Arrays],
-    num_classes: Tree[int],
-    targets: Tree[Target] | None = None,
+    labels: Mapping[str, Arrays], num_classes: Tree[int], targets: Tree[Target] | None = None
 ) -> list[str]:
     """A line for each label of a split that has classes which no training sample has.
 

@@ -17,13 +17,7 @@ from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import SPLITS
 from dlrun.data.images import encode
-from dlrun.data.images.decode import (
-    BACKGROUNDS,
-    BrokenImageError,
-    Header,
-    decode,
-    read_header,
-)
+from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, decode, read_header
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.image_table import ImageTable

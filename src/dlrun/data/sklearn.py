@@ -27,11 +27,7 @@ TARGETS: dict[str, str | list[str]] = {
 
 
 def sklearn(
-    *,
-    name: str,
-    images: bool = False,
-    target: str | Sequence[str] | None = None,
-    **options: Any,
+    *, name: str, images: bool = False, target: str | Sequence[str] | None = None, **options: Any
 ) -> ArrowTable | ArraySource:
     """A data set of :mod:`sklearn.datasets` as a table; ``digits`` also as images.
 

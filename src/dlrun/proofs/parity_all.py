@@ -135,11 +135,7 @@ def _case(group: str, option: str, overrides: Sequence[str], settings: Settings)
 
 
 def _row(
-    case: Case,
-    chosen: Sequence[str],
-    processes: Processes,
-    directory: Path,
-    settings: Settings,
+    case: Case, chosen: Sequence[str], processes: Processes, directory: Path, settings: Settings
 ) -> dict[str, Any]:
     """The row of a case; ``within`` is true for an option of one backend, with nothing compared."""
     row = {**case._asdict(), "result": None, "error": None, "within": True}

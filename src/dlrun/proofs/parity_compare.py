@@ -94,10 +94,7 @@ def _compare(
     """All differences, and whether they are within tolerance."""
     reference, first = next(iter(answers.items()))
     tolerance = agreement.tolerance_for(
-        first,
-        settings.steps,
-        steps=settings.tolerance,
-        predictions=settings.prediction_tolerance,
+        first, settings.steps, steps=settings.tolerance, predictions=settings.prediction_tolerance
     )
     scaled = [name for name, spec in logged_metrics(config.task).items() if spec is None]
     # After ungated steps the weights may have diverged: no limit.

@@ -89,11 +89,7 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
     path = plan_run_path(Path(config.runs_dir), FOLDER)
     prepare(path)
     tested = rising_config(
-        config,
-        key,
-        minimum=settings.minimum,
-        maximum=settings.maximum,
-        steps=settings.steps,
+        config, key, minimum=settings.minimum, maximum=settings.maximum, steps=settings.steps
     )
     run, device = _assemble(tested, overrides, path)
     try:

@@ -165,10 +165,7 @@ class _Finder(MetaPathFinder):
         self._thread = threading.get_ident()
 
     def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         # Another thread may be importing packages for the user's own data set.
         if fullname not in self._names or threading.get_ident() != self._thread:

@@ -18,8 +18,7 @@ def require_package(package: str, asker: str, extra: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         raise DlrunError(
-            f"{asker} needs {package}, which is not installed",
-            hint=f"pip install 'dlrun[{extra}]'",
+            f"{asker} needs {package}, which is not installed", hint=f"pip install 'dlrun[{extra}]'"
         )
 
 

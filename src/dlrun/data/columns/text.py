@@ -110,11 +110,7 @@ class Fitter:
     OPTIONS = ("vocabulary_size", "length", "lower")
 
     def __init__(
-        self,
-        name: str,
-        vocabulary_size: int = 10_000,
-        length: int | str = AUTO,
-        lower: bool = True,
+        self, name: str, vocabulary_size: int = 10_000, length: int | str = AUTO, lower: bool = True
     ) -> None:
         if type(vocabulary_size) is not int or vocabulary_size < 3:
             raise ValueError(

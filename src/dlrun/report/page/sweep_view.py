@@ -11,13 +11,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.report.page.formats import short_keys
-from dlrun.report.page.reading import (
-    list_at,
-    mapping_at,
-    number_at,
-    read_mapping,
-    text_at,
-)
+from dlrun.report.page.reading import list_at, mapping_at, number_at, read_mapping, text_at
 from dlrun.report.page.run_view import Curves
 from dlrun.report.tables import brief
 from dlrun.runs.directory import RECORD, SWEEP_FILE
