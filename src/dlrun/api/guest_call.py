@@ -70,12 +70,12 @@ def check_overrides(overrides: Sequence[Any]) -> list[str]:
     return list(overrides)
 
 
-def on_this_backend(overrides: Sequence[Any], default: str | None = None) -> list[str]:
+def on_this_backend(overrides: Sequence[Any], *, or_environment: bool = False) -> list[str]:
     """The overrides, with the backend of this process first unless they choose one.
 
     Args:
         overrides: As typed.
-        default: The backend where this process has not started one yet; None for the config's.
+        or_environment: Whether ``KERAS_BACKEND`` decides where this process has started none.
 
     Raises:
         DlrunError: If an override is not a text.
@@ -83,7 +83,9 @@ def on_this_backend(overrides: Sequence[Any], default: str | None = None) -> lis
     from dlrun.backends import running
     from dlrun.config.compose import overrides_part
 
-    typed, backend = check_overrides(overrides), running() or default
+    typed, backend = check_overrides(overrides), running()
+    if or_environment:
+        backend = backend or os.environ.get("KERAS_BACKEND")
     if not backend or overrides_part(typed, "backend"):
         return typed
     return [f"backend={backend}", *typed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ def train(
     with guest_call(config_dir=place, quiet=quiet):
         from dlrun.api.train import train as train_run
 
-        typed = on_this_backend(overrides, os.environ.get("KERAS_BACKEND"))
+        typed = on_this_backend(overrides, or_environment=True)
         result = train_run(
             typed,
             config_dir=place,
