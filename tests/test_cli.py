@@ -302,26 +302,10 @@ BAD = [
     ("epochs", "epochs: is not an override: expected key=value", None),
     ("=3", "=3: ", None),
     ("", "is not an override", None),
-    (
-        "epochs=1,2",
-        "has several values, but a run takes one",
-        "'dlrun sweep' trains",
-    ),
-    (
-        "model=mnist_mlp,other",
-        "has several values, but a run takes one",
-        "'dlrun sweep' trains",
-    ),
-    (
-        "epochs=range(1,3)",
-        "has several values, but a run takes one",
-        "'dlrun sweep' trains",
-    ),
-    (
-        "epochs=choice(1,2)",
-        "has several values, but a run takes one",
-        "'dlrun sweep' trains",
-    ),
+    ("epochs=1,2", "has several values, but a run takes one", "'dlrun sweep' trains"),
+    ("model=mnist_mlp,other", "has several values, but a run takes one", "'dlrun sweep' trains"),
+    ("epochs=range(1,3)", "has several values, but a run takes one", "'dlrun sweep' trains"),
+    ("epochs=choice(1,2)", "has several values, but a run takes one", "'dlrun sweep' trains"),
     (
         "name=zip(epochs=1,2 seed=1,2)",
         "has several values, but a run takes one",

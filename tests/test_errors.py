@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlrun.cli import app
-from dlrun.errors import DlrunError, cut_message, first_line, shorten
+from dlrun.errors import DlrunError, cut_message, first_line, list_names, shorten
 from trainings import BACKENDS, Refused, worker
 
 LONG = "x" * 5_000
@@ -224,3 +224,9 @@ def test_what_a_component_raises_is_cut_too(tmp_path, backend):
         )
     assert is_bounded(caught.value.message)
     assert "more" in caught.value.message
+
+
+def test_of_many_names_the_first_are_listed_with_how_many_are_left() -> None:
+    assert list_names(["a", "b"], 2) == "a, b"
+    assert list_names(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert list_names([], 2) == ""

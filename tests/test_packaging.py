@@ -47,10 +47,7 @@ def installed(wheel, dlrun):
         env={"PYTHONPATH": str(target)},
     )
     # Its configs too are its own, and not this checkout's.
-    assert where.stdout.split() == [
-        str(target / "dlrun" / "__init__.py"),
-        str(target / "dlrun"),
-    ]
+    assert where.stdout.split() == [str(target / "dlrun" / "__init__.py"), str(target / "dlrun")]
     return run
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # The longest value, list and line that a message shows, in characters.
@@ -125,6 +125,12 @@ def shorten(value: object) -> str:
     if len(text) <= VALUE:
         return text
     return f"{text[:_HEAD]}...{text[-_TAIL:]} ({len(text):,} characters)"
+
+
+def list_names(names: Sequence[str], most: int) -> str:
+    """Names in a row, of many the first ones and how many are left: ``a, b and 3 more``."""
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def cut_message(message: str, lines: int = LINES) -> str:

@@ -21,7 +21,7 @@ PAIRS = [
 def test_run_has_the_same_metrics_on_every_backend(trained, dlrun, trained_on, backend):
     result = dlrun.warm(backend, "evaluate", trained.run(trained_on))
     assert list(result) == [
-        *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics", "figures"),
+        *("run_dir", "checkpoint", "epoch", "backend", "split", "samples", "metrics", "figures")
     ]
     assert result["run_dir"] == str(trained.run(trained_on))
     assert (result["checkpoint"], result["backend"]) == ("best", backend)

@@ -29,7 +29,7 @@ def test_test_split_is_predicted_by_default_into_the_run(trained, dlrun):
     run = trained.copy("jax", dlrun.cwd)
     result = dlrun.json("predict", run)
     assert list(result) == [
-        *("run_dir", "checkpoint", "epoch", "backend", "input", "samples", "output"),
+        *("run_dir", "checkpoint", "epoch", "backend", "input", "samples", "output")
     ]
     assert (result["input"], result["samples"]) == ("test", 3000)
     assert result["output"] == str(run / "predictions.npz")

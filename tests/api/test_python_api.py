@@ -11,7 +11,7 @@ import pytest
 
 import dlrun as package
 from conftest import Dlrun
-from dlrun.api.python import with_backend
+from dlrun.api.guest_call import on_this_backend
 from dlrun.config.approvals import separate_approvals
 from dlrun.config.compose import compose
 from dlrun.config.instantiate import instantiate
@@ -237,10 +237,11 @@ def test_backend_of_the_environment_is_used_where_none_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert with_backend(["epochs=3"]) == ["backend=torch", "epochs=3"]
-    assert with_backend(["backend=jax"]) == ["backend=jax"]
+    assert on_this_backend(["epochs=3"], or_environment=True) == ["backend=torch", "epochs=3"]
+    assert on_this_backend(["backend=jax"], or_environment=True) == ["backend=jax"]
+    assert on_this_backend(["epochs=3"]) == ["epochs=3"]
     monkeypatch.delenv("KERAS_BACKEND")
-    assert with_backend(["epochs=3"]) == ["epochs=3"]
+    assert on_this_backend(["epochs=3"], or_environment=True) == ["epochs=3"]
 
 
 def test_what_one_call_may_name_the_next_may_not(

@@ -135,11 +135,7 @@ def killed(cwd: Path, *arguments: str, code: int = -signal.SIGKILL) -> Path:
     """A run that was ended by a signal."""
     before = set(cwd.glob("runs/*/*"))
     done = subprocess.run(
-        [COMMAND, *arguments, "--quiet"],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
+        [COMMAND, *arguments, "--quiet"], cwd=cwd, capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
     [run] = set(cwd.glob("runs/*/*")) - before

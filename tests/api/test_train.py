@@ -209,10 +209,7 @@ def test_exported_model_is_loaded_by_plain_keras_and_predicts_the_same(trained, 
     np.save(dlrun.cwd / "inputs.npy", inputs)
     files = [trained.run(backend) / "model.keras" for backend in BACKENDS]
     loaded = dlrun(
-        "inputs.npy",
-        *files,
-        command=[sys.executable, script],
-        env={"KERAS_BACKEND": "jax"},
+        "inputs.npy", *files, command=[sys.executable, script], env={"KERAS_BACKEND": "jax"}
     )
     assert loaded.returncode == 0, loaded.stderr
     for backend, file in zip(BACKENDS, files, strict=True):

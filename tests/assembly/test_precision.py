@@ -134,9 +134,7 @@ def test_training_in_half_precision_alone_is_refused_with_the_policy_to_take(tmp
     ("backend", "precision"),
     [
         pytest.param(
-            backend,
-            precision,
-            marks=() if (backend, precision) in MIXED_ONCE else pytest.mark.slow,
+            backend, precision, marks=() if (backend, precision) in MIXED_ONCE else pytest.mark.slow
         )
         for backend in BACKENDS
         for precision in ("mixed_bfloat16", "mixed_float16")

@@ -8,7 +8,7 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from dlrun.data import columns
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError, index_of_class
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.targets import Target
 
@@ -217,5 +217,5 @@ def test_negative_zero_is_the_category_and_class_0(dtype):
     """Rounded to a whole number, -0.3 is -0.0, which Arrow takes for another value than 0.0."""
     values = pa.array(np.array([0.2, -0.3, -0.1, 0.4, 1.2, -1.5]).round().astype(dtype))
     assert fit("category", values).categories == ("0", "-2", "1")
-    assert columns.index_of_class(values, ["-2", "0", "1"]).tolist() == [1, 1, 1, 1, 2, 0]
-    assert columns.index_of_class(pa.array(["-0.0", "-0"]), ["-2", "0"]).tolist() == [1, 1]
+    assert index_of_class(values, ["-2", "0", "1"]).tolist() == [1, 1, 1, 1, 2, 0]
+    assert index_of_class(pa.array(["-0.0", "-0"]), ["-2", "0"]).tolist() == [1, 1]

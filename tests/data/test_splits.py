@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 
 from dlrun.data.draw_splits import split_rows
-from dlrun.data.splits import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    SplitOptions,
-    file_split,
-    resolve_way,
-)
+from dlrun.data.splits import TEST, TRAIN, VALIDATION, SplitOptions, file_split, resolve_way
 from dlrun.errors import DlrunError
 
 
@@ -164,8 +157,7 @@ def test_more_folds_than_rows_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("way", "values"),
-    [("hash", ["a", None]), ("group", ["a", None]), ("time", [1.0, np.nan])],
+    ("way", "values"), [("hash", ["a", None]), ("group", ["a", None]), ("time", [1.0, np.nan])]
 )
 def test_a_row_without_what_it_is_split_by_is_named(way, values):
     with pytest.raises(DlrunError, match=r"data\.by=c: row 12 has no "):

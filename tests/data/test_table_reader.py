@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data.columns import index_of_class
-from dlrun.data.columns.date import to_seconds
+from dlrun.data.column_values import index_of_class, to_seconds
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.rows import Block, evenly
 from dlrun.data.table import table

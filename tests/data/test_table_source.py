@@ -282,8 +282,7 @@ def test_a_blank_cell_of_columns_of_classes_is_missing_or_none_of_them(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("target", "task"),
-    [("price", "price is regression"), ("kind", "kind is classification")],
+    ("target", "task"), [("price", "price is regression"), ("kind", "kind is classification")]
 )
 def test_blanks_of_no_class_are_refused_for_other_tasks(target, task):
     error = refused(target=target, blank="no_class")

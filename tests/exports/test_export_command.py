@@ -114,8 +114,7 @@ def test_a_file_alone_evaluates_and_predicts_as_its_run(exported, tmp_path):
             np.testing.assert_allclose(arrays["predictions"], of_numpy(run, images), atol=2e-6)
     np.save(tmp_path / "fractions.npy", np.full((1, 28, 28), 0.5013, np.float32))
     code, _, stderr = worker("numpy").command(
-        cwd,
-        ["predict", str(alone), "--input", f"{tmp_path}/fractions.npy", "--output", "x.npz"],
+        cwd, ["predict", str(alone), "--input", f"{tmp_path}/fractions.npy", "--output", "x.npz"]
     )
     assert code, stderr
     assert "takes uint8, not fractions" in stderr

@@ -67,9 +67,6 @@ def test_every_kind_of_model_is_written_in_every_format(runs, kind, form):
         return
     of_file, of_run = (
         json.loads(worker(on).command(cwd, ["evaluate", str(what), "--json"])[1])["metrics"]
-        for on, what in (
-            ("numpy", path),
-            (found[kind]["backend"], found[kind]["path"]),
-        )
+        for on, what in (("numpy", path), (found[kind]["backend"], found[kind]["path"]))
     )
     assert of_file == pytest.approx(of_run, rel=2e-3)

@@ -174,10 +174,7 @@ def test_run_without_a_saved_spec_uses_its_data_set(dlrun):
     from dlrun.data.mnist import mnist
 
     np.save(dlrun.cwd / "images.npy", mnist().test.inputs[:300])
-    assert_same_bits(
-        predictions(dlrun, run, "--input", "images.npy"),
-        predictions(dlrun, run),
-    )
+    assert_same_bits(predictions(dlrun, run, "--input", "images.npy"), predictions(dlrun, run))
     recorded = dlrun.record(run)["test"]
     metrics = dlrun.warm("jax", "evaluate", run)["metrics"]
     assert metrics == pytest.approx(recorded, abs=1e-5)

@@ -118,11 +118,7 @@ def test_buffers_change_in_training_alone_and_a_new_process_evaluates_to_the_sam
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backend", "format", "file"),
-    [
-        ("torch", "onnx", "m.onnx"),
-        ("jax", "litert", "m.tflite"),
-    ],
+    ("backend", "format", "file"), [("torch", "onnx", "m.onnx"), ("jax", "litert", "m.tflite")]
 )
 def test_an_exported_file_needs_none_of_its_code(project, dlrun, tmp_path, backend, format, file):
     run = worker(backend).train(project, MODELS[backend], *SMALL)

@@ -121,7 +121,7 @@ def test_own_inputs_are_predicted_by_name(run, dlrun):
     expected = predictions(dlrun, run[0])
     assert list(own) == ["priority", "department", "department_label"]
     assert {name: a.shape for name, a in own.items()} == {
-        **{"priority": (320, 1), "department": (320, 4), "department_label": (320,)},
+        **{"priority": (320, 1), "department": (320, 4), "department_label": (320,)}
     }
     np.testing.assert_allclose(own["department"].sum(axis=1), 1, atol=1e-5)
     for name, array in own.items():
@@ -158,10 +158,7 @@ def _write_bad_inputs(cwd):
     [
         ("--input two.npz", "has no array 'text_body': title, tags"),
         ("--input wide.npz", "array tags: expected shape (samples, 100), got (5, 1000)"),
-        (
-            "--input short.npz",
-            "the arrays differ in length: title (5, 1000), text_body (5, 1000)",
-        ),
+        ("--input short.npz", "the arrays differ in length: title (5, 1000), text_body (5, 1000)"),
         ("--input text.npz", "array title: expected numbers, got dtype"),
         ("--input one.npy", "expected a .npz file"),
         ("--input good.npz --array title", "the run takes inputs by name: title, text_body, tags"),

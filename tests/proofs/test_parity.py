@@ -128,10 +128,7 @@ def test_a_difference_exits_1_and_names_its_first_step(bent):
     [
         (["--backends", "jax,trch"], "did you mean torch?"),
         (["--backends", "jax"], "there is nothing to compare with"),
-        (
-            ["model=torch_module"],
-            "on backend=torch alone: there is nothing to compare with",
-        ),
+        (["model=torch_module"], "on backend=torch alone: there is nothing to compare with"),
         (["backend=torch"], "hint: --backends jax,torch"),
         (["--loops", "--backends", "jax"], "by backend=jax"),
         (["--loops", "loop=raw"], "--loops compares fit, train_step, raw"),

@@ -82,18 +82,12 @@ def test_a_wrong_config_starts_nothing(dlrun):
 
 @pytest.mark.parametrize(
     ("signum", "place"),
-    [
-        (signal.SIGINT, "straight"),
-        pytest.param(signal.SIGTERM, "killed", marks=pytest.mark.slow),
-    ],
+    [(signal.SIGINT, "straight"), pytest.param(signal.SIGTERM, "killed", marks=pytest.mark.slow)],
 )
 def test_a_signal_ends_the_child_processes_and_leaves_nothing(dlrun, signum, place):
     last = ["epochs=1000", "~callbacks.early_stopping"] if place == "straight" else ["epochs=2"]
     with subprocess.Popen(
-        [COMMAND, "verify-resume", *SHORT, *last],
-        cwd=dlrun.cwd,
-        stderr=subprocess.PIPE,
-        text=True,
+        [COMMAND, "verify-resume", *SHORT, *last], cwd=dlrun.cwd, stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 120
         while not (

@@ -33,7 +33,7 @@ def test_show_and_the_report_tell_it_beside_that_of_the_process(run):
     assert "memory   475.6 MB, 3.2 GB on the device" in head
     page = Page(Path(report(str(run))["report"]))
     words = " ".join(page.words.split())
-    assert "peak memory of the process 476 MB peak memory on the device 3.21 GB" in words
+    assert "peak memory of the process 475.6 MB peak memory on the device 3.2 GB" in words
 
 
 def test_a_record_without_it_is_one_of_an_older_run(run):

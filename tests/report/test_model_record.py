@@ -52,7 +52,7 @@ def found(tmp_path_factory):
 def test_a_functional_model_has_layers_parameters_and_a_graph(found):
     record = found["functional"]
     assert {layer["name"]: layer["parameters"] for layer in record["layers"]} == {
-        **{"a": 0, "b": 0, "left": 20, "joined": 0, "twice": 1, "frozen": 10},
+        **{"a": 0, "b": 0, "left": 20, "joined": 0, "twice": 1, "frozen": 10}
     }
     assert [record["parameters"], record["trainable_parameters"]] == [31, 21]
     assert record["layers"][-1]["output_shape"] == [None, 2]

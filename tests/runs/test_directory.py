@@ -133,13 +133,7 @@ def test_without_runs_there_is_no_latest() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "2026-11-21_10-04-31_aaaa",
-        "aaaa",
-        "a/aaaa",
-        "a/2026-11-21_10-04-31_aaaa",
-        "sweeps/a/aaaa",
-    ],
+    ["2026-11-21_10-04-31_aaaa", "aaaa", "a/aaaa", "a/2026-11-21_10-04-31_aaaa", "sweeps/a/aaaa"],
 )
 def test_a_run_is_found_by_its_name_or_id(name: str) -> None:
     made("runs/sweeps/a/2026-11-21_10-04-31_aaaa")

@@ -200,16 +200,7 @@ def test_slurm_gets_the_typed_options_and_a_lost_job_fails_alone(dlrun, own_mode
         (places / name).write_text(text)
         (places / name).chmod(0o755)
     done = dlrun(
-        *(
-            "sweep",
-            "backend=jax",
-            "smoke=true",
-            "seed=1,2",
-            "model=spy",
-            "--jobs",
-            1,
-            "--json",
-        ),
+        *("sweep", "backend=jax", "smoke=true", "seed=1,2", "model=spy", "--jobs", 1, "--json"),
         *("--launcher", "submitit_slurm", "--launcher-option", "partition=gpu"),
         *("--launcher-option", "timeout_min=90", "--launcher-option", "gres=gpu:1"),
         env={"PATH": f"{places}{os.pathsep}{os.environ['PATH']}"},

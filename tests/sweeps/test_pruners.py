@@ -71,8 +71,7 @@ FAST = ("HyperbandPruner", "MedianPruner", "WilcoxonPruner")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PRUNERS],
+    "name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PRUNERS]
 )
 def test_a_search_gives_the_same_trials_again_with_every_pruner(name, tmp_path):
     typed = ",".join(filter(None, [name, ARGUMENTS.get(short_name(name, "pruner"))]))

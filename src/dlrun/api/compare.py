@@ -13,7 +13,7 @@ from dlrun.config.run_config import read_config
 from dlrun.errors import DlrunError
 from dlrun.runs import query
 from dlrun.runs.directory import CONFIG, METRICS, SWEEP_FILE, RunDir
-from dlrun.runs.history import NOT_METRICS
+from dlrun.runs.history import NOT_METRICS, read_curves
 from dlrun.runs.locate import find_run
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.names import short_names
@@ -121,9 +121,8 @@ def _draw(
     by: str,
 ) -> None:
     from dlrun.report.compare import draw
-    from dlrun.report.page.run_view import read_curves
 
-    read = [read_curves(run.path / METRICS, by) for run in opened]
+    read = [read_curves(run.path, by) for run in opened]
     curves = [{name: run[name] for name in run if name not in NOT_METRICS} for run in read]
     for name, curve, run in zip(names, curves, opened, strict=True):
         if not curve:

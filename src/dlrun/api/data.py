@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.assembly.check_data import check_form
-from dlrun.assembly.require import without_kept
 from dlrun.config.compose import compose, to_plain_yaml
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists, write_text

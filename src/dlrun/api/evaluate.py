@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
+from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.chosen_epoch import resolve_epoch
 from dlrun.inference.exported_file import ExportedRun, exported_epoch
@@ -144,16 +145,17 @@ def _gates(
 
 def _known_names(run: RunDir) -> Iterator[tuple[str, Sequence[str]]]:
     """The classes, or the numbers, of each output that a run has saved."""
+    from dlrun.data.readers import targets_of  # imports NumPy
+
     spec = read_saved_spec(run)
     if spec is None:
         return
-    targets: Any = spec.targets if isinstance(spec.targets, Mapping) else {"": spec.targets}
-    classes: Any = spec.num_classes
-    for name, count in (classes if isinstance(classes, Mapping) else {"": classes}).items():
+    targets = targets_of(spec)
+    for name, count in leaves_by_name(spec.num_classes).items():
         if (target := targets.get(name)) is not None:
-            yield name, target.classes or target.columns
+            yield name or "", target.classes or target.columns
         elif count > 1:
-            yield name, [str(number) for number in range(count)]
+            yield name or "", [str(number) for number in range(count)]
 
 
 def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) -> list[Evaluation]:

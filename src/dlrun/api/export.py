@@ -192,11 +192,7 @@ def _write(
 
 
 def _check(
-    files: Mapping[str, Path],
-    content: Content,
-    folder: Path,
-    tolerance: float | None,
-    backend: str,
+    files: Mapping[str, Path], content: Content, folder: Path, tolerance: float | None, backend: str
 ) -> list[dict[str, Any]]:
     """Compare each file with the run, in the format's own runtime."""
     from dlrun.inference.export_check import check_file

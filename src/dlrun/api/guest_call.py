@@ -70,6 +70,27 @@ def check_overrides(overrides: Sequence[Any]) -> list[str]:
     return list(overrides)
 
 
+def on_this_backend(overrides: Sequence[Any], *, or_environment: bool = False) -> list[str]:
+    """The overrides, with the backend of this process first unless they choose one.
+
+    Args:
+        overrides: As typed.
+        or_environment: Whether ``KERAS_BACKEND`` decides where this process has started none.
+
+    Raises:
+        DlrunError: If an override is not a text.
+    """
+    from dlrun.backends import running
+    from dlrun.config.compose import overrides_part
+
+    typed, backend = check_overrides(overrides), running()
+    if or_environment:
+        backend = backend or os.environ.get("KERAS_BACKEND")
+    if not backend or overrides_part(typed, "backend"):
+        return typed
+    return [f"backend={backend}", *typed]
+
+
 @contextmanager
 def _policy() -> Iterator[None]:
     """Restore the dtype policy of Keras, which a run sets."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.api.guest_call import check_overrides, guest_call
+from dlrun.api.guest_call import check_overrides, guest_call, on_this_backend
 from dlrun.api.run import Run
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def train(
     with guest_call(config_dir=place, quiet=quiet):
         from dlrun.api.train import train as train_run
 
-        typed = with_backend(check_overrides(overrides))
+        typed = on_this_backend(overrides, or_environment=True)
         result = train_run(
             typed,
             config_dir=place,
@@ -53,17 +52,6 @@ def train(
             needed=needed,
         )
     return Run(result.run_dir, config_dir=config_dir, trust=trust)
-
-
-def with_backend(overrides: list[str]) -> list[str]:
-    """Overrides with the backend of this process first, unless they choose one."""
-    from dlrun.backends import running
-    from dlrun.config.compose import overrides_part
-
-    backend = running() or os.environ.get("KERAS_BACKEND")
-    if not backend or overrides_part(overrides, "backend"):
-        return overrides
-    return [f"backend={backend}", *overrides]
 
 
 def load_run(

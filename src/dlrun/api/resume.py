@@ -118,11 +118,7 @@ def resume(
 
 
 def _follow_if_not_first(
-    group: ranks.Group,
-    opened: RunDir,
-    run: str,
-    overrides: Sequence[str],
-    sources: dict[str, Any],
+    group: ranks.Group, opened: RunDir, run: str, overrides: Sequence[str], sources: dict[str, Any]
 ) -> None:
     """As one of the other processes of a launcher, train with the first one, and exit.
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.api.guest_call import check_overrides, guest_call
-from dlrun.api.run_model import RunModel, on_this_backend
+from dlrun.api.guest_call import check_overrides, guest_call, on_this_backend
+from dlrun.api.run_model import RunModel
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD
 from dlrun.runs.locate import find_run

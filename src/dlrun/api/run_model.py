@@ -6,22 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.api.guest_call import check_overrides
+from dlrun.api.guest_call import on_this_backend
 from dlrun.runs.locate import find_run
 
 if TYPE_CHECKING:
     from dlrun.inference.in_memory import ArrayPredictor
     from dlrun.inference.loaded_run import LoadedRun
-
-
-def on_this_backend(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with the backend of this process unless they choose one."""
-    from dlrun.backends import running
-    from dlrun.config.compose import overrides_part
-
-    typed = check_overrides(overrides)
-    backend = None if overrides_part(typed, "backend") else running()
-    return typed if backend is None else [f"backend={backend}", *typed]
 
 
 class RunModel:

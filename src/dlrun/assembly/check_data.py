@@ -17,9 +17,9 @@ import numpy as np
 from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
 from dlrun.data.class_coverage import unlearned_of
 from dlrun.data.dataset import SPLITS, Dataset, Split
-from dlrun.data.tree import Tree
+from dlrun.data.tree import Tree, leaves_by_name
 from dlrun.errors import DlrunError
-from dlrun.system.finite import extremes, first_not_finite
+from dlrun.system.finite import extremes, first_not_finite, first_outside
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -116,9 +116,8 @@ def _arrays_by_name(split: str, samples: Split) -> list[tuple[str, np.ndarray]]:
 
 def _leaves(path: str, arrays: Tree[Any]) -> list[tuple[str, Any]]:
     """Arrays, each with its path in Python syntax, such as ``train.inputs['title']``."""
-    if isinstance(arrays, Mapping):
-        return [(f"{path}[{name!r}]", array) for name, array in arrays.items()]
-    return [(path, arrays)]
+    named = leaves_by_name(arrays).items()
+    return [(path if name is None else f"{path}[{name!r}]", array) for name, array in named]
 
 
 def _floats(array: np.ndarray) -> bool:
@@ -184,7 +183,7 @@ def _wrong_values(split: str, samples: Split) -> Problems:
         else:
             bad = None
             if ".labels" in name and array.dtype.itemsize > 2:
-                bad = _first_outside(array, INT32.min, INT32.max)
+                bad = first_outside(array, INT32.min, INT32.max)
             fix = "labels must fit in int32"
         if bad is not None:
             too_large = _floats(array) and np.isfinite(array[bad])
@@ -195,16 +194,14 @@ def _wrong_values(split: str, samples: Split) -> Problems:
 
 def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
     labels, classes = getattr(data, split).labels, data.num_classes
-    named: Mapping[Any, np.ndarray] = labels if isinstance(labels, Mapping) else {None: labels}
-    counts: Mapping[Any, int] = classes if isinstance(classes, Mapping) else {None: classes}
-    tasks = task_outputs(config)
-    for key, array in named.items():
+    counts, tasks = leaves_by_name(classes), task_outputs(config)
+    for key, array in leaves_by_name(labels).items():
         [(name, _)] = _leaves(f"{split}.labels", array if key is None else {key: array})
         loss = tasks[key].loss if key in tasks else None
         is_class = counts[key] > 1 and array.shape[1:] in ((), (1,))
         if is_class or label_format(loss) == "sparse":
             yield from _wrong_class_numbers(name, array, counts[key])
-        elif is_binary(loss) and (bad := _first_outside(array, 0, 1)):
+        elif is_binary(loss) and (bad := first_outside(array, 0, 1)):
             hint = "binary cross-entropy expects labels from 0 to 1"
             yield f"{_at(name, bad)} is {array[bad]}", hint
 
@@ -219,7 +216,7 @@ def _wrong_weights(split: str, samples: Split) -> Problems:
         yield f"{problem} {_names(labels)}", "give weights by the names of the labels"
         return
     weights: Any = samples.weights
-    for key, array in weights.items() if isinstance(weights, Mapping) else [(None, weights)]:
+    for key, array in leaves_by_name(weights).items():
         [(name, _)] = _leaves(f"{split}.weights", array if key is None else {key: array})
         if key is not None and key not in labels:
             yield f"{name}: {split}.labels has {_names(labels)}", "name the weights like the labels"
@@ -238,7 +235,7 @@ def _wrong_weight_values(name: str, array: np.ndarray, labels: tuple[int, ...]) 
         problem = f"{name} has shape {array.shape}: expected ({len(array)},), one for each sample"
         yield f"{problem}{steps}", "weights[:, 0]" if array.shape[1:] == (1,) else None
     bad = first_not_finite(array, np.float32) if _floats(array) else None
-    if bad := bad or _first_outside(array, 0, np.inf):
+    if bad := bad or first_outside(array, 0, np.inf):
         yield f"{_at(name, bad)} is {array[bad]}", "a weight is a number from 0"
     elif len(array) and not array.any():
         yield f"{name} are all 0, so no sample counts", "give some of them a weight"
@@ -252,18 +249,11 @@ def _wrong_class_numbers(name: str, labels: np.ndarray, classes: int) -> Problem
         number = "task=regression" if classes == 1 else "num_classes=1 and task=regression"
         fix = "labels.astype('int64')" if whole else f"to predict a number, set {number}"
         yield f"{name} has dtype {labels.dtype}: {expected}", fix
-    elif bad := _first_outside(labels, 0, classes - 1):
+    elif bad := first_outside(labels, 0, classes - 1):
         expected = f"expected a class number from 0 to {classes - 1}"
         from_one = extremes(labels) == (1, classes)
         fix = "classes start at 0: subtract 1" if from_one else f"num_classes is {classes}"
         yield f"{_at(name, bad)} is {labels[bad]}: {expected}", fix
-
-
-def _first_outside(array: np.ndarray, low: float, high: float) -> tuple[int, ...] | None:
-    least, largest = extremes(array)
-    if low <= least and largest <= high:
-        return None
-    return tuple(int(axis) for axis in np.argwhere((array < low) | (array > high))[0])
 
 
 def _at(name: str, index: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dlrun.assembly.require import without_kept
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError

@@ -8,7 +8,7 @@ Import it after the backend has started.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -19,7 +19,7 @@ from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
-from dlrun.system.finite import chunks, extremes
+from dlrun.system.finite import chunks, first_outside, first_wrong
 
 INT32 = np.iinfo(np.int32)
 EXACT = 2**24  # the largest integer up to which float32 holds each one
@@ -88,13 +88,13 @@ def _wrong_ids(
         low = 0 if use.negative else -np.inf
         high = size - 1 if use.large is not None and size <= use.large else np.inf
         rounded = use.name not in spec.integers
-        if (bad := _first_outside(array, use.values, low, high)) is not None:
+        if (bad := first_outside(array, low, high, use.values)) is not None:
             value, layer = array[bad], use.layer.name
             limit = f"the Embedding '{layer}' has input_dim={size}: ids from 0 to {size - 1}"
             larger = f"raise input_dim to at least {int(value) + 1}, or " if value > 0 else ""
             hint = f"{larger}map it to an id of the vocabulary"
             yield f"{_at(label, use.name, bad)} is {value}, but {limit}", hint
-        elif rounded and size > EXACT and (bad := _first_outside(array, use.values, low, EXACT)):
+        elif rounded and size > EXACT and (bad := first_outside(array, low, EXACT, use.values)):
             problem = f"is {array[bad]}, which float32 rounds, as the model's input is no integer"
             yield f"{_at(label, use.name, bad)} {problem}", "keras.Input(shape, dtype='int32')"
 
@@ -120,7 +120,7 @@ def _fractions(
 def _first_fraction(array: np.ndarray, values: np.ndarray | None) -> tuple[int, ...] | None:
     if not np.issubdtype(array.dtype, np.floating):
         return None
-    return _first(array, values, _is_whole, lambda part: part != np.rint(part))
+    return first_wrong(array, _is_whole, lambda part: part != np.rint(part), values)
 
 
 def _is_whole(part: np.ndarray) -> bool:
@@ -138,55 +138,10 @@ def _too_large(spec: InputSpec, label: str, arrays: Arrays) -> Iterator[tuple[st
         if array.dtype == np.float64:
             least, most = -EXACT, EXACT
             because = "which float32 rounds: give the array an integer dtype"
-        bad = _first_outside(array, None, least, most)
+        bad = first_outside(array, least, most)
         if bad is not None:
             problem = f"{_at(label, name, bad)} is {array[bad]}, {because}"
             yield problem, "map it to a smaller number"
-
-
-def _first_outside(
-    array: np.ndarray, values: np.ndarray | None, low: float, high: float
-) -> tuple[int, ...] | None:
-    """The index of the first of these values that is not from ``low`` to ``high``."""
-    if not len(array) or (low == -np.inf and high == np.inf):
-        return None
-
-    def is_within(part: np.ndarray) -> bool:
-        least, largest = extremes(part)
-        return low <= least and largest <= high
-
-    def outside(part: np.ndarray) -> np.ndarray:
-        if np.issubdtype(part.dtype, np.floating):
-            part = part.astype(np.float64)  # float32 would round the limits too
-        return (part < low) | (part > high)
-
-    return _first(array, values, is_within, outside)
-
-
-def _first(
-    array: np.ndarray,
-    values: np.ndarray | None,
-    is_right: Callable[[np.ndarray], bool],
-    wrong: Callable[[np.ndarray], np.ndarray],
-) -> tuple[int, ...] | None:
-    """The index of the first of these values that is wrong.
-
-    Args:
-        array: The samples, ``(samples, ...)``.
-        values: Their indices in a flattened sample; None for all.
-        is_right: Whether all of some are right, ``(rows, values)``.
-        wrong: Which of them are not.
-    """
-    flat = array.reshape(len(array), -1)
-    everything = values is None or len(values) == flat.shape[1]
-    for start, chunk in chunks(flat):
-        part = chunk if everything else chunk[:, values]
-        if is_right(part):
-            continue
-        row, column = (int(i) for i in np.argwhere(wrong(part))[0])
-        position = column if everything else int(values[column])  # type: ignore[index]
-        return (start + row, *(int(i) for i in np.unravel_index(position, array.shape[1:])))
-    return None
 
 
 def _check_padding(

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import ArraySpec
-from dlrun.errors import DlrunError, describe
+from dlrun.errors import DlrunError, describe, list_names
 from dlrun.runs.logged_names import metric_of
 
 SAMPLES = 4  # of the batch that a metric is tried on
@@ -87,11 +87,10 @@ def check_monitors(config: Config, logged: Sequence[str]) -> None:
         prefix = monitor.removesuffix(name)
         values = [f"{prefix}{n}" for n in logged if metric_of(n, [name]) == name]
         known = values or [f"{prefix}{n}" for n in logged]
-        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
         raise DlrunError(
             f"{key}={monitor}: "
             + (f"{name} has {len(values)} values" if values else "nothing logs it")
-            + f"; there are {', '.join(known[:SHOWN])}{more}",
+            + f"; there are {list_names(known, SHOWN)}",
             hint=f"{key}={known[0]}, or a metric with an average" if values else None,
         )
 

@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.assembly import label_weights
-from dlrun.assembly.check_outputs import (
-    is_multilabel,
-    label_format,
-    leaf,
-    task_outputs,
-)
+from dlrun.assembly.check_outputs import is_multilabel, label_format, leaf, task_outputs
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.sampling import ClassSampling
-from dlrun.errors import DlrunError, did_you_mean
+from dlrun.errors import DlrunError, did_you_mean, list_names
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -176,7 +171,7 @@ def _by_number(
     if not any(of_class in known for of_class in given):
         known = {str(number): number for number in range(last + 1)}
     if wrong := next((of_class for of_class in given if of_class not in known), None):
-        of_all = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        of_all = list_names(names, SHOWN)
         raise DlrunError(
             f"{key}: there is no class {wrong}: the classes are {of_all or f'0 to {last}'}",
             hint=did_you_mean(wrong, names) or "leave it out",
@@ -210,8 +205,7 @@ def _require_each(
     missing = [_name_of(n, names) for n in classes.tolist() if n not in weights]
     if not missing:
         return
-    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    listed = f"{'es' if len(missing) > 1 else ''} {', '.join(missing[:SHOWN])}{more}"
+    listed = f"{'es' if len(missing) > 1 else ''} {list_names(missing, SHOWN)}"
     if given == BALANCED:
         why = (
             f"class{listed} of {split}.labels occur{'' if len(missing) > 1 else 's'} in no training"

@@ -21,8 +21,8 @@ from dlrun.assembly.check_outputs import (
     weighs_each_label,
 )
 from dlrun.assembly.model import outputs_of
-from dlrun.assembly.require import without_kept
 from dlrun.assembly.schedule import set_schedule
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import component_errors, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.config.weighting import loss_weights_by_output

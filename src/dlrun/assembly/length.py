@@ -77,8 +77,7 @@ def with_more(
         key, other = more[1], "max_steps" if more[1] == "epochs" else "epochs"
         if (before := recorded.get(key)) is None:
             raise DlrunError(
-                f"{override}: the run's length is {other}={recorded.get(other)}",
-                hint=f"{other}=+N",
+                f"{override}: the run's length is {other}={recorded.get(other)}", hint=f"{other}=+N"
             )
         if not isinstance(before, int | float):  # a damaged record, which is refused later
             return list(overrides)

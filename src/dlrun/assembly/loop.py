@@ -10,8 +10,8 @@ from pathlib import Path
 
 import keras
 
-from dlrun.assembly.require import without_kept
 from dlrun.callbacks.monitor import watch_finite
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import fill_placeholders, instantiate, partial
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError

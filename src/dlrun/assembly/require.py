@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun import backends
-from dlrun.config.groups import GROUPS
+from dlrun.assembly.trackers import build_trackers
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
@@ -64,8 +64,6 @@ def require(
             for name, spec in getattr(config, group).items():
                 _require_package(group, name, spec)
         if config.tracker:
-            from dlrun.assembly.trackers import build_trackers
-
             build_trackers(config)  # refuses wrong arguments
 
 
@@ -181,11 +179,6 @@ def _require_own_steps(config: Config, compiles: Sequence[str] | None) -> None:
             f"{way}: augmentation computes on one device on backend '{config.backend.name}'",
             hint="backend=jax, or distribution=none device.count=1",
         )
-
-
-def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A component's config without the keys that dlrun reads itself."""
-    return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}
 
 
 def _require_only_backend(group: str, spec: Mapping[str, Any], config: Config) -> None:

@@ -13,6 +13,7 @@ from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
 from dlrun.data.length import Length
 from dlrun.errors import DlrunError
+from dlrun.losses.loss_scale import inner_optimizer
 
 
 def set_schedule(optimizer: keras.optimizers.Optimizer, config: Config, length: Length) -> None:
@@ -28,7 +29,7 @@ def set_schedule(optimizer: keras.optimizers.Optimizer, config: Config, length: 
     """
     if config.schedule.get("_target_") is None:
         return
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     if not getattr(inner, "takes_learning_rate", True):
         raise DlrunError(
             f"optimizer: {config.optimizer['_target_']} has no learning_rate to schedule",
@@ -54,7 +55,7 @@ def check_same_schedule(
     """
     if config.schedule.get("_target_") is None or before == length:
         return
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     steps = np.linspace(0, before.steps / _steps_of_update(inner), 101).astype("int32")
     rates_before, rates_now = (
         [float(keras.ops.convert_to_numpy(schedule(step))) for step in steps]
@@ -86,7 +87,7 @@ def check_callbacks(
         DlrunError: If one does.
     """
     setting = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     for name, callback in callbacks.items():
         if isinstance(callback, setting) and optimizer.has_schedule():
             raise DlrunError(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrun import backends
 from dlrun.assembly.length import run_length
-from dlrun.assembly.require import spread_of, without_kept
+from dlrun.assembly.require import spread_of
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate, partial, targets
 from dlrun.system import ranks
 
@@ -38,9 +39,7 @@ HEAD_START_SECONDS = 3.0
 
 
 def start(
-    config: Config,
-    cache: ProcessCache | None = None,
-    saved: InputSpec | None = None,
+    config: Config, cache: ProcessCache | None = None, saved: InputSpec | None = None
 ) -> Session:
     """Import Keras on the config's backend, and read and check the data set.
 

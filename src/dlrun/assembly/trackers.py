@@ -1,6 +1,6 @@
 """Build the trackers of a config, without importing a framework or what they write to."""
 
-from dlrun.assembly.require import without_kept
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError

@@ -44,7 +44,7 @@ DEFERRED = (
 
 # As long as nothing is compiled, there is nothing to keep torch's compiler from, and none to reset.
 STAND_INS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
-    "torch._dynamo": {"disable": LateDecorator("disable"), "reset": lambda: None},
+    "torch._dynamo": {"disable": LateDecorator("disable"), "reset": lambda: None}
 }
 
 # Attention on a TPU; the cells and schedules of TensorFlow's old Keras, which imports SciPy.

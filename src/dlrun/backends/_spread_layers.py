@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -40,6 +41,33 @@ def check_layers(model: Any) -> None:
             raise refusal(f"the activity_regularizer of layer '{layer.name}'")
         if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
             raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
+
+
+def moments_of_batch(
+    layer: Any, inputs: Any, counted: Any, mask: Any, total: Callable[[Any], Any]
+) -> tuple[Any, Any]:
+    """Mean and variance of a whole batch, of which this is a part, for a BatchNormalization.
+
+    Args:
+        layer: The layer.
+        inputs: Its inputs in this part.
+        counted: 1 for each of their values that counts, else 0, of their shape and dtype.
+        mask: Their mask, or None.
+        total: The sum of a tensor over all parts.
+
+    Returns:
+        Both as Keras' ``_moments`` does, of the shape of what the layer keeps.
+    """
+    ops, axes = keras.ops, tuple(layer._reduction_axes)
+    if mask is not None:
+        counted = counted * ops.cast(ops.expand_dims(mask, -1), inputs.dtype)
+    sums = ops.stack([ops.sum(inputs * counted, axes), ops.sum(counted, axes)])
+    of_values, number = ops.unstack(total(sums), 2)
+    number = number if mask is None else number + keras.config.epsilon()
+    mean = of_values / number
+    shape = [1 if axis in axes else -1 for axis in range(len(inputs.shape))]
+    squares = ops.square(inputs - ops.reshape(mean, shape)) * counted
+    return mean, total(ops.sum(squares, axes)) / number
 
 
 def memory_of_copies(model: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras.src.backend.tensorflow import core as keras_core  # Keras exports no other way
 from keras.src.backend.tensorflow import random as keras_random
 
-from dlrun.backends._spread_layers import refusal
+from dlrun.backends._spread_layers import moments_of_batch, refusal
 from dlrun.backends._tensorflow_devices import state
 from dlrun.losses.masks import masks_of, set_masks
 
@@ -112,10 +112,6 @@ def _of_all(function: Callable[..., Any], *values: Any) -> Any:
         raise refusal("a layer that draws random numbers or has statistics in a loop") from error
 
 
-def _total(values: list[Any]) -> Any:
-    return tf.add_n(values)
-
-
 @contextmanager
 def across_parts() -> Iterator[None]:
     """Let what spans a batch span its parts: statistics, random numbers, and what they update."""
@@ -138,20 +134,11 @@ def _moments(layer: Any, inputs: Any, mask: Any) -> Any:
     """In place of Keras' method: mean and variance of the whole batch."""
     if not _part.active:
         return _of_part(layer, inputs, mask)
-    axes = list(layer._reduction_axes)
     rows = tf.shape(inputs)[0]  # several to a sample where a layer has joined axes
     does_count = tf.range(rows) < rows // _part.size * _part.counted
     counted = tf.reshape(does_count, [-1, *[1] * (inputs.shape.rank - 1)])
     counted = tf.broadcast_to(tf.cast(counted, inputs.dtype), tf.shape(inputs))
-    if mask is not None:
-        counted *= tf.cast(mask[..., None], inputs.dtype)
-    sums = tf.stack([tf.reduce_sum(inputs * counted, axes), tf.reduce_sum(counted, axes)])
-    total, number = tf.unstack(_of_all(_total, sums))
-    number = number if mask is None else number + keras.config.epsilon()
-    mean = total / number
-    shape = [1 if axis in axes else -1 for axis in range(inputs.shape.rank)]
-    squares = tf.square(inputs - tf.reshape(mean, shape)) * counted
-    return mean, _of_all(_total, tf.reduce_sum(squares, axes)) / number
+    return moments_of_batch(layer, inputs, counted, mask, functools.partial(_of_all, tf.add_n))
 
 
 _assign = keras_core.Variable._direct_assign

@@ -160,10 +160,7 @@ def together(model: Any) -> Iterator[list[Any]]:
     from torch import distributed
 
     from dlrun.backends._agreement import Agreement
-    from dlrun.backends._torch_parts import (
-        random_by_sample,
-        statistics_of_batches,
-    )
+    from dlrun.backends._torch_parts import random_by_sample, statistics_of_batches
 
     group = ranks.current()
     if group is None or not distributed.is_initialized():

@@ -16,7 +16,7 @@ from torch import distributed
 from torch.distributed import _functional_collectives  # noqa: F401 - it registers the operations
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlrun.backends._spread_layers import refusal
+from dlrun.backends._spread_layers import moments_of_batch, refusal
 from dlrun.backends._torch_devices import edges, state
 from dlrun.backends.torch import random_state
 from dlrun.losses.masks import masks_of, set_masks
@@ -175,17 +175,7 @@ def statistics_of_batches() -> Iterator[None]:
     def moments(layer: Any, inputs: Any, mask: Any) -> Any:
         if not state.whole:
             return of_part(layer, inputs, mask)
-        axes = tuple(layer._reduction_axes)
-        counted = torch.ones_like(inputs)
-        if mask is not None:
-            counted = counted * mask.unsqueeze(-1).to(inputs.dtype)
-        sums = torch.stack([(inputs * counted).sum(axes), counted.sum(axes)])
-        total, number = _Sum.apply(sums)
-        number = number if mask is None else number + keras.config.epsilon()
-        mean = total / number
-        shape = [1 if axis in axes else size for axis, size in enumerate(inputs.shape)]
-        squares = torch.square(inputs - mean.reshape(shape)) * counted
-        return mean, _Sum.apply(squares.sum(axes)) / number
+        return moments_of_batch(layer, inputs, torch.ones_like(inputs), mask, _Sum.apply)
 
     with _replace(_LAYERS.BatchNormalization, "_moments", moments):
         yield

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
-from dlrun.system.pictures import require_matplotlib, save
+from dlrun.system.packages import require_matplotlib
+from dlrun.system.pictures import save
 
 
 class BatchLosses(RunCallback):

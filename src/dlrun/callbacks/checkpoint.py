@@ -19,6 +19,7 @@ from dlrun.checkpoints.store import Position, list_positions, prune_checkpoints
 from dlrun.data.length import Length
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import RANDOM_STATE
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.runs.metric_direction import is_better
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Checkpoint(RunCallback):
         self._interval.begin()
         self._architecture = architecture.describe(self.model, self.model.optimizer)
         self.directory.mkdir(parents=True, exist_ok=True)
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = inner_optimizer(self.model.optimizer)
         averaged = getattr(optimizer, "use_ema", False) and not optimizer.ema_overwrite_frequency
         swapped = keras.callbacks.SwapEMAWeights
         if averaged and not any(isinstance(c, swapped) for c in self._others.values()):

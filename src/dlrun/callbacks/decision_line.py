@@ -11,7 +11,8 @@ import numpy as np
 
 from dlrun.callbacks.protocol import RunCallback
 from dlrun.errors import DlrunError
-from dlrun.system.pictures import require_matplotlib, save
+from dlrun.system.packages import require_matplotlib
+from dlrun.system.pictures import save
 
 
 class DecisionLine(RunCallback):

@@ -6,7 +6,8 @@ from typing import Any
 
 from dlrun.callbacks.protocol import RunCallback
 from dlrun.runs.logged_names import by_metric
-from dlrun.system.pictures import require_matplotlib, save
+from dlrun.system.packages import require_matplotlib
+from dlrun.system.pictures import save
 
 
 class Plots(RunCallback):

@@ -33,11 +33,7 @@ class Progress(RunCallback):
     takes_tensors = True
 
     def __init__(
-        self,
-        monitor: str = "val_loss",
-        mode: str = "min",
-        *,
-        bar: bool | None = None,
+        self, monitor: str = "val_loss", mode: str = "min", *, bar: bool | None = None
     ) -> None:
         super().__init__()
         self._monitor = monitor

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.system.equality import is_same
 from dlrun.system.imports import without_packages
 
@@ -109,11 +110,11 @@ def _config(layer: Any) -> dict[str, Any]:
         config = {}
     if callable(activation := getattr(layer, "activation", None)):
         config["activation"] = getattr(activation, "__name__", type(activation).__name__)
-    return {key: _to_json(value) for key, value in config.items() if not _is_ignored(key)}
-
-
-def _is_ignored(key: str) -> bool:
-    return key in IGNORED or key.endswith(IGNORED_SUFFIXES)
+    return {
+        key: _to_json(value)
+        for key, value in config.items()
+        if key not in IGNORED and not key.endswith(IGNORED_SUFFIXES)
+    }
 
 
 def _to_json(value: Any) -> Any:
@@ -127,7 +128,7 @@ def _to_json(value: Any) -> Any:
 
 def _optimizer_class(optimizer: Any) -> str:
     """The name of its Keras class: FusedAdam and an Adam with a scaled loss are both Adam."""
-    classes = type(getattr(optimizer, "inner_optimizer", optimizer)).__mro__
+    classes = type(inner_optimizer(optimizer)).__mro__
     keras_class = next(c.__name__ for c in classes if c.__module__.startswith("keras."))
     return classes[0].__name__ if keras_class == "Optimizer" else keras_class
 

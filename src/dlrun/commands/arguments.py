@@ -46,9 +46,7 @@ RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.
 Which = Annotated[
     str,
     typer.Option(
-        "--checkpoint",
-        metavar="best|last|EPOCH",
-        help="The epoch to load: best, last or a number.",
+        "--checkpoint", metavar="best|last|EPOCH", help="The epoch to load: best, last or a number."
     ),
 ]
 
@@ -73,6 +71,11 @@ def require_choice(
             f"{name} {value}: expected one of {', '.join(options)}",
             hint=f"did you mean {near}?" if near else None,
         )
+
+
+def split_words(typed: str | None) -> list[str]:
+    """The words between commas; none if nothing was typed."""
+    return [word.strip() for word in (typed or "").split(",") if word.strip()]
 
 
 class Place(StrEnum):

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, require_choice
+from dlrun.commands.arguments import (
+    ConfigDir,
+    Json,
+    Overrides,
+    Quiet,
+    Trust,
+    require_choice,
+    split_words,
+)
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
@@ -61,10 +69,7 @@ def bench(
         from dlrun.proofs.bench import bench as run
         from dlrun.report.bench import bench_table
 
-        chosen, of_loops = (
-            [word.strip() for word in (typed or "").split(",") if word.strip()]
-            for typed in (names, loops)
-        )
+        chosen, of_loops = split_words(names), split_words(loops)
         trainable = tuple(name for name in backends.names() if backends.module(name).TRAINS)
         for name in chosen:
             require_choice("--backends", name, trainable)

@@ -24,8 +24,7 @@ def clean(
         bool, typer.Option("--caches", help="Only caches of prepared data and compiled code.")
     ] = False,
     older_than: Annotated[
-        float,
-        typer.Option(metavar="DAYS", min=0, help="Only what is older than so many days."),
+        float, typer.Option(metavar="DAYS", min=0, help="Only what is older than so many days.")
     ] = 0.0,
     yes: Annotated[
         bool, typer.Option("--yes", help="Remove it; without this it is only listed.")

@@ -55,8 +55,7 @@ def evaluate(
     fail_over: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="METRIC=VALUE",
-            help="Exit 1 if a metric, such as loss, is higher; repeatable.",
+            metavar="METRIC=VALUE", help="Exit 1 if a metric, such as loss, is higher; repeatable."
         ),
     ] = None,
     bootstrap: Annotated[

@@ -28,8 +28,7 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            metavar="FORMAT",
-            help=f"One of {', '.join(formats.names())}: the file's format.",
+            metavar="FORMAT", help=f"One of {', '.join(formats.names())}: the file's format."
         ),
     ] = "onnx",
     output: Annotated[

@@ -23,8 +23,7 @@ def new(
         ),
     ] = None,
     target: Annotated[
-        str | None,
-        typer.Option(help="The column of it to predict; by default the last one."),
+        str | None, typer.Option(help="The column of it to predict; by default the last one.")
     ] = None,
     as_json: Json = False,
 ) -> None:

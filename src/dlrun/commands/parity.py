@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, require_choice
+from dlrun.commands.arguments import (
+    ConfigDir,
+    Json,
+    Overrides,
+    Quiet,
+    Trust,
+    require_choice,
+    split_words,
+)
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 
@@ -73,9 +81,9 @@ def parity(
     """
     with report_errors(quiet) as out:
         from dlrun import backends
-        from dlrun.proofs.parity_compare import Settings
+        from dlrun.proofs.parity_members import Settings
 
-        chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+        chosen = split_words(names)
         for name in chosen:
             require_choice("--backends", name, tuple(backends.names()))
         for option, value in (("", tolerance), ("prediction-", prediction_tolerance)):
@@ -122,7 +130,7 @@ def parity(
 
 def _counts(devices: str | None) -> list[int]:
     """The numbers of devices, in their order."""
-    words = [word.strip() for word in (devices or "").split(",") if word.strip()]
+    words = split_words(devices)
     if devices is not None and not (
         words and all(word.isdecimal() and int(word) for word in words)
     ):

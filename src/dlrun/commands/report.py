@@ -23,8 +23,7 @@ def report(
         typer.Option(help="The file to write; by default report.html in that directory."),
     ] = None,
     with_data: Annotated[
-        bool,
-        typer.Option("--data/--no-data", help="Read the data set, and show examples of it."),
+        bool, typer.Option("--data/--no-data", help="Read the data set, and show examples of it.")
     ] = True,
     by: By = Place.epoch,
     runs_dir: RunsDir = Path("runs"),

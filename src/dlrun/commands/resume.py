@@ -1,12 +1,10 @@
 """``dlrun resume``."""
 
-import logging
 import sys
 from pathlib import Path
-from shlex import quote
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import print_run, report_errors
 
 
 def resume(
@@ -35,9 +33,6 @@ def resume(
     """
     with report_errors(quiet) as out:
         from dlrun.api.resume import resume as resume_run
-        from dlrun.remote.mirror import check_sent
-        from dlrun.remote.places import working_folder
-        from dlrun.report.tables import train_table
         from dlrun.system import process
 
         result = resume_run(
@@ -49,7 +44,5 @@ def resume(
             command=["dlrun", *sys.argv[1:]],
             started_at=process.started_at(),
             quiet=quiet,
-        ).to_dict()
-        print_result(out, result, as_json, train_table)
-        check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))
+        )
+        print_run(out, result, as_json)

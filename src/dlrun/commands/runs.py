@@ -19,8 +19,7 @@ def runs(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CONDITION",
-            help="Only matching runs: key=value, !=, <, >, <=, >=; repeatable.",
+            metavar="CONDITION", help="Only matching runs: key=value, !=, <, >, <=, >=; repeatable."
         ),
     ] = None,
     sort: Annotated[
@@ -31,12 +30,10 @@ def runs(
         int | None, typer.Option("--limit", "-n", min=1, help="Show at most this many.")
     ] = None,
     tree: Annotated[
-        bool,
-        typer.Option("--tree", help="Show descent: runs of --from, of weights, of sweeps."),
+        bool, typer.Option("--tree", help="Show descent: runs of --from, of weights, of sweeps.")
     ] = False,
     grouped: Annotated[
-        bool,
-        typer.Option("--group", help="One line for runs that differ only in seed or fold."),
+        bool, typer.Option("--group", help="One line for runs that differ only in seed or fold.")
     ] = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every value as CSV.")] = False,

@@ -39,11 +39,7 @@ def summary(
         from dlrun.api.summary import summary as run_summary
 
         result, layers = run_summary(
-            overrides or [],
-            config_dir=config_dir,
-            trusted=trust or (),
-            plot=plot,
-            memory=memory,
+            overrides or [], config_dir=config_dir, trusted=trust or (), plot=plot, memory=memory
         )
         print_result(out, result, as_json, lambda _: layers)
         if plot is not None:

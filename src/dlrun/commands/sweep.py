@@ -80,8 +80,7 @@ def sweep(
         ),
     ] = None,
     search: Annotated[
-        str | None,
-        typer.Option(help="optuna: search ranges instead of running every combination."),
+        str | None, typer.Option(help="optuna: search ranges instead of running every combination.")
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Number of runs of a search; by default 20.")
@@ -91,8 +90,7 @@ def sweep(
         typer.Option(help="tpe, random, cmaes, grid ...; arguments as in tpe,group=true."),
     ] = None,
     pruner: Annotated[
-        str | None,
-        typer.Option(help="median, hyperband, none ...; stops unpromising runs early."),
+        str | None, typer.Option(help="median, hyperband, none ...; stops unpromising runs early.")
     ] = None,
     objectives: Annotated[
         str | None,
@@ -200,9 +198,8 @@ def sweep(
         _print(out, result, as_json, dry_run)
         if not dry_run:
             from dlrun.remote.mirror import check_sent
-            from dlrun.remote.places import working_folder
 
-            check_sent(working_folder(Path(result["sweep_dir"])))
+            check_sent(Path(result["sweep_dir"]))
         _check(result)
 
 

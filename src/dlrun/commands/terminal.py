@@ -1,12 +1,16 @@
 """A command's standard streams: the result on stdout, all other output on stderr."""
 
+from __future__ import annotations
+
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Any, TextIO
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -15,6 +19,9 @@ from dlrun.errors import DlrunError, RunInterrupted, cut_message, first_line
 from dlrun.remote.places import shown_text
 from dlrun.system.files import dump_json
 
+if TYPE_CHECKING:
+    from dlrun.runs.result import RunResult
+
 WATCH_SECONDS = 1.0
 
 
@@ -22,6 +29,20 @@ def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: A
     """Print a result on stdout. But for ``predict --output -``, nothing else in dlrun does."""
     with stdout_errors(out):
         print(shown_text(dump_json(result) if as_json else table(result)), file=out, flush=True)
+
+
+def print_run(out: TextIO, result: RunResult, as_json: bool) -> None:
+    """Print the result of a run that has ended, and what to type next.
+
+    Raises:
+        DlrunError: If some of the run is not in its bucket.
+    """
+    from dlrun.remote.mirror import check_sent
+    from dlrun.report.tables import train_table
+
+    print_result(out, result.to_dict(), as_json, train_table)
+    check_sent(Path(result.run_dir))
+    logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result.run_dir))
 
 
 @contextmanager

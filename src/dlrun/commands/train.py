@@ -1,15 +1,12 @@
 """``dlrun train``."""
 
-import logging
 import sys
-from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import print_run, report_errors
 
 
 def train(
@@ -27,8 +24,7 @@ def train(
         bool, typer.Option("--export-keras", help="Also write a standard model.keras.")
     ] = False,
     multirun: Annotated[  # only for --help: dlrun.cli passes the line to sweep before parsing
-        bool,
-        typer.Option("--multirun", "-m", help="Run dlrun sweep; takes its options."),
+        bool, typer.Option("--multirun", "-m", help="Run dlrun sweep; takes its options.")
     ] = False,
     config_dir: ConfigDir = None,
     trust: Trust = None,
@@ -49,8 +45,6 @@ def train(
     typed = [*(overrides or []), *(["+export=keras"] if export_keras else [])]
     with report_errors(quiet) as out:
         from dlrun.api.train import train as train_run
-        from dlrun.remote.mirror import check_sent
-        from dlrun.remote.places import working_folder
         from dlrun.system import process
 
         result = train_run(
@@ -62,9 +56,5 @@ def train(
             quiet=quiet,
             from_run=from_run,
             needed=needed,
-        ).to_dict()
-        from dlrun.report.tables import train_table
-
-        print_result(out, result, as_json, train_table)
-        check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))
+        )
+        print_run(out, result, as_json)

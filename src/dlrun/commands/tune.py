@@ -25,8 +25,7 @@ def tune(
         typer.Option("--max", help="The last; by default what fits, or a learning rate of 10."),
     ] = None,
     method: Annotated[
-        str | None,
-        typer.Option(help="For batch_size: power doubles, binary then narrows the gap."),
+        str | None, typer.Option(help="For batch_size: power doubles, binary then narrows the gap.")
     ] = None,
     memory_limit: Annotated[
         float | None,

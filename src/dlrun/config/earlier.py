@@ -87,13 +87,7 @@ def compose_earlier(
         _set(result, key, value)
     gone += _drop_unknown_arguments(result, drifted, now, config_dir)
     config = recompose(
-        result,
-        (),
-        changeable=(),
-        typed_before=overrides,
-        training=True,
-        project=project,
-        **where,
+        result, (), changeable=(), typed_before=overrides, training=True, project=project, **where
     )
     return Earlier(config, [*kept, *overrides], gone, _added(recorded, then, now))
 

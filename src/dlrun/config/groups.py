@@ -4,8 +4,9 @@ A new group is an entry here, a field of :class:`dlrun.config.schema.Config`, a 
 defaults of ``configs/dlrun.yaml``, and a directory of options.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,7 @@ class Group:
 
 _TABLE = (
     Group("backend", "The framework that runs the model.", resume=True, evaluate=True),
-    Group(
-        "device",
-        "The device. `device=gpu:1` is the second GPU.",
-        resume=True,
-        evaluate=True,
-    ),
+    Group("device", "The device. `device=gpu:1` is the second GPU.", resume=True, evaluate=True),
     Group(
         "distribution",
         "How a run is spread over `device.count` devices: see "
@@ -202,3 +198,8 @@ def component_modules(part: str) -> tuple[str, ...]:
 def parts_with_components() -> Iterator[str]:
     """The parts of the config that name components."""
     yield from dict.fromkeys(group.key.partition(".")[0] for group in _TABLE if group.modules)
+
+
+def without_kept(group: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's config without the keys that dlrun reads itself."""
+    return {key: value for key, value in spec.items() if key not in GROUPS[group].kept}

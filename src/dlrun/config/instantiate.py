@@ -15,7 +15,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from dlrun.config import trust
 from dlrun.errors import DlrunError, describe, first_line
 from dlrun.system.guest import is_guest
-from dlrun.system.own_modules import is_installed, remember_own_modules
+from dlrun.system.own_modules import own_frames, remember_own_modules
 
 HYDRA = Path(hydra.__file__).parent
 
@@ -73,9 +73,7 @@ def component_errors(key: str, target: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         # The line helps the author of the component: their own one, if there is one.
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if not is_installed(frame.filename)]
-        frame = (own or frames)[-1]
+        frame = (own_frames(error) or traceback.extract_tb(error.__traceback__))[-1]
         # The call itself, of a target that refuses its arguments.
         is_call = Path(frame.filename).is_relative_to(HYDRA)
         where = "" if is_call else f" ({frame.filename}, line {frame.lineno})"

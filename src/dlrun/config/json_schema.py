@@ -39,8 +39,7 @@ def json_schema(group: str | None = None, *, config_dir: Path | None = None) -> 
     """
     if group is not None and group not in GROUPS:
         raise DlrunError(
-            f"group {group}: expected one of {', '.join(GROUPS)}",
-            hint=did_you_mean(group, GROUPS),
+            f"group {group}: expected one of {', '.join(GROUPS)}", hint=did_you_mean(group, GROUPS)
         )
     dirs = config_dirs(config_dir)
     whole = _config(dirs)

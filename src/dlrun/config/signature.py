@@ -44,7 +44,7 @@ def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problem
         for name in spec:
             if name in takes or (name.startswith("_") and name.endswith("_")):
                 continue
-            message = f"{target} takes no '{name}'; it takes {_comma_list(takes)}"
+            message = f"{target} takes no '{name}'; it takes {', '.join(takes) or 'nothing'}"
             yield Problem(f"{key}.{name}", message, takes)
 
 
@@ -162,7 +162,3 @@ def _argument_names(function: ast.FunctionDef) -> frozenset[str] | None:
         return None
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return frozenset(argument.arg for argument in every) - {"self"}
-
-
-def _comma_list(names: tuple[str, ...]) -> str:
-    return ", ".join(names) or "nothing"

@@ -18,6 +18,7 @@ from dlrun.config.other_tools import (
     SCHEDULED,
     VALUES,
 )
+from dlrun.errors import list_names
 
 # Null, or a value for each output or class by name.
 NAMED = ("task.loss_weights", "task.class_weight", "task.sampling")
@@ -167,8 +168,8 @@ def options_with(key: str, keys: Collection[str], config_dir: Path | None) -> st
         hint = options_with(here, keys, config_dir) if here else None
         return f"it is {here} here; {hint}" if hint else None
     names = sorted(found)
-    listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    have = "has" if len(names) == 1 else "have"
     return (
-        f"{group.name}={listed} {'has' if len(names) == 1 else 'have'} it; in a sweep of several,"
+        f"{group.name}={list_names(names, 6)} {have} it; in a sweep of several,"
         f" '{key}=where({group.name}={names[0]},...)'"
     )

@@ -15,7 +15,7 @@ from dlrun.data.column_types import normal_batch
 from dlrun.data.profile import profile_table
 from dlrun.data.table import PROFILE, TABLE, Table, batches, table
 from dlrun.errors import DlrunError
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +45,7 @@ def arrow_table(
     Raises:
         DlrunError: If an argument is impossible.
     """
-    require_package("pyarrow", "tables", "data")
+    require_package("pyarrow", "a table", "data")
     given = table(path=name, target=target, **options)
     shared = {entry.name: getattr(given, entry.name) for entry in fields(given)}
     shared["has_missing"] = False

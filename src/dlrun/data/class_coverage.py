@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.tree import Arrays, Tree, leaves_by_name
+from dlrun.errors import list_names
 from dlrun.system.finite import extremes
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def unlearned_of(data: Dataset) -> list[str]:
 
 
 def unlearned_classes(
-    labels: Mapping[str, Arrays],
-    num_classes: Tree[int],
-    targets: Tree[Target] | None = None,
+    labels: Mapping[str, Arrays], num_classes: Tree[int], targets: Tree[Target] | None = None
 ) -> list[str]:
     """A line for each label of a split that has classes which no training sample has.
 
@@ -45,13 +44,11 @@ def unlearned_classes(
             known, occur = (_occurring(array, widths[name]) for array in (trained[name], there))
             if unknown := np.flatnonzero(occur & ~known).tolist():
                 classes = named[name].classes if name in named else ()
-                some = [classes[n] if classes else str(n) for n in unknown[:SHOWN]]
-                more = f", ... ({len(unknown):,} in all)" if len(unknown) > SHOWN else ""
+                names = [classes[n] if classes else str(n) for n in unknown]
                 label = f"{split}.labels" + (f"[{name!r}]" if name else "")
                 which = "class" if len(unknown) == 1 else "classes"
-                lines.append(
-                    f"{label} has {which} {', '.join(some)}{more}, which no training sample has"
-                )
+                listed = list_names(names, SHOWN)
+                lines.append(f"{label} has {which} {listed}, which no training sample has")
     return lines
 
 

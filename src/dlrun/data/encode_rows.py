@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError, to_weights
+from dlrun.data.column_values import WrongValueError, to_weights
 from dlrun.data.columns.date import date_format
 from dlrun.data.duplicates import RowHashes, row_hashes
 from dlrun.data.preprocessing.columns import Columns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from dlrun.data.describe import describe_dataset
 from dlrun.data.source import Description, Source
 from dlrun.data.tree import map_named
 from dlrun.errors import DlrunError, describe, first_line
-from dlrun.system.own_modules import is_installed
+from dlrun.system.own_modules import own_frames
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +87,7 @@ class FunctionSource:
             raise
         except (Exception, SystemExit) as error:
             # None of the function's own means that it could not be called with these arguments.
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if not is_installed(frame.filename)]
+            own = own_frames(error)
             where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
             raise DlrunError(
                 f"data.function={self.name} raised {describe(error)}{where}",

@@ -15,7 +15,7 @@ from dlrun.data.network import require_network
 from dlrun.data.splits import NAMES
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.files import is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,7 @@ def huggingface(
     """
     if (name is None) == (path is None):
         raise DlrunError("data=huggingface takes data.name or data.path", hint="data.path=FOLDER")
-    require_package("datasets", "Hugging Face's data sets", "huggingface")
+    require_package("datasets", "data=huggingface", "huggingface")
     key = None
     if path is not None:
         folder = Path(path)

@@ -17,13 +17,7 @@ from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import SPLITS
 from dlrun.data.images import encode
-from dlrun.data.images.decode import (
-    BACKGROUNDS,
-    BrokenImageError,
-    Header,
-    decode,
-    read_header,
-)
+from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, decode, read_header
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.image_table import ImageTable
@@ -35,7 +29,7 @@ from dlrun.data.table import BLANKS
 from dlrun.data.targets import KINDS
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
@@ -181,7 +175,7 @@ class ImageFolder:
         Raises:
             DlrunError: If a file is not an image, with ``on_error=fail``.
         """
-        require_package("PIL", "images", "data")
+        require_package("PIL", "an image", "data")
 
         def make(directory: Path) -> None:
             found = [

@@ -11,9 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.column_types import OTHER
-from dlrun.data.columns import WrongValueError, add_counts, count_values, to_texts
-from dlrun.data.columns.boolean import FALSE, TRUE
-from dlrun.data.columns.date import to_seconds
+from dlrun.data.column_values import (
+    FALSE,
+    TRUE,
+    WrongValueError,
+    add_counts,
+    count_values,
+    to_seconds,
+    to_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import to_numbers, to_texts
-from dlrun.data.columns.date import to_seconds
+from dlrun.data.column_values import to_numbers, to_seconds, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from dlrun.data.arrays import ArraySource, Samples, array_source
 from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,11 +27,7 @@ TARGETS: dict[str, str | list[str]] = {
 
 
 def sklearn(
-    *,
-    name: str,
-    images: bool = False,
-    target: str | Sequence[str] | None = None,
-    **options: Any,
+    *, name: str, images: bool = False, target: str | Sequence[str] | None = None, **options: Any
 ) -> ArrowTable | ArraySource:
     """A data set of :mod:`sklearn.datasets` as a table; ``digits`` also as images.
 
@@ -47,7 +43,7 @@ def sklearn(
     """
     if name not in (*BUNDLED, HOUSING):
         raise DlrunError(f"data.name={name}: expected one of {', '.join((*BUNDLED, HOUSING))}")
-    require_package("sklearn", "its data sets", "sklearn")
+    require_package("sklearn", "data=sklearn", "sklearn")
     if name == HOUSING:
         _require_cached()
     about = f"scikit-learn's {name}"

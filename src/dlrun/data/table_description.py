@@ -9,7 +9,7 @@ import numpy as np
 
 from dlrun.data import encode
 from dlrun.data.class_coverage import unlearned_of
-from dlrun.data.columns.date import to_seconds
+from dlrun.data.column_values import to_seconds
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.table_targets import class_counts

@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, key_of
-from dlrun.data.columns import to_texts
-from dlrun.data.columns.date import to_seconds
+from dlrun.data.column_values import to_seconds, to_texts
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.encode_rows import BatchColumns, at_row
-from dlrun.data.splits import (
-    LEFT_OUT,
-    PAST_LIMIT,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    file_split,
-)
+from dlrun.data.splits import LEFT_OUT, PAST_LIMIT, TEST, TRAIN, VALIDATION, file_split
 from dlrun.data.table_columns import require_column
 from dlrun.errors import DlrunError
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.columns import (
+from dlrun.data.column_values import (
     WrongValueError,
     index_in,
     index_of_class,
-    read_numbers,
-    read_texts,
+    to_booleans,
     to_numbers,
     to_texts,
 )
-from dlrun.data.columns.boolean import to_booleans
+from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.columns.number import Moments
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
 
+SHOWN = 5  # classes in a message
 KINDS = ("classification", "binary_classification", "regression", "multilabel")
 
 
@@ -89,7 +89,7 @@ class Target:
         if (labels < 0).any():
             row = int((labels < 0).argmax())
             raise WrongValueError(
-                name, row, table[name][row].as_py(), f"one of {_some(self.classes)}"
+                name, row, table[name][row].as_py(), f"one of {list_names(self.classes, SHOWN)}"
             )
         return labels
 
@@ -101,7 +101,7 @@ class Target:
             at = int((found < 0).argmax())
             row = int(rows[at])
             raise WrongValueError(
-                self.columns[0], row, values[at].as_py(), f"of {_some(self.classes)}"
+                self.columns[0], row, values[at].as_py(), f"of {list_names(self.classes, SHOWN)}"
             )
         labels = np.zeros((len(lists), len(self.classes)), np.uint8)
         labels[rows, found] = 1
@@ -193,8 +193,3 @@ def split_list(lists: Any) -> tuple[Any, np.ndarray]:
     values, rows = pc.utf8_trim_whitespace(lists.flatten()), pc.list_parent_indices(lists)
     filled = pc.not_equal(values, "")
     return values.filter(filled), rows.filter(filled).to_numpy()
-
-
-def _some(classes: tuple[str, ...]) -> str:
-    more = f", ... ({len(classes):,} in all)" if len(classes) > 5 else ""
-    return ", ".join(classes[:5]) + more

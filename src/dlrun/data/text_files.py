@@ -12,7 +12,7 @@ from dlrun.data.splits import NAMES, TEST, TRAIN, VALIDATION
 from dlrun.data.tables import TableFiles
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists, is_dir
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,7 +161,7 @@ def _check_folder(path: str) -> None:
     Raises:
         DlrunError: If pyarrow is not installed, or there is no such folder.
     """
-    require_package("pyarrow", "tables", "data")
+    require_package("pyarrow", "a table", "data")
     root = Path(path)
     if not is_dir(root):
         problem = "is a file, not a folder" if exists(root) else "no such folder"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError, describe
+from dlrun.errors import DlrunError, describe, list_names
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 IMAGE, LABEL, TEXT = "image", "label", "text"
@@ -106,10 +106,9 @@ def find_folder(
     places = sorted({folder.parent for folder in found})
     if len(places) > 1:
         names = [str(place.relative_to(base)) for place in places if place != base]
-        more = f", and {len(names) - 8} others" if len(names) > 8 else ""
         key = "config" if name is not None else "name"
         raise DlrunError(
-            f"data: {base} holds several data sets: {', '.join(names[:8])}{more}",
+            f"data: {base} holds several data sets: {list_names(names, 8)}",
             hint=f"data.{key}={names[0]}",
         )
     chosen = [folder for folder in found if version in (None, folder.name)]

@@ -14,10 +14,11 @@ from dlrun.data.network import require_network
 from dlrun.data.tfds_folder import Feature, PreparedFolder
 from dlrun.errors import DlrunError
 from dlrun.system.child import python_command
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 log = logging.getLogger("dlrun")
 
+TFDS = ("tensorflow_datasets", "data=tfds", "tfds")  # as require_package takes it
 HOST = "storage.googleapis.com"  # where tfds looks first
 
 
@@ -33,7 +34,7 @@ def download_set(name: str, config: str | None, version: str | None, root: Path)
     Raises:
         DlrunError: If tfds is not installed, or can't.
     """
-    _require_tfds()
+    require_package(*TFDS)
     require_network(HOST)
     job = {"name": name, "config": config, "version": version, "data_dir": str(root.absolute())}
     log.info("data   tensorflow_datasets prepares %s in %s", name, root)
@@ -73,7 +74,7 @@ def read_set(
 
 def _run(job: Mapping[str, Any], failure: str, exit_code: int = 2) -> None:
     """Run the reader in a process of its own."""
-    _require_tfds()
+    require_package(*TFDS)
     done = subprocess.run(
         python_command("dlrun.data.tfds_reader", json.dumps(job)),
         capture_output=True,
@@ -89,7 +90,3 @@ def _run(job: Mapping[str, Any], failure: str, exit_code: int = 2) -> None:
         message, hint = (done.stderr.strip().splitlines() or ["it ended"])[-1], None
     whole = message if message.startswith("data: ") else f"{failure}: {message:.200}"
     raise DlrunError(whole, hint=hint, exit_code=exit_code)
-
-
-def _require_tfds() -> None:
-    require_package("tensorflow_datasets", "TensorFlow's data sets", "tfds")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data import cut_windows
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.reading_options import reading_options

@@ -17,7 +17,7 @@ from dlrun.data.input_spec import InputSpec
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing import Step
 from dlrun.data.preprocessing.standardize import Standardize, Statistics
-from dlrun.data.tree import Arrays, leaves
+from dlrun.data.tree import Arrays, leaves, leaves_by_name
 from dlrun.errors import DlrunError
 
 VERSION = 1
@@ -114,10 +114,8 @@ class Content:
     @property
     def inputs(self) -> tuple[FileInput, ...]:
         """The file's inputs, in order."""
-        named = (
-            self.spec.inputs if isinstance(self.spec.inputs, Mapping) else {None: self.spec.inputs}
-        )
-        return tuple(self._input(name, array.shape, array.dtype) for name, array in named.items())
+        named = leaves_by_name(self.spec.inputs).items()
+        return tuple(self._input(name, array.shape, array.dtype) for name, array in named)
 
     def _input(self, name: str | None, shape: tuple[int, ...], dtype: str) -> FileInput:
         title = INPUT if name is None else str(name)

@@ -11,8 +11,7 @@ import numpy as np
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec
-from dlrun.data.readers import Part
-from dlrun.data.targets import Target
+from dlrun.data.readers import Part, targets_of
 from dlrun.data.tree import Arrays
 from dlrun.errors import DlrunError
 
@@ -76,10 +75,7 @@ class DescribedColumns:
 
     def __init__(self, spec: InputSpec, config: Config, top: int | None) -> None:
         assert spec.targets is not None
-        targets = spec.targets
-        self._targets: Mapping[str, Target] = (
-            targets if isinstance(targets, Mapping) else {"": targets}
-        )
+        self._targets = {name or "": target for name, target in targets_of(spec).items()}
         outputs = outputs_by_name(config.task)
         self._activations = (
             {"": config.task.activation}

@@ -36,12 +36,7 @@ class Evaluation:
 
 
 def evaluate_split(
-    model: Any,
-    config: Config,
-    data: Dataset,
-    split: str,
-    feed: Feed,
-    callbacks: Sequence[Any] = (),
+    model: Any, config: Config, data: Dataset, split: str, feed: Feed, callbacks: Sequence[Any] = ()
 ) -> dict[str, float]:
     """Evaluate a model on one split, in batches; loss and metrics in the config's order.
 

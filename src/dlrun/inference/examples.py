@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.assembly.require import without_kept
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
 from dlrun.data.dataset import Dataset
 from dlrun.data.describe import describe_dataset

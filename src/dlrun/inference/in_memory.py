@@ -97,9 +97,9 @@ def frame_as_file(frame: Any) -> Iterator[Path]:
     Raises:
         DlrunError: If its columns can't be written; an error about the file names the argument.
     """
-    from dlrun.system.imports import require_package
+    from dlrun.system.packages import require_package
 
-    require_package("pyarrow", "frames", "data")
+    require_package("pyarrow", "a data frame", "data")
     import pyarrow as pa
 
     with TemporaryDirectory() as directory:

@@ -131,7 +131,8 @@ def open_run(
             choices.pop(part, None)
     if isinstance(device := recorded.get("device"), dict):
         device["count"] = 1
-    unused = ["data"] if not needs_data and (exported or _has_spec(opened)) else []
+    has_spec = exported or is_file(opened.path / INPUTS)
+    unused = ["data"] if has_spec and not needs_data else []
     if exported is not None:
         unused.append("model")  # the file holds its own graph
     config = recompose(
@@ -147,10 +148,6 @@ def open_run(
     if needs_backend:
         require(config, training=False, builds_model=exported is None)
     return opened, config
-
-
-def _has_spec(run: RunDir) -> bool:
-    return is_file(run.path / INPUTS)
 
 
 # Keys of the data that say how a table is read, and nothing about what the model takes.

@@ -26,7 +26,7 @@ from dlrun.inference.described_columns import (
 )
 from dlrun.system.arrays import write_npz
 from dlrun.system.files import check_writable, is_file, replacing
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 SUFFIXES = (".npz", ".csv", ".jsonl", ".parquet")
 STDOUT = "-"
@@ -60,7 +60,7 @@ def check_output(output: Path) -> None:
             hint=f"--output {output.with_suffix('.npz')}",
         )
     if output.suffix == ".parquet":
-        require_package("pyarrow", "Parquet files", "data")
+        require_package("pyarrow", "a Parquet file", "data")
     check_writable(output, "--output", name="predictions.npz")
 
 

@@ -42,11 +42,7 @@ class Step:
         self._seed_dtype = keras.random.SeedGenerator(seed).state.dtype
 
     def batch(
-        self,
-        inputs: Any,
-        targets: Any,
-        seed: keras.random.SeedGenerator,
-        sample_weight: Any = None,
+        self, inputs: Any, targets: Any, seed: keras.random.SeedGenerator, sample_weight: Any = None
     ) -> tuple[Any, ...]:
         """Change a training batch before the forward pass, as mixup does.
 

@@ -186,9 +186,7 @@ def _bins(scores: Any, anchors: Any) -> Any:
     between = TAIL + (below - 1) * GRID + _floor((even + octaves) / 2, GRID)
     far = _floor(_order(keras.ops.abs(distance), 0 * distance) / ORDERS, TAIL)
     return keras.ops.where(
-        below == 0,
-        TAIL - 1 - far,
-        keras.ops.where(below == ANCHORS, BINS - TAIL + far, between),
+        below == 0, TAIL - 1 - far, keras.ops.where(below == ANCHORS, BINS - TAIL + far, between)
     )
 
 

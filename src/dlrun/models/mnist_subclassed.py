@@ -69,12 +69,7 @@ class MnistSubclassed(keras.Model):
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        *,
-        rate: float = 0.5,
-        **kwargs: Any,
+        self, input_shape: tuple[int, ...], num_classes: int, *, rate: float = 0.5, **kwargs: Any
     ) -> None:
         super().__init__(**{"name": "mnist_subclassed", **kwargs})
         self.arguments = {

@@ -72,10 +72,7 @@ class NaiveMlp(keras.Model):
         }
         self.input_size = math.prod(input_shape)
         self.network = NaiveSequential(
-            [
-                NaiveDense(self.input_size, units, keras.ops.relu),
-                NaiveDense(units, num_classes),
-            ]
+            [NaiveDense(self.input_size, units, keras.ops.relu), NaiveDense(units, num_classes)]
         )
         # Keras finds variables only in lists and in Keras layers, which these layers are not.
         self.network_weights = self.network.weights

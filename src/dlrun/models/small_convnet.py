@@ -44,11 +44,7 @@ def small_convnet(
     for number in range(1, blocks + 1):
         width = filters * 2 ** (number - 1)
         x = keras.layers.Conv2D(
-            width,
-            3,
-            padding="same",
-            use_bias=normalization == "none",
-            name=f"convolution_{number}",
+            width, 3, padding="same", use_bias=normalization == "none", name=f"convolution_{number}"
         )(x)
         if normalization != "none":
             x = normalize(normalization, width, f"normalization_{number}")(x)

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from dlrun.data.tree import leaves_by_name
 from dlrun.models.heads import heads
 
 
@@ -32,9 +33,8 @@ def tabular(
         embedding: The largest width of an embedding of a category. Small ones get half as many
             values as there are categories; a text's is twice as wide.
     """
-    shapes = input_shape if isinstance(input_shape, Mapping) else {None: input_shape}
     inputs, parts = {}, []
-    for name, shape in shapes.items():
+    for name, shape in leaves_by_name(input_shape).items():
         sizes = input_sizes.get(name, ())
         inputs[name] = keras.Input(shape, name=name, dtype="int32" if sizes else None)
         if not sizes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.optimizers.schedule_free import ScheduleFreeUpdate
 
 # Updates of Keras' own classes that differ by backend. Of a subclass, the update is its author's.
@@ -28,7 +29,7 @@ def make_consistent(
     Returns:
         The same optimizer.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     kind = type(inner)
     # A mixin, as Keras' own class for a backend is known only once the optimizer is made. Its
     # module says whose optimizer it is.

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
+from dlrun.losses.loss_scale import inner_optimizer
 
 KEY = "optimizer.exclude_from_weight_decay"
 SHOWN = 6  # paths in a message
@@ -35,7 +36,7 @@ def exclude_weights(
             f"{KEY} is for optimizers of Keras, not for {spec['_target_']}",
             hint="choose optimizer=adamw",
         )
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     decays = ("weight_decay", "adam_weight_decay")
     if not any(getattr(optimizer, decay, None) for decay in decays):
         raise DlrunError(
@@ -46,11 +47,10 @@ def exclude_weights(
     for name in names:
         matching = [v for v in variables if f"/{name.strip('/')}/" in f"/{v.path}/"]
         if not matching:
-            paths = [v.path for v in variables]
-            more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+            paths = list_names([v.path for v in variables], SHOWN)
             raise DlrunError(
                 f"{KEY}: no weight has {name!r:.80} in its path",
-                hint=f"use whole names from {', '.join(paths[:SHOWN])}{more}",
+                hint=f"use whole names from {paths}",
             )
         excluded += matching
     optimizer.exclude_from_weight_decay(var_list=excluded)

@@ -11,12 +11,12 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.proofs import agreement
-from dlrun.proofs.parity_compare import (
+from dlrun.proofs.parity_compare import compare
+from dlrun.proofs.parity_members import (
     BACKENDS,
     DEVICES,
     LOOPS_ALONE,
     Settings,
-    compare,
     compose_members,
     list_members,
 )
@@ -24,8 +24,9 @@ from dlrun.proofs.parity_process import Processes
 from dlrun.remote.places import refuse_remote
 from dlrun.report.parity import draw
 from dlrun.runs.directory import plan_run_path
-from dlrun.system import pictures
 from dlrun.system.files import is_dir, is_file, refusal_code, write_json, write_text
+from dlrun.system.packages import require_matplotlib
+from dlrun.system.pictures import save
 
 
 def parity(
@@ -96,8 +97,8 @@ def _write(directory: Path, result: dict[str, Any], losses: Mapping[str, Sequenc
     write_text(directory / "losses.csv", rows.getvalue())
     plot = directory / "losses.png"
     try:
-        pictures.require_matplotlib("the plot")
-        pictures.save(draw(result, losses, agreement.relative(losses, result["reference"])), plot)
+        require_matplotlib("the plot")
+        save(draw(result, losses, agreement.relative(losses, result["reference"])), plot)
     except DlrunError as error:
         result["notes"].append(f"no plot: {error.message}; {error.hint}")
     result |= {

@@ -12,7 +12,8 @@ from dlrun.config.compose import compose
 from dlrun.config.options import example, list_options
 from dlrun.errors import DlrunError, did_you_mean, nearest
 from dlrun.proofs.parity import result_directory
-from dlrun.proofs.parity_compare import Settings, compare, compose_members, list_members
+from dlrun.proofs.parity_compare import compare
+from dlrun.proofs.parity_members import Settings, compose_members, list_members
 from dlrun.proofs.parity_process import Processes
 from dlrun.report.parity_all import markdown, row_line
 from dlrun.system.files import check_writable, write_json, write_text
@@ -134,11 +135,7 @@ def _case(group: str, option: str, overrides: Sequence[str], settings: Settings)
 
 
 def _row(
-    case: Case,
-    chosen: Sequence[str],
-    processes: Processes,
-    directory: Path,
-    settings: Settings,
+    case: Case, chosen: Sequence[str], processes: Processes, directory: Path, settings: Settings
 ) -> dict[str, Any]:
     """The row of a case; ``within`` is true for an option of one backend, with nothing compared."""
     row = {**case._asdict(), "result": None, "error": None, "within": True}

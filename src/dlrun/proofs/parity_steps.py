@@ -164,15 +164,12 @@ def _share_weights(model: Any, config: Config, directory: Path, *, make: bool) -
 
 def _predict(model: Any, config: Config, data: Dataset, path: Path) -> int:
     """Write predictions for the first test samples, an array per output; returns their number."""
-    import numpy as np
-
-    from dlrun.data.tree import tree_map
+    from dlrun.data.tree import concatenate, tree_map
     from dlrun.system.arrays import write_npz
 
     inputs = tree_map(lambda array: array[:SAMPLES], data.split("test").inputs)
-    outputs = list(predict_batches(model, config, data.spec, inputs))
-    batches = [b if isinstance(b, Mapping) else {"predictions": b} for b in outputs]
-    arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    outputs = concatenate(list(predict_batches(model, config, data.spec, inputs)))
+    arrays = outputs if isinstance(outputs, Mapping) else {"predictions": outputs}
     with path.open("wb") as file:
         write_npz(file, arrays)
     return min(SAMPLES, len(data.test))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.proofs.range_test import Divergence
 from dlrun.proofs.step_losses import StepLosses
 
@@ -43,7 +44,7 @@ class RisingRate(StepLosses):
         if len(self.losses) % self._batches:
             return
         loss = sum(self.losses[-self._batches :]) / self._batches
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = inner_optimizer(self.model.optimizer)
         self.rates.append(float(f"{optimizer.last_learning_rate():.7g}"))
         self.update_losses.append(loss)
         if self._divergence.add(loss):

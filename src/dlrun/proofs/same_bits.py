@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dlrun.runs.directory import CHECKPOINTS, METRICS
-
-
-def read_metrics(run: Path) -> list[dict[str, str]]:
-    """The rows of a run's ``metrics.csv``; none if it has no such file."""
-    try:
-        with (run / METRICS).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:  # ~callbacks.csv
-        return []
+from dlrun.runs.history import read_rows
 
 
 def compare_bits(straight: Path, killed: Path) -> tuple[int, list[str]]:
@@ -52,7 +43,7 @@ def compare_bits(straight: Path, killed: Path) -> tuple[int, list[str]]:
         differences += [
             f"{at}: {key}" for key in expected.state if expected.state[key] != actual.state[key]
         ]
-    tables = [[{**row, "seconds": ""} for row in read_metrics(run)] for run in (straight, killed)]
+    tables = [[{**row, "seconds": ""} for row in read_rows(run)] for run in (straight, killed)]
     if tables[0] != tables[1]:
         differences.append(METRICS)
     return arrays, differences

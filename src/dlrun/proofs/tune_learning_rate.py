@@ -15,6 +15,7 @@ from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, RunInterrupted
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.proofs.rising_config import check_loop, rate_key, rising_config
 from dlrun.proofs.tune_files import prepare, write_curve
 from dlrun.runs.directory import plan_run_path
@@ -88,11 +89,7 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
     path = plan_run_path(Path(config.runs_dir), FOLDER)
     prepare(path)
     tested = rising_config(
-        config,
-        key,
-        minimum=settings.minimum,
-        maximum=settings.maximum,
-        steps=settings.steps,
+        config, key, minimum=settings.minimum, maximum=settings.maximum, steps=settings.steps
     )
     run, device = _assemble(tested, overrides, path)
     try:
@@ -149,7 +146,7 @@ def _train(run: AssembledRun, config: Config, settings: RangeSettings, until: fl
     from dlrun.loops.training import Training
     from dlrun.proofs.rising_rate import RisingRate
 
-    optimizer = getattr(run.model.optimizer, "inner_optimizer", run.model.optimizer)
+    optimizer = inner_optimizer(run.model.optimizer)
     per_update = optimizer.gradient_accumulation_steps or 1
     watch = RisingRate(settings.steps, per_update, settings.decay, until)
     batches = Batches(run.data, run.data.train, config.batch_size, seed=config.seed)

@@ -25,9 +25,10 @@ from typing import IO, Any
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError, RunInterrupted
-from dlrun.proofs.same_bits import compare_bits, read_metrics
+from dlrun.proofs.same_bits import compare_bits
 from dlrun.remote.places import refuse_remote
 from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
+from dlrun.runs.history import read_rows
 from dlrun.system import signals
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import read_json, write_json
@@ -306,5 +307,5 @@ def _the_run(directory: Path) -> Path:
 
 
 def _epoch_seconds(run: Path) -> float:
-    rows = read_metrics(run)
+    rows = read_rows(run)
     return float(rows[-1]["seconds"]) if rows else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from dlrun.errors import DlrunError, first_line
 from dlrun.remote.layout import is_name
 from dlrun.system.files import replacing
+from dlrun.system.packages import require_package
 
 # What a program puts there appears whole. Elsewhere a file is sent under another name, and renamed.
 ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory")
@@ -54,10 +54,7 @@ class Bucket:
         self.url = url
         protocol = url.partition("://")[0]
         for package in ("fsspec", PACKAGES.get(protocol, "fsspec")):
-            if importlib.util.find_spec(package) is None:
-                raise DlrunError(
-                    f"{url}: {package} is not installed", hint="pip install 'dlrun[remote]'"
-                )
+            require_package(package, url, "remote")
         import fsspec
 
         options: dict[str, Any] = {"use_listings_cache": False}

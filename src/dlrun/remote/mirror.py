@@ -15,7 +15,7 @@ from dlrun.remote.bucket import Bucket, RemoteError
 from dlrun.remote.folder import Folder
 from dlrun.remote.layout import RECORD
 from dlrun.remote.lease import BEAT_SECONDS, refuse_other_writer, write_lease
-from dlrun.remote.places import url_for
+from dlrun.remote.places import url_for, working_folder
 from dlrun.system.files import is_file
 from dlrun.system.guest import is_guest
 
@@ -173,13 +173,17 @@ def unsent(path: Path) -> str | None:
 
 
 def check_sent(path: Path) -> None:
-    """Check that all of a run is in its bucket.
+    """Check that all of a run or a sweep is in its bucket, if it has one.
+
+    Args:
+        path: As its result names it.
 
     Raises:
         DlrunError: If it is not, with exit code 1.
     """
-    if (left := unsent(path)) is not None:
-        raise DlrunError(left, hint=f"dlrun push {url_for(path)}", exit_code=1)
+    folder = working_folder(path)
+    if (left := unsent(folder)) is not None:
+        raise DlrunError(left, hint=f"dlrun push {url_for(folder)}", exit_code=1)
 
 
 def _folders(path: Path, bucket: Bucket) -> Iterator[Folder]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.report.cells import seconds_text
-from dlrun.report.run import size_text
+from dlrun.report.cells import seconds_text, size_text
 from dlrun.report.tables import table
 
 ENOUGH = 0.95  # of the most examples per second: the smallest batch that reaches it is recommended

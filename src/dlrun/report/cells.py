@@ -31,6 +31,16 @@ def seconds_text(value: float | None) -> str:
     return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
 
 
+def size_text(count: float | None) -> str:
+    """Bytes in the unit that suits them; empty for None."""
+    if count is None:
+        return ""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
 def plain(value: str) -> str:
     """Escape control sequences and other unprintable characters."""
     return value if value.isprintable() else ascii(value)[1:-1]

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.report.cells import plain
-from dlrun.report.run import size_text
+from dlrun.report.cells import plain, size_text
 from dlrun.report.tables import table
 
 MOST_ROWS = 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlrun.report.cells import size_text
 from dlrun.report.tables import table
 
 
@@ -39,7 +40,7 @@ def check_rows(checks: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                 "-" if gap is None else f"{gap:.1e}",
                 "-" if same is None else f"{100 * same:.2f}%",
                 *(f"{check['milliseconds'][size]:.3f}" for size in sizes),
-                _bytes(check["bytes"]),
+                size_text(check["bytes"]),
                 *(f"{value:.4f}" for value in check.get("metrics", {}).values()),
                 _verdict(check),
             ]
@@ -60,7 +61,3 @@ def _signature(entries: Sequence[Mapping[str, Any]]) -> str:
         kind = entry.get("dtype") or entry.get("activation") or "numbers"
         parts.append(f"{entry['name']} ({', '.join(shape)}) {kind}")
     return ", ".join(parts)
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

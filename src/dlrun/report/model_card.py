@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlrun.errors import list_names
 from dlrun.exports.content import Content
 from dlrun.report.export import check_rows
 
@@ -90,10 +91,9 @@ def _outputs(content: Content) -> list[list[str]]:
     rows = []
     for one in content.outputs:
         classes = list(one.get("classes") or ())
-        more = f", and {len(classes) - CLASSES:,} more" if len(classes) > CLASSES else ""
         shape = f"(batch{_shape(one['shape'])})"
         row = [one["name"], shape, str(one.get("activation") or "none")]
-        rows.append([*row, ", ".join(map(str, classes[:CLASSES])) + more])
+        rows.append([*row, list_names([str(name) for name in classes], CLASSES)])
     return rows
 
 

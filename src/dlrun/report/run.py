@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from dlrun.report.cells import figure, plain
+from dlrun.report.cells import figure, plain, size_text
 from dlrun.report.profile import profile_lines, traced_steps
 from dlrun.report.sparkline import sparkline
 from dlrun.report.tables import table
@@ -78,8 +78,7 @@ def head_values(result: Mapping[str, Any]) -> dict[str, str]:
 def _memory(record: Mapping[str, Any]) -> str:
     """The peak of the process, and of the device if that is known."""
     process, device = (number(record.get(f"{of}_memory_bytes")) for of in ("peak", "device"))
-    known = ["" if process is None else size_text(process)]
-    known += ["" if device is None else f"{size_text(device)} on the device"]
+    known = [size_text(process), f"{size_text(device)} on the device" if device else ""]
     return ", ".join(filter(None, known))
 
 
@@ -129,14 +128,6 @@ def _ends(values: list[float | None]) -> list[str]:
 def _config_lines(values: Mapping[str, Any]) -> list[str]:
     rows = [[plain(key), plain(text(value))] for key, value in flat(values)]
     return table(rows).split("\n") if rows else []
-
-
-def size_text(size: float) -> str:
-    """Bytes, in the unit that suits them."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} B"
 
 
 def _indent(block: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlrun.errors import list_names
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import brief, table
 from dlrun.runs.query import text
@@ -43,9 +44,8 @@ def settings_table(settings: Sequence[Mapping[str, Any]]) -> str:
         )
     below = [BELOW]
     if others:
-        named = ", ".join(map(plain, others[:MOST_NAMED]))
-        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-        below.append(f"they also differ in {named}{more}: see --json")
+        named = list_names([plain(key) for key in others], MOST_NAMED)
+        below.append(f"they also differ in {named}: see --json")
     return "\n".join([table([*heads, *rows]), "", *below])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
+from dlrun.runs import query
 from dlrun.runs.directory import METRICS
 from dlrun.system.files import MAX_BYTES, is_file
 
@@ -39,8 +40,8 @@ def along(rows: Sequence[Mapping[str, Any]], by: str) -> list[float | None]:
     return places
 
 
-def read_history(run: Path) -> list[dict[str, Any]]:
-    """A row for each epoch, with ``epoch`` and each logged value; empty before the first one.
+def read_rows(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's ``metrics.csv``, as they are written; none if it has no such file.
 
     Args:
         run: The run's directory, which may be copied from an untrusted source.
@@ -49,17 +50,53 @@ def read_history(run: Path) -> list[dict[str, Any]]:
         DlrunError: If the file can't be read.
     """
     path = run / METRICS
-    if not is_file(path):
+    # A link could lead to a file outside the run.
+    if not is_file(path) or path.is_symlink():
         return []
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8")
         # A row is appended while the file is read, or was as the machine died.
-        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
-        return [{name: _number(name, value) for name, value in row.items()} for row in rows]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+        return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except (OSError, ValueError, csv.Error) as error:
         raise DlrunError(f"{path} can't be read: {error}") from error
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """A row for each epoch, with ``epoch`` and each logged value; empty before the first one.
+
+    Args:
+        run: As for :func:`read_rows`.
+
+    Raises:
+        DlrunError: If the file can't be read, or a value is not a number.
+    """
+    rows = read_rows(run)
+    try:
+        return [{name: _number(name, value) for name, value in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:
+        raise DlrunError(f"{run / METRICS} can't be read: {error}") from error
+
+
+def read_curves(run: Path, by: str = "epoch") -> dict[str, list[tuple[float, float]]]:
+    """The finite values of each column, as points; what is damaged is left out.
+
+    Args:
+        run: As for :func:`read_rows`.
+        by: Where the points lie, as for :func:`along`.
+    """
+    try:
+        rows = read_rows(run)
+    except DlrunError:
+        return {}
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for row, place in zip(rows, along(rows, by), strict=True):
+        for name, value in row.items():
+            point = query.number(value)
+            if place is not None and point is not None and math.isfinite(point):
+                curves.setdefault(name, []).append((place, point))
+    return curves
 
 
 def _number(name: str, value: str) -> float:

@@ -42,7 +42,9 @@ def has_name(path: Path, name: str) -> bool:
     """Whether a run's path ends in the name, with each part in full or as its id."""
     typed = PurePath(name).parts
     parts = path.parts[-len(typed) :] if typed else ()
-    return bool(typed) and len(parts) == len(typed) and all(map(_matches, parts, typed))
+    if not typed or len(parts) < len(typed):
+        return False
+    return all(word in (part, _id(part)) for part, word in zip(parts, typed, strict=True))
 
 
 def is_renamed(path: Path) -> bool:
@@ -52,10 +54,6 @@ def is_renamed(path: Path) -> bool:
 
 def _last(path: Path, count: int, short: bool) -> str:
     return "/".join(_id(part) if short else part for part in path.parts[-count:])
-
-
-def _matches(part: str, typed: str) -> bool:
-    return typed in (part, _id(part))
 
 
 def _id(part: str) -> str:

@@ -55,8 +55,7 @@ def create(
     if short not in classes:
         names = ["none" if each == "nop" else each for each in sorted(classes)]
         raise DlrunError(
-            f"{option}: expected one of {', '.join(names)}",
-            hint=did_you_mean(short, names),
+            f"{option}: expected one of {', '.join(names)}", hint=did_you_mean(short, names)
         )
     accepted = set(inspect.signature(classes[short]).parameters) - set(given)
     arguments = dict(defaults or {})

@@ -191,11 +191,7 @@ def _train_remaining(current: Sweep, rules: Rules, request: SweepRequest) -> dic
 
 
 def _run(
-    current: Sweep,
-    board: Board,
-    rules: Rules,
-    request: SweepRequest,
-    keeper: Keeper,
+    current: Sweep, board: Board, rules: Rules, request: SweepRequest, keeper: Keeper
 ) -> list[int]:
     """Run the remaining jobs; returns the signals that stopped them."""
     search = current.search

@@ -87,11 +87,7 @@ class SeededSampler(BaseSampler):
         return self._exact(param_name, drawn)
 
     def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Delegate to the sampler."""
         self._inner.after_trial(study, trial, state, values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 import operator
@@ -25,6 +24,7 @@ from dlrun.sweeps.plan import new_directory
 from dlrun.sweeps.repeated_trial import RepeatedTrial
 from dlrun.sweeps.search_options import SQLITE, STUDY, Settings
 from dlrun.sweeps.trial_composer import TrialComposer
+from dlrun.system.packages import require_package
 from dlrun.training.initial_weights import as_override
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Search:
         trusted: Sequence[str] = (),
         recorded: bool = False,
     ) -> None:
-        _require()
+        require_package("optuna", "--search optuna", "optuna")
         overrides = with_latency(settings.objectives, overrides)
         self._composer = TrialComposer(
             overrides, config_dir=config_dir, trusted=trusted, recorded=recorded
@@ -291,10 +291,3 @@ class Search:
 def _finite(value: float) -> float:
     """NaN for any value that is not finite, as to a study infinity may be the best."""
     return value if math.isfinite(value) else math.nan
-
-
-def _require() -> None:
-    if importlib.util.find_spec("optuna") is None:
-        raise DlrunError(
-            "--search optuna: optuna is not installed", hint="pip install 'dlrun[optuna]'"
-        )

@@ -183,11 +183,7 @@ def new_sweep(
 
 
 def load_sweep(
-    directory: Path,
-    search: Mapping[str, Any],
-    where: Mapping[str, Any],
-    *,
-    vectorize: bool = False,
+    directory: Path, search: Mapping[str, Any], where: Mapping[str, Any], *, vectorize: bool = False
 ) -> Sweep:
     """Load an earlier sweep, with the current states of its runs.
 

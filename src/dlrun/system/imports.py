@@ -1,7 +1,7 @@
 """Make the import of a framework fast and quiet."""
 
 import gc
-import importlib.util
+import importlib
 import os
 import sys
 import tempfile
@@ -15,29 +15,10 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from dlrun.errors import DlrunError
 from dlrun.system.guest import is_guest
 
 # What a user of Keras may want of it after dlrun has imported it, such as to train on a data frame.
 WANTED = ("matplotlib", "pandas", "sklearn")
-
-
-def require_package(package: str, purpose: str, extra: str) -> None:
-    """Check that an optional package is installed, without importing it.
-
-    Args:
-        package: The package, such as ``pyarrow``.
-        purpose: What it is for, in words.
-        extra: The extra of dlrun that installs it.
-
-    Raises:
-        DlrunError: If it is not installed.
-    """
-    if importlib.util.find_spec(package) is None:
-        raise DlrunError(
-            f"{purpose} need {package}, which is not installed",
-            hint=f"pip install 'dlrun[{extra}]'",
-        )
 
 
 @contextmanager
@@ -232,10 +213,7 @@ class _Finder(MetaPathFinder):
         self._thread = threading.get_ident()
 
     def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         # Another thread may be importing packages for the user's own data set.
         if fullname not in self._names or threading.get_ident() != self._thread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -48,9 +49,14 @@ def forget_changed_modules(places: Sequence[Path]) -> list[str]:
     return changed
 
 
-def is_installed(file: str) -> bool:
-    """Whether a file is of an installed package or of dlrun, rather than the user's own."""
-    return "site-packages" in file or Path(file).is_relative_to(DLRUN)
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of an error's traceback in the user's code: not installed, and not dlrun's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [
+        frame
+        for frame in frames
+        if "site-packages" not in frame.filename and not Path(frame.filename).is_relative_to(DLRUN)
+    ]
 
 
 def _has_changed(name: str, used: tuple[str, int], places: Sequence[Path]) -> bool:

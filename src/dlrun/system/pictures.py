@@ -1,11 +1,11 @@
 """Save plots with matplotlib, if installed, atomically."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, replacing
+from dlrun.system.packages import require_matplotlib
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -36,21 +36,6 @@ def save_plot(figure: Any, plot: Path, *, dpi: int = 120) -> None:
         save(figure, plot, dpi=dpi)
     except OSError as error:
         raise DlrunError(f"can't write {plot}: {error.strerror or error}", exit_code=1) from error
-
-
-def require_matplotlib(asker: str) -> None:
-    """Check that matplotlib is installed, without importing it.
-
-    Args:
-        asker: The option or callback that needs it, for the error message.
-
-    Raises:
-        DlrunError: If matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise DlrunError(
-            f"{asker} needs matplotlib, which is not installed", hint="pip install 'dlrun[plots]'"
-        )
 
 
 def save(figure: Any, path: Path, *, dpi: int = 120) -> None:

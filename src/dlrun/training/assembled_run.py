@@ -180,10 +180,7 @@ def connect(
     check_callbacks(run.model.optimizer, run.callbacks)
     for callback in run.callbacks.values():
         run_callback(callback).set_run(
-            data=run.data,
-            written_by=written_by,
-            callbacks=run.callbacks,
-            backend=run.backend,
+            data=run.data, written_by=written_by, callbacks=run.callbacks, backend=run.backend
         )
     if request.resumption is None:
         return Restore({}, {}, {})

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dlrun.assembly.require import without_kept
 from dlrun.assembly.start import start
 from dlrun.backends import training_module
+from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import component_errors, partial
 from dlrun.config.schema import Config
 from dlrun.data.input_spec_json import spec_to_json

@@ -35,11 +35,7 @@ class Head:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        signals: Sequence[int],
-        late_seconds: float,
-        spot: Spot | None = None,
+        self, plan: Plan, signals: Sequence[int], late_seconds: float, spot: Spot | None = None
     ) -> None:
         self.plan = plan
         self.signals = signals

@@ -80,12 +80,7 @@ class Plan:
 
 
 def make_plan(
-    words: Sequence[str],
-    *,
-    nodes: int,
-    per_node: int,
-    restarts: int,
-    timeout: float,
+    words: Sequence[str], *, nodes: int, per_node: int, restarts: int, timeout: float
 ) -> Plan:
     """Check the options, and give each process its number of devices; node 0 of one machine.
 

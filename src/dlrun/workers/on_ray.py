@@ -6,11 +6,11 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError, did_you_mean, first_line
+from dlrun.system.packages import require_package
 from dlrun.system.signals import SIGNALS
 from dlrun.workers.launch_follow import State
 from dlrun.workers.launch_plan import Plan
@@ -31,8 +31,7 @@ class Ray:
     """
 
     def __init__(self, options: Sequence[str]) -> None:
-        if find_spec("ray") is None:
-            raise DlrunError("--ray is not installed", hint="pip install 'dlrun[ray]'")
+        require_package("ray", "--ray", "ray")
         self._options = dict(_read(option) for option in options)
         self._group: Any = None
         self._ready: Any = None

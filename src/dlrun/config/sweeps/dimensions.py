@@ -11,7 +11,7 @@ from dlrun.config.explain import Mistake
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.sweeps.expand import search_space
-from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
+from dlrun.config.sweeps.pairs import Where, take_apart
 from dlrun.config.sweeps.repeats import split_repeats
 from dlrun.config.sweeps.space import Choice, Space, range_problem, search_values
 from dlrun.errors import DlrunError
@@ -66,7 +66,7 @@ class Dimensions:
             space[condition.key] = _values(condition)
         if not space:
             raise DlrunError("nothing to search: no key has several values but those that repeat")
-        rows = {each.name: _by_text(each) for each in paired}
+        rows = {each.name: {" ".join(row): row for row in each.rows} for each in paired}
         return cls(fixed, space, repeats, rows, {each.key: each for each in conditional})
 
     @property
@@ -97,10 +97,6 @@ class Dimensions:
             met = {name: accepted[0] for name, accepted in where.condition.items()}
             for value in self.space[key].values_to_check:
                 yield {**first, **{k: v for k, v in met.items() if k in drawn}, key: value}
-
-
-def _by_text(paired: PairedRows) -> dict[str, list[str]]:
-    return {" ".join(row): row for row in paired.rows}
 
 
 def _values(where: Where) -> Any:

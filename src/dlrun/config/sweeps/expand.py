@@ -131,10 +131,7 @@ def expand(
 
 
 def with_conditions(
-    runs: Sequence[list[str]],
-    conditional: Sequence[Where],
-    config: Config,
-    config_dir: Path | None,
+    runs: Sequence[list[str]], conditional: Sequence[Where], config: Config, config_dir: Path | None
 ) -> list[list[str]]:
     """Give the runs in which a condition holds its values.
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import NUMBERS, WrongValueError, to_texts
+from dlrun.data.column_values import to_booleans
+from dlrun.data.columns import NUMBERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
 
 
 @dataclass(frozen=True)
@@ -64,24 +63,3 @@ class Fitter:
     def result(self) -> Boolean:
         """The fitted column."""
         return Boolean(self._name, self._has_missing)
-
-
-def to_booleans(name: str, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The truth of each row, and whether it is missing, both ``(rows,)`` bool.
-
-    Raises:
-        WrongValueError: If one is neither true nor false, yes nor no, 1 nor 0.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    texts = pc.utf8_lower(to_texts(values))
-    missing = texts.is_null().to_numpy(zero_copy_only=False)
-    true, false = (
-        pc.is_in(texts, value_set=pa.array(words)).to_numpy(zero_copy_only=False)
-        for words in (TRUE, FALSE)
-    )
-    if not (known := true | false | missing).all():
-        row = int(known.argmin())
-        raise WrongValueError(name, row, values[row].as_py(), "true or false")
-    return true, missing

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import NUMBERS, WrongValueError, first_refused, read_numbers
+from dlrun.data.column_values import to_seconds
+from dlrun.data.columns import NUMBERS, read_numbers
 from dlrun.data.columns.number import Moments
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 DAY = 86_400.0
-ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}")
 # The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
 CYCLES = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}
@@ -106,29 +106,6 @@ class Fitter:
         return Date(self._name, self._format, of.mean, deviation, tuple(cycles), self._has_missing)
 
 
-def to_seconds(name: str, values: pa.Array, format: str | None = None) -> np.ndarray:
-    """The dates in seconds since 1970, UTC, ``(rows,)`` float64; NaN where one is missing.
-
-    Raises:
-        WrongValueError: If one is not a date of this format.
-    """
-    import pyarrow as pa
-
-    if pa.types.is_string(values.type):
-        try:
-            parsed = _parse(values, format)
-        except pa.ArrowInvalid:
-            row = first_refused(values, lambda some: _parse(some, format))
-            expected = f"a date of the format {format}" if format else "a date such as 2026-11-28"
-            raise WrongValueError(name, row, values[row].as_py(), expected) from None
-        values = parsed
-    elif not pa.types.is_timestamp(values.type):
-        raise WrongValueError(name, 0, values[0].as_py(), "a date")
-    micros = values.cast(pa.int64()).cast(pa.float64(), safe=False)
-    seconds: np.ndarray = micros.to_numpy(zero_copy_only=False) / 1e6
-    return seconds
-
-
 def date_format(texts: Sequence[str]) -> str | None:
     """The format of texts that look like 28.11.2026, 11/28/2026 or 28-11-2026; None for others."""
     found = [DAY_FIRST.fullmatch(text) for text in texts]
@@ -142,19 +119,3 @@ def date_format(texts: Sequence[str]) -> str | None:
     american = sign == "/" and all(int(first) <= 12 for first, _, _ in parts)
     order = ("%m", "%d", "%Y") if american else ("%d", "%m", "%Y")
     return sign.join(order)
-
-
-def _parse(values: pa.Array, format: str | None) -> pa.Array:
-    """Texts as timestamps without a zone; those with one in UTC."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if format is not None:
-        return pc.strptime(values, format=format, unit="us")
-    try:
-        return values.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        has_zone, none = pc.match_substring_regex(values, ZONE), pa.scalar(None, pa.string())
-        with_zone = pc.if_else(has_zone, values, none).cast(pa.timestamp("us", "UTC"))
-        without = pc.if_else(has_zone, none, values).cast(pa.timestamp("us"))
-        return pc.coalesce(with_zone.cast(pa.timestamp("us")), without)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import CATEGORIES, NUMBERS, index_in, read_texts, to_texts
+from dlrun.data.column_values import index_in, to_texts
+from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,11 +110,7 @@ class Fitter:
     OPTIONS = ("vocabulary_size", "length", "lower")
 
     def __init__(
-        self,
-        name: str,
-        vocabulary_size: int = 10_000,
-        length: int | str = AUTO,
-        lower: bool = True,
+        self, name: str, vocabulary_size: int = 10_000, length: int | str = AUTO, lower: bool = True
     ) -> None:
         if type(vocabulary_size) is not int or vocabulary_size < 3:
             raise ValueError(

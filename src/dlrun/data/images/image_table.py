@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.columns import to_texts
+from dlrun.data.column_values import to_texts
 from dlrun.data.images import is_image
 from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table

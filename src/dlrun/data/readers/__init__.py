@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.tables import TableOptions
 from dlrun.data.targets import Target
-from dlrun.data.tree import Arrays
+from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Reader(Protocol):
 
 def targets_of(spec: InputSpec) -> dict[str | None, Target]:
     """The targets by output; None names a single one."""
-    named = spec.targets if isinstance(spec.targets, Mapping) else {None: spec.targets}
+    named = leaves_by_name(spec.targets)
     return {name: target for name, target in named.items() if target is not None}
 
 

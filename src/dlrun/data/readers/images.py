@@ -30,7 +30,7 @@ from dlrun.data.tables import find_files, format_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 
 def kinds(request: Request) -> list[str]:
@@ -52,7 +52,7 @@ class Reader:
     """
 
     def __init__(self, request: Request) -> None:
-        require_package("PIL", "images", "data")
+        require_package("PIL", "an image", "data")
         form = request.spec.step(Images)
         assert form is not None, "takes() says so"
         self._request, self._form = request, form

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.arrays import label_columns
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.readers import Part, Request, targets_of, without_target_note

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError
+from dlrun.data.column_values import WrongValueError
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
@@ -18,7 +18,7 @@ from dlrun.data.rows import open_rows
 from dlrun.data.series import Series, SeriesError, arrange
 from dlrun.data.tables import suffixes
 from dlrun.errors import DlrunError
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +42,7 @@ class Reader:
     """
 
     def __init__(self, request: Request) -> None:
-        require_package("pyarrow", "tables", "data")
+        require_package("pyarrow", "a table", "data")
         step = request.spec.step(Windows)
         assert step is not None, "takes() says so"
         self._request, self._step = request, step

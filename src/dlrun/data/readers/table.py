@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns import WrongValueError, to_weights
+from dlrun.data.column_values import WrongValueError, to_weights
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
 from dlrun.data.encode_rows import BatchColumns
@@ -32,7 +32,7 @@ from dlrun.data.tables import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,7 @@ class Reader:
     """See :class:`dlrun.data.readers.Reader`."""
 
     def __init__(self, request: Request) -> None:
-        require_package("pyarrow", "tables", "data")
+        require_package("pyarrow", "a table", "data")
         step = request.spec.step(Columns)
         assert step is not None, "takes() says so"
         self._request, self._step = request, step

@@ -17,7 +17,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.tables import format_of
 from dlrun.data.text_files import LABEL, SUFFIX, UnreadableTextError, read_text
 from dlrun.errors import DlrunError
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 
 def kinds(request: Request) -> list[str]:
@@ -46,7 +46,7 @@ class Reader:
     """See :class:`dlrun.data.readers.Reader`. The class of a text is the folder that it is in."""
 
     def __init__(self, request: Request) -> None:
-        require_package("pyarrow", "tables", "data")
+        require_package("pyarrow", "a table", "data")
         column, encoding = text_of(request.spec), request.encoding
         assert column is not None, "takes() says so"
         assert encoding is not None, "takes() says so"

@@ -30,7 +30,7 @@ from dlrun.data.own_files import near_path
 from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
-from dlrun.system.imports import require_package
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -206,7 +206,7 @@ def find_files(
     Raises:
         DlrunError: If there is none, or nothing reads it.
     """
-    require_package("pyarrow", "tables", "data")
+    require_package("pyarrow", "a table", "data")
     root = Path(path)
     if is_file(root):
         paths = [root]

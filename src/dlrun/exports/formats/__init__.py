@@ -7,12 +7,11 @@ There is no other list of them: ``--format``, its help and its completion come f
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from dlrun.errors import DlrunError
+from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:  # completion imports this module, and NumPy takes a tenth of a second
     from dlrun.exports.formats._protocols import Format, RunFormat
@@ -42,11 +41,7 @@ def require(name: str) -> None:
         DlrunError: If one is not.
     """
     for package, extra in module(name).NEEDS.items():
-        if importlib.util.find_spec(package) is None:
-            raise DlrunError(
-                f"--format {name} needs {package}, which is not installed",
-                hint=f"pip install 'dlrun[{extra}]'",
-            )
+        require_package(package, f"--format {name}", extra)
 
 
 def format_of(path: Path) -> str | None:

@@ -43,11 +43,7 @@ class Format(Protocol):
     NOISE: Sequence[str]
 
     def write(
-        self,
-        model: Any,
-        content: Content,
-        path: Path,
-        calibration: Mapping[str, np.ndarray] | None,
+        self, model: Any, content: Content, path: Path, calibration: Mapping[str, np.ndarray] | None
     ) -> None:
         """Write a file.
 

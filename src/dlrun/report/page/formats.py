@@ -69,16 +69,6 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def size(count: float | None) -> str:
-    """Bytes with a unit that fits."""
-    if count is None:
-        return ""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.0f} B"
-
-
 def share(of: float) -> str:
     """A share of one in percent."""
     return f"{100 * of:.1f} %"

@@ -21,8 +21,8 @@ from dlrun.report.page.reading import (
     read_table,
     text_at,
 )
-from dlrun.runs.directory import METRICS, MODEL, RunDir
-from dlrun.runs.history import NOT_METRICS, along
+from dlrun.runs.directory import MODEL, RunDir
+from dlrun.runs.history import NOT_METRICS, read_curves
 from dlrun.runs.metric_direction import direction
 from dlrun.runs.status import current_status, too_deep
 from dlrun.system.files import is_dir
@@ -129,10 +129,8 @@ class RunView:
 
     @cached_property
     def _places(self) -> dict[float, float]:
-        rows = read_rows(self.path / METRICS)
-        places = zip(rows, along(rows, self.along), strict=True)
-        epochs = ((finite(row.get("epoch")), place) for row, place in places)
-        return {e: place for e, place in epochs if e is not None and place is not None}
+        epochs = read_curves(self.path, self.along).get("epoch", [])
+        return {epoch: place for place, epoch in epochs}
 
     @property
     def metrics(self) -> list[str]:
@@ -169,24 +167,12 @@ def read_run(run: RunDir, name: str, data: DataView, by: str = "epoch") -> RunVi
         name=name,
         record=record,
         config=mapping_at(record, "config"),
-        curves=read_curves(run.path / METRICS),
+        curves=read_curves(run.path),
         model=read_mapping(run.path / MODEL) or _layers_of_checkpoint(run),
         evaluations=read_evaluations(run.path / EVALUATION),
         data=data,
         along=by,
     )
-
-
-def read_curves(path: Path, by: str = "epoch") -> dict[str, list[tuple[float, float]]]:
-    """The finite values of each column of a ``metrics.csv``, by epoch or another of its places."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    rows = read_rows(path)
-    for row, place in zip(rows, along(rows, by), strict=True):
-        for name, value in row.items():
-            point = finite(value)
-            if place is not None and point is not None:
-                curves.setdefault(name, []).append((place, point))
-    return curves
 
 
 def read_evaluations(folder: Path) -> dict[str, Evaluation]:

@@ -11,16 +11,11 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.report.page.formats import short_keys
-from dlrun.report.page.reading import (
-    list_at,
-    mapping_at,
-    number_at,
-    read_mapping,
-    text_at,
-)
-from dlrun.report.page.run_view import Curves, read_curves
+from dlrun.report.page.reading import list_at, mapping_at, number_at, read_mapping, text_at
+from dlrun.report.page.run_view import Curves
 from dlrun.report.tables import brief
-from dlrun.runs.directory import METRICS, RECORD, SWEEP_FILE
+from dlrun.runs.directory import RECORD, SWEEP_FILE
+from dlrun.runs.history import read_curves
 from dlrun.runs.result import FIELDS
 from dlrun.runs.resumed import resumed_with
 from dlrun.runs.status import too_deep
@@ -171,7 +166,7 @@ def _read_run(path: Path, entry: Mapping[str, Any], monitor: str, by: str) -> Sw
         entry = {**entry, **{key: record[key] for key in FIELDS if key in record}}
     value = number_at(entry, split, metric.removeprefix("val_"))
     differs = {str(key): str(of) for key, of in mapping_at(entry, "differs").items()}
-    curves = read_curves(path / name / METRICS, by)
+    curves = read_curves(path / name, by)
     return SweepRun(name, entry, differs, value, curves, resumed)
 
 

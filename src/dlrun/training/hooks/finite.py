@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrun.errors import DlrunError
 from dlrun.loops.hooks import is_ready, number
+from dlrun.losses.loss_scale import inner_optimizer
 from dlrun.system.finite import first_not_finite
 
 HINT = (
@@ -162,7 +163,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 def _hint(optimizer: Any) -> str:
     """How to mend it; an optimizer may be the reason by its nature."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     if isinstance(optimizer, keras.optimizers.Adafactor):
         epsilon = optimizer.epsilon_1
         if epsilon < ADAFACTOR_EPSILON:

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from dlrun.losses.loss_scale import inner_optimizer
+
 
 class LogLearningRate(keras.callbacks.Callback):
     """Adds ``learning_rate``, that of the last update, to the logs of each epoch.
@@ -15,6 +17,6 @@ class LogLearningRate(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add it."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = inner_optimizer(self.model.optimizer)
         if logs is not None and optimizer.has_schedule():
             logs["learning_rate"] = optimizer.last_learning_rate()

@@ -8,16 +8,7 @@ from typing import Any
 
 from dlrun.report.page import formats
 from dlrun.report.page.markup import Content, Markup, element, join
-from dlrun.report.page.parts import (
-    Section,
-    code,
-    details,
-    facts,
-    note,
-    number_cell,
-    table,
-    tiles,
-)
+from dlrun.report.page.parts import Section, code, details, facts, note, number_cell, table, tiles
 from dlrun.report.page.reading import finite, list_at, mapping_at, number_at, text_at
 from dlrun.report.page.run_view import RunView
 from dlrun.runs.logged_names import by_metric
@@ -122,10 +113,7 @@ def setup(record: Mapping[str, Any]) -> list[Content]:
     lines += [shlex.join(["pip", "install", *pins])] if pins else []
     if not lines:
         return []
-    parts: list[Content] = [
-        element("p", "With the code and packages that it had:"),
-        code(*lines),
-    ]
+    parts: list[Content] = [element("p", "With the code and packages that it had:"), code(*lines)]
     if text_at(record, "git", "dirty") == "true":
         parts.append(
             note(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dlrun.report.cells import size_text
 from dlrun.report.page import formats
 from dlrun.report.page.charts.bars import bar
 from dlrun.report.page.charts.lines import Line, LineChart
@@ -46,7 +47,7 @@ def timings(run: RunView, charts: Charts) -> Section:
 
 def _facts(record: Mapping[str, Any]) -> Markup:
     memory, device = (
-        formats.size(number_at(record, f"{of}_memory_bytes")) for of in ("peak", "device")
+        size_text(number_at(record, f"{of}_memory_bytes")) for of in ("peak", "device")
     )
     return facts(
         [

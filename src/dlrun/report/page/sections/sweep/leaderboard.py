@@ -25,10 +25,7 @@ def header(sweep: SweepView, reports: frozenset[str]) -> Markup:
     figures = [("runs", str(len(sweep.runs)))]
     figures += [(state or "unknown", str(count)) for state, count in states.most_common()]
     if best:
-        figures += [
-            (f"best {sweep.monitor}", formats.number(best.value)),
-            ("best run", best.name),
-        ]
+        figures += [(f"best {sweep.monitor}", formats.number(best.value)), ("best run", best.name)]
     figures.append(("time of all runs", formats.duration(sum(seconds))))
     search = mapping_at(sweep.record, "search")
     parts: list[Content] = [
