@@ -3,10 +3,10 @@
 #
 # pandas 3.1.1, bottleneck 1.6.0, numpy 2.4.6; Python 3.11, Linux, CPU.
 #
-# 200,000 air pressures of deviation 1 around 1013 are in a column of float32. Without bottleneck, which pandas
-# recommends and uses where it finds it, std() is 1.0, and with it 1.5, and so is std in describe(); var() is
-# 2.4. Which it is depends on a package that the program does not import. The mean is the same, for pandas
-# leaves bottleneck alone there. The error of the mean, by group and in the nullable Float32 are right, too.
+# 200,000 air pressures of deviation 1 around 1013 are in a column of float32. Without bottleneck, which
+# pandas recommends and uses where it finds it, std() is 1.0, and with it 1.5, and so is std in describe();
+# var() is 2.4. Which it is depends on a package that the program does not import. The mean is the same, for
+# pandas leaves bottleneck alone there. sem(), std() by group and std() of the nullable Float32 are right, too.
 #
 # bottleneck adds up one by one in float32, so that the mean, from which it takes the deviations, is 1.2 off.
 # Known: bottleneck issue 443, open. pandas.set_option("compute.use_bottleneck", False) mends it.
