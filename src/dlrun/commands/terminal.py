@@ -113,9 +113,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(_printable(f"error: {cut_message(shown_text(error.message))}"), file=sys.stderr)
-        if error.hint:
-            print(_printable(f"\nhint: {cut_message(shown_text(error.hint))}"), file=sys.stderr)
+        print_error(error)
         raise typer.Exit(error.exit_code) from error
     except OSError as error:
         print(_printable(f"error: {cut_message(_system_error(error))}"), file=sys.stderr)
@@ -127,6 +125,13 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)
+
+
+def print_error(error: DlrunError) -> None:
+    """Print an error and its hint on stderr."""
+    print(_printable(f"error: {cut_message(shown_text(error.message))}"), file=sys.stderr)
+    if error.hint:
+        print(_printable(f"\nhint: {cut_message(shown_text(error.hint))}"), file=sys.stderr)
 
 
 def _system_error(error: OSError) -> str:
