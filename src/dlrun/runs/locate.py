@@ -7,7 +7,7 @@ import time
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from dlrun.errors import DlrunError, nearest
+from dlrun.errors import DlrunError, counted, nearest
 from dlrun.remote.fetch import fetch_listing, fetch_run
 from dlrun.remote.places import shown_path, typed_path, url_for, url_of
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, TIME_FORMAT, RunDir
@@ -54,7 +54,8 @@ def scan_runs(folder: Path, *, known: Container[str] = ()) -> Iterator[tuple[str
                 entries = list(scan)
         except OSError as error:
             if current == first:
-                raise DlrunError(f"can't read {folder}: {error.strerror}") from error
+                hint = "name a folder with runs in it, such as runs"
+                raise DlrunError(f"can't read {folder}: {error.strerror}", hint=hint) from error
             continue
         # Links are never followed, as they may form a cycle; reading a pipe would never end.
         if any(e.name == RECORD for e in entries) and (status := _record_status(current)):
@@ -166,8 +167,9 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         if of_name := [path for path in runs if path.parent.name == run]:  # train name=...
             newest = max(of_name, key=lambda path: _recency(path / CONFIG))
-            count = "1 run" if len(of_name) == 1 else f"{len(of_name)} runs"
-            hint = f"{newest.parent} has {count}; the newest is {newest.name}"
+            hint = (
+                f"{newest.parent} has {counted(len(of_name), 'run')}; the newest is {newest.name}"
+            )
         elif near := _near_name(run, runs):
             hint = f"did you mean {near}?"
         raise DlrunError(f"no run directory at {run}", hint=hint)
