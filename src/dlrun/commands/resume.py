@@ -1,12 +1,10 @@
 """``dlrun resume``."""
 
-import logging
 import sys
 from pathlib import Path
-from shlex import quote
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import log_next, print_result, report_errors
 
 
 def resume(
@@ -52,4 +50,4 @@ def resume(
         ).to_dict()
         print_result(out, result, as_json, train_table)
         check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))
+        log_next(result["run_dir"])

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from shlex import quote
 from typing import Any, TextIO
 
 import typer
@@ -35,6 +37,22 @@ def stdout_errors(out: TextIO) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as head does
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+def log_next(run_dir: str) -> None:
+    """Log what to type after a run, which has to have a checkpoint to be evaluated."""
+    from dlrun.checkpoints.store import list_epochs
+    from dlrun.remote.places import working_folder
+    from dlrun.runs.directory import CHECKPOINTS
+
+    log = logging.getLogger("dlrun")
+    if list_epochs(working_folder(Path(run_dir)) / CHECKPOINTS):
+        log.info("next   dlrun evaluate %s", quote(run_dir))
+    else:
+        log.info(
+            "no checkpoint is kept without the callback checkpoint;"
+            " +callbacks=NAME adds a callback to the usual ones"
+        )
 
 
 def watch_text(out: TextIO, text: Callable[[], str]) -> None:

@@ -1,15 +1,13 @@
 """``dlrun train``."""
 
-import logging
 import sys
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import log_next, print_result, report_errors
 
 
 def train(
@@ -67,4 +65,4 @@ def train(
 
         print_result(out, result, as_json, train_table)
         check_sent(working_folder(Path(result["run_dir"])))
-        logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result["run_dir"]))
+        log_next(result["run_dir"])
