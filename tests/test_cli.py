@@ -349,6 +349,11 @@ BAD = [
         "did you mean data=table data.path=houses.csv?",
     ),
     (
+        "data.path=a.csv",
+        "'data.path' is not a config key",
+        "did you mean data=table data.path=a.csv?",
+    ),
+    (
         "data=data/a.csv.gz",
         "no such option in group 'data'",
         "did you mean data=table data.path=data/a.csv.gz?",

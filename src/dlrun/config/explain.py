@@ -195,7 +195,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         # Compare the last parts only: the common parent would make all keys similar.
         name = nearest(last, siblings)
         near = f"{parent}.{name}" if name else None
-    if here := key_here(key, value, keys, in_group=bool(siblings and near)):
+    as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
+    if here := as_table or key_here(key, value, keys, in_group=bool(siblings and near)):
         return Mistake(line, f"'{key}' is not a config key", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
