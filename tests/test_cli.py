@@ -171,6 +171,21 @@ def test_bad_usage_is_one_error_with_what_was_meant(words: str, error: str, hint
 
 
 @pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["evaluate", "latest", "--split", "val"], "did you mean validation?"),
+        (["export", "latest", "--format", "pt"], "did you mean torch?"),
+        (["export", "latest", "--format", "tflite"], "did you mean litert?"),
+        (["tune", "lr"], "did you mean learning_rate?"),
+    ],
+)
+def test_the_value_of_an_option_may_have_another_name_elsewhere(
+    words: list[str], meant: str
+) -> None:
+    assert meant in refused(*words)
+
+
+@pytest.mark.parametrize(
     ("words", "mistake", "meant"),
     [
         (["epochs", "3"], "epochs 3: expected key=value without spaces", "epochs=3"),
@@ -545,7 +560,7 @@ def test_evaluate_refuses_a_bad_option(run: str, words: list[str], message: str)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output", "out.txt"], "expected a name in .npz or .csv"),
+        (["--output", "out.txt"], "expected a name that ends in .npz or .csv"),
         (["--output", "no/out.npz"], "there is no directory no"),
         (["--input", "nosuch.npy"], "no such file"),
         (["--input", "digits.txt"], "expected a .npy or .npz file"),
