@@ -1,4 +1,4 @@
-"""The plain Keras script that dlrun is measured against: the book's first network with fit().
+"""The plain Keras script that dlrun is measured against: the books' first network with fit().
 
 It does what ``dlrun train`` does by default: 50,000 training images, validation on 10,000 after
 each epoch, the best weights kept, early stopping, a CSV log, a test at the end. Prints its own

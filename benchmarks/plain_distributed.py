@@ -1,4 +1,4 @@
-"""What a user would write to train the book's first network on two devices of one machine.
+"""What a user would write to train the books' first network on two devices of one machine.
 
 ``lightning`` is a module and a data loader under Lightning's DDP, two processes over gloo (pip
 install lightning); ``keras`` is ``fit`` under Keras' DataParallel on jax, one process, two devices.

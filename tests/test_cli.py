@@ -74,7 +74,7 @@ def test_help_names_every_command() -> None:
 
 def test_every_file_of_the_commands_is_a_command() -> None:
     files = {p.stem.replace("_", "-") for p in (ROOT / "src/dlrun/commands").glob("[a-z]*.py")}
-    unnamed = files - {"arguments", "terminal"} - set(COMMANDS)
+    unnamed = files - {"arguments", "terminal", "usage"} - set(COMMANDS)
     assert unnamed == set(), "name them in COMMANDS of src/dlrun/cli.py"
 
 
@@ -136,7 +136,76 @@ def test_the_examples_of_train_and_config_compose() -> None:
 def test_bad_usage_is_reported_on_stderr_with_exit_code_2(words: list[str]) -> None:
     result = dlrun(*words)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Usage: dlrun" in result.stderr
+    assert re.fullmatch("error: .+\n\nhint: .+\n", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        ("trian", "dlrun has no command trian", "did you mean dlrun train?"),
+        ("fit", "dlrun has no command fit", "did you mean dlrun train?"),
+        ("help train", "dlrun has no command help", "did you mean dlrun train --help?"),
+        ("version", "dlrun has no command version", "did you mean dlrun --version?"),
+        ("epochs=3", "dlrun has no command epochs=3", "did you mean dlrun train epochs=3?"),
+        ("zzz", "dlrun has no command zzz", "'dlrun --help' lists them"),
+        ("--verison", "dlrun has no option --verison", "did you mean --version?"),
+        ("train --quite", "dlrun train has no option --quite", "did you mean --quiet?"),
+        ("train --epochs 3", "dlrun train has no option --epochs", "did you mean epochs=3?"),
+        ("train -epochs=3", "dlrun train has no option -e", "did you mean epochs=3?"),
+        ("train --batch-size=32 -q", "no option --batch-size", "did you mean batch_size=32?"),
+        ("train --lr 0.1", "no option --lr", "did you mean optimizer.learning_rate=0.1?"),
+        ("evaluate k3f9 --gpu", "no option --gpu", "did you mean device=gpu?"),
+        ("train --verbose", "no option --verbose", "dlrun train --quiet prints the result alone"),
+        ("train --zzz", "no option --zzz", "'dlrun train --help' shows its arguments and options"),
+        ("evaluate", "dlrun evaluate: missing argument RUN", "'dlrun evaluate --help' shows"),
+        ("report x --by", "dlrun report: option --by requires an argument", "'dlrun report --"),
+        ("list model data", "dlrun list: unexpected argument data", "'dlrun list --help' shows"),
+        ("runs --limit x", "--limit", "'dlrun runs --help' shows its arguments and options"),
+    ],
+)
+def test_bad_usage_is_one_error_with_what_was_meant(words: str, error: str, hint: str) -> None:
+    result = dlrun(*words.split())
+    message, _, told = result.stderr.partition("\n\n")
+    assert (result.exit_code, error in message, message.count("\n")) == (2, True, 0), message
+    assert told.startswith(f"hint: {hint}"), told
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["evaluate", "latest", "--split", "val"], "did you mean validation?"),
+        (["export", "latest", "--format", "pt"], "did you mean torch?"),
+        (["export", "latest", "--format", "tflite"], "did you mean litert?"),
+        (["tune", "lr"], "did you mean learning_rate?"),
+    ],
+)
+def test_the_value_of_an_option_may_have_another_name_elsewhere(
+    words: list[str], meant: str
+) -> None:
+    assert meant in refused(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "mistake", "meant"),
+    [
+        (["epochs", "3"], "epochs 3: expected key=value without spaces", "epochs=3"),
+        (["epoch", "=", "3"], "epoch = 3: expected key=value without spaces", "epochs=3"),
+        (["epochs=", "3", "seed=1"], "epochs= 3: expected key=value without", "epochs=3"),
+        (["model", "mnist_mlp"], "model mnist_mlp: expected key=value", "model=mnist_mlp"),
+        (["epochs = 3"], "epochs = 3: expected key=value without spaces", "epochs=3"),
+        (["epochs==3"], "epochs==3: expected a single '='", "epochs=3"),
+        (["epochs:3"], "epochs:3: is not an override", "epochs=3"),
+        (["mnist_mpl", "jax"], "2 mistakes", "model=mnist_mlp, backend=jax"),
+        (["help"], "help: is not an override", "--help"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "sweep", "config"])
+def test_words_that_lack_an_equals_sign_are_told_as_overrides(
+    command: str, words: list[str], mistake: str, meant: str
+) -> None:
+    error = refused(command, *words)
+    assert mistake in error
+    assert error.endswith(f"hint: did you mean {meant}?\n")
 
 
 # config and list
@@ -295,11 +364,18 @@ BAD = [
         "did you mean data=table data.path=houses.csv?",
     ),
     (
+        "data.path=a.csv",
+        "'data.path' is not a config key",
+        "did you mean data=table data.path=a.csv?",
+    ),
+    (
         "data=data/a.csv.gz",
         "no such option in group 'data'",
         "did you mean data=table data.path=data/a.csv.gz?",
     ),
-    ("epochs", "epochs: is not an override: expected key=value", None),
+    ("epochs", "epochs: is not an override: expected key=value", "did you mean epochs=VALUE?"),
+    ("model", "model: is not an override", "model=NAME, of 'dlrun list model'"),
+    ("zzz", "zzz: is not an override", "'dlrun list' shows the options"),
     ("=3", "=3: ", None),
     ("", "is not an override", None),
     ("epochs=1,2", "has several values, but a run takes one", "'dlrun sweep' trains"),
@@ -427,6 +503,10 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
     [
         (["latest", "--runs-dir", "nosuch"], "no runs in nosuch"),
         (["nosuch"], "no run directory at nosuch"),
+        (["lastest"], "did you mean latest?"),
+        (["k3f"], "did you mean runs/mnist_mlp/2026-11-21_10-04-31_k3f9?"),
+        (["mnist_mpl"], "did you mean mnist_mlp?"),
+        (["runs"], "newest run in it is runs/mnist_mlp/2026-11-21_10-04-31_k3f9"),
         (["mnist_mlp"], "hint: runs/mnist_mlp has 1 run; the newest is 2026-11-21_10-04-31_k3f9"),
         (["."], ". is not a run directory: it has no run.json"),
         (["latest", "--checkpoint", "bst"], "did you mean best?"),
@@ -464,7 +544,7 @@ def test_evaluate_refuses_a_bad_option(run: str, words: list[str], message: str)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output", "out.txt"], "expected a name in .npz or .csv"),
+        (["--output", "out.txt"], "expected a name that ends in .npz or .csv"),
         (["--output", "no/out.npz"], "there is no directory no"),
         (["--input", "nosuch.npy"], "no such file"),
         (["--input", "digits.txt"], "expected a .npy or .npz file"),

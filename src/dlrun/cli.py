@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams
-from dlrun.errors import cut_message
+from dlrun.commands.usage import refuse_command, report_usage
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
@@ -37,6 +37,7 @@ MOST_COLUMNS = 100  # of the help
 class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Run ``dlrun train -m`` as ``dlrun sweep``, which may have the flag too."""
+        refuse_command(args, self.commands)
         name, *rest = args
         if name in ("train", "sweep"):
             commands = [self.get_command(ctx, command) for command in ("train", "sweep")]
@@ -69,14 +70,19 @@ class _Commands(TyperGroup):
             lines += _box(title, rows, column, width, color=color)
         print("\n".join(lines))  # as Typer does with rich: also where no command is typed
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Report options that dlrun itself does not have."""
+        if not args:  # prints the help
+            return super().make_context(info_name, args, parent, **extra)
+        with report_usage(list(args)):
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        """Bound the messages of wrong options, which quote what was typed."""
-        try:
+        """Report what a command does not take."""
+        with report_usage([*ctx._protected_args, *ctx.args]):
             return super().invoke(ctx)
-        except Exception as error:  # click's, which Typer may hold a copy of
-            if isinstance(message := getattr(error, "message", None), str):
-                error.message = cut_message(message)  # type: ignore[attr-defined]
-            raise
 
 
 class _Command(TyperCommand):

@@ -71,6 +71,11 @@ class RunInterrupted(BaseException):
         self.signum = signum
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: ``1 run``, ``3 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name most similar to ``name``; None if none is similar."""
     import difflib  # for a mistake alone

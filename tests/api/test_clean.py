@@ -13,6 +13,7 @@ import pytest
 from dlrun.api.clean import clean
 from dlrun.checkpoints.format import Variable, write_checkpoint
 from dlrun.checkpoints.store import Position, list_positions
+from dlrun.report.clean import clean_table
 from dlrun.runs.annotations import write_annotations
 
 KEY = "0123456789abcdef" * 2
@@ -101,6 +102,13 @@ def test_removes_entries_of_caches_that_no_run_has_just_used(tmp_path: Path) -> 
     found = clean(kinds=("caches",), delete=True)  # before the first run
     assert [item["path"] for item in found["items"]] == [str(data / KEY)]
     assert sorted(path.name for path in data.iterdir()) == sorted([KEY[::-1], "mine"])
+
+
+def test_a_cache_with_one_entry_is_named_itself() -> None:
+    one = {"path": "/c/dlrun/bench", "why": "times", "bytes": 172, "kind": "caches"}
+    two = [{**one, "path": f"/c/dlrun/data/{name}"} for name in "ab"]
+    lines = clean_table({"items": [one, *two], "bytes": 516, "deleted": False}).splitlines()
+    assert [line.split()[2] for line in lines[1:3]] == ["/c/dlrun/data/*", "/c/dlrun/bench"]
 
 
 def test_what_a_bucket_may_lack_is_no_cache(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def home(dlrun):
     return dlrun.cwd / "runs"
 
 
+def test_throughput_is_shown_in_whole_examples(dlrun):
+    make(dlrun.cwd / "runs/a", examples_per_second=4643.54)
+    make(dlrun.cwd / "runs/b", examples_per_second=952.101)
+    lines = dlrun.here("compare", "a", "b").stdout.splitlines()
+    assert ["examples_per_second", "4,644", "952"] in [line.split() for line in lines]
+
+
 def test_differences_are_shown_by_key_with_a_column_for_each_run(dlrun, home):
     done = dlrun.here("compare", "aaaa", "bbbb")
     assert (done.returncode, done.stderr) == (0, "")

@@ -84,6 +84,14 @@ def test_newest_runs_come_first_at_any_depth_in_lines_of_80_columns(dlrun, home)
     assert "no room" not in wide
 
 
+def test_a_metric_of_training_that_is_asked_for_is_rounded_under_its_split(dlrun):
+    make(dlrun.cwd / "runs/a/one", accuracy=0.9183599948883057)
+    make(dlrun.cwd / "runs/a/two", accuracy=0.9283599948883057)
+    lines = dlrun.here("runs", "--where", "accuracy>0.9").stdout.splitlines()
+    assert lines[0].split() == ["val", "test", "train"]
+    assert sorted(line.split()[-1] for line in lines[2:4]) == ["0.9184", "0.9284"]
+
+
 def test_other_commands_find_a_run_by_its_listed_name(dlrun, home):
     [newest] = dlrun.json_here("runs", "--limit", "1")["runs"]
     done = dlrun.here("evaluate", newest["run"])
@@ -149,7 +157,7 @@ def test_overrides_are_queried_if_a_record_has_no_config(dlrun):
         (["--sort", "val_acuracy"], "did you mean val_accuracy?"),
         (["--where", "backend"], "expected a key, one of ="),
         (["--where", "val_loss<low"], "expected a number"),
-        (["nosuch"], "can't read nosuch"),
+        (["nosuch"], "name a folder with runs in it, such as runs"),
         (["--json", "--csv"], "choose one"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -164,7 +172,7 @@ def test_a_folder_without_runs_is_not_an_error(dlrun):
     assert dlrun.json_here("runs")["runs"] == []
     make(dlrun.cwd / "runs/a/one")
     done = dlrun.here("runs", "--where", "backend=torch")
-    assert (done.returncode, done.stdout) == (0, "none of the 1 runs in runs matches\n")
+    assert (done.returncode, done.stdout) == (0, "none of 1 run in runs matches\n")
 
 
 def test_csv_has_a_column_for_each_value(dlrun, home):

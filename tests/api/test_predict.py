@@ -134,7 +134,7 @@ def _write_bad_inputs(cwd, images):
         ("--input cut.npz", "can't be read"),
         ("--input missing.npy", "no such file"),
         ("--input folder.npy", "no such file"),
-        ("--output out.txt", "expected a name in .npz or .csv"),
+        ("--output out.txt", "expected a name that ends in .npz or .csv"),
         ("--output nowhere/out.npz", "there is no directory nowhere"),
         ("--output /proc/out.npz", "can't be written"),
         ("--checkpoint bets", "did you mean best?"),

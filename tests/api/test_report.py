@@ -261,6 +261,18 @@ def test_residuals_and_outputs_have_a_part_each(run):
     assert figures(page.column("Figures by threshold", "recall")) == [0.75, 0.5]
 
 
+def test_long_numbers_of_a_table_are_rounded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{(n + 0.3) / 7:.16f},{1000.5 + n},{n % 3}" for n in range(60)]
+    Path("t.csv").write_text("\n".join(["a,b,y", *rows]))
+    words = ("data=csv", "data.path=t.csv", "data.target=y", "smoke=true", "epochs=1")
+    run = worker("jax").train(tmp_path, *words)["path"]
+    page = Page(Path(report(str(run))["report"]))
+    caption = "The first 5 samples of the training split"
+    assert max(len(number.partition(".")[2]) for number in page.column(caption, "a")) == 4
+    assert {number[-2:] for number in page.column(caption, "b")} == {".5"}
+
+
 def test_an_unknown_run_and_a_place_that_cannot_be_written_are_refused(run):
     with pytest.raises(DlrunError, match="no run directory at nothing"):
         report("nothing")

@@ -2,11 +2,12 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 import typer
 
-from dlrun.commands.terminal import print_result, report_errors
+from dlrun.commands.terminal import log_next, print_result, report_errors
 
 
 def test_a_metric_that_is_not_a_number_is_printed_as_null() -> None:
@@ -44,3 +45,22 @@ def test_an_interrupted_command_does_not_say_that_nothing_was_started(capsys) ->
     with pytest.raises(typer.Exit) as ended, report_errors():
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (["epoch-0001"], "next   dlrun evaluate runs/a/one\n"),
+        ([], "no checkpoint is kept without the callback checkpoint; +callbacks=NAME adds"),
+    ],
+)
+def test_only_a_run_with_a_checkpoint_is_to_be_evaluated_next(
+    kept: list[str], told: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """It has none where callbacks=tensorboard replaced all others."""
+    monkeypatch.chdir(tmp_path)
+    for name in kept:
+        Path("runs/a/one/checkpoints", name).mkdir(parents=True)
+    with report_errors():
+        log_next("runs/a/one")
+    assert capsys.readouterr().err.startswith(told)

@@ -35,7 +35,7 @@ def test_every_yaml_is_listed() -> None:
 
 
 def test_the_package_directive_is_not_a_description() -> None:
-    assert list_options()["experiment"]["first_network"].startswith("The book's first network")
+    assert list_options()["experiment"]["first_network"].startswith("The books' first network")
 
 
 def test_a_line_that_names_the_file_is_not_a_description(cwd: Path) -> None:

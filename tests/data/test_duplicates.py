@@ -22,8 +22,8 @@ def test_rows_that_also_train_draw_a_line_also_from_the_cache(tmp_path, caplog):
     path = tmp_path / "rows.csv"
     path.write_text("\n".join(lines) + "\n")
     expected = [
-        "data: 1 of 11 validation rows also occur in the training split",
-        "data: 2 of 23 test rows also occur in the training split",
+        "data: 1 of 11 validation samples also occur in the training split",
+        "data: 2 of 23 test samples also occur in the training split",
     ]
     for _ in range(2):  # made, then from the cache
         caplog.clear()

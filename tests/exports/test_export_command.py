@@ -150,7 +150,7 @@ def test_what_cannot_be_taken_or_written_is_refused_in_a_line(exported, tmp_path
         ("export", file): "is an exported file",
         ("export", run, "--format", "onx"): "did you mean onnx?",
         ("export", run, "--format", "torch", "--quantize", "int8"): "not quantized so",
-        ("export", run, "--output", "model.tflite"): "expected a name in .onnx",
+        ("export", run, "--output", "model.tflite"): "expected a name that ends in .onnx",
         ("export", run, "precision=bfloat16"): "written and compared in float32",
     }.items():
         assert expected in refused(cwd, *words)

@@ -33,7 +33,7 @@ def test_the_native_loop_and_keras_give_the_same_losses(curve, backend, loop):
     result, native = curve(backend, f"loop={loop}")
     _, keras = curve(backend, "loop=fit")
     assert native == pytest.approx(keras, rel=1e-5)
-    # The book prints 0.0289 and 0.0280 after 40 steps.
+    # The books print 0.0289 and 0.0280 after 40 steps.
     assert native[0] > 1
     assert 0.025 < native[-1] < 0.033
     assert result["test"]["accuracy"] > 0.99

@@ -201,7 +201,7 @@ def _result_if_complete(
     trained = known.samples_until(result.epochs) if known else result.epochs
     if not stopped and trained < run_end(config, known):
         return None
-    done = f"all {result.epochs} epochs are done"
+    done = "its epoch is done" if result.epochs == 1 else f"all {result.epochs} epochs are done"
     longer = f"epochs={2 * result.epochs}"
     if result.stopped_by == "max_steps" and result.steps:
         done, longer = f"all {result.steps:,} steps are done", f"max_steps={2 * result.steps}"

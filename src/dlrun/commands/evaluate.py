@@ -93,7 +93,8 @@ def evaluate(
     """
     with report_errors(quiet) as out:
         if split is not None:
-            require_choice("--split", split, ("train", "validation", "test"))
+            short = {"val": "validation", "valid": "validation", "dev": "validation"}
+            require_choice("--split", split, ("train", "validation", "test"), short)
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines
 

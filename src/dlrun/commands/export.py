@@ -21,6 +21,16 @@ from dlrun.commands.terminal import print_result, report_errors
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 
+# What files and other tools call a format.
+FORMATS = {
+    "pt": "torch",
+    "pth": "torch",
+    "torchscript": "torch",
+    "tflite": "litert",
+    "tf": "saved_model",
+    "h5": "keras",
+}
+
 
 def export(
     run: Run,
@@ -71,7 +81,7 @@ def export(
       dlrun evaluate runs/mnist_mlp/.../exports/onnx/model.onnx
     """
     with report_errors(quiet) as out:
-        require_choice("--format", format, formats.names())
+        require_choice("--format", format, formats.names(), FORMATS)
         if quantize is not None:
             require_choice("--quantize", quantize, ("int8", "float16"))
         if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):

@@ -9,7 +9,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.terminal import print_result, report_errors
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, counted
 
 
 def sweep(
@@ -222,7 +222,7 @@ def _check(result: dict[str, Any]) -> None:
         # --resume does not repeat failed trials: the study has recorded them as failed.
         resume = f"dlrun sweep --resume {quote(result['sweep_dir'])}"
         raise DlrunError(
-            f"{result['failed']} of {len(result['runs'])} runs failed"
+            f"{result['failed']} of {counted(len(result['runs']), 'run')} failed"
             + (f", and {remaining} did not complete" if remaining else ""),
             hint="see their run.json for the error" if "search" in result else resume,
             exit_code=1,

@@ -42,7 +42,7 @@ def print_run(out: TextIO, result: RunResult, as_json: bool) -> None:
 
     print_result(out, result.to_dict(), as_json, train_table)
     check_sent(Path(result.run_dir))
-    logging.getLogger("dlrun").info("next   dlrun evaluate %s", quote(result.run_dir))
+    _log_next(result.run_dir)
 
 
 @contextmanager
@@ -56,6 +56,22 @@ def stdout_errors(out: TextIO) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as head does
             raise typer.Exit(1) from error
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
+
+
+def _log_next(run_dir: str) -> None:
+    """Log what to type after a run, which has to have a checkpoint to be evaluated."""
+    from dlrun.checkpoints.store import list_epochs
+    from dlrun.remote.places import working_folder
+    from dlrun.runs.directory import CHECKPOINTS
+
+    log = logging.getLogger("dlrun")
+    if list_epochs(working_folder(Path(run_dir)) / CHECKPOINTS):
+        log.info("next   dlrun evaluate %s", quote(run_dir))
+    else:
+        log.info(
+            "no checkpoint is kept without the callback checkpoint;"
+            " +callbacks=NAME adds a callback to the usual ones"
+        )
 
 
 def watch_text(out: TextIO, text: Callable[[], str]) -> None:
@@ -134,9 +150,7 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         with separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
-        print(_printable(f"error: {cut_message(shown_text(error.message))}"), file=sys.stderr)
-        if error.hint:
-            print(_printable(f"\nhint: {cut_message(shown_text(error.hint))}"), file=sys.stderr)
+        print_error(error)
         raise typer.Exit(error.exit_code) from error
     except OSError as error:
         print(_printable(f"error: {cut_message(_system_error(error))}"), file=sys.stderr)
@@ -148,6 +162,13 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(130) from stop
     finally:
         log.removeHandler(handler)
+
+
+def print_error(error: DlrunError) -> None:
+    """Print an error and its hint on stderr."""
+    print(_printable(f"error: {cut_message(shown_text(error.message))}"), file=sys.stderr)
+    if error.hint:
+        print(_printable(f"\nhint: {cut_message(shown_text(error.hint))}"), file=sys.stderr)
 
 
 def _system_error(error: OSError) -> str:

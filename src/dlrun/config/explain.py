@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
+from dlrun.config.bare_words import meant_by
 from dlrun.config.groups import GROUPS
 from dlrun.config.spellings import (
     answer,
@@ -77,13 +78,20 @@ def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
     return error
 
 
+def apart(words: str, meant: str) -> Mistake:
+    """For words that are one override with spaces in it, as ``epochs = 3``, or with two ``=``."""
+    problem = "expected a single '='" if "==" in words else "expected key=value without spaces"
+    return Mistake(words, problem, meant=meant)
+
+
 def parse_mistake(line: str) -> Mistake:
     """The mistake in an override that Hydra can't parse."""
     key, separator, typed = line.partition("=")
     if not separator:
         problem = "is not an override: expected key=value"
-        hint = FILES if line.endswith((".yaml", ".yml", ".csv")) else None
-        return Mistake(line, problem, meant=_as_table(line), hint=hint)
+        is_file = line.endswith((".yaml", ".yml", ".csv"))
+        meant, hint = (_as_table(line), FILES) if is_file else meant_by(line)
+        return Mistake(line, problem, meant=_as_table(line) or meant, hint=hint)
     if typed.startswith(DIMENSIONS) and typed.endswith(")"):
         return Mistake(line, SEVERAL, hint=SWEEP)
     if (written := range_here(key, typed)) is not None:
@@ -92,6 +100,8 @@ def parse_mistake(line: str) -> Mistake:
         hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
         hint = f"'{key}=\",\"' for a comma" if typed == "," else hint
         return Mistake(line, "has an empty value", hint=hint)
+    if spaced := re.fullmatch(r"\s*([\w.]+)\s*=[\s=]*([\w.+-]+)\s*", line):
+        return apart(line, f"{spaced[1]}={spaced[2]}")
     quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
@@ -186,9 +196,9 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         # Compare the last parts only: the common parent would make all keys similar.
         name = nearest(last, siblings)
         near = f"{parent}.{name}" if name else None
-    if here := as_mapping(key, value) or key_here(
-        key, value, keys, in_group=bool(siblings and near)
-    ):
+    as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
+    as_other = as_mapping(key, value) or as_table
+    if here := as_other or key_here(key, value, keys, in_group=bool(siblings and near)):
         return Mistake(line, f"'{key}' is not a config key", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known

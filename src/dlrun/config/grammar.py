@@ -26,7 +26,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlrun.config.explain import Mistake, grammar_mistake
+from dlrun.config.bare_words import join_words
+from dlrun.config.explain import Mistake, apart, grammar_mistake
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.ranges import parse_line
@@ -162,8 +163,8 @@ def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
     """Parse overrides one at a time, so that all mistakes are found."""
     parsed: list[Override] = []
     mistakes: list[Mistake] = []
-    for line in _expand_shorthand(overrides):
-        override = parse_line(line)
+    for line, meant in join_words(_expand_shorthand(overrides)):
+        override = apart(line, meant) if meant else parse_line(line)
         problem = override if isinstance(override, Mistake) else grammar_mistake(line, override)
         if problem is not None:
             mistakes.append(problem)

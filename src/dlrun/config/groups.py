@@ -135,7 +135,8 @@ _TABLE = (
     ),
     Group(
         "callbacks",
-        "Callbacks. `+callbacks=plots` adds one, `~callbacks.csv` removes one.",
+        "Callbacks. `+callbacks=plots` adds one to the usual four, `~callbacks.csv` removes one,"
+        " `callbacks=plots` replaces all of them, also the one that saves checkpoints.",
         several=True,
         modules=("dlrun.callbacks", "keras.callbacks", "keras.optimizers.schedules"),
         resume=True,

@@ -85,12 +85,12 @@ class Task:
 
 @dataclass
 class Reproduces:
-    """The number that an experiment has to reach: the source material's, or a baseline's."""
+    """The number that an experiment has to reach: that of the books, or a baseline's."""
 
     system: str = ""
-    """The systems of the source material that it covers, such as S4, S5."""
+    """The systems of the books that it covers, such as S4, S5."""
     prints: str = ""
-    """The source material's own result, in words."""
+    """The books' own result, in words."""
     baseline: str = ""
     """For data without a source that prints a result: what another program reaches, in words."""
     metric: str = "test.accuracy"
@@ -143,7 +143,7 @@ class Config:
     export: dict[str, Any] = field(default_factory=dict)
     tracker: dict[str, Any] = field(default_factory=dict)
     reproduces: Reproduces | None = None
-    """For experiments: what ``dlrun reproduce`` compares with the source material."""
+    """For experiments: what ``dlrun reproduce`` compares with the books."""
     sweep: dict[str, Any] | None = None
     """Values by key, which ``dlrun sweep`` uses and a single run ignores."""
 

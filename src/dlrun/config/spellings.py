@@ -74,7 +74,8 @@ def answer(key: str, keys: Collection[str], config_dir: Path | None) -> str | No
         places = [key]
     for place in places:
         if hint := options_with(place, keys, config_dir):
-            return hint if place == key else f"it is {place} here; {hint}"
+            known = place == key or hint.startswith("it is ")
+            return hint if known else f"it is {place} here; {hint}"
     return ANSWERS.get(last) or (
         SCHEDULED if PARTS.get(parent.rpartition(".")[2]) == "schedule" else None
     )

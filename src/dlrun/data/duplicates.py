@@ -120,7 +120,7 @@ def notes(counts: Mapping[str, int], rows: Mapping[str, int]) -> list[str]:
         rows: How many rows each split has.
     """
     return [
-        f"{count:,} of {rows[split]:,} {split} rows also occur in the training split"
+        f"{count:,} of {rows[split]:,} {split} samples also occur in the training split"
         if rows[split] > 1
         else f"the {split} row also occurs in the training split"
         for split, count in counts.items()

@@ -23,12 +23,14 @@ from dlrun.data.table import Table
 from dlrun.data.tree import map_named
 from dlrun.errors import DlrunError
 from dlrun.inference.loaded_run import open_run, read_saved_spec
+from dlrun.report.cells import figure
 from dlrun.report.page.run_view import EVALUATION, DataView, read_evaluations
 from dlrun.runs.directory import RunDir
 
 ROWS, COLUMNS, CHARACTERS = 5, 24, 300
 MOST_WRONG = 20
 VALUES = 12  # of an array that is not an image
+DIGITS = 9  # of a number, that has fewer if it is longer
 
 
 def read_examples(
@@ -156,4 +158,6 @@ def _values(array: np.ndarray) -> str:
 
 def _text(value: Any) -> str:
     words = "" if value is None else str(value)
+    if isinstance(value, float) and len(words) > DIGITS:
+        return figure(value)
     return words if len(words) <= CHARACTERS else f"{words[:CHARACTERS]}..."

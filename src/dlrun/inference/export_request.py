@@ -125,7 +125,7 @@ def output_path(
         path = output
         if suffix and path.suffix != suffix:
             raise DlrunError(
-                f"--output {path}: expected a name in {suffix} for --format {format}",
+                f"--output {path}: expected a name that ends in {suffix} for --format {format}",
                 hint=f"--output {path.with_suffix(suffix)}",
             )
         if not suffix and exists(path) and not is_file(path / FILE):

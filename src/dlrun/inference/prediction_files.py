@@ -56,7 +56,7 @@ def check_output(output: Path) -> None:
         return
     if output.suffix not in SUFFIXES:
         raise DlrunError(
-            f"--output {output}: expected a name in {' or '.join(SUFFIXES)}",
+            f"--output {output}: expected a name that ends in {' or '.join(SUFFIXES)}",
             hint=f"--output {output.with_suffix('.npz')}",
         )
     if output.suffix == ".parquet":

@@ -1,4 +1,4 @@
-"""The book's linear classifier.
+"""The books' linear classifier.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 3, "A linear classifier".
 """

@@ -1,4 +1,4 @@
-"""The book's first network.
+"""The books' first network.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 2.2.
 """

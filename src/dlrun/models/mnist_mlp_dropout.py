@@ -1,4 +1,4 @@
-"""The book's MNIST model for the standard workflow.
+"""The books' MNIST model for the standard workflow.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.17.
 """

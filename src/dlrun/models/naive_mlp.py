@@ -1,4 +1,4 @@
-"""The book's first network from scratch: it uses only Keras' variables and ops.
+"""The books' first network from scratch: it uses only Keras' variables and ops.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, chapter 2, "Reimplementing our first
 example from scratch".

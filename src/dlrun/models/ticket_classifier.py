@@ -1,4 +1,4 @@
-"""The book's model with several inputs and outputs.
+"""The books' model with several inputs and outputs.
 
 Source: Chollet, Kalinowski and Allaire, Deep Learning with R, listing 7.9.
 """

@@ -1,4 +1,4 @@
-"""``dlrun reproduce``: run the experiments of the source material, and tabulate their numbers."""
+"""``dlrun reproduce``: run the experiments of the books, and tabulate their numbers."""
 
 from __future__ import annotations
 

@@ -35,6 +35,9 @@ def _fold(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for item in items:
         is_cache = item["kind"] == "caches"
         place = f"{item['path'].rpartition('/')[0]}/*" if is_cache else item["path"]
-        known = found.setdefault(place, {**item, "path": place, "bytes": 0})
-        known["bytes"] += item["bytes"]
+        known = found.get(place)
+        if known is None:
+            found[place] = dict(item)  # a single one is named itself
+        else:
+            known |= {"path": place, "bytes": known["bytes"] + item["bytes"]}
     return list(found.values())

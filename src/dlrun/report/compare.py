@@ -111,6 +111,8 @@ def _row(result: Mapping[str, Any], part: str, key: str) -> list[str]:
 def _shown_value(part: str, key: str, value: Any) -> str:
     if key == "git.commit":
         return plain(str(value)[:12])
+    if key == "examples_per_second" and isinstance(value, int | float):
+        return f"{value:,.0f}"
     if part == "result" and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,}" if isinstance(value, int) else figure(value, 2)
     return plain(text(value))

@@ -10,7 +10,7 @@ from dlrun.system import process
 HEAD = """# Results
 
 Written by `dlrun reproduce`; every number is from a run. It compares what the books print with what
-dlrun got on each backend and in each training mode, and on real data a network with a linear model
+dlrun got on each backend and in each loop, and on real data a network with a linear model
 of scikit-learn on the same rows. The seconds are those of the whole run, from the start of the
 process to the test. A number in **bold** did not reach its limit.
 
@@ -43,7 +43,7 @@ def _section(cells: Sequence[Any]) -> Iterator[str]:
     limits = (("at least", claim.least), ("at most", claim.most))
     limit = ", ".join(f"{words} {value:g}" for words, value in limits if value is not None)
     yield f"## {cells[0].experiment}\n"
-    compared = claim.baseline or f"The source prints {claim.prints}"
+    compared = claim.baseline or f"The books print {claim.prints}"
     yield f"{claim.system}. {compared}. Here: {claim.metric}, {limit}.\n"
     loops = list(dict.fromkeys(cell.loop for cell in cells))
     by_key = {(cell.backend, cell.loop): cell for cell in cells}

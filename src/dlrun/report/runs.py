@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from dlrun.errors import counted
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.runs import query
@@ -47,7 +48,7 @@ def runs_table(result: Mapping[str, Any], asked: Sequence[str] = (), *, width: i
     records = result["runs"]
     if not records:
         if result["found"]:
-            return f"none of the {result['found']} runs in {result['runs_dir']} matches"
+            return f"none of {counted(result['found'], 'run')} in {result['runs_dir']} matches"
         return f"no runs in {result['runs_dir']}; 'dlrun train' makes one"
     columns = [column for column in _columns(records, asked) if any(column.cells)]
     shared = []
@@ -114,10 +115,19 @@ def _columns(records: Sequence[query.Record], asked: Sequence[str]) -> list[_Col
     column("seconds", _seconds)
     for key in dict.fromkeys(asked):
         if key not in shown:
-            metric = key.startswith(tuple(f"{split}." for split in query.SPLITS))
-            over, _, name = key.rpartition(".")
-            column(key, _formatter(key, figure if metric else query.text), over, name)
+            of_split = _logged_in(records, key)
+            over, _, name = (of_split or key).rpartition(".")
+            column(key, _formatter(key, figure if of_split else query.text), over, name)
     return columns
+
+
+def _logged_in(records: Sequence[query.Record], key: str) -> str | None:
+    """A metric with its split, as ``train.accuracy`` for ``accuracy``; None for another key."""
+    split, _, name = key.partition(".")
+    if split not in query.SPLITS:
+        split, name = ("validation", key[4:]) if key.startswith("val_") else ("train", key)
+    logged = any(name in of for record in records if isinstance(of := record.get(split), Mapping))
+    return f"{split}.{name}" if logged else None
 
 
 def _formatter(key: str, show: Callable[[Any], str] = query.text) -> Callable[[query.Record], str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from dlrun.errors import counted
 from dlrun.report.cells import figure
 from dlrun.report.page.formats import short_keys
 from dlrun.report.settings import BELOW, summary_cells, with_deviation
@@ -109,7 +110,7 @@ class Board:
         left = self._runs - done
         seconds = (time.monotonic() - self._started) / done_now * left if done_now else None
         about = "" if seconds is None else f", about {_time(seconds)} left"
-        return f"{done} of {self._runs} runs{about}"
+        return f"{done} of {counted(self._runs, 'run')}{about}"
 
 
 def leaderboard(result: Mapping[str, Any]) -> str:
@@ -136,7 +137,9 @@ def leaderboard(result: Mapping[str, Any]) -> str:
     if dropped := result.get("dropped"):
         names = ", ".join(dropped["runs"][:MOST_NAMES])
         names += ", ..." if len(dropped["runs"]) > MOST_NAMES else ""
-        lines += [f"the checkpoints of {len(dropped['runs'])} runs were dropped: {names}"]
+        lines += [
+            f"the checkpoints of {counted(len(dropped['runs']), 'run')} were dropped: {names}"
+        ]
         lines += [f"to make them again: {dropped['command']}"]
     return "\n".join(lines)
 
@@ -254,7 +257,7 @@ def dry_run(result: Mapping[str, Any]) -> str:
         return f"{search['trials']} trials of {among}, {settings}; nothing was started"
     left = [run for run in result["runs"] if run["status"] != "completed"]
     lines = [" ".join(map(shlex.quote, run["overrides"])) for run in left]
-    return "\n".join([*lines, "", f"{len(left)} run{'s' * (len(left) != 1)}; nothing was started"])
+    return "\n".join([*lines, "", f"{counted(len(left), 'run')}; nothing was started"])
 
 
 def _outcome(record: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dlrun.errors import counted
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import brief
 from dlrun.runs.descent import FROM, SWEEP, WEIGHTS, Node
@@ -38,7 +39,7 @@ def _lines(node: Node, first: str, rest: str, above: Mapping[str, Any]) -> Itera
         head, indent = ("└─ ", "   ") if last else ("├─ ", "│  ")
         yield from _lines(child, rest + head, rest + indent, _settings(node))
     if hidden:
-        yield f"{rest}└─ and {hidden} more runs"
+        yield f"{rest}└─ and {counted(hidden, 'more run')}"
 
 
 def _shown_children(node: Node) -> list[Node]:
@@ -53,7 +54,9 @@ def _shown_children(node: Node) -> list[Node]:
 def _line(node: Node, above: Mapping[str, Any]) -> str:
     if node.record is None:
         done = sum((child.record or {}).get("status") == "completed" for child in node.children)
-        return f"{plain(node.name)}  sweep, {done} of {len(node.children)} runs completed"
+        return (
+            f"{plain(node.name)}  sweep, {done} of {counted(len(node.children), 'run')} completed"
+        )
     record = node.record
     own = _typed_overrides(node)
     typed = {key: value for key, value in own.items() if above.get(key, "") != value}

@@ -4,10 +4,10 @@ import os
 import re
 import stat
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, counted, nearest
 from dlrun.remote.fetch import fetch_listing, fetch_run
 from dlrun.remote.places import shown_path, typed_path, url_for, url_of
 from dlrun.runs.directory import CONFIG, RECORD, SWEEP_FILE, TIME_FORMAT, RunDir
@@ -16,6 +16,7 @@ from dlrun.runs.status import is_locked
 from dlrun.system.files import exists, is_dir, is_file, read_json
 
 FORMER_NAMES = "former_names"  # in the record of a run that was renamed: of its directory, in order
+SHORTEST_PART = 3  # of a name, by which a run is suggested
 
 
 def iter_runs(folder: Path) -> Iterator[Path]:
@@ -53,7 +54,8 @@ def scan_runs(folder: Path, *, known: Container[str] = ()) -> Iterator[tuple[str
                 entries = list(scan)
         except OSError as error:
             if current == first:
-                raise DlrunError(f"can't read {folder}: {error.strerror}") from error
+                hint = "name a folder with runs in it, such as runs"
+                raise DlrunError(f"can't read {folder}: {error.strerror}", hint=hint) from error
             continue
         # Links are never followed, as they may form a cycle; reading a pipe would never end.
         if any(e.name == RECORD for e in entries) and (status := _record_status(current)):
@@ -105,10 +107,10 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
         raise _is_sweep(path)
     for name in (RECORD, CONFIG):
         if not is_file(path / name):
-            raise DlrunError(
-                f"{path} is not a run directory: it has no {name}",
-                hint=f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest",
-            )
+            hint = f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest"
+            if inner := [config for run in iter_runs(path) if is_file(config := run / CONFIG)]:
+                hint = f"the newest run in it is {max(inner, key=_recency).parent}"
+            raise DlrunError(f"{path} is not a run directory: it has no {name}", hint=hint)
     _refuse_links(path)
     try:
         record = read_json(path / RECORD)
@@ -165,12 +167,26 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
         if of_name := [path for path in runs if path.parent.name == run]:  # train name=...
             newest = max(of_name, key=lambda path: _recency(path / CONFIG))
-            count = "1 run" if len(of_name) == 1 else f"{len(of_name)} runs"
-            hint = f"{newest.parent} has {count}; the newest is {newest.name}"
+            hint = (
+                f"{newest.parent} has {counted(len(of_name), 'run')}; the newest is {newest.name}"
+            )
+        elif near := _near_name(run, runs):
+            hint = f"did you mean {near}?"
         raise DlrunError(f"no run directory at {run}", hint=hint)
     if len(matches) > 1:
         raise DlrunError(f"{len(matches)} runs are named {run}", hint=f"the first is {matches[0]}")
     return matches[0]
+
+
+def _near_name(run: str, runs: Sequence[Path]) -> str | None:
+    """What is typed for the newest run that has ``run`` in its name, or a similar name."""
+    part = Path(run).name
+    if len(part) >= SHORTEST_PART and (found := [path for path in runs if part in path.name]):
+        return str(max(found, key=lambda path: _recency(path / CONFIG)))
+    names = {name: name for path in runs for name in (path.parent.name, path.name.split("_")[-1])}
+    names |= {path.name: str(path) for path in runs} | {"latest": "latest"}
+    near = nearest(part, names)
+    return names[near] if near else None
 
 
 def _had_name(path: Path, name: str) -> bool:

@@ -14,7 +14,7 @@ from dlrun import __version__
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.repeats import write_out
 from dlrun.config.sweeps.run_list import read_runs
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, counted
 from dlrun.remote.places import typed_path
 from dlrun.runs.directory import LOCK, SWEEP_FILE, lock
 from dlrun.runs.resumed import resumed_with
@@ -130,7 +130,7 @@ class Sweep:
                     _wait_for_runs(self.plan)
                     _update_completed(self.plan)
                 self.write()
-                log.info("sweep  %s, %d runs", self.directory, self.runs)
+                log.info("sweep  %s, %s", self.directory, counted(self.runs, "run"))
                 yield
         except OSError as error:
             raise DlrunError(

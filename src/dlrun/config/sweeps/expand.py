@@ -9,8 +9,9 @@ from typing import Any
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
+from dlrun.config.bare_words import join_words
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, config_error
+from dlrun.config.explain import Mistake, apart, config_error
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
@@ -223,8 +224,8 @@ def _parse(
     loader = config_loader(config_dir)
     parsed: list[Override] = []
     mistakes = []
-    for line in overrides:
-        override = parse_line(line, loader)
+    for line, meant in join_words(overrides):
+        override = apart(line, meant) if meant else parse_line(line, loader)
         if isinstance(override, Mistake):
             mistakes.append(override)
             continue

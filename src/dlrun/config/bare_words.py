@@ -1,0 +1,59 @@
+"""What was meant by words among the overrides that have no ``=``, or spaces around it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from dlrun.config.groups import GROUPS
+from dlrun.config.options import list_options
+from dlrun.config.schema import Config
+from dlrun.errors import nearest
+
+KEYS = frozenset(field.name for field in fields(Config)) - {"choices", "reproduces"}
+COMPLETE = re.compile(r"[^=]=[^=]")
+SHORTEST = 3  # word that is compared with others
+KNOWN = "'dlrun list' shows the options, 'dlrun config' the keys"
+APART = re.compile(r"([\w.]+) ?=? ?([^=\s]+)")
+
+
+def join_words(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each override, and what it was meant as if spaces divide it, as in ``epochs = 3``."""
+    at = 0
+    while at < len(words):
+        count, meant = 1, None
+        for size in (3, 2):
+            several = words[at : at + size]
+            text = APART.fullmatch(" ".join(several))
+            if len(several) < size or text is None or any(map(COMPLETE.search, several)):
+                continue
+            key = text[1] if "." in text[1] or text[1] in KEYS else None
+            if key or ("=" in text[0] and (key := nearest(text[1], KEYS))):
+                count, meant = size, f"{key}={text[2]}"
+                break
+        yield " ".join(words[at : at + count]), meant
+        at += count
+
+
+def meant_by(word: str, *, only_exact: bool = False) -> tuple[str | None, str | None]:
+    """What was meant by a word without ``=``, and a hint; None for what is not known.
+
+    Args:
+        word: As typed.
+        only_exact: Not what is only similar to the word.
+    """
+    key, colon, value = word.partition(":")
+    if colon and value and ("." in key or nearest(key, KEYS)):
+        return f"{key}={value.strip()}", None
+    if word in GROUPS:
+        return None, f"{word}=NAME, of 'dlrun list {word}'"
+    if word in KEYS:
+        return f"{word}=VALUE", None
+    if word == "help":
+        return "--help", None
+    options = list_options()
+    names = {option for group in options.values() for option in group}
+    similar = None if only_exact or len(word) < SHORTEST else nearest(word, names)
+    option = word if word in names else similar
+    if found := [f"{group}={option}" for group, names in options.items() if option in names]:
+        return " or ".join(found[:3]), None
+    return None, KNOWN if word[:1].isalpha() and not only_exact else None
