@@ -57,6 +57,20 @@ def refused(*words: str, code: int = 2) -> str:
     return result.stderr
 
 
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["list"]])
+def test_a_full_disk_below_the_output_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dlrun", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    expected = (1, "error: can't write to stdout: No space left on device\n")
+    assert (done.returncode, done.stderr) == expected
+
+
 # Help
 
 

@@ -18,8 +18,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dlrun import __version__
-from dlrun.commands.terminal import open_standard_streams
+from dlrun.commands.terminal import open_standard_streams, print_error, stdout_errors
 from dlrun.commands.usage import refuse_command, report_usage
+from dlrun.errors import DlrunError
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
 COMMANDS = {
@@ -55,7 +56,7 @@ class _Commands(TyperGroup):
         usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
         text = inspect.cleandoc(self.help or "").replace("\b\n", "")
         options = [
-            ("  ".join(param.opts), getattr(param, "help", ""))
+            ("  ".join(sorted(param.opts, key=len, reverse=True)), getattr(param, "help", ""))
             for param in self.get_params(ctx)
             if param.param_type_name == "option"
         ]
@@ -162,7 +163,16 @@ def main() -> None:
         return
     open_standard_streams()
     try:
-        app()
+        with stdout_errors(sys.stdout):  # of a help text; a command reports its own
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
+    except DlrunError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except SystemExit as end:

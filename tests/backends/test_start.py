@@ -150,5 +150,5 @@ found["values"] = [list(program.module()(torch.ones(5, 2, 2)).shape), float(norm
         ("torch", [[5, 4], 1.0]),
     ],
 )
-def test_what_was_not_run_is_there_for_who_calls_it(tmp_path, backend, values):
+def test_what_was_not_run_is_there_for_whoever_calls_it(tmp_path, backend, values):
     assert trainings.worker(backend).run(tmp_path, USES[backend])["values"] == values

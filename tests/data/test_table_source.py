@@ -156,7 +156,7 @@ def test_nested_columns_are_left_out_and_can_be_neither_named_nor_needed():
     of = table(path="lake.parquet", target="price")
     assert list(of.inputs) == ["x"]
     assert of.notes == [
-        "column 'place' is left out: its values are no numbers, texts, dates or lists"
+        "column 'place' is left out: its values are structs, maps, nested lists or bytes"
     ]
     [place] = [column for column in of.describe().columns if column["name"] == "place"]
     assert (place["kind"], place["missing"]) == ("left out", 0)

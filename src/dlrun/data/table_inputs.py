@@ -25,8 +25,8 @@ LEFT_OUT_AS = {
     "id": "each row has another value, like an id",
     "constant": "all values are equal",
     "empty": "it has no values",
-    "list": "lists are no inputs",
-    "other": "its values are no numbers, texts, dates or lists",
+    "list": "lists are not inputs",
+    "other": "its values are structs, maps, nested lists or bytes",
 }
 
 DROPPED = ("drop", "left out")  # of data.columns
