@@ -72,7 +72,7 @@ def test_a_run_of_an_older_version_is_repeated_in_the_words_of_this_one(tmp_path
     run = tmp_path / "runs" / "old"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    typed = ["seed=1", "data.feed=numpy", "export_keras=true"]
+    typed = ["seed=1", "data.feed=numpy", "export_keras=false", "export_keras=true"]
     (run / "run.json").write_text(json.dumps({"status": "completed", "overrides": typed}))
     earlier, _ = compose_from("runs/old", ["seed=2"])
     assert earlier.overrides == ["feed=numpy", "+export=keras", "seed=2"]

@@ -48,17 +48,21 @@ def test_an_interrupted_command_does_not_say_that_nothing_was_started(capsys) ->
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("kept", "callback", "told"),
     [
-        (["epoch-0001"], "next   dlrun evaluate runs/a/one\n"),
-        ([], "no checkpoint is kept without the callback checkpoint; +callbacks=NAME adds"),
+        (["epoch-0001"], "checkpoint", "next   dlrun evaluate runs/a/one\n"),
+        # As callbacks=tensorboard replaces all others.
+        ([], "tensorboard", "no checkpoint is kept without the callback checkpoint; +callbacks="),
+        # As dlrun sweep --keep does.
+        ([], "checkpoint", "its checkpoints were removed; dlrun train --from runs/a/one trains"),
     ],
 )
 def test_only_a_run_with_a_checkpoint_is_to_be_evaluated_next(
-    kept: list[str], told: str, tmp_path: Path, monkeypatch, capsys
+    kept: list[str], callback: str, told: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    """It has none where callbacks=tensorboard replaced all others."""
     monkeypatch.chdir(tmp_path)
+    Path("runs/a/one").mkdir(parents=True)
+    Path("runs/a/one/config.yaml").write_text(f"callbacks: {{{callback}: {{}}}}\n")
     for name in kept:
         Path("runs/a/one/checkpoints", name).mkdir(parents=True)
     with report_errors():

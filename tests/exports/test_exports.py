@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dlrun.config.run_config import read_config
+from dlrun.config.run_config import read_config, upgrade_overrides
 from trainings import Refused, worker
 
 OWN = """
@@ -131,3 +131,11 @@ def test_the_keys_of_an_older_record_are_read_as_the_new_ones(tmp_path):
     assert config["choices"] == {"feed": "pandas"}
     assert list(config["export"]) == ["keras"]
     assert config["data"] == {"_target_": "x"}
+
+
+def test_a_feed_of_ones_own_data_set_is_left_as_it_is(tmp_path):
+    config = {"choices": {}, "data": {"_target_": "x", "feed": 3}, "feed": {"_target_": None}}
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    assert read_config(path) == config
+    assert upgrade_overrides(["data.feed=3"], config) == ["data.feed=3"]

@@ -1,5 +1,6 @@
 """Modules whose import is put off until they are used."""
 
+import copy
 import importlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,15 @@ def test_a_module_runs_when_it_is_used(package):
     assert (often.value, seldom.value) == (7, 7)
     assert package == ["__init__", "often", "seldom"]
     assert importlib.import_module("put_off.seldom") is seldom
+
+
+@pytest.mark.parametrize("use", ["put_off.__version__", "dir(put_off)", "put_off.__all__"])
+def test_a_package_is_asked_for_its_version_or_names(package, tmp_path, use):
+    (tmp_path / "put_off" / "__init__.py").write_text("value = 7; __version__ = '1'; __all__ = []")
+    with deferred_modules(["put_off"]):
+        put_off = importlib.import_module("put_off")
+    assert "value" not in vars(put_off)
+    assert eval(use, {"put_off": put_off}) in ("1", [], sorted(vars(put_off)))
 
 
 def test_a_module_that_is_there_is_left_as_it_is(package):
@@ -115,6 +125,8 @@ def test_a_name_whose_module_is_imported_when_it_is_used(package, tmp_path):
         pass
 
     assert issubclass(Mine, Cell)
+    assert isinstance(copy.copy(Cell)(), Cell)
+    assert isinstance(None, Cell | None)
     assert isinstance(Cell(), Cell)
     assert Cell.size == 3
     assert Cell is not importlib.import_module("put_off.seldom").Cell

@@ -126,7 +126,7 @@ def _overrides(opened: RunDir, recorded: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for entry in lists:
         typed = entry.get("overrides") if isinstance(entry, dict) else None
-        for line in upgrade_overrides(list(map(str, typed if isinstance(typed, list) else []))):
+        for line in map(str, typed if isinstance(typed, list) else []):
             key = split_override(line)[0]
             if not line.startswith(("+", "~")):
                 lines = [other for other in lines if split_override(other)[0] != key]
@@ -134,6 +134,7 @@ def _overrides(opened: RunDir, recorded: Mapping[str, Any]) -> list[str]:
     recorded_dir = Path(str(recorded.get(RUNS_DIR)))
     place = working_folder(recorded_dir).resolve()
     lines = [line for line in lines if split_override(line)[0] != RUNS_DIR]
+    lines = upgrade_overrides(lines, recorded)
     is_default = recorded.get(RUNS_DIR) == Config().runs_dir
     if not is_default and opened.path.resolve().is_relative_to(place):
         lines.append(f"{RUNS_DIR}={recorded[RUNS_DIR]}")

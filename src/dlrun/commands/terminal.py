@@ -42,7 +42,7 @@ def print_run(out: TextIO, result: RunResult, as_json: bool) -> None:
 
     print_result(out, result.to_dict(), as_json, train_table)
     check_sent(Path(result.run_dir))
-    _log_next(result.run_dir)
+    log_next(result.run_dir)
 
 
 @contextmanager
@@ -58,15 +58,20 @@ def stdout_errors(out: TextIO) -> Iterator[None]:
         raise DlrunError(f"can't write to stdout: {error.strerror}", exit_code=1) from error
 
 
-def _log_next(run_dir: str) -> None:
+def log_next(run_dir: str) -> None:
     """Log what to type after a run, which has to have a checkpoint to be evaluated."""
     from dlrun.checkpoints.store import list_epochs
+    from dlrun.config.run_config import read_config
     from dlrun.remote.places import working_folder
-    from dlrun.runs.directory import CHECKPOINTS
+    from dlrun.runs.directory import CHECKPOINTS, CONFIG
 
-    log = logging.getLogger("dlrun")
-    if list_epochs(working_folder(Path(run_dir)) / CHECKPOINTS):
+    log, folder = logging.getLogger("dlrun"), working_folder(Path(run_dir))
+    if list_epochs(folder / CHECKPOINTS):
         log.info("next   dlrun evaluate %s", quote(run_dir))
+    elif "checkpoint" in read_config(folder / CONFIG)["callbacks"]:
+        log.info(
+            "its checkpoints were removed; dlrun train --from %s trains it again", quote(run_dir)
+        )
     else:
         log.info(
             "no checkpoint is kept without the callback checkpoint;"

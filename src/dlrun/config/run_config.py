@@ -5,7 +5,7 @@ It was resolved when written, so it holds plain values and no interpolations.
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -43,7 +43,8 @@ def read_config(path: Path) -> dict[str, Any]:
 def _upgrade(config: dict[str, Any]) -> dict[str, Any]:
     """A config with keys of older versions replaced: ``data.feed`` and ``export_keras``."""
     data, choices = config.get("data"), config.get("choices")
-    if isinstance(data, dict) and "feed" in data and isinstance(choices, dict):
+    is_older = "feed" not in config  # else it is an argument of the user's own data set
+    if is_older and isinstance(data, dict) and "feed" in data and isinstance(choices, dict):
         feed = data.pop("feed")
         choices.setdefault("feed", feed)
         target = None if feed == "auto" else f"dlrun.feeds.{feed}.{feed}"
@@ -53,19 +54,22 @@ def _upgrade(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def upgrade_overrides(lines: Sequence[str]) -> list[str]:
+def upgrade_overrides(lines: Sequence[str], config: Mapping[str, Any]) -> list[str]:
     """The overrides of a run with those of older versions replaced, as :func:`read_config` does.
 
     Args:
-        lines: As the run has recorded them.
+        lines: As the run has recorded them, of each key the last.
+        config: From :func:`read_config`.
     """
+    data = config.get("data")
+    is_own = isinstance(data, Mapping) and "feed" in data
     upgraded = []
     for line in lines:
         key, value = split_override(line)
-        if key == "export_keras":
+        if line.startswith("export_keras="):
             upgraded += ["+export=keras"] * (str(value).lower() == "true")
         else:
-            upgraded.append(f"feed={value}" if key == "data.feed" else line)
+            upgraded.append(f"feed={value}" if key == "data.feed" and not is_own else line)
     return upgraded
 
 

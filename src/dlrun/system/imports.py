@@ -102,7 +102,8 @@ class LateDecorator:
 def late_names(names: Mapping[str, Sequence[str]]) -> Iterator[None]:
     """Let the block import names without their modules, which are imported when one is used.
 
-    For modules that can't be deferred, as the packages that they are in would run.
+    For modules that can't be deferred, as the packages that they are in would run. Other threads
+    must not import them meanwhile.
 
     Args:
         names: Classes and submodules, by the full names of their modules; those of modules that
@@ -134,6 +135,15 @@ class _LateName:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self._actual()(*args, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _LateName, (self._module, self._name)
+
+    def __or__(self, other: Any) -> Any:
+        return self._actual() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self._actual()
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         return (self._actual(),)
@@ -269,9 +279,11 @@ class _Deferral(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader_state = self
 
-    def is_package_path(self, name: str) -> bool:
-        """Whether a name is the path of a package: who asks for it imports a module of it."""
-        return name == "__path__" and self._path is not None
+    def is_use(self, name: str) -> bool:
+        """Whether who asks for a name uses the module, rather than looks at all that there are."""
+        if name == "__path__":  # to import a module of a package
+            return self._path is not None
+        return not name.startswith("__") or name in ("__all__", "__version__")
 
     def run(self, module: ModuleType) -> bool:
         """Run the module, unless this thread is doing so; whether it has run."""
@@ -300,10 +312,16 @@ class _DeferredModule(ModuleType):
         deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
         if deferral and name in deferral.stand_ins:
             return deferral.stand_ins[name]
-        is_used = not name.startswith("__") or (deferral and deferral.is_package_path(name))
-        if deferral and is_used and deferral.run(self):
+        if deferral and deferral.is_use(name) and deferral.run(self):
             return getattr(self, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        """The names of the module, once it has run."""
+        deferral = self.__spec__ and self.__spec__.loader_state
+        if deferral:
+            deferral.run(self)
+        return list(ModuleType.__dir__(self))
 
 
 class _Refusal(Loader):
