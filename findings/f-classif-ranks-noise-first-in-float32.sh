@@ -10,7 +10,8 @@
 # With the means subtracted before, and in float64, all 21 are right.
 #
 # f_classif adds up the squares of the values as they are, in float32, and subtracts the square of the sum,
-# so that the digits of the variance are lost. Which pressure it prefers depends on the numbers.
+# so that the digits of the variance are lost. Which pressure it prefers depends on the numbers. PCA of the
+# same library subtracts late in the same way: pca-depends-on-where-zero-is.sh.
 #
 # Seen, F of the column that tells, range of F of the others, and what is kept:
 #                     tells  noise, from      to  keeps

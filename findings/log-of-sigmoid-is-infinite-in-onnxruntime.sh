@@ -4,9 +4,9 @@
 # onnxruntime 1.32.0, onnx 1.23.2, torch 2.13.0, onnxscript 0.7.2, numpy 2.4.6; Python 3.11, Linux, CPU.
 #
 # The sigmoid of -20 is 2e-9, far above the smallest number of float32, 1e-45, and torch computes it to seven
-# digits. onnxruntime gives 0, and is twice too large at -17; in float64, too, it gives 0 at -40. It is right
-# to 1e-7 of the largest value, not of each. Two samples of logits -20 and -40 have the same probability, and
-# the cross-entropy of such a probability is infinite.
+# digits. onnxruntime gives 0, and at -17 a value that is twice as large as the right one; in float64, too,
+# it gives 0 at -40. It is right to 1e-7 of the largest value, not of each. Two samples of logits -20 and -40
+# have the same probability, and the cross-entropy of such a probability is infinite.
 #
 # torch's logsigmoid and binary_cross_entropy_with_logits are made for such logits. torch.onnx writes both as
 # a Sigmoid and a Log, so that the first is -inf and the second inf. Negative probabilities of the same
@@ -76,6 +76,8 @@ for name, model in (("sigmoid", Sigmoid()), ("logsigmoid", LogSigmoid()), ("loss
     if name == "sigmoid":
         assert np.all(found[:2] == 0) and found[3] > 0
         assert model(logits).min() > 4e-18
+        assert 1.5 < found[2] / model(logits)[2] < 3
+        assert np.abs(found - model(logits).numpy()).max() < 1e-7
         assert run(model, logits.double())[0] == 0
     else:
         assert np.all(np.isinf(found[:2])) and np.isfinite(found[3])

@@ -6,8 +6,8 @@
 # The mean of three pixels of 200 is 200. In columns of UInt8, mean_horizontal says 29.3; of Int8, the mean of
 # 100 and 100 is -28. The result is in Float64, so one would not think of an overflow; but the values are
 # added in their own type, and only the sum is made a float. The mean of a column, by group, and of a list are
-# right, as polars adds up small integers in Int64 there. The same of sum_horizontal, whose result has the
-# small type, is known: polars issue 21515. pl.all().cast(pl.Float64) before it mends it.
+# right, and their sums are in Int64. That sum_horizontal wraps, whose result has the small type, is known:
+# polars issue 21515. pl.all().cast(pl.Float64) before it mends it.
 #
 # Seen, mean_horizontal, of a list, of a column:
 #   UInt8  200 200 200     29.333  200.000  200.000
@@ -37,6 +37,19 @@ for dtype, row, wrong in rows:
     assert side_by_side.dtypes == [pl.Float64]
     assert abs(found - wrong) < 1e-9 and in_list == column == row[0]
     assert frame.select(pl.mean_horizontal(pl.all().cast(pl.Float64))).item() == row[0]
+
+    sums = frame.select(pl.sum_horizontal(names))
+    assert sums.dtypes == [dtype] and sums.item() == round(wrong * len(row)) != sum(row)
+    value = pl.col("value")
+    table = pl.DataFrame({"group": [0] * len(row), "value": pl.Series(row, dtype=dtype)})
+    groups = table.group_by("group")
+    assert groups.agg(value.mean())["value"].to_list() == [row[0]]
+    for right in (
+        table.select(value.sum()),
+        groups.agg(value.sum()).select("value"),
+        frame.select(pl.concat_list(names).list.sum()),
+    ):
+        assert right.dtypes == [pl.Int64] and right.item() == sum(row)
 PYTHON
 
 "$dir/venv/bin/python" "$dir/means.py"

@@ -6,14 +6,19 @@
 # PCA subtracts the mean of each column, so that a constant added to a column should change nothing. 2,000
 # times of one minute, in seconds since 1970, have the variance 304, and a reading beside them 1, both in
 # float64. The default finds 1 and 0, and takes the reading for the first component: PCA(n_components=1)
-# drops the column of the largest variance. Of air pressures and temperatures in float32, it finds 21 times
-# the variance of the pressures, and none of the temperatures. With the mean subtracted before, and with
-# svd_solver="full", all are right.
+# drops the column of the largest variance. Of air pressures and temperatures in float32, it finds some 20
+# times the variance of the pressures, and none of the temperatures. With the mean subtracted before, and
+# with svd_solver="full", all are right.
 #
-# The default, svd_solver="auto", takes "covariance_eigh" for tables of fewer than 1,000 columns and ten times
-# as many rows. The documentation says that it computes the covariance on centered data. But it multiplies
-# the columns as they are, and subtracts the product of their means after that, when the digits of the
-# variance are lost. How far it is off depends on the numbers and on the processor.
+# The default, svd_solver="auto", takes "covariance_eigh" for tables of up to 1,000 columns and at least ten
+# times as many rows. The documentation says that it computes the covariance on centered data. But it
+# multiplies the columns as they are, and subtracts the product of their means after that, when the digits of
+# the variance are lost. How far it is off depends on the numbers and on the processor.
+#
+# Known of this solver: the documentation calls it less stable than "full", since it doubles the condition
+# number, and names data whose singular values lie far apart; it does not name the mean. scikit-learn issue
+# 29534, open, is about whitened values far too large of a table of low rank. f_classif of the same library
+# subtracts late in the same way: f-classif-ranks-noise-first-in-float32.sh.
 #
 # Seen, the two variances, and the weight of the first column in the first component:
 #   a minute  default               0.995  0.0000  0.000
@@ -55,9 +60,13 @@ for name, table in tables.items():
     for how, fit in fits.items():
         found, weight = fit.explained_variance_, abs(fit.components_[0, 0])
         print(f"{name:8}  {how:15}  {found[0]:10.3f} {found[1]:7.4f}  {weight:.3f}")
-        assert np.allclose(found, exact, rtol=1e-3) == (how != "default")
-        if how == "default":
-            assert abs(found[0] / exact[0] - 1) > 0.5
+        if how != "default":
+            assert np.allclose(found, exact, rtol=1e-3) and weight > 0.999
+        elif name == "a minute":
+            assert found[0] < exact[0] / 100 and found[1] < exact[1] / 100 and weight < 0.001
+            assert abs(PCA(n_components=1).fit(table).components_[0, 0]) < 0.001
+        else:
+            assert found[0] > 10 * exact[0] and found[1] < exact[1] / 100
 PYTHON
 
 "$dir/venv/bin/python" "$dir/pca.py"

@@ -5,8 +5,9 @@
 #
 # np.unique gives NaN as one value, with its count, and values[inverse] is the array again. dask.array.unique
 # gives the same values; but the count of NaN is 0, and the inverse has a 0 in its place, so that
-# values[inverse] has the smallest number where a value was missing. Nothing is said. That each value is
-# looked for with ==, to which NaN is not equal, would explain both. return_index raises for such an array.
+# values[inverse] has the smallest number where a value was missing. Nothing is said. dask looks for each
+# value with ==, both to count it and for the inverse, and NaN is not equal to itself. return_index, which
+# takes the smallest of the places found, raises a ValueError for such an array once it is computed.
 #
 # Seen:
 #                  numpy                       dask
@@ -46,6 +47,14 @@ for chunk in (2, 6):  # whether or not there are several
     assert np.array_equal(right[right_inverse], column, equal_nan=True)
     assert right_counts.tolist() == [1, 2, 3] and counts.tolist() == [1, 2, 0]
     assert values[inverse].tolist() == [1, 2, 1, 1, 2, 1]
+
+    indices = da.unique(chunked, return_index=True)[1]
+    try:
+        indices.compute()
+    except ValueError as error:
+        assert "zero-size array" in str(error)
+    else:
+        raise AssertionError("return_index does not raise")
 
 print(f"{'':14} {'numpy':27} dask")
 print(f"{'values':14} {text(right):27} {text(values)}")
