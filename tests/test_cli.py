@@ -323,6 +323,8 @@ BAD = [
     ("units=3", "is not a config key", "did you mean model.units=3?"),
     ("model.unit=3", "'model.unit' is not a config key", "did you mean model.units=3?"),
     ("~callbacks.csvv", "'callbacks.csvv' is not a config key", "did you mean ~callbacks.csv?"),
+    ("metric=auc", "is not a config key", "did you mean metrics=auc?"),
+    ("metrics.x=1", "is not a config key", None),
     ("experimnt=digits", "is not a config key", "did you mean experiment=digits?"),
     ("experiments=digits", "is not a config key", "did you mean experiment=digits?"),
     ("+typo=1", "'typo' is not a config key", None),

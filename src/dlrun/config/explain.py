@@ -223,7 +223,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
-    near, siblings = nearest(key, [*keys, "experiment"]), []
+    near, siblings = nearest(key, [*keys, *GROUPS]), []
     parent, _, last = key.rpartition(".")
     if parent in keys:
         siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
@@ -243,7 +243,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     elif hint := answer(key, keys, config_dir):
         return Mistake(line, f"'{key}' {UNKNOWN}", hint=hint)
     near = near or (last if parent and last in keys else None)
-    if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
+    places = {*GROUPS, *(group.key for group in GROUPS.values())}
+    if near in places and key.startswith(f"{near}."):
         near = None  # its option is not a value
     if near and value == "=true" and any(known.startswith(f"{near}.") for known in keys):
         return Mistake(line, f"'{key}' {UNKNOWN}", hint=f"{near} is on; ~{near} removes it")
