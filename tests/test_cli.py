@@ -166,6 +166,22 @@ def test_bad_usage_is_reported_on_stderr_with_exit_code_2(words: list[str]) -> N
         ("train --quite", "dlrun train has no option --quite", "did you mean --quiet?"),
         ("train --epochs 3", "dlrun train has no option --epochs", "did you mean epochs=3?"),
         ("train -epochs=3", "dlrun train has no option -e", "did you mean epochs=3?"),
+        ("train --seed 3", "no option --seed", "did you mean seed=3?"),
+        ("sweep --seed 3", "no option --seed", "did you mean seed=3?"),
+        ("parity --seed", "no option --seed", "did you mean seed=VALUE?"),
+        ("train --feed numpy", "no option --feed", "did you mean feed=numpy?"),
+        ("train --init-from latest", "no option --init-from", "did you mean init_from=latest?"),
+        ("train --export keras", "no option --export", "did you mean export=keras?"),
+        ("train --workers 4", "no option --workers", "batches are gathered beside the training"),
+        ("train --smoke", "no option --smoke", "did you mean smoke=true?"),
+        ("train --Quiet", "no option --Quiet", "did you mean --quiet?"),
+        ("bench --batch-size 3", "no option --batch-size", "did you mean batch_size=3?"),
+        ("evaluate x --runs_dir y", "no option --runs_dir", "did you mean --runs-dir?"),
+        ("evaluate x split=val", "split=val: 'split' is not a", "did you mean --split validation?"),
+        ("evaluate x checkpoint=last", "an option of dlrun eva", "did you mean --checkpoint last?"),
+        ("train from=latest", "an option of dlrun train", "did you mean --from latest?"),
+        ("train seed=1 quiet=true", "quiet=true: 'quiet' is", "did you mean --quiet?"),
+        ("train --needed true", "true is not an override", "an option such as --json takes no"),
         ("train --batch-size=32 -q", "no option --batch-size", "did you mean batch_size=32?"),
         ("train --lr 0.1", "no option --lr", "did you mean optimizer.learning_rate=0.1?"),
         ("evaluate k3f9 --gpu", "no option --gpu", "did you mean device=gpu?"),
@@ -174,7 +190,9 @@ def test_bad_usage_is_reported_on_stderr_with_exit_code_2(words: list[str]) -> N
         ("evaluate", "dlrun evaluate: missing argument RUN", "'dlrun evaluate --help' shows"),
         ("report x --by", "dlrun report: option --by requires an argument", "'dlrun report --"),
         ("list model data", "dlrun list: unexpected argument data", "'dlrun list --help' shows"),
-        ("runs --limit x", "--limit", "'dlrun runs --help' shows its arguments and options"),
+        ("runs --limit x", "--limit x: must be a valid integer", "'dlrun runs --help' shows its"),
+        ("runs --limit=x", "--limit=x: must be a valid integer", "'dlrun runs --help' shows its"),
+        ("parity --steps 0", "--steps 0: must be greater", "'dlrun parity --help' shows its"),
     ],
 )
 def test_bad_usage_is_one_error_with_what_was_meant(words: str, error: str, hint: str) -> None:
@@ -208,9 +226,13 @@ def test_the_value_of_an_option_may_have_another_name_elsewhere(
         (["model", "mnist_mlp"], "model mnist_mlp: expected key=value", "model=mnist_mlp"),
         (["epochs = 3"], "epochs = 3: expected key=value without spaces", "epochs=3"),
         (["epochs==3"], "epochs==3: expected a single '='", "epochs=3"),
-        (["epochs:3"], "epochs:3: is not an override", "epochs=3"),
+        (["epochs", ":", "3"], "epochs : 3: expected key=value without spaces", "epochs=3"),
+        (["epochs:", "3"], "epochs: 3: expected key=value without spaces", "epochs=3"),
+        (["epochs:3"], "epochs:3 is not an override", "epochs=3"),
+        (["first_network"], "first_network is not an override", "experiment=first_network"),
+        (["smoke"], "smoke is not an override", "smoke=true"),
         (["mnist_mpl", "jax"], "2 mistakes", "model=mnist_mlp, backend=jax"),
-        (["help"], "help: is not an override", "--help"),
+        (["help"], "help is not an override", "--help"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "sweep", "config"])
@@ -263,7 +285,12 @@ def test_list_prints_one_group_and_as_json_one_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "meant"), [("optimizr", "did you mean optimizer?"), ("xyz", "one of backend,")]
+    ("group", "meant"),
+    [
+        ("optimizr", "did you mean optimizer?"),
+        ("xyz", "one of backend,"),
+        ("mnist_mlp", "did you mean model?"),
+    ],
 )
 def test_list_refuses_an_unknown_group(group: str, meant: str) -> None:
     assert meant in refused("list", group)
@@ -275,6 +302,10 @@ BAD = [
     # group options
     ("model=mnist_mpl", "no such option in group 'model'", "did you mean model=mnist_mlp?"),
     ("backend=tensorflw", "there are jax, numpy, tensorflow, torch", "backend=tensorflow?"),
+    ("model=MNIST_MLP", "no such option in group 'model'", "did you mean model=mnist_mlp?"),
+    ("optimizer=SGD", "no such option in group", "did you mean optimizer=sgd?"),
+    ("data=MNIST", "no such option in group 'data'", "did you mean data=mnist?"),
+    ("experiment=first", "no such option", "did you mean experiment=first_network?"),
     ("experiment=first_netwrk", "no such option", "did you mean experiment=first_network?"),
     ("++model=mnist_mpl", "no such option in group 'model'", "model=mnist_mlp?"),
     ("+callbacks=tensorbord", "no such option", "did you mean +callbacks=tensorboard?"),
@@ -306,6 +337,10 @@ BAD = [
     ("units=3", "is not a config key", "did you mean model.units=3?"),
     ("model.unit=3", "'model.unit' is not a config key", "did you mean model.units=3?"),
     ("~callbacks.csvv", "'callbacks.csvv' is not a config key", "did you mean ~callbacks.csv?"),
+    ("metric=auc", "is not a config key", "did you mean metrics=auc?"),
+    ("metrics.x=1", "is not a config key", None),
+    ("experimnt=digits", "is not a config key", "did you mean experiment=digits?"),
+    ("experiments=digits", "is not a config key", "did you mean experiment=digits?"),
     ("+typo=1", "'typo' is not a config key", None),
     ("choices.model=x", "'choices.model' is not a config key", "did you mean model=x?"),
     ("hydra.run.dir=x", "'hydra.run.dir' is not a config key", "did you mean runs_dir=x?"),
@@ -323,19 +358,23 @@ BAD = [
     ("model._target_=dlrun.models.mnist_mlp.nosuch", "nosuch", ""),
     ("+callbacks.mine={_target_:nosuch.f}", "no module named 'nosuch'", None),
     # types
-    ("epochs=ten", "expected a number, got 'ten'", None),
-    ("++epochs=x", "expected a number, got 'x'", None),
-    ("batch_size=1.5", "expected an integer, got '1.5'", None),
+    ("epochs=ten", "expected a number, got 'ten'", "as in epochs=10"),
+    ("++epochs=x", "expected a number, got 'x'", "as in epochs=10"),
+    ("batch_size=1.5", "expected an integer, got '1.5'", "as in batch_size=128"),
     ("batch_size=null", "can't be null", None),
     ("epochs=-0.5", "must be a number above 0, got -0.5", None),
     ("epochs=null", "the run has no length: give epochs or max_steps", None),
     ("max_steps=0", "must be at least 1, got 0", None),
     ("validate_every=2x", "expected steps, such as 500, epochs, such as 2e, or a time", None),
     ("validate_every=0.1s", "must be at least 1s, got 0.1s", None),
-    ("smoke=maybe", "expected true or false, got 'maybe'", None),
-    ("optimizer.learning_rate=fast", "expected a number, got 'fast'", None),
-    ("model.units=many", "expected an integer, got 'many'", None),
-    ("model.units=true", "expected an integer, got True", None),
+    ("smoke=maybe", "expected true or false, got 'maybe'", "as in smoke=true"),
+    (
+        "optimizer.learning_rate=fast",
+        "expected a number, got 'fast'",
+        "as in optimizer.learning_rate=0.001",
+    ),
+    ("model.units=many", "expected an integer, got 'many'", "as in model.units=512"),
+    ("model.units=true", "expected an integer, got True", "as in model.units=512"),
     ("device.index=x", "expected an integer, got 'x'", None),
     ("data.limit=x", "data.limit=x: ", None),
     ("data.limit=1.5", "data.limit=1.5: ", None),
@@ -370,11 +409,13 @@ BAD = [
     ),
     ("data.validation_samples=0", "nothing logs 'val_loss' without a validation split", ""),
     # grammar
-    ("epochs=", "epochs=: has no value after '='", None),
+    ("epochs=", "epochs=: has no value after '='", "as in epochs=10"),
+    ("name=", "name=: has no value after '='", None),
+    ("seed=x", "expected an integer, got 'x'", "as in seed=0"),
     ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
     (
         "houses.csv",
-        "houses.csv: is not an override",
+        "houses.csv is not an override: expected key=value",
         "did you mean data=table data.path=houses.csv?",
     ),
     (
@@ -387,11 +428,15 @@ BAD = [
         "no such option in group 'data'",
         "did you mean data=table data.path=data/a.csv.gz?",
     ),
-    ("epochs", "epochs: is not an override: expected key=value", "did you mean epochs=VALUE?"),
-    ("model", "model: is not an override", "model=NAME, of 'dlrun list model'"),
-    ("zzz", "zzz: is not an override", "'dlrun list' shows the options"),
-    ("=3", "=3: ", None),
-    ("", "is not an override", None),
+    ("epochs", "epochs is not an override: expected key=value", "did you mean epochs=VALUE?"),
+    ("model", "model is not an override", "model=NAME, of 'dlrun list model'"),
+    ("zzz", "zzz is not an override", "'dlrun list' shows the options"),
+    ("all", "all is not an override", "'dlrun list' shows the options"),
+    ("test", "test is not an override", "'dlrun list' shows the options"),
+    ("false", "false is not an override", "an option such as --json takes no value"),
+    ("mine.yaml", "mine.yaml is not an override", "a preset of your own is configs/experiment"),
+    ("=3", "=3: has no key before '='", "'dlrun config' the keys"),
+    ("", "'' is not an override", "'dlrun config' the keys"),
     ("epochs=1,2", "has several values, but a run takes one", "'dlrun sweep' trains"),
     ("model=mnist_mlp,other", "has several values, but a run takes one", "'dlrun sweep' trains"),
     ("epochs=range(1,3)", "has several values, but a run takes one", "'dlrun sweep' trains"),
@@ -519,7 +564,7 @@ def test_train_with_the_numpy_backend_names_one_that_can() -> None:
         (["nosuch"], "no run directory at nosuch"),
         (["lastest"], "did you mean latest?"),
         (["k3f"], "did you mean runs/mnist_mlp/2026-11-21_10-04-31_k3f9?"),
-        (["mnist_mpl"], "did you mean mnist_mlp?"),
+        (["mnist_mpl"], "did you mean runs/mnist_mlp/2026-11-21_10-04-31_k3f9?"),
         (["runs"], "newest run in it is runs/mnist_mlp/2026-11-21_10-04-31_k3f9"),
         (["mnist_mlp"], "hint: runs/mnist_mlp has 1 run; the newest is 2026-11-21_10-04-31_k3f9"),
         (["."], ". is not a run directory: it has no run.json"),
@@ -535,6 +580,16 @@ def test_an_unusable_run_is_reported(
     before = files(cwd)
     assert message in refused(command, *words)
     assert files(cwd) == before
+
+
+def test_a_name_that_is_typed_in_part_has_the_newest_run_of_that_name_as_a_hint(
+    cwd: Path, config: str
+) -> None:
+    for name in ("2026-11-22_10-04-31_b2b2", "2026-11-21_10-04-31_k3f9"):
+        create_run(cwd / "runs/mnist_mlp" / name, {"status": "completed"}, {CONFIG: config})
+    create_run(cwd / "runs/mnist_mlp/2026-11-23_10-04-31_c3c3", {"status": "failed"}, {})
+    newest = "runs/mnist_mlp/2026-11-22_10-04-31_b2b2"
+    assert f"did you mean {newest}?" in refused("show", "mnist")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams, print_error, stdout_errors
-from dlrun.commands.usage import refuse_command, report_usage
+from dlrun.commands.usage import refuse_command, refuse_options_as_keys, report_usage
 from dlrun.errors import DlrunError
 
 # By panel of the help. A command's module and function are named after it, with _ for -.
@@ -87,6 +87,11 @@ class _Commands(TyperGroup):
 
 
 class _Command(TyperCommand):
+    def invoke(self, ctx: Any) -> Any:
+        """Refuse options that are typed as overrides."""
+        refuse_options_as_keys(ctx)
+        return super().invoke(ctx)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with its brackets, as in ``recall[cat]``: rich takes them for markup."""
         from rich.markup import escape

@@ -9,6 +9,7 @@ from typing import Any
 # The longest value, list and line that a message shows, in characters.
 VALUE, LIST, LINE = 200, 400, 1000
 LINES = 40
+SHORTEST_BEGINNING = 4  # of a name, by which that is suggested
 _HEAD, _TAIL = 100, 30  # what is kept of a longer value: names differ at their ends
 
 _WORD = re.compile(rf"\S{{{VALUE + 1},}}")
@@ -43,7 +44,7 @@ class DlrunError(Exception):
         super().__init__(self.message)
         self.hint = hint and cut_message(hint)
         self.exit_code = exit_code
-        self.mistakes: dict[str, str] = {}  # what is wrong with each override, of a wrong config
+        self.mistakes: Sequence[Any] = ()  # each Mistake of dlrun.config.explain, of a wrong config
         if self.hint:
             self.add_note(f"hint: {self.hint}")  # so that Python shows it below the message
 
@@ -76,11 +77,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most similar to ``name``; None if none is similar."""
+def nearest(name: str, names: Iterable[str], *, similarity: float = 0.6) -> str | None:
+    """The name most similar to ``name``, or the only one that begins with it; None if none does.
+
+    Args:
+        name: As typed. Capitals make no difference.
+        names: The valid ones.
+        similarity: The least of :mod:`difflib`, from 0 to 1.
+    """
     import difflib  # for a mistake alone
 
-    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+    typed, known = name.lower(), {each.lower(): each for each in names}
+    if similar := difflib.get_close_matches(typed, known, n=1, cutoff=similarity):
+        return known[similar[0]]
+    longer = [each for each in known if each.startswith(typed)]
+    return known[longer[0]] if len(longer) == 1 and len(typed) >= SHORTEST_BEGINNING else None
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:

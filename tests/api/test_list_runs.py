@@ -172,7 +172,7 @@ def test_a_folder_without_runs_is_not_an_error(dlrun):
     assert dlrun.json_here("runs")["runs"] == []
     make(dlrun.cwd / "runs/a/one")
     done = dlrun.here("runs", "--where", "backend=torch")
-    assert (done.returncode, done.stdout) == (0, "none of 1 run in runs matches\n")
+    assert (done.returncode, done.stdout) == (0, "the 1 run in runs does not match\n")
 
 
 def test_csv_has_a_column_for_each_value(dlrun, home):

@@ -59,7 +59,8 @@ from dlrun.errors import DlrunError
         ("model.units=[16, 64]", "dlrun sweep model.units=16,64, a run for each"),
         ("seed=1,,2", "'seed=1,2,3', without spaces"),
         ("seed=1,", "'seed=1,2,3', without spaces"),
-        ("runs.csv", "dlrun sweep --runs FILE"),
+        ("exp=digits", "did you mean experiment=digits?"),
+        ("preset=digits", "did you mean experiment=digits?"),
         ("optimizer.learning_rate=uniform(0.1, 1)", "rate=interval(0.1, 1)' in a search"),
         ("model.units=tune.loguniform(1,9)", "'model.units=tag(log, interval(1,9))'"),
         ("model.units=categorical([1,2])", "'model.units=choice(1,2)'"),
@@ -189,6 +190,28 @@ def test_a_callback_that_is_null_is_removed_otherwise() -> None:
     with pytest.raises(DlrunError, match=r"can't be null: ~callbacks\.early_stopping removes it"):
         compose(["callbacks.early_stopping=null"])
     assert "early_stopping" not in compose(["~callbacks.early_stopping"]).callbacks
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("lr=1,2", "did you mean optimizer.learning_rate=1,2?"),
+        ("modle=a,b", "did you mean model=a,b?"),
+        ("lr=choice(1,2)", "did you mean 'optimizer.learning_rate=choice(1,2)'?"),
+        ("runs.csv", "dlrun sweep --runs runs.csv trains the runs of a file"),
+    ],
+)
+def test_a_mistake_of_a_sweep_has_all_its_values(typed: str, hint: str) -> None:
+    with pytest.raises(DlrunError) as refused:
+        expand([typed, "seed=1,2"])
+    assert refused.value.message.startswith(typed)
+    assert hint in (refused.value.hint or "")
+
+
+def test_a_wrong_value_of_a_sweep_is_named_alone() -> None:
+    with pytest.raises(DlrunError) as refused:
+        expand(["model=mnist_mpl,mnist_mlp"])
+    assert refused.value.message.startswith("model=mnist_mpl: no such option")
 
 
 @pytest.mark.parametrize(

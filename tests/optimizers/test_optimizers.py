@@ -154,6 +154,14 @@ def test_an_argument_that_the_optimizer_does_not_take_is_refused(dlrun, backend,
     assert not (dlrun.cwd / "runs").exists()
 
 
+@pytest.mark.parametrize(("backend", "optimizer"), [("torch", "torch_sgd"), ("jax", "optax_sgd")])
+def test_what_keras_refuses_is_not_told_of_the_other_library(dlrun, backend, optimizer):
+    clips = ("+optimizer.clipnorm=1", "+optimizer.clipvalue=1")
+    done = dlrun.within(backend, "train", f"optimizer={optimizer}", *clips)
+    assert done.returncode == 2
+    assert "optimizer: keras.optimizers.Optimizer raised ValueError: Only one of" in done.stderr
+
+
 def test_torch_trains_with_what_replaces_an_optimizer_of_keras(tmp_path):
     found = worker("torch").run(
         tmp_path,

@@ -134,7 +134,7 @@ def test_a_difference_exits_1_and_names_its_first_step(bent):
         (["--loops", "loop=raw"], "--loops compares fit, train_step, raw"),
         (["--loops", "backend=numpy"], "backend 'numpy' can't train"),
         (["--tolerance", "nan"], "--tolerance nan: expected a number >= 0"),
-        (["--steps", "0"], "--steps: "),
+        (["--steps", "0"], "--steps 0: must be"),
         (["model=mnist_mpl"], "did you mean model=mnist_mlp?"),
     ],
 )

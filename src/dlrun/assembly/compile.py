@@ -202,6 +202,9 @@ def _optimizer(spec: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     if package not in ("torch", "optax"):
         return instantiate("optimizer", spec)
     around = {name: spec.pop(name) for name in AROUND_UPDATE if name in spec}
+    if around:  # so that what Keras refuses of them is not told of another library
+        with component_errors("optimizer", "keras.optimizers.Optimizer"):
+            keras.optimizers.Optimizer(learning_rate=0.0, **around)
     with component_errors("optimizer", target):
         if package == "torch":
             from dlrun.optimizers.torch_optim import TorchOptim

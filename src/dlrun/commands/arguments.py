@@ -43,6 +43,7 @@ Trust = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.")]
+SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}  # in other tools
 Which = Annotated[
     str,
     typer.Option(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import (
+    SPLITS,
     ConfigDir,
     Json,
     Overrides,
@@ -93,8 +94,7 @@ def evaluate(
     """
     with report_errors(quiet) as out:
         if split is not None:
-            short = {"val": "validation", "valid": "validation", "dev": "validation"}
-            require_choice("--split", split, ("train", "validation", "test"), short)
+            require_choice("--split", split, ("train", "validation", "test"), SPLITS)
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines
 

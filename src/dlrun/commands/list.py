@@ -28,6 +28,7 @@ def list(
 
         options = list_options(config_dir)
         if group is not None:
-            require_choice("group", group, tuple(options))
+            groups = {option: name for name, found in options.items() for option in found}
+            require_choice("group", group, tuple(options), groups)
             options = {group: options[group]}
         print_result(out, options, as_json, options_table)

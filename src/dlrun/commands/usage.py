@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import typer
 
+from dlrun.commands.arguments import SPLITS
 from dlrun.commands.terminal import print_error
 from dlrun.errors import DlrunError, nearest, shorten
 
@@ -72,17 +74,41 @@ def refuse_command(words: Sequence[str], commands: Collection[str]) -> None:
     raise typer.Exit(2)
 
 
+def refuse_options_as_keys(ctx: Any) -> None:
+    """Refuse an override such as ``split=test``, which no config has, but the command as an option.
+
+    Args:
+        ctx: The context of the command.
+
+    Raises:
+        typer.Exit: If there is one; its error is printed.
+    """
+    names = {name: param for param in ctx.command.params for name in param.opts}
+    options = {
+        name[2:].replace("-", "_"): (name, param)
+        for name, param in names.items()
+        if name.startswith("--")
+    }
+    for word in ctx.params.get("overrides") or ():
+        key, _, value = word.partition("=")
+        # A sweep's zip has a name of one's own.
+        if key not in options or not value or value.startswith("zip("):
+            continue
+        from dlrun.config.spellings import is_config_word
+
+        if not is_config_word(key):
+            name, param = options[key]
+            meant = name if param.is_flag else f"{name} {shorten(SPLITS.get(value, value))}"
+            problem = f"'{key}' is not a config key, but an option of {ctx.command_path}"
+            print_error(DlrunError(f"{shorten(word)}: {problem}", hint=f"did you mean {meant}?"))
+            raise typer.Exit(2)
+
+
 def _usage_error(error: Any, words: Sequence[str]) -> DlrunError:
     command = error.ctx.command_path if error.ctx else " ".join(["dlrun", *words[:1]])
     hint = f"'{command} --help' shows its arguments and options"
     if (option := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
-        names = {name.lstrip("-"): name for name in error.possibilities or ()}
-        near = nearest(option.lstrip("-"), names)
-        takes = {param.name for param in error.ctx.command.params}
-        if near:
-            hint = f"did you mean {names[near]}?"
-        elif "overrides" in takes:
-            hint = _as_override(option, words) or hint
+        hint = _instead(error, option, words) or hint
         return DlrunError(f"{command} has no option {shorten(option)}", hint=hint)
     message = error.format_message().replace("'", "").rstrip(".")
     message = re.sub(
@@ -90,22 +116,53 @@ def _usage_error(error: Any, words: Sequence[str]) -> DlrunError:
     )
     if wrong := re.match(r"Invalid value for (.*?): (.*)", message, re.DOTALL):
         problem = re.sub(r", unable to parse.*$", "", wrong[2].replace("Input should", "must"))
-        return DlrunError(f"{wrong[1].strip('[]')}: {problem}", hint=hint)
+        name = _with_value(getattr(error.param, "opts", ()), words) or wrong[1].strip("[]")
+        return DlrunError(f"{name}: {problem}", hint=hint)
     return DlrunError(f"{command}: {message[:1].lower()}{message[1:]}", hint=hint)
 
 
-def _as_override(option: str, words: Sequence[str]) -> str | None:
-    """Which override stands for an option such as ``--batch-size 32``, as a hint; None if none."""
-    from dlrun.config.bare_words import meant_by
-    from dlrun.config.compose import compose
+def _instead(error: Any, option: str, words: Sequence[str]) -> str | None:
+    """What is typed in place of an option that there is not, as a hint; None if nothing is near.
 
+    What the config has by this very name comes before an option that is only similar.
+    """
+    names = {name.lstrip("-"): name for name in error.possibilities or ()}
+    near = nearest(option.lstrip("-").replace("_", "-"), names)
+    similar = f"did you mean {names[near]}?" if near else None
+    if all(param.name != "overrides" for param in error.ctx.command.params):
+        return similar
+
+    from dlrun.config.spellings import is_config_word
+
+    key, value = _as_key(option, words)
+    is_exact = near is None or (is_config_word(key) and near.replace("-", "_") != key)
+    return _as_override(key, value) if is_exact else similar
+
+
+def _with_value(names: Collection[str], words: Sequence[str]) -> str | None:
+    """An option and its value as typed; None if that is not among the words."""
+    for word, following in pairwise([*words, ""]):
+        if word in names:
+            return f"{word} {shorten(following)}"
+        if word.partition("=")[0] in names:
+            return shorten(word)
+    return None
+
+
+def _as_key(option: str, words: Sequence[str]) -> tuple[str, str | None]:
+    """An option such as ``--batch-size 32`` as a key and its value; None if it has none."""
     at, typed = next((n, word) for n, word in enumerate(words) if word.startswith(option))
     key, separator, value = typed.lstrip("-").partition("=")
-    following = words[at + 1 : at + 2]
-    if not separator:
-        value = next((word for word in following if not word.startswith("-")), "VALUE")
-    key = key.replace("-", "_")
-    override = f"{key}={value}"
+    following = (word for word in words[at + 1 : at + 2] if not word.startswith("-"))
+    return key.replace("-", "_"), value if separator else next(following, None)
+
+
+def _as_override(key: str, value: str | None) -> str | None:
+    """Which override stands for an option, as a hint; None if none does."""
+    from dlrun.config.bare_words import meant_by, placeholder
+    from dlrun.config.compose import compose
+
+    override = f"{key}={value or placeholder(key)}"
     try:
         compose([override])
     except DlrunError as error:

@@ -10,10 +10,13 @@ from dlrun.config.schema import Config
 from dlrun.errors import nearest
 
 KEYS = frozenset(field.name for field in fields(Config)) - {"choices", "reproduces"}
+DEFAULTS = {field.name: field.default for field in fields(Config)}
 COMPLETE = re.compile(r"[^=]=[^=]")
-SHORTEST = 3  # word that is compared with others
+SHORTEST, SIMILARITY = 3, 0.75  # of a word that is compared with the options of all groups
 KNOWN = "'dlrun list' shows the options, 'dlrun config' the keys"
-APART = re.compile(r"([\w.]+) ?=? ?([^=\s]+)")
+FLAG = "an option such as --json takes no value; a key does, as in smoke=true"
+TRUTH_VALUES = ("true", "false", "yes", "no", "on", "off")
+APART = re.compile(r"([\w.]+) ?([=:]?) ?([^=:\s][^=\s]*)")
 
 
 def join_words(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -27,11 +30,16 @@ def join_words(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             if len(several) < size or text is None or any(map(COMPLETE.search, several)):
                 continue
             key = text[1] if "." in text[1] or text[1] in KEYS else None
-            if key or ("=" in text[0] and (key := nearest(text[1], KEYS))):
-                count, meant = size, f"{key}={text[2]}"
+            if key or (text[2] and (key := nearest(text[1], KEYS))):
+                count, meant = size, f"{key}={text[3]}"
                 break
         yield " ".join(words[at : at + count]), meant
         at += count
+
+
+def placeholder(key: str) -> str:
+    """What stands for the value of a key that was typed without one."""
+    return "true" if DEFAULTS.get(key) is False else "VALUE"
 
 
 def meant_by(word: str, *, only_exact: bool = False) -> tuple[str | None, str | None]:
@@ -47,13 +55,15 @@ def meant_by(word: str, *, only_exact: bool = False) -> tuple[str | None, str | 
     if word in GROUPS:
         return None, f"{word}=NAME, of 'dlrun list {word}'"
     if word in KEYS:
-        return f"{word}=VALUE", None
+        return f"{word}={placeholder(word)}", None
     if word == "help":
         return "--help", None
     options = list_options()
     names = {option for group in options.values() for option in group}
-    similar = None if only_exact or len(word) < SHORTEST else nearest(word, names)
-    option = word if word in names else similar
+    option = word if word in names else None
+    if option is None and not only_exact and len(word) >= SHORTEST:
+        option = nearest(word, names, similarity=SIMILARITY)
     if found := [f"{group}={option}" for group, names in options.items() if option in names]:
         return " or ".join(found[:3]), None
-    return None, KNOWN if word[:1].isalpha() and not only_exact else None
+    hint = FLAG if word.lower() in TRUTH_VALUES else KNOWN
+    return None, hint if word[:1].isalpha() and not only_exact else None

@@ -122,5 +122,5 @@ def _trust_error(
             for refusal in refusals
         ]
     )
-    error.mistakes = {}  # never left out: what is not trusted is refused
+    error.mistakes = ()  # never left out: what is not trusted is refused
     return error

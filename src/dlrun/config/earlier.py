@@ -143,7 +143,7 @@ def _compose_known(
         try:
             return compose((), earlier=before, **where)
         except DlrunError as error:
-            wrong = error.mistakes
+            wrong = {mistake.override: mistake.problem for mistake in error.mistakes}
             lines = [line for line in before if line in wrong]
             if not lines:
                 raise

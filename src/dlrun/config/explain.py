@@ -1,15 +1,15 @@
 """Explain what is wrong with an override, and suggest the nearest valid name."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
-from dlrun.config.bare_words import meant_by
+from dlrun.config.bare_words import DEFAULTS, KNOWN, meant_by
 from dlrun.config.groups import GROUPS
 from dlrun.config.spellings import (
     answer,
@@ -23,8 +23,10 @@ from dlrun.config.spellings import (
 )
 from dlrun.errors import DlrunError, nearest, shorten
 
+UNKNOWN = "is not a config key"
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
-FILES = "dlrun sweep --runs FILE; a preset of your own is configs/experiment/NAME.yaml"
+PRESET = "a preset of your own is configs/experiment/NAME.yaml, chosen by experiment=NAME"
+NO_OVERRIDE = "is not an override: expected key=value"
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
 TABLE = re.compile(r"[^\s=]+\.(csv|tsv|jsonl|parquet|arrow|feather|orc)(\.gz)?")
 
@@ -42,6 +44,17 @@ class Mistake:
     def place(self) -> str:
         """The override as a message shows it."""
         return shorten(self.override)
+
+    def with_values(self, line: str | None) -> "Mistake":
+        """The same in a sweep, whose ``line`` has several values; a wrong value stays alone."""
+        if line is None or not self.problem.endswith(UNKNOWN):
+            return self
+        value, values = self.override.partition("=")[2], line.partition("=")[2]
+        meant = self.meant
+        if meant and meant.endswith(f"={value}"):
+            meant = meant.removesuffix(value) + values
+            meant = f"'{meant}'" if "(" in values else meant
+        return replace(self, override=line, meant=meant)
 
     @classmethod
     def of(cls, line: str, problem: str, options: Iterable[str]) -> "Mistake":
@@ -63,19 +76,33 @@ def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
     """All mistakes as one error: a line for a single mistake, else a table."""
     mistakes = list(dict.fromkeys(mistakes))
     meant = ", ".join(shorten(mistake.meant) for mistake in mistakes if mistake.meant)
-    hints = [f"did you mean {meant}?"] if meant else []
-    hints += dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
+    suggestion = f"did you mean {meant}?" if meant else ""
+    hints = dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
+    hint = " ".join(filter(None, [suggestion, "; ".join(hints)]))
     if len(mistakes) == 1:
         [mistake] = mistakes
-        prefix = f"{mistake.place}: " if mistake.override else ""
+        colon = "" if mistake.problem == NO_OVERRIDE else ":"
+        prefix = f"{mistake.place}{colon} " if mistake.override else ""
         message = f"{prefix}{mistake.problem}"
     else:
         width = max(len(mistake.place) for mistake in mistakes)
         rows = [f"  {mistake.place:<{width}}   {mistake.problem}" for mistake in mistakes]
         message = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
-    error = DlrunError(message, hint="; ".join(hints) or None, exit_code=2)
-    error.mistakes = {mistake.override: mistake.problem for mistake in mistakes}
+    error = DlrunError(message, hint=hint or None, exit_code=2)
+    error.mistakes = mistakes
     return error
+
+
+def as_typed(error: DlrunError, lines: Mapping[str, str]) -> DlrunError:
+    """The error of a sweep's first run, in which a wrong key has all its values.
+
+    Args:
+        error: What composing the run has raised.
+        lines: What was typed, by the override of the run.
+    """
+    if not error.mistakes:
+        return error
+    return config_error([each.with_values(lines.get(each.override)) for each in error.mistakes])
 
 
 def apart(words: str, meant: str) -> Mistake:
@@ -88,10 +115,7 @@ def parse_mistake(line: str) -> Mistake:
     """The mistake in an override that Hydra can't parse."""
     key, separator, typed = line.partition("=")
     if not separator:
-        problem = "is not an override: expected key=value"
-        is_file = line.endswith((".yaml", ".yml", ".csv"))
-        meant, hint = (_as_table(line), FILES) if is_file else meant_by(line)
-        return Mistake(line, problem, meant=_as_table(line) or meant, hint=hint)
+        return _bare_word(line)
     if typed.startswith(DIMENSIONS) and typed.endswith(")"):
         return Mistake(line, SEVERAL, hint=SWEEP)
     if (written := range_here(key, typed)) is not None:
@@ -106,6 +130,15 @@ def parse_mistake(line: str) -> Mistake:
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 
 
+def _bare_word(word: str) -> Mistake:
+    if not word.strip():
+        return Mistake(f"'{word}'", NO_OVERRIDE, hint=KNOWN)
+    if table := _as_table(word):
+        return Mistake(word, NO_OVERRIDE, meant=table)
+    meant, hint = (None, PRESET) if word.endswith((".yaml", ".yml")) else meant_by(word)
+    return Mistake(word, NO_OVERRIDE, meant=meant, hint=hint)
+
+
 def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
     """The mistake in an override that Hydra can parse; None if it is valid."""
     key, _, typed = line.partition("=")
@@ -114,8 +147,10 @@ def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
         if parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
             hint += f"; for a list, type '{key}=[{shorten(typed)}]'"
         return Mistake(line, SEVERAL, hint=hint)
+    if not parsed.key_or_group:
+        return Mistake(line, "has no key before '='", hint=KNOWN)
     if not typed.strip() and not parsed.is_delete():
-        return Mistake(line, "has no value after '='")
+        return Mistake(line, "has no value after '='", hint=example(key, DEFAULTS.get(key)))
     return None
 
 
@@ -181,14 +216,14 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
     if key == "checkpoint":  # short for a callback, which is no value
-        return Mistake(line, "'checkpoint' is not a config key", meant=f"checkpoint.every{value}")
+        return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=f"checkpoint.every{value}")
     operator = "~" if operator == "~" else ""
     keys = [
         known
         for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
-    near, siblings = nearest(key, keys), []
+    near, siblings = nearest(key, [*keys, *GROUPS]), []
     parent, _, last = key.rpartition(".")
     if parent in keys:
         siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
@@ -199,30 +234,36 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
     as_other = as_mapping(key, value) or as_table
     if here := as_other or key_here(key, value, keys, in_group=bool(siblings and near)):
-        return Mistake(line, f"'{key}' is not a config key", meant=f"{operator}{here}")
+        return Mistake(line, f"'{key}' {UNKNOWN}", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
     ]
     if same_ending:
         near = same_ending[0]
     elif hint := answer(key, keys, config_dir):
-        return Mistake(line, f"'{key}' is not a config key", hint=hint)
+        return Mistake(line, f"'{key}' {UNKNOWN}", hint=hint)
     near = near or (last if parent and last in keys else None)
-    if near and key.startswith(f"{near}.") and any(near == g.key for g in GROUPS.values()):
+    places = {*GROUPS, *(group.key for group in GROUPS.values())}
+    if near in places and key.startswith(f"{near}."):
         near = None  # its option is not a value
     if near and value == "=true" and any(known.startswith(f"{near}.") for known in keys):
-        return Mistake(
-            line, f"'{key}' is not a config key", hint=f"{near} is on; ~{near} removes it"
-        )
+        return Mistake(line, f"'{key}' {UNKNOWN}", hint=f"{near} is on; ~{near} removes it")
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
     hint = None if near else options_with(key, keys, config_dir)
     if not near and not hint and siblings and parent in config.choices:
         hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
-    return Mistake(line, f"'{key}' is not a config key", meant=meant, hint=hint)
+    return Mistake(line, f"'{key}' {UNKNOWN}", meant=meant, hint=hint)
 
 
-def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
-    """For a value that its key does not take, or a key that a typed part does not have."""
+def value_mistake(key: str, typed: dict[str, str], error: Exception, before: Any = None) -> Mistake:
+    """For a value that its key does not take, or a key that a typed part does not have.
+
+    Args:
+        key: The key.
+        typed: The text of each override, by key.
+        error: What OmegaConf has raised.
+        before: A value that the key takes.
+    """
     problem = str(error.__cause__ or error).strip().splitlines()[0]
     expected = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
     expected |= {"int": "an integer", "float": "a number", "bool": "true or false"}
@@ -237,8 +278,23 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception) -> Mistake:
     elif "is not Optional" in problem:
         problem = "can't be null"
     line = typed.get(key, key)
-    hint = list_hint(line) if problem.startswith("expected") else None
-    return Mistake(line, problem, meant=as_integer(line, problem), hint=hint)
+    return Mistake(line, problem, **expected_fix(line, problem, before))
+
+
+def expected_fix(line: str, problem: str, before: Any) -> dict[str, str | None]:
+    """What was meant by a value of the wrong type, or else a hint, as arguments of a Mistake."""
+    if not problem.startswith("expected"):
+        return {}
+    meant = as_integer(line, problem)
+    key = line.partition("=")[0].lstrip("+")
+    return {"meant": meant, "hint": list_hint(line) or (None if meant else example(key, before))}
+
+
+def example(key: str, value: Any) -> str | None:
+    """A hint with a number or truth value that a key takes; None for a value of another type."""
+    if isinstance(value, bool):
+        return f"as in {key}=true"
+    return f"as in {key}={value}" if isinstance(value, int | float) else None
 
 
 def as_integer(line: str, problem: str) -> str | None:

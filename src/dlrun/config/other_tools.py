@@ -92,6 +92,8 @@ KEYS = {
     "dir": "runs_dir",  # hydra.run.dir, hydra.sweep.dir
     "run_name": "name",
     "experiment_name": "name",
+    "exp": "experiment",
+    "preset": "experiment",
     "logger": "tracker",
     "report_to": "tracker",
     "wandb": "tracker=wandb",

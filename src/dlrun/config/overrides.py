@@ -9,15 +9,14 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from dlrun.config.explain import (
     Mistake,
-    as_integer,
     config_error,
+    expected_fix,
     key_mistake,
-    list_hint,
     option_mistakes,
     value_mistake,
     wrong_type,
@@ -163,7 +162,7 @@ def _apply(
                 return key_mistake(line, key, config, config_dir)
         if unknown := UNKNOWN.search(str(error.__cause__ or error)):  # in a mapping
             return key_mistake(line, f"{key}.{unknown[1]}", config, config_dir)
-        return value_mistake(key, {key: line}, error)
+        return value_mistake(key, {key: line}, error, before)
     after = None
     try:
         if "${" in line:
@@ -184,8 +183,7 @@ def _apply(
         return None
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
-    hint = list_hint(line) if isinstance(after, ListConfig) else None
-    return Mistake(line, problem, meant=as_integer(line, problem), hint=hint)
+    return Mistake(line, problem, **expected_fix(line, problem, before))
 
 
 def _is_null(config: DictConfig, part: str) -> bool:

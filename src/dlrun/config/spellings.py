@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from dlrun.config.bare_words import KEYS as OWN_KEYS
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs
 from dlrun.config.other_tools import (
@@ -23,6 +24,12 @@ from dlrun.errors import list_names
 # Null, or a value for each output or class by name.
 NAMED = ("task.loss_weights", "task.class_weight", "task.sampling")
 _NULLS = ("=null", "=none", "=None", "=false", "=False")
+
+
+def is_config_word(key: str) -> bool:
+    """Whether a key, or its first part, has a meaning: here, or in another tool."""
+    first = key.partition(".")[0]
+    return any(first in words for words in (OWN_KEYS, GROUPS, KEYS, PARTS, ANSWERS))
 
 
 def key_here(key: str, value: str, keys: Collection[str], *, in_group: bool = False) -> str | None:

@@ -48,7 +48,10 @@ def runs_table(result: Mapping[str, Any], asked: Sequence[str] = (), *, width: i
     records = result["runs"]
     if not records:
         if result["found"]:
-            return f"none of {counted(result['found'], 'run')} in {result['runs_dir']} matches"
+            found, where = result["found"], result["runs_dir"]
+            if found == 1:
+                return f"the 1 run in {where} does not match"
+            return f"none of {counted(found, 'run')} in {where} matches"
         return f"no runs in {result['runs_dir']}; 'dlrun train' makes one"
     columns = [column for column in _columns(records, asked) if any(column.cells)]
     shared = []

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dlrun.errors import DlrunError, counted, nearest
@@ -165,12 +165,13 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
         raise _is_sweep(sweep)
     if not matches:
         hint = "'latest' names the newest run, and 'dlrun runs' lists them"
-        if of_name := [path for path in runs if path.parent.name == run]:  # train name=...
-            newest = max(of_name, key=lambda path: _recency(path / CONFIG))
+        complete = _oldest_first(runs)
+        if of_name := [path for path in complete if path.parent.name == run]:  # train name=...
+            newest = of_name[-1]
             hint = (
                 f"{newest.parent} has {counted(len(of_name), 'run')}; the newest is {newest.name}"
             )
-        elif near := _near_name(run, runs):
+        elif near := _near_name(run, complete):
             hint = f"did you mean {near}?"
         raise DlrunError(f"no run directory at {run}", hint=hint)
     if len(matches) > 1:
@@ -179,14 +180,26 @@ def _find_by_name(run: str, runs_dir: Path) -> Path:
 
 
 def _near_name(run: str, runs: Sequence[Path]) -> str | None:
-    """What is typed for the newest run that has ``run`` in its name, or a similar name."""
+    """What is typed for the newest run that has ``run`` in its name, or a similar name.
+
+    Args:
+        run: As typed.
+        runs: From the oldest to the newest.
+    """
     part = Path(run).name
     if len(part) >= SHORTEST_PART and (found := [path for path in runs if part in path.name]):
-        return str(max(found, key=lambda path: _recency(path / CONFIG)))
-    names = {name: name for path in runs for name in (path.parent.name, path.name.split("_")[-1])}
+        return str(found[-1])
+    names = {path.parent.name: str(path) for path in runs}
+    names |= {path.name.split("_")[-1]: path.name.split("_")[-1] for path in runs}
     names |= {path.name: str(path) for path in runs} | {"latest": "latest"}
     near = nearest(part, names)
     return names[near] if near else None
+
+
+def _oldest_first(runs: Iterable[Path]) -> list[Path]:
+    """Runs by their age, without those that have no config."""
+    complete = [path for path in runs if is_file(path / CONFIG)]
+    return sorted(complete, key=lambda path: _recency(path / CONFIG))
 
 
 def _had_name(path: Path, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from dlrun.config.bare_words import join_words
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, apart, config_error
+from dlrun.config.explain import Mistake, apart, as_typed, config_error
 from dlrun.config.grammar import config_loader
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
@@ -20,6 +20,8 @@ from dlrun.config.sweeps.space import Interval, Space, range_problem, search_val
 from dlrun.errors import DlrunError, nearest
 from dlrun.runs.query import flat, text
 from dlrun.system.override_text import split_override
+
+RUN_LISTS = (".csv", ".tsv", ".yaml", ".json")  # of --runs
 
 
 def search_space(
@@ -209,7 +211,11 @@ def _with_experiment_sweep(
     parsed = _parse(overrides, config_dir, searching)
     first = [*(value_overrides(override)[0] for override in parsed), *also]
     typed = {str(override.key_or_group) for override in parsed} | set(set_keys)
-    config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
+    try:
+        config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
+    except DlrunError as error:
+        lines = {one: str(o.input_line) for one, o in zip(first, parsed, strict=False)}
+        raise as_typed(error, lines) from error
     added = [
         f"{key}={_comma_separated(key, values)}"
         for key, values in (config.sweep or {}).items()
@@ -227,7 +233,9 @@ def _parse(
     for line, meant in join_words(overrides):
         override = apart(line, meant) if meant else parse_line(line, loader)
         if isinstance(override, Mistake):
-            mistakes.append(override)
+            of_file = Path(line).suffix in RUN_LISTS and "=" not in line
+            hint = f"dlrun sweep --runs {line} trains the runs of a file" if of_file else None
+            mistakes.append(replace(override, hint=hint) if hint else override)
             continue
         same_key = [other for other in parsed if other.key_or_group == override.key_or_group]
         continuous = override.is_sweep_override() and not override.is_discrete_sweep()
