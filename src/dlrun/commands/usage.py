@@ -129,12 +129,17 @@ def _instead(error: Any, option: str, words: Sequence[str]) -> str | None:
     names = {name.lstrip("-"): name for name in error.possibilities or ()}
     near = nearest(option.lstrip("-").replace("_", "-"), names)
     similar = f"did you mean {names[near]}?" if near else None
-    if all(param.name != "overrides" for param in error.ctx.command.params):
+    arguments = {param.name for param in error.ctx.command.params}
+    if "overrides" not in arguments:
         return similar
 
     from dlrun.config.spellings import is_config_word
 
     key, value = _as_key(option, words)
+    if key == "data" and "source" in arguments:
+        return f"did you mean --input {value or 'FILE'}?"
+    if not is_config_word(key) and not option.startswith("--"):  # a letter of several, as in -qz
+        return similar
     is_exact = near is None or (is_config_word(key) and near.replace("-", "_") != key)
     return _as_override(key, value) if is_exact else similar
 
@@ -151,7 +156,8 @@ def _with_value(names: Collection[str], words: Sequence[str]) -> str | None:
 
 def _as_key(option: str, words: Sequence[str]) -> tuple[str, str | None]:
     """An option such as ``--batch-size 32`` as a key and its value; None if it has none."""
-    at, typed = next((n, word) for n, word in enumerate(words) if word.startswith(option))
+    found = ((n, word) for n, word in enumerate(words) if word.startswith(option))
+    at, typed = next(found, (0, option))
     key, separator, value = typed.lstrip("-").partition("=")
     following = (word for word in words[at + 1 : at + 2] if not word.startswith("-"))
     return key.replace("-", "_"), value if separator else next(following, None)
@@ -166,7 +172,10 @@ def _as_override(key: str, value: str | None) -> str | None:
     try:
         compose([override])
     except DlrunError as error:
-        if "is not a config key" in error.message:  # it may be called otherwise, as lr is
-            chosen = meant_by(key, only_exact=True)[0]
-            return f"did you mean {chosen}?" if chosen else error.hint
+        is_key = "is not a config key" not in error.message
+        # It may be an option, as in --jax.
+        if not is_key and (chosen := meant_by(key, only_exact=True)[0]):
+            return f"did you mean {chosen}?"
+        if value or not is_key:
+            return error.hint
     return f"did you mean {override}?"

@@ -16,7 +16,7 @@ SHORTEST, SIMILARITY = 3, 0.75  # of a word that is compared with the options of
 KNOWN = "'dlrun list' shows the options, 'dlrun config' the keys"
 FLAG = "an option such as --json takes no value; a key does, as in smoke=true"
 TRUTH_VALUES = ("true", "false", "yes", "no", "on", "off")
-APART = re.compile(r"([\w.]+) ?([=:]?) ?([^=:\s][^=\s]*)")
+APART = re.compile(r"([\w.]+) ?([=:]?) ?([^=:~+\s][^=\s]*)")
 
 
 def join_words(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -50,8 +50,9 @@ def meant_by(word: str, *, only_exact: bool = False) -> tuple[str | None, str | 
         only_exact: Not what is only similar to the word.
     """
     key, colon, value = word.partition(":")
-    if colon and value and ("." in key or nearest(key, KEYS)):
-        return f"{key}={value.strip()}", None
+    near = key if "." in key else nearest(key, KEYS)
+    if colon and value and near:
+        return f"{near}={value.strip()}", None
     if word in GROUPS:
         return None, f"{word}=NAME, of 'dlrun list {word}'"
     if word in KEYS:

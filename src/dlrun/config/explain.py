@@ -124,8 +124,9 @@ def parse_mistake(line: str) -> Mistake:
         hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
         hint = f"'{key}=\",\"' for a comma" if typed == "," else hint
         return Mistake(line, "has an empty value", hint=hint)
-    if spaced := re.fullmatch(r"\s*([\w.]+)\s*=[\s=]*([\w.+-]+)\s*", line):
-        return apart(line, f"{spaced[1]}={spaced[2]}")
+    spaced = re.fullmatch(r"\s*([\w.]+)\s*=[\s=]*([\w.+-]+)\s*", line)
+    if spaced and (meant := f"{spaced[1]}={spaced[2]}") != line:
+        return apart(line, meant)
     quoting = f"{key}='\"{shorten(typed)}\"', or '{key}=[1,2]' for a list"
     return Mistake(line, "can't be parsed", hint=f"quote special characters, as in {quoting}")
 

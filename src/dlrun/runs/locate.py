@@ -108,7 +108,8 @@ def find_run(run: str, runs_dir: Path) -> RunDir:
     for name in (RECORD, CONFIG):
         if not is_file(path / name):
             hint = f"a run is {runs_dir}/<name>/<date>_<time>_<id>; 'latest' names the newest"
-            if inner := [config for run in iter_runs(path) if is_file(config := run / CONFIG)]:
+            # As deep as runs lie: the folder may hold anything else.
+            if inner := [*path.glob(f"*/{CONFIG}"), *path.glob(f"*/*/{CONFIG}")]:
                 hint = f"the newest run in it is {max(inner, key=_recency).parent}"
             raise DlrunError(f"{path} is not a run directory: it has no {name}", hint=hint)
     _refuse_links(path)
