@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dlrun.data.column_types import NOT_UTF8, type_name
 from dlrun.data.rows import open_rows
 from dlrun.data.rows.csv import Rows
 from dlrun.data.table import batches
@@ -170,15 +171,20 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
         "struct": pa.array([{"a": 1}, None]),
         "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
         "structs": pa.array([[{"a": 1}], []]),
-        "bytes": pa.array([b"\xff", b"ok"]),
+        "bytes": pa.array([b"\xff", b"\xfe"]),
         "utf8": pa.array([b"K\xc3\xb6ln", b"ok"]),
         "vector": pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)),
         "hash": pa.array([2**64 - 1, 5], pa.uint64()),
     }
     parquet.write_table(pa.table(columns), tmp_path / "lake.parquet")
     table = rows(tmp_path / "lake.parquet")
-    types = {name: str(table[name].type) for name in table.column_names}
-    others = dict.fromkeys(("struct", "map", "structs", "bytes"), "null")
+    types = {name: type_name(table[name].type) for name in table.column_names}
+    assert types.pop("map").startswith("map<string, int64")
+    others = {
+        "struct": "struct<a: int64>",
+        "structs": "list<element: struct<a: int64>>",
+        "bytes": "binary",
+    }
     known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": "string"}
     assert types == others | known
     assert table["vector"].to_pylist() == [["1", "2"], ["3", "4"]]
@@ -222,7 +228,17 @@ def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):
     for name, values in (("a", [None, None]), ("b", [1, 2]), ("c", [{"z": 1}, None]), ("d", [3])):
         parquet.write_table(pa.table({"y": values}), tmp_path / f"{name}.parquet")
     table = rows(tmp_path)
-    assert (table.schema.types, len(table)) == ([pa.null()], 7)
+    assert (type_name(table["y"].type), len(table)) == ("struct<z: int64>", 7)
+    assert table["y"].null_count == 3
+
+
+def test_a_column_of_texts_one_of_which_is_not_utf8_is_told_from_bytes(tmp_path):
+    texts = [b"good"] * 299 + [b"K\xf6ln"]
+    values = {"text": pa.array(texts), "mostly": pa.array([b"\xff"] * 299 + [b"ok"])}
+    parquet.write_table(pa.table(values), tmp_path / "a.parquet")
+    table = rows(tmp_path / "a.parquet")
+    assert type_name(table["text"].type) == NOT_UTF8
+    assert type_name(table["mostly"].type) == "binary"
 
 
 def test_texts_beside_lists_are_refused(tmp_path):
