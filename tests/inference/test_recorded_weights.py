@@ -24,6 +24,7 @@ def weighted(tmp_path_factory):
     np.savez(dlrun.cwd / "mine.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
     x, y = draw.normal(size=(20, 6)).astype("float32"), np.arange(20) % CLASSES
     np.savez(dlrun.cwd / "o.npz", x=x, y=y)
+    np.savez(dlrun.cwd / "later.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     options = ("data.path=mine.npz", f"data.num_classes={CLASSES}", "data.scale=1")
     task = ("task.class_weight=balanced", "epochs=1", "batch_size=20")
     result = dlrun.warm("jax", "train", "data=npz", *options, "data.validation_samples=10", *task)
@@ -48,6 +49,10 @@ def test_a_class_without_a_recorded_weight_counts_1_and_is_named(weighted):
     weights = np.array([recorded.get(str(number), 1.0) for number in y])
     expected = (weights * losses(dlrun, run, y)).mean()
     assert result["metrics"]["loss"] == pytest.approx(expected, rel=1e-5)
+    done = dlrun.within("jax", "evaluate", run, "data.path=later.npz", "--json")
+    assert "data: class 2 has no weight in task.class_weight, and counts 1" in done.stderr
+    assert dlrun.parse(done.stdout)["metrics"]["loss"] == pytest.approx(expected, rel=1e-5)
+    dlrun.warm("jax", "predict", run, "data.path=later.npz", "--output", "later_out.npz")
 
 
 @pytest.mark.trains

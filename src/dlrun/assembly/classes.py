@@ -59,12 +59,12 @@ def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, W
 def recorded_weights(
     data: Dataset, config: Config, source: str
 ) -> tuple[dict[str | None, dict[int, Weight]], list[str]]:
-    """The weights that a run has recorded, for the classes of a file that it is evaluated on.
+    """The weights that a run has recorded, for the classes of data that it is evaluated on.
 
     Args:
-        data: The file's samples, as each split.
+        data: The data; of a file, its samples as each split.
         config: The run's, with the weights that it has recorded.
-        source: What the file is called in messages.
+        source: What the data are called in messages.
 
     Returns:
         As from :func:`class_weights`, and a line for each output whose weights are not complete: a
@@ -84,9 +84,11 @@ def recorded_weights(
             continue
         each_label = _is_multilabel(name, data, config)
         known = _by_number(_key(name), given, name, data, each_label=each_label)
-        classes = _classes(_key(name), "test", name, data, config, source=source)
-        occurring = _occurring(classes, each_label=each_label)
-        if unknown := [number for number in occurring.tolist() if number not in known]:
+        found: set[int] = set()
+        for split in {id(getattr(data, split)): split for split in SPLITS}.values():
+            classes = _classes(_key(name), split, name, data, config, source=source)
+            found.update(_occurring(classes, each_label=each_label).tolist())
+        if unknown := sorted(found - known.keys()):
             several = len(unknown) > 1
             named = list_names([_name_of(n, _names_of(name, data)) for n in unknown], SHOWN)
             notes.append(
@@ -179,7 +181,7 @@ def _classes(
         name: The output; None for a single one.
         data: The data set.
         config: The run's.
-        source: The file of the samples, if they are not those of the run's data.
+        source: What the samples are called, if they may be others than those trained on.
 
     Raises:
         DlrunError: If the labels are not class numbers.

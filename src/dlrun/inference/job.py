@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.inference.loaded_run import LoadedRun, load_run, open_run
+from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.inference.recorded_weights import weigh_as_recorded
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.config.schema import Config
-    from dlrun.data.dataset import Dataset
     from dlrun.evaluation.figures import Figures
     from dlrun.evaluation.outcome import Outcome
-    from dlrun.inference.own_data import OwnData
     from dlrun.runs.directory import RunDir
-
-log = logging.getLogger("dlrun")
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,11 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     own = None if job.data is None else read_own_data(job.data, opened, job.overrides, config)
     spec = own.dataset.spec if own else None
     loaded = load_run(opened, config, job.which, compiled=True, spec=spec)
-    dataset = _weigh(own, loaded, config, f"--data {job.data}") if own else loaded.data
+    if own:
+        matched, source = own.dataset.match(loaded.model), f"--data {job.data}"
+        dataset, notes = weigh_as_recorded(loaded.model, matched, config, opened, source)
+    else:
+        dataset = loaded.data
     found = evaluate_outputs(loaded.model, config, dataset, job.split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
@@ -97,22 +97,10 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
         "metrics": found.metrics,
     }
     if own:
-        result["notes"] = own.notes
+        result["notes"] = [*own.notes, *notes]
     if found.reasons:
         named = {name or "output": why for name, why in found.reasons.items()}
         result["left_out"] = named
     ids = dataset.split(job.split).ids
     figures = {name: figures_of(outcome, ids) for name, outcome in found.outcomes.items()}
     return Evaluation(result, figures, found.outcomes, loaded.logged)
-
-
-def _weigh(own: OwnData, loaded: LoadedRun, config: Config, source: str) -> Dataset:
-    """The samples of a file with their weights in the loss; what is unusual is noted."""
-    from dlrun.assembly.classes import recorded_weights
-    from dlrun.assembly.weights import weigh  # which imports the framework
-
-    of_classes, notes = recorded_weights(own.dataset, config, source)
-    for note in notes:
-        log.warning("%s", note)
-    own.notes.extend(notes)
-    return weigh(loaded.model, own.dataset.match(loaded.model), config, of_classes)
