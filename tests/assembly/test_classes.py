@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from dlrun.assembly.classes import as_config, class_sampling, class_weights, samples_weights
+from dlrun.assembly.classes import (
+    as_config,
+    class_sampling,
+    class_weights,
+    recorded_weights,
+    samples_weights,
+)
 from dlrun.config.compose import compose
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.targets import Target
@@ -161,3 +167,28 @@ def test_several_labels_that_can_not_be_balanced_or_drawn_are_refused():
     message = refused(class_sampling, dataset(LABELS_OF_THREE, 3), drawn)
     assert "several classes for each sample" in message
     assert "task.class_weight=balanced" in message
+
+
+def test_recorded_weights_are_1_for_a_class_that_has_none():
+    data = dataset(np.array([0, 1, 2, 4]))
+    config = compose(["task.class_weight={0: 3, 1: 5}"])
+    weights, notes = recorded_weights(data, config, "--data o.npz")
+    assert weights == {None: {0: 3, 1: 5, 2: 1, 4: 1}}
+    assert notes == ["--data o.npz: classes 2, 4 have no weight in task.class_weight, and count 1"]
+    none = compose(["task.class_weight=balanced"])
+    weights, [note] = recorded_weights(data, none, "--data o.npz")
+    assert weights == {}
+    assert "no weights, so the classes of --data o.npz are not weighted" in note
+    several = dataset(LABELS_OF_THREE, 3)
+    config = compose(["task=multilabel", "task.class_weight={0: 2, 1: [0.5, 3]}"])
+    weights, [note] = recorded_weights(several, config, "--data o.npz")
+    assert weights == {None: {0: (1, 2), 1: (0.5, 3), 2: (1, 1)}}
+    assert "class 2 has no weight" in note
+
+
+def test_labels_of_a_file_that_are_no_class_numbers_name_it():
+    data = dataset(np.array([0.0, 1.0, 2.5])[:, None], 1)
+    config = compose(["task=regression", "task.class_weight={0: 1, 1: 2}"])
+    message = refused(lambda *of: recorded_weights(*of, "--data o.npz"), data, config)
+    assert message.startswith("task.class_weight: --data o.npz: labels has the value 2.5")
+    assert "; correct them; " in message

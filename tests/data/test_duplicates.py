@@ -62,3 +62,11 @@ def test_different_rows_have_different_hashes(dtype):
     grid = np.stack(np.meshgrid(*[np.arange(20)] * 4), axis=-1).reshape(-1, 4).astype(dtype)
     assert len(np.unique(row_hashes([grid]))) == len(grid)
     assert len(np.unique(row_hashes([grid[:, :1], grid[:, 1:]]))) == len(grid)
+
+
+def test_one_sample_is_called_one_as_several_are():
+    counts = {"validation": 1, "test": 2}
+    assert duplicates.notes(counts, {"validation": 1, "test": 5}) == [
+        "the validation sample also occurs in the training split",
+        "2 of 5 test samples also occur in the training split",
+    ]

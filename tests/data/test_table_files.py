@@ -2,11 +2,13 @@
 
 import gzip
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dlrun.data.column_types import NOT_UTF8, type_name
 from dlrun.data.rows import open_rows
 from dlrun.data.rows.csv import Rows
 from dlrun.data.table import batches
@@ -169,19 +171,24 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
         "struct": pa.array([{"a": 1}, None]),
         "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
         "structs": pa.array([[{"a": 1}], []]),
-        "bytes": pa.array([b"\xff", b"ok"]),
+        "bytes": pa.array([b"\xff", b"\xfe"]),
         "utf8": pa.array([b"K\xc3\xb6ln", b"ok"]),
         "vector": pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)),
         "hash": pa.array([2**64 - 1, 5], pa.uint64()),
     }
     parquet.write_table(pa.table(columns), tmp_path / "lake.parquet")
     table = rows(tmp_path / "lake.parquet")
-    types = {name: str(table[name].type) for name in table.column_names}
-    others = dict.fromkeys(("struct", "map", "structs", "bytes"), "null")
-    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": "double"}
+    types = {name: type_name(table[name].type) for name in table.column_names}
+    assert types.pop("map").startswith("map<string, int64")
+    others = {
+        "struct": "struct<a: int64>",
+        "structs": "list<element: struct<a: int64>>",
+        "bytes": "binary",
+    }
+    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": "string"}
     assert types == others | known
     assert table["vector"].to_pylist() == [["1", "2"], ["3", "4"]]
-    assert table["hash"][0].as_py() == 2.0**64
+    assert table["hash"].to_pylist() == [str(2**64 - 1), "5"]
     assert table["utf8"][0].as_py() == "Köln"
     # Of rows to predict from, only columns are read that the run takes.
     read = open_rows(tmp_path / "lake.parquet", "parquet", TableOptions())
@@ -190,11 +197,57 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
         list(read.blocks(["struct"], [], 9))
 
 
+def test_integers_that_64_bits_do_not_hold_stay_different(tmp_path):
+    large = [7, 2**63 + 1, 2**63 + 2, 2**63 + 2]
+    numeric = pa.array([Decimal(value) for value in large], pa.decimal128(38, 0))
+    of_batch = pa.table({"uid": pa.array(large, pa.uint64()), "numeric": numeric})
+    parquet.write_table(of_batch, tmp_path / "a.parquet")
+    with (
+        pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, of_batch.schema) as file,
+    ):
+        file.write_table(of_batch)
+    lines = [f'{{"uid": {value}, "numeric": {value}}}\n' for value in large]
+    # Far beyond the rows whose integers are small.
+    (tmp_path / "a.jsonl").write_text('{"uid": 7, "numeric": 7}\n' * 20_000 + "".join(lines))
+    text = "uid,numeric\n" + "7,7\n" * 400_000 + "".join(f"{v},{v}\n" for v in large)
+    (tmp_path / "a.csv").write_text(text)
+    for suffix in ("parquet", "arrow", "jsonl", "csv"):
+        table = rows(tmp_path / f"a.{suffix}")
+        for name in ("uid", "numeric"):
+            assert table[name].to_pylist()[-4:] == [str(value) for value in large], suffix
+        read = open_rows(tmp_path / f"a.{suffix}", suffix, TableOptions())
+        last = list(read.blocks(["uid"], [], 2))[-1]
+        assert last.batch["uid"].to_pylist() == [str(2**63 + 2)] * 2
+    (tmp_path / "a.jsonl").write_text(f'{{"x": {2**70}}}\n{{"x": 1.5}}\n{{"x": 1}}\n')
+    assert rows(tmp_path / "a.jsonl")["x"].to_pylist() == [2.0**70, 1.5, 1.0]
+    # Numbers with a fraction or an exponent are none.
+    texts = ["uid,x,y", *(f"{2**64 + n},{2**64 + n},{n}e30" for n in range(4)), "NA,1.5,", "1,2,3"]
+    (tmp_path / "b.csv").write_text("\n".join(texts))
+    table = rows(tmp_path / "b.csv")
+    assert table["uid"].to_pylist() == [*(str(2**64 + n) for n in range(4)), None, "1"]
+    assert table["x"].to_pylist()[-3:] == [2.0**64, 1.5, 2.0]
+    assert table["y"].to_pylist()[1:] == [1e30, 2e30, 3e30, None, 3.0]
+    small = pa.array([Decimal(1), None], pa.decimal128(38, 0))
+    parquet.write_table(pa.table({"x": small}), tmp_path / "a.parquet")
+    assert rows(tmp_path / "a.parquet")["x"].to_pylist() == [1, None]
+
+
 def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):
     for name, values in (("a", [None, None]), ("b", [1, 2]), ("c", [{"z": 1}, None]), ("d", [3])):
         parquet.write_table(pa.table({"y": values}), tmp_path / f"{name}.parquet")
     table = rows(tmp_path)
-    assert (table.schema.types, len(table)) == ([pa.null()], 7)
+    assert (type_name(table["y"].type), len(table)) == ("struct<z: int64>", 7)
+    assert table["y"].null_count == 3
+
+
+def test_a_column_of_texts_one_of_which_is_not_utf8_is_told_from_bytes(tmp_path):
+    texts = [b"good"] * 299 + [b"K\xf6ln"]
+    values = {"text": pa.array(texts), "mostly": pa.array([b"\xff"] * 299 + [b"ok"])}
+    parquet.write_table(pa.table(values), tmp_path / "a.parquet")
+    table = rows(tmp_path / "a.parquet")
+    assert type_name(table["text"].type) == NOT_UTF8
+    assert type_name(table["mostly"].type) == "binary"
 
 
 def test_texts_beside_lists_are_refused(tmp_path):

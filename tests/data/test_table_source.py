@@ -20,6 +20,7 @@ from dlrun.data.table import table
 from dlrun.data.tables import TableOptions, csv, formats_of_tables
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
+from dlrun.report.data import data_tables
 from tables import CITIES, houses, write_all, write_csv
 
 
@@ -151,7 +152,7 @@ def test_the_task_is_chosen_from_the_target():
 
 def test_nested_columns_are_left_out_and_can_be_neither_named_nor_needed():
     columns = {"x": [1.0, 2.0, 4.0, 3.0] * 10, "price": [1.0, 3.0, 2.0, 4.0] * 10}
-    nested = pa.array([{"a": 1}] * 40)
+    nested = pa.array([{"a": 1}] + [None] * 39)
     parquet.write_table(pa.table({**columns, "place": nested}), "lake.parquet")
     of = table(path="lake.parquet", target="price")
     assert list(of.inputs) == ["x"]
@@ -159,21 +160,43 @@ def test_nested_columns_are_left_out_and_can_be_neither_named_nor_needed():
         "column 'place' is left out: its values are structs, maps, nested lists or bytes"
     ]
     [place] = [column for column in of.describe().columns if column["name"] == "place"]
-    assert (place["kind"], place["missing"]) == ("left out", 0)
+    assert (place["kind"], place["missing"], place["distinct"]) == ("left out", 39, None)
+    assert place["type"] == "struct<a: int64>"
+    assert "struct<a: int64>" in data_tables(vars(of.describe()))
     for dropped in ({"drop": ["place"]}, {"columns": {"place": "drop"}}):
         assert not table(path="lake.parquet", target="price", **dropped).notes
-    for named in (
-        {"target": "place"},
-        {"weight": "place"},
-        {"columns": {"place": "category"}},
-        {"split": "group", "by": "place"},
-    ):
-        message = refused(**{"path": "lake.parquet", **named}).message
-        assert "=place: the column has values of another kind than numbers, texts" in message
+    for key, named in {
+        "data.target=place": {"target": "place"},
+        "data.weight=place": {"weight": "place"},
+        "data.columns.place": {"columns": {"place": "category"}},
+        "data.by=place": {"split": "group", "by": "place"},
+    }.items():
+        error = refused(**{"path": "lake.parquet", **named})
+        assert error.message.startswith(f"{key}: the column has type struct<a: int64>; expected")
+        assert error.hint == "write its parts as columns of their own"
     parquet.write_table(pa.table({**columns, "x": nested}), "new.parquet")
     saved = spec_from_json(spec_to_json(of.dataset().spec), source="x")
-    with pytest.raises(DlrunError, match="column 'x' has values of another kind"):
+    with pytest.raises(DlrunError, match="column 'x' has type struct<a: int64>"):
         table(path="new.parquet", target="price").dataset(saved)
+
+
+def test_a_bad_byte_does_not_drop_a_column_of_texts_and_bytes_are_not_named():
+    columns = {"x": [n / 7 for n in range(300)], "price": [n % 50 + 0.5 for n in range(300)]}
+    texts = pa.array([b"a good text", b"another one"] * 149 + [b"K\xf6ln", None])
+    parquet.write_table(
+        pa.table({**columns, "text": texts, "blob": pa.array([b"\xff\xfe"] * 300)}), "a.parquet"
+    )
+    error = refused(path="a.parquet")
+    assert error.message == "data: a.parquet: column 'text' is not UTF-8"
+    assert error.hint == "decode its values, or data.columns.text=drop"
+    of = table(path="a.parquet", target="price", drop=["text"])
+    assert of.notes == [
+        "column 'blob' is left out: its values are structs, maps, nested lists or bytes"
+    ]
+    for name in ("text", "blob"):
+        error = refused(path="a.parquet", columns={name: "text"})
+        assert error.message == f"data: a.parquet: column '{name}' is not UTF-8"
+        assert error.hint == "decode its values, or write the table without it"
 
 
 def test_lists_and_texts_with_bars_are_several_classes_at_once(tmp_path):
@@ -336,7 +359,7 @@ def test_what_a_column_is_can_be_said():
 WRONG = {
     "an unknown target": ({"target": "prize"}, "houses.csv has no such column; it has id, area"),
     "no target": ({"target": None}, "needs a column of houses.csv: id, area"),
-    "an unknown column": ({"columns": {"aria": "number"}}, "data.columns=aria"),
+    "an unknown column": ({"columns": {"aria": "number"}}, "data.columns.aria: "),
     "an unknown kind": ({"columns": {"area": "image"}}, "there is no kind 'image'"),
     "an unknown option": ({"numbers": {"scales": "log"}}, "a number has no option 'scales'"),
     "an unknown scale": ({"numbers": {"scale": "log2"}}, "scale is log2"),
@@ -408,12 +431,23 @@ def test_a_table_without_inputs_says_why_each_column_is_none(tmp_path):
     np.testing.assert_allclose(of.dataset().train.inputs.mean(), 0, atol=1e-6)
 
 
-def test_integers_too_large_for_64_bits_are_numbers(tmp_path):
-    rows = [f'{{"area": {n if n != 7 else 10**30}, "price": {3 * n}}}' for n in range(60)]
+def test_integers_too_large_for_64_bits_are_told_as_texts(tmp_path):
+    rows = [
+        f'{{"area": {n if n != 7 else 10**30}, "price": {3 * n}.5, "user": {2**63 + n % 6},'
+        f' "b": 0.{n}}}'
+        for n in range(60)
+    ]
     (tmp_path / "h.jsonl").write_text("\n".join(rows))
-    of = table(path="h.jsonl", target="price")
-    assert of.profiles["area"].type == "double"
-    assert of.profiles["area"].high == 1e30
+    options = {"path": "h.jsonl", "target": "price", "split": "group", "by": "user"}
+    of = table(**options)
+    assert of.profiles["user"].distinct == 6
+    note = "column 'area' has numbers as texts: data.columns.area=number reads them"
+    assert note in of.notes
+    of = table(**options, columns={"area": "number"})
+    assert list(of.inputs) == ["area", "b"]
+    of.dataset()
+    kinds = table(path="h.jsonl", target="user")
+    assert kinds.dataset().num_classes == 6
 
 
 def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tmp_path):

@@ -38,7 +38,7 @@ def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, W
     """
     weights = {}
     for name, given in class_weights_by_output(config.task).items():
-        key = f"task.class_weight.{name}" if name else "task.class_weight"
+        key = _key(name)
         names = _names_of(name, data)
         each_label = _is_multilabel(name, data, config)
         classes = {split: _classes(key, split, name, data, config) for split in SPLITS}
@@ -51,9 +51,62 @@ def class_weights(data: Dataset, config: Config) -> dict[str | None, dict[int, W
             if each_label and given == BALANCED:
                 train = classes["train"]
                 label_weights.require_both(key, split, of_samples, train, names)
-            occurring = np.arange(of_samples.shape[1]) if each_label else np.unique(of_samples)
+            occurring = _occurring(of_samples, each_label=each_label)
             _require_each(key, split, occurring, weights[name], given, names)
     return weights
+
+
+def recorded_weights(
+    data: Dataset, config: Config, source: str
+) -> tuple[dict[str | None, dict[int, Weight]], list[str]]:
+    """The weights that a run has recorded, for the classes of data that it is evaluated on.
+
+    Args:
+        data: The data; of a file, its samples as each split.
+        config: The run's, with the weights that it has recorded.
+        source: What the data are called in messages.
+
+    Returns:
+        As from :func:`class_weights`, and a line for each output whose weights are not complete: a
+        class that has none counts 1. Nothing is balanced by the samples that are evaluated.
+
+    Raises:
+        DlrunError: If labels are not class numbers.
+    """
+    weights: dict[str | None, dict[int, Weight]] = {}
+    notes = []
+    for name, given in class_weights_by_output(config.task).items():
+        if given == BALANCED:
+            notes.append(
+                f"{_key(name)}={BALANCED}: the run has recorded no weights, so the classes of"
+                f" {source} are not weighted"
+            )
+            continue
+        each_label = _is_multilabel(name, data, config)
+        known = _by_number(_key(name), given, name, data, each_label=each_label)
+        found: set[int] = set()
+        for split in {id(getattr(data, split)): split for split in SPLITS}.values():
+            classes = _classes(_key(name), split, name, data, config, source=source)
+            found.update(_occurring(classes, each_label=each_label).tolist())
+        if unknown := sorted(found - known.keys()):
+            several = len(unknown) > 1
+            named = list_names([_name_of(n, _names_of(name, data)) for n in unknown], SHOWN)
+            notes.append(
+                f"{source}: class{'es' if several else ''} {named} ha{'ve' if several else 's'} no"
+                f" weight in {_key(name)}, and count{'' if several else 's'} 1"
+            )
+        one: Weight = (1.0, 1.0) if each_label else 1.0
+        weights[name] = {**dict.fromkeys(unknown, one), **known}
+    return weights, notes
+
+
+def _key(name: str | None) -> str:
+    return f"task.class_weight.{name}" if name else "task.class_weight"
+
+
+def _occurring(classes: np.ndarray, *, each_label: bool) -> np.ndarray:
+    """The numbers of the classes that need a weight."""
+    return np.arange(classes.shape[1]) if each_label else np.unique(classes)
 
 
 def _balanced(classes: np.ndarray, *, each_label: bool) -> dict[int, Weight]:
@@ -117,15 +170,26 @@ def class_sampling(data: Dataset, config: Config) -> ClassSampling | None:
     return ClassSampling(classes, oversample=sampling == "oversample")
 
 
-def _classes(key: str, split: str, name: str | None, data: Dataset, config: Config) -> np.ndarray:
+def _classes(
+    key: str, split: str, name: str | None, data: Dataset, config: Config, *, source: str = ""
+) -> np.ndarray:
     """The class of each sample, ``(samples,)``, or of each step, ``(samples, steps)``.
+
+    Args:
+        key: The config's key.
+        split: The split.
+        name: The output; None for a single one.
+        data: The data set.
+        config: The run's.
+        source: What the samples are called, if they may be others than those trained on.
 
     Raises:
         DlrunError: If the labels are not class numbers.
     """
     labels = leaf(getattr(data, split).labels, name)
     num_classes, loss = leaf(data.num_classes, name), task_outputs(config)[name].loss
-    label = f"{split}.labels" + (f"[{name!r}]" if name else "")
+    label = (f"{source}: " if source else f"{split}.") + "labels" + (f"[{name!r}]" if name else "")
+    instead = "correct them" if source else f"{key}=null"
     several = _is_multilabel(name, data, config)
     if labels.shape[1:] == (1,):
         labels = labels[:, 0]
@@ -133,14 +197,14 @@ def _classes(key: str, split: str, name: str | None, data: Dataset, config: Conf
         raise DlrunError(
             f"{key}: {label} has shape {labels.shape}, and its columns are not one class number for"
             " each sample",
-            hint=f"{key}=null; give weights to the samples themselves: Split(..., weights=...)",
+            hint=f"{instead}; give weights to the samples themselves: Split(..., weights=...)",
         )
     # Floats may be classes only as 0 and 1, which binary cross-entropy takes.
     whole = np.issubdtype(labels.dtype, np.integer) and num_classes > 1 and not several
     if not whole and len(other := labels[(labels != 0) & (labels != 1)]):
         raise DlrunError(
             f"{key}: {label} has the value {other.flat[0]:g}, so they are not class numbers",
-            hint=f"{key}=null; classes are integers from 0, or 0 and 1 of a binary label",
+            hint=f"{instead}; classes are integers from 0, or 0 and 1 of a binary label",
         )
     return np.asarray(labels, np.int64)
 

@@ -143,7 +143,8 @@ def read_data(
 
     data = _share(lambda: cache.data(repr((config.data, Path.cwd())), read) if cache else read())
     check_data(data, config)
-    class_weights(data, config)  # refused here, before a model is built
+    if saved is None:  # of other data than a run's, a class may have no weight
+        class_weights(data, config)  # refused here, before a model is built
     data = replace(data, sampling=class_sampling(data, config))
     given = (config.steps_per_epoch or 0) * config.batch_size or data.samples_per_pass
     return replace(data, length=run_length(config, given))

@@ -13,10 +13,10 @@ import keras
 import numpy as np
 
 from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
-from dlrun.assembly.classes import class_weights, samples_weights
+from dlrun.assembly.classes import Weight, class_weights, samples_weights
 from dlrun.assembly.model import outputs_of
 from dlrun.config.schema import Config
-from dlrun.data.dataset import SPLITS, Dataset
+from dlrun.data.dataset import SPLITS, Dataset, Split
 from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import with_reduction
@@ -24,28 +24,38 @@ from dlrun.losses.sum_of_losses import with_reduction
 SAMPLES = 4  # of the batch that a loss is tried on
 
 
-def weigh(model: keras.Model, data: Dataset, config: Config) -> Dataset:
+def weigh(
+    model: keras.Model,
+    data: Dataset,
+    config: Config,
+    of_classes: Mapping[str | None, Mapping[int, Weight]] | None = None,
+) -> Dataset:
     """The data set with the weights that its samples have in the loss of a model.
 
     Args:
         model: Compiled with the config's losses.
         data: The data set, with the weights that it was read with.
         config: The run's config.
+        of_classes: The weights of the classes by output; None for
+            :func:`dlrun.assembly.classes.class_weights`.
 
     Returns:
         The same data set if nothing is weighted. Else each split has weights, float32, in the shape
-        of the loss of each output: a weight for each sample counts for each of its steps.
+        of the loss of each output: a weight for each sample counts for each of its steps. Splits
+        that are one object stay one.
 
     Raises:
         DlrunError: If a loss can't be weighted.
     """
-    of_classes = class_weights(data, config)
+    of_classes = class_weights(data, config) if of_classes is None else of_classes
     splits = {split: getattr(data, split) for split in SPLITS}
     if not of_classes and all(samples.weights is None for samples in splits.values()):
         return data
     shapes = _loss_shapes(model, data, config)
-    weighted = {}
+    weighted: dict[int, Split] = {}
     for split, samples in splits.items():
+        if id(samples) in weighted:
+            continue
 
         def of_output(name: str | None, split: str = split) -> np.ndarray:
             factors = []
@@ -61,8 +71,9 @@ def weigh(model: keras.Model, data: Dataset, config: Config) -> Dataset:
             if isinstance(samples.labels, Mapping)
             else of_output(None)
         )
-        weighted[split] = replace(samples, weights=weights)
-    return replace(data, **weighted)
+        weighted[id(samples)] = replace(samples, weights=weights)
+    train, validation, test = (weighted[id(samples)] for samples in splits.values())
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def _data_weights(data: Dataset, split: str, name: str | None) -> np.ndarray | None:

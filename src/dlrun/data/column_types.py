@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# int64, double, bool, string, timestamp[us], list<string>, and null, for values of another kind, as
-# structs, which are not kept; by the names of pyarrow.
-OTHER = "null"
-TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>", OTHER)
+# By the names of pyarrow. Values of another kind, as structs, are not kept: see other_type().
+TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
+NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
+BYTES = ("binary", "large_binary", NOT_UTF8)
+INTEGER = re.compile(r"[+-]?\d+")
+SAMPLE = 1000  # of bytes, to tell whether they are texts
 
 
 @dataclass
@@ -24,18 +27,46 @@ class WiderType(Exception):  # noqa: N818 - a request to begin again, not an err
     Args:
         column: The column's name.
         value: The value, for messages.
-        is_other: Whether the column is of type ``OTHER``, whatever it has besides.
+        other: From :func:`other_type`, if the column is of such, whatever it has besides.
     """
 
     column: str
     value: str = ""
-    is_other: bool = False
+    other: Any = None
+
+
+def other_type(name: str) -> pa.StructType:
+    """The type of a column whose values nothing reads: of each it is known whether it is missing.
+
+    Args:
+        name: Of the type that it has in its file.
+    """
+    import pyarrow as pa
+
+    return pa.struct([pa.field(name[:200], pa.null())])
+
+
+def is_other(kind: pa.DataType) -> bool:
+    """Whether a type is one of :func:`other_type`, of a column as it is read here."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_struct(kind))
+
+
+def type_name(kind: pa.DataType) -> str:
+    """One of :data:`TYPES`, or the name that :func:`other_type` was given."""
+    return str(kind.field(0).name) if is_other(kind) else str(kind)
 
 
 def wider_type(known: Any, value: str) -> Any:
-    """The next wider type of a column: from integers to numbers to text."""
+    """The next wider type of a column: from integers to numbers to text.
+
+    From integers to text where 64 bits do not hold one: see :func:`_cast`.
+    """
     import pyarrow as pa
 
+    if known == pa.int64() and INTEGER.fullmatch(value):
+        return pa.string()
     kinds = {pa.int64(): int, pa.float64(): float}
     for kind, parse in kinds.items():
         if known is None or (known == pa.int64() and kind != known):
@@ -50,13 +81,13 @@ def wider_type(known: Any, value: str) -> Any:
 def normal_batch(
     batch: pa.RecordBatch, types: dict[str, Any], path: Path, *, others: bool = False
 ) -> pa.RecordBatch:
-    """The batch with columns of :data:`TYPES`, in the types of ``types`` if they are known.
+    """The batch with columns of :data:`TYPES` or :func:`other_type`, of ``types`` if known.
 
     Args:
         batch: Columns of any type.
         types: The types that are known, by column; the others are added.
         path: The file, for messages.
-        others: Whether columns of type ``OTHER`` may be there.
+        others: Whether columns of :func:`other_type` may be there.
 
     Raises:
         DlrunError: If a column is of a type that has no meaning here.
@@ -68,16 +99,14 @@ def normal_batch(
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         is_empty = array.null_count == len(array)
         normal = _normal_array(array, name, path)
-        if normal is None:
-            if not others:
-                raise _other_type(array.type, name, path)
-            normal = pa.nulls(len(array))
+        if is_other(normal.type) and not others:
+            raise not_read(f"data: {path}: column '{name}'", type_name(normal.type), name, path)
         known = types.setdefault(name, None if is_empty else normal.type)
-        if known is not None and pa.types.is_null(known):
-            arrays.append(pa.nulls(len(array)))
+        if known is not None and is_other(known):
+            arrays.append(_presence(array, known))
             continue
-        if not is_empty and pa.types.is_null(normal.type):
-            raise WiderType(name, is_other=True)
+        if not is_empty and is_other(normal.type):
+            raise WiderType(name, other=normal.type)
         if known is None:  # all missing so far; a later value gives the type
             known = pa.string()
             if not is_empty:
@@ -95,26 +124,40 @@ def normal_batch(
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
-def not_utf8(path: Path, column: str) -> DlrunError:
-    """The error of a column whose texts have another encoding."""
+def not_utf8(
+    path: Path, column: str, instead: str = "decode its values, or write the table without it"
+) -> DlrunError:
+    """The error of a column whose texts have another encoding.
+
+    Args:
+        path: Its file.
+        column: Its name.
+        instead: How to mend it in a file that is no text, for the hint.
+    """
     is_text = path.suffix in (".csv", ".tsv", ".txt")
     return DlrunError(
         f"data: {path}: column '{column}' is not UTF-8",
-        hint=f"iconv -f latin1 -t utf-8 {path.name} > new{path.suffix}"
-        if is_text
-        else "decode its values, or write the table without it",
+        hint=f"iconv -f latin1 -t utf-8 {path.name} > new{path.suffix}" if is_text else instead,
     )
 
 
-def _other_type(kind: Any, column: str, path: Path) -> DlrunError:
-    """The error of a column of type ``OTHER`` where it may not be."""
-    import pyarrow as pa
+def not_read(what: str, kind: str, column: str, path: Path) -> DlrunError:
+    """The error of a column of :func:`other_type` whose values are needed.
 
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    Args:
+        what: Names the column.
+        kind: From :func:`type_name`.
+        column: Its name.
+        path: Its file.
+    """
+    if kind in BYTES:
         return not_utf8(path, column)
+    in_parts = kind.startswith(("struct", "map"))
     return DlrunError(
-        f"data: {path}: column '{column}' has type {kind}; expected numbers, texts, dates or lists",
-        hint="write its parts as columns of their own",
+        f"{what} has type {kind:.80}; expected numbers, texts, dates or lists of texts",
+        hint="write its parts as columns of their own"
+        if in_parts
+        else "write its values as numbers or texts",
     )
 
 
@@ -123,7 +166,7 @@ def _first_text(array: Any) -> str:
 
 
 def _normal_array(array: Any, name: str, path: Path) -> Any:
-    """The array in one of :data:`TYPES`, None for ``OTHER``."""
+    """The array in one of :data:`TYPES`, or of :func:`other_type`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -148,18 +191,41 @@ def _cast(array: Any, name: str, path: Path) -> Any:
     import pyarrow as pa
 
     target = _target_type(array.type)
+    other = other_type(str(array.type))
     if target is None:
-        return None
+        return _presence(array, other)
     try:
         return _without_nan(array.cast(target, safe=not pa.types.is_timestamp(array.type)))
     except pa.ArrowNotImplementedError:  # such as a list of structs
-        return None
+        return _presence(array, other)
     except pa.ArrowInvalid as error:
-        if pa.types.is_uint64(array.type):  # as integers of JSON that 64 bits do not hold
-            return array.cast(pa.float64(), safe=False)
+        if target == pa.int64():  # as numbers, different ids and classes would become one
+            return array.cast(pa.string())
         if target in (pa.string(), pa.list_(pa.string())):  # of bytes that are no UTF-8
-            return None
+            return _presence(array, other_type(NOT_UTF8) if _are_texts(array) else other)
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
+
+
+def _presence(array: Any, kind: Any) -> Any:
+    """The array as one of :func:`other_type`."""
+    import pyarrow as pa
+
+    values = [pa.nulls(len(array))]
+    return pa.StructArray.from_arrays(values, fields=list(kind), mask=array.is_null())
+
+
+def _are_texts(array: Any) -> bool:
+    """Whether most of the values are UTF-8."""
+    some = array.drop_null()[:SAMPLE].to_pylist()
+    return sum(isinstance(value, bytes) and _is_utf8(value) for value in some) > len(some) / 2
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _target_type(kind: Any) -> Any:
@@ -167,6 +233,8 @@ def _target_type(kind: Any) -> Any:
     import pyarrow as pa
 
     of = pa.types
+    if of.is_decimal(kind) and kind.scale <= 0:
+        return pa.int64()
     for targets, tests in (
         (pa.int64(), (of.is_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),

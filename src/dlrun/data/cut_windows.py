@@ -147,7 +147,7 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
             hint=f"the run takes {', '.join(step.names[:12])}",
         )
     for name in step.names:
-        refuse_other(of.table.profiles[name], f"data: {of.table.path}: column '{name}'")
+        refuse_other(of.table, name, f"data: {of.table.path}: column '{name}'")
     return step
 
 

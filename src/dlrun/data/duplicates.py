@@ -122,7 +122,7 @@ def notes(counts: Mapping[str, int], rows: Mapping[str, int]) -> list[str]:
     return [
         f"{count:,} of {rows[split]:,} {split} samples also occur in the training split"
         if rows[split] > 1
-        else f"the {split} row also occurs in the training split"
+        else f"the {split} sample also occurs in the training split"
         for split, count in counts.items()
         if count
     ]

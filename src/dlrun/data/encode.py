@@ -122,7 +122,7 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
             hint=f"the run takes {', '.join(needed[:12])}",
         )
     for name in needed:
-        refuse_other(of.profiles[name], f"data: {of.path}: column '{name}'")
+        refuse_other(of, name, f"data: {of.path}: column '{name}'")
     return step, named
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.column_types import OTHER
+from dlrun.data.column_types import TYPES, is_other, type_name
 from dlrun.data.column_values import (
     FALSE,
     TRUE,
@@ -31,8 +31,9 @@ TOP = 20
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
 KINDS = {
     "int64": "number", "double": "number", "bool": "boolean", "timestamp[us]": "date",
-    "list<item: string>": "list", OTHER: "other",
+    "list<item: string>": "list",
 }  # fmt: skip
+OTHER = "other"  # the kind of a column whose values nothing reads
 MANY_CLASSES = 20  # an integer target with more different values is a number
 
 
@@ -42,10 +43,11 @@ class ColumnProfile:
 
     Args:
         name: Its name.
-        type: One of :data:`dlrun.data.column_types.TYPES`.
+        type: One of :data:`dlrun.data.column_types.TYPES`, or that of values which nothing reads.
         rows: How many rows the table has.
         missing: How many have no value.
-        distinct: How many different values there are; None for more than 10,000.
+        distinct: How many different values there are; None for more than 10,000, and where nothing
+            reads them.
         counts: How often each occurs, the most frequent first; empty if there are too many.
         low: The smallest number, or the earliest time in seconds since 1970; None for others.
         high: The largest.
@@ -84,8 +86,8 @@ class ColumnProfile:
     @property
     def kind(self) -> str:  # noqa: PLR0911 - a rule a line
         """The kind of column that it is taken for, or why it is left out."""
-        if self.type == OTHER:
-            return KINDS[OTHER]
+        if self.type not in TYPES:
+            return OTHER
         if self.missing == self.rows:
             return "empty"
         if self.distinct == 1 and not self.missing:
@@ -139,7 +141,7 @@ def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]
     """Profile every column, in the table's order.
 
     Args:
-        batches: With columns of :data:`dlrun.data.column_types.TYPES`.
+        batches: With columns as :mod:`dlrun.data.column_types` reads them.
     """
     found: dict[str, ColumnProfile] = {}
     numbers: dict[str, _Numbers] = {}
@@ -147,7 +149,7 @@ def profile_table(batches: Iterable[pa.RecordBatch]) -> dict[str, ColumnProfile]
     with ThreadPoolExecutor(max_workers=2) as pool:  # pyarrow works without Python's lock
         for batch in batches:
             for name, array in zip(batch.schema.names, batch.columns, strict=True):
-                found.setdefault(name, ColumnProfile(name, str(array.type)))
+                found.setdefault(name, ColumnProfile(name, type_name(array.type)))
                 numbers.setdefault(name, _Numbers())
             rows = itertools.repeat(row)
             list(pool.map(_add, found.values(), numbers.values(), batch.columns, rows))
@@ -187,8 +189,10 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_null(array.type):
+    if is_other(array.type):
         profile.rows += len(array)
+        profile.missing += array.null_count
+        profile.distinct = None
         return
     there = array.drop_null()
     first = profile.rows == profile.missing  # no value so far

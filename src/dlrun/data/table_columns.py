@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun.data.column_types import OTHER
-from dlrun.data.profile import IDENTIFIER, ColumnProfile
+from dlrun.data.column_types import NOT_UTF8, not_read, not_utf8
+from dlrun.data.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
 
 if TYPE_CHECKING:
@@ -30,23 +31,25 @@ def require_column(of: Table, name: str, key: str, *, values: bool = True) -> Co
     Raises:
         DlrunError: If there is no such column, or its values are needed and nothing reads them.
     """
+    of_columns = key == "data.columns"  # a mapping, whose keys are the columns
+    typed = f"{key}.{name}" if of_columns else f"{key}={name}"
     if name not in of.profiles:
         near = nearest(name, of.profiles)
         some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
-        hint = _delimiter_hint(of, name) or (_override_for(f"{key}=", near) if near else None)
-        raise DlrunError(f"{key}={name}: {of.path} has no such column; it has {some}", hint=hint)
+        nearest_typed = near and (
+            f"{key}.{near}=KIND" if of_columns else _override_for(f"{key}=", near)
+        )
+        hint = _delimiter_hint(of, name) or nearest_typed
+        raise DlrunError(f"{typed}: {of.path} has no such column; it has {some}", hint=hint)
     if values:
-        refuse_other(of.profiles[name], f"{key}={name}: the column")
+        refuse_other(of, name, f"{typed}: the column")
     return of.profiles[name]
 
 
-def refuse_other(profile: ColumnProfile, what: str) -> None:
+def refuse_other(of: Table, name: str, what: str) -> None:
     """Refuse a column whose values nothing reads; ``what`` names it."""
-    if profile.type == OTHER:
-        raise DlrunError(
-            f"{what} has values of another kind than numbers, texts, dates and lists",
-            hint="write its parts as columns of their own",
-        )
+    if of.profiles[name].kind == OTHER:
+        raise not_read(what, of.profiles[name].type, name, Path(of.path))
 
 
 def _override_for(key: str, name: str) -> str:
@@ -98,7 +101,16 @@ def correct(of: Table, value: object) -> str:
 
 
 def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
-    """Refuse a column of numbers or dates with others among them; ``keep`` is how to keep it."""
+    """Refuse a column of numbers, dates or texts with others among them.
+
+    Args:
+        of: The table.
+        profile: The column's.
+        key: What reads it, for messages.
+        keep: How to keep it as it is, for hints.
+    """
+    if profile.type == NOT_UTF8:
+        raise not_utf8(Path(of.path), profile.name, f"decode its values, or {keep}")
     if profile.type != "string":
         return
     # Texts that all differ are left out as ids, and so would be the numbers among them.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import DlrunError, first_line
+from dlrun.inference.recorded_weights import weigh_as_recorded
 from dlrun.runs.directory import RunDir
 from dlrun.system.files import MAX_BYTES, exists, is_dir, is_file
 from dlrun.system.override_text import split_override
@@ -150,7 +151,6 @@ def load_exported(
 
     from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
-    from dlrun.assembly.weights import weigh
     from dlrun.inference.exported_model import exported_model
 
     model = exported_model(run.path, run.content, config)
@@ -163,7 +163,7 @@ def load_exported(
                 f" {data.spec.input_shape}",
                 hint="evaluate it on data of the training run's form",
             )
-        data = weigh(model, data, config) if compiled else data
+        data = weigh_as_recorded(model, data, config, run)[0] if compiled else data
     return model, feed, data, tuple(logged)
 
 

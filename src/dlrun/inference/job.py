@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.inference.loaded_run import load_run, open_run
+from dlrun.inference.recorded_weights import weigh_as_recorded
 
 if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.config.schema import Config
@@ -80,10 +81,11 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     own = None if job.data is None else read_own_data(job.data, opened, job.overrides, config)
     spec = own.dataset.spec if own else None
     loaded = load_run(opened, config, job.which, compiled=True, spec=spec)
-
-    from dlrun.assembly.weights import weigh  # which imports the framework
-
-    dataset = weigh(loaded.model, own.dataset.match(loaded.model), config) if own else loaded.data
+    if own:
+        matched, source = own.dataset.match(loaded.model), f"--data {job.data}"
+        dataset, notes = weigh_as_recorded(loaded.model, matched, config, opened, source)
+    else:
+        dataset = loaded.data
     found = evaluate_outputs(loaded.model, config, dataset, job.split, loaded.feed)
     result = {
         "run_dir": str(opened.path),
@@ -95,7 +97,7 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
         "metrics": found.metrics,
     }
     if own:
-        result["notes"] = own.notes
+        result["notes"] = [*own.notes, *notes]
     if found.reasons:
         named = {name or "output": why for name, why in found.reasons.items()}
         result["left_out"] = named

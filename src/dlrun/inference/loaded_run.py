@@ -29,6 +29,7 @@ from dlrun.inference.exported_file import (
     load_exported,
     refuse_fixed,
 )
+from dlrun.inference.recorded_weights import weigh_as_recorded
 from dlrun.runs.directory import CONFIG, INPUTS, RECORD, RunDir
 from dlrun.runs.locate import find_run
 from dlrun.system.files import is_dir, is_file
@@ -249,14 +250,13 @@ def load_run(
     from dlrun.assembly.check_inputs import match_inputs
     from dlrun.assembly.compile import compile_model
     from dlrun.assembly.model import build_model
-    from dlrun.assembly.weights import weigh
 
     model = build_model(config, spec, load_weights=False)
     logged = compile_model(model, config, spec, length=None) if compiled else []
     assign_weights(model, saved, path)
     if data is not None:
         data = match_inputs(model, data)
-        data = weigh(model, data, config) if compiled else data
+        data = weigh_as_recorded(model, data, config, run)[0] if compiled else data
     return LoadedRun(run, config, spec.match(model), model, epoch, feed, data, tuple(logged))
 
 

@@ -13,6 +13,7 @@ from dlrun.report.tables import table
 from dlrun.system.pictures import save_plot
 
 WIDTH = 32  # of an example
+SHORT = {"timestamp[us]": "timestamp", "list<item: string>": "list"}
 CLASSES = 20  # listed; the others are counted
 PANELS = 36
 DAY = 86_400  # seconds
@@ -22,17 +23,13 @@ def data_tables(result: Mapping[str, Any]) -> str:
     """Columns, classes, splits, the task, and the notes."""
     rows = [["column", "type", "used as", "missing", "distinct", "range or examples"]]
     for column in result["columns"]:
-        distinct = column["distinct"]
         rows.append(
             [
                 _cut(column["name"]),
-                column["type"]
-                .replace("[us]", "")
-                .replace("list<item: string>", "list")
-                .replace("null", "other"),
+                _cut(SHORT.get(column["type"], column["type"])),
                 column["kind"],
                 f"{column['missing']:,}" if column["missing"] else "",
-                "many" if distinct is None else f"{distinct:,}",
+                _distinct(column),
                 _values(column),
             ]
         )
@@ -59,6 +56,12 @@ def data_tables(result: Mapping[str, Any]) -> str:
     tables = "\n\n".join(part for part in parts if "\n" in part or part is parts[0])
     lines_ = "\n".join(part for part in parts[1:] if "\n" not in part)
     return f"{tables}\n\n{lines_}" if lines_ else tables
+
+
+def _distinct(column: Mapping[str, Any]) -> str:
+    if column["distinct"] is not None:
+        return f"{column['distinct']:,}"
+    return "many" if column["low"] is not None or column["examples"] else ""  # of structs, none
 
 
 def _values(column: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ Each module reads one format, and is named as its usual suffix, as ``csv`` reads
 With a YAML in ``configs/data`` that is all: ``dlrun predict`` reads the format by it, too, unless
 :mod:`dlrun.data.rows` has a module of that name that does it better.
 
-All columns are read as one of ``data.column_types.TYPES``.
+All columns are read as one of ``data.column_types.TYPES``, or without their values: ``other_type``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.column_types import WiderType, normal_batch, wider_type
+from dlrun.data.column_types import WiderType, is_other, normal_batch, wider_type
 from dlrun.data.own_files import near_path
 from dlrun.data.table_errors import read_error, rows_hint
 from dlrun.errors import DlrunError
@@ -76,7 +76,7 @@ class TableFiles:
             types: The columns whose types are known; the others' are added as they are found.
 
         Yields:
-            Batches whose columns are of ``TYPES``.
+            Batches whose columns are of ``TYPES``, or of ``other_type``.
 
         Raises:
             DlrunError: If a file is damaged or empty, or has other columns than the first one.
@@ -104,7 +104,7 @@ class TableFiles:
                 raise read_error(path, error) from error
 
     def read(self) -> dict[str, pa.Array]:
-        """All rows in memory, by column, but for those of type ``OTHER``.
+        """All rows in memory, by column, but for those whose values nothing reads.
 
         Raises:
             DlrunError: As :meth:`convert`.
@@ -117,7 +117,7 @@ class TableFiles:
             with pa.OSFile(str(target)) as file:
                 table = pa.ipc.open_file(file).read_all().combine_chunks()
         columns = {name: table.column(name).chunk(0) for name in table.column_names}
-        return {name: c for name, c in columns.items() if not pa.types.is_null(c.type)}
+        return {name: c for name, c in columns.items() if not is_other(c.type)}
 
     def convert(self, target: Path) -> list[int]:
         """Write all rows as one Arrow file, which is read without parsing.
@@ -131,15 +131,13 @@ class TableFiles:
         Raises:
             DlrunError: As :meth:`batches`, and if there is no row.
         """
-        import pyarrow as pa
-
         types: dict[str, Any] = {}
         while True:
             try:
                 return self._convert(target, types)
             except WiderType as wider:  # the type is known from the beginning the next time
-                if wider.is_other:
-                    types[wider.column] = pa.null()
+                if wider.other is not None:
+                    types[wider.column] = wider.other
                     continue
                 known = types.get(wider.column)
                 types[wider.column] = wider_type(known, wider.value)
