@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
-INTEGER = re.compile(r"[+-]?\d+")
 SAMPLE = 1000  # of bytes, to tell whether they are texts
 
 
@@ -59,14 +57,9 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def wider_type(known: Any, value: str) -> Any:
-    """The next wider type of a column: from integers to numbers to text.
-
-    From integers to text where 64 bits do not hold one: see :func:`_cast`.
-    """
+    """The next wider type of a column: from integers to numbers to text."""
     import pyarrow as pa
 
-    if known == pa.int64() and INTEGER.fullmatch(value):
-        return pa.string()
     kinds = {pa.int64(): int, pa.float64(): float}
     for kind, parse in kinds.items():
         if known is None or (known == pa.int64() and kind != known):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -44,10 +43,7 @@ def batches(
     known = {name: kind for name, kind in types.items() if kind is not None}
     file = _File(path, head, options, dict.fromkeys(head.codes, pa.string()) | known)
     try:
-        for number, batch in enumerate(file.batches()):
-            if not number:
-                _require_exact(batch, known)
-            yield batch
+        yield from file.batches()
     except pa.ArrowInvalid as error:
         if match := CONVERSION.search(str(error)):
             if "invalid UTF8" in match[2]:
@@ -57,27 +53,6 @@ def batches(
         if "columns, got" in str(error):  # only one thread always knows the number of the row
             deque(file.read(use_threads=False), maxlen=0)
         raise
-
-
-def _require_exact(batch: pa.RecordBatch, known: Collection[str]) -> None:
-    """Begin again where pyarrow has taken integers that 64 bits do not hold for numbers.
-
-    Args:
-        batch: The first rows.
-        known: The columns whose types were not found by these.
-
-    Raises:
-        WiderType: For a column that may have such integers. As a column of integers, pyarrow names
-            its first value that is none.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        if name not in known and pa.types.is_float64(array.type):
-            largest = pc.max(pc.abs(array)).as_py() or 0
-            if 2**63 <= largest < math.inf and pc.all(pc.equal(array, pc.trunc(array))).as_py():
-                raise WiderType(name, str(int(largest)))
 
 
 def check_last_value(path: Path, value: Any, row: int) -> None:
