@@ -192,8 +192,8 @@ def _cast(array: Any, name: str, path: Path) -> Any:
     except pa.ArrowNotImplementedError:  # such as a list of structs
         return _presence(array, other)
     except pa.ArrowInvalid as error:
-        if target == pa.int64():  # as numbers, different ids and classes would become one
-            return array.cast(pa.string())
+        if pa.types.is_uint64(array.type):  # as integers of JSON that 64 bits do not hold
+            return array.cast(pa.float64(), safe=False)
         if target in (pa.string(), pa.list_(pa.string())):  # of bytes that are no UTF-8
             return _presence(array, other_type(NOT_UTF8) if _are_texts(array) else other)
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
@@ -226,8 +226,6 @@ def _target_type(kind: Any) -> Any:
     import pyarrow as pa
 
     of = pa.types
-    if of.is_decimal(kind) and kind.scale <= 0:
-        return pa.int64()
     for targets, tests in (
         (pa.int64(), (of.is_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),

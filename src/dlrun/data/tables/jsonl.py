@@ -87,14 +87,10 @@ def batch_of(rows: list[dict[str, Any]], names: list[str], options: TableOptions
 
 
 def _wider_array(values: list[Any]) -> pa.Array:
-    """Numbers if all are some and one has a fraction, as of 1.5 among large integers; else texts.
-
-    As numbers, different integers that 64 bits do not hold would become one.
-    """
+    """Numbers if all are some, as of 1e30 among integers; else texts."""
     import pyarrow as pa
 
-    kinds = {type(v) for v in values if v is not None}
-    if float in kinds and kinds <= {int, float}:
+    if all(v is None or type(v) in (int, float) for v in values):
         with suppress(OverflowError):  # of an integer that no float holds
             return pa.array([None if v is None else float(v) for v in values], pa.float64())
     texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
