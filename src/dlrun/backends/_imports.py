@@ -10,11 +10,11 @@ from dlrun.backends._protocols import Backend
 from dlrun.system.imports import (
     LateDecorator,
     deferred_modules,
-    filtered_stderr,
     late_names,
     without_gc,
     without_packages,
 )
+from dlrun.system.native_output import filtered_stderr
 
 # What is imported in case somebody uses it: IPython to edit weight files in a notebook, files of
 # Keras' own form, requests for RemoteMonitor, sparse arrays of jax, whose solvers import much of

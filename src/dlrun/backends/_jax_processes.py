@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlrun.system import ranks
-from dlrun.system.imports import silent_stdout
+from dlrun.system.native_output import silent_stdout
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread

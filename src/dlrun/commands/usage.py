@@ -136,7 +136,7 @@ def _instead(error: Any, option: str, words: Sequence[str]) -> str | None:
     from dlrun.config.spellings import is_config_word
 
     key, value = _as_key(option, words)
-    if key == "data" and "source" in arguments:
+    if nearest(key, ["data"]) and "source" in arguments:
         return f"did you mean --input {value or 'FILE'}?"
     if not is_config_word(key) and not option.startswith("--"):  # a letter of several, as in -qz
         return similar

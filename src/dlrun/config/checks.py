@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dlrun.config import trust
-from dlrun.config.explain import Mistake, config_error
 from dlrun.config.limits import broken_limits
+from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.modes import resolve_modes
 from dlrun.config.outputs import wrong_outputs
 from dlrun.config.run_config import paths_outside_run, project_hint, untrusted_error

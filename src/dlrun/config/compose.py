@@ -19,10 +19,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlrun.config import trust
 from dlrun.config.checks import Rules, check_config
-from dlrun.config.explain import Mistake, config_error
 from dlrun.config.found_task import choices_of_data, find_task
 from dlrun.config.grammar import choose, compose_choices, config_loader, is_addition, parse
 from dlrun.config.groups import GROUPS
+from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
 from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config

@@ -1,16 +1,17 @@
 """Explain what is wrong with an override, and suggest the nearest valid name."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override, ValueType
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dlrun.config.bare_words import DEFAULTS, KNOWN, meant_by
+from dlrun.config.explain_values import example
 from dlrun.config.groups import GROUPS
+from dlrun.config.mistake import NO_OVERRIDE, UNKNOWN, Mistake
 from dlrun.config.spellings import (
     answer,
     as_mapping,
@@ -21,88 +22,12 @@ from dlrun.config.spellings import (
     value_here,
     without,
 )
-from dlrun.errors import DlrunError, nearest, shorten
+from dlrun.errors import nearest, shorten
 
-UNKNOWN = "is not a config key"
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
 PRESET = "a preset of your own is configs/experiment/NAME.yaml, chosen by experiment=NAME"
-NO_OVERRIDE = "is not an override: expected key=value"
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
 TABLE = re.compile(r"[^\s=]+\.(csv|tsv|jsonl|parquet|arrow|feather|orc)(\.gz)?")
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """What was typed, what is wrong with it, and the likely intention."""
-
-    override: str
-    problem: str
-    meant: str | None = None
-    hint: str | None = None
-
-    @property
-    def place(self) -> str:
-        """The override as a message shows it."""
-        return shorten(self.override)
-
-    def with_values(self, line: str | None) -> "Mistake":
-        """The same in a sweep, whose ``line`` has several values; a wrong value stays alone."""
-        if line is None or not self.problem.endswith(UNKNOWN):
-            return self
-        value, values = self.override.partition("=")[2], line.partition("=")[2]
-        meant = self.meant
-        if meant and meant.endswith(f"={value}"):
-            meant = meant.removesuffix(value) + values
-            meant = f"'{meant}'" if "(" in values else meant
-        return replace(self, override=line, meant=meant)
-
-    @classmethod
-    def of(cls, line: str, problem: str, options: Iterable[str]) -> "Mistake":
-        """For a value that is not among ``options``, with the nearest of them."""
-        key, separator, typed = line.partition("=")
-        value = typed or problem.rpartition("'")[0].rpartition("'")[2]
-        near = (value_here(value, list(options)) or nearest(value, options)) if separator else None
-        return cls(line, problem, meant=f"{key}={near}" if near else None)
-
-    @classmethod
-    def of_argument(cls, line: str, key: str, problem: str, names: Iterable[str]) -> "Mistake":
-        """For an argument that is not among ``names``, with the nearest of them."""
-        parent, _, name = key.rpartition(".")
-        near, (_, separator, typed) = nearest(name, names), line.partition("=")
-        return cls(line, problem, meant=f"{parent}.{near}{separator}{typed}" if near else None)
-
-
-def config_error(mistakes: Sequence[Mistake]) -> DlrunError:
-    """All mistakes as one error: a line for a single mistake, else a table."""
-    mistakes = list(dict.fromkeys(mistakes))
-    meant = ", ".join(shorten(mistake.meant) for mistake in mistakes if mistake.meant)
-    suggestion = f"did you mean {meant}?" if meant else ""
-    hints = dict.fromkeys(mistake.hint for mistake in mistakes if mistake.hint)
-    hint = " ".join(filter(None, [suggestion, "; ".join(hints)]))
-    if len(mistakes) == 1:
-        [mistake] = mistakes
-        colon = "" if mistake.problem == NO_OVERRIDE else ":"
-        prefix = f"{mistake.place}{colon} " if mistake.override else ""
-        message = f"{prefix}{mistake.problem}"
-    else:
-        width = max(len(mistake.place) for mistake in mistakes)
-        rows = [f"  {mistake.place:<{width}}   {mistake.problem}" for mistake in mistakes]
-        message = "\n".join([f"{len(mistakes)} mistakes in the config", *rows])
-    error = DlrunError(message, hint=hint or None, exit_code=2)
-    error.mistakes = mistakes
-    return error
-
-
-def as_typed(error: DlrunError, lines: Mapping[str, str]) -> DlrunError:
-    """The error of a sweep's first run, in which a wrong key has all its values.
-
-    Args:
-        error: What composing the run has raised.
-        lines: What was typed, by the override of the run.
-    """
-    if not error.mistakes:
-        return error
-    return config_error([each.with_values(lines.get(each.override)) for each in error.mistakes])
 
 
 def apart(words: str, meant: str) -> Mistake:
@@ -254,99 +179,6 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     if not near and not hint and siblings and parent in config.choices:
         hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
     return Mistake(line, f"'{key}' {UNKNOWN}", meant=meant, hint=hint)
-
-
-def value_mistake(key: str, typed: dict[str, str], error: Exception, before: Any = None) -> Mistake:
-    """For a value that its key does not take, or a key that a typed part does not have.
-
-    Args:
-        key: The key.
-        typed: The text of each override, by key.
-        error: What OmegaConf has raised.
-        before: A value that the key takes.
-    """
-    problem = str(error.__cause__ or error).strip().splitlines()[0]
-    expected = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
-    expected |= {"int": "an integer", "float": "a number", "bool": "true or false"}
-    if match := re.search(r"could not be converted to (\w+)|is not a valid (\w+)", problem):
-        got = re.search(r"[Vv]alue '(.*?)'", problem)
-        kind = match[1] or match[2]
-        problem = f"expected {expected.get(kind, kind)}" + (
-            f", got {shorten(repr(got[1]))}" if got else ""
-        )
-    elif match := re.search(r"^Value '(.*?)' .* incompatible with type hint .*float", problem):
-        problem = f"expected a number, got {shorten(repr(match[1]))}"
-    elif "is not Optional" in problem:
-        problem = "can't be null"
-    line = typed.get(key, key)
-    return Mistake(line, problem, **expected_fix(line, problem, before))
-
-
-def expected_fix(line: str, problem: str, before: Any) -> dict[str, str | None]:
-    """What was meant by a value of the wrong type, or else a hint, as arguments of a Mistake."""
-    if not problem.startswith("expected"):
-        return {}
-    meant = as_integer(line, problem)
-    key = line.partition("=")[0].lstrip("+")
-    return {"meant": meant, "hint": list_hint(line) or (None if meant else example(key, before))}
-
-
-def example(key: str, value: Any) -> str | None:
-    """A hint with a number or truth value that a key takes; None for a value of another type."""
-    if isinstance(value, bool):
-        return f"as in {key}=true"
-    return f"as in {key}={value}" if isinstance(value, int | float) else None
-
-
-def as_integer(line: str, problem: str) -> str | None:
-    """What an integer is typed as that was typed as ``1e3`` or ``1000.0``; None if it is none."""
-    key, _, value = line.partition("=")
-    number = re.fullmatch(r"\d{1,15}(\.\d{0,15})?(e\+?\d)?", value, re.IGNORECASE)
-    if number is None or not problem.startswith("expected an integer"):
-        return None
-    return f"{key}={int(float(value))}" if float(value).is_integer() else None
-
-
-def list_hint(line: str) -> str | None:
-    """How several values are typed, where a list stands for a single one."""
-    match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", line)
-    return f"dlrun sweep {match[1]}={match[2].replace(' ', '')}, a run for each" if match else None
-
-
-def wrong_type(before: Any, after: Any) -> str | None:
-    """Why ``after`` can't replace ``before``; None if its type fits.
-
-    The value in the option's YAML file determines the type: null accepts anything, and a mapping
-    with a ``_target_`` fits everywhere, as a schedule does for a learning rate.
-    """
-    if before is None or (isinstance(after, DictConfig) and "_target_" in after):
-        return None
-    if isinstance(before, DictConfig) and "_target_" in before and isinstance(after, str):
-        return None  # Keras' name of a loss or metric; the signature check covers the rest
-    kinds: list[tuple[type | tuple[type, ...], str]] = [
-        (bool, "true or false"),
-        (int, "an integer"),
-        (float, "a number"),
-        (str, "text"),
-        (ListConfig, f"a list, as in [{_as_item(after)}]"),
-        (DictConfig, "a mapping, as in {key:value}"),
-    ]
-    kind, words = next((k for k in kinds if isinstance(before, k[0])), (object, ""))
-    fits = isinstance(after, kind) and not (isinstance(after, bool) and kind is not bool)
-    if kind is float and isinstance(after, int) and not isinstance(after, bool):
-        fits = True
-    if kind is str and not isinstance(after, Container):
-        fits = True
-    if after is None or fits:
-        return None
-    plain = OmegaConf.to_container(after) if isinstance(after, Container) else after
-    return f"expected {words}, got {shorten(repr(plain))}"
-
-
-def _as_item(value: Any) -> str:
-    """What is shown in a list as an example: the value itself, where it may be an item."""
-    is_item = isinstance(value, str | int | float) and re.fullmatch(r"[\w./+-]{1,60}", str(value))
-    return str(value) if is_item else "1,2"
 
 
 def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:

@@ -27,8 +27,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlrun.config.bare_words import join_words
-from dlrun.config.explain import Mistake, apart, grammar_mistake
+from dlrun.config.explain import apart, grammar_mistake
 from dlrun.config.groups import GROUPS
+from dlrun.config.mistake import Mistake
 from dlrun.config.options import config_dirs
 from dlrun.config.ranges import parse_line
 from dlrun.config.replacement import replace_of_task

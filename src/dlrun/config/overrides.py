@@ -12,17 +12,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from dlrun.config.explain import (
-    Mistake,
-    config_error,
-    expected_fix,
-    key_mistake,
-    option_mistakes,
-    value_mistake,
-    wrong_type,
-)
+from dlrun.config.explain import key_mistake, option_mistakes
+from dlrun.config.explain_values import expected_fix, value_mistake, wrong_type
 from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
 from dlrun.config.groups import GROUPS
+from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.run_config import PLACES
 from dlrun.config.schema import Config
 from dlrun.errors import first_line

@@ -15,7 +15,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import HydraException
 
-from dlrun.config.explain import Mistake, parse_mistake
+from dlrun.config.explain import parse_mistake
+from dlrun.config.mistake import Mistake
 
 MAX_VALUES = 100_000  # each is a run
 

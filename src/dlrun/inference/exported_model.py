@@ -18,7 +18,7 @@ from dlrun.data.tree import tree_map
 from dlrun.errors import DlrunError, first_line
 from dlrun.exports import formats
 from dlrun.exports.content import OUTPUT, Content
-from dlrun.system.imports import filtered_stderr
+from dlrun.system.native_output import filtered_stderr
 
 TINY = float(np.finfo(np.float32).tiny)
 

@@ -1,17 +1,14 @@
-"""Make the import of a framework fast and quiet."""
+"""Import of a framework what is needed, and fast."""
 
 import gc
 import importlib
-import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -173,46 +170,6 @@ def without_gc() -> Iterator[None]:
             gc.enable()
         if len(sys.modules) > before and not is_guest():
             gc.freeze()
-
-
-@contextmanager
-def filtered_stderr(noise: Sequence[str]) -> Iterator[None]:
-    """Drop the lines with these words that native libraries write to stderr in the block.
-
-    They write to the file descriptor directly, so Python settings have no effect.
-    """
-    try:
-        stderr = os.dup(2) if noise else None
-    except OSError:  # the parent process has closed it
-        stderr = None
-    if stderr is None:
-        yield
-        return
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            written.seek(0)
-            for line in written:
-                if not any(words.encode() in line for words in noise):
-                    os.write(2, line)
-
-
-@contextmanager
-def silent_stdout() -> Iterator[None]:
-    """Drop what native libraries write to stdout in the block, where only results belong."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(stdout, 1)
-            os.close(stdout)
 
 
 class _Finder(MetaPathFinder):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlrun.config.explain import Mistake
 from dlrun.config.grammar import config_loader
+from dlrun.config.mistake import Mistake
 from dlrun.config.ranges import parse_line
 from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.pairs import Where, take_apart

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from dlrun.config.bare_words import join_words
 from dlrun.config.compose import compose
-from dlrun.config.explain import Mistake, apart, as_typed, config_error
+from dlrun.config.explain import apart
 from dlrun.config.grammar import config_loader
+from dlrun.config.mistake import Mistake, as_typed, config_error
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart

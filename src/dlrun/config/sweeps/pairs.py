@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 
 from hydra.core.override_parser.types import Override
 
-from dlrun.config.explain import Mistake, config_error
 from dlrun.config.grammar import Loader
 from dlrun.config.groups import GROUPS
+from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.overrides import NUMBER
 from dlrun.config.ranges import MAX_VALUES, parse_line
 from dlrun.config.schema import Config
