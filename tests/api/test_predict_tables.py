@@ -12,7 +12,7 @@ import pytest
 from pyarrow import feather, orc, parquet
 
 from conftest import COMMAND
-from dlrun.data.tables import formats_of_tables
+from dlrun.data.table_formats import formats_of_tables
 from dlrun.inference.prediction_files import write_columns
 from houses import CITIES, SPLIT, Homes, read_csv, without, write_csv
 from trainings import Refused, worker

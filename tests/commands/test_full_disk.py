@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 from dlrun.cli import app
-from dlrun.data.spool import Spool
+from dlrun.data.files.spool import Spool
 from dlrun.errors import DlrunError
 from dlrun.evaluation.table import Table
 from dlrun.runs.directory import create_run, plan_run_path

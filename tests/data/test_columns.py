@@ -8,8 +8,8 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from dlrun.data import columns
-from dlrun.data.column_values import WrongValueError, index_of_class
 from dlrun.data.preprocessing.columns import Columns
+from dlrun.data.tabular.column_values import WrongValueError, index_of_class
 from dlrun.data.targets import Target
 
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from dlrun.data.csv_parts import UnclearRowsError, parts, require_whole_rows
-from dlrun.data.tables import TableOptions
-from dlrun.data.tables import csv as tables_csv
-from dlrun.data.tables.csv import batches
+from dlrun.data.table_formats import TableOptions
+from dlrun.data.table_formats import csv as tables_csv
+from dlrun.data.table_formats.csv import batches
+from dlrun.data.tabular.csv_parts import UnclearRowsError, parts, require_whole_rows
 
 VALUES = ["", "1", "2.5", "kind a", 'say "so"', "a,b", '"', '""', "x\ny", "\r\n", "'"]
 

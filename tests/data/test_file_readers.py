@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlrun.data.files.spool import Spool
 from dlrun.data.image_folder import image_folder
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
-from dlrun.data.spool import Spool
 from dlrun.data.text_folder import text_folder
 from dlrun.errors import DlrunError
 

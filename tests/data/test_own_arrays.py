@@ -17,10 +17,10 @@ import pytest
 from dlrun.data.arrays import Samples, array_source
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.draw_splits import split_rows
+from dlrun.data.files.pickled_arrays import load_pickle
 from dlrun.data.keras import keras
 from dlrun.data.npy import npy
 from dlrun.data.npz import npz
-from dlrun.data.pickled_arrays import load_pickle
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.splits import SplitOptions
 from dlrun.errors import DlrunError

@@ -7,8 +7,8 @@ from PIL import Image
 
 from dlrun.api.data import describe_data
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.description.pictures import CLASSES, EACH, pictures_of
 from dlrun.data.image_folder import image_folder
-from dlrun.data.pictures import CLASSES, EACH, pictures_of
 
 
 def dataset(inputs: np.ndarray, labels: np.ndarray) -> Dataset:

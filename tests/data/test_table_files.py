@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data.column_types import NOT_UTF8, type_name
-from dlrun.data.rows import open_rows
-from dlrun.data.rows.csv import Rows
+from dlrun.data.row_formats import open_rows
+from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
-from dlrun.data.tables import TableOptions, find_files, formats_of_tables
+from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
+from dlrun.data.tabular.column_types import NOT_UTF8, type_name
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data.column_values import index_of_class, to_seconds
 from dlrun.data.readers import Request, open_reader
-from dlrun.data.rows import Block, evenly
+from dlrun.data.row_formats import Block, evenly
 from dlrun.data.table import table
-from dlrun.data.tables import TableOptions
+from dlrun.data.table_formats import TableOptions
+from dlrun.data.tabular.column_values import index_of_class, to_seconds
 from dlrun.data.tree import concatenate
 
 ROWS = 90

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data import encode_rows
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.rows.csv import Rows
+from dlrun.data.row_formats.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
-from dlrun.data.tables import TableOptions, csv, formats_of_tables
+from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
+from dlrun.data.tabular import encode_rows
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from dlrun.report.data import data_tables

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlrun.data import tfds_process
 from dlrun.data.tfds import tfds
-from dlrun.data.tfds_folder import read_folder
+from dlrun.data.tfds_folders import process as tfds_process
+from dlrun.data.tfds_folders.folder import read_folder
 from dlrun.errors import DlrunError
 
 needs_tfds = pytest.mark.skipif(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from dlrun.data.input_spec import ArraySpec, InputSpec
-from dlrun.data.tables import TableOptions
+from dlrun.data.table_formats import TableOptions
 from dlrun.errors import DlrunError
 from dlrun.inference.own_data import make_request
 

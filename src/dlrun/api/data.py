@@ -45,7 +45,7 @@ def describe_data(
         check_plot(plot)
     config = compose(overrides, config_dir=config_dir, trusted=trusted, find=False)
     from dlrun.data.dataset import Dataset
-    from dlrun.data.describe import describe_dataset
+    from dlrun.data.description.arrays import describe_dataset
     from dlrun.data.source import Source
 
     option = config.choices.get("data", "data")
@@ -65,7 +65,7 @@ def describe_data(
         _save(save, option, config.data, description.explicit, overrides)
         result["saved"] = str(save)
     if plot is not None:
-        from dlrun.data.pictures import pictures_of
+        from dlrun.data.description.pictures import pictures_of
         from dlrun.report.data import draw_data, draw_pictures
 
         pictures = pictures_of(data)

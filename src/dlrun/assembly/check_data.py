@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
-from dlrun.data.class_coverage import unlearned_of
 from dlrun.data.dataset import SPLITS, Dataset, Split
+from dlrun.data.description.class_coverage import unlearned_of
 from dlrun.data.tree import Tree, leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.system.finite import extremes, first_not_finite, first_outside

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dlrun.data.arrow_table import ArrowTable, arrow_table
-from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.describe import describe_array
+from dlrun.data.description.arrays import describe_array
+from dlrun.data.description.class_coverage import unlearned_classes
+from dlrun.data.description.pictures import Pictures, pictures_of_arrays
+from dlrun.data.description.table import describe_columns
 from dlrun.data.npz import require_finite
-from dlrun.data.pictures import Pictures, pictures_of_arrays
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS, TRAIN
-from dlrun.data.table_description import describe_columns
-from dlrun.data.table_targets import class_counts
+from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
+from dlrun.data.tabular.targets import class_counts
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
@@ -191,7 +191,7 @@ class ArraySource:
         )
 
     def pictures(self) -> Pictures:
-        """See :class:`dlrun.data.pictures.HasPictures`; none if the arrays are not images."""
+        """See :class:`dlrun.data.description.pictures.HasPictures`; none without images."""
         samples, target = self._samples, self._table.labels[None]
         names = samples.labels.astype(str) if target.classes else None
         return pictures_of_arrays(samples.inputs, names)

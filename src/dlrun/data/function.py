@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.arrays import Samples, array_source
-from dlrun.data.arrow_table import arrow_table
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.describe import describe_dataset
+from dlrun.data.description.arrays import describe_dataset
 from dlrun.data.source import Description, Source
+from dlrun.data.tabular.arrow_table import arrow_table
 from dlrun.data.tree import map_named
 from dlrun.errors import DlrunError, describe, first_line
 from dlrun.system.own_modules import own_frames

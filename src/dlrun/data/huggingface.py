@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.cache import content_key
 from dlrun.data.network import require_network
 from dlrun.data.splits import NAMES
+from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.errors import DlrunError, first_line
 from dlrun.system.files import is_file
 from dlrun.system.packages import require_package

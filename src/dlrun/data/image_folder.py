@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, content_key, key_of
-from dlrun.data.class_coverage import unlearned_classes
 from dlrun.data.dataset import SPLITS
+from dlrun.data.description.class_coverage import unlearned_classes
+from dlrun.data.description.pictures import Pictures, choose
 from dlrun.data.images import encode
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, decode, read_header
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.image_table import ImageTable
-from dlrun.data.pictures import Pictures, choose
 from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
 from dlrun.data.source import Description
 from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
@@ -257,7 +257,7 @@ class ImageFolder:
         return [*self.samples.notes, f"{are} left out, not decoded: {first}"]
 
     def pictures(self) -> Pictures:
-        """See :class:`dlrun.data.pictures.HasPictures`; each as the model gets it."""
+        """See :class:`dlrun.data.description.pictures.HasPictures`; each as the model gets it."""
         there = np.array([isinstance(header, Header) for header in self.headers])
         rows = np.flatnonzero(there & (self.samples.splits != LEFT_OUT))
         chosen = choose(self._names_of_classes(rows))

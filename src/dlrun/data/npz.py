@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split, split_off
-from dlrun.data.own_files import near_path
+from dlrun.data.files.own_files import near_path
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npz

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
-from dlrun.data.arrow_table import ArrowTable, arrow_table
+from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 from dlrun.system.packages import require_package

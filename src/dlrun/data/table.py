@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data import columns, encode
+from dlrun.data import columns
 from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.description.table import describe_table
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.profile import ColumnProfile, profile_table
-from dlrun.data.reading_options import reading_options
-from dlrun.data.row_names import RowNames, find_ids
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
-from dlrun.data.table_description import describe_table
-from dlrun.data.table_inputs import find_inputs, find_notes
-from dlrun.data.table_splits import split_table
-from dlrun.data.table_targets import find_targets
-from dlrun.data.tables import TableFiles, TableOptions, find_files, import_pyarrow
+from dlrun.data.table_formats import TableFiles, TableOptions, find_files, import_pyarrow
+from dlrun.data.tabular import encode
+from dlrun.data.tabular.inputs import find_inputs, find_notes
+from dlrun.data.tabular.profile import ColumnProfile, profile_table
+from dlrun.data.tabular.reading_options import reading_options
+from dlrun.data.tabular.row_names import RowNames, find_ids
+from dlrun.data.tabular.splits import split_table
+from dlrun.data.tabular.targets import find_targets
 from dlrun.data.targets import KINDS, Target
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -72,7 +73,7 @@ def table(
     Args:
         path: A file, a folder of files, or a pattern.
         target: The column to predict, or several; None only to describe the table.
-        format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
+        format: A module of :mod:`dlrun.data.table_formats`; None goes by the suffix.
         kind: The task, one of :data:`dlrun.data.targets.KINDS`; None is found from the target.
         blank: What a blank cell of a ``multilabel`` target is, one of :data:`BLANKS`.
         columns: What a column is: a kind of :mod:`dlrun.data.columns`, or a mapping with ``kind``
@@ -89,7 +90,7 @@ def table(
         numbers: Options of all columns of numbers.
         categories: Options of all columns of categories.
         texts: Options of all columns of texts.
-        delimiter: As :func:`dlrun.data.reading_options.reading_options`, like the next two.
+        delimiter: As :func:`dlrun.data.tabular.reading_options.reading_options`, like the next two.
         decimal: The decimal point of a CSV.
         missing: Texts that stand for a missing value.
         limit: Keep the first N rows of each split.

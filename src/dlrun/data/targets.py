@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.column_values import (
+from dlrun.data.columns import read_numbers, read_texts
+from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_values import (
     WrongValueError,
     index_in,
     index_of_class,
@@ -16,8 +18,6 @@ from dlrun.data.column_values import (
     to_numbers,
     to_texts,
 )
-from dlrun.data.columns import read_numbers, read_texts
-from dlrun.data.columns.number import Moments
 from dlrun.errors import DlrunError, list_names
 
 SHOWN = 5  # classes in a message

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
 from dlrun.data.columns.text import AUTO
+from dlrun.data.files.text_files import FILE, LABEL, SPLIT, TEXT, TextFiles, find_texts
 from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table
-from dlrun.data.tables import TableFiles, TableOptions
+from dlrun.data.table_formats import TableFiles, TableOptions
 from dlrun.data.targets import KINDS
-from dlrun.data.text_files import FILE, LABEL, SPLIT, TEXT, TextFiles, find_texts
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
-from dlrun.data.arrow_table import ArrowTable, arrow_table
 from dlrun.data.cache import cache_entry, content_key, key_of
 from dlrun.data.splits import NAMES, TEST, TRAIN
-from dlrun.data.tfds_folder import (
+from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
+from dlrun.data.tfds_folders.folder import (
     IMAGE,
     Feature,
     PreparedFolder,
@@ -23,8 +23,8 @@ from dlrun.data.tfds_folder import (
     find_folder,
     read_folder,
 )
-from dlrun.data.tfds_process import download_set, read_set
-from dlrun.data.tfds_reader import IMAGES, ROWS
+from dlrun.data.tfds_folders.process import download_set, read_set
+from dlrun.data.tfds_folders.reader import IMAGES, ROWS
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data import cut_windows
-from dlrun.data.column_values import WrongValueError
+from dlrun.data.description.table import describe_columns
 from dlrun.data.draw_splits import split_rows
-from dlrun.data.profile import IDENTIFIER, ColumnProfile
-from dlrun.data.reading_options import reading_options
-from dlrun.data.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.data.source import Description
 from dlrun.data.splits import SPLITS, SplitOptions
 from dlrun.data.table import Table, column_names
-from dlrun.data.table_columns import MOST, correct, require_column, require_numbers
-from dlrun.data.table_description import describe_columns
+from dlrun.data.tabular import cut_windows
+from dlrun.data.tabular.column_values import WrongValueError
+from dlrun.data.tabular.columns import MOST, correct, require_column, require_numbers
+from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
+from dlrun.data.tabular.reading_options import reading_options
+from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, SeriesError, arrange
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def timeseries(
         group: The column that names the series of each row; None if all rows are one series.
         covariates: Other columns of numbers in the history; None for all of them.
         time_format: Of texts of ``time``, as in ``strptime``; None for ISO 8601.
-        gaps: As in :class:`dlrun.data.series.Options`, as is ``fill``.
+        gaps: As in :class:`dlrun.data.tabular.series.Options`, as is ``fill``.
         fill: How to fill in missing values; None refuses them.
         validation: The share, or the number, of rows to validate on: those before the test.
         test: The share, or the number, of rows to test on: the latest.
-        format: A module of :mod:`dlrun.data.tables`; None goes by the suffix.
-        delimiter: As :func:`dlrun.data.reading_options.reading_options`, like the next two.
+        format: A module of :mod:`dlrun.data.table_formats`; None goes by the suffix.
+        delimiter: As :func:`dlrun.data.tabular.reading_options.reading_options`, like the next two.
         decimal: The decimal point of a CSV.
         missing: Texts that stand for a missing value.
         limit: Keep the first N windows of each split.

@@ -14,9 +14,9 @@ import numpy as np
 from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
 from dlrun.data.dataset import Dataset
-from dlrun.data.describe import describe_dataset
+from dlrun.data.description.arrays import describe_dataset
+from dlrun.data.description.pictures import pictures_at, pictures_of
 from dlrun.data.fingerprint import fingerprint
-from dlrun.data.pictures import pictures_at, pictures_of
 from dlrun.data.source import Source
 from dlrun.data.splits import TRAIN
 from dlrun.data.table import Table

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.data.dataset import Dataset, Split
     from dlrun.data.input_spec import InputSpec
     from dlrun.data.readers import Part, Reader, Request
-    from dlrun.data.tables import TableOptions
+    from dlrun.data.table_formats import TableOptions
     from dlrun.runs.directory import RunDir
 
 log = logging.getLogger("dlrun")
@@ -62,8 +62,8 @@ def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) 
 
 
 def _table_options(data: Mapping[str, Any]) -> TableOptions:
-    from dlrun.data.reading_options import reading_options
-    from dlrun.data.tables import TableOptions
+    from dlrun.data.table_formats import TableOptions
+    from dlrun.data.tabular.reading_options import reading_options
 
     try:
         return reading_options(
@@ -129,8 +129,8 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
     import numpy as np
 
     from dlrun.data.dataset import Split
+    from dlrun.data.files.spool import Spool
     from dlrun.data.sample_ids import SampleIds
-    from dlrun.data.spool import Spool
 
     names: list[str] = []
     outputs = spec.labels if isinstance(spec.labels, Mapping) else None

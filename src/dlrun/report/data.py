@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dlrun.data.pictures import EACH, Pictures
+from dlrun.data.description.pictures import EACH, Pictures
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.system.pictures import save_plot
@@ -89,7 +89,7 @@ def draw_pictures(pictures: Pictures, path: Path) -> None:
     """Draw a contact sheet: a line of images for each class.
 
     Args:
-        pictures: From :func:`dlrun.data.pictures.pictures_of`.
+        pictures: From :func:`dlrun.data.description.pictures.pictures_of`.
         path: The picture.
 
     Raises:

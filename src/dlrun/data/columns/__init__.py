@@ -48,7 +48,7 @@ class Column(Protocol):
         """Write the values of rows.
 
         Args:
-            values: Of one of the types of :data:`dlrun.data.column_types.TYPES`.
+            values: Of one of the types of :data:`dlrun.data.tabular.column_types.TYPES`.
             out: Where to write, ``(rows, width)`` zeros: float32, or int32 for ids.
 
         Raises:

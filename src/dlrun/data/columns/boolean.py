@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import to_booleans
 from dlrun.data.columns import NUMBERS
+from dlrun.data.tabular.column_values import to_booleans
 
 if TYPE_CHECKING:
     import pyarrow as pa

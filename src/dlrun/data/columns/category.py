@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import count_values, index_of_class, to_texts
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
+from dlrun.data.tabular.column_values import count_values, index_of_class, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa

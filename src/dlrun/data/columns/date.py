@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import to_seconds
 from dlrun.data.columns import NUMBERS, read_numbers
 from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_values import to_seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import to_numbers
 from dlrun.data.columns import NUMBERS, read_numbers
+from dlrun.data.tabular.column_values import to_numbers
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

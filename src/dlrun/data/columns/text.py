@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import index_in, to_texts
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
+from dlrun.data.tabular.column_values import index_in, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,12 +13,12 @@ import numpy as np
 
 from dlrun.data.cache import cache_dir, cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.encode import IN_MEMORY
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.preprocessing.images import Images
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
+from dlrun.data.tabular.encode import IN_MEMORY
 from dlrun.data.targets import Target
 from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.draw_splits import split_rows
+from dlrun.data.files.own_files import near_path
 from dlrun.data.images import SUFFIXES, is_image
-from dlrun.data.own_files import near_path
 from dlrun.data.splits import NAMES, TEST, TRAIN, VALIDATION, SplitOptions, resolve_way
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError

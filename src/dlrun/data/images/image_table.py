@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.column_values import to_texts
 from dlrun.data.images import is_image
 from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table
-from dlrun.data.table_inputs import missing_target_notes
+from dlrun.data.tabular.column_values import to_texts
+from dlrun.data.tabular.inputs import missing_target_notes
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists

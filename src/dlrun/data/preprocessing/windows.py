@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
-from dlrun.data.series import FILLS, GAPS, Options, Series, arrange
+from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, arrange
 from dlrun.data.tree import Arrays
 
 MAX_COLUMNS = 10_000

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from dlrun.data.column_values import WrongValueError
-from dlrun.data.tables import TableOptions
+from dlrun.data.table_formats import TableOptions
+from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError

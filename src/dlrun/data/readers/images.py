@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.files.own_files import find_samples, folders_of
 from dlrun.data.images import SUFFIXES, is_image
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.images.decode_all import each
 from dlrun.data.images.folders import LABEL
-from dlrun.data.own_files import find_samples, folders_of
 from dlrun.data.preprocessing.images import Images
 from dlrun.data.readers import (
     STDIN,
@@ -26,7 +26,7 @@ from dlrun.data.readers import (
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
-from dlrun.data.tables import find_files, format_of
+from dlrun.data.table_formats import find_files, format_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file

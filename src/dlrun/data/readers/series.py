@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import WrongValueError
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
-from dlrun.data.rows import open_rows
-from dlrun.data.series import Series, SeriesError, arrange
-from dlrun.data.tables import suffixes
+from dlrun.data.row_formats import open_rows
+from dlrun.data.table_formats import suffixes
+from dlrun.data.tabular.column_values import WrongValueError
+from dlrun.data.tabular.series import Series, SeriesError, arrange
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 

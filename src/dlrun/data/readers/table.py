@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.column_values import WrongValueError, to_weights
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
-from dlrun.data.encode_rows import BatchColumns
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (
     STDIN,
@@ -25,10 +23,12 @@ from dlrun.data.readers import (
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
-from dlrun.data.row_names import find_ids
-from dlrun.data.rows import Block, Rows, open_rows
-from dlrun.data.table_errors import read_error
-from dlrun.data.tables import TableFiles, find_files, format_of, suffixes
+from dlrun.data.row_formats import Block, Rows, open_rows
+from dlrun.data.table_formats import TableFiles, find_files, format_of, suffixes
+from dlrun.data.tabular.column_values import WrongValueError, to_weights
+from dlrun.data.tabular.encode_rows import BatchColumns
+from dlrun.data.tabular.errors import read_error
+from dlrun.data.tabular.row_names import find_ids
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir

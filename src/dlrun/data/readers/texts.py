@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.columns.text import Text
+from dlrun.data.files.own_files import find_samples, folders_of
+from dlrun.data.files.text_files import LABEL, SUFFIX, UnreadableTextError, read_text
 from dlrun.data.input_spec import InputSpec
-from dlrun.data.own_files import find_samples, folders_of
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import STDIN, Part, Request, encode_labels
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
-from dlrun.data.tables import format_of
-from dlrun.data.text_files import LABEL, SUFFIX, UnreadableTextError, read_text
+from dlrun.data.table_formats import format_of
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 

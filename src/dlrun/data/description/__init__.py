@@ -1,0 +1,1 @@
+"""What ``dlrun data`` tells of a data set."""

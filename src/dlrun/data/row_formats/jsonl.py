@@ -1,0 +1,69 @@
+"""Rows of JSON lines, of a file or of the standard input."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.row_formats import Block, read_numbers
+from dlrun.data.table_formats import TableOptions
+from dlrun.data.table_formats.jsonl import BLOCK, batch_of
+from dlrun.data.tabular.column_types import normal_batch
+
+FIRST = 1000  # rows that name the columns
+
+
+class Rows:
+    """See :class:`dlrun.data.row_formats.Rows`."""
+
+    def __init__(self, path: Path, options: TableOptions) -> None:
+        self._path, self._options = path, options
+        rows = self._rows()
+        self._first = list(itertools.islice(rows, FIRST))
+        self._rest = rows
+        objects = (row for _, row in self._first if isinstance(row, dict))
+        self.names: Sequence[str] = list(dict.fromkeys(name for row in objects for name in row))
+
+    def blocks(
+        self, columns: Sequence[str], numbers: Collection[str], size: int
+    ) -> Iterator[Block]:
+        """See :class:`dlrun.data.row_formats.Rows`."""
+        rows = itertools.chain(self._first, self._rest)
+        while part := list(itertools.islice(rows, size)):
+            wrong, objects, places = dict[int, str](), [], []
+            for number, row in part:
+                if isinstance(row, str):
+                    wrong[number] = row
+                elif not any(name in row for name in columns):
+                    wrong[number] = f"has none of the columns {', '.join(columns)}"
+                else:
+                    objects.append(row)
+                    places.append(number)
+            batch = batch_of(objects, list(columns), self._options)
+            normal = normal_batch(batch, {}, self._path)
+            normal = read_numbers(normal, numbers, self._options)
+            yield Block(normal, np.asarray(places, np.int64), wrong)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Each row with its number, from 1: an object, or what is wrong with it."""
+        import pyarrow as pa
+
+        with pa.input_stream(str(self._path)) if str(self._path) != "-" else nullcontext() as file:
+            stream = sys.stdin.buffer if file is None else io.BufferedReader(file, BLOCK)
+            lines = (line for line in stream if line.strip())
+            for number, line in enumerate(lines, 1):
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):
+                    yield number, f"is not JSON: {line[:40].rstrip().decode(errors='replace')!r}"
+                    continue
+                is_object = isinstance(row, dict)
+                yield number, row if is_object else 'is no object, such as {"area": 80}'

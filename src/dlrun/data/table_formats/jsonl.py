@@ -1,0 +1,97 @@
+"""JSON lines: an object for each row."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.data.table_formats import TableOptions
+from dlrun.data.tabular.column_types import WiderType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".jsonl", ".ndjson")
+COMPRESSED = True
+ROWS = 10_000  # at once
+BLOCK = 2**20  # bytes read at once
+
+
+def batches(
+    path: Path, types: Mapping[str, Any], options: TableOptions
+) -> Iterator[pa.RecordBatch]:
+    """See :mod:`dlrun.data.table_formats`.
+
+    pyarrow's own reader takes the columns and types of its first block for all.
+    """
+    import pyarrow as pa
+
+    names: dict[str, None] = dict.fromkeys(types)
+    first, waiting = True, []
+    with pa.input_stream(str(path)) as stream:
+        for number, line in enumerate(io.BufferedReader(stream, BLOCK), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, object_pairs_hook=_object)
+            except _DoubleKeyError as error:
+                raise ValueError(f"line {number} has the key {str(error)!a:.80} twice") from None
+            except (ValueError, RecursionError) as error:
+                start = line[:40].rstrip().decode(errors="replace")
+                raise ValueError(f"line {number} is not JSON: {start!a}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no object")
+            if first:
+                names |= dict.fromkeys(row)
+            elif new := next((name for name in row if name not in names), None):
+                raise WiderType(new, str(row[new]))
+            waiting.append(row)
+            if len(waiting) >= ROWS:
+                yield batch_of(waiting, list(names), options)
+                first, waiting = False, []
+        if waiting:
+            yield batch_of(waiting, list(names), options)
+
+
+class _DoubleKeyError(Exception):
+    """An object has a key twice, of which Python would keep the last value alone."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DoubleKeyError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def batch_of(rows: list[dict[str, Any]], names: list[str], options: TableOptions) -> pa.RecordBatch:
+    """A batch of objects, each column of the type that its values have; texts if of several."""
+    import pyarrow as pa
+
+    absent = {"", *options.missing}
+    arrays = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        values = [None if isinstance(v, str) and v in absent else v for v in values]
+        try:
+            array = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            array = _wider_array(values)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _wider_array(values: list[Any]) -> pa.Array:
+    """Numbers if all are some, as of 1e30 among integers; else texts."""
+    import pyarrow as pa
+
+    if all(v is None or type(v) in (int, float) for v in values):
+        with suppress(OverflowError):  # of an integer that no float holds
+            return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+    return pa.array(texts, pa.string())

@@ -1,0 +1,129 @@
+"""The columns of a table, by name, and what is wrong with their values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
+from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
+from dlrun.errors import DlrunError, nearest
+
+if TYPE_CHECKING:
+    from dlrun.data.table import Table
+
+PLAIN = re.compile(r"[\w.?/+: -]{1,40}")  # what Hydra takes in a list without quotes
+CODE = re.compile(r"0\d")  # not to be read as a number
+MOST = 0.9  # a column of texts that are numbers or dates to this share is one with mistakes
+HALF = 0.5
+
+
+def require_column(of: Table, name: str, key: str, *, values: bool = True) -> ColumnProfile:
+    """The profile of a column that the user names.
+
+    Args:
+        of: The table.
+        name: The column.
+        key: What names it, for messages.
+        values: Whether its values are needed.
+
+    Raises:
+        DlrunError: If there is no such column, or its values are needed and nothing reads them.
+    """
+    of_columns = key == "data.columns"  # a mapping, whose keys are the columns
+    typed = f"{key}.{name}" if of_columns else f"{key}={name}"
+    if name not in of.profiles:
+        near = nearest(name, of.profiles)
+        some = ", ".join(list(of.profiles)[:12]) + (", ..." if len(of.profiles) > 12 else "")
+        nearest_typed = near and (
+            f"{key}.{near}=KIND" if of_columns else _override_for(f"{key}=", near)
+        )
+        hint = _delimiter_hint(of, name) or nearest_typed
+        raise DlrunError(f"{typed}: {of.path} has no such column; it has {some}", hint=hint)
+    if values:
+        refuse_other(of, name, f"{typed}: the column")
+    return of.profiles[name]
+
+
+def refuse_other(of: Table, name: str, what: str) -> None:
+    """Refuse a column whose values nothing reads; ``what`` names it."""
+    if of.profiles[name].kind == OTHER:
+        raise not_read(what, of.profiles[name].type, name, Path(of.path))
+
+
+def _override_for(key: str, name: str) -> str:
+    """An override with a column's name, which may begin with a space."""
+    plain = PLAIN.fullmatch(name) and name == name.strip()
+    return f"{key}{name}" if plain else f"""'{key}"{name}"'"""
+
+
+def _delimiter_hint(of: Table, name: str) -> str | None:
+    """How to read a CSV whose only column is called by all names, this one among them."""
+    if len(of.profiles) > 1 or not of.has_missing or of.files.format != "csv":
+        return None
+    [names] = of.profiles
+    signs = dict.fromkeys(re.findall(r"\W", names))
+    sign = next((sign for sign in signs if name in names.split(sign)), None)
+    if sign is not None and sign == of.table_options.decimal:
+        return f"leave out data.decimal={sign}, which is between the names"
+    return None if sign is None else f"""data.delimiter='"{sign}"'"""
+
+
+def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
+    """Refuse texts in a column of numbers, by row."""
+    if profile.type in ("int64", "double", "bool") or (
+        profile.type == "string" and not profile.wrong
+    ):
+        return
+    row, value = profile.wrong or (0, profile.examples[0])
+    raise DlrunError(
+        f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
+        hint=correct(of, value) if profile.numeric >= HALF else "choose a column of numbers",
+    )
+
+
+def has_numbers(profile: ColumnProfile) -> bool:
+    """Whether all values are numbers, of texts those that are no codes such as 0127."""
+    if profile.type != "string":
+        return profile.type in ("int64", "double")
+    return profile.numeric == 1 and not any(map(CODE.match, (*profile.examples, *profile.counts)))
+
+
+def correct(of: Table, value: object) -> str:
+    """How to mend a wrong value, for hints; only a text may stand for a missing one."""
+    if value is None:
+        return "fill it in, or remove the row"
+    is_text = isinstance(value, str) and of.has_missing and of.files.format in ("csv", "jsonl")
+    if not is_text or not PLAIN.fullmatch(str(value)):
+        return "correct it"
+    return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
+
+
+def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
+    """Refuse a column of numbers, dates or texts with others among them.
+
+    Args:
+        of: The table.
+        profile: The column's.
+        key: What reads it, for messages.
+        keep: How to keep it as it is, for hints.
+    """
+    if profile.type == NOT_UTF8:
+        raise not_utf8(Path(of.path), profile.name, f"decode its values, or {keep}")
+    if profile.type != "string":
+        return
+    # Texts that all differ are left out as ids, and so would be the numbers among them.
+    is_id = profile.kind == "id" and not IDENTIFIER.search(profile.name)
+    least = HALF if is_id else MOST
+    for share, wrong, what in (
+        (profile.numeric, profile.wrong, "numbers"),
+        (profile.dated, profile.undated, "dates"),
+    ):
+        if wrong and least <= share < 1:
+            row, value = wrong
+            raise DlrunError(
+                f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
+                f" {share:.0%} of the rows are {what}",
+                hint=f"{correct(of, value)}, or {keep}",
+            )

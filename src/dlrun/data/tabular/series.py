@@ -1,0 +1,226 @@
+"""Time series in a table: rows in order of time, one series after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrun.data.tabular.column_values import to_numbers, to_seconds, to_texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GAPS = ("refuse", "split", "ignore")
+FILLS = ("forward",)
+GAP = 1.5  # times the usual step; months differ by a tenth
+UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
+
+
+class SeriesError(ValueError):
+    """Rows that are not time series.
+
+    Args:
+        problem: What is wrong, with the row in the table, from 1.
+        hint: How to mend it.
+    """
+
+    def __init__(self, problem: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(problem)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the columns of a table of time series are, and how to read it.
+
+    Args:
+        columns: The numbers.
+        time: The column of times, ascending in each series; None if the rows are in order.
+        group: The column that names the series of a row; None for a single series.
+        format: Of texts of ``time``, as in ``strptime``; None for ISO 8601.
+        gaps: ``refuse``: an error. ``split``: no window crosses one. ``ignore``: the rows follow
+            each other, such as working days.
+        fill: ``forward``: a missing value is the one before it. None refuses it.
+    """
+
+    columns: tuple[str, ...]
+    time: str | None = None
+    group: str | None = None
+    format: str | None = None
+    gaps: str = "refuse"
+    fill: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return tuple(name for name in (self.time, self.group, *self.columns) if name is not None)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows, series by series in order of their first row, each in order of time.
+
+    Args:
+        values: The numbers, ``(rows, columns)`` float64.
+        seconds: The time of each row, ``(rows,)`` float64; its number in the series without one.
+        rows: The place of each in the table, from 0, ``(rows,)`` int64.
+        starts: Where each uninterrupted part begins, and after the last one the end,
+            ``(parts + 1,)`` int64.
+        names: The series of each part; empty for a single one.
+    """
+
+    values: np.ndarray
+    seconds: np.ndarray
+    rows: np.ndarray
+    starts: np.ndarray
+    names: tuple[str, ...]
+
+
+def arrange(table: Mapping[str, Any], options: Options) -> Series:
+    """Put the rows of a table in order.
+
+    Args:
+        table: Arrays by column, of pyarrow or NumPy; all rows.
+        options: What the columns are.
+
+    Raises:
+        SeriesError: If a value or a time is missing, or a time is not after the one before it, or
+            after a gap. Names the row.
+        WrongValueError: If a value is not a number, or not a time.
+    """
+    arrays = {name: _array(table, name) for name in options.names}
+    rows = len(arrays[options.columns[0]])
+    codes, names = np.zeros(rows, np.int64), [""]
+    if options.group is not None:
+        codes, names = _groups(options.group, arrays[options.group])
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    values = np.stack([to_numbers(name, arrays[name]) for name in options.columns], axis=1)[order]
+    if options.time is None:
+        lengths = np.diff([*starts, rows])
+        seconds = np.arange(rows, dtype=np.float64) - np.repeat(starts, lengths)
+    else:
+        times = arrays[options.time]
+        seconds = _seconds(options, times)[order]
+        starts = _check_times(options, times, seconds, order, starts)
+    _fill(options, values, order, starts)
+    return Series(
+        values,
+        seconds,
+        order,
+        np.append(starts, rows),
+        tuple(names[code] for code in codes[order][starts]) if options.group is not None else (),
+    )
+
+
+def _array(table: Mapping[str, Any], name: str) -> pa.Array:
+    import pyarrow as pa
+
+    if name not in table:
+        raise SeriesError(f"there is no column '{name}'", f"it has {', '.join(list(table)[:12])}")
+    values = table[name]
+    if isinstance(values, pa.ChunkedArray):
+        return values.combine_chunks()
+    return values if isinstance(values, pa.Array) else pa.array(values)
+
+
+def _groups(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
+    if values.null_count:
+        row = int(values.is_null().to_numpy(zero_copy_only=False).argmax())
+        raise SeriesError(
+            f"column '{name}': row {row + 1:,} names no series", "fill it in, or remove the row"
+        )
+    encoded = to_texts(values).dictionary_encode()
+    codes: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, encoded.dictionary.to_pylist()
+
+
+def _seconds(options: Options, times: pa.Array) -> np.ndarray:
+    import pyarrow as pa
+
+    assert options.time is not None
+    if pa.types.is_integer(times.type) or pa.types.is_floating(times.type):
+        seconds = to_numbers(options.time, times)
+    else:
+        seconds = to_seconds(options.time, times, options.format)
+    if (missing := np.isnan(seconds)).any():
+        raise SeriesError(
+            f"column '{options.time}': row {int(missing.argmax()) + 1:,} has no time",
+            "fill it in, or remove the row",
+        )
+    return seconds
+
+
+def _check_times(
+    options: Options, times: pa.Array, seconds: np.ndarray, order: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Where each uninterrupted part begins."""
+    steps = np.diff(seconds, prepend=np.nan)
+    steps[starts] = np.nan  # of another series
+
+    def describe_row(place: int) -> tuple[str, str, str]:
+        row, before = order[place], order[place - 1]
+        return f"row {row + 1:,}: {times[row]}", f"{times[before]}", f"row {before + 1:,}"
+
+    if (wrong := steps <= 0).any():
+        row, before, place = describe_row(int(wrong.argmax()))
+        series = "" if options.group else "; data.group=COLUMN if it has several series"
+        if (steps == 0)[wrong.argmax()]:
+            raise SeriesError(
+                f"column '{options.time}': {row} is there twice, first in {place}",
+                f"remove one of the rows{series}",
+            )
+        raise SeriesError(
+            f"column '{options.time}': {row} comes after {before}",
+            f"sort the table by its time{series}",
+        )
+    usual = float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
+    gaps = steps > GAP * usual
+    if options.gaps == "ignore" or not gaps.any():
+        return starts
+    if options.gaps == "split":
+        return np.union1d(starts, np.flatnonzero(gaps))
+    first = int(gaps.argmax())
+    row, before, _ = describe_row(first)
+    more = f"; {int(gaps.sum()):,} such gaps" if gaps.sum() > 1 else ""
+    raise SeriesError(
+        f"column '{options.time}': {row} comes {_span(steps[first], times)} after {before}, the"
+        f" usual step is {_span(usual, times)}{more}",
+        "data.gaps=split, so that no window crosses a gap, or data.gaps=ignore for rows such as"
+        " working days",
+    )
+
+
+def _span(seconds: float, times: pa.Array) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_integer(times.type) or pa.types.is_floating(times.type):
+        return f"{seconds:g}"
+    size, unit = next((u for u in UNITS if seconds >= u[0]), UNITS[-1])
+    count = seconds / size
+    return f"{count:.3g} {unit if count != 1 else unit[:-1]}"
+
+
+def _fill(options: Options, values: np.ndarray, order: np.ndarray, starts: np.ndarray) -> None:
+    """Fill in missing values, in place; never from a later row or from another part."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return
+    if options.fill == "forward":
+        # The place of the last value before each, or of the beginning of the part.
+        places = np.where(missing, 0, np.arange(len(values))[:, None])
+        places[starts] = starts[:, None]
+        values[:] = np.take_along_axis(values, np.maximum.accumulate(places, axis=0), axis=0)
+        missing = np.isnan(values)
+        if not missing.any():
+            return
+    place, column = np.argwhere(missing)[0]
+    where = f"column '{options.columns[column]}': row {order[place] + 1:,} has no value"
+    if options.fill is None:
+        count = int(missing.sum())
+        more = f"; {count:,} are missing in all" if count > 1 else ""
+        raise SeriesError(f"{where}{more}", "data.fill=forward takes the value before it")
+    raise SeriesError(f"{where}, nor has a row before it", "remove the rows before the first value")

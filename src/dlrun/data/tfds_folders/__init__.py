@@ -1,0 +1,1 @@
+"""Folders of TensorFlow Datasets, read and prepared in a process of their own."""
