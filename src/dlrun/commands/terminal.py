@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -14,10 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from dlrun.config.approvals import separate_approvals
 from dlrun.errors import DlrunError, RunInterrupted, cut_message, first_line
 from dlrun.remote.places import shown_text
-from dlrun.system.files import dump_json
 
 if TYPE_CHECKING:
     from dlrun.runs.result import RunResult
@@ -27,6 +24,8 @@ WATCH_SECONDS = 1.0
 
 def print_result(out: TextIO, result: Mapping[str, Any], as_json: bool, table: Any) -> None:
     """Print a result on stdout. But for ``predict --output -``, nothing else in dlrun does."""
+    from dlrun.system.files import dump_json  # not imported for --help
+
     with stdout_errors(out):
         print(shown_text(dump_json(result) if as_json else table(result)), file=out, flush=True)
 
@@ -60,6 +59,8 @@ def stdout_errors(out: TextIO) -> Iterator[None]:
 
 def log_next(run_dir: str) -> None:
     """Log what to type after a run, which has to have a checkpoint to be evaluated."""
+    import logging
+
     from dlrun.checkpoints.store import list_epochs
     from dlrun.config.run_config import read_config
     from dlrun.remote.places import working_folder
@@ -142,17 +143,13 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     Yields stdout, for the result alone. All other prints, such as those of a user's model or of
     Keras, go to stderr.
     """
+    # Not imported for --help.
+    from dlrun.commands.log import log_on_stderr
+    from dlrun.config.approvals import separate_approvals
+
     out = sys.stdout
-    log = logging.getLogger("dlrun")
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    handler.setFormatter(_BoundedFormatter())
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    logging.raiseExceptions = False  # a full or closed stderr must not end a run
-    log.addHandler(handler)
     try:
-        with separate_approvals(), redirect_stdout(sys.stderr):
+        with log_on_stderr(quiet=quiet), separate_approvals(), redirect_stdout(sys.stderr):
             yield out
     except DlrunError as error:
         print_error(error)
@@ -165,8 +162,6 @@ def report_errors(quiet: bool = False) -> Iterator[TextIO]:
     except KeyboardInterrupt as stop:
         print("interrupted", file=sys.stderr)  # a run that has begun raises RunInterrupted
         raise typer.Exit(130) from stop
-    finally:
-        log.removeHandler(handler)
 
 
 def print_error(error: DlrunError) -> None:
@@ -180,11 +175,6 @@ def _system_error(error: OSError) -> str:
     """What the system refused, in one line, where no part of dlrun says more."""
     reason = first_line(error) if error.strerror is None else error.strerror
     return reason if error.filename is None else f"can't use {error.filename}: {reason}"
-
-
-class _BoundedFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return cut_message(shown_text(super().format(record)))
 
 
 def _printable(message: str) -> str:
