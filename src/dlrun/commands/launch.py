@@ -65,10 +65,10 @@ def launch(
       dlrun launch --per-node 4 --restarts 3 -- resume latest
     """
     with report_errors() as out:
-        from dlrun.workers.launch import launch as launch_run
-        from dlrun.workers.launch_engine import launch_by_engine, read_engine
-        from dlrun.workers.launch_plan import make_plan, place_plan
-        from dlrun.workers.launch_spot import Spot
+        from dlrun.workers.launch.engine import launch_by_engine, read_engine
+        from dlrun.workers.launch.plan import make_plan, place_plan
+        from dlrun.workers.launch.run import launch as launch_run
+        from dlrun.workers.launch.spot import Spot
 
         asked, typed = read_engine(
             {"slurm": slurm, "ray": ray}, words or [], nodes=nodes, master=master, detach=detach

@@ -19,10 +19,10 @@ from dlrun.runs.directory import lock, plan_run_path
 from dlrun.runs.launches import FOLDER, REQUEST
 from dlrun.system.files import write_json
 from dlrun.system.signals import record_signals
-from dlrun.workers.launch import check_launch
-from dlrun.workers.launch_follow import Copy, Engine, Follower
-from dlrun.workers.launch_plan import COMMANDS, Plan
-from dlrun.workers.launch_spot import ERRORS, OUT
+from dlrun.workers.launch.follow import Copy, Engine, Follower
+from dlrun.workers.launch.plan import COMMANDS, Plan
+from dlrun.workers.launch.run import check_launch
+from dlrun.workers.launch.spot import ERRORS, OUT
 
 log = logging.getLogger("dlrun")
 
@@ -51,10 +51,10 @@ class EngineRequest(NamedTuple):
             DlrunError: If it is not installed, or an option is wrong.
         """
         if self.name == "slurm":
-            from dlrun.workers.on_slurm import Slurm
+            from dlrun.workers.launch.slurm import Slurm
 
             return Slurm(self.options)
-        from dlrun.workers.on_ray import Ray
+        from dlrun.workers.launch.ray import Ray
 
         return Ray(self.options)
 

@@ -1,4 +1,4 @@
-"""``dlrun launch``: one run in processes of one or several machines."""
+"""``dlrun launch`` on this machine: check what is launched, then lead the machines or join them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dlrun.config.compose import compose
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.system.signals import record_signals
-from dlrun.workers.launch_head import Head
-from dlrun.workers.launch_node import join
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import Spot
+from dlrun.workers.launch.head import Head
+from dlrun.workers.launch.node import join
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.spot import Spot
 
 LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
 

@@ -17,11 +17,11 @@ import pytest
 from conftest import eventually, slow_on
 from dlrun.config.compose import compose, to_yaml
 from dlrun.errors import DlrunError
-from dlrun.workers.launch import launch as start_run
-from dlrun.workers.launch_head import Head
-from dlrun.workers.launch_link import Link
-from dlrun.workers.launch_node import join
-from dlrun.workers.launch_plan import interface_of, make_plan, place_plan
+from dlrun.workers.launch.head import Head
+from dlrun.workers.launch.link import Link
+from dlrun.workers.launch.node import join
+from dlrun.workers.launch.plan import interface_of, make_plan, place_plan
+from dlrun.workers.launch.run import launch as start_run
 from launches import free_port, start_launchers, working_in
 from trainings import worker
 
