@@ -1,11 +1,11 @@
 """``dlrun launch``."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dlrun.commands.terminal import report_errors
+from dlrun.config.project import Project
 
 
 def launch(
@@ -103,10 +103,8 @@ def _parse(name: str, *words: str) -> dict[str, Any]:
     for option in ("multirun", "needed"):
         if given.get(option):
             raise DlrunError(f"--{option} does not go with dlrun launch, which trains one run")
-    place = given["config_dir"]
     return {
         "overrides": list(given["overrides"] or ()),
-        "config_dir": Path(place) if place else None,
-        "trusted": list(given["trust"] or ()),
+        "project": Project.of(given["config_dir"], given["trust"]),
         "from_run": given.get("from_run"),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
 from dlrun.runs.launches import why_ended
 from dlrun.runs.status import is_locked
@@ -75,7 +76,7 @@ def follow(tmp_path, monkeypatch):
         plan = Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
         asked = EngineRequest("slurm", [], 2, "--slurm nodes=2", detach)
         out = out or io.BytesIO()
-        nothing = {"overrides": [], "config_dir": None, "trusted": [], "from_run": None}
+        nothing = {"overrides": [], "project": HERE, "from_run": None}
         return launch_by_engine(plan, asked, out, **nothing), getattr(
             out, "getvalue", bytes
         )().decode()

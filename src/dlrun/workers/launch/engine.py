@@ -13,6 +13,7 @@ from shlex import quote
 from shutil import rmtree
 from typing import BinaryIO, NamedTuple
 
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 from dlrun.remote.places import url_of
 from dlrun.runs.directory import lock, plan_run_path
@@ -110,8 +111,7 @@ def launch_by_engine(
     out: BinaryIO,
     *,
     overrides: Sequence[str],
-    config_dir: Path | None,
-    trusted: Sequence[str],
+    project: Project,
     from_run: str | None,
 ) -> int:
     """Have an engine place the machines of a run; returns the exit code of rank 0.
@@ -120,9 +120,8 @@ def launch_by_engine(
         plan: What is launched.
         asked: What places it.
         out: Gets what node 0 writes on its standard output.
-        overrides: Those of its command, like the next three.
-        config_dir: See there.
-        trusted: See there.
+        overrides: Those of its command, like the next two.
+        project: See there.
         from_run: See there.
 
     Raises:
@@ -130,7 +129,7 @@ def launch_by_engine(
     """
     plan, engine, runs = replace(plan, engine=asked.text), asked.engine(), Path("runs")
     if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        config = check_launch(overrides=overrides, config_dir=config_dir, trusted=trusted)
+        config = check_launch(overrides=overrides, project=project)
         if url_of(config.runs_dir) is None:
             runs = Path(config.runs_dir)
     folder = plan_run_path(runs, FOLDER).absolute()
