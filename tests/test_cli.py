@@ -18,6 +18,7 @@ from dlrun.cli import _without_multirun, app
 from dlrun.completion.signatures import parameters
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.options import shipped_configs
+from dlrun.config.project import Project
 from dlrun.runs.directory import CONFIG, create_run
 
 ROOT = Path(__file__).parents[1]
@@ -523,7 +524,7 @@ def test_config_dir_must_exist() -> None:
 
 @pytest.fixture(scope="module")
 def config() -> str:
-    return to_yaml(compose([], config_dir=shipped_configs()))
+    return to_yaml(compose([], project=Project(shipped_configs())))
 
 
 @pytest.fixture

@@ -141,12 +141,13 @@ def _train(*overrides):
 
 def _resume(run, overrides):
     from dlrun.api.resume import resume
+    from dlrun.config.project import Project
 
     return resume(
         run,
         overrides,
         runs_dir=Path("runs"),
-        trusted=["my_net", "my_callbacks", "my_data", "my_harm"],
+        project=Project(trusted=["my_net", "my_callbacks", "my_data", "my_harm"]),
         quiet=True,
     ).to_dict()
 
@@ -155,14 +156,20 @@ def _evaluate(run, overrides, options):
     from dlrun.api.evaluate import evaluate
 
     options = {k: Path(v) if k == "data" else v for k, v in options.items()}
-    return evaluate(run, overrides, **options)[0]
+    return evaluate(run, overrides, **_with_project(options))[0]
 
 
 def _predict(run, overrides, output, source, options):
     from dlrun.api.predict import predict
 
     source = Path(source) if source else None
-    return predict(run, overrides, output=Path(output), source=source, **options)
+    return predict(run, overrides, output=Path(output), source=source, **_with_project(options))
+
+
+def _with_project(options):
+    from dlrun.config.project import Project
+
+    return {"project": Project(trusted=options.pop("trusted", ())), **options}
 
 
 def _command(words):

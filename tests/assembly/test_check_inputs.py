@@ -187,9 +187,9 @@ def test_ids_are_checked_before_training_evaluation_and_prediction(tmp_path, bac
     np.savez(tmp_path / "new.npz", words=words, table=table)
     script = (
         "from pathlib import Path\nfrom dlrun.api.predict import predict\n"
-        "from dlrun.errors import DlrunError\n"
-        f"try:\n    predict({str(run)!r}, ['backend={backend.backend}'], trusted=['my_ids'],"
-        " source=Path('new.npz'))\n"
+        "from dlrun.config.project import Project\nfrom dlrun.errors import DlrunError\n"
+        f"try:\n    predict({str(run)!r}, ['backend={backend.backend}'], source=Path('new.npz'),"
+        " project=Project(trusted=['my_ids']))\n"
         "except DlrunError as error:\n    found['message'] = error.message\n"
     )
     message = backend.run(tmp_path, script)["message"]

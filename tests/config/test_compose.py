@@ -13,6 +13,7 @@ import yaml
 from dlrun.config.compose import compose, recompose, to_yaml
 from dlrun.config.groups import EVALUABLE, GROUPS, RESUMABLE
 from dlrun.config.options import shipped_configs
+from dlrun.config.project import Project
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.expand import expand
@@ -36,7 +37,7 @@ def write(path: Path, text: str) -> None:
 
 def compose_error(*overrides: str, config_dir: Path | None = None) -> DlrunError:
     with pytest.raises(DlrunError) as caught:
-        compose(overrides, config_dir=config_dir)
+        compose(overrides, project=Project(config_dir))
     assert caught.value.exit_code == 2
     return caught.value
 
@@ -358,7 +359,7 @@ def test_an_option_in_the_working_directory_is_chosen_without_importing_it(own: 
 
 def test_an_option_in_config_dir_is_chosen(cwd: Path, own: Path) -> None:
     own.rename(cwd / "elsewhere")
-    assert compose(["model=mine"], config_dir=Path("elsewhere")).model["width"] == 3
+    assert compose(["model=mine"], project=Project(Path("elsewhere"))).model["width"] == 3
     assert "mnist_mlp" in compose_error("model=mine").message
 
 

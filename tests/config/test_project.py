@@ -64,7 +64,9 @@ def test_a_run_is_evaluated_from_any_directory_if_its_project_is_named(tmp_path,
     script = """
 from pathlib import Path
 from dlrun.api.evaluate import evaluate
-found["metrics"] = evaluate({run!r}, ["backend=jax"], config_dir=Path({named!r}))[0]["metrics"]
+from dlrun.config.project import Project
+project = Project(Path({named!r}))
+found["metrics"] = evaluate({run!r}, ["backend=jax"], project=project)[0]["metrics"]
 """
     for named in (project, project / "configs"):
         found = jax.run(elsewhere, script.format(run=str(run), named=str(named)))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
 
@@ -145,7 +146,7 @@ def test_a_key_of_an_option_of_your_own_names_it(tmp_path: Path) -> None:
     (tmp_path / "optimizer").mkdir()
     (tmp_path / "optimizer/mine.yaml").write_text("_target_: keras.optimizers.SGD\nmy_rate: 1\n")
     with pytest.raises(DlrunError) as refused:
-        compose(["optimizer.my_rate=2"], config_dir=tmp_path)
+        compose(["optimizer.my_rate=2"], project=Project(tmp_path))
     assert "optimizer=mine has it" in (refused.value.hint or "")
 
 

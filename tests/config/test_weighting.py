@@ -3,6 +3,7 @@
 import pytest
 
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 TICKETS = ("model=ticket_classifier", "task=tickets", "task.monitor=loss")
@@ -54,7 +55,7 @@ def test_classes_are_text_however_they_are_given(tmp_path):
     (tmp_path / "experiment/rare.yaml").write_text(
         "# @package _global_\ntask:\n  class_weight: {0: 1, 1: 5}\n"
     )
-    config = compose(["experiment=rare", "task.class_weight.1=7"], config_dir=tmp_path)
+    config = compose(["experiment=rare", "task.class_weight.1=7"], project=Project(tmp_path))
     assert config.task.class_weight == {"0": 1, "1": 7}
     config = compose([*TICKETS, "task.class_weight={department: {0: 1, 1: 2}}"])
     assert config.task.class_weight == {"department": {"0": 1, "1": 2}}

@@ -47,6 +47,7 @@ import typer
 from typer.testing import CliRunner
 from dlrun.cli import app
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 def parsed(words):
@@ -66,17 +67,16 @@ def problem(words):
     overrides = params.get("overrides") or []
     if name not in COMPOSES or params.get("resume"):
         return None
-    config_dir, trusted = params.get("config_dir"), params.get("trust") or []
+    project = Project.of(params.get("config_dir"), params.get("trust"))
     if name != "sweep":
         try:
-            compose(overrides, config_dir=config_dir, trusted=trusted)
+            compose(overrides, project=project)
         except DlrunError as error:
             return f"{error.message}; {error.hint}"
         return None
     asked = ["sweep", "--dry-run", *overrides]
     asked += ["--search", params["search"]] if params.get("search") else []
-    asked += ["--config-dir", str(config_dir)] if config_dir else []
-    asked += [word for module in trusted for word in ("--trust", module)]
+    asked += project.to_words()
     result = CliRunner().invoke(app, asked)
     return result.stderr or repr(result.exception) if result.exit_code else None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dlrun.config.project import HERE, Project
 from dlrun.config.sweeps.pairs import PairedRows
 from dlrun.errors import DlrunError
 from dlrun.report.page.formats import short_keys
@@ -71,13 +72,13 @@ def test_a_run_that_is_listed_twice_is_trained_once(overrides, listed, trained, 
 def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
     sweeps = [
         plan(["seed=1,2", "runs_dir=mine"]),
-        new_sweep(["seed=range(1,3)", "runs_dir=mine"], {}, None, {}).plan,
-        new_sweep(["seed=range(1,3)", "runs_dir=other"], {}, Path("mine"), {}).plan,
+        new_sweep(["seed=range(1,3)", "runs_dir=mine"], {}, None, HERE).plan,
+        new_sweep(["seed=range(1,3)", "runs_dir=other"], {}, Path("mine"), HERE).plan,
     ]
     assert {str(sweep.directory.parent) for sweep in sweeps} == {"mine/sweeps"}
     for search in (None, {}):
         with pytest.raises(DlrunError, match="runs_dir: expected one value"):
-            new_sweep(["runs_dir=choice(a,b)"], search, None, {})
+            new_sweep(["runs_dir=choice(a,b)"], search, None, HERE)
     with pytest.raises(DlrunError, match="--resume takes no --runs-dir"):
         sweep(SweepRequest(resume=here, runs_dir=Path("mine")))
 
@@ -162,7 +163,7 @@ def experiment(directory, name, sweep):
 
 def test_an_experiment_may_define_a_sweep_and_overrides_win(here):
     experiment(here / "mine", "rates", "  optimizer.learning_rate: [1e-3, 1e-2]\n  seed: range(2)")
-    typed, options = "experiment=rates", {"config_dir": here / "mine"}
+    typed, options = "experiment=rates", {"project": Project(here / "mine")}
     overrides = runs(typed, **options)
     assert overrides[0] == [typed, "optimizer.learning_rate=0.001", "seed=0"]
     assert len(overrides) == 4

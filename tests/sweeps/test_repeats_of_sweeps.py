@@ -12,6 +12,7 @@ from conftest import Dlrun
 from dlrun.api.compare_settings import compare_settings
 from dlrun.api.settings import group, group_runs
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE
 from dlrun.config.sweeps.repeats import split_repeats, write_out
 from dlrun.errors import DlrunError
 from dlrun.report.page.sweep_page import sweep_page
@@ -231,9 +232,9 @@ def _require_that_a_copy_counts_once(sweep):
         number = run["number"] + 4
         record["runs"].append({**run, "number": number, "run_dir": str(copy / str(number))})
     (copy / "sweep.json").write_text(json.dumps(record))
-    drawn_twice = load_sweep(copy, {}, {}).to_dict()
+    drawn_twice = load_sweep(copy, {}, HERE).to_dict()
     assert len(drawn_twice["runs"]) == 6
-    assert drawn_twice["repeats"] == load_sweep(sweep, {}, {}).to_dict()["repeats"]
+    assert drawn_twice["repeats"] == load_sweep(sweep, {}, HERE).to_dict()["repeats"]
     assert [len(runs) for _, runs in read_sweep(copy, "copy").repeats()[1]] == [2, 2]
     shutil.rmtree(copy)
 
@@ -251,7 +252,7 @@ def _require_that_a_longer_run_is_no_repeat(place, sweep, runs):
     assert resumed.value == longer["validation"]["loss"]
     assert [len(of) for _, of in page.repeats()[1]] == [2]
     assert "no mean of the sweep: " in sweep_page(page)
-    again = load_sweep(sweep, {}, {}).to_dict()
+    again = load_sweep(sweep, {}, HERE).to_dict()
     assert sorted(entry["n"] for entry in again["repeats"]) == [1, 2]
     assert f"Resumed with other settings, so in no mean of the sweep: {resumed.name} (" in (
         leaderboard(again)

@@ -12,6 +12,7 @@ from dlrun.assembly.check_data import check_form
 from dlrun.config.compose import compose, to_plain_yaml
 from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.system.files import exists, write_text
 
@@ -21,8 +22,7 @@ def describe_data(
     *,
     save: Path | None = None,
     plot: Path | None = None,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Describe the data set of a config, without importing a framework.
 
@@ -30,8 +30,7 @@ def describe_data(
         overrides: As for ``dlrun train``.
         save: Write an option of the ``data`` group that makes each choice explicit.
         plot: Draw the distributions of the columns, or some images of each class.
-        config_dir: The user's own options.
-        trusted: Modules that may be instantiated, beside those that the options name.
+        project: The user's own options, and what is trusted.
 
     Returns:
         A :class:`dlrun.data.source.Description` as a mapping, as ``dlrun data --json`` prints it.
@@ -43,7 +42,7 @@ def describe_data(
         from dlrun.system.pictures import check_plot
 
         check_plot(plot)
-    config = compose(overrides, config_dir=config_dir, trusted=trusted, find=False)
+    config = compose(overrides, project=project, find=False)
     from dlrun.data.dataset import Dataset
     from dlrun.data.description.arrays import describe_dataset
     from dlrun.data.source import Source

@@ -11,6 +11,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.config.earlier import Earlier, compose_earlier, covers
+from dlrun.config.project import Project
 from dlrun.config.run_config import read_config, upgrade_overrides
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, shorten
@@ -27,21 +28,14 @@ MOST_LINES = 12  # of the diff at the start
 RUNS_DIR = "runs_dir"
 
 
-def compose_from(
-    run: str,
-    overrides: Sequence[str],
-    *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
-) -> tuple[Earlier, RunDir]:
+def compose_from(run: str, overrides: Sequence[str], *, project: Project) -> tuple[Earlier, RunDir]:
     """Compose the config of an earlier run with changes, and report what differs.
 
     Args:
         run: A path, a name or ``latest``; names are looked up in the ``runs_dir`` that the changes
             set, then in ``runs``.
         overrides: The changes.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
 
     Raises:
         DlrunError: If there is no such run, or as :func:`dlrun.config.earlier.compose_earlier`.
@@ -52,9 +46,8 @@ def compose_from(
         recorded,
         _overrides(opened, recorded),
         overrides,
-        config_dir=config_dir,
-        trusted=trusted,
-        project=None if config_dir else opened.project,
+        project=project,
+        trained_in=None if project.config_dir else opened.project,
     )
     _report(opened, recorded, earlier)
     return earlier, opened

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.outputs import outputs_by_name
+from dlrun.config.project import HERE, Project
 from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError
 from dlrun.inference.chosen_epoch import resolve_epoch
@@ -38,8 +39,7 @@ def evaluate(
     against: str | None = None,
     csv: Path | None = None,
     runs_dir: Path = Path("runs"),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> tuple[dict[str, Any], list[str]]:
     """Evaluate checkpoints of runs, each on each backend.
 
@@ -58,8 +58,7 @@ def evaluate(
         against: A run to compare each with, on the same samples.
         csv: A folder to write every table to; made if it is missing.
         runs_dir: Where to look for ``latest``.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name, beside those that the user's options name.
+        project: The user's own options, and what is trusted.
 
     Returns:
         The result, as ``dlrun evaluate --json`` prints it, and a message per failed limit. Of
@@ -74,7 +73,7 @@ def evaluate(
         )
     runs = [run] if isinstance(run, str) else list(run)
     backends, rest = _backends(overrides)
-    options = (split or "test", data, runs_dir, config_dir, trusted)
+    options = (split or "test", data, runs_dir, project)
     jobs = [
         Job(name, [*rest, *backend], one, *options)
         for name, one, backend in product(runs, which.split(","), backends)

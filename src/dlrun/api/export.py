@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 from dlrun.exports.content import FILE, Content
@@ -47,8 +48,7 @@ def export(
     samples: int = 1024,
     license: str | None = None,
     runs_dir: Path = Path("runs"),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Write a run's model in a format, and compare the file with the run in its own runtime.
 
@@ -67,8 +67,7 @@ def export(
         samples: How many samples of the test split to compare.
         license: What the model card says of it.
         runs_dir: Where to look for ``latest``.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name, beside those that the user's options name.
+        project: The user's own options, and what is trusted.
 
     Returns:
         The result, as ``dlrun export --json`` prints it; ``passed`` is false if the file differs
@@ -80,9 +79,7 @@ def export(
     module = formats.module(format)
     formats.require(format)
     check_request(format, module, overrides, quantize)
-    opened, config = _open_writable(
-        run, overrides, runs_dir=runs_dir, config_dir=config_dir, trusted=trusted
-    )
+    opened, config = _open_writable(run, overrides, runs_dir, project)
     resolve_epoch(opened, which)  # before a folder is made and a process is started
     if quantize == "float16":
         refuse_large_targets(opened, module)
@@ -98,8 +95,7 @@ def export(
             run=str(opened.path.resolve()),
             overrides=[*overrides, *PRECISION],
             which=which,
-            config_dir=str(config_dir.resolve()) if config_dir else None,
-            trusted=list(trusted),
+            project=project.to_json(),
             format=format,
             quantize=None,
             part="reference",
@@ -112,7 +108,7 @@ def export(
         reference, content, files = _write(job, writer, config.backend.name, module, path, quantize)
         rows = _check(files, content, folder, tolerance, config.backend.name)
         if quantize is not None and reference["note"] is None:
-            rows = _with_metrics(rows, files, overrides, config_dir, trusted)
+            rows = _with_metrics(rows, files, overrides, project)
         result = _result(str(opened.path), writer, reference, content, rows, path)
         if result["passed"]:
             _keep(files[quantize or "float32"], path, content, result, own=output is None)
@@ -139,13 +135,15 @@ def _room_for(path: Path, *, own: bool) -> Iterator[None]:
                 path.parent.parent.rmdir()
 
 
-def _open_writable(run: str, overrides: Sequence[str], **where: Any) -> tuple[RunDir, Config]:
+def _open_writable(
+    run: str, overrides: Sequence[str], runs_dir: Path, project: Project
+) -> tuple[RunDir, Config]:
     """Open a run whose model can be written in another format.
 
     Raises:
         DlrunError: If it can't be loaded, or is itself an exported file.
     """
-    opened, config = open_run(run, overrides, needs_data=False, **where)
+    opened, config = open_run(run, overrides, runs_dir=runs_dir, project=project, needs_data=False)
     if isinstance(opened, ExportedRun):
         raise DlrunError(
             f"{run} is an exported file: its graph can't be written in another format",
@@ -210,15 +208,12 @@ def _with_metrics(
     rows: Sequence[dict[str, Any]],
     files: Mapping[str, Path],
     overrides: Sequence[str],
-    config_dir: Path | None,
-    trusted: Sequence[str],
+    project: Project,
 ) -> list[dict[str, Any]]:
     """The rows, each with what its file scores on the test split."""
     from dlrun.inference.export_check import evaluate_file
 
-    metrics = {
-        kind: evaluate_file(file, overrides, config_dir, trusted) for kind, file in files.items()
-    }
+    metrics = {kind: evaluate_file(file, overrides, project) for kind, file in files.items()}
     return [row | {"metrics": metrics[row["precision"]]} for row in rows]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun import feeds
+from dlrun.config.project import HERE, Project
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.readers import STDIN, Part, Reader, open_reader
 from dlrun.data.tree import Tree, leaves, tree_map
@@ -51,8 +52,7 @@ def predict(
     stdout: Stream | None = None,
     stdout_kind: str | None = None,
     runs_dir: Path = Path("runs"),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Predict in batches and write the predictions.
 
@@ -77,8 +77,7 @@ def predict(
         stdout: For ``output`` ``-``; by default the standard output.
         stdout_kind: ``csv`` or ``jsonl``; by default that of the input.
         runs_dir: Where to look for ``latest``.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name, beside those that the user's options name.
+        project: The user's own options, and what is trusted.
 
     Returns:
         The result, as ``dlrun predict --json`` prints it.
@@ -87,12 +86,7 @@ def predict(
         DlrunError: If the run, the input or the output is unusable.
     """
     opened, config = open_run(
-        run,
-        overrides,
-        runs_dir=runs_dir,
-        config_dir=config_dir,
-        trusted=trusted,
-        needs_data=source is None,
+        run, overrides, runs_dir=runs_dir, project=project, needs_data=source is None
     )
     require_output(output, opened.path, "predictions.npz")
     output = output or opened.predictions

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.api.guest_call import check_overrides, guest_call, on_this_backend
 from dlrun.api.run import Run
+from dlrun.config.project import Project
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
@@ -38,15 +39,14 @@ def train(
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
         KeyboardInterrupt: If the run was interrupted; it can be resumed.
     """
-    place = None if config_dir is None else Path(config_dir)
-    with guest_call(config_dir=place, quiet=quiet):
+    project = Project.of(config_dir, trust)
+    with guest_call(config_dir=project.config_dir, quiet=quiet):
         from dlrun.api.train import train as train_run
 
         typed = on_this_backend(overrides, or_environment=True)
         result = train_run(
             typed,
-            config_dir=place,
-            trusted=trust,
+            project=project,
             quiet=quiet,
             from_run=None if from_run is None else str(getattr(from_run, "path", from_run)),
             needed=needed,
@@ -156,8 +156,8 @@ def compose(
     Raises:
         DlrunError: With every mistake.
     """
-    place = None if config_dir is None else Path(config_dir)
-    with guest_call(config_dir=place):
+    project = Project.of(config_dir, trust)
+    with guest_call(config_dir=project.config_dir):
         from dlrun.config.compose import compose as compose_config
 
-        return compose_config(check_overrides(overrides), config_dir=place, trusted=trust)
+        return compose_config(check_overrides(overrides), project=project)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.remote.places import require_output
 from dlrun.report.page.run_view import DataView
@@ -24,8 +24,7 @@ def report(
     with_data: bool = True,
     by: str = "epoch",
     runs_dir: Path = Path("runs"),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Write a page about a run or a sweep. No framework is imported.
 
@@ -35,8 +34,7 @@ def report(
         with_data: Whether to read the data set of a run, and show examples of it.
         by: What curves have along their axis, one of :data:`dlrun.runs.history.PLACES`.
         runs_dir: Where to look for names.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name, beside those that the user's options name.
+        project: The user's own options, and what is trusted.
 
     Returns:
         ``report``, the file; ``kind``, ``run`` or ``sweep``; ``bytes``; and ``notes``, what was
@@ -54,8 +52,9 @@ def report(
     path = output or opened.path / PAGE
     require_output(output, opened.path, PAGE)
     check_writable(path, "--output", name=PAGE)
-    where = {"runs_dir": runs_dir, "config_dir": config_dir, "trusted": trusted}
-    data = _data_of(opened, where) if with_data else DataView(missing="Left out by --no-data.")
+    data = DataView(missing="Left out by --no-data.")
+    if with_data:
+        data = _data_of(opened, runs_dir, project)
     [name] = short_names([opened.path], parts=2)
     page = run_page(read_run(opened, name, data, by))
     notes = [data.missing] if data.missing else []
@@ -85,12 +84,12 @@ def _write(path: Path, page: str) -> dict[str, Any]:
     return {"report": str(path), "bytes": len(page.encode())}
 
 
-def _data_of(run: RunDir, where: dict[str, Any]) -> DataView:
+def _data_of(run: RunDir, runs_dir: Path, project: Project) -> DataView:
     """The run's data set as it is now; why not, if it can't be read."""
     from dlrun.inference.examples import read_examples
 
     try:
-        return read_examples(run, **where)
+        return read_examples(run, runs_dir=runs_dir, project=project)
     except DlrunError as error:
         hint = f" ({error.hint})" if error.hint else ""
         return DataView(missing=f"The data set can't be read: {error.message}{hint}.")

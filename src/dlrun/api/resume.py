@@ -15,6 +15,7 @@ from dlrun.assembly.require import require
 from dlrun.config.compose import overrides_part, recompose, to_yaml
 from dlrun.config.groups import RESUMABLE
 from dlrun.config.options import project_dir
+from dlrun.config.project import HERE, Project
 from dlrun.config.run_config import read_config
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.config.schema import Config
@@ -45,8 +46,7 @@ def resume(
     overrides: Sequence[str],
     *,
     runs_dir: Path,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     typed: Sequence[str] = (),
     command: Sequence[str] | None = None,
     started_at: float | None = None,
@@ -61,8 +61,7 @@ def resume(
         overrides: Changes to the run's config; only to keys of
             :data:`dlrun.config.groups.RESUMABLE`. ``epochs=+5`` means five more.
         runs_dir: Where to look for ``latest``.
-        config_dir: The user's own options.
-        trusted: Modules that the recorded config may name, beside those that these options name.
+        project: The user's own options, and what is trusted.
         typed: Overrides of the original run, if the user typed them in this command; the modules
             that they name are trusted.
         command: The command line, for the record.
@@ -77,8 +76,7 @@ def resume(
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
-    place = str(config_dir.absolute()) if config_dir else None
-    sources = {"config_dir": place, "trusted": list(trusted), "typed": list(typed)}
+    sources = {"project": project.to_json(), "typed": list(typed)}
     group = ranks.started_outside()
     if group:
         _follow_if_not_first(group, opened, run, overrides, sources)
@@ -91,11 +89,10 @@ def resume(
             recorded,
             overrides,
             changeable=RESUMABLE,
-            config_dir=config_dir,
-            trusted=trusted,
+            project=project,
             typed_before=typed,
             training=True,
-            project=None if config_dir else opened.project,
+            trained_in=None if project.config_dir else opened.project,
         )
         if (result := _result_if_complete(opened, recorded, config, overrides)) is not None:
             return result
@@ -106,7 +103,7 @@ def resume(
             command,
             started_at,
             destination,
-            str(project_dir(config_dir)),
+            str(project_dir(project.config_dir)),
             initial_weights=read_initial_weights(config) if resumption is None else None,
             resumption=resumption,
             ends=ends,

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlrun.api.guest_call import check_overrides, guest_call, on_this_backend
 from dlrun.api.run_model import RunModel
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.runs.directory import CONFIG, RECORD
 from dlrun.runs.locate import find_run
@@ -31,20 +32,19 @@ class Run:
     def __init__(
         self, path: Path | str, *, config_dir: Path | str | None = None, trust: Sequence[str] = ()
     ) -> None:
-        self._open(find_run(str(path), Path("runs")).path, config_dir, trust)
+        self._open(find_run(str(path), Path("runs")).path, Project.of(config_dir, trust))
 
     @classmethod
     def from_listing(cls, path: Path) -> Run:
         """A run that has just been found, of which nothing else is looked at yet."""
         run = cls.__new__(cls)
-        run._open(path, None, ())
+        run._open(path, HERE)
         return run
 
-    def _open(self, path: Path, config_dir: Path | str | None, trust: Sequence[str]) -> None:
+    def _open(self, path: Path, project: Project) -> None:
         self.path = path.absolute()
-        self.config_dir = None if config_dir is None else Path(config_dir)
-        self.trust = tuple(trust)
-        self._model = RunModel(self.path, self.config_dir, self.trust)
+        self._project = project
+        self._model = RunModel(self.path, project)
 
     @property
     def name(self) -> str:
@@ -128,15 +128,14 @@ class Run:
         """
         from dlrun.api.evaluate import evaluate
 
-        with guest_call(config_dir=self.config_dir, quiet=quiet):
+        with guest_call(config_dir=self._project.config_dir, quiet=quiet):
             result, _ = evaluate(
                 str(self.path),
                 on_this_backend(overrides),
                 which=str(checkpoint),
                 split=split,
                 data=None if data is None else Path(data),
-                config_dir=self.config_dir,
-                trusted=self.trust,
+                project=self._project,
             )
             return result
 
@@ -174,7 +173,7 @@ class Run:
         """
         from dlrun.inference.in_memory import as_frame, frame_as_file, is_frame
 
-        with guest_call(config_dir=self.config_dir, quiet=quiet):
+        with guest_call(config_dir=self._project.config_dir, quiet=quiet):
             options = {"which": str(checkpoint), "top": top, "ids": ids, "on_error": on_error}
             if isinstance(inputs, str | Path):
                 return as_frame(self._model.rows(Path(inputs), overrides, options))
@@ -205,7 +204,7 @@ class Run:
         Raises:
             DlrunError: If the run or the checkpoint is unusable.
         """
-        with guest_call(config_dir=self.config_dir):
+        with guest_call(config_dir=self._project.config_dir):
             loaded = self._model.load(overrides, str(checkpoint), needs_data=False)
             if not activation:
                 return loaded.model
@@ -226,13 +225,12 @@ class Run:
         """
         from dlrun.api.resume import resume
 
-        with guest_call(config_dir=self.config_dir, quiet=quiet):
+        with guest_call(config_dir=self._project.config_dir, quiet=quiet):
             resume(
                 str(self.path),
                 check_overrides(overrides),
                 runs_dir=self.path.parent,
-                config_dir=self.config_dir,
-                trusted=self.trust,
+                project=self._project,
                 quiet=quiet,
             )
         return self

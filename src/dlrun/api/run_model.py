@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.api.guest_call import on_this_backend
+from dlrun.config.project import Project
 from dlrun.runs.locate import find_run
 
 if TYPE_CHECKING:
@@ -19,12 +20,11 @@ class RunModel:
 
     Args:
         path: The run's directory.
-        config_dir: The user's own options.
-        trust: Modules that the run may name.
+        project: The user's own options, and what is trusted.
     """
 
-    def __init__(self, path: Path, config_dir: Path | None, trust: Sequence[str]) -> None:
-        self._path, self._config_dir, self._trust = path, config_dir, trust
+    def __init__(self, path: Path, project: Project) -> None:
+        self._path, self._project = path, project
         self._predictor: tuple[Any, ArrayPredictor] | None = None
 
     def takes_columns(self) -> bool:
@@ -51,8 +51,7 @@ class RunModel:
             output=Path("-"),
             stdout=written,
             stdout_kind="jsonl",
-            config_dir=self._config_dir,
-            trusted=self._trust,
+            project=self._project,
             **options,
         )
         return [json.loads(line) for line in written.getvalue().splitlines()]
@@ -79,8 +78,7 @@ class RunModel:
             str(self._path),
             typed,
             runs_dir=self._path.parent,
-            config_dir=self._config_dir,
-            trusted=self._trust,
+            project=self._project,
             needs_data=needs_data,
         )
         spec = None if needs_data else read_input_spec(opened, typed)

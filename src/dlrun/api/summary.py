@@ -11,6 +11,7 @@ from dlrun.assembly.read_ahead import read_ahead
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.report.summary import layout_table, memory_table
 from dlrun.system import pictures
@@ -22,8 +23,7 @@ MIN_COLUMNS = 60  # for Keras' table, even in a narrower terminal
 def summary(
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     plot: Path | None = None,
     memory: bool = False,
 ) -> tuple[dict[str, Any], str]:
@@ -31,8 +31,7 @@ def summary(
 
     Args:
         overrides: As typed after ``dlrun summary``.
-        config_dir: The user's own options.
-        trusted: Modules that may be instantiated, beside those that the options name.
+        project: The user's own options, and what is trusted.
         plot: Where to draw the model's graph; None for no drawing.
         memory: Whether to estimate the memory of a training step.
 
@@ -42,7 +41,7 @@ def summary(
     Raises:
         DlrunError: If the config is wrong, the model has no graph, or ``plot`` can't be written.
     """
-    config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    config = compose(overrides, project=project)
     if memory and config.distribution.kind != "none":
         raise DlrunError(
             f"--memory: distribution={config.distribution.kind} is not supported",
@@ -52,7 +51,7 @@ def summary(
     if plot is not None:
         _check_plot(plot)
     if memory:
-        read_ahead(config, overrides, config_dir=config_dir, trusted=trusted)
+        read_ahead(config, overrides, project=project)
         # To compile takes memory. A run would find what is kept here, and take less than it says.
         config.backend.compilation_cache = False
     session = start(config)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.config.compose import compose, to_yaml
+from dlrun.config.project import HERE, Project
 from dlrun.system import ranks
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 def train(
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     command: Sequence[str] | None = None,
     started_at: float | None = None,
     path: Path | None = None,
@@ -40,8 +40,7 @@ def train(
 
     Args:
         overrides: As typed after ``dlrun train``.
-        config_dir: The user's own options.
-        trusted: Modules that may be instantiated, beside those that the options name.
+        project: The user's own options, and what is trusted.
         command: The command line, for the record; by default ``dlrun train`` and the overrides.
         started_at: When the user started the run, in seconds since the epoch; by default now.
         path: The run directory to create; None for a new one in ``runs_dir``.
@@ -57,14 +56,20 @@ def train(
         Interrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
-    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     if (group := ranks.started_outside()) and group.resumed:  # dlrun launch --restarts
         from dlrun.api.resume import resume
 
-        where |= {"typed": list(overrides), "quiet": quiet}
-        return resume(group.resumed, [], runs_dir=Path(), command=command, **where)
+        return resume(
+            group.resumed,
+            [],
+            runs_dir=Path(),
+            project=project,
+            typed=list(overrides),
+            command=command,
+            quiet=quiet,
+        )
     command = command or _command(overrides, from_run)
-    config, overrides, parent = _compose(list(overrides), from_run, where)
+    config, overrides, parent = _compose(list(overrides), from_run, project)
     # A mistake in the config is reported without the time that these imports take.
     from dlrun import backends
     from dlrun.assembly.require import require
@@ -79,7 +84,7 @@ def train(
     if needed:
         from dlrun.api.finished_run import find_equal_run
 
-        if (found := find_equal_run(config, config_dir)) is not None:
+        if (found := find_equal_run(config, project.config_dir)) is not None:
             return found
     if path is None:
         check_place(config.runs_dir)
@@ -93,18 +98,18 @@ def train(
     files = _files(config, overrides)
     path = path or plan_run_path(Path(config.runs_dir), str(config.name))
     with (
-        _companions(config, overrides, config_dir, trusted),
+        _companions(config, overrides, project),
         ThreadPoolExecutor(max_workers=1) as pool,  # git runs while the backend starts
     ):
-        project = project_dir(config_dir)
-        destination = NewDestination(path, files, pool.submit(record.code_state, project).result)
+        directory = project_dir(project.config_dir)
+        destination = NewDestination(path, files, pool.submit(record.code_state, directory).result)
         request = RunRequest(
             config,
             overrides,
             command,
             started_at,
             destination,
-            str(project),
+            str(directory),
             initial_weights=weights,
             parent=parent,
             on_epoch=on_epoch,
@@ -116,14 +121,14 @@ def train(
 
 
 def _compose(
-    overrides: list[str], from_run: str | None, where: Mapping[str, Any]
+    overrides: list[str], from_run: str | None, project: Project
 ) -> tuple[Config, Sequence[str], dict[str, Any] | None]:
     """The config, all of its overrides, and what the record says of the run that it repeats."""
     if from_run is None:
-        return compose(overrides, **where), overrides, None
+        return compose(overrides, project=project), overrides, None
     from dlrun.api.earlier import compose_from, parent_entry
 
-    earlier, opened = compose_from(from_run, overrides, **where)
+    earlier, opened = compose_from(from_run, overrides, project=project)
     return earlier.config, earlier.overrides, parent_entry(opened)
 
 
@@ -136,7 +141,7 @@ def _files(config: Config, overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _companions(
-    config: Config, overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
+    config: Config, overrides: Sequence[str], project: Project
 ) -> AbstractContextManager[None]:
     """The processes that train beside this one."""
     from dlrun.assembly.companions import companions
@@ -145,8 +150,7 @@ def _companions(
         config,
         "dlrun.training.follow:follow_train",
         overrides=list(overrides),
-        config_dir=str(config_dir.absolute()) if config_dir else None,
-        trusted=list(trusted),
+        project=project.to_json(),
     )
 
 

@@ -10,20 +10,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.assembly.start import is_of_dlrun, read_data
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.system.child import python_command
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Config
 
 
-def read_ahead(
-    config: Config, overrides: Sequence[str], *, config_dir: Path | None, trusted: Sequence[str]
-) -> None:
+def read_ahead(config: Config, overrides: Sequence[str], *, project: Project) -> None:
     """Let another process read the user's files, if a config's data set is made of some.
 
     What is wrong with them is told when this process reads them.
@@ -31,16 +29,11 @@ def read_ahead(
     Args:
         config: Composed from what follows.
         overrides: As typed.
-        config_dir: The user's own options.
-        trusted: Modules that may be instantiated, beside those that the options name.
+        project: The user's own options, and what is trusted.
     """
     if config.data.get("path") is None or not is_of_dlrun(config):
         return
-    job = {
-        "overrides": list(overrides),
-        "config_dir": str(config_dir.resolve()) if config_dir else None,
-        "trusted": list(trusted),
-    }
+    job = {"overrides": list(overrides), "project": project.to_json()}
     subprocess.run(
         python_command("dlrun.assembly.read_ahead", json.dumps(job)),
         stdin=subprocess.DEVNULL,
@@ -52,8 +45,7 @@ def read_ahead(
 def main() -> None:
     """Read the data set of the job that is the only argument."""
     job = json.loads(sys.argv[1])
-    config_dir = Path(job["config_dir"]) if job["config_dir"] else None
-    read_data(compose(job["overrides"], config_dir=config_dir, trusted=job["trusted"]))
+    read_data(compose(job["overrides"], project=Project.from_json(job["project"])))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dlrun.commands.arguments import (
     split_words,
 )
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 
@@ -80,7 +81,7 @@ def bench(
         if memory_limit is not None and not batch:
             raise DlrunError("--memory-limit is an option of --batch", hint="add --batch")
         settings = Settings(
-            budget, chosen, of_loops, config_dir, tuple(trust or ()), batch, memory_limit
+            budget, chosen, of_loops, Project.of(config_dir, trust), batch, memory_limit
         )
         result = run(overrides or [], settings)
         print_result(out, result, as_json, bench_table)

@@ -2,6 +2,7 @@
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def config(
@@ -22,5 +23,5 @@ def config(
 
         from dlrun.config.compose import compose, to_yaml
 
-        composed = compose(overrides or [], config_dir=config_dir, trusted=trust or ())
+        composed = compose(overrides or [], project=Project.of(config_dir, trust))
         print_result(out, asdict(composed), as_json, lambda _: to_yaml(composed).rstrip())

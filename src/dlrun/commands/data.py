@@ -7,6 +7,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def data(
@@ -45,6 +46,6 @@ def data(
         from dlrun.report.data import data_tables
 
         result = describe_data(
-            overrides or [], save=save, plot=plot, config_dir=config_dir, trusted=trust or ()
+            overrides or [], save=save, plot=plot, project=Project.of(config_dir, trust)
         )
         print_result(out, result, as_json, data_tables)

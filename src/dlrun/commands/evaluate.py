@@ -16,6 +16,7 @@ from dlrun.commands.arguments import (
     require_choice,
 )
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 
@@ -112,8 +113,7 @@ def evaluate(
             against=against,
             csv=csv,
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
         )
         print_result(out, result, as_json, evaluation_lines)
         if failures:

@@ -18,6 +18,7 @@ from dlrun.commands.arguments import (
     require_choice,
 )
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 
@@ -100,8 +101,7 @@ def export(
             samples=samples,
             license=license,
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
         )
         print_result(out, result, as_json, export_table)
         if not result["passed"]:

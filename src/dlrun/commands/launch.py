@@ -1,11 +1,11 @@
 """``dlrun launch``."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dlrun.commands.terminal import report_errors
+from dlrun.config.project import Project
 
 
 def launch(
@@ -65,10 +65,10 @@ def launch(
       dlrun launch --per-node 4 --restarts 3 -- resume latest
     """
     with report_errors() as out:
-        from dlrun.workers.launch import launch as launch_run
-        from dlrun.workers.launch_engine import launch_by_engine, read_engine
-        from dlrun.workers.launch_plan import make_plan, place_plan
-        from dlrun.workers.launch_spot import Spot
+        from dlrun.workers.launch.engine import launch_by_engine, read_engine
+        from dlrun.workers.launch.plan import make_plan, place_plan
+        from dlrun.workers.launch.run import launch as launch_run
+        from dlrun.workers.launch.spot import Spot
 
         asked, typed = read_engine(
             {"slurm": slurm, "ray": ray}, words or [], nodes=nodes, master=master, detach=detach
@@ -103,10 +103,8 @@ def _parse(name: str, *words: str) -> dict[str, Any]:
     for option in ("multirun", "needed"):
         if given.get(option):
             raise DlrunError(f"--{option} does not go with dlrun launch, which trains one run")
-    place = given["config_dir"]
     return {
         "overrides": list(given["overrides"] or ()),
-        "config_dir": Path(place) if place else None,
-        "trusted": list(given["trust"] or ()),
+        "project": Project.of(given["config_dir"], given["trust"]),
         "from_run": given.get("from_run"),
     }

@@ -17,6 +17,7 @@ from dlrun.commands.arguments import (
     split_words,
 )
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 
@@ -90,7 +91,7 @@ def parity(
             if value is not None and not (value >= 0 and math.isfinite(value)):
                 raise DlrunError(f"--{option}tolerance {value}: expected a number >= 0")
         settings = Settings(
-            steps, tolerance, prediction_tolerance, random, config_dir, tuple(trust or ())
+            steps, tolerance, prediction_tolerance, random, Project.of(config_dir, trust)
         )
         counts = _counts(devices)
         if loops and counts:

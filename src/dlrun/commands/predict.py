@@ -18,6 +18,7 @@ from dlrun.commands.arguments import (
     require_choice,
 )
 from dlrun.commands.terminal import GuardedStream, print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 
@@ -102,8 +103,7 @@ def predict(
             stdout=GuardedStream(out),
             stdout_kind=to_stdout,
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
         )
         if str(output) != "-":
             print_result(out, result, as_json, _line)

@@ -7,6 +7,7 @@ import typer
 
 from dlrun.commands.arguments import By, ConfigDir, Json, Place, RunsDir, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def report(
@@ -52,7 +53,6 @@ def report(
             with_data=with_data,
             by=by.value,
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
         )
         print_result(out, result, as_json, lambda result: result["report"])

@@ -7,6 +7,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def reproduce(
@@ -45,8 +46,7 @@ def reproduce(
             slow=slow,
             output=output,
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
         )
         print_result(out, result, as_json, reproduction_line)
     if result["not_reached"]:

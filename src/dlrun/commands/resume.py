@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Run, RunsDir, Trust
 from dlrun.commands.terminal import print_run, report_errors
+from dlrun.config.project import Project
 
 
 def resume(
@@ -39,8 +40,7 @@ def resume(
             run,
             overrides or [],
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or [],
+            project=Project.of(config_dir, trust),
             command=["dlrun", *sys.argv[1:]],
             started_at=process.started_at(),
             quiet=quiet,

@@ -8,6 +8,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def summary(
@@ -39,7 +40,7 @@ def summary(
         from dlrun.api.summary import summary as run_summary
 
         result, layers = run_summary(
-            overrides or [], config_dir=config_dir, trusted=trust or (), plot=plot, memory=memory
+            overrides or [], project=Project.of(config_dir, trust), plot=plot, memory=memory
         )
         print_result(out, result, as_json, lambda _: layers)
         if plot is not None:

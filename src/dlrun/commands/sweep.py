@@ -9,6 +9,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError, counted
 
 
@@ -190,8 +191,7 @@ def sweep(
             launcher=launcher,
             launcher_options=launcher_option or (),
             runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
             quiet=quiet,
         )
         result = run_sweep(request)

@@ -7,6 +7,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust
 from dlrun.commands.terminal import print_run, report_errors
+from dlrun.config.project import Project
 
 
 def train(
@@ -49,8 +50,7 @@ def train(
 
         result = train_run(
             typed,
-            config_dir=config_dir,
-            trusted=trust or (),
+            project=Project.of(config_dir, trust),
             command=["dlrun", *sys.argv[1:]],
             started_at=process.started_at(),
             quiet=quiet,

@@ -8,6 +8,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Quiet, Trust, require_choice
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 
 
@@ -73,7 +74,7 @@ def tune(
             _refuse_foreign(what, other, options)
         given = {"minimum": minimum, "maximum": maximum, **own[what]}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        chosen |= {"budget": budget, "config_dir": config_dir, "trusted": tuple(trust or ())}
+        chosen |= {"budget": budget, "project": Project.of(config_dir, trust)}
         if what == "batch_size":
             from dlrun.proofs.batch_size_search import METHODS, SizeSettings
             from dlrun.proofs.tune_batch_size import tune_batch_size

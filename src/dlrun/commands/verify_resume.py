@@ -7,6 +7,7 @@ import typer
 
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.commands.terminal import print_result, report_errors
+from dlrun.config.project import Project
 
 
 def verify_resume(
@@ -35,11 +36,7 @@ def verify_resume(
         from dlrun.report.tables import verify_resume_lines
 
         result = verify(
-            overrides or [],
-            kills=kills,
-            runs_dir=runs_dir,
-            config_dir=config_dir,
-            trusted=trust or [],
+            overrides or [], kills=kills, runs_dir=runs_dir, project=Project.of(config_dir, trust)
         )
         print_result(out, result, as_json, verify_resume_lines)
     if not result["equal"]:

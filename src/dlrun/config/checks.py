@@ -29,7 +29,7 @@ class Rules:
         training: Whether the run trains, so that its callbacks write.
         typed_keys: In a recorded config, the keys that the user typed.
         unused: Parts that are not instantiated.
-        project: Where a recorded run was trained, as it says itself: for hints alone.
+        trained_in: Where a recorded run was trained, as it says itself: for hints alone.
     """
 
     names: trust.TrustedNames
@@ -37,7 +37,7 @@ class Rules:
     training: bool = True
     typed_keys: Sequence[str] = ()
     unused: Sequence[str] = ()
-    project: str | None = None
+    trained_in: str | None = None
 
 
 def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iterator[Mistake]:
@@ -79,8 +79,8 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
         if problem.key.partition(".")[0] in rules.unused:
             continue
         line = typed.get(problem.key, problem.key)
-        if problem.text.startswith("no module named") and rules.project:
-            yield Mistake(line, problem.text, hint=project_hint(rules.project))
+        if problem.text.startswith("no module named") and rules.trained_in:
+            yield Mistake(line, problem.text, hint=project_hint(rules.trained_in))
         else:
             yield Mistake.of_argument(line, problem.key, problem.text, problem.names)
 
@@ -111,7 +111,7 @@ def _trust_error(
     refusals: list[trust.Refusal], typed: Mapping[str, str], rules: Rules
 ) -> DlrunError:
     if rules.recorded and not any(refusal.key in typed for refusal in refusals):
-        return untrusted_error(refusals, rules.project)
+        return untrusted_error(refusals, rules.trained_in)
     error = config_error(
         [
             Mistake(

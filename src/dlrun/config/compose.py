@@ -8,7 +8,6 @@ and reports all mistakes at once. Nothing here imports a framework.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -24,6 +23,7 @@ from dlrun.config.grammar import choose, compose_choices, config_loader, is_addi
 from dlrun.config.groups import GROUPS
 from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.overrides import Overrides, apply_values, read_overrides, to_config
+from dlrun.config.project import HERE, Project
 from dlrun.config.run_config import check_plain
 from dlrun.config.schema import Config
 from dlrun.config.weighting import name_classes
@@ -36,8 +36,7 @@ SMOKE = ("epochs=1", "max_steps=null", "validate_every=null", "data.limit=384")
 def compose(
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     recorded: bool = False,
     find: bool = True,
     earlier: Sequence[str] = (),
@@ -46,8 +45,7 @@ def compose(
 
     Args:
         overrides: In Hydra's grammar: ``key=value``, ``group=option``, ``+new=``, ``~delete``.
-        config_dir: The user's own options; by default ``./configs``.
-        trusted: Modules that may be instantiated besides those that the user's options name.
+        project: The user's own options, and what is trusted.
         recorded: The overrides were read from a sweep, which may be a copy, so the components they
             name are not trusted.
         find: Whether ``task=auto`` is replaced by the task that fits the data, which are read.
@@ -57,15 +55,15 @@ def compose(
     Raises:
         DlrunError: With every mistake, and the nearest valid name for each.
     """
-    loader = config_loader(config_dir)
-    typed = read_overrides([*earlier, *overrides], loader, config_dir)
+    loader = config_loader(project.config_dir)
+    typed = read_overrides([*earlier, *overrides], loader, project.config_dir)
     # Hydra adds to a group only once, and would merge a chosen loss with the task's own.
     later = [c for c in typed.choices if is_addition(c) or GROUPS[c.key_or_group].place]
     with _hydra_mistakes(typed):
         lines = [str(choice.input_line) for choice in typed.choices if choice not in later]
-        base = compose_choices(lines, config_dir)
+        base = compose_choices(lines, project.config_dir)
         if of_data := choices_of_data(base, typed):
-            base = compose_choices([*of_data, *lines], config_dir)
+            base = compose_choices([*of_data, *lines], project.config_dir)
     by_user = typed.parsed if not earlier else parse(overrides)[0]
     typed.values += _other_length(by_user)
     if recorded:
@@ -74,11 +72,11 @@ def compose(
             for value in typed.values
             if "${" in str(value.input_line)
         ]
-    names = _trusted_names(trusted, () if recorded else by_user, config_dir)
+    names = _trusted_names(project, () if recorded else by_user)
     if _is_smoke(base, typed.values):
         typed.values[:0] = parse(SMOKE)[0]
     if find and not typed.mistakes:
-        find_task(base, typed, names, config_dir)
+        find_task(base, typed, names, project.config_dir)
     with _hydra_mistakes(typed):
         for choice in later:
             choose(choice, base, loader)
@@ -91,12 +89,11 @@ def recompose(
     overrides: Sequence[str],
     *,
     changeable: Sequence[str],
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     typed_before: Sequence[str] = (),
     training: bool = False,
     unused: Sequence[str] = (),
-    project: str | None = None,
+    trained_in: str | None = None,
 ) -> Config:
     """Change the recorded config of a run.
 
@@ -104,18 +101,17 @@ def recompose(
         config: The run's resolved config.
         overrides: As for :func:`compose`; a chosen option replaces the whole part of its group.
         changeable: The keys that may change, with all keys below them.
-        config_dir: The user's own options; by default ``./configs``.
-        trusted: As for :func:`compose`.
+        project: The user's own options, and what is trusted.
         typed_before: The overrides that the user typed when starting this run; still trusted.
         training: Whether the run is trained further, so that its callbacks write.
         unused: Parts that are not instantiated, and whose modules may be missing.
-        project: Where the run was trained, for hints.
+        trained_in: Where the run was trained, as its record says, for hints.
 
     Raises:
         DlrunError: With every mistake, including each key that may not change.
     """
     check_plain(config)
-    loader = config_loader(config_dir)
+    loader = config_loader(project.config_dir)
 
     def unchangeable(override: Override) -> Mistake | None:
         key = override.key_or_group
@@ -125,7 +121,7 @@ def recompose(
         hint = f"what may change: {', '.join(changeable)}"
         return Mistake(line, f"can't change here: the run has {shorten(value)}", hint=hint)
 
-    typed = read_overrides(overrides, loader, config_dir, refuse=unchangeable)
+    typed = read_overrides(overrides, loader, project.config_dir, refuse=unchangeable)
     typed.values += _other_length(typed.parsed)
     before, _ = parse(typed_before)
     recorded = OmegaConf.create(config)
@@ -135,12 +131,12 @@ def recompose(
         base = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), recorded))
     typed_by_user = [*typed.parsed, *before]
     rules = Rules(
-        _trusted_names(trusted, typed_by_user, config_dir),
+        _trusted_names(project, typed_by_user),
         recorded=True,
         training=training,
         typed_keys=[str(override.key_or_group) for override in typed_by_user],
         unused=[part for part in unused if not overrides_part(overrides, part)],
-        project=project,
+        trained_in=trained_in,
     )
     return _finish(base, typed, rules)
 
@@ -214,11 +210,9 @@ def _recorded_value(config: dict[str, Any], key: str) -> str:
     return "none" if node is None else str(node)
 
 
-def _trusted_names(
-    trusted: Sequence[str], typed: Sequence[Override], config_dir: Path | None
-) -> trust.TrustedNames:
+def _trusted_names(project: Project, typed: Sequence[Override]) -> trust.TrustedNames:
     values = [(str(override.key_or_group), override.value()) for override in typed]
-    return trust.trusted_names(trusted, values, config_dir)
+    return trust.trusted_names(project, values)
 
 
 @contextmanager

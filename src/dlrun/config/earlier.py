@@ -17,6 +17,7 @@ from dlrun.config.compose import compose, recompose
 from dlrun.config.grammar import parse
 from dlrun.config.groups import GROUPS
 from dlrun.config.options import module_dirs
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Backend, Config, Device, Reproduces, Task
 from dlrun.config.signature import wrong_arguments
 from dlrun.errors import DlrunError, shorten
@@ -55,9 +56,8 @@ def compose_earlier(
     before: Sequence[str],
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
-    project: str | None = None,
+    project: Project = HERE,
+    trained_in: str | None = None,
 ) -> Earlier:
     """Compose the config of an earlier run with changes.
 
@@ -65,29 +65,33 @@ def compose_earlier(
         recorded: The earlier run's resolved config; it may be a copy from an untrusted source.
         before: The overrides of the earlier run.
         overrides: The changes, as typed.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.config.compose.compose`.
-        project: As for :func:`dlrun.config.compose.recompose`.
+        project: The user's own options, and what is trusted.
+        trained_in: As for :func:`dlrun.config.compose.recompose`.
 
     Raises:
         DlrunError: With every mistake in the changes; or if the earlier run has chosen an option,
             or named a component, that no longer exists.
     """
-    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
     gone: list[str] = []
     before = [line for line in before if "${" not in line]  # the record has the value
-    base = _compose_known(before, overrides, gone, where)
+    base = _compose_known(before, overrides, gone, project)
     kept = [line for line in before if not covers(overrides, line)]
-    changed = compose(overrides, earlier=kept, **where)
+    changed = compose(overrides, earlier=kept, project=project)
     then, now = _plain(base), _plain(changed)
     result: dict[str, Any] = asdict(changed)
     drifted, lost = _drifted(recorded, then, now, _covered_keys(overrides))
     gone += lost
     for key, value in drifted.items():
         _set(result, key, value)
-    gone += _drop_unknown_arguments(result, drifted, now, config_dir)
+    gone += _drop_unknown_arguments(result, drifted, now, project.config_dir)
     config = recompose(
-        result, (), changeable=(), typed_before=overrides, training=True, project=project, **where
+        result,
+        (),
+        changeable=(),
+        typed_before=overrides,
+        training=True,
+        project=project,
+        trained_in=trained_in,
     )
     return Earlier(config, [*kept, *overrides], gone, _added(recorded, then, now))
 
@@ -132,7 +136,7 @@ def _added(recorded: dict[str, Any], then: Mapping[str, Any], now: Mapping[str, 
 
 
 def _compose_known(
-    before: list[str], overrides: Sequence[str], gone: list[str], where: Mapping[str, Any]
+    before: list[str], overrides: Sequence[str], gone: list[str], project: Project
 ) -> Config:
     """Compose the earlier overrides, without those that no longer exist, which are removed.
 
@@ -141,7 +145,7 @@ def _compose_known(
     """
     while True:
         try:
-            return compose((), earlier=before, **where)
+            return compose((), earlier=before, project=project)
         except DlrunError as error:
             wrong = {mistake.override: mistake.problem for mistake in error.mistakes}
             lines = [line for line in before if line in wrong]

@@ -21,6 +21,7 @@ from dlrun.config.approvals import Approval, approved_targets
 from dlrun.config.components import is_shipped, source_path
 from dlrun.config.groups import GROUPS, parts_with_components
 from dlrun.config.options import config_dirs, module_dirs
+from dlrun.config.project import Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
@@ -82,20 +83,17 @@ class Refusal:
     allow: str | None = None
 
 
-def trusted_names(
-    trusted: Sequence[str], typed: Iterable[tuple[str, Any]], config_dir: Path | None
-) -> TrustedNames:
+def trusted_names(project: Project, typed: Iterable[tuple[str, Any]]) -> TrustedNames:
     """Collect what the user has named.
 
     Args:
-        trusted: The values of ``--trust``.
+        project: The user's own options, and what is trusted.
         typed: The keys and values of the overrides.
-        config_dir: The user's own options; by default ``./configs``.
 
     Raises:
         DlrunError: If a module can't be trusted as a whole.
     """
-    for module in trusted:
+    for module in project.trusted:
         if not all(part.isidentifier() for part in module.split(".")):
             raise DlrunError(f"--trust {_printable(module)}: expected the name of a module")
         top = module.partition(".")[0]
@@ -108,9 +106,11 @@ def trusted_names(
         {"_target_" if key == FUNCTION else key.rpartition(".")[2]: value} for key, value in typed
     )
     targets = [target for value in values for target in _targets(value) if isinstance(target, str)]
-    user_dirs = config_dirs(config_dir)[:-1]
+    user_dirs = config_dirs(project.config_dir)[:-1]
     directory = user_dirs[0] if user_dirs else None
-    return TrustedNames(tuple(trusted), tuple(targets), directory, module_dirs(config_dir))
+    return TrustedNames(
+        tuple(project.trusted), tuple(targets), directory, module_dirs(project.config_dir)
+    )
 
 
 def check(config: Config, names: TrustedNames) -> list[Refusal]:

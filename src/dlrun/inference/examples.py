@@ -13,6 +13,7 @@ import numpy as np
 
 from dlrun.config.groups import without_kept
 from dlrun.config.instantiate import instantiate
+from dlrun.config.project import Project
 from dlrun.data.dataset import Dataset
 from dlrun.data.description.arrays import describe_dataset
 from dlrun.data.description.pictures import pictures_at, pictures_of
@@ -33,28 +34,18 @@ VALUES = 12  # of an array that is not an image
 DIGITS = 9  # of a number, that has fewer if it is longer
 
 
-def read_examples(
-    run: RunDir, *, runs_dir: Path, config_dir: Path | None, trusted: Sequence[str]
-) -> DataView:
+def read_examples(run: RunDir, *, runs_dir: Path, project: Project) -> DataView:
     """Read the data set of a run as its config says.
 
     Args:
         run: The run.
         runs_dir: As for :func:`dlrun.inference.loaded_run.open_run`, like the following two.
-        config_dir: See there.
-        trusted: See there.
+        project: See there.
 
     Raises:
         DlrunError: If the data can't be read, or the config names code that is not trusted.
     """
-    _, config = open_run(
-        str(run.path),
-        (),
-        runs_dir=runs_dir,
-        config_dir=config_dir,
-        trusted=trusted,
-        needs_backend=False,
-    )
+    _, config = open_run(str(run.path), (), runs_dir=runs_dir, project=project, needs_backend=False)
     data = instantiate("data", without_kept("data", config.data))
     option = str(config.choices.get("data") or "data")
     if isinstance(data, Source):

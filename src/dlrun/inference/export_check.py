@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 from dlrun.exports import formats
 from dlrun.exports.agreement import LEAST_AGREEMENT, TOLERANCES, agreement, passes
@@ -83,18 +84,15 @@ def check_file(
         }
 
 
-def evaluate_file(
-    path: Path, overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
-) -> dict[str, float]:
+def evaluate_file(path: Path, overrides: Sequence[str], project: Project) -> dict[str, float]:
     """The metrics of a file on the whole test split, as ``dlrun evaluate FILE`` prints them.
 
     Raises:
         DlrunError: If it can't be evaluated.
     """
     of_data = [o for o in overrides if not o.startswith(("backend=", "backend."))]
-    options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
-    options += [word for module in trusted for word in ("--trust", module)]
-    command = python_command("dlrun", "evaluate", str(path), *of_data, *options, "--json", "-q")
+    words = [str(path), *of_data, *project.to_words(), "--json", "-q"]
+    command = python_command("dlrun", "evaluate", *words)
     done = subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ},
         check=False,

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError, describe
 from dlrun.inference.loaded_run import (
     LoadedRun,
@@ -47,8 +48,7 @@ class Job(NamedTuple):
         run: The run's directory.
         overrides: As typed, and the backend.
         which: The checkpoint.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name.
+        project: From :meth:`dlrun.config.project.Project.to_json`.
         format: The format's name.
         quantize: The kind to write; None for float32.
         part: ``reference`` or ``write``.
@@ -62,8 +62,7 @@ class Job(NamedTuple):
     run: str
     overrides: list[str]
     which: str
-    config_dir: str | None
-    trusted: list[str]
+    project: dict[str, Any]
     format: str
     quantize: str | None
     part: str
@@ -228,8 +227,7 @@ def _load(job: Job, *, needs_data: bool) -> tuple[LoadedRun, Any]:
         job.run,
         job.overrides,
         runs_dir=Path("runs"),
-        config_dir=Path(job.config_dir) if job.config_dir else None,
-        trusted=job.trusted,
+        project=Project.from_json(job.project),
         needs_data=needs_data,
     )
     spec = None if needs_data else read_input_spec(opened, job.overrides)

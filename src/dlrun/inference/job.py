@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.config.project import Project
 from dlrun.inference.loaded_run import load_run, open_run
 from dlrun.inference.recorded_weights import weigh_as_recorded
 
@@ -27,8 +28,7 @@ class Job:
     split: str
     data: Path | None
     runs_dir: Path
-    config_dir: Path | None
-    trusted: Sequence[str]
+    project: Project
 
     def open(self) -> tuple[RunDir, Config]:
         """The run and its config; no framework is imported.
@@ -40,8 +40,7 @@ class Job:
             self.run,
             self.overrides,
             runs_dir=self.runs_dir,
-            config_dir=self.config_dir,
-            trusted=self.trusted,
+            project=self.project,
             needs_data=self.data is None,
         )
 

@@ -16,6 +16,7 @@ from dlrun.assembly.start import start, start_backend
 from dlrun.checkpoints.weights import assign_weights
 from dlrun.config.compose import overrides_part, recompose
 from dlrun.config.groups import EVALUABLE
+from dlrun.config.project import HERE, Project
 from dlrun.config.run_config import read_config
 from dlrun.config.schema import Config
 from dlrun.config.weighting import wrong_weighting
@@ -85,8 +86,7 @@ def open_run(
     overrides: Sequence[str],
     *,
     runs_dir: Path,
-    config_dir: Path | None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     needs_data: bool = True,
     needs_backend: bool = True,
 ) -> tuple[RunDir, Config]:
@@ -97,8 +97,7 @@ def open_run(
         overrides: Changes to the run's config; only to keys of
             :data:`dlrun.config.groups.EVALUABLE`.
         runs_dir: Where to look for ``latest``.
-        config_dir: The user's own options.
-        trusted: Modules that the run may name, beside those that the user's options name.
+        project: The user's own options, and what is trusted.
         needs_data: Whether samples are needed. If not, and the run saved its input spec, the code
             of the data set may be missing.
         needs_backend: Whether the model is needed. If not, its backend may be missing.
@@ -116,7 +115,11 @@ def open_run(
         )
     opened = exported or find_run(run, runs_dir)
     configs = Path("configs").resolve()
-    if config_dir is None and is_dir(configs) and configs.is_relative_to(opened.path.resolve()):
+    if (
+        project.config_dir is None
+        and is_dir(configs)
+        and configs.is_relative_to(opened.path.resolve())
+    ):
         raise DlrunError(
             f"{configs} is part of the run directory, so its options are not trusted as your own",
             hint="work in another directory, or add --config-dir configs to trust them",
@@ -140,10 +143,9 @@ def open_run(
         recorded,
         overrides,
         changeable=EVALUABLE,
-        config_dir=config_dir,
-        trusted=trusted,
+        project=project,
         unused=unused,
-        project=None if config_dir else opened.project,
+        trained_in=None if project.config_dir else opened.project,
     )
     _weigh_as_trained(config, opened)
     if needs_backend:

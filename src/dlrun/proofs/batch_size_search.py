@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.proofs.bench_process import measure_steps
@@ -46,8 +47,7 @@ class SizeSettings(NamedTuple):
         method: ``power`` doubles; ``binary`` then halves the gap to the first that does not fit.
         memory_limit: What a process may take, in GB; None for a share of what is available.
         budget: Seconds for everything.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
     """
 
     minimum: int = SMALLEST
@@ -55,8 +55,7 @@ class SizeSettings(NamedTuple):
     method: str = "power"
     memory_limit: float | None = None
     budget: float = 110.0
-    config_dir: Path | None = None
-    trusted: tuple[str, ...] = ()
+    project: Project = HERE
 
 
 def check_sizes(config: Config, settings: SizeSettings) -> None:
@@ -249,7 +248,6 @@ class _Search:
             name=f"batch-{size}",
             seconds=self._seconds,
             limit=max(1.0, self._end - time.monotonic()),
-            config_dir=self._settings.config_dir,
-            trusted=self._settings.trusted,
+            project=self._settings.project,
             watch=self._guard.watch,
         )

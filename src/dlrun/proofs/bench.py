@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
@@ -43,8 +44,7 @@ class Settings(NamedTuple):
         budget: Seconds for everything; None for :data:`BUDGET` or :data:`BATCH_BUDGET`.
         chosen: Backends; empty for all that are installed and train.
         loops: Loops; empty for fit, train_step and raw.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         batch: Whether to try batch sizes, in place of other settings: of each backend's fastest
             loop, or of all loops that are chosen.
         memory_limit: What a process may take while batch sizes are tried, in GB; None for a share
@@ -54,8 +54,7 @@ class Settings(NamedTuple):
     budget: float | None = None
     chosen: Sequence[str] = ()
     loops: Sequence[str] = ()
-    config_dir: Path | None = None
-    trusted: tuple[str, ...] = ()
+    project: Project = HERE
     batch: bool = False
     memory_limit: float | None = None
 
@@ -67,9 +66,7 @@ class Settings(NamedTuple):
     @property
     def sizes(self) -> SizeSettings:
         """How to try batch sizes."""
-        return SizeSettings(
-            memory_limit=self.memory_limit, config_dir=self.config_dir, trusted=self.trusted
-        )
+        return SizeSettings(memory_limit=self.memory_limit, project=self.project)
 
 
 def bench(overrides: Sequence[str], settings: Settings) -> dict[str, Any]:
@@ -150,7 +147,7 @@ def _members(
         else:
             loops = loops or several
     for one in asked:  # a wrong one is refused before the others are measured
-        compose([*typed, one], config_dir=settings.config_dir, trusted=settings.trusted)
+        compose([*typed, one], project=settings.project)
     trainable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     names = names or trainable
     if not names:
@@ -168,7 +165,7 @@ def _words(member: tuple[str, str]) -> list[str]:
 
 
 def _compose(overrides: Sequence[str], settings: Settings) -> Config:
-    config = compose(overrides, config_dir=settings.config_dir, trusted=settings.trusted)
+    config = compose(overrides, project=settings.project)
     require(config, training=True)
     return config
 
@@ -279,8 +276,7 @@ class _Jobs:
             limit=limit,
             sizes=sizes,
             variants=variants,
-            config_dir=self._settings.config_dir,
-            trusted=self._settings.trusted,
+            project=self._settings.project,
         )
 
 

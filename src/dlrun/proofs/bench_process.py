@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.project import HERE, Project
 from dlrun.system import process
 from dlrun.system.child_job import ChildJob
 
@@ -23,8 +24,7 @@ def measure_steps(
     limit: float,
     sizes: Sequence[int] = (),
     variants: Sequence[Sequence[str]] = (),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     watch: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Measure the steps of a config.
@@ -37,8 +37,7 @@ def measure_steps(
         limit: Seconds after which the process is killed; what it has measured is the answer.
         sizes: Of batches to predict.
         variants: Overrides to train with after that.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         watch: As for :meth:`dlrun.system.child_job.ChildJob.wait`.
 
     Returns:
@@ -49,8 +48,7 @@ def measure_steps(
     """
     job = {
         "overrides": list(overrides),
-        "config_dir": str(config_dir.resolve()) if config_dir else None,
-        "trusted": list(trusted),
+        "project": project.to_json(),
         "seconds": seconds,
         "sizes": list(sizes),
         "variants": [list(variant) for variant in variants],

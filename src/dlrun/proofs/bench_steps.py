@@ -19,6 +19,7 @@ from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError, describe
 from dlrun.system import process
 from dlrun.system.files import read_json, write_json
@@ -37,7 +38,7 @@ class Bench:
     """The job of one process.
 
     Args:
-        job: ``overrides``, ``config_dir``, ``trusted``; ``seconds`` to train and to predict;
+        job: ``overrides``, ``project``; ``seconds`` to train and to predict;
             ``sizes`` of batches to predict; ``variants``: overrides to train with after that.
         answer: The file for the answer.
     """
@@ -70,12 +71,8 @@ class Bench:
             self._try(variant, session)
 
     def _compose(self, variant: Sequence[str]) -> Config:
-        config_dir = self._job["config_dir"]
-        config = compose(
-            [*self._job["overrides"], *variant],
-            config_dir=Path(config_dir) if config_dir else None,
-            trusted=self._job["trusted"],
-        )
+        project = Project.from_json(self._job["project"])
+        config = compose([*self._job["overrides"], *variant], project=project)
         require(config, training=True)
         return config
 

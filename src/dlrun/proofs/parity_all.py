@@ -74,7 +74,7 @@ def parity_all(
         check_writable(output, "--output", name="parity.md")
     cases = _cases(overrides, select, settings)
     list_members(overrides, chosen)  # a mistake of all options is refused once, not in each row
-    runs_dir = Path(compose(overrides, config_dir=settings.config_dir).runs_dir)
+    runs_dir = Path(compose(overrides, project=settings.project).runs_dir)
     rows: list[dict[str, Any]] = []
     with result_directory(runs_dir) as directory, Processes() as processes:
         for number, case in enumerate(cases, 1):
@@ -102,7 +102,7 @@ def _cases(overrides: Sequence[str], select: Sequence[str], settings: Settings) 
     Raises:
         DlrunError: If there is no such group or option.
     """
-    options = list_options(settings.config_dir)
+    options = list_options(settings.project.config_dir)
     selected = [word.partition("=") for word in select] or [(group, "", "") for group in GROUPS]
     cases: dict[tuple[str, str], Case] = {}
     for group, _, option in selected:
@@ -124,7 +124,7 @@ def _cases(overrides: Sequence[str], select: Sequence[str], settings: Settings) 
 
 def _case(group: str, option: str, overrides: Sequence[str], settings: Settings) -> Case:
     typed = {split_override(override)[0] for override in overrides}
-    words = example(group, option, settings.config_dir)
+    words = example(group, option, settings.project.config_dir)
     if not words:
         words = [f"{'+' if group == 'metrics' else ''}{group}={option}"]
     given = [(split_override(word)[0], word) for word in words]

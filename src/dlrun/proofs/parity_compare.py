@@ -51,8 +51,7 @@ def compare(
         for name, typed in members.items():
             job = {
                 "overrides": typed,
-                "config_dir": str(settings.config_dir.resolve()) if settings.config_dir else None,
-                "trusted": list(settings.trusted),
+                "project": settings.project.to_json(),
                 "steps": settings.steps if compares != BACKENDS or trains(configs[name]) else 0,
                 "random": settings.random,
                 "weights": f"{temporary}/weights",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.loops import LOOPS
@@ -26,16 +26,14 @@ class Settings(NamedTuple):
         tolerance: Relative, of each step's loss; None takes the measured one.
         prediction_tolerance: Of the predictions; None takes the measured one.
         random: Leave random layers, such as dropout, on.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
     """
 
     steps: int = 50
     tolerance: float | None = None
     prediction_tolerance: float | None = None
     random: bool = False
-    config_dir: Path | None = None
-    trusted: tuple[str, ...] = ()
+    project: Project = HERE
 
 
 def list_members(
@@ -129,10 +127,7 @@ def compose_members(
     Raises:
         DlrunError: If one is wrong, or can't run here.
     """
-    configs = {
-        name: compose(typed, config_dir=settings.config_dir, trusted=settings.trusted)
-        for name, typed in members.items()
-    }
+    configs = {name: compose(typed, project=settings.project) for name, typed in members.items()}
     for config in configs.values():
         only = config.model.get("only_backend")
         if only is not None and compares == BACKENDS:

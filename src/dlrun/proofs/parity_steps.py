@@ -22,6 +22,7 @@ from dlrun.assembly.companions import companions, together
 from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError, describe
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.prediction import predict_batches
@@ -43,8 +44,7 @@ class Job:
 
     Args:
         overrides: All overrides, including backend and loop.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: From :meth:`dlrun.config.project.Project.to_json`.
         steps: The number of training steps; 0 on a backend that can't train.
         random: Leave random layers, such as dropout, on.
         weights: Directory of the checkpoint that all processes start from.
@@ -53,8 +53,7 @@ class Job:
     """
 
     overrides: list[str]
-    config_dir: str | None
-    trusted: Sequence[str]
+    project: dict[str, Any]
     steps: int
     random: bool
     weights: str
@@ -81,8 +80,7 @@ def follow(job: dict[str, Any]) -> None:
 
 
 def _config(job: Job) -> Config:
-    config_dir = Path(job.config_dir) if job.config_dir else None
-    config = compose(job.overrides, config_dir=config_dir, trusted=job.trusted)
+    config = compose(job.overrides, project=Project.from_json(job.project))
     # Steps are compared, not validations: the clock would end epochs elsewhere in each process.
     return replace(config, validate_every=None)
 

@@ -14,6 +14,7 @@ from typing import Any
 from dlrun import __version__, backends
 from dlrun.config.compose import compose
 from dlrun.config.options import list_options
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Reproduces
 from dlrun.errors import DlrunError, did_you_mean
 from dlrun.remote.places import refuse_remote
@@ -62,8 +63,7 @@ def reproduce(
     slow: bool = False,
     output: Path = Path("RESULTS.md"),
     runs_dir: Path = Path("runs"),
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Run experiments one after another, each in a new process, and write the table.
 
@@ -75,8 +75,7 @@ def reproduce(
         slow: Also run those that take more than a few minutes on a CPU.
         output: Where to write the table, as Markdown.
         runs_dir: The runs are written to its ``reproduce/``.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
 
     Returns:
         The cells of the table, and how many missed their limits.
@@ -85,17 +84,15 @@ def reproduce(
         DlrunError: If an experiment or a backend is missing, or the table can't be written.
     """
     refuse_remote(runs_dir, "'dlrun reproduce'")
-    claims = _claims(experiments, slow, config_dir, trusted)
+    claims = _claims(experiments, slow, project)
     usable = [name for name in backends.installed_backends() if backends.module(name).TRAINS]
     for name in chosen:
         backends.require(name, training=True)
     check_writable(output, "--output", name="RESULTS.md")
     cells = list(_cells(claims, chosen or usable))
     done = _CompletedRuns(runs_dir / "reproduce")
-    options = ["--config-dir", str(config_dir.resolve())] if config_dir else []
-    options += [word for module in trusted for word in ("--trust", module)]
     for number, cell in enumerate(cells, 1):
-        _run(cell, done, options)
+        _run(cell, done, project.to_words())
         shown = cell.error or f"{cell.claim.metric} {figure(cell.value) or 'is not finite'}"
         log.info(
             "%d/%d  %s  %s  %s  %s", number, len(cells), cell.experiment, cell.backend, cell.loop,
@@ -150,10 +147,8 @@ class _CompletedRuns:
         return None
 
 
-def _claims(
-    names: Sequence[str], slow: bool, config_dir: Path | None, trusted: Sequence[str]
-) -> dict[str, Reproduces]:
-    known = list(list_options(config_dir)["experiment"])
+def _claims(names: Sequence[str], slow: bool, project: Project) -> dict[str, Reproduces]:
+    known = list(list_options(project.config_dir)["experiment"])
     for name in names:
         if name not in known:
             raise DlrunError(
@@ -162,7 +157,7 @@ def _claims(
             )
     claims = {}
     for name in names or known:
-        claim = compose([f"experiment={name}"], config_dir=config_dir, trusted=trusted).reproduces
+        claim = compose([f"experiment={name}"], project=project).reproduces
         if claim is not None and (slow or names or not claim.slow):
             claims[name] = claim
         elif names:

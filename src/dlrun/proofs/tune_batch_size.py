@@ -39,7 +39,7 @@ def tune_batch_size(overrides: Sequence[str], settings: SizeSettings) -> dict[st
     typed = without_batch_size(overrides)
     if len(typed) < len(overrides):
         log.info("note   batch_size is not used: it is what is tuned")
-    config = compose(typed, config_dir=settings.config_dir, trusted=settings.trusted)
+    config = compose(typed, project=settings.project)
     require(config, training=True)
     check_sizes(config, settings)
     left = settings.budget - (time.monotonic() - began)

@@ -13,6 +13,7 @@ from dlrun import backends
 from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.losses.loss_scale import inner_optimizer
@@ -42,8 +43,7 @@ class RangeSettings(NamedTuple):
         smoothing: As for :func:`dlrun.proofs.range_test.smooth`; None for means over about a
             tenth of the steps.
         budget: Seconds, at most.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
     """
 
     minimum: float = 1e-7
@@ -51,8 +51,7 @@ class RangeSettings(NamedTuple):
     steps: int = 100
     smoothing: float | None = None
     budget: float = 110.0
-    config_dir: Path | None = None
-    trusted: tuple[str, ...] = ()
+    project: Project = HERE
 
     @property
     def decay(self) -> float:
@@ -81,7 +80,7 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
     """
     began = time.monotonic()
     _check(settings)
-    config = compose(overrides, config_dir=settings.config_dir, trusted=settings.trusted)
+    config = compose(overrides, project=settings.project)
     require(config, training=True)
     key = rate_key(config)
     check_loop(config)

@@ -18,12 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError, RunInterrupted
 from dlrun.proofs.same_bits import compare_bits
 from dlrun.remote.places import refuse_remote
@@ -83,8 +84,7 @@ def verify_resume(
     *,
     kills: int = 2,
     runs_dir: Path | None = None,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
 ) -> dict[str, Any]:
     """Train without interruption, train with kills and resumptions, and compare.
 
@@ -93,8 +93,7 @@ def verify_resume(
         kills: The number of kills; every second one during a save.
         runs_dir: The two runs are written to its ``verify-resume/``; they are kept if they differ.
             None for ``runs_dir`` of the config.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
 
     Returns:
         Whether the runs are equal, the kills, the number of arrays compared, and the differences.
@@ -103,13 +102,13 @@ def verify_resume(
         DlrunError: If a run fails, or ends before it could be killed.
         Interrupted: If a signal stopped it; no run and no process is left.
     """
-    config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    config = compose(overrides, project=project)
     require(config, training=True)
     overrides = [*overrides, *as_override(config)]
     name = f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
     refuse_remote(runs_dir or Path(config.runs_dir), "'dlrun verify-resume'")
     directory = (runs_dir or Path(config.runs_dir)) / "verify-resume" / name
-    commands = _Commands(overrides, directory, _options(overrides, config_dir, trusted))
+    commands = _Commands(overrides, directory, _options(overrides, project))
     with _signals_handled(directory) as raise_if_stopped:
         straight = _run(commands.train("straight"), raise_if_stopped)
         log.info("straight  %d epochs, %.1f s", straight["epochs"], straight["seconds"]["total"])
@@ -151,14 +150,11 @@ def verify_resume(
     }
 
 
-def _options(
-    overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
-) -> list[str]:
+def _options(overrides: Sequence[str], project: Project) -> list[str]:
     """The options that each command takes."""
     # A resumed run does not trust its record, although the user typed these targets.
     targets = re.findall(r"_target_\s*[=:]\s*['\"]?((?!dlrun\.)\w+(?:\.\w+)+)", " ".join(overrides))
-    where = ["--config-dir", str(config_dir.resolve())] if config_dir else []
-    return where + [word for module in (*trusted, *targets) for word in ("--trust", module)]
+    return replace(project, trusted=(*project.trusted, *targets)).to_words()
 
 
 @contextmanager

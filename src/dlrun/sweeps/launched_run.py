@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.project import Project
 from dlrun.errors import first_line
 from dlrun.runs.directory import SWEEP_FILE
 from dlrun.sweeps.jobs import WORKERS, Job, read_plan
@@ -57,8 +58,7 @@ def run_one(config: Any, *, request: Mapping[str, Any]) -> dict[str, Any]:
             request["slots"],
             request["timeout_seconds"],
             request["retries"],
-            config_dir=Path(request["config_dir"]) if request["config_dir"] else None,
-            trusted=request["trusted"],
+            project=Project.from_json(request["project"]),
             typed=request["typed"],
             slot=slot,
             devices=request["devices"],

@@ -76,8 +76,7 @@ class LauncherPool:
             "launch_dir": str(self._launch),
             "timeout_seconds": rules.timeout_seconds,
             "retries": rules.retries,
-            "config_dir": str(rules.config_dir) if rules.config_dir else None,
-            "trusted": list(rules.trusted),
+            "project": rules.project.to_json(),
             "typed": rules.typed,
             "devices": rules.devices,
         }

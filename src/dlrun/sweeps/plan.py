@@ -12,6 +12,7 @@ from dlrun.api.finished_run import CompletedRuns
 from dlrun.api.gates import directions
 from dlrun.assembly.require import require, require_lanes
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.expand import expand
@@ -32,8 +33,7 @@ def plan(
     overrides: Sequence[str],
     *,
     runs_dir: Path | None = None,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     needed: bool = False,
     listed: PairedRows | None = None,
     vectorize: bool = False,
@@ -45,8 +45,7 @@ def plan(
     Args:
         overrides: In Hydra's grammar, which allows several values.
         runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         needed: Take the results of equal runs that have completed.
         listed: The overrides of each run from a file.
         vectorize: As for :func:`compose_run`.
@@ -54,9 +53,9 @@ def plan(
     Raises:
         DlrunError: With the mistakes of the first run that has any.
     """
-    where: dict[str, Any] = {"config_dir": config_dir, "trusted": trusted}
-    keys, runs = expand(overrides, listed=listed, **where)
-    configs = list(map(Composer(partial(compose_run, vectorize=vectorize, **where)), runs))
+    keys, runs = expand(overrides, project=project, listed=listed)
+    compose_each = Composer(partial(compose_run, project=project, vectorize=vectorize))
+    configs = list(map(compose_each, runs))
     runs, configs = _once_each(runs, configs, keys)
     first = configs[0]
     directory = new_directory(runs_dir, first, keys)
@@ -66,7 +65,7 @@ def plan(
         path, differs = directory / _folder(number, len(runs)), _differs(typed, keys)
         jobs.append(Job(number, typed, differs, ProcessKey.of(config), path, config.planned_epochs))
     if needed:
-        _reuse(jobs, configs, directory.parent.parent, config_dir)
+        _reuse(jobs, configs, directory.parent.parent, project.config_dir)
     metrics = directions(first.task)
     return Plan(directory, keys, jobs, first.task.monitor, first.task.mode, metrics)
 
@@ -125,7 +124,13 @@ def new_directory(runs_dir: Path | None, config: Config, keys: Sequence[str]) ->
 
 
 def compose_job(
-    number: int, typed: Sequence[str], keys: Sequence[str], path: Path, **where: Any
+    number: int,
+    typed: Sequence[str],
+    keys: Sequence[str],
+    path: Path,
+    *,
+    project: Project = HERE,
+    recorded: bool = False,
 ) -> tuple[Job, Config]:
     """Compose the job and the config of one run.
 
@@ -134,12 +139,13 @@ def compose_job(
         typed: Its overrides.
         keys: The keys that differ between the runs.
         path: The run directory.
-        **where: As for :func:`compose_run`.
+        project: The user's own options, and what is trusted.
+        recorded: As for :func:`dlrun.config.compose.compose`.
 
     Raises:
         DlrunError: As :func:`compose_run`.
     """
-    config = compose_run(typed, **where)
+    config = compose_run(typed, project=project, recorded=recorded)
     job = Job(
         number,
         list(typed),
@@ -154,8 +160,7 @@ def compose_job(
 def compose_run(
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     recorded: bool = False,
     vectorize: bool = False,
 ) -> Config:
@@ -163,8 +168,7 @@ def compose_run(
 
     Args:
         overrides: The run's overrides.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         recorded: As for :func:`dlrun.config.compose.compose`.
         vectorize: Whether several runs are to train in one program.
 
@@ -172,7 +176,7 @@ def compose_run(
         DlrunError: If it is wrong, or its backend, its feed or the run of ``init_from`` is missing,
             or its backend or loop trains one run at a time.
     """
-    config = compose(overrides, config_dir=config_dir, trusted=trusted, recorded=recorded)
+    config = compose(overrides, project=project, recorded=recorded)
     require(config, training=True)
     if vectorize:
         require_lanes(config)

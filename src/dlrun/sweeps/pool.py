@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import backends
+from dlrun.config.project import HERE, Project
 from dlrun.runs.directory import RECORD
 from dlrun.sweeps.assignment import Assignment, alone, can_resume, side_by_side
 from dlrun.sweeps.jobs import Job
@@ -35,8 +36,7 @@ class Rules:
         retries: How often to retry a failed job.
         fail_fast: Stop all jobs when one fails.
         memory_bytes: Replace a worker that holds more after a run.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         slot: The first slot of this pool; the slots before it belong to other pools.
         typed: Whether the user typed the overrides; False if they come from a record.
         devices: How many GPUs each worker has, if there are GPUs.
@@ -48,8 +48,7 @@ class Rules:
     retries: int = 0
     fail_fast: bool = False
     memory_bytes: float = float("inf")
-    config_dir: Path | None = None
-    trusted: Sequence[str] = ()
+    project: Project = HERE
     slot: int = 0
     typed: bool = True
     devices: int = 1
@@ -189,8 +188,7 @@ class Pool:
             {
                 "runs": runs,
                 "backend": pending.key.backend,
-                "config_dir": str(self._rules.config_dir) if self._rules.config_dir else None,
-                "trusted": list(self._rules.trusted),
+                "project": self._rules.project.to_json(),
                 "typed": self._rules.typed,
                 "asks": self._should_prune is not None,
             },

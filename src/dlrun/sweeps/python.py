@@ -8,6 +8,7 @@ from typing import Any
 
 from dlrun.api.guest_call import check_overrides, guest_call
 from dlrun.api.run import Run
+from dlrun.config.project import Project
 
 
 class SweepResult:
@@ -159,8 +160,8 @@ def sweep(
     from dlrun.sweeps.run import sweep as run_sweep
     from dlrun.sweeps.search_options import search_options
 
-    place = None if config_dir is None else Path(config_dir)
-    with guest_call(config_dir=place, quiet=quiet):
+    project = Project.of(config_dir, trust)
+    with guest_call(config_dir=project.config_dir, quiet=quiet):
         request = SweepRequest(
             overrides=check_overrides(overrides),
             jobs=jobs,
@@ -189,9 +190,8 @@ def sweep(
             launcher=launcher,
             launcher_options=launcher_options,
             runs_dir=None if runs_dir is None else Path(runs_dir),
-            config_dir=place,
-            trusted=trust,
+            project=project,
             quiet=quiet,
         )
         result = run_sweep(request)
-    return SweepResult(result, config_dir=place, trust=trust)
+    return SweepResult(result, config_dir=project.config_dir, trust=trust)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.project import HERE, Project
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
@@ -40,8 +42,7 @@ class SweepRequest:
             run in a new process; None for reused workers.
         launcher_options: As ``key=value``.
         runs_dir: The sweep is written to its ``sweeps/``; None for ``runs_dir`` of the config.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         quiet: Report no progress.
     """
 
@@ -64,11 +65,5 @@ class SweepRequest:
     launcher: str | None = None
     launcher_options: Sequence[str] = ()
     runs_dir: Path | None = None
-    config_dir: Path | None = None
-    trusted: Sequence[str] = ()
+    project: Project = HERE
     quiet: bool = False
-
-    @property
-    def where(self) -> dict[str, Any]:
-        """``config_dir`` and ``trusted``, as for :func:`dlrun.config.compose.compose`."""
-        return {"config_dir": self.config_dir, "trusted": self.trusted}

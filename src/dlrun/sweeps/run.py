@@ -87,7 +87,7 @@ def _open_new(request: SweepRequest) -> Sweep:
         request.overrides,
         request.search,
         request.runs_dir,
-        request.where,
+        request.project,
         needed=request.needed,
         runs_file=request.runs_file,
         vectorize=request.vectorize,
@@ -117,7 +117,7 @@ def _open_earlier(request: SweepRequest) -> Sweep:
     if wrong := next((what for what, value in of_a_new_one.items() if value), None):
         raise DlrunError(f"--resume takes no {wrong}")
     refuse_writers(directory)
-    return load_sweep(directory, request.search or {}, request.where, vectorize=request.vectorize)
+    return load_sweep(directory, request.search or {}, request.project, vectorize=request.vectorize)
 
 
 def _rules(current: Sweep, request: SweepRequest) -> Rules:
@@ -134,8 +134,7 @@ def _rules(current: Sweep, request: SweepRequest) -> Rules:
         request.retries,
         request.fail_fast,
         limit * 1e9 if limit else process.total_memory_bytes() * 0.6 / slots,
-        request.config_dir.resolve() if request.config_dir else None,
-        request.trusted,
+        request.project,
         typed=request.resume is None,
         devices=max((job.key.devices for job in current.expected), default=1),
         vectorize=current.metadata["vectorize"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import directions
+from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError
 from dlrun.sweeps.jobs import Job, Plan
 from dlrun.sweeps.objectives import (
@@ -42,8 +43,7 @@ class Search:
         directory: The sweep's directory; None for a new one.
         jobs: The jobs that exist already.
         runs_dir: Where the new one lies, in ``sweeps/``; None for ``runs_dir`` of the config.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.api.train.train`.
+        project: The user's own options, and what is trusted.
         recorded: Whether the overrides come from a record; False if the user typed them.
 
     Raises:
@@ -58,15 +58,12 @@ class Search:
         jobs: Sequence[Job] = (),
         *,
         runs_dir: Path | None = None,
-        config_dir: Path | None = None,
-        trusted: Sequence[str] = (),
+        project: Project = HERE,
         recorded: bool = False,
     ) -> None:
         require_package("optuna", "--search optuna", "optuna")
         overrides = with_latency(settings.objectives, overrides)
-        self._composer = TrialComposer(
-            overrides, config_dir=config_dir, trusted=trusted, recorded=recorded
-        )
+        self._composer = TrialComposer(overrides, project=project, recorded=recorded)
         self._repeats, config = self._composer.dimensions.repeats, self._composer.config
         self.overrides = [*overrides, *as_override(config)]
         keys, task = self._composer.dimensions.keys, config.task

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import __version__
+from dlrun.config.project import Project
 from dlrun.config.sweeps.compose_many import Composer
 from dlrun.config.sweeps.repeats import write_out
 from dlrun.config.sweeps.run_list import read_runs
@@ -144,7 +145,7 @@ def new_sweep(
     overrides: Sequence[str],
     search: Mapping[str, Any] | None,
     runs_dir: Path | None,
-    where: Mapping[str, Any],
+    project: Project,
     *,
     needed: bool = False,
     runs_file: Path | None = None,
@@ -156,7 +157,7 @@ def new_sweep(
         overrides: As typed.
         search: The options of a search; None for every combination.
         runs_dir: The directory lies in its ``sweeps/``; None for ``runs_dir`` of the config.
-        where: ``config_dir`` and ``trusted``, as for :func:`dlrun.sweeps.plan.compose_run`.
+        project: The user's own options, and what is trusted.
         needed: Take the results of equal runs that have completed.
         runs_file: A file with the overrides of each run; None for every combination.
         vectorize: Whether runs are to train in one program.
@@ -164,33 +165,39 @@ def new_sweep(
     Raises:
         DlrunError: If the config of a run is wrong.
     """
-    overrides = write_out(overrides, **where)
+    overrides = write_out(overrides, project=project)
     metadata = {"overrides": overrides, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     if search is None:
         listed = read_runs(runs_file) if runs_file else None
         if runs_file:
             metadata["runs_file"] = str(runs_file)
-        options: dict[str, Any] = {"needed": needed, "listed": listed, "vectorize": vectorize}
-        planned = plan(overrides, runs_dir=runs_dir, **options, **where)
+        planned = plan(
+            overrides,
+            runs_dir=runs_dir,
+            project=project,
+            needed=needed,
+            listed=listed,
+            vectorize=vectorize,
+        )
         return Sweep(planned, None, metadata, new=True)
     if runs_file:
         raise DlrunError("--runs lists the runs, and a search chooses them; leave out one of them")
     if needed:
         raise DlrunError("--needed: a search chooses its values as it goes; leave out one of them")
-    job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, **where)
+    job_source = Search(Settings.of(search), overrides, None, runs_dir=runs_dir, project=project)
     metadata["overrides"] = job_source.overrides
     return Sweep(job_source.plan, job_source, metadata, new=True)
 
 
 def load_sweep(
-    directory: Path, search: Mapping[str, Any], where: Mapping[str, Any], *, vectorize: bool = False
+    directory: Path, search: Mapping[str, Any], project: Project, *, vectorize: bool = False
 ) -> Sweep:
     """Load an earlier sweep, with the current states of its runs.
 
     Args:
         directory: The sweep's directory.
         search: The options of a search that were typed, in place of those of the record.
-        where: As for :func:`new_sweep`.
+        project: The user's own options, and what is trusted.
         vectorize: Whether runs are to train in one program; true if the record says so.
 
     Raises:
@@ -221,7 +228,9 @@ def load_sweep(
     if (saved := record.get("search")) is None:
         if search:
             raise DlrunError(f"{directory} is not a search, so --trials can't be used")
-        compose = Composer(partial(compose_run, recorded=True, vectorize=vectorize, **where))
+        compose = Composer(
+            partial(compose_run, project=project, recorded=True, vectorize=vectorize)
+        )
         for job in planned.jobs:
             if job.state != "completed":
                 config = compose(job.overrides)
@@ -232,7 +241,7 @@ def load_sweep(
             job.state, job.error = "failed", run.get("error")
     settings = Settings.of({**{key: saved.get(key) for key in NAMES}, **search})
     typed = [str(line) for line in record["overrides"]]
-    job_source = Search(settings, typed, directory, planned.jobs, recorded=True, **where)
+    job_source = Search(settings, typed, directory, planned.jobs, project=project, recorded=True)
     return Sweep(job_source.plan, job_source, metadata, new=False)
 
 

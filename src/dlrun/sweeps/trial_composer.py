@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.project import HERE, Project
 from dlrun.config.sweeps.dimensions import Dimensions
 from dlrun.config.sweeps.expand import run_values
 from dlrun.config.sweeps.space import Space
@@ -25,7 +26,8 @@ class TrialComposer:
 
     Args:
         overrides: As typed, including ranges.
-        **where: As for :func:`dlrun.sweeps.plan.compose_run`.
+        project: The user's own options, and what is trusted.
+        recorded: As for :func:`dlrun.config.compose.compose`.
 
     Attributes:
         dimensions: What is searched.
@@ -36,16 +38,18 @@ class TrialComposer:
         DlrunError: If an override is wrong, or a run at a bound.
     """
 
-    def __init__(self, overrides: Sequence[str], **where: Any) -> None:
-        self._where = where
-        self.dimensions = Dimensions.of(overrides, **where)
+    def __init__(
+        self, overrides: Sequence[str], *, project: Project = HERE, recorded: bool = False
+    ) -> None:
+        self._compose = partial(compose_job, project=project, recorded=recorded)
+        self.dimensions = Dimensions.of(overrides, project=project, recorded=recorded)
         self._names = {split_override(key)[0]: key for key in self.dimensions.space}
         self._fixed = self.dimensions.fixed
         corners = [self._lines(values) for values in self.dimensions.corners()]
         first, *others = self.dimensions.repeats
         typed = [[*lines, *first] for lines in corners]
         typed += [[*corners[0], *repeat] for repeat in others]
-        bounds = [compose_job(0, lines, (), Path(), **where) for lines in typed]
+        bounds = [self._compose(0, lines, (), Path()) for lines in typed]
         self.bounds, self.config = [job for job, _ in bounds], bounds[0][1]
         self._fixed = [*self._fixed, *as_override(self.config)]
 
@@ -81,7 +85,7 @@ class TrialComposer:
         """
         keys = self.dimensions.keys
         try:
-            return compose_job(number, typed, keys, path, **self._where)[0]
+            return self._compose(number, typed, keys, path)[0]
         except DlrunError as error:  # the values are valid, but their combination is not
             values = dict(map(split_override, typed))
             differs = {key: str(values[key]) for key in keys if key in values}

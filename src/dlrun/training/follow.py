@@ -13,6 +13,7 @@ from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose, recompose
 from dlrun.config.groups import RESUMABLE
+from dlrun.config.project import Project
 from dlrun.config.schema import Config
 from dlrun.system import ranks
 from dlrun.training.request import RunRequest
@@ -33,17 +34,15 @@ class _Nowhere:
         raise AssertionError(self.path)
 
 
-def follow_train(overrides: Sequence[str], config_dir: str | None, trusted: Sequence[str]) -> None:
+def follow_train(overrides: Sequence[str], project: Mapping[str, Any]) -> None:
     """The part of another process in ``dlrun train``; the arguments are those of rank 0."""
-    place = Path(config_dir) if config_dir else None
-    follow(compose(overrides, config_dir=place, trusted=trusted))
+    follow(compose(overrides, project=Project.from_json(project)))
 
 
 def follow_resume(
     recorded: dict[str, Any],
     overrides: Sequence[str],
-    config_dir: str | None,
-    trusted: Sequence[str],
+    project: Mapping[str, Any],
     typed: Sequence[str],
     at: Mapping[str, Any] | None,
 ) -> None:
@@ -51,9 +50,8 @@ def follow_resume(
 
     Args:
         recorded: The run's config as it was.
-        overrides: As rank 0's, like the next three.
-        config_dir: See there.
-        trusted: See there.
+        overrides: As rank 0's, like the next two.
+        project: See there.
         typed: See there.
         at: From :func:`dlrun.training.resumption.for_others`; None if rank 0 tells it later.
     """
@@ -61,8 +59,7 @@ def follow_resume(
         recorded,
         overrides,
         changeable=RESUMABLE,
-        config_dir=Path(config_dir) if config_dir else None,
-        trusted=trusted,
+        project=Project.from_json(project),
         typed_before=typed,
         training=True,
     )

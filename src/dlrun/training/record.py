@@ -59,7 +59,7 @@ def new_record(request: RunRequest, model: Any, data: Dataset, device: str) -> d
         **({"side_by_side": request.backend.runs} if request.backend else {}),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(request.started_at)),
         "versions": versions | backends.keras_versions(config.backend.name),
-        "project": request.project,
+        "project": request.project_dir,
         "seed": config.seed,
         "backend": config.backend.name,
         "device": device,

@@ -46,7 +46,7 @@ class RunRequest:
         command: The command line, for the record.
         started_at: When the user started the run, in seconds since the epoch.
         destination: Where the run is written.
-        project: From :func:`dlrun.config.options.project_dir`.
+        project_dir: From :func:`dlrun.config.options.project_dir`.
         initial_weights: Initial values of the model's variables; None for random ones.
         resumption: Where a resumed run continues; None for a new one.
         ends: What the clock has decided in a resumed run, as in
@@ -65,7 +65,7 @@ class RunRequest:
     command: Sequence[str]
     started_at: float
     destination: Destination
-    project: str
+    project_dir: str
     initial_weights: InitialWeights | None = None
     resumption: Resumption | None = None
     ends: Sequence[int] = ()

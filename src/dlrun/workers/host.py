@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun import backends
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError, RunInterrupted, describe
 from dlrun.runs.result import RunResult
 from dlrun.system import process, signals
@@ -121,7 +122,7 @@ def _run(job: dict[str, Any], connection: _Connection, cache: ProcessCache) -> R
         return bool(job["asks"]) and connection.wait_for_decision()
 
     common: dict[str, Any] = {
-        **_where(job),
+        "project": Project.from_json(job["project"]),
         "started_at": process.started_at(),
         "on_epoch": on_epoch,
         "cache": cache,
@@ -134,11 +135,6 @@ def _run(job: dict[str, Any], connection: _Connection, cache: ProcessCache) -> R
     from dlrun.api.train import train
 
     return train(run["overrides"], path=Path(run["path"]), **common)
-
-
-def _where(job: dict[str, Any]) -> dict[str, Any]:
-    config_dir = Path(job["config_dir"]) if job["config_dir"] else None
-    return {"config_dir": config_dir, "trusted": job["trusted"]}
 
 
 def _run_together(job: dict[str, Any], connection: _Connection) -> bool:
@@ -163,7 +159,7 @@ def _run_together(job: dict[str, Any], connection: _Connection) -> bool:
                 on_epoch=on_epoch,
                 cache=together.cache,
                 backend=backend,
-                **_where(job),
+                project=Project.from_json(job["project"]),
             )
         )
         ended.append(event)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dlrun.config.grammar import config_loader
 from dlrun.config.mistake import Mistake
+from dlrun.config.project import HERE, Project
 from dlrun.config.ranges import parse_line
 from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.pairs import Where, take_apart
@@ -38,19 +38,19 @@ class Dimensions:
 
     @classmethod
     def of(
-        cls, overrides: Sequence[str], *, config_dir: Path | None = None, **where: Any
+        cls, overrides: Sequence[str], *, project: Project = HERE, recorded: bool = False
     ) -> Dimensions:
         """Read the dimensions of a search.
 
         Args:
             overrides: As typed.
-            config_dir: The user's own options.
-            **where: As for :func:`dlrun.config.sweeps.expand.search_space`.
+            project: The user's own options, and what is trusted.
+            recorded: As for :func:`dlrun.config.compose.compose`.
 
         Raises:
             DlrunError: If an override can't be parsed, or nothing is searched.
         """
-        plain, paired, conditional = take_apart(overrides, config_loader(config_dir))
+        plain, paired, conditional = take_apart(overrides, config_loader(project.config_dir))
         if conditional or paired:  # all of these are searched, so that seeds repeat
             marks = [each.name for each in paired] + [each.key for each in conditional]
             rest, repeats = split_repeats([*plain, f"{marks[0]}=zip()"])
@@ -59,7 +59,7 @@ class Dimensions:
             rest, repeats = split_repeats(plain)
         first = [line for each in paired for line in each.rows[0]]
         also = [*first, *repeats[0]]
-        fixed, space = search_space(rest, config_dir=config_dir, also=also, **where)
+        fixed, space = search_space(rest, project=project, recorded=recorded, also=also)
         for each in paired:
             space[each.name] = Choice(tuple(dict.fromkeys(map(" ".join, each.rows))))
         for condition in conditional:

@@ -14,6 +14,7 @@ from dlrun.config.compose import compose
 from dlrun.config.explain import apart
 from dlrun.config.grammar import config_loader
 from dlrun.config.mistake import Mistake, as_typed, config_error
+from dlrun.config.project import HERE, Project
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
@@ -28,8 +29,7 @@ RUN_LISTS = (".csv", ".tsv", ".yaml", ".json")  # of --runs
 def search_space(
     overrides: Sequence[str],
     *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
+    project: Project = HERE,
     recorded: bool = False,
     also: Sequence[str] = (),
 ) -> tuple[list[str], Space]:
@@ -41,8 +41,7 @@ def search_space(
 
     Args:
         overrides: In Hydra's grammar, ranges included.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.config.compose.compose`.
+        project: The user's own options, and what is trusted.
         recorded: As for :func:`dlrun.config.compose.compose`.
         also: Overrides of the other dimensions, for the config; then no key needs a range.
 
@@ -51,8 +50,7 @@ def search_space(
     """
     parsed, _ = _with_experiment_sweep(
         overrides,
-        config_dir,
-        trusted,
+        project,
         searching=True,
         recorded=recorded,
         also=also,
@@ -68,8 +66,7 @@ def search_space(
     config = OmegaConf.structured(
         compose(
             [*(value_overrides(override)[0] for override in parsed), *also],
-            config_dir=config_dir,
-            trusted=trusted,
+            project=project,
             recorded=recorded,
         )
     )
@@ -85,11 +82,7 @@ def search_space(
 
 
 def expand(
-    overrides: Sequence[str],
-    *,
-    config_dir: Path | None = None,
-    trusted: Sequence[str] = (),
-    listed: PairedRows | None = None,
+    overrides: Sequence[str], *, project: Project = HERE, listed: PairedRows | None = None
 ) -> tuple[list[str], list[list[str]]]:
     """The overrides of each run, in Hydra's order.
 
@@ -100,8 +93,7 @@ def expand(
             ``choice(a,b)``, ``glob(*)``; and ``name=zip(...)``, ``key=where(...)``, see
             :mod:`dlrun.config.sweeps.pairs`.
         listed: The overrides of each run from a file, combined with the others.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.config.compose.compose`.
+        project: The user's own options, and what is trusted.
 
     Returns:
         The keys that differ, and each run's overrides.
@@ -109,12 +101,12 @@ def expand(
     Raises:
         DlrunError: If an override can't be parsed, has no values, or has a search range.
     """
-    overrides, paired, conditional = take_apart(overrides, config_loader(config_dir))
+    overrides, paired, conditional = take_apart(overrides, config_loader(project.config_dir))
     paired += [listed] if listed else []
     first = [line for each in paired for line in each.rows[0]]
     set_keys = [key for each in paired for key in each.keys]
     set_keys += [split_override(each.line)[0] for each in conditional]
-    parsed = _parse(overrides, config_dir)
+    parsed = _parse(overrides, project.config_dir)
     for override in parsed:
         if listed and str(override.key_or_group) in listed.keys:
             raise DlrunError(f"{override.input_line}: --runs sets '{override.key_or_group}' too")
@@ -122,15 +114,13 @@ def expand(
     runs: list[list[str]] = []
     for experiment in _experiment_choices(parsed):  # each may have its own sweep
         lines = [experiment.get(index, line) for index, line in enumerate(overrides)]
-        complete, config = _with_experiment_sweep(
-            lines, config_dir, trusted, also=first, set_keys=set_keys
-        )
+        complete, config = _with_experiment_sweep(lines, project, also=first, set_keys=set_keys)
         swept = [*parsed, *complete[len(lines) :]]
         keys |= dict.fromkeys(str(o.key_or_group) for o in swept if o.is_sweep_override())
         choices = [[[line] for line in value_overrides(override)] for override in complete]
         choices += [each.rows for each in paired]
         found = [[line for part in run for line in part] for run in itertools.product(*choices)]
-        runs += with_conditions(found, conditional, config, config_dir)
+        runs += with_conditions(found, conditional, config, project.config_dir)
     return [*keys, *(key for key in set_keys if key not in keys)], runs
 
 
@@ -197,8 +187,7 @@ def _experiment_choices(parsed: Sequence[Override]) -> list[dict[int, str]]:
 
 def _with_experiment_sweep(
     overrides: Sequence[str],
-    config_dir: Path | None,
-    trusted: Sequence[str],
+    project: Project,
     *,
     searching: bool = False,
     recorded: bool = False,
@@ -209,11 +198,11 @@ def _with_experiment_sweep(
 
     Also the config of the first run, with the overrides ``also``; ``set_keys`` are set elsewhere.
     """
-    parsed = _parse(overrides, config_dir, searching)
+    parsed = _parse(overrides, project.config_dir, searching)
     first = [*(value_overrides(override)[0] for override in parsed), *also]
     typed = {str(override.key_or_group) for override in parsed} | set(set_keys)
     try:
-        config = compose(first, config_dir=config_dir, trusted=trusted, recorded=recorded)
+        config = compose(first, project=project, recorded=recorded)
     except DlrunError as error:
         lines = {one: str(o.input_line) for one, o in zip(first, parsed, strict=False)}
         raise as_typed(error, lines) from error
@@ -222,7 +211,7 @@ def _with_experiment_sweep(
         for key, values in (config.sweep or {}).items()
         if split_override(str(key))[0] not in typed
     ]
-    return _parse([*overrides, *added], config_dir, searching), config
+    return _parse([*overrides, *added], project.config_dir, searching), config
 
 
 def _parse(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE, Project
 from dlrun.config.ranges import MAX_VALUES, parse_line
 from dlrun.config.sweeps.expand import value_overrides
 from dlrun.errors import DlrunError
@@ -19,15 +19,12 @@ REPEATS = (SEED, FOLD)
 SHORTHAND = "repeats"  # of seeds
 
 
-def write_out(
-    overrides: Sequence[str], *, config_dir: Path | None = None, trusted: Sequence[str] = ()
-) -> list[str]:
+def write_out(overrides: Sequence[str], *, project: Project = HERE) -> list[str]:
     """Replace ``repeats=5`` by so many seeds, from that of the config on.
 
     Args:
         overrides: As typed after ``dlrun sweep``.
-        config_dir: The user's own options.
-        trusted: As for :func:`dlrun.config.compose.compose`.
+        project: The user's own options, and what is trusted.
 
     Raises:
         DlrunError: If it is not a number from 2, or seeds are listed too.
@@ -48,7 +45,7 @@ def write_out(
         for each in parsed
         if isinstance(each, Override) and not each.is_sweep_override()
     ]
-    first = compose(fixed, config_dir=config_dir, trusted=trusted, find=False).seed
+    first = compose(fixed, project=project, find=False).seed
     others = [line for line in rest if split_override(line)[0] != SEED]
     return [*others, f"{SEED}=range({first},{first + int(value)})"]
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
 from dlrun.runs.launches import why_ended
 from dlrun.runs.status import is_locked
-from dlrun.workers import launch_engine, launch_follow
-from dlrun.workers.launch_engine import EngineRequest
-from dlrun.workers.launch_follow import State
+from dlrun.workers.launch.engine import EngineRequest, launch_by_engine
+from dlrun.workers.launch.follow import State
+from dlrun.workers.launch.plan import Plan
 
 JOB = """
 import json, sys, time
@@ -68,15 +69,15 @@ class Engine:
 def follow(tmp_path, monkeypatch):
     """Follows a launch by an engine; returns its exit code and what it has written."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch_follow, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr("dlrun.workers.launch.follow.LATE_SECONDS", 0.5)
 
     def run(engine, detach=False, out=None):
         monkeypatch.setattr(EngineRequest, "engine", lambda _: engine)
-        plan = launch_engine.Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
+        plan = Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
         asked = EngineRequest("slurm", [], 2, "--slurm nodes=2", detach)
         out = out or io.BytesIO()
-        nothing = {"overrides": [], "config_dir": None, "trusted": [], "from_run": None}
-        return launch_engine.launch_by_engine(plan, asked, out, **nothing), getattr(
+        nothing = {"overrides": [], "project": HERE, "from_run": None}
+        return launch_by_engine(plan, asked, out, **nothing), getattr(
             out, "getvalue", bytes
         )().decode()
 

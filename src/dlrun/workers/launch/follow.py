@@ -11,8 +11,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 from dlrun.errors import DlrunError
 from dlrun.runs.launches import ENDED
 from dlrun.system.files import read_json
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import STOP, report_end
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.spot import STOP, report_end
 
 log = logging.getLogger("dlrun")
 

@@ -25,7 +25,7 @@ from dlrun.system.child import python_command
 from dlrun.system.files import read_json, write_json
 from dlrun.system.process import CORES
 from dlrun.system.signals import SIGNALS
-from dlrun.workers.launch_plan import Plan
+from dlrun.workers.launch.plan import Plan
 
 SPOT = "DLRUN_SPOT"  # the environment variable, in JSON
 OUT, ERRORS = "stdout", "stderr"  # of node 0

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.system import ranks as groups
-from dlrun.workers.launch_link import listen
-from dlrun.workers.launch_ranks import Event, name_of
+from dlrun.workers.launch.link import listen
+from dlrun.workers.launch.ranks import Event, name_of
 
 if TYPE_CHECKING:
-    from dlrun.workers.launch_head import Head
+    from dlrun.workers.launch.head import Head
 
 log = logging.getLogger("dlrun")
 

@@ -18,7 +18,7 @@ from dlrun.system.child import how_ended, python_command, send_line
 from dlrun.system.launch_environment import PLACE
 from dlrun.system.shared_object import open_shared_file
 from dlrun.system.stopped_process import StoppedWatch
-from dlrun.workers.launch_plan import Plan, interface_of
+from dlrun.workers.launch.plan import Plan, interface_of
 
 Event = dict[str, Any]
 

@@ -16,9 +16,9 @@ from dlrun.config.sweeps.launcher_options import check_slurm, slurm_parameters
 from dlrun.errors import DlrunError, first_line
 from dlrun.runs.launches import REQUEST
 from dlrun.system.files import read_json, write_json
-from dlrun.workers.launch_follow import State
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import report_end, run_node
+from dlrun.workers.launch.follow import State
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.spot import report_end, run_node
 
 ASK_SECONDS = 5.0
 REQUEUED = "requeued.json"  # how often the job was queued again as its time was over

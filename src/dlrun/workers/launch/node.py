@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.workers.launch_attempt import STOP_SECONDS
-from dlrun.workers.launch_head import TICK_SECONDS
-from dlrun.workers.launch_link import Link
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_ranks import Ranks
+from dlrun.workers.launch.attempt import STOP_SECONDS
+from dlrun.workers.launch.head import TICK_SECONDS
+from dlrun.workers.launch.link import Link
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.ranks import Ranks
 
 log = logging.getLogger("dlrun")
 

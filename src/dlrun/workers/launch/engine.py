@@ -13,16 +13,17 @@ from shlex import quote
 from shutil import rmtree
 from typing import BinaryIO, NamedTuple
 
+from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 from dlrun.remote.places import url_of
 from dlrun.runs.directory import lock, plan_run_path
 from dlrun.runs.launches import FOLDER, REQUEST
 from dlrun.system.files import write_json
 from dlrun.system.signals import record_signals
-from dlrun.workers.launch import check_launch
-from dlrun.workers.launch_follow import Copy, Engine, Follower
-from dlrun.workers.launch_plan import COMMANDS, Plan
-from dlrun.workers.launch_spot import ERRORS, OUT
+from dlrun.workers.launch.follow import Copy, Engine, Follower
+from dlrun.workers.launch.plan import COMMANDS, Plan
+from dlrun.workers.launch.run import check_launch
+from dlrun.workers.launch.spot import ERRORS, OUT
 
 log = logging.getLogger("dlrun")
 
@@ -51,10 +52,10 @@ class EngineRequest(NamedTuple):
             DlrunError: If it is not installed, or an option is wrong.
         """
         if self.name == "slurm":
-            from dlrun.workers.on_slurm import Slurm
+            from dlrun.workers.launch.slurm import Slurm
 
             return Slurm(self.options)
-        from dlrun.workers.on_ray import Ray
+        from dlrun.workers.launch.ray import Ray
 
         return Ray(self.options)
 
@@ -110,8 +111,7 @@ def launch_by_engine(
     out: BinaryIO,
     *,
     overrides: Sequence[str],
-    config_dir: Path | None,
-    trusted: Sequence[str],
+    project: Project,
     from_run: str | None,
 ) -> int:
     """Have an engine place the machines of a run; returns the exit code of rank 0.
@@ -120,9 +120,8 @@ def launch_by_engine(
         plan: What is launched.
         asked: What places it.
         out: Gets what node 0 writes on its standard output.
-        overrides: Those of its command, like the next three.
-        config_dir: See there.
-        trusted: See there.
+        overrides: Those of its command, like the next two.
+        project: See there.
         from_run: See there.
 
     Raises:
@@ -130,7 +129,7 @@ def launch_by_engine(
     """
     plan, engine, runs = replace(plan, engine=asked.text), asked.engine(), Path("runs")
     if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        config = check_launch(overrides=overrides, config_dir=config_dir, trusted=trusted)
+        config = check_launch(overrides=overrides, project=project)
         if url_of(config.runs_dir) is None:
             runs = Path(config.runs_dir)
     folder = plan_run_path(runs, FOLDER).absolute()

@@ -12,9 +12,9 @@ from typing import Any
 from dlrun.errors import DlrunError, did_you_mean, first_line
 from dlrun.system.packages import require_package
 from dlrun.system.signals import SIGNALS
-from dlrun.workers.launch_follow import State
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import report_end, run_node
+from dlrun.workers.launch.follow import State
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.spot import report_end, run_node
 
 # What each machine is asked for, but for the address of the cluster.
 OPTIONS = {"address": str, "num_cpus": int, "num_gpus": int, "memory": int, "accelerator_type": str}

@@ -13,11 +13,11 @@ from shlex import quote
 from typing import Any
 
 from dlrun.errors import DlrunError, cut_message
-from dlrun.workers.launch_attempt import Attempt
-from dlrun.workers.launch_link import Link, listen
-from dlrun.workers.launch_plan import Plan, differing
-from dlrun.workers.launch_ranks import Event, Ranks
-from dlrun.workers.launch_spot import Spot
+from dlrun.workers.launch.attempt import Attempt
+from dlrun.workers.launch.link import Link, listen
+from dlrun.workers.launch.plan import Plan, differing
+from dlrun.workers.launch.ranks import Event, Ranks
+from dlrun.workers.launch.spot import Spot
 
 log = logging.getLogger("dlrun")
 

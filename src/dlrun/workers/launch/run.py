@@ -1,21 +1,21 @@
-"""``dlrun launch``: one run in processes of one or several machines."""
+"""``dlrun launch`` on this machine: check what is launched, then lead the machines or join them."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from dlrun.assembly.require import require
 from dlrun.backends import distribution_of
 from dlrun.config.compose import compose
+from dlrun.config.project import Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
 from dlrun.system.signals import record_signals
-from dlrun.workers.launch_head import Head
-from dlrun.workers.launch_node import join
-from dlrun.workers.launch_plan import Plan
-from dlrun.workers.launch_spot import Spot
+from dlrun.workers.launch.head import Head
+from dlrun.workers.launch.node import join
+from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.spot import Spot
 
 LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
 
@@ -24,8 +24,7 @@ def launch(
     plan: Plan,
     *,
     overrides: Sequence[str],
-    config_dir: Path | None,
-    trusted: Sequence[str],
+    project: Project,
     from_run: str | None,
     spot: Spot | None = None,
 ) -> int:
@@ -33,9 +32,8 @@ def launch(
 
     Args:
         plan: What is launched.
-        overrides: Those of its command, like the next three.
-        config_dir: See there.
-        trusted: See there.
+        overrides: Those of its command, like the next two.
+        project: See there.
         from_run: See there.
         spot: What the engine has told that placed this machine, if one did.
 
@@ -47,7 +45,7 @@ def launch(
     """
     late_seconds = LATE_SECONDS
     if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        config = check_launch(overrides=overrides, config_dir=config_dir, trusted=trusted)
+        config = check_launch(overrides=overrides, project=project)
         late_seconds = config.distribution.timeout
     with record_signals(repeatable=True) as signals:
         if plan.node:
@@ -55,15 +53,13 @@ def launch(
         return Head(plan, signals, late_seconds, spot).run()
 
 
-def check_launch(
-    *, overrides: Sequence[str], config_dir: Path | None, trusted: Sequence[str]
-) -> Config:
+def check_launch(*, overrides: Sequence[str], project: Project) -> Config:
     """Compose the config of a new run, and check it before anything starts.
 
     Raises:
         DlrunError: If it is wrong, or its run has no use for several processes.
     """
-    config = compose(overrides, config_dir=config_dir, trusted=trusted)
+    config = compose(overrides, project=project)
     if function := sys.modules.get("dlrun.data.function"):  # composing may have called one
         function.forget()
     require(config, training=True, launches=True)

@@ -14,8 +14,8 @@ import pytest
 from conftest import COMMAND, eventually
 from dlrun.checkpoints.store import list_epochs
 from dlrun.runs.launches import ENDED, OPENED, REQUEST
-from dlrun.workers.launch_engine import read_engine
-from dlrun.workers.launch_spot import STOP
+from dlrun.workers.launch.engine import read_engine
+from dlrun.workers.launch.spot import STOP
 from launches import slurm_nodes, working_in
 from trainings import worker
 
@@ -37,7 +37,7 @@ class DiesOnce(keras.callbacks.Callback):
 NODE = """
 import sys
 from pathlib import Path
-from dlrun.workers.launch_spot import run_node
+from dlrun.workers.launch.spot import run_node
 
 folder, node, attempt = sys.argv[1:]
 sys.exit(run_node(Path(folder), int(node), "127.0.0.1", cores=1, attempt=int(attempt)))

@@ -1,0 +1,1 @@
+"""``dlrun launch``: one run in processes of one or several machines."""
