@@ -116,10 +116,14 @@ def test_many_configs_are_those_that_are_composed_one_by_one():
     runs += [["smoke=true", f"seed={n}"] for n in range(3)]
     runs += [["data.validation_samples=100"], ["data.validation_samples=200"]]
     runs += [["data.limit=100"], ["data.limit=200"], ["model.units=8"], ["model.units=8.5"]]
+    # A seed that the data refer to, unless they have their own.
+    runs[-2:-2] = [["data=blobs", f"seed={n}"] for n in range(6)]
+    runs[-2:-2] = [["data=blobs", "data.seed=7", f"seed={n}"] for n in range(6)]
     many = Composer(count)
     for lines in runs[:-1]:
         assert asdict(many(lines)) == asdict(compose(lines)), lines
     assert len([lines for lines in composed if "optimizer=sgd" in lines]) <= 4
+    assert len([lines for lines in composed if "data=blobs" in lines]) <= 4
     for wrong in (["batch_size=0"], runs[-1], ["seed=1", "model.unit=3"]):
         many(["batch_size=1"])
         with pytest.raises(DlrunError) as one:

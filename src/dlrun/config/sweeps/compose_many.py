@@ -2,7 +2,8 @@
 
 Hydra and OmegaConf take 10 ms for a config. Where runs differ in numbers, one is composed in full,
 and the others are copies with other numbers: if that is proved, for each key, to change nothing
-else, and if the limits hold. Whatever else differs, and whatever is wrong, is composed in full.
+but its own value and those that refer to it, as ``${seed}`` does, and if the limits hold. Whatever
+else differs, and whatever is wrong, is composed in full.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Lines = tuple[str, ...]
 
 
 class Composer:
-    """Composes configs, and remembers which keys change nothing but themselves.
+    """Composes configs, and remembers which values a key changes.
 
     Args:
         compose: Composes and checks one run.
@@ -36,7 +37,7 @@ class Composer:
     def __init__(self, compose: Callable[[Sequence[str]], Config]) -> None:
         self._compose = compose
         self._bases: dict[tuple[Any, ...], tuple[Config, dict[str, Number], Lines]] = {}
-        self._alone: dict[tuple[Any, ...], bool] = {}
+        self._places: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def __call__(self, lines: Sequence[str]) -> Config:
         """The config of a run.
@@ -53,27 +54,35 @@ class Composer:
             self._bases[kind] = (config, numbers, tuple(lines))
             return config
         base, values, _ = self._bases[kind]
-        changed = {key: new for key, new in numbers.items() if not _equal(new, values[key])}
-        if all(self._changes_itself(kind, key, new) for key, new in changed.items()):
-            config = _with_numbers(base, changed)
-            if not any(broken_limits(config)):
-                return config
-        return self._compose(lines)
+        config = base
+        for key, value in numbers.items():
+            if _equal(value, values[key]):
+                continue
+            fits = _fits(_get(base, key), value)
+            places = self._changed_by(kind, key, value) if fits else ()
+            if not places or not all(_fits(_get(base, place), value) for place in places):
+                return self._compose(lines)
+            for place in places:
+                config = _with(config, place.split("."), value)
+        return self._compose(lines) if any(broken_limits(config)) else config
 
-    def _changes_itself(self, kind: tuple[Any, ...], key: str, value: Number) -> bool:
-        """Whether a number changes its own key alone, as it was tried once for each key."""
-        base, _, lines = self._bases[kind]
-        before = _get(base, key)
-        if not _fits(before, value):
-            return False
+    def _changed_by(self, kind: tuple[Any, ...], key: str, value: Number) -> tuple[str, ...]:
+        """The keys that get a number, as it was tried once for each key; none if others change."""
         place = (*kind, key)
-        if place not in self._alone:
+        if place not in self._places:
+            base, _, lines = self._bases[kind]
             others = [line for line in lines if split_override(line)[0] != key]
             tried = self._compose([*others, f"{key}={value!r}"])
             old, new = (dict(flat(asdict(config))) for config in (base, tried))
             changed = {k for k in old.keys() | new.keys() if not is_same(old.get(k), new.get(k))}
-            self._alone[place] = changed <= {key} and _equal(new.get(key), _as(before, value))
-        return self._alone[place]
+            of_number = all(
+                is_same(_get(base, k), _get(base, key)) and _equal(new.get(k), _as(old[k], value))
+                for k in changed
+                if k in old
+            )
+            known = key in changed and changed <= old.keys() and of_number
+            self._places[place] = tuple(sorted(changed)) if known else ()
+        return self._places[place]
 
 
 def _numbers(lines: Sequence[str]) -> tuple[dict[str, Number], Lines]:
@@ -114,15 +123,8 @@ def _get(config: Config, key: str) -> Any:
     return node
 
 
-def _with_numbers(base: Config, numbers: Mapping[str, Number]) -> Config:
-    """A copy with other numbers, which shares with the base all parts that are equal."""
-    config = base
-    for key, value in numbers.items():
-        config = _with(config, key.split("."), value)
-    return config
-
-
 def _with(node: Any, parts: Sequence[str], value: Number) -> Any:
+    """A copy with another number, which shares all other parts."""
     first, *rest = parts
     before = node[first] if isinstance(node, Mapping) else getattr(node, first)
     inner = _with(before, rest, value) if rest else _as(before, value)
