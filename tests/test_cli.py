@@ -415,7 +415,22 @@ BAD = [
     ("data.validation_samples=0", "nothing logs 'val_loss' without a validation split", ""),
     # grammar
     ("epochs=", "epochs=: has no value after '='", "as in epochs=10"),
-    ("name=", "name=: has no value after '='", None),
+    ("name=", "name=: has no value after '='", "name=VALUE, or name=null for none"),
+    ("optimizer=", "has no value after '='", "optimizer=NAME, of 'dlrun list optimizer'"),
+    ("+metrics=", "has no value after '='", "metrics=NAME, of 'dlrun list metrics'"),
+    ("optimizer.learning_rate=", "has no value", "as in optimizer.learning_rate=0.001"),
+    ("++optimizer.new=", "has no value after '='", "optimizer.new=VALUE"),
+    ("max_time=", "has no value after '='", "callbacks.max_time.limit=VALUE"),
+    ("nosuch=", "'nosuch' is not a config key", None),
+    # removed keys
+    ("~epochs", "the run has no length: give epochs or max_steps", None),
+    ("~seed", "'seed' can't be removed: each run needs it", "as in seed=0"),
+    ("~backend.name", "'backend.name' can't be removed", "backend.name=VALUE sets another"),
+    ("~task.monitor", "'task.monitor' can't be removed", "task.monitor=VALUE sets another"),
+    ("~seed=3", "can't be removed: its value is 0", "did you mean ~seed?"),
+    ("~model.units=3", "can't be removed: its value is 512", "did you mean ~model.units?"),
+    ("~optimizer.weight_decay=3", "its value is null", "did you mean ~optimizer.weight_decay?"),
+    ("~optimizer.nosuch", "'optimizer.nosuch' is not a config key", ""),
     ("seed=x", "expected an integer, got 'x'", "as in seed=0"),
     ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
     (
@@ -613,6 +628,15 @@ def test_a_name_that_is_typed_in_part_has_the_newest_run_of_that_name_as_a_hint(
 )
 def test_evaluate_refuses_a_bad_option(run: str, words: list[str], message: str) -> None:
     assert message in refused("evaluate", run, *words)
+
+
+@pytest.mark.parametrize("words", [["=", "3"], ["=3"]])
+@pytest.mark.parametrize("before", [[], ["--split", "test"], ["backend=numpy"]])
+def test_evaluate_tells_an_override_with_spaces_from_runs(
+    run: str, before: list[str], words: list[str]
+) -> None:
+    assert "did you mean epochs=3?" in refused("evaluate", run, *before, "epochs", *words)
+    assert "did you mean epochs=3?" in refused("evaluate", run, *before, "epochs=", "3")
 
 
 @pytest.mark.parametrize(

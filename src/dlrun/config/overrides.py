@@ -12,11 +12,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from dlrun.config.explain import key_mistake, option_mistakes
+from dlrun.config.explain import empty_value, key_mistake, option_mistakes
 from dlrun.config.explain_values import expected_fix, value_mistake, wrong_type
 from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
 from dlrun.config.groups import GROUPS
 from dlrun.config.mistake import Mistake, config_error
+from dlrun.config.removal import has_key, remove
 from dlrun.config.run_config import PLACES
 from dlrun.config.schema import Config
 from dlrun.errors import first_line
@@ -146,17 +147,23 @@ def _apply(
         return key_mistake(line, key, config, config_dir)
     before = _value_at(config, key)
     declared.setdefault(key, before)
+    adds = value.is_add() or value.is_force_add()
+    known = has_key(config, key)
+    if known and value.is_delete():
+        return remove(config, value)
+    if (known or adds) and (mistake := empty_value(value, before)):
+        return mistake
     try:
         apply(value, config)
     except (HydraException, OmegaConfBaseException) as error:
-        if before is None and not value.is_add() and not value.is_force_add():
-            parent, _, last = key.rpartition(".")
-            node = OmegaConf.select(config, parent) if parent else config
-            if not (isinstance(node, DictConfig) and last in node):
-                return key_mistake(line, key, config, config_dir)
-        if unknown := UNKNOWN.search(str(error.__cause__ or error)):  # in a mapping
-            return key_mistake(line, f"{key}.{unknown[1]}", config, config_dir)
-        return value_mistake(key, {key: line}, error, before)
+        missing = None if known or adds else key
+        if missing is None and (below := UNKNOWN.search(str(error.__cause__ or error))):
+            missing = f"{key}.{below[1]}"  # in a mapping
+        return (
+            key_mistake(line, missing, config, config_dir)
+            if missing
+            else value_mistake(key, {key: line}, error, before)
+        )
     after = None
     try:
         if "${" in line:
@@ -173,7 +180,7 @@ def _apply(
         problem = wrong_type(kind, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
-    if problem is None or value.is_delete():
+    if problem is None:
         return None
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
