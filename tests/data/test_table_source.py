@@ -456,6 +456,17 @@ def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tm
     assert len(table(path="h.jsonl", target="price", columns={"day": dates}).notes) == 2
 
 
+@pytest.mark.parametrize("other", [{"k": 1}, ["a", "b"]])
+def test_an_object_or_list_among_texts_is_told(tmp_path, other):
+    rows = [{"m": "abc"[n % 3] if n != 7 else other, "area": n / 7, "price": 3.0 * n}
+            for n in range(60)]  # fmt: skip
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert table(path="h.jsonl", target="price").notes == [
+        f"column 'm' is taken for categories: of its values, {json.dumps(other)} is a list or"
+        " object, and others are not"
+    ]
+
+
 def test_a_day_is_called_by_its_date_and_a_time_without_zeros(tmp_path):
     rows = [f"2026-01-0{n % 2 + 1},2026-01-01 10:0{n % 2}:00,{n * 0.5}" for n in range(40)]
     (tmp_path / "h.csv").write_text("\n".join(["due,at,area", *rows]))
