@@ -431,6 +431,7 @@ BAD = [
     ("~model.units=3", "can't be removed: its value is 512", "did you mean ~model.units?"),
     ("~optimizer.weight_decay=3", "its value is null", "did you mean ~optimizer.weight_decay?"),
     ("~optimizer.nosuch", "'optimizer.nosuch' is not a config key", ""),
+    ("seed=,1", "has an empty value", "'seed=1,2,3', without spaces"),
     ("seed=x", "expected an integer, got 'x'", "as in seed=0"),
     ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
     (

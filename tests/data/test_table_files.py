@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pytest
@@ -234,3 +235,10 @@ def test_a_file_that_is_not_there_is_named_with_its_nearest(tmp_path):
     (tmp_path / "notes.doc").write_text("x")
     with pytest.raises(DlrunError, match="expected files of one kind"):
         find_files(str(tmp_path / "notes.doc"), None, TableOptions())
+
+
+def test_a_pipe_in_the_place_of_a_table_is_told(tmp_path):
+    os.mkfifo(tmp_path / "rows.csv")  # as the shell's <(head rows.csv) is
+    with pytest.raises(DlrunError, match="no such file") as caught:
+        find_files(str(tmp_path / "rows.csv"), None, TableOptions())
+    assert caught.value.hint == "it is a pipe or a device: write what it holds into a file"

@@ -46,7 +46,7 @@ def parse_mistake(line: str) -> Mistake:
         return Mistake(line, SEVERAL, hint=SWEEP)
     if (written := range_here(key, typed)) is not None:
         return Mistake(line, "is no range that dlrun knows", hint=f"{written} in a search")
-    if typed.endswith(",") or ",," in typed:
+    if typed.startswith(",") or typed.endswith(",") or ",," in typed:
         hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
         hint = f"'{key}=\",\"' for a comma" if typed == "," else hint
         return Mistake(line, "has an empty value", hint=hint)

@@ -19,6 +19,7 @@ from dlrun.data.table_formats.jsonl import BLOCK, batch_of
 from dlrun.data.tabular.column_types import normal_batch
 
 FIRST = 1000  # rows that name the columns
+OTHER = ", as rows on standard input are (a CSV needs a file)"
 
 
 class Rows:
@@ -63,7 +64,9 @@ class Rows:
                 try:
                     row = json.loads(line)
                 except (ValueError, RecursionError):
-                    yield number, f"is not JSON: {line[:40].rstrip().decode(errors='replace')!r}"
+                    start = line[:40].rstrip().decode(errors="replace")
+                    instead = OTHER if file is None and number == 1 else ""
+                    yield number, f"is not JSON{instead}: {start!r}"
                     continue
                 is_object = isinstance(row, dict)
                 yield number, row if is_object else 'is no object, such as {"area": 80}'
