@@ -622,6 +622,8 @@ def test_a_name_that_is_typed_in_part_has_the_newest_run_of_that_name_as_a_hint(
         (["--fail-under", "accuracy=nan"], "nothing is under nan"),
         (["--fail-under", "acuracy=0.9"], "did you mean --fail-under accuracy=0.9?"),
         (["--fail-under", "loss=0.3"], "hint: --fail-over loss=0.3"),
+        (["--fail-over", "rmse=5"], "did you mean --fail-over root_mean_squared_error=5?"),
+        (["--fail-over", "load=5"], "such as recall[CLASS] or r2[NUMBER]"),
         (["--fail-over", "accuracy=0.9"], "hint: --fail-under accuracy=0.9"),
         (["--fail-over", "los=0.3"], "did you mean --fail-over loss=0.3?"),
         (["--fail-over", "loss=nan"], "nothing is over nan"),
