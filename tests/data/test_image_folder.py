@@ -153,6 +153,21 @@ def test_a_missing_file_of_a_table_is_told(tmp_path):
         image_folder(path=str(tmp_path), labels="lost.csv").tasks()
 
 
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("fil", r"data\.image=fil: .*labels\.jsonl has no such column; it has file, tags, o, x"),
+        ("tags", r"data\.image=tags: the column has lists"),
+        ("o", r"data\.image=o: the column has type struct"),
+    ],
+)
+def test_a_column_that_names_no_files_is_refused(tmp_path, image, problem):
+    rows = [{"file": "a.png", "tags": ["u"], "o": {"k": n}, "x": n / 7} for n in range(9)]
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DlrunError, match=problem):
+        image_folder(path=str(tmp_path), labels="labels.jsonl", image=image, target="x").tasks()
+
+
 def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch):
     path = write_classes(tmp_path / "photos")
     settle(tmp_path)
