@@ -530,6 +530,13 @@ def test_a_removed_key_that_may_be_null_is_null() -> None:
     assert compose([*words, "~reproduces"]).reproduces is None
 
 
+@pytest.mark.parametrize("task", ["binary_classification", "classification", "regression"])
+@pytest.mark.parametrize("override", ["task.metrics=null", "~task.metrics", "metrics=[]"])
+def test_a_task_may_have_no_metrics(task, override):
+    words = (f"task={task}", "task.class_weight=null", override)
+    assert not compose(words).task.metrics
+
+
 def test_a_removed_argument_is_no_longer_passed() -> None:
     optimizer = compose(["~optimizer.weight_decay", "~optimizer.beta_1=0.9"]).optimizer
     assert not {"weight_decay", "beta_1"} & optimizer.keys()
