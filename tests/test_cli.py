@@ -422,6 +422,15 @@ BAD = [
     ("++optimizer.new=", "has no value after '='", "optimizer.new=VALUE"),
     ("max_time=", "has no value after '='", "callbacks.max_time.limit=VALUE"),
     ("nosuch=", "'nosuch' is not a config key", None),
+    ("data=csv data.path=null", "data.path=null: can't be null", None),
+    ("data=csv data.path=[a]", "data.path=[a]: expected text, got ['a']", ""),
+    ("data=csv data.path=2026", "data.path=2026: no such file", "relative paths begin where"),
+    ("data=csv data.path=a data.path=1_0", "data.path=1_0: no such file", "relative paths begin"),
+    ("data=csv data.path=a data.format=jsonlines", "data.format=jsonlines: expected", "=jsonl?"),
+    ("data=csv data.path=a ~data._target_", "has no _target_: choose an option", None),
+    ("data=csv ~data.path", "data.path: needs a value: data.path=...", None),
+    ("task.metrics=[]", "task.metrics=[]: expected a mapping", None),
+    ("task.outputs={}", "task.outputs={}: expected a list", None),
     # removed keys
     ("~epochs", "the run has no length: give epochs or max_steps", None),
     ("~seed", "'seed' can't be removed: each run needs it", "as in seed=0"),
@@ -474,12 +483,17 @@ BAD = [
 ]
 
 
+def _words(typed: str) -> list[str]:
+    """Several overrides, if they begin with a data set."""
+    return typed.split() if typed.startswith("data=") and " " in typed else [typed]
+
+
 @pytest.mark.parametrize(("override", "words", "hint"), BAD, ids=[repr(bad[0]) for bad in BAD])
 def test_bad_input_is_reported_in_one_line(
     cwd: Path, override: str, words: str, hint: str | None
 ) -> None:
     # 'train' would start with whatever 'config' accepts.
-    message, _, hinted = refused("config", override).partition("\n\nhint: ")
+    message, _, hinted = refused("config", *_words(override)).partition("\n\nhint: ")
     assert words in message
     assert "\n" not in message.strip()
     if hint is None:

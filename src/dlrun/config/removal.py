@@ -17,6 +17,12 @@ def has_key(config: DictConfig, key: str) -> bool:
     return isinstance(node, DictConfig) and last in node.keys()  # noqa: SIM118, also a missing value
 
 
+def is_missing(config: DictConfig, key: str) -> bool:
+    """Whether a key that the config has needs a value."""
+    node, last = _holder(config, key)
+    return bool(OmegaConf.is_missing(node, last))
+
+
 def remove(config: DictConfig, value: Override) -> Mistake | None:
     """Remove a key that the config has.
 
@@ -25,6 +31,8 @@ def remove(config: DictConfig, value: Override) -> Mistake | None:
     """
     line, key = str(value.input_line), value.key_or_group
     node, last = _holder(config, key)
+    if is_missing(config, key):
+        return None  # it has no value, which is told once all are there
     before, expected = OmegaConf.select(config, key, throw_on_missing=False), value.value()
     if expected not in ("", None, before):
         actual = "null" if before is None else shorten(str(before))
