@@ -427,6 +427,7 @@ BAD = [
     ("data=csv data.path=2026", "data.path=2026: no such file", "relative paths begin where"),
     ("data=csv data.path=a data.path=1_0", "data.path=1_0: no such file", "relative paths begin"),
     ("data=csv data.path=a data.format=jsonlines", "data.format=jsonlines: expected", "=jsonl?"),
+    ("data=csv data.path=a data.test=null", "data.test=null: expected a share", "data.test=0.15"),
     ("data=csv data.path=a ~data._target_", "has no _target_: choose an option", None),
     ("data=csv ~data.path", "data.path: needs a value: data.path=...", None),
     ("task.metrics=[]", "task.metrics=[]: expected a mapping", None),

@@ -207,10 +207,9 @@ def find_files(
     """
     require_package("pyarrow", "a table", "data")
     if format not in (None, *formats_of_tables()):
-        known = formats_of_tables()
-        near = nearest(str(format), known)
+        near = nearest(str(format), formats_of_tables())
         raise DlrunError(
-            f"data.format={format}: expected {', '.join(known)}",
+            f"data.format={format}: expected {', '.join(formats_of_tables())}",
             hint=f"did you mean data.format={near}?" if near else None,
         )
     root = Path(path)
