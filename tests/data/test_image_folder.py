@@ -168,6 +168,17 @@ def test_a_column_that_names_no_files_is_refused(tmp_path, image, problem):
         image_folder(path=str(tmp_path), labels="labels.jsonl", image=image, target="x").tasks()
 
 
+def test_a_name_that_is_a_number_is_a_name_and_a_list_is_none(tmp_path):
+    rows = "".join(f"{path.name},{n * 1.5}\n" for n, path in enumerate(
+        write_image(tmp_path / f"{n}.png", n) for n in range(9)))  # fmt: skip
+    (tmp_path / "labels.csv").write_text(f"0,1\n{rows}")
+    common = {"path": str(tmp_path), "labels": "labels.csv", "target": "1"}
+    assert len(image_folder(**common, image=0).paths) == 9
+    for key in ("labels", "image", "by"):
+        with pytest.raises(DlrunError, match=rf"data\.{key}=\['a'\]: expected one name"):
+            image_folder(**{**common, key: ["a"]})
+
+
 def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch):
     path = write_classes(tmp_path / "photos")
     settle(tmp_path)
