@@ -416,7 +416,33 @@ BAD = [
     ("data.validation_samples=0", "nothing logs 'val_loss' without a validation split", ""),
     # grammar
     ("epochs=", "epochs=: has no value after '='", "as in epochs=10"),
-    ("name=", "name=: has no value after '='", None),
+    ("name=", "name=: has no value after '='", "name=VALUE, or name=null for none"),
+    ("optimizer=", "has no value after '='", "optimizer=NAME, of 'dlrun list optimizer'"),
+    ("+metrics=", "has no value after '='", "metrics=NAME, of 'dlrun list metrics'"),
+    ("optimizer.learning_rate=", "has no value", "as in optimizer.learning_rate=0.001"),
+    ("++optimizer.new=", "has no value after '='", "optimizer.new=VALUE"),
+    ("max_time=", "has no value after '='", "callbacks.max_time.limit=VALUE"),
+    ("nosuch=", "'nosuch' is not a config key", None),
+    ("data=csv data.path=null", "data.path=null: can't be null", None),
+    ("data=csv data.path=[a]", "data.path=[a]: expected text, got ['a']", ""),
+    ("data=csv data.path=2026", "data.path=2026: no such file", "relative paths begin where"),
+    ("data=csv data.path=a data.path=1_0", "data.path=1_0: no such file", "relative paths begin"),
+    ("data=csv data.path=a data.format=jsonlines", "data.format=jsonlines: expected", "=jsonl?"),
+    ("data=csv data.path=a data.test=null", "data.test=null: expected a share", "data.test=0.15"),
+    ("data=csv data.path=a ~data._target_", "has no _target_: choose an option", None),
+    ("data=csv ~data.path", "data.path: needs a value: data.path=...", None),
+    ("task.metrics=[]", "task.metrics=[]: expected a mapping", None),
+    ("task.outputs={}", "task.outputs={}: expected a list", None),
+    # removed keys
+    ("~epochs", "the run has no length: give epochs or max_steps", None),
+    ("~seed", "'seed' can't be removed: each run needs it", "as in seed=0"),
+    ("~backend.name", "'backend.name' can't be removed", "backend.name=VALUE sets another"),
+    ("~task.monitor", "'task.monitor' can't be removed", "task.monitor=VALUE sets another"),
+    ("~seed=3", "can't be removed: its value is 0", "did you mean ~seed?"),
+    ("~model.units=3", "can't be removed: its value is 512", "did you mean ~model.units?"),
+    ("~optimizer.weight_decay=3", "its value is null", "did you mean ~optimizer.weight_decay?"),
+    ("~optimizer.nosuch", "'optimizer.nosuch' is not a config key", ""),
+    ("seed=,1", "has an empty value", "'seed=1,2,3', without spaces"),
     ("seed=x", "expected an integer, got 'x'", "as in seed=0"),
     ("epochs=[", "epochs=[: can't be parsed", "quote special characters"),
     (
@@ -459,12 +485,17 @@ BAD = [
 ]
 
 
+def _words(typed: str) -> list[str]:
+    """Several overrides, if they begin with a data set."""
+    return typed.split() if typed.startswith("data=") and " " in typed else [typed]
+
+
 @pytest.mark.parametrize(("override", "words", "hint"), BAD, ids=[repr(bad[0]) for bad in BAD])
 def test_bad_input_is_reported_in_one_line(
     cwd: Path, override: str, words: str, hint: str | None
 ) -> None:
     # 'train' would start with whatever 'config' accepts.
-    message, _, hinted = refused("config", override).partition("\n\nhint: ")
+    message, _, hinted = refused("config", *_words(override)).partition("\n\nhint: ")
     assert words in message
     assert "\n" not in message.strip()
     if hint is None:
@@ -607,6 +638,8 @@ def test_a_name_that_is_typed_in_part_has_the_newest_run_of_that_name_as_a_hint(
         (["--fail-under", "accuracy=nan"], "nothing is under nan"),
         (["--fail-under", "acuracy=0.9"], "did you mean --fail-under accuracy=0.9?"),
         (["--fail-under", "loss=0.3"], "hint: --fail-over loss=0.3"),
+        (["--fail-over", "rmse=5"], "did you mean --fail-over root_mean_squared_error=5?"),
+        (["--fail-over", "load=5"], "such as recall[CLASS] or r2[NUMBER]"),
         (["--fail-over", "accuracy=0.9"], "hint: --fail-under accuracy=0.9"),
         (["--fail-over", "los=0.3"], "did you mean --fail-over loss=0.3?"),
         (["--fail-over", "loss=nan"], "nothing is over nan"),
@@ -614,6 +647,15 @@ def test_a_name_that_is_typed_in_part_has_the_newest_run_of_that_name_as_a_hint(
 )
 def test_evaluate_refuses_a_bad_option(run: str, words: list[str], message: str) -> None:
     assert message in refused("evaluate", run, *words)
+
+
+@pytest.mark.parametrize("words", [["=", "3"], ["=3"]])
+@pytest.mark.parametrize("before", [[], ["--split", "test"], ["backend=numpy"]])
+def test_evaluate_tells_an_override_with_spaces_from_runs(
+    run: str, before: list[str], words: list[str]
+) -> None:
+    assert "did you mean epochs=3?" in refused("evaluate", run, *before, "epochs", *words)
+    assert "did you mean epochs=3?" in refused("evaluate", run, *before, "epochs=", "3")
 
 
 @pytest.mark.parametrize(

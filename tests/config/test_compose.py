@@ -523,6 +523,31 @@ def test_a_part_can_be_replaced_but_not_removed(override: str) -> None:
     assert override in caught.value.message
 
 
+def test_a_removed_key_that_may_be_null_is_null() -> None:
+    words = ("experiment=first_network", "task.class_weight=balanced", "device.index=1")
+    assert compose([*words, "~task.class_weight"]).task.class_weight is None
+    assert compose([*words, "~device.index"]).device.index is None
+    assert compose([*words, "~epochs", "max_steps=7"]).epochs is None
+    assert compose([*words, "~reproduces"]).reproduces is None
+
+
+@pytest.mark.parametrize("task", ["binary_classification", "classification", "regression"])
+@pytest.mark.parametrize("override", ["task.metrics=null", "~task.metrics", "metrics=[]"])
+def test_a_task_may_have_no_metrics(task, override):
+    words = (f"task={task}", "task.class_weight=null", override)
+    assert not compose(words).task.metrics
+
+
+def test_a_removed_argument_is_no_longer_passed() -> None:
+    optimizer = compose(["~optimizer.weight_decay", "~optimizer.beta_1=0.9"]).optimizer
+    assert not {"weight_decay", "beta_1"} & optimizer.keys()
+
+
+def test_a_run_keeps_what_it_needs() -> None:
+    with pytest.raises(DlrunError, match="'batch_size' can't be removed"):
+        recompose(record_of(), ["~batch_size"], changeable=EVALUABLE)
+
+
 def test_evaluation_needs_no_validation_split() -> None:
     config = recompose(record_of(), ["data.validation_samples=0"], changeable=EVALUABLE)
     assert config.data["validation_samples"] == 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,12 @@ from trainings import worker
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def settle(folder: Path) -> None:
+    """Let an image be as old as one that is not written any more."""
+    for image in folder.rglob("*.png"):
+        os.utime(image, (1e9, 1e9))
 
 
 def decoded(cache: Path) -> int:
@@ -146,8 +153,35 @@ def test_a_missing_file_of_a_table_is_told(tmp_path):
         image_folder(path=str(tmp_path), labels="lost.csv").tasks()
 
 
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("fil", r"data\.image=fil: .*labels\.jsonl has no such column; it has file, tags, o, x"),
+        ("tags", r"data\.image=tags: the column has lists"),
+        ("o", r"data\.image=o: the column has type struct"),
+    ],
+)
+def test_a_column_that_names_no_files_is_refused(tmp_path, image, problem):
+    rows = [{"file": "a.png", "tags": ["u"], "o": {"k": n}, "x": n / 7} for n in range(9)]
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DlrunError, match=problem):
+        image_folder(path=str(tmp_path), labels="labels.jsonl", image=image, target="x").tasks()
+
+
+def test_a_name_that_is_a_number_is_a_name_and_a_list_is_none(tmp_path):
+    rows = "".join(f"{path.name},{n * 1.5}\n" for n, path in enumerate(
+        write_image(tmp_path / f"{n}.png", n) for n in range(9)))  # fmt: skip
+    (tmp_path / "labels.csv").write_text(f"0,1\n{rows}")
+    common = {"path": str(tmp_path), "labels": "labels.csv", "target": "1"}
+    assert len(image_folder(**common, image=0).paths) == 9
+    for key in ("labels", "image", "by"):
+        with pytest.raises(DlrunError, match=rf"data\.{key}=\['a'\]: expected one name"):
+            image_folder(**{**common, key: ["a"]})
+
+
 def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch):
     path = write_classes(tmp_path / "photos")
+    settle(tmp_path)
     first = image_folder(path=path).dataset()
     assert decoded(own_cache) == 1
     monkeypatch.setattr("dlrun.data.images.encode.decode", None)  # nothing is decoded again
@@ -159,6 +193,40 @@ def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch
         decode(source.paths[row], source.form) for row in np.flatnonzero(source.splits == 2)
     ]
     np.testing.assert_array_equal(folded.test.inputs, np.stack(expected))
+
+
+def test_a_table_of_other_rows_decodes_what_is_new(tmp_path, monkeypatch):
+    path = write_classes(tmp_path / "photos")
+    settle(tmp_path)
+    names = [f"{name}/{n}.png" for name in ("cat", "dog", "owl") for n in range(10)]
+    seen: list[Path] = []
+
+    def decode_and_note(image, form):
+        seen.append(image)
+        return decode(image, form)
+
+    def images_of(named):
+        seen.clear()
+        rows = "".join(f"{name},{name[:3]}\n" for name in named)
+        (tmp_path / "labels.csv").write_text(f"file,label\n{rows}")
+        source = image_folder(path=path, labels=str(tmp_path / "labels.csv"))
+        splits = source.dataset()
+        found = np.concatenate([splits.train.inputs, splits.validation.inputs, splits.test.inputs])
+        rows = np.argsort(source.splits, kind="stable")
+        np.testing.assert_array_equal(
+            found, np.stack([decode(source.paths[row], source.form) for row in rows])
+        )
+        return [str(image.relative_to(path)) for image in seen]
+
+    monkeypatch.setattr("dlrun.data.images.encode.decode", decode_and_note)
+    assert sorted(images_of(names[:25])) == sorted(names[:25])
+    assert images_of(names[24::-1]) == []
+    assert images_of([*names[5:25], *names[10:15]]) == []
+    assert sorted(images_of(names)) == sorted(names[25:])
+    image_folder(path=path).dataset()  # the folders are the classes
+    assert len(seen) == 5
+    write_image(tmp_path / "photos/dog/3.png", 1)
+    assert images_of(names) == ["dog/3.png"]
 
 
 def test_a_changed_file_is_decoded_again(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pytest
@@ -220,6 +221,39 @@ def test_texts_beside_lists_are_refused(tmp_path):
     assert """column 'x' has texts, and "['a']", which is none""" in refused(path)
 
 
+def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tmp_path):
+    lines = (
+        {"x": 1, "t": "a", "tags": ["u", "v"]},
+        {"x": {"k": 1}, "t": "b"},
+        {"x": 2, "t": ["a", "b"]},
+        {"x": 3, "t": "c", "tags": [["u"]]},
+        {"x": 4, "t": "d", "unused": {"k": 1}},
+    )
+    text = [*map(json.dumps, lines), '{"x": 5, "t": "e", "x": 6}']
+    (tmp_path / "new.jsonl").write_text("\n".join(text))
+    read = open_rows(tmp_path / "new.jsonl", "jsonl", TableOptions())
+    [block] = read.blocks(["x", "t", "tags"], ["x"], 10, ["tags"])
+    assert block.rows.tolist() == [1, 5]
+    assert block.batch.to_pydict() == {
+        "x": [1, 4], "t": ["a", "d"], "tags": [["u", "v"], None]
+    }  # fmt: skip
+    assert block.wrong == {
+        2: """column 'x': {"k": 1} is not a number or text""",
+        3: """column 't': ["a", "b"] is not a number or text""",
+        4: """column 'tags': [["u"]] is not a number or text""",
+        6: "has the key 'x' twice",
+    }
+
+
+def test_a_column_of_lists_is_predicted_from_only_where_it_may_have_them(tmp_path):
+    parquet.write_table(pa.table({"tags": [["u"], ["v"]]}), tmp_path / "new.parquet")
+    read = open_rows(tmp_path / "new.parquet", "parquet", TableOptions())
+    [block] = read.blocks(["tags"], [], 10, ["tags"])
+    assert block.batch.to_pydict() == {"tags": [["u"], ["v"]]}
+    with pytest.raises(DlrunError, match="column 'tags' has lists; expected numbers, texts"):
+        list(read.blocks(["tags"], [], 10))
+
+
 def test_files_of_one_table_have_the_same_columns(tmp_path):
     write_csv(tmp_path / "a.csv", {"x": [1]})
     write_csv(tmp_path / "b.csv", {"y": [1]})
@@ -234,3 +268,10 @@ def test_a_file_that_is_not_there_is_named_with_its_nearest(tmp_path):
     (tmp_path / "notes.doc").write_text("x")
     with pytest.raises(DlrunError, match="expected files of one kind"):
         find_files(str(tmp_path / "notes.doc"), None, TableOptions())
+
+
+def test_a_pipe_in_the_place_of_a_table_is_told(tmp_path):
+    os.mkfifo(tmp_path / "rows.csv")  # as the shell's <(head rows.csv) is
+    with pytest.raises(DlrunError, match="no such file") as caught:
+        find_files(str(tmp_path / "rows.csv"), None, TableOptions())
+    assert caught.value.hint == "it is a pipe or a device: write what it holds into a file"

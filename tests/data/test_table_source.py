@@ -456,6 +456,42 @@ def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tm
     assert len(table(path="h.jsonl", target="price", columns={"day": dates}).notes) == 2
 
 
+@pytest.mark.parametrize("other", [{"k": 1}, ["a", "b"]])
+def test_an_object_or_list_among_texts_is_told(tmp_path, other):
+    rows = [{"m": "abc"[n % 3] if n != 7 else other, "area": n / 7, "price": 3.0 * n}
+            for n in range(60)]  # fmt: skip
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert table(path="h.jsonl", target="price").notes == [
+        f"column 'm' is taken for categories: of its values, {json.dumps(other)} is a list or"
+        " object, and others are not"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"target": "tags", "kind": "classification"}, "data.kind=multilabel"),
+        ({"target": "tags", "kind": "regression"}, "data.kind=multilabel"),
+        ({"target": ["flag", "tags"], "kind": "multilabel"}, "leave out data.kind"),
+        ({"target": "flag", "split": "group", "by": "tags"}, "choose another column"),
+        ({"target": "flag", "split": "hash", "by": "tags"}, "choose another column"),
+        ({"target": "flag", "weight": "tags"}, "choose another column"),
+        *(
+            ({"target": "flag", "columns": {"tags": kind}}, "data.columns.tags=drop")
+            for kind in ("category", "text", "boolean", "date", "number")
+        ),
+    ],
+)
+def test_lists_where_each_row_has_one_value_are_refused(tmp_path, options, hint):
+    rows = [{"area": n / 7, "flag": n % 2, "tags": ["u", "v"][: n % 3]} for n in range(60)]
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    error = refused(path="h.jsonl", **options)
+    assert "tags: the column has lists, expected one value in each row" in error.message
+    assert error.hint == hint
+    kept = {"path": "h.jsonl", "target": ["flag", "tags"]}
+    assert dict(table(**kept).tasks()) == {"flag": "binary_classification", "tags": "multilabel"}
+
+
 def test_a_day_is_called_by_its_date_and_a_time_without_zeros(tmp_path):
     rows = [f"2026-01-0{n % 2 + 1},2026-01-01 10:0{n % 2}:00,{n * 0.5}" for n in range(40)]
     (tmp_path / "h.csv").write_text("\n".join(["due,at,area", *rows]))

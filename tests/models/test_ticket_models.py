@@ -205,6 +205,8 @@ def test_the_exported_model_takes_and_returns_named_arrays(run, dlrun):
         ("model=ticket_classifier task=classification", "task=classification is for one output"),
         ("model=ticket_classifier data.difficulty=true", "returns outputs department, priority,"),
         ("model=mnist_mlp data=tickets", "data=tickets passes input_shape={'title': (10000,)"),
+        ("model.units=-4", "hint: choose another model.units than -4\n"),
+        ("model=mnist_convnet model.rate=2", "hint: choose another model.rate than 2"),
         ("model=mixed_functional data=blobs", "needs 2 logits for 2 classes"),
         ("model=mixed_subclassed data=mnist", "expected two classes, got 10"),
     ],

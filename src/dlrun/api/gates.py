@@ -28,6 +28,7 @@ FIGURES = (
 )
 OF_EACH = ("precision", "recall", "f1", "support")
 OF_EACH_NUMBER = ("r2", "mean_absolute_error", "root_mean_squared_error", "mean_error")
+SHORT = {"mae": "mean_absolute_error", "rmse": "root_mean_squared_error", "acc": "accuracy"}
 _OF_ONE = re.compile(r"(.+?)\[(.*)\]", re.DOTALL)
 
 
@@ -95,11 +96,12 @@ def parse_gate(
     metric = metric_of(name, better)
     way = better[metric] if metric in better else _direction_of_figure(name, outputs)
     if metric not in better and way == "unknown":
-        near = nearest(name, list(better)) or nearest(name, _figures(outputs))
+        near = nearest(name, list(better)) or nearest(name, _figures(outputs)) or SHORT.get(name)
+        prefix = outputs[0] and f"{outputs[0]}_"
         raise DlrunError(
             f"{option} {typed}: no metric '{name}'; there are {', '.join(better)}, and figures such"
-            f" as {_figures(outputs)[0]}, and of a class, such as"
-            f" {outputs[0] and f'{outputs[0]}_'}recall[CLASS]",
+            f" as {prefix}accuracy or {prefix}r2, and of one class or number, such as"
+            f" {prefix}recall[CLASS] or {prefix}r2[NUMBER]",
             hint=f"did you mean {option} {near}={value}?" if near else None,
         )
     if way == ("min" if option == UNDER else "max"):

@@ -3,6 +3,7 @@
 Import it after the backend has started.
 """
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.scaling import integer_inputs
 from dlrun.data.tree import map_named, tree_map
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, shorten
 
 
 def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -> keras.Model:
@@ -61,13 +62,26 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
         if (native := native_error(error.__cause__, target)) is not None:
             raise native from error
         passed = ", ".join(f"{name}={value}" for name, value in arguments.items())
-        error.hint = error.hint or f"data={config.choices.get('data')} passes {passed}"
+        error.hint = (
+            error.hint
+            or _wrong_argument(config.model, error.message)
+            or f"data={config.choices.get('data')} passes {passed}"
+        )
         raise
     check_outputs(config, spec, outputs)
     augment(model, config, spec)
     if config.distribution.kind != "none":
         backends.distribution_of(config.backend.name).check_model(model)
     return model
+
+
+def _wrong_argument(spec: Mapping[str, Any], message: str) -> str | None:
+    """A hint on the argument of a model whose value a layer names as the one it refuses."""
+    refused = re.search(r"Received: \w+=([^\s,;]+)", message)
+    for name, value in spec.items() if refused else ():
+        if refused and refused[1] in map(str, value if isinstance(value, list) else [value]):
+            return f"choose another model.{name} than {shorten(str(value))}"
+    return None
 
 
 def outputs_of(model: keras.Model, spec: InputSpec) -> Any:

@@ -99,11 +99,10 @@ def evaluate(
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines
 
-        words = overrides or []
-        runs = [run, *(word for word in words if "=" not in word and not word.startswith("~"))]
+        runs, changes = _runs_and_overrides([run, *(overrides or [])])
         result, failures = run_evaluation(
             runs,
-            [word for word in words if word not in runs[1:]],
+            changes,
             which=checkpoint,
             split=split,
             data=data,
@@ -118,3 +117,13 @@ def evaluate(
         print_result(out, result, as_json, evaluation_lines)
         if failures:
             raise DlrunError("; ".join(failures), exit_code=1)
+
+
+def _runs_and_overrides(words: list[str]) -> tuple[list[str], list[str]]:
+    """Tell runs from overrides, to which the words beside a bare ``=`` belong, too."""
+    runs: list[str] = words[:1]
+    overrides: list[str] = []
+    for before, word, after in zip(words, words[1:], [*words[2:], ""], strict=False):
+        part = "=" in word or before.endswith("=") or after.startswith("=")
+        (overrides if part or word.startswith("~") else runs).append(word)
+    return runs, overrides

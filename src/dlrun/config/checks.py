@@ -92,7 +92,7 @@ def _accuracy_of_one_output(
     # A run that has it is still evaluated.
     if config.choices.get("task") != ONE_OUTPUT or not rules.training or rules.recorded:
         return
-    for name, metric in config.task.metrics.items():
+    for name, metric in (config.task.metrics or {}).items():
         if isinstance(metric, Mapping) and metric.get("_target_") == LARGEST:
             line = typed.get("metrics", f"task.metrics.{name}")
             problem = f"'{name}' takes the largest of several outputs, and {ONE_OUTPUT} has one"

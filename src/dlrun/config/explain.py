@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig, OmegaConf
 
-from dlrun.config.bare_words import DEFAULTS, KNOWN, meant_by
+from dlrun.config.bare_words import KNOWN, meant_by
 from dlrun.config.explain_values import example
 from dlrun.config.groups import GROUPS
 from dlrun.config.mistake import NO_OVERRIDE, UNKNOWN, Mistake
@@ -25,6 +25,7 @@ from dlrun.config.spellings import (
 from dlrun.errors import nearest, shorten
 
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
+EMPTY = "has no value after '='"
 PRESET = "a preset of your own is configs/experiment/NAME.yaml, chosen by experiment=NAME"
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
 TABLE = re.compile(r"[^\s=]+\.(csv|tsv|jsonl|parquet|arrow|feather|orc)(\.gz)?")
@@ -45,7 +46,7 @@ def parse_mistake(line: str) -> Mistake:
         return Mistake(line, SEVERAL, hint=SWEEP)
     if (written := range_here(key, typed)) is not None:
         return Mistake(line, "is no range that dlrun knows", hint=f"{written} in a search")
-    if typed.endswith(",") or ",," in typed:
+    if typed.startswith(",") or typed.endswith(",") or ",," in typed:
         hint = f"'{key}=1,2,3', without spaces between the values or in quotes"
         hint = f"'{key}=\",\"' for a comma" if typed == "," else hint
         return Mistake(line, "has an empty value", hint=hint)
@@ -67,17 +68,29 @@ def _bare_word(word: str) -> Mistake:
 
 def grammar_mistake(line: str, parsed: Override) -> Mistake | None:
     """The mistake in an override that Hydra can parse; None if it is valid."""
-    key, _, typed = line.partition("=")
     if parsed.is_sweep_override():
         hint = SWEEP
         if parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
+            key, _, typed = line.partition("=")
             hint += f"; for a list, type '{key}=[{shorten(typed)}]'"
         return Mistake(line, SEVERAL, hint=hint)
     if not parsed.key_or_group:
         return Mistake(line, "has no key before '='", hint=KNOWN)
-    if not typed.strip() and not parsed.is_delete():
-        return Mistake(line, "has no value after '='", hint=example(key, DEFAULTS.get(key)))
     return None
+
+
+def empty_value(parsed: Override, before: Any = None) -> Mistake | None:
+    """The mistake in an override that ends in ``=``; None if it does not.
+
+    Args:
+        parsed: The override.
+        before: The value that its key has.
+    """
+    line, key = str(parsed.input_line), str(parsed.key_or_group)
+    if parsed.is_delete() or line.partition("=")[2].strip():
+        return None
+    hint = f"{key}=NAME, of 'dlrun list {key}'" if key in GROUPS else example(key, before)
+    return Mistake(line, EMPTY, hint=hint or f"{key}=VALUE, or {key}=null for none")
 
 
 def option_mistakes(
@@ -90,6 +103,9 @@ def option_mistakes(
         options = options_of(group)
         value, line = choice.value(), str(choice.input_line)
         single = not GROUPS[group].several
+        if empty := empty_value(choice):
+            mistakes.append(empty)
+            continue
         if choice.is_delete() and group != "experiment":
             hint = "choose another option" if single else f"{group}=[] removes all"
             mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))

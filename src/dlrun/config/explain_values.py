@@ -29,6 +29,9 @@ def value_mistake(key: str, typed: dict[str, str], error: Exception, before: Any
         )
     elif match := re.search(r"^Value '(.*?)' .* incompatible with type hint .*float", problem):
         problem = f"expected a number, got {shorten(repr(match[1]))}"
+    elif problem.startswith("Cannot merge"):
+        is_list = typed.get(key, "").partition("=")[2].startswith("[")
+        problem = f"expected {'a mapping, as in {key:value}' if is_list else 'a list'}"
     elif "is not Optional" in problem:
         problem = "can't be null"
     line = typed.get(key, key)

@@ -220,7 +220,7 @@ def _expand_shorthand(overrides: Sequence[str]) -> list[str]:
             layout[axes[1].strip("'\"")] = axes[2].strip("'\"")
         elif device := re.fullmatch(r"device=(\w+):(\d+)", override):
             expanded += [f"device={device[1]}", f"device.index={device[2]}"]
-        elif limit := re.fullmatch(r"max_time=(.+)", override):
+        elif limit := re.fullmatch(r"max_time=(.*)", override):
             expanded += ["+callbacks=max_time", f"callbacks.max_time.limit={limit[1]}"]
         elif kept := KEPT.fullmatch(override):
             expanded.append(f"callbacks.checkpoint.{kept[1]}")

@@ -9,14 +9,15 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from dlrun.config.explain import key_mistake, option_mistakes
+from dlrun.config.explain import empty_value, key_mistake, option_mistakes
 from dlrun.config.explain_values import expected_fix, value_mistake, wrong_type
 from dlrun.config.grammar import Loader, apply, is_choice, list_group_options, parse
 from dlrun.config.groups import GROUPS
 from dlrun.config.mistake import Mistake, config_error
+from dlrun.config.removal import has_key, is_missing, remove
 from dlrun.config.run_config import PLACES
 from dlrun.config.schema import Config
 from dlrun.errors import first_line
@@ -146,17 +147,25 @@ def _apply(
         return key_mistake(line, key, config, config_dir)
     before = _value_at(config, key)
     declared.setdefault(key, before)
+    adds = value.is_add() or value.is_force_add()
+    known = has_key(config, key)
+    needed = known and is_missing(config, key)
+    is_place = PLACES.fullmatch(key.split(".")[-1]) and (needed or isinstance(before, str))
+    if known and value.is_delete():
+        return remove(config, value)
+    if (known or adds) and (mistake := empty_value(value, before)):
+        return mistake
     try:
         apply(value, config)
     except (HydraException, OmegaConfBaseException) as error:
-        if before is None and not value.is_add() and not value.is_force_add():
-            parent, _, last = key.rpartition(".")
-            node = OmegaConf.select(config, parent) if parent else config
-            if not (isinstance(node, DictConfig) and last in node):
-                return key_mistake(line, key, config, config_dir)
-        if unknown := UNKNOWN.search(str(error.__cause__ or error)):  # in a mapping
-            return key_mistake(line, f"{key}.{unknown[1]}", config, config_dir)
-        return value_mistake(key, {key: line}, error, before)
+        missing = None if known or adds else key
+        if missing is None and (below := UNKNOWN.search(str(error.__cause__ or error))):
+            missing = f"{key}.{below[1]}"  # in a mapping
+        return (
+            key_mistake(line, missing, config, config_dir)
+            if missing
+            else value_mistake(key, {key: line}, error, before)
+        )
     after = None
     try:
         if "${" in line:
@@ -165,19 +174,30 @@ def _apply(
         if isinstance(declared[key], float) and type(after) is int:
             # Such as 1 for 0.001: Keras takes no integer learning rate.
             OmegaConf.update(config, key, float(after))
-        kind = declared[key]
-        if key == "epochs" and isinstance(kind, int):
-            kind = float(kind)  # whole or not
-        elif key.rpartition(".")[2] in INTERVALS:
-            kind = None  # a number of steps, or text
-        problem = wrong_type(kind, after)
+        if is_place and after is not None and not isinstance(after, str | Container):
+            OmegaConf.update(config, key, line.partition("=")[2])  # such as the folder 2026
+        kind = _kind(key, declared[key])
+        if is_place and kind is None:
+            kind = ""
+        problem = (
+            "can't be null" if needed and is_place and after is None else wrong_type(kind, after)
+        )
     except OmegaConfBaseException as error:
         problem = first_line(error)
-    if problem is None or value.is_delete():
+    if problem is None:
         return None
     # Restore the old value, so that the mistake is reported once.
     OmegaConf.update(config, key, before, merge=False)
     return Mistake(line, problem, **expected_fix(line, problem, before))
+
+
+def _kind(key: str, declared: Any) -> Any:
+    """A value of the type that a key takes; None for any."""
+    if key == "epochs" and isinstance(declared, int):
+        return float(declared)  # whole or not
+    if key.rpartition(".")[2] in INTERVALS:
+        return None  # a number of steps, or text
+    return declared
 
 
 def _is_null(config: DictConfig, part: str) -> bool:

@@ -93,6 +93,9 @@ def image_folder(
     Raises:
         DlrunError: If an argument is impossible.
     """
+    labels, image, by = (
+        _name(key, value) for key, value in (("labels", labels), ("image", image), ("by", by))
+    )
     # Folders are split by the images' paths, where a split needs values.
     column = by if labels is not None else "path" if split in BY_COLUMN else None
     options = SplitOptions(split, column, validation, test, folds, fold, seed)
@@ -336,6 +339,13 @@ class ImageFolder:
         for note in self.notes:
             log.info("data   %s", note)
         return data
+
+
+def _name(key: str, value: object) -> str | None:
+    """A table or a column as a config names it: 0 is the column called 0."""
+    if isinstance(value, list | Mapping):
+        raise DlrunError(f"data.{key}={value}: expected one name", hint=f"data.{key}=NAME")
+    return None if value is None else str(value)
 
 
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:

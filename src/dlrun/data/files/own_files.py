@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrun.errors import DlrunError, nearest
-from dlrun.system.files import is_dir, is_file
+from dlrun.system.files import exists, is_dir, is_file
 
 
 def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
@@ -44,6 +44,8 @@ def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
 
 def near_path(path: Path, *, folders: bool = False) -> str:
     """A hint for a file that is not there, or a folder: one of nearly its name."""
+    if exists(path) and not is_dir(path):
+        return "it is a pipe or a device: write what it holds into a file"
     parent = path.parent
     if not is_dir(parent):
         return f"there is no folder {parent}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from dlrun.data.tabular.encode import IN_MEMORY
 from dlrun.data.targets import Target
 from dlrun.data.tree import leaves_by_name
 from dlrun.errors import DlrunError
-from dlrun.system.files import is_file
 
 if TYPE_CHECKING:
     from dlrun.data.image_folder import ImageFolder
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 SPLITS = (TRAIN, VALIDATION, TEST)
-PIXELS, ROWS = "images.npy", "rows.json"
+PIXELS, ROWS, FILES = "images.npy", "rows.json", "files.json"
+SETTLED_NS = 2e9  # the coarsest times of files are those of FAT
+File: TypeAlias = tuple[str, int, int, int]
 SCALE = 255.0
 
 
@@ -101,13 +103,23 @@ def _decode(
     of: ImageFolder, form: Images, ordered: list[int]
 ) -> tuple[Path, list[int], dict[str, str]]:
     """The entry of the decoded images, the row of each, and what is wrong with the others."""
-    pool = key_of("pixels", of.content, form.state())
-    note = cache_dir() / "pixels" / pool
+    same = key_of("pixels", of.content, form.state())
+    of_folder = key_of("pixels of", str(of.samples.root.resolve()), form.state())
+    notes = [cache_dir() / "pixels" / pool for pool in (same, of_folder)]
+    outdated: list[Path] = []  # the notes of entries that do not hold all of these
 
     def make(directory: Path) -> None:
-        log.info("data   decoding %s images, once for all runs", f"{len(ordered):,}")
         rows, broken = [], {}
-        found = _images(of, form, ordered, _known_images(note))
+        files = [_file(name, path) for name, path in zip(of.samples.names, of.paths, strict=True)]
+        known: dict[int, np.ndarray] = {}
+        for note in notes:
+            there = _known_images(note, files)
+            known |= there
+            if not there.keys() >= set(ordered):
+                outdated.append(note)
+        if new := sum(row not in known for row in ordered):
+            log.info("data   decoding %s images, once for all runs", f"{new:,}")
+        found = _images(of, form, ordered, known)
         with (directory / PIXELS).open("wb") as file:
             _write_header(file, len(ordered), form)
             for row, image in found:
@@ -123,12 +135,13 @@ def _decode(
         if not rows:
             raise DlrunError(f"data: none of {len(ordered):,} images can be decoded")
         (directory / ROWS).write_text(json.dumps([rows, broken]), encoding="utf-8")
+        (directory / FILES).write_text(json.dumps([files[row] for row in rows]), encoding="utf-8")
 
-    key = key_of(pool, ordered, of.on_error)
+    key = key_of(same, ordered, of.on_error)
     entry = cache_entry(key, make, limit_bytes=of.cache_bytes)
-    with suppress(OSError):  # another split of the same images is copied from this one
-        note.parent.mkdir(parents=True, exist_ok=True)
-        if not is_file(note) or len(_known_images(note)) <= len(ordered):
+    for note in outdated:
+        with suppress(OSError):  # other splits and tables of the same files are copied from it
+            note.parent.mkdir(parents=True, exist_ok=True)
             note.write_text(key, encoding="ascii")
     rows, broken = json.loads((entry / ROWS).read_text(encoding="utf-8"))
     return entry, rows, broken
@@ -137,20 +150,34 @@ def _decode(
 def _images(
     of: ImageFolder, form: Images, ordered: list[int], known: Mapping[int, np.ndarray]
 ) -> Iterator[tuple[int, Any]]:
-    """Each row with its image, or with the error; copied if another split has it decoded."""
+    """Each row with its image, or with the error; copied if it is known."""
     new = [of.paths[row] for row in ordered if row not in known]
     decoded = each(lambda path: decode(path, form), new, "images decoded")
     for row in ordered:
         yield row, known[row] if row in known else next(decoded)
 
 
-def _known_images(note: Path) -> Mapping[int, np.ndarray]:
-    """The images that an earlier entry holds, by row."""
+def _file(name: str, path: Path) -> File | None:
+    """What tells whether an image is as it was; None if that can't be told."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    # A file that changes now may get the same time again.
+    if time.time_ns() - stat.st_mtime_ns < SETTLED_NS:
+        return None
+    return name, stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _known_images(note: Path, files: Sequence[File | None]) -> dict[int, np.ndarray]:
+    """The images that an earlier entry holds of these files, by row."""
     try:
         entry = cache_dir() / note.read_text(encoding="ascii")
-        rows, _ = json.loads((entry / ROWS).read_text(encoding="utf-8"))
+        earlier = json.loads((entry / FILES).read_text(encoding="utf-8"))
         pixels = np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False)
-        return dict(zip(rows, pixels, strict=True))
+        places = {tuple(file): place for place, file in enumerate(earlier) if file}
+        known = [(row, places[file]) for row, file in enumerate(files) if file in places]
+        return {row: pixels[place] for row, place in known}
     except (OSError, ValueError, TypeError):  # it was removed, or there was none
         return {}
 

@@ -14,6 +14,7 @@ from dlrun.data.images import is_image
 from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table
 from dlrun.data.tabular.column_values import to_texts
+from dlrun.data.tabular.columns import require_column
 from dlrun.data.tabular.inputs import missing_target_notes
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
@@ -83,14 +84,10 @@ class ImageTable:
     @cached_property
     def image_column(self) -> str:
         """The column of the paths."""
-        profiles = self._open("-").profiles
+        of = self._open("-")
+        profiles = of.profiles
         if self.image is not None:
-            if self.image not in profiles:
-                raise DlrunError(
-                    f"data.image={self.image}: {self.table_path} has no such column; it has"
-                    f" {', '.join(list(profiles)[:12])}"
-                )
-            return self.image
+            return require_column(of, self.image, "data.image").name
         found = [
             name
             for name, profile in profiles.items()

@@ -80,12 +80,13 @@ class Reader:
     def _read_stdin(self) -> dict[str, Any]:
         """The columns of the run, of JSON lines."""
         rows = open_rows(self._request.source, "jsonl", self._request.table)
-        if not rows.names:
-            raise DlrunError(f"{self._label}: has no rows that are objects of JSON")
-        self._require_columns(rows.names)
+        if rows.names:  # else no row could be read
+            self._require_columns(rows.names)
         names, numbers = self._step.names, self._step.options.columns
         # In one block, so that a column has one type.
-        [block] = rows.blocks(names, numbers, sys.maxsize)
+        block = next(rows.blocks(names, numbers, sys.maxsize), None)
+        if block is None:
+            raise DlrunError(f"{self._label}: has no rows")
         for row, why in block.wrong.items():
             raise DlrunError(
                 f"{self._label}: row {row:,} {why}", hint="correct it, or remove the row"

@@ -75,7 +75,8 @@ class Reader:
             rows, ids = self._open(path) if number else self._first
             wanted = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
             try:
-                for block in rows.blocks(wanted, self._numbers(), self._request.rows):
+                lists = self._lists()
+                for block in rows.blocks(wanted, self._numbers(), self._request.rows, lists):
                     some = True
                     yield self._part(block, ids, path)
             except (OSError, ValueError, EOFError) as error:
@@ -143,6 +144,11 @@ class Reader:
         of_targets = (t.columns for t in self._targets.values() if t.kind == "regression")
         inputs = {column.name for column in self._step.fitted if isinstance(column, Number)}
         return inputs.union(*of_targets, {self._request.weight or ""})
+
+    def _lists(self) -> set[str]:
+        """The columns that may hold several classes at once."""
+        several = (target for target in self._targets.values() if target.kind == "multilabel")
+        return {column for target in several for column in target.columns}
 
     def _part(self, block: Block, ids: Sequence[str], path: Path) -> Part:
         """The rows of a block as inputs, and what names them."""

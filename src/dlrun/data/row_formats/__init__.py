@@ -25,6 +25,7 @@ import numpy as np
 
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_types import normal_batch
+from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +57,11 @@ class Rows(Protocol):
         """The columns, in order."""
 
     def blocks(
-        self, columns: Sequence[str], numbers: Collection[str], size: int
+        self,
+        columns: Sequence[str],
+        numbers: Collection[str],
+        size: int,
+        lists: Collection[str] = (),
     ) -> Iterator[Block]:
         """Read the rows once.
 
@@ -65,6 +70,7 @@ class Rows(Protocol):
             numbers: The columns among them that should hold numbers.
             size: How many rows to read at once; each block but the last has as many that could be
                 read, if the format allows it.
+            lists: The columns that may hold lists of texts.
 
         Raises:
             OSError: If the file can't be read.
@@ -104,11 +110,25 @@ class TypedRows:
         self.names: Sequence[str] = next(self._batches()).schema.names
 
     def blocks(
-        self, columns: Sequence[str], numbers: Collection[str], size: int
+        self,
+        columns: Sequence[str],
+        numbers: Collection[str],
+        size: int,
+        lists: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`Rows`."""
+        import pyarrow as pa
+
         for block in evenly(self._read(columns), size):
-            yield replace(block, batch=normal_batch(block.batch, {}, self._path))
+            batch = normal_batch(block.batch, {}, self._path)
+            for name, array in zip(batch.schema.names, batch.columns, strict=True):
+                if pa.types.is_list(array.type) and name not in lists:
+                    raise DlrunError(
+                        f"data: {self._path}: column '{name}' has lists; expected numbers, texts or"
+                        " dates",
+                        hint="write its values as numbers or texts",
+                    )
+            yield replace(block, batch=batch)
 
     def _read(self, columns: Sequence[str]) -> Iterator[Block]:
         first = 1

@@ -24,7 +24,11 @@ class Rows:
         self.names = self._head.names
 
     def blocks(
-        self, columns: Sequence[str], numbers: Collection[str], size: int
+        self,
+        columns: Sequence[str],
+        numbers: Collection[str],
+        size: int,
+        lists: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
         yield from evenly(self._read(columns, numbers), size)

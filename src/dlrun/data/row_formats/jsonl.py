@@ -15,10 +15,12 @@ import numpy as np
 
 from dlrun.data.row_formats import Block, read_numbers
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.table_formats.jsonl import BLOCK, batch_of
+from dlrun.data.table_formats.jsonl import BLOCK, DoubleKeyError, batch_of, object_of
 from dlrun.data.tabular.column_types import normal_batch
+from dlrun.errors import shorten
 
 FIRST = 1000  # rows that name the columns
+OTHER = ", as rows on standard input are (a CSV needs a file)"
 
 
 class Rows:
@@ -33,7 +35,11 @@ class Rows:
         self.names: Sequence[str] = list(dict.fromkeys(name for row in objects for name in row))
 
     def blocks(
-        self, columns: Sequence[str], numbers: Collection[str], size: int
+        self,
+        columns: Sequence[str],
+        numbers: Collection[str],
+        size: int,
+        lists: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
         rows = itertools.chain(self._first, self._rest)
@@ -44,6 +50,9 @@ class Rows:
                     wrong[number] = row
                 elif not any(name in row for name in columns):
                     wrong[number] = f"has none of the columns {', '.join(columns)}"
+                elif (nested := _nested(row, columns, lists)) is not None:
+                    value = shorten(json.dumps(row[nested]))
+                    wrong[number] = f"column '{nested}': {value} is not a number or text"
                 else:
                     objects.append(row)
                     places.append(number)
@@ -61,9 +70,26 @@ class Rows:
             lines = (line for line in stream if line.strip())
             for number, line in enumerate(lines, 1):
                 try:
-                    row = json.loads(line)
+                    row = json.loads(line, object_pairs_hook=object_of)
+                except DoubleKeyError as error:
+                    yield number, f"has the key {str(error)!a:.80} twice"
+                    continue
                 except (ValueError, RecursionError):
-                    yield number, f"is not JSON: {line[:40].rstrip().decode(errors='replace')!r}"
+                    start = line[:40].rstrip().decode(errors="replace")
+                    instead = OTHER if file is None and number == 1 else ""
+                    yield number, f"is not JSON{instead}: {start!r}"
                     continue
                 is_object = isinstance(row, dict)
                 yield number, row if is_object else 'is no object, such as {"area": 80}'
+
+
+def _nested(row: dict[str, Any], columns: Sequence[str], lists: Collection[str]) -> str | None:
+    """The first column of an object, or of a list that is not one of values."""
+    for name in columns:
+        value = row.get(name)
+        if not isinstance(value, dict | list):
+            continue
+        is_list = isinstance(value, list) and name in lists
+        if not is_list or any(isinstance(item, dict | list) for item in value):
+            return name
+    return None

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.data.files.own_files import near_path
 from dlrun.data.tabular.column_types import WiderType, is_other, normal_batch, wider_type
 from dlrun.data.tabular.errors import read_error, rows_hint
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, nearest
 from dlrun.system.files import is_dir, is_file
 from dlrun.system.packages import require_package
 
@@ -206,6 +206,12 @@ def find_files(
         DlrunError: If there is none, or nothing reads it.
     """
     require_package("pyarrow", "a table", "data")
+    if format not in (None, *formats_of_tables()):
+        near = nearest(str(format), formats_of_tables())
+        raise DlrunError(
+            f"data.format={format}: expected {', '.join(formats_of_tables())}",
+            hint=f"did you mean data.format={near}?" if near else None,
+        )
     root = Path(path)
     if is_file(root):
         paths = [root]

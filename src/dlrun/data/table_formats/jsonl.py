@@ -37,8 +37,8 @@ def batches(
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, object_pairs_hook=_object)
-            except _DoubleKeyError as error:
+                row = json.loads(line, object_pairs_hook=object_of)
+            except DoubleKeyError as error:
                 raise ValueError(f"line {number} has the key {str(error)!a:.80} twice") from None
             except (ValueError, RecursionError) as error:
                 start = line[:40].rstrip().decode(errors="replace")
@@ -57,15 +57,20 @@ def batches(
             yield batch_of(waiting, list(names), options)
 
 
-class _DoubleKeyError(Exception):
+class DoubleKeyError(Exception):
     """An object has a key twice, of which Python would keep the last value alone."""
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values.
+
+    Raises:
+        DoubleKeyError: Names a key that is there twice.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _DoubleKeyError(next(name for name in names if names.count(name) > 1))
+        raise DoubleKeyError(next(name for name in names if names.count(name) > 1))
     return found
 
 

@@ -43,7 +43,24 @@ def require_column(of: Table, name: str, key: str, *, values: bool = True) -> Co
         raise DlrunError(f"{typed}: {of.path} has no such column; it has {some}", hint=hint)
     if values:
         refuse_other(of, name, f"{typed}: the column")
+        if key != "data.target":
+            refuse_lists(of.profiles[name], typed, f"{key}.{name}=drop" if of_columns else None)
     return of.profiles[name]
+
+
+def refuse_lists(profile: ColumnProfile, typed: str, hint: str | None) -> None:
+    """Refuse a column of lists where each row has to have one value.
+
+    Args:
+        profile: The column's.
+        typed: What names it, for the message.
+        hint: How to mend it, if it is not another column that is wanted.
+    """
+    if profile.type.startswith("list"):
+        raise DlrunError(
+            f"{typed}: the column has lists, expected one value in each row",
+            hint=hint or "choose another column",
+        )
 
 
 def refuse_other(of: Table, name: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from dlrun.errors import DlrunError
 if TYPE_CHECKING:
     from dlrun.data.table import Table
 
+NESTED = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)  # a list or object of JSON
 LEFT_OUT_AS = {
     "id": "each row has another value, like an id",
     "constant": "all values are equal",
@@ -139,6 +141,12 @@ def _looks_like(profile: ColumnProfile) -> list[str]:
         return [
             f"column '{name}' is taken for categories: {profile.numeric:.0%} of the rows are"
             f" numbers, and row {row + 1:,} is {value!r:.80}"
+        ]
+    nested = [value for value in profile.counts if NESTED.fullmatch(value)]
+    if 0 < len(nested) < len(profile.counts):
+        return [
+            f"column '{name}' is taken for categories: of its values, {nested[0]:.80} is a list or"
+            " object, and others are not"
         ]
     return []
 

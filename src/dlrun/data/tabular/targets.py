@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlrun.data.splits import LEFT_OUT
-from dlrun.data.tabular.columns import has_numbers, refuse_mistakes, require_column, require_numbers
+from dlrun.data.tabular.columns import (
+    has_numbers,
+    refuse_lists,
+    refuse_mistakes,
+    require_column,
+    require_numbers,
+)
 from dlrun.data.tabular.profile import ColumnProfile
 from dlrun.data.targets import Target, split_list
 from dlrun.errors import DlrunError
@@ -76,6 +82,10 @@ def _are_flags(profiles: Sequence[ColumnProfile]) -> bool:
 
 def _target(of: Table, kind: str, profiles: Sequence[ColumnProfile]) -> Target:
     names = tuple(profile.name for profile in profiles)
+    if kind != "multilabel" or len(profiles) > 1:
+        hint = "leave out data.kind" if len(profiles) > 1 else "data.kind=multilabel"
+        for profile in profiles:
+            refuse_lists(profile, f"data.target={profile.name}", hint)
     if kind == "regression":
         for profile in profiles:
             require_numbers(of, profile, "data.target")
