@@ -147,7 +147,7 @@ def _resume(run, overrides):
         run,
         overrides,
         runs_dir=Path("runs"),
-        project=Project(trusted=["my_net", "my_callbacks", "my_data", "my_harm"]),
+        project=Project(trusted=("my_net", "my_callbacks", "my_data", "my_harm")),
         quiet=True,
     ).to_dict()
 
@@ -169,7 +169,7 @@ def _predict(run, overrides, output, source, options):
 def _with_project(options):
     from dlrun.config.project import Project
 
-    return {"project": Project(trusted=options.pop("trusted", ())), **options}
+    return {"project": Project.of(None, options.pop("trusted", ())), **options}
 
 
 def _command(words):

@@ -189,7 +189,7 @@ def test_ids_are_checked_before_training_evaluation_and_prediction(tmp_path, bac
         "from pathlib import Path\nfrom dlrun.api.predict import predict\n"
         "from dlrun.config.project import Project\nfrom dlrun.errors import DlrunError\n"
         f"try:\n    predict({str(run)!r}, ['backend={backend.backend}'], source=Path('new.npz'),"
-        " project=Project(trusted=['my_ids']))\n"
+        " project=Project(trusted=('my_ids',)))\n"
         "except DlrunError as error:\n    found['message'] = error.message\n"
     )
     message = backend.run(tmp_path, script)["message"]

@@ -59,7 +59,7 @@ def test_each_loop_and_feed_evaluation_and_prediction_take_every_digit(tmp_path,
         "from pathlib import Path\nfrom dlrun.api.predict import predict\n"
         "from dlrun.config.project import Project\n"
         f"predict({str(run)!r}, ['backend={backend.backend}', 'feed=auto'],"
-        " project=Project(trusted=['my_integers']),"
+        " project=Project(trusted=('my_integers',)),"
         " source=Path('new.npy'), output=Path('new.npz'))\n"
     )
     backend.run(tmp_path, script)

@@ -75,45 +75,38 @@ def evaluate(
     backends, rest = _backends(overrides)
     options = (split or "test", data, runs_dir, project)
     jobs = [
-        Job(name, [*rest, *backend], one, *options)
+        Job(name, (*rest, *backend), one, *options)
         for name, one, backend in product(runs, which.split(","), backends)
     ]
     if csv is not None:
         if is_file(csv):
             raise DlrunError(f"--csv {csv} is a file", hint=f"--csv {csv.with_suffix('')}")
         check_writable(csv / "metrics.csv" if is_dir(csv) else csv, "--csv", name="tables")
-    others = [replace(job, run=against, which="best") for job in jobs] if against else []
-    opened = {job_key(job): job.open() for job in [*jobs, *others]}
-    gates: dict[int, tuple[list[Gate], Mapping[str, str | None]]] = {}
-    for number, job in enumerate(jobs):
-        directory, config = opened[job_key(job)]
+    rivals = {job: replace(job, run=against, which="best") for job in jobs} if against else {}
+    # What others are compared with is evaluated once.
+    opened = {job: job.open() for job in dict.fromkeys([*jobs, *rivals.values()])}
+    gates: dict[Job, tuple[list[Gate], Mapping[str, str | None]]] = {}
+    for job in jobs:
+        directory, config = opened[job]
         if isinstance(directory, ExportedRun):
             exported_epoch(directory, job.which)
         elif len(jobs) > 1:
             resolve_epoch(directory, job.which)  # before the first of them is evaluated
-        gates[number] = _gates(directory, config, fail_under, fail_over)
-    # The runs that others are compared with are evaluated once.
-    unique = {job_key(job): job for job in [*jobs, *others]}
-    found = dict(zip(unique, _evaluate(list(unique.values()), opened), strict=True))
+        gates[job] = _gates(directory, config, fail_under, fail_over)
+    found = _evaluate(opened)
     results, failures = [], []
-    for number, job in enumerate(jobs):
-        evaluated = found[job_key(job)]
-        compared = found[job_key(others[number])] if others else None
-        results.append(_result(evaluated, bootstrap, compared))
+    for job in jobs:
+        evaluated = found[job]
+        results.append(_result(evaluated, bootstrap, found[rivals[job]] if against else None))
         label = f"{_label(evaluated)}: " if len(jobs) > 1 else ""
-        limits, better = gates[number]
+        limits, better = gates[job]
         reasons = [gate.failure(value_of(gate, evaluated, better)) for gate in limits]
         failures += [f"{label}{why}" for why in reasons if why]
     if csv is not None:
         from dlrun.api.evaluation_files import write_csv
 
-        write_csv(csv, [(found[job_key(j)], r) for j, r in zip(jobs, results, strict=True)])
+        write_csv(csv, [(found[job], result) for job, result in zip(jobs, results, strict=True)])
     return (results[0] if len(results) == 1 else {"evaluations": results}), failures
-
-
-def job_key(job: Job) -> tuple[str, tuple[str, ...], str]:
-    """What tells the evaluations of one command apart."""
-    return job.run, tuple(job.overrides), job.which
 
 
 def _backends(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
@@ -157,20 +150,19 @@ def _known_names(run: RunDir) -> Iterator[tuple[str, Sequence[str]]]:
             yield name or "", [str(number) for number in range(count)]
 
 
-def _evaluate(jobs: Sequence[Job], opened: Mapping[Any, tuple[RunDir, Config]]) -> list[Evaluation]:
+def _evaluate(opened: Mapping[Job, tuple[RunDir, Config]]) -> dict[Job, Evaluation]:
     """Evaluate in this process if it can take all of them, else one process for each backend."""
-    by_process: dict[Any, list[int]] = {}
-    for number, job in enumerate(jobs):
-        by_process.setdefault(_process_of(opened[job_key(job)][1]), []).append(number)
+    by_process: dict[Any, list[Job]] = {}
+    for job, (_, config) in opened.items():
+        by_process.setdefault(_process_of(config), []).append(job)
     if len(by_process) == 1:
-        return [evaluate_job(job, *opened[job_key(job)]) for job in jobs]
+        return {job: evaluate_job(job, *of_job) for job, of_job in opened.items()}
     from dlrun.inference.job_process import evaluate_in_process
 
-    found: dict[int, Evaluation] = {}
-    for numbers in by_process.values():
-        done = evaluate_in_process([jobs[number] for number in numbers])
-        found |= dict(zip(numbers, done, strict=True))
-    return [found[number] for number in range(len(jobs))]
+    found: dict[Job, Evaluation] = {}
+    for jobs in by_process.values():
+        found |= zip(jobs, evaluate_in_process(jobs), strict=True)
+    return found
 
 
 def _process_of(config: Config) -> tuple[str, ...]:

@@ -157,7 +157,8 @@ def _find_resumption(
     remove_leftovers(opened.checkpoints)
     opened.clean()
     resumption = find_resumption(opened, recorded, config)
-    ends = resumption.ends if resumption else decided_ends(opened)
+    saved = recorded_length(resumption.saved.state.get("length")) if resumption else None
+    ends = decided_ends(opened, saved)
     return resumption, ends, ResumedDestination(opened, to_yaml(config), resumption)
 
 

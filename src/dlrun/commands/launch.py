@@ -1,11 +1,14 @@
 """``dlrun launch``."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlrun.commands.terminal import report_errors
 from dlrun.config.project import Project
+
+if TYPE_CHECKING:
+    from dlrun.workers.launch.run import Command
 
 
 def launch(
@@ -82,19 +85,20 @@ def launch(
         )
         command = _parse(*plan.words)
         if asked:
-            code = launch_by_engine(plan, asked, out.buffer, **command)
+            code = launch_by_engine(plan, command, asked, out.buffer)
         elif spot := Spot.from_environment():
-            code = launch_run(spot.place(plan), spot=spot, **command)
+            code = launch_run(spot.place(plan), command, spot=spot)
         else:
             placed = place_plan(plan, node_rank=node_rank, master=master)
-            code = launch_run(placed, **command)
+            code = launch_run(placed, command)
     raise typer.Exit(code)
 
 
-def _parse(name: str, *words: str) -> dict[str, Any]:
-    """What the command of the processes has as overrides, project and trusted modules."""
+def _parse(name: str, *words: str) -> "Command":
+    """Read the command of the processes."""
     from dlrun.commands import resume, train
     from dlrun.errors import DlrunError
+    from dlrun.workers.launch.run import Command
 
     app = typer.Typer(pretty_exceptions_enable=False)
     commands: dict[str, Any] = {"train": train.train, "resume": resume.resume}
@@ -103,8 +107,5 @@ def _parse(name: str, *words: str) -> dict[str, Any]:
     for option in ("multirun", "needed"):
         if given.get(option):
             raise DlrunError(f"--{option} does not go with dlrun launch, which trains one run")
-    return {
-        "overrides": list(given["overrides"] or ()),
-        "project": Project.of(given["config_dir"], given["trust"]),
-        "from_run": given.get("from_run"),
-    }
+    project = Project.of(given["config_dir"], given["trust"])
+    return Command(name, list(given["overrides"] or ()), project, given.get("from_run"))

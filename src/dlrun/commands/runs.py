@@ -67,13 +67,19 @@ def runs(
                 "--tree has the order of descent",
                 hint="leave out --sort, --reverse and --limit; --where limits what it shows",
             )
+        chosen: dict[str, Any] = {
+            "where": where or (),
+            "sort": sort,
+            "reverse": reverse,
+            "limit": limit,
+        }
         if grouped:
             if tree or as_csv or watch:
                 raise DlrunError("--group can't be combined with --tree, --csv or --watch")
             from dlrun.api.settings import group_runs
             from dlrun.report.settings import settings_table
 
-            found = group_runs(runs_dir, where=where or (), sort=sort, reverse=reverse, limit=limit)
+            found = group_runs(runs_dir, **chosen)
             result = {"runs_dir": str(runs_dir), "settings": [each.to_dict() for each in found]}
             print_result(out, result, as_json, lambda result: settings_table(result["settings"]))
             return
@@ -84,12 +90,6 @@ def runs(
         keys = [sort, *(parse(condition).key for condition in where or ())]
 
         def read(live: bool = False) -> dict[str, Any]:
-            chosen: dict[str, Any] = {
-                "where": where or (),
-                "sort": sort,
-                "reverse": reverse,
-                "limit": limit,
-            }
             return list_runs(runs_dir, **chosen, live=live)
 
         def show(result: Mapping[str, Any]) -> str:

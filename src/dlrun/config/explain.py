@@ -165,14 +165,9 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
-    near, siblings = nearest(key, [*keys, *GROUPS]), []
     parent, _, last = key.rpartition(".")
-    if parent in keys:
-        siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == parent]
-    if siblings:
-        # Compare the last parts only: the common parent would make all keys similar.
-        name = nearest(last, siblings)
-        near = f"{parent}.{name}" if name else None
+    siblings = [k.rpartition(".")[2] for k in keys if parent and k.rpartition(".")[0] == parent]
+    near = _nearest_key(key, keys, siblings)
     as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
     as_other = as_mapping(key, value) or as_table
     if here := as_other or key_here(key, value, keys, in_group=bool(siblings and near)):
@@ -195,6 +190,22 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     if not near and not hint and siblings and parent in config.choices:
         hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
     return Mistake(line, f"'{key}' {UNKNOWN}", meant=meant, hint=hint)
+
+
+def _nearest_key(key: str, keys: Sequence[str], siblings: Sequence[str]) -> str | None:
+    """The known key or group that is most like another one; of the same part, if that exists.
+
+    Args:
+        key: What was typed.
+        keys: All that are known.
+        siblings: The last parts of those beside it.
+    """
+    if not siblings:
+        return nearest(key, [*keys, *GROUPS])
+    # Compare the last parts only: the common parent would make all keys similar.
+    parent, _, last = key.rpartition(".")
+    name = nearest(last, siblings)
+    return f"{parent}.{name}" if name else None
 
 
 def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:

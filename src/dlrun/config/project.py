@@ -19,7 +19,7 @@ class Project:
     """
 
     config_dir: Path | None = None
-    trusted: Sequence[str] = ()
+    trusted: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config_dir: Path | str | None, trusted: Sequence[str] | None) -> Project:

@@ -1,14 +1,11 @@
 """Run an exported file in its own runtime: its outputs, and how long it takes.
 
-``python -m dlrun.exports.measure JOB``, a process that holds nothing but the runtime. The job is a
-JSON file; so is the answer.
+``python -m dlrun.exports.measure JOB`` is a process that holds nothing but the runtime.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.errors import DlrunError, describe
 from dlrun.exports import formats
 from dlrun.system.arrays import write_npz
-from dlrun.system.files import write_json
+from dlrun.system.child_job import answer_job
 
 BATCHES = (1, 7, 128)
 SECONDS = 0.25  # of the measurement of a batch's latency
@@ -74,22 +70,15 @@ def _milliseconds(predict: Predict, samples: Mapping[str, np.ndarray], size: int
     return statistics.median(times)
 
 
-def main() -> None:
-    """Do the job of a file."""
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    path, answer = Path(job["path"]), Path(sys.argv[1]).with_suffix(".answer.json")
-    try:
-        with np.load(job["samples"], allow_pickle=False) as arrays:
-            samples = dict(arrays)
-        outputs, milliseconds = measure(path, samples, job["mode"])
-        with Path(job["outputs"]).open("wb") as file:
-            write_npz(file, outputs)
-        write_json(answer, {"milliseconds": milliseconds})
-    except DlrunError as error:
-        write_json(answer, {"error": error.message, "hint": error.hint})
-    except Exception as error:  # each runtime has its own
-        write_json(answer, {"error": describe(error), "hint": None})
+def do(job: dict[str, Any]) -> dict[str, Any]:
+    """Measure the file of a job."""
+    with np.load(job["samples"], allow_pickle=False) as arrays:
+        samples = dict(arrays)
+    outputs, milliseconds = measure(Path(job["path"]), samples, job["mode"])
+    with Path(job["outputs"]).open("wb") as file:
+        write_npz(file, outputs)
+    return {"milliseconds": milliseconds}
 
 
 if __name__ == "__main__":
-    main()
+    answer_job(do)

@@ -1,15 +1,13 @@
 """The parts of an export that need a backend: predictions to compare with, and writing the file.
 
 ``python -m dlrun.inference.export_job JOB`` does one in a process of its own, as a process can
-start one backend only. The job is a JSON file; so is the answer.
+start one backend only.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +21,7 @@ from dlrun.inference.loaded_run import (
     read_input_spec,
     read_saved_spec,
 )
-from dlrun.system.files import write_json
+from dlrun.system.child_job import answer_job
 
 if TYPE_CHECKING:  # the parent process imports this module to describe a job
     import numpy as np
@@ -279,17 +277,5 @@ def _as_stored(content: Any, samples: Mapping[str, Any]) -> Any:
     return found if isinstance(content.spec.inputs, Mapping) else found[INPUT]
 
 
-def main(words: Sequence[str]) -> None:
-    """Do the job of a file, and write the answer beside it."""
-    path = Path(words[0])
-    job = Job(**json.loads(path.read_text(encoding="utf-8")))
-    answer: dict[str, Any]
-    try:
-        answer = do(job)
-    except DlrunError as error:
-        answer = error.to_json()
-    write_json(path.with_suffix(".answer.json"), answer)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    answer_job(lambda job: do(Job(**job)))

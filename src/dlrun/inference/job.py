@@ -20,10 +20,13 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
 
 @dataclass(frozen=True)
 class Job:
-    """What to evaluate; the arguments are those of :func:`dlrun.api.evaluate.evaluate`."""
+    """What to evaluate; the arguments are those of :func:`dlrun.api.evaluate.evaluate`.
+
+    Equal jobs are the same evaluation.
+    """
 
     run: str
-    overrides: Sequence[str]
+    overrides: tuple[str, ...]
     which: str
     split: str
     data: Path | None

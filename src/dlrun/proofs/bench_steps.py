@@ -10,7 +10,6 @@ import math
 import statistics
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,9 @@ from dlrun.assembly.require import require
 from dlrun.assembly.start import start
 from dlrun.config.compose import compose
 from dlrun.config.project import Project
-from dlrun.errors import DlrunError, describe
 from dlrun.system import process
-from dlrun.system.files import read_json, write_json
+from dlrun.system.child_job import answer_job, answer_path
+from dlrun.system.files import write_json
 
 if TYPE_CHECKING:
     from dlrun.assembly.start import Session
@@ -40,7 +39,7 @@ class Bench:
     Args:
         job: ``overrides``, ``project``; ``seconds`` to train and to predict;
             ``sizes`` of batches to predict; ``variants``: overrides to train with after that.
-        answer: The file for the answer.
+        answer: The file for the answer, which is written as it grows: time may run out.
     """
 
     def __init__(self, job: dict[str, Any], answer: Path) -> None:
@@ -48,8 +47,8 @@ class Bench:
         self._path = answer
         self._answer: dict[str, Any] = {}
 
-    def run(self) -> None:
-        """Measure.
+    def run(self) -> dict[str, Any]:
+        """Measure; returns the whole answer.
 
         Raises:
             DlrunError: If the config can't run here.
@@ -69,6 +68,7 @@ class Bench:
         self._write(variants=[])
         for variant in self._job["variants"]:
             self._try(variant, session)
+        return self._answer
 
     def _compose(self, variant: Sequence[str]) -> Config:
         project = Project.from_json(self._job["project"])
@@ -179,17 +179,5 @@ def _build(config: Config, session: Session) -> tuple[Any, Dataset]:
     return model, data.match(model) if data_may_change(config) else match_inputs(model, data)
 
 
-def main(path: Path) -> None:
-    """Do the job of a file."""
-    answer = path.with_name(f"{path.stem}.answer.json")
-    try:
-        Bench(read_json(path), answer).run()
-    except DlrunError as error:
-        write_json(answer, error.to_json())
-    except Exception as error:
-        traceback.print_exc()
-        write_json(answer, {"error": describe(error)})
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    answer_job(lambda job: Bench(job, answer_path(Path(sys.argv[1]))).run())

@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +22,9 @@ from dlrun.assembly.start import start
 from dlrun.checkpoints.weights import restore_weights
 from dlrun.config.compose import compose
 from dlrun.config.project import Project
-from dlrun.errors import DlrunError, describe
 from dlrun.inference.evaluation import evaluate_split
 from dlrun.inference.prediction import predict_batches
+from dlrun.system.child_job import answer_or_error
 from dlrun.training.initial_weights import assign_initial_weights, read_initial_weights
 
 if TYPE_CHECKING:
@@ -238,16 +237,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is not an answer
     for line in sys.stdin:
-        job = Job(**json.loads(line))
-        answer: dict[str, Any]
-        try:
-            answer = measure(job)
-        except DlrunError as error:
-            answer = error.to_json()
-        except Exception as error:
-            traceback.print_exc()
-            answer = {"error": describe(error)}
-        Path(job.answer).write_text(json.dumps(answer), encoding="utf-8")
+        job = json.loads(line)
+        answer = answer_or_error(lambda job: measure(Job(**job)), job)
+        Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
         if "keras" in sys.modules:
             backends.forget()
         print("done", file=answers, flush=True)

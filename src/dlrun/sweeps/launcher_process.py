@@ -41,7 +41,6 @@ class LauncherPool:
     Args:
         name: The name of the launcher.
         options: Its options, as ``key=value``.
-        jobs: The number of parallel runs that the user chose, if any.
         rules: As for :class:`dlrun.sweeps.pool.Pool`.
         directory: The sweep's directory.
         on_change: Called with a job after each change of its state.
@@ -51,7 +50,6 @@ class LauncherPool:
         self,
         name: str,
         options: Sequence[str],
-        jobs: int | None,
         rules: Rules,
         directory: Path,
         on_change: Callable[[Job], None],
@@ -67,7 +65,7 @@ class LauncherPool:
         self._request: dict[str, Any] = {
             "launcher": name,
             "options": list(options),
-            "jobs": jobs if on_cluster else rules.slots,
+            "jobs": rules.slots,
             "slots": 1 if on_cluster else rules.slots,
             # Child processes of a run get the environment of the sweep.
             "environment": {**_environment(where), SAFE_PATH: os.environ.get(SAFE_PATH)},

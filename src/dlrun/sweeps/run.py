@@ -228,7 +228,7 @@ def _run(
         from dlrun.sweeps.launcher_process import LauncherPool
 
         launcher_pool = LauncherPool(
-            request.launcher, request.launcher_options, rules.slots, rules, directory, on_change
+            request.launcher, request.launcher_options, rules, directory, on_change
         )
         with signals.record_signals(launcher_pool.stop) as stopped:
             launcher_pool.run(current.remaining())

@@ -1,4 +1,4 @@
-"""One job in a Python process of its own, with JSON files in and out."""
+"""One job in a Python process of its own, with JSON files in and out: both ends of it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,54 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, describe
 from dlrun.system.child import how_ended, python_command
 from dlrun.system.files import is_file, read_json, write_json
 
 POLL_SECONDS = 0.05
 
 
+def answer_path(job: Path) -> Path:
+    """The file for the answer to the job in a file."""
+    return job.with_suffix(".answer.json")
+
+
+def answer_job(do: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Do the job whose file is this process' only argument, and write the answer beside it.
+
+    Args:
+        do: Takes the job, and returns the answer. What it raises is an answer too.
+    """
+    path = Path(sys.argv[1])
+    write_json(answer_path(path), answer_or_error(do, read_json(path)))
+
+
+def answer_or_error(
+    do: Callable[[dict[str, Any]], Mapping[str, Any]], job: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer to a job, or why there is none, as :meth:`DlrunError.to_json` has it."""
+    try:
+        return {**do(job)}
+    except DlrunError as error:
+        return error.to_json()
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": describe(error)}
+
+
 class ChildJob:
     """A job that has been started; in a ``with`` block, its process ends with the block.
 
     Args:
-        module: Takes the path of the job, as ``python -m module JOB``.
+        module: Run as ``python -m module JOB``; it calls :func:`answer_job`.
         job: In JSON types.
         folder: For the files of the job and of the answer.
         name: Of the job, unique in the folder.
@@ -40,7 +70,7 @@ class ChildJob:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         path = folder / f"{name}.json"
-        self._answer = folder / f"{name}.answer.json"
+        self._answer = answer_path(path)
         write_json(path, {**job})
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(

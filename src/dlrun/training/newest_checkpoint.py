@@ -65,7 +65,6 @@ def find_resumption(opened: RunDir, recorded: dict[str, Any], config: Config) ->
         max_steps=recorded.get("max_steps"),
         learning_rate=rate if rate != before else None,
         stopped=stopped,
-        ends=decided_ends(opened, known),
     )
 
 

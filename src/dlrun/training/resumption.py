@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # Keras is not imported before the backend is started
     from dlrun.backends import Backend
     from dlrun.training.hooks.restore import Restore
 
+# The fields of a resumption that are not its checkpoint's.
+HOW = ("epochs", "max_steps", "learning_rate", "stopped")
+
 
 @dataclass(frozen=True)
 class Resumption:
@@ -30,7 +33,6 @@ class Resumption:
         max_steps: Its number of steps; None if ``epochs`` decides.
         learning_rate: A new learning rate; None keeps the one of the checkpoint.
         stopped: Whether a callback had already ended the run.
-        ends: As in :class:`dlrun.training.request.RunRequest`.
     """
 
     at: Position
@@ -40,7 +42,6 @@ class Resumption:
     max_steps: int | None = None
     learning_rate: float | None = None
     stopped: bool = False
-    ends: Sequence[int] = ()
 
     def of_before(self, config: Config) -> Config:
         """The config with the length that it had."""
@@ -107,10 +108,9 @@ def for_others(resumption: Resumption | None, ends: Sequence[int]) -> dict[str, 
     told = {"ends": list(ends)}
     if resumption is None:
         return told
-    names = ("epochs", "max_steps", "learning_rate", "stopped")
     return {
         **told,
-        **{name: getattr(resumption, name) for name in names},
+        **{name: getattr(resumption, name) for name in HOW},
         "at": list(resumption.at),
         "path": str(resumption.path.absolute()),
         "state": resumption.saved.state,
@@ -125,7 +125,7 @@ def of_rank_0(message: Mapping[str, Any]) -> Resumption | None:
     """
     if "path" not in message:
         return None
-    rest = dict(message)
-    at, path, state = (rest.pop(name) for name in ("at", "path", "state"))
-    saved = replace(read_checkpoint(Path(path)), state=state)
-    return Resumption(Position(*at), Path(path), saved, **rest)
+    path = Path(message["path"])
+    saved = replace(read_checkpoint(path), state=message["state"])
+    how = {name: message[name] for name in HOW}
+    return Resumption(Position(*message["at"]), path, saved, **how)

@@ -22,6 +22,7 @@ from dlrun.workers.launch.head import Head
 from dlrun.workers.launch.link import Link
 from dlrun.workers.launch.node import join
 from dlrun.workers.launch.plan import interface_of, make_plan, place_plan
+from dlrun.workers.launch.run import Command
 from dlrun.workers.launch.run import launch as start_run
 from launches import free_port, start_launchers, working_in
 from trainings import worker
@@ -363,5 +364,5 @@ def test_a_signal_on_any_machine_ends_the_wait_for_the_others(number):
 def test_a_run_of_one_process_needs_no_launcher(typed, said):
     of_two = plan("train", *typed, per_node=2)
     with pytest.raises(DlrunError, match=said) as refused:
-        start_run(of_two, overrides=of_two.words[1:], project=HERE, from_run=None)
+        start_run(of_two, Command("train", of_two.words[1:], HERE))
     assert refused.value.exit_code == 2

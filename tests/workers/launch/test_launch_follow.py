@@ -17,6 +17,7 @@ from dlrun.runs.status import is_locked
 from dlrun.workers.launch.engine import EngineRequest, launch_by_engine
 from dlrun.workers.launch.follow import State
 from dlrun.workers.launch.plan import Plan
+from dlrun.workers.launch.run import Command
 
 JOB = """
 import json, sys, time
@@ -76,10 +77,8 @@ def follow(tmp_path, monkeypatch):
         plan = Plan(2, 1, 0, "127.0.0.1", 0, 0, 60.0, ("resume", "latest"))
         asked = EngineRequest("slurm", [], 2, "--slurm nodes=2", detach)
         out = out or io.BytesIO()
-        nothing = {"overrides": [], "project": HERE, "from_run": None}
-        return launch_by_engine(plan, asked, out, **nothing), getattr(
-            out, "getvalue", bytes
-        )().decode()
+        code = launch_by_engine(plan, Command("resume", [], HERE), asked, out)
+        return code, getattr(out, "getvalue", bytes)().decode()
 
     return run
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from dlrun.data.network import require_network
 from dlrun.data.tfds_folders.folder import Feature, PreparedFolder
 from dlrun.errors import DlrunError
-from dlrun.system.child import python_command
+from dlrun.system.child_job import ChildJob
 from dlrun.system.packages import require_package
 
 log = logging.getLogger("dlrun")
@@ -75,18 +74,13 @@ def read_set(
 def _run(job: Mapping[str, Any], failure: str, exit_code: int = 2) -> None:
     """Run the reader in a process of its own."""
     require_package(*TFDS)
-    done = subprocess.run(
-        python_command("dlrun.data.tfds_folders.reader", json.dumps(job)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if not done.returncode:
-        return
-    try:
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        message, hint = told["message"], told["hint"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        message, hint = (done.stderr.strip().splitlines() or ["it ended"])[-1], None
-    whole = message if message.startswith("data: ") else f"{failure}: {message:.200}"
-    raise DlrunError(whole, hint=hint, exit_code=exit_code)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ChildJob("dlrun.data.tfds_folders.reader", job, folder=Path(folder), name="tfds") as child,
+    ):
+        try:
+            child.wait()
+        except DlrunError as error:
+            told = error.message
+            whole = told if told.startswith("data: ") else f"{failure}: {told:.200}"
+            raise DlrunError(whole, hint=error.hint, exit_code=exit_code) from error

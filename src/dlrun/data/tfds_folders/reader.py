@@ -1,7 +1,6 @@
 """Reads, or downloads, a data set of TensorFlow Datasets, in a process of its own.
 
-``python -m dlrun.data.tfds_folders.reader JOB`` with the job as JSON; see
-:mod:`dlrun.data.tfds_folders.process`.
+``python -m dlrun.data.tfds_folders.reader JOB``; see :mod:`dlrun.data.tfds_folders.process`.
 tensorflow_datasets imports TensorFlow for much of what it does, so it is not let into a run.
 Reading works without TensorFlow: tfds reads the records of ``array_record``, this module those
 of ``tfrecord``, and tfds decodes both with NumPy.
@@ -10,9 +9,7 @@ of ``tfrecord``, and tfds decodes both with NumPy.
 from __future__ import annotations
 
 import importlib.util
-import json
 import struct
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,14 +19,22 @@ import numpy as np
 from dlrun.data.images.decode import BrokenImageError, decode
 from dlrun.data.preprocessing.images import Images
 from dlrun.data.tfds_folders.folder import IMAGE, INTEGER, LABEL, NUMBER, TEXT, TRUTH, Feature
-from dlrun.errors import DlrunError, describe
+from dlrun.errors import DlrunError
+from dlrun.system.child_job import answer_job
 
 ROWS, IMAGES = "rows.arrow", "images.npy"
 BATCH = 1024
-REFUSED = 2  # exit code; the standard output is {"message": ..., "hint": ...}
 
 
-def _main(job: Mapping[str, Any]) -> None:
+def _do(job: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        _read_or_download(job)
+    except BrokenImageError as error:
+        raise DlrunError(f"data: {error}") from error
+    return {}
+
+
+def _read_or_download(job: Mapping[str, Any]) -> None:
     import tensorflow_datasets as tfds
 
     if "download" in job:
@@ -210,17 +215,5 @@ def _batches(records: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _refuse(message: str, hint: str | None = None) -> None:
-    print(json.dumps({"message": message, "hint": hint}))
-    raise SystemExit(REFUSED)
-
-
 if __name__ == "__main__":
-    try:
-        _main(json.loads(sys.argv[1]))
-    except DlrunError as error:
-        _refuse(error.message, error.hint)
-    except BrokenImageError as error:
-        _refuse(f"data: {error}")
-    except Exception as error:  # of many kinds, of several packages
-        _refuse(f"{describe(error):.200}")
+    answer_job(_do)

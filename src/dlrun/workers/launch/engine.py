@@ -13,7 +13,6 @@ from shlex import quote
 from shutil import rmtree
 from typing import BinaryIO, NamedTuple
 
-from dlrun.config.project import Project
 from dlrun.errors import DlrunError
 from dlrun.remote.places import url_of
 from dlrun.runs.directory import lock, plan_run_path
@@ -22,7 +21,7 @@ from dlrun.system.files import write_json
 from dlrun.system.signals import record_signals
 from dlrun.workers.launch.follow import Copy, Engine, Follower
 from dlrun.workers.launch.plan import COMMANDS, Plan
-from dlrun.workers.launch.run import check_launch
+from dlrun.workers.launch.run import Command
 from dlrun.workers.launch.spot import ERRORS, OUT
 
 log = logging.getLogger("dlrun")
@@ -105,43 +104,32 @@ def read_engine(
     return EngineRequest(name, left, count, text, detach), words[len(own) :]
 
 
-def launch_by_engine(
-    plan: Plan,
-    asked: EngineRequest,
-    out: BinaryIO,
-    *,
-    overrides: Sequence[str],
-    project: Project,
-    from_run: str | None,
-) -> int:
+def launch_by_engine(plan: Plan, command: Command, asked: EngineRequest, out: BinaryIO) -> int:
     """Have an engine place the machines of a run; returns the exit code of rank 0.
 
     Args:
         plan: What is launched.
+        command: That of its processes.
         asked: What places it.
         out: Gets what node 0 writes on its standard output.
-        overrides: Those of its command, like the next two.
-        project: See there.
-        from_run: See there.
 
     Raises:
         DlrunError: If the engine refuses it, or ends it.
     """
     plan, engine, runs = replace(plan, engine=asked.text), asked.engine(), Path("runs")
-    if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        config = check_launch(overrides=overrides, project=project)
-        if url_of(config.runs_dir) is None:
-            runs = Path(config.runs_dir)
+    config = command.check()
+    if config and url_of(config.runs_dir) is None:
+        runs = Path(config.runs_dir)
     folder = plan_run_path(runs, FOLDER).absolute()
     is_new = not folder.parent.parent.exists()
     folder.mkdir(parents=True)
-    command = ["launch", "--nodes", str(plan.nodes), "--per-node", str(plan.per_node)]
-    command += ["--restarts", str(plan.restarts), "--timeout", f"{plan.timeout:g}"]
+    words = ["launch", "--nodes", str(plan.nodes), "--per-node", str(plan.per_node)]
+    words += ["--restarts", str(plan.restarts), "--timeout", f"{plan.timeout:g}"]
     write_json(
         folder / REQUEST,
         {
             "cwd": str(Path.cwd()),
-            "command": [*command, "--", *plan.words],
+            "command": [*words, "--", *plan.words],
             "engine": plan.engine,
             "restarts": plan.restarts,
         },

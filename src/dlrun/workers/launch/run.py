@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from dlrun.assembly.require import require
 from dlrun.backends import distribution_of
@@ -20,21 +21,43 @@ from dlrun.workers.launch.spot import Spot
 LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
 
 
-def launch(
-    plan: Plan,
-    *,
-    overrides: Sequence[str],
-    project: Project,
-    from_run: str | None,
-    spot: Spot | None = None,
-) -> int:
+class Command(NamedTuple):
+    """The command of a launched run's processes, as it was read.
+
+    Args:
+        name: ``train`` or ``resume``.
+        overrides: As typed.
+        project: The user's own options, and what is trusted.
+        from_run: The run that a new one repeats; None for one of its own.
+    """
+
+    name: str
+    overrides: Sequence[str]
+    project: Project
+    from_run: str | None = None
+
+    def check(self) -> Config | None:
+        """Compose the config of a new run, and check it before anything starts.
+
+        Returns:
+            None for a run that is resumed or repeats another: each process checks for itself.
+
+        Raises:
+            DlrunError: If it is wrong, or its run has no use for several processes.
+        """
+        if self.name != "train" or self.from_run is not None:
+            return None
+        config = compose(self.overrides, project=self.project)
+        _require_processes(config)
+        return config
+
+
+def launch(plan: Plan, command: Command, *, spot: Spot | None = None) -> int:
     """Start the processes of this machine, and wait until the run has ended.
 
     Args:
         plan: What is launched.
-        overrides: Those of its command, like the next two.
-        project: See there.
-        from_run: See there.
+        command: That of its processes.
         spot: What the engine has told that placed this machine, if one did.
 
     Returns:
@@ -43,23 +66,16 @@ def launch(
     Raises:
         DlrunError: If nothing can be started, or the machines do not come together.
     """
-    late_seconds = LATE_SECONDS
-    if plan.words[0] == "train" and from_run is None:  # else each process checks for itself
-        config = check_launch(overrides=overrides, project=project)
-        late_seconds = config.distribution.timeout
+    config = command.check()
+    late_seconds = config.distribution.timeout if config else LATE_SECONDS
     with record_signals(repeatable=True) as signals:
         if plan.node:
             return join(plan, signals)
         return Head(plan, signals, late_seconds, spot).run()
 
 
-def check_launch(*, overrides: Sequence[str], project: Project) -> Config:
-    """Compose the config of a new run, and check it before anything starts.
-
-    Raises:
-        DlrunError: If it is wrong, or its run has no use for several processes.
-    """
-    config = compose(overrides, project=project)
+def _require_processes(config: Config) -> None:
+    """Refuse a config that can't run here, or whose run has no use for several processes."""
     if function := sys.modules.get("dlrun.data.function"):  # composing may have called one
         function.forget()
     require(config, training=True, launches=True)
@@ -75,4 +91,3 @@ def check_launch(*, overrides: Sequence[str], project: Project) -> Config:
             hint="backend=jax or torch distribution=data_parallel, which can go on with any"
             f" backend's checkpoints; or dlrun train backend={name}, on one machine",
         )
-    return config
