@@ -346,3 +346,23 @@ def test_the_optimizer_is_captured_unless_it_reads_values(train, optimizer):
     expected, _, all_updates = train("raw", "plain", *overrides, "loop.compile=eager")
     assert losses == expected
     assert (updates < 0.5 * all_updates) == (optimizer in OPTIMIZERS)
+
+
+RECHECKED = """
+import torch
+from dlrun.backends._torch_capture import CALLS, CapturedFunction
+
+captured = CapturedFunction(torch.sin, lambda: [])
+x = torch.ones(3)
+for _ in range(CALLS + 1):
+    captured(x)
+before = captured.direct
+for _ in range(3):  # training begins, validation, training
+    captured.recheck()
+captured(x)
+found["called"] = captured.direct - before
+"""
+
+
+def test_a_trace_is_verified_at_once_after_a_validation(tmp_path):
+    assert worker("torch").run(tmp_path, RECHECKED)["called"] == 0

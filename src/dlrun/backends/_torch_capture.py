@@ -17,6 +17,7 @@ from torch.fx.graph import CodeGen
 from torch.fx.node import map_arg
 
 CALLS = 8  # before tracing, which pays off only after about 50 calls
+SHARED = ("_c10d_functional", "dlrun")  # of operations in which other processes take part
 
 
 class CapturedFunction:
@@ -61,9 +62,10 @@ class CapturedFunction:
         """Call the function directly until its trace has been verified again.
 
         That is at once where many calls came since the last time, as there are likely to be as many
-        again, else after some calls, as for the first trace.
+        again, else after some calls, as for the first trace. Where none came, as in validation none
+        of training's, it stays as it was.
         """
-        often = [shapes for shapes, calls in self._calls.items() if calls >= CALLS]
+        often = [shapes for shapes, calls in self._calls.items() if calls >= CALLS - 1]
         self._verified.clear()
         self._calls = Counter(dict.fromkeys(often, CALLS - 1))
 
@@ -230,7 +232,7 @@ def _without_wrappers(traced: GraphModule) -> Callable[..., Any]:
 
 def _is_shared(node: Node) -> bool:
     """Whether other processes take part in a node's operation."""
-    return getattr(node.target, "namespace", "") == "_c10d_functional"
+    return getattr(node.target, "namespace", "") in SHARED
 
 
 def _written_nodes(graph: Graph) -> Iterator[Node]:
