@@ -202,7 +202,15 @@ def test_two_processes_of_torch_have_the_numbers_of_one(on_torch, loop):
 
 
 @pytest.mark.trains
-def test_steps_of_two_processes_are_replayed_to_the_bit(place):
+@pytest.mark.parametrize(
+    ("loop", "direct"),
+    [
+        ("raw", "loop.compile=eager"),
+        # A callback that may change the model between two steps.
+        ("fit", "+callbacks.own._target_=my_told.Own"),
+    ],
+)
+def test_steps_of_two_processes_are_replayed_to_the_bit(place, loop, direct):
     (place / "my_told.py").write_text(
         "import os, keras\n"
         "class Told(keras.layers.Layer):\n"
@@ -214,6 +222,9 @@ def test_steps_of_two_processes_are_replayed_to_the_bit(place):
         "    layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), Told()]\n"
         "    first, last = keras.Input(input_shape), keras.layers.Dense(num_classes)\n"
         "    return keras.Sequential([first, keras.layers.Flatten(), *layers, last], name='told')\n"
+        "class Own(keras.callbacks.Callback):\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n"
+        "        pass\n"
     )
     (place / "configs/model/told.yaml").write_text("_target_: my_told.told\n")
     calls = place / "calls0", place / "calls1"
@@ -224,13 +235,13 @@ def test_steps_of_two_processes_are_replayed_to_the_bit(place):
         # 21 batches of 43 samples, in parts of 21 and 22, and one of 7.
         sizes = "data=sklearn", "data.name=digits", "data.limit=910", "batch_size=43", "epochs=2"
         run = worker("torch").train(
-            place, "model=told", "loop=raw", "device=cpu", *sizes, *PROCESSES, *more
+            place, "model=told", f"loop={loop}", "device=cpu", *sizes, *PROCESSES, *more
         )
         rows = [{k: v for k, v in row.items() if "second" not in k} for row in run["rows"]]
         return rows, run["test"], [len(file.read_text()) for file in calls]
 
     *replayed, few = train()
-    *called, many = train("loop.compile=eager")
+    *called, many = train(direct)
     assert replayed == called
     assert all(ours < 0.7 * theirs for ours, theirs in zip(few, many, strict=True)), (few, many)
 

@@ -272,8 +272,13 @@ class TrainingBackend(Backend, Protocol):
             None on a CPU, and where the framework does not tell.
         """
 
-    def track(self, model: Any) -> None:
-        """Register every variable of the model with the framework, before ``fit()``."""
+    def track(self, model: Any, *, is_changed: bool) -> None:
+        """Register every variable of the model with the framework, before ``fit()``.
+
+        Args:
+            model: A compiled model.
+            is_changed: Whether a callback may read or change it between two steps.
+        """
 
     def adapt_optimizer(self, optimizer: Any) -> Any:
         """The Keras optimizer in the form that is right and fastest here; it is not built yet."""

@@ -161,6 +161,7 @@ def together(model: Any) -> Iterator[list[Any]]:
 
     from dlrun.backends._agreement import Agreement
     from dlrun.backends._torch_parts import random_by_sample, statistics_of_batches
+    from dlrun.backends._torch_stepper import Recheck
 
     group = ranks.current()
     if group is None or not distributed.is_initialized():
@@ -173,7 +174,7 @@ def together(model: Any) -> Iterator[list[Any]]:
             distributed.broadcast(variable.value.data, 0)
         state.together = state.is_watched = True
         with random_by_sample(), statistics_of_batches():
-            yield [Agreement(agree)]
+            yield [Recheck(), Agreement(agree)]
     except RuntimeError as error:
         lost = isinstance(error, distributed.DistError) or "gloo" in str(error)
         if lost and (reason := group.explain(error, state.timeout)) is not None:

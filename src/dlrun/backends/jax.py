@@ -221,7 +221,7 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
     return int(plan.temp_size_in_bytes + made)
 
 
-def track(model: Any) -> None:
+def track(model: Any, *, is_changed: bool) -> None:
     """JAX gets all variables in every step; Keras' own step would drop the masks of outputs."""
     import keras
 

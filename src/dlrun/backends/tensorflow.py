@@ -172,7 +172,7 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
     return None
 
 
-def track(model: Any) -> None:
+def track(model: Any, *, is_changed: bool) -> None:
     """See :class:`dlrun.backends.TrainingBackend`; a tape records variables by itself."""
     from dlrun.backends._tensorflow_devices import state
 

@@ -180,14 +180,15 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
     return peak_bytes(lambda: Steps(model, step).train(inputs, targets, *weights))
 
 
-def track(model: Any) -> None:
+def track(model: Any, *, is_changed: bool) -> None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._torch_devices import state
 
-    if state.together and "train_step" not in vars(model):
-        from dlrun.loops.step import Step
+    bound = vars(model).get("train_step")
+    if state.together and (bound is None or hasattr(bound, "recheck")):
+        from dlrun.backends._torch_stepper import bind_captured
 
-        bind(model, Step())  # Keras' own step is for one process
+        bind_captured(model, is_changed=is_changed)  # Keras' own step is for one process
     if state.together and not hasattr(model.train_step, "in_parts"):
         from dlrun.backends._spread_layers import refusal
 

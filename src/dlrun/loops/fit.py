@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from dlrun.loops.epoch import RANDOM_STATE, StartEpoch, build_metrics, tell_length
-from dlrun.loops.hooks import StepHooks
+from dlrun.loops.hooks import StepHooks, may_change_model
 from dlrun.loops.training import History, Training
 
 if TYPE_CHECKING:  # a loop does not import data or backends
@@ -40,7 +40,9 @@ def fit(
     if jit_compile != "auto":  # compile() has resolved auto for this backend
         model.jit_compile = jit_compile
     model.steps_per_execution = steps_per_execution
-    training.backend.track(model)
+    # The first process may have more callbacks.
+    changes = bool(training.agree(int(may_change_model(training.callbacks))))
+    training.backend.track(model, is_changed=changes)
     # Else Keras does not tell the layers of a model whose call has no such argument.
     model._call_has_training_arg = True
     return _Calls(training, feed or training.backend.feed).train()

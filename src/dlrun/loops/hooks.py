@@ -85,6 +85,20 @@ def overrides(callback: Any, *names: str) -> bool:
     return any(getattr(hook, "__func__", None) is not of for hook, of in hooks)
 
 
+def has_batch_hooks(callback: Any) -> bool:
+    """Whether a callback is called between two steps."""
+    # Keras' own criterion for callbacks that may run during the next step.
+    return not getattr(callback, "async_safe", False) and overrides(callback, *BATCH_HOOKS)
+
+
+def may_change_model(callbacks: Sequence[Any]) -> bool:
+    """Whether a callback may read or change the model between two steps.
+
+    One that tells how often it wants to be called looks at the logs alone.
+    """
+    return any(has_batch_hooks(c) and not hasattr(c, "batch_interval") for c in callbacks)
+
+
 def takes_tensors(callback: Any) -> bool:
     """Whether a callback's hooks after a batch take the logs as the step returns them."""
     return bool(getattr(type(callback), "takes_tensors", False))

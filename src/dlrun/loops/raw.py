@@ -14,7 +14,7 @@ import keras
 from dlrun.errors import DlrunError
 from dlrun.loops.epoch import StartEpoch, build_metrics, tell_length
 from dlrun.loops.gather import Gather
-from dlrun.loops.hooks import BATCH_HOOKS, StepHooks, numbers, overrides
+from dlrun.loops.hooks import StepHooks, has_batch_hooks, may_change_model, numbers
 from dlrun.loops.step import Step
 from dlrun.loops.training import History, Training, checked
 
@@ -84,10 +84,9 @@ def raw(
         epochs=training.epochs,
         steps=train.steps_of(training.initial_epoch),
     )
-    watching = [callback for callback in training.callbacks if _has_batch_hooks(callback)]
-    # One that tells how often it wants to be called looks at the logs alone, not at the model.
-    sync = not all(hasattr(callback, "batch_interval") for callback in watching)
-    sync = bool(training.agree(int(sync)))  # the first process may have more callbacks
+    watching = [callback for callback in training.callbacks if has_batch_hooks(callback)]
+    # The first process may have more callbacks.
+    sync = bool(training.agree(int(may_change_model(training.callbacks))))
     if steps_per_execution == "auto":
         intervals = (getattr(callback, "batch_interval", 1) for callback in watching)
         steps_per_execution = training.agree(min([function.best_steps, *intervals]))
@@ -253,11 +252,6 @@ def _chunks(batches: Batches, steps_per_call: int, initial: int) -> Iterator[tup
         first = last
     if rest := len(order) - whole * size:
         yield whole, whole, order[-rest:].reshape(1, rest)
-
-
-def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
-    # Keras' own criterion for callbacks that may run during the next step.
-    return not getattr(callback, "async_safe", False) and overrides(callback, *BATCH_HOOKS)
 
 
 def _takes_weights(stepper: Stepper) -> bool:
