@@ -78,8 +78,8 @@ def commands_page() -> str:
         "See [Exit codes](exit-codes.md) for how a command ends.",
         "`OVERRIDES` are in [Hydra's grammar]"
         "(https://hydra.cc/docs/advanced/override_grammar/basic/): `key=value` sets a key, "
-        "`group=option` chooses an option, `+` adds, `~` removes an argument or a "
-        "callback, and makes another key null. "
+        "`group=option` chooses an option, `+` adds, `~` removes an argument or an entry "
+        "such as a callback, and sets a key that may be null to null. "
         "The keys and options are in [Config](config.md).",
     ]
     panels: dict[str, list[Any]] = {}

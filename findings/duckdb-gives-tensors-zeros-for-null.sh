@@ -30,7 +30,7 @@ python=$("${PYTHON:-python3}" -c "import sys; print(sys._base_executable)")
 cat > "$dir/tensors.py" <<'PYTHON'
 import warnings
 
-import torch  # before tensorflow, beside which it does not start otherwise
+import torch  # first: torch does not start after tensorflow
 import duckdb
 import numpy as np
 

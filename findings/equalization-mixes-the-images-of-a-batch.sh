@@ -9,7 +9,7 @@
 # predict of many. AutoContrast treats each image by itself.
 #
 # MelSpectrogram cuts off what is more than top_db, which is 80, below the peak. It takes the loudest peak of
-# the batch: of a sound of a thousandth of the amplitude, 20 decibels are left beside a loud one, and alone 80.
+# the batch: of a sound of a thousandth of the amplitude, 80 decibels are left alone, and 20 beside a loud one.
 # Without decibels the numbers are the same.
 #
 # Seen, of the same dark image and the same low sound, the smallest and the largest value, alone and in a batch:

@@ -1,5 +1,6 @@
 """A run on several devices has the numbers of one."""
 
+import os
 from contextlib import closing
 from functools import cache
 
@@ -404,6 +405,7 @@ def test_four_parts_of_tensorflow_have_the_numbers_of_one(on_tensorflow, loop):
     assert line in four["log"] and "spread" not in one["log"]
 
 
+@pytest.mark.skipif("TF_NUM_INTRAOP_THREADS" in os.environ, reason="the user has chosen")
 @pytest.mark.trains
 def test_an_operation_of_a_part_of_tensorflow_takes_its_share_of_the_cores(on_tensorflow, place):
     found = on_tensorflow.process.run(

@@ -348,21 +348,7 @@ def test_the_optimizer_is_captured_unless_it_reads_values(train, optimizer):
     assert (updates < 0.5 * all_updates) == (optimizer in OPTIMIZERS)
 
 
-RECHECKED = """
-import torch
-from dlrun.backends._torch_capture import CALLS, CapturedFunction
-
-captured = CapturedFunction(torch.sin, lambda: [])
-x = torch.ones(3)
-for _ in range(CALLS + 1):
-    captured(x)
-before = captured.direct
-for _ in range(3):  # training begins, validation, training
-    captured.recheck()
-captured(x)
-found["called"] = captured.direct - before
-"""
-
-
-def test_a_trace_is_verified_at_once_after_a_validation(tmp_path):
-    assert worker("torch").run(tmp_path, RECHECKED)["called"] == 0
+def test_traces_are_verified_at_once_in_each_epoch_that_validates(train):
+    _, few, _ = train("raw", "plain", "epochs=3")
+    _, many, _ = train("raw", "plain", "epochs=6")
+    assert many - few <= 3 * 2  # of each further epoch, a step of training and one of validation

@@ -19,7 +19,11 @@ FILES = {
     "rows.jsonl": (b"\n\n", "has no rows", 'such as {"area": 80'),
     "cut.parquet": (b"PAR1 cut", "can't be read", "see whether it is the right file"),
     "cut.jsonl": (f"{ROW}{ROW[:9]}".encode(), "line 2 is not JSON: '{\"a\": 1,'", "jq -c"),
-    "one.jsonl": (f"[{ROW}]".encode().replace(b"\n", b""), "line 1 is no object", "jq -c '.[]'"),
+    "one.jsonl": (
+        f"[{ROW}]".encode().replace(b"\n", b""),
+        "line 1 is not an object",
+        "jq -c '.[]'",
+    ),
     "two.jsonl": ((ROW + ROW.replace('"y"', '"a"')).encode(), "line 2 has the key 'a' twice", ""),
 }
 

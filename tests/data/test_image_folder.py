@@ -24,7 +24,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settle(folder: Path) -> None:
-    """Let an image be as old as one that is not written any more."""
+    """Date all images back: a file of the last two seconds may change, so it is not copied."""
     for image in folder.rglob("*.png"):
         os.utime(image, (1e9, 1e9))
 

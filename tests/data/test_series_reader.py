@@ -76,7 +76,7 @@ def test_what_is_wrong_with_rows_on_stdin_is_told_in_a_line(spec, monkeypatch):
         ([], "has no rows"),
         ([row, "nonsense"], "row 2 is not JSON: 'nonsense'"),
         (["hour,shop"], r"row 1 is not JSON, as .* are \(a CSV needs a file\): 'hour,shop'"),
-        ([[row]], "row 1 is no object"),
+        ([[row]], "row 1 is not an object"),
         ([{"hour": 1, "shop": "a"}], "has no column 'load', which the run takes"),
         ([row], "series 'a' ends with 1 rows, expected 5"),
         ([{**row, "load": "x"}], "row 1 is 'x', expected a number"),

@@ -114,7 +114,7 @@ BAD = {
     "no line": ("a.csv", "word " * 300_000, "no line ends within a megabyte"),
     "a name of many characters": ("a.csv", "x" * 200_000 + "\n1\n", "the names of its columns"),
     "no JSON": ("a.jsonl", '{"x": 1}\n{"x": \n', "line 2 is not JSON"),
-    "a list": ("a.jsonl", "[1]\n", "line 1 is no object"),
+    "a list": ("a.jsonl", "[1]\n", "line 1 is not an object"),
     "no parquet": ("a.parquet", "PAR1", "can't be read"),
     "no arrow": ("a.arrow", "ARROW1", "can't be read"),
 }
@@ -240,7 +240,7 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
     assert block.wrong == {
         2: """column 'x': {"k": 1} is not a number or text""",
         3: """column 't': ["a", "b"] is not a number or text""",
-        4: """column 'tags': [["u"]] is not a number or text""",
+        4: """column 'tags': [["u"]] is not a list of texts""",
         6: "has the key 'x' twice",
     }
 

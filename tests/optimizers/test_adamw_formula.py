@@ -83,6 +83,7 @@ def expected(gradients, *, clipnorm=None, clipvalue=None, global_clipnorm=None,
     return [*weights, *(averages or () if use_ema else ())]
 
 
+# The formula has no epsilon, which is 1e-7.
 @pytest.mark.parametrize(
     ("backend", "dtype", "near"), [("torch", "float64", 1e-6), ("jax", "float32", 2e-6)]
 )

@@ -1,4 +1,4 @@
-"""The log of a command, a line each on stderr."""
+"""The log of a command: one line on stderr for each message."""
 
 from __future__ import annotations
 

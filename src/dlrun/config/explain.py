@@ -157,9 +157,10 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
-    if key == "checkpoint":  # short for a callback, which is no value
-        return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=f"checkpoint.every{value}")
     operator = "~" if operator == "~" else ""
+    if key == "checkpoint":  # short for a callback, which is no value
+        long = "~callbacks.checkpoint" if operator else f"checkpoint.every{value}"
+        return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=long)
     keys = [
         known
         for known in _all_keys(OmegaConf.to_container(config))
@@ -170,7 +171,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     near = _nearest_key(key, keys, siblings)
     as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
     as_other = as_mapping(key, value) or as_table
-    if here := as_other or key_here(key, value, keys, in_group=bool(siblings and near)):
+    here = as_other or key_here(key, value, keys, in_group=bool(siblings and near))
+    if here and not (operator and "=" in here):  # what sets a key removes none
         return Mistake(line, f"'{key}' {UNKNOWN}", meant=f"{operator}{here}")
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known

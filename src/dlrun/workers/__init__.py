@@ -1,1 +1,1 @@
-"""Worker processes, each of which trains several runs, one after another."""
+"""Worker processes that train one run after another; ``launch``: those of one run."""

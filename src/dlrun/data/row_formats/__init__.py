@@ -5,7 +5,7 @@ one is read by its module there. It has a class ``Rows``, made of a path and
 :class:`dlrun.data.table_formats.TableOptions`, with
 
 - ``names``: the columns, in order. Those of JSON lines are found in the first rows.
-- ``blocks(columns, numbers, size)``: an iterator of :class:`Block`.
+- ``blocks(columns, numbers, size, lists)``: an iterator of :class:`Block`.
 
 Unlike in :mod:`dlrun.data.table_formats`, only some columns are read, a row that can't be read
 leaves the others as they are, and no type depends on other rows.

@@ -52,7 +52,8 @@ class Rows:
                     wrong[number] = f"has none of the columns {', '.join(columns)}"
                 elif (nested := _nested(row, columns, lists)) is not None:
                     value = shorten(json.dumps(row[nested]))
-                    wrong[number] = f"column '{nested}': {value} is not a number or text"
+                    expected = "a list of texts" if nested in lists else "a number or text"
+                    wrong[number] = f"column '{nested}': {value} is not {expected}"
                 else:
                     objects.append(row)
                     places.append(number)
@@ -80,7 +81,7 @@ class Rows:
                     yield number, f"is not JSON{instead}: {start!r}"
                     continue
                 is_object = isinstance(row, dict)
-                yield number, row if is_object else 'is no object, such as {"area": 80}'
+                yield number, row if is_object else 'is not an object, such as {"area": 80}'
 
 
 def _nested(row: dict[str, Any], columns: Sequence[str], lists: Collection[str]) -> str | None:

@@ -44,7 +44,7 @@ def batches(
                 start = line[:40].rstrip().decode(errors="replace")
                 raise ValueError(f"line {number} is not JSON: {start!a}") from error
             if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no object")
+                raise ValueError(f"line {number} is not an object")
             if first:
                 names |= dict.fromkeys(row)
             elif new := next((name for name in row if name not in names), None):
