@@ -1,6 +1,5 @@
 """A run on several devices has the numbers of one."""
 
-import os
 from contextlib import closing
 from functools import cache
 
@@ -12,7 +11,6 @@ from dlrun.assembly.require import require
 from dlrun.backends import Spread, _jax_devices
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
-from dlrun.system.process import cores
 from spreads import RUN, assert_same_rows, assert_same_run, write_net
 from trainings import Refused, Worker, worker
 
@@ -391,7 +389,6 @@ def on_tensorflow(place):
         return split.train(place, *TRAIN, *more)
 
     train("loop=fit", *SPREAD)
-    train.process = split
     yield train
     split.close()
 
@@ -403,17 +400,6 @@ def test_four_parts_of_tensorflow_have_the_numbers_of_one(on_tensorflow, loop):
     assert_same_run(four, one)
     line = "spread data_parallel on cpu:0 to cpu:3, batches of 50, 12 or 13 for each device"
     assert line in four["log"] and "spread" not in one["log"]
-
-
-@pytest.mark.skipif("TF_NUM_INTRAOP_THREADS" in os.environ, reason="the user has chosen")
-@pytest.mark.trains
-def test_an_operation_of_a_part_of_tensorflow_takes_its_share_of_the_cores(on_tensorflow, place):
-    found = on_tensorflow.process.run(
-        place,
-        "import tensorflow as tf\n"
-        "found['threads'] = tf.config.threading.get_intra_op_parallelism_threads()\n",
-    )
-    assert found["threads"] == max(1, cores() // 4)
 
 
 @pytest.mark.trains

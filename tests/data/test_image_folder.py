@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -181,13 +182,13 @@ def test_a_name_that_is_a_number_is_a_name_and_a_list_is_none(tmp_path):
 
 def test_images_are_decoded_once_for_all_splits(tmp_path, own_cache, monkeypatch):
     path = write_classes(tmp_path / "photos")
-    settle(tmp_path)
     first = image_folder(path=path).dataset()
     assert decoded(own_cache) == 1
     monkeypatch.setattr("dlrun.data.images.encode.decode", None)  # nothing is decoded again
     again = image_folder(path=path).dataset()
     np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
-    source = image_folder(path=path, folds=5, fold=2, seed=3)
+    copied = shutil.copytree(path, tmp_path / "copy", copy_function=shutil.copyfile)
+    source = image_folder(path=str(copied), folds=5, fold=2, seed=3)
     folded = source.dataset()
     expected = [
         decode(source.paths[row], source.form) for row in np.flatnonzero(source.splits == 2)

@@ -96,7 +96,8 @@ def parse_gate(
     metric = metric_of(name, better)
     way = better[metric] if metric in better else _direction_of_figure(name, outputs)
     if metric not in better and way == "unknown":
-        near = nearest(name, list(better)) or nearest(name, _figures(outputs)) or SHORT.get(name)
+        near = nearest(name, list(better)) or nearest(name, _figures(outputs))
+        near = near or (None if outputs[0] else SHORT.get(name))
         prefix = outputs[0] and f"{outputs[0]}_"
         raise DlrunError(
             f"{option} {typed}: no metric '{name}'; there are {', '.join(better)}, and figures such"

@@ -77,11 +77,13 @@ def build_model(config: Config, spec: InputSpec, *, load_weights: bool = True) -
 
 def _wrong_argument(spec: Mapping[str, Any], message: str) -> str | None:
     """A hint on the argument of a model whose value a layer names as the one it refuses."""
-    refused = re.search(r"Received: \w+=([^\s,;]+)", message)
-    for name, value in spec.items() if refused else ():
-        if refused and refused[1] in map(str, value if isinstance(value, list) else [value]):
-            return f"choose another model.{name} than {shorten(str(value))}"
-    return None
+    if (refused := re.search(r"Received: (\w+)=([^\s,;]+)", message)) is None:
+        return None
+    name, value = refused.groups()
+    values = {key: each if isinstance(each, list) else [each] for key, each in spec.items()}
+    equal = [key for key, of_key in values.items() if value in map(str, of_key)]
+    key = name if name in equal else equal[0] if len(equal) == 1 else None
+    return f"choose another model.{key} than {shorten(str(spec[key]))}" if key else None
 
 
 def outputs_of(model: keras.Model, spec: InputSpec) -> Any:

@@ -10,13 +10,10 @@ count alike.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from dlrun.system import process
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
@@ -27,7 +24,6 @@ LAUNCHES: Sequence[str] = ()
 ONE_PROCESS = "TensorFlow's server would run the graphs of anybody who reaches any of its addresses"
 BY_COMPILER = False
 COMPILES: Sequence[str] | None = ("auto", "graph")
-INTRA_OP_THREADS = "TF_NUM_INTRAOP_THREADS"  # by which a user chooses
 
 
 @dataclass
@@ -60,10 +56,6 @@ def available(kind: str, spread: Spread) -> list[str]:
         if kind == "cpu":
             parts = [tf.config.LogicalDeviceConfiguration()] * spread.devices
             tf.config.set_logical_device_configuration(physical[0], parts)
-            # Else all cores divide each operation of each part: mnist_mlp took 1.07 times the time.
-            if INTRA_OP_THREADS not in os.environ:
-                share = max(1, process.cores() // spread.devices)
-                tf.config.threading.set_intra_op_parallelism_threads(share)
         elif len(physical) >= spread.devices:
             tf.config.set_visible_devices(physical[: spread.devices], name)
         else:

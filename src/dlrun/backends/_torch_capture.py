@@ -17,7 +17,6 @@ from torch.fx.graph import CodeGen
 from torch.fx.node import map_arg
 
 CALLS = 8  # before tracing, which pays off only after about 50 calls
-SHARED = ("_c10d_functional", "dlrun")  # of operations in which other processes take part
 
 
 class CapturedFunction:
@@ -232,7 +231,7 @@ def _without_wrappers(traced: GraphModule) -> Callable[..., Any]:
 
 def _is_shared(node: Node) -> bool:
     """Whether other processes take part in a node's operation."""
-    return getattr(node.target, "namespace", "") in SHARED
+    return getattr(node.target, "namespace", "") == "_c10d_functional"
 
 
 def _written_nodes(graph: Graph) -> Iterator[Node]:

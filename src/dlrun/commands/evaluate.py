@@ -124,6 +124,7 @@ def _runs_and_overrides(words: list[str]) -> tuple[list[str], list[str]]:
     runs: list[str] = words[:1]
     overrides: list[str] = []
     for before, word, after in zip(words, words[1:], [*words[2:], ""], strict=False):
-        part = "=" in word or before.endswith("=") or after.startswith("=")
+        follows = before.endswith("=") and before.count("=") == 1
+        part = "=" in word or follows or after.startswith("=")
         (overrides if part or word.startswith("~") else runs).append(word)
     return runs, overrides

@@ -90,7 +90,7 @@ def empty_value(parsed: Override, before: Any = None) -> Mistake | None:
     if parsed.is_delete() or line.partition("=")[2].strip():
         return None
     hint = f"{key}=NAME, of 'dlrun list {key}'" if key in GROUPS else example(key, before)
-    return Mistake(line, EMPTY, hint=hint or f"{key}=VALUE, or {key}=null for none")
+    return Mistake(line, EMPTY, hint=hint or f"{key}=VALUE")
 
 
 def option_mistakes(

@@ -149,7 +149,7 @@ def _apply(
     declared.setdefault(key, before)
     adds = value.is_add() or value.is_force_add()
     known = has_key(config, key)
-    needed = known and is_missing(config, key)
+    needed = known and is_missing(config, key) and _is_own(config, key)
     is_place = PLACES.fullmatch(key.split(".")[-1]) and (needed or isinstance(before, str))
     if known and value.is_delete():
         return remove(config, value)
@@ -198,6 +198,12 @@ def _kind(key: str, declared: Any) -> Any:
     if key.rpartition(".")[2] in INTERVALS:
         return None  # a number of steps, or text
     return declared
+
+
+def _is_own(config: DictConfig, key: str) -> bool:
+    """Whether a key is an argument of a component of dlrun's."""
+    component = OmegaConf.select(config, f"{key.rpartition('.')[0]}._target_")
+    return str(component).startswith("dlrun.")
 
 
 def _is_null(config: DictConfig, part: str) -> bool:

@@ -94,7 +94,7 @@ def has_batch_hooks(callback: Any) -> bool:
 def may_change_model(callbacks: Sequence[Any]) -> bool:
     """Whether a callback may read or change the model between two steps.
 
-    One that tells how often it wants to be called looks at the logs alone.
+    One that tells how often it wants to be called changes it before the first step at most.
     """
     return any(has_batch_hooks(c) and not hasattr(c, "batch_interval") for c in callbacks)
 

@@ -105,15 +105,17 @@ def _decode(
     """The entry of the decoded images, the row of each, and what is wrong with the others."""
     same = key_of("pixels", of.content, form.state())
     of_folder = key_of("pixels of", str(of.samples.root.resolve()), form.state())
-    notes = [cache_dir() / "pixels" / pool for pool in (same, of_folder)]
+    of_same, of_root = [cache_dir() / "pixels" / pool for pool in (same, of_folder)]
     outdated: list[Path] = []  # the notes of entries that do not hold all of these
 
     def make(directory: Path) -> None:
         rows, broken = [], {}
         files = [_file(name, path) for name, path in zip(of.samples.names, of.paths, strict=True)]
         known: dict[int, np.ndarray] = {}
-        for note in notes:
-            there = _known_images(note, files)
+        for note, there in (
+            (of_same, _known_images(of_same)),
+            (of_root, _known_images(of_root, files)),
+        ):
             known |= there
             if not there.keys() >= set(ordered):
                 outdated.append(note)
@@ -169,12 +171,15 @@ def _file(name: str, path: Path) -> File | None:
     return name, stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
-def _known_images(note: Path, files: Sequence[File | None]) -> dict[int, np.ndarray]:
-    """The images that an earlier entry holds of these files, by row."""
+def _known_images(note: Path, files: Sequence[File | None] | None = None) -> dict[int, np.ndarray]:
+    """The images that an earlier entry holds, by row: of the same images, or of these files."""
     try:
         entry = cache_dir() / note.read_text(encoding="ascii")
-        earlier = json.loads((entry / FILES).read_text(encoding="utf-8"))
+        rows, _ = json.loads((entry / ROWS).read_text(encoding="utf-8"))
         pixels = np.load(entry / PIXELS, mmap_mode="r", allow_pickle=False)
+        if files is None:
+            return dict(zip(rows, pixels, strict=True))
+        earlier = json.loads((entry / FILES).read_text(encoding="utf-8"))
         places = {tuple(file): place for place, file in enumerate(earlier) if file}
         known = [(row, places[file]) for row, file in enumerate(files) if file in places]
         return {row: pixels[place] for row, place in known}

@@ -50,10 +50,8 @@ class Rows:
                     wrong[number] = row
                 elif not any(name in row for name in columns):
                     wrong[number] = f"has none of the columns {', '.join(columns)}"
-                elif (nested := _nested(row, columns, lists)) is not None:
-                    value = shorten(json.dumps(row[nested]))
-                    expected = "a list of texts" if nested in lists else "a number or text"
-                    wrong[number] = f"column '{nested}': {value} is not {expected}"
+                elif (refused := _flatten(row, columns, numbers, lists)) is not None:
+                    wrong[number] = refused
                 else:
                     objects.append(row)
                     places.append(number)
@@ -84,13 +82,20 @@ class Rows:
                 yield number, row if is_object else 'is not an object, such as {"area": 80}'
 
 
-def _nested(row: dict[str, Any], columns: Sequence[str], lists: Collection[str]) -> str | None:
-    """The first column of an object, or of a list that is not one of values."""
+def _flatten(
+    row: dict[str, Any], columns: Sequence[str], numbers: Collection[str], lists: Collection[str]
+) -> str | None:
+    """Make a text of each list and object, as in training; returns why one can't be one."""
     for name in columns:
         value = row.get(name)
         if not isinstance(value, dict | list):
             continue
-        is_list = isinstance(value, list) and name in lists
-        if not is_list or any(isinstance(item, dict | list) for item in value):
-            return name
+        if name in lists:
+            is_flat = isinstance(value, list) and not any(isinstance(v, dict | list) for v in value)
+        else:
+            is_flat = name not in numbers
+            row[name] = json.dumps(value)
+        if not is_flat:
+            expected = "a list of texts" if name in lists else "a number"
+            return f"column '{name}': {shorten(json.dumps(value))} is not {expected}"
     return None
