@@ -1,6 +1,7 @@
 """Instantiate the target of a mapping with a ``_target_``."""
 
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,8 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     """Bind a component's target to the arguments of its config, to be called later.
 
     Raises:
-        DlrunError: If the target can't be found, or is not trusted.
+        DlrunError: If the target can't be found, or is not trusted, or one of dlrun's gets null for
+            what has to be something.
     """
     if (module_dirs := trust.require(key, spec)) is not None:
         # A console script does not have the working directory on its path. Appended last, so that
@@ -123,7 +125,20 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     if module_dirs and is_guest():
         remember_own_modules(module_dirs)
     assert callable(bound)
+    if null := next(_null_arguments(spec, bound), None):
+        raise DlrunError(f"{key}.{null}: can't be null")
     return bound  # type: ignore[no-any-return]
+
+
+def _null_arguments(spec: Mapping[str, Any], bound: Callable[..., Any]) -> Iterator[str]:
+    """The arguments of a component of dlrun's that are null, and have to be something."""
+    if not str(spec["_target_"]).startswith("dlrun.") or None not in spec.values():
+        return
+    for name, parameter in inspect.signature(getattr(bound, "func", bound)).parameters.items():
+        if name in spec and spec[name] is None:
+            kinds = str(parameter.annotation)
+            if parameter.annotation is not parameter.empty and not re.search(r"None|Any", kinds):
+                yield name
 
 
 def _own_target(spec: Mapping[str, Any]) -> str:

@@ -179,9 +179,7 @@ def _apply(
         kind = _kind(key, declared[key])
         if is_place and kind is None:
             kind = ""
-        problem = (
-            "can't be null" if needed and is_place and after is None else wrong_type(kind, after)
-        )
+        problem = wrong_type(kind, after)
     except OmegaConfBaseException as error:
         problem = first_line(error)
     if problem is None:

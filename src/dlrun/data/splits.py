@@ -55,11 +55,9 @@ class SplitOptions:
         if self.way not in WAYS:
             raise DlrunError(f"data.split={self.way}: expected {', '.join(WAYS)}")
         for name, share in (("validation", self.validation), ("test", self.test)):
-            is_number = isinstance(share, int | float)
-            if not is_number or not share >= 0 or (share > 1 and share % 1):  # nor is it nan or inf
-                typed = share if is_number else "null"
+            if not share >= 0 or (share > 1 and share % 1):  # nor is it nan or inf
                 raise DlrunError(
-                    f"data.{name}={typed}: expected a share of the rows, from 0 to 1, or their"
+                    f"data.{name}={share}: expected a share of the rows, from 0 to 1, or their"
                     " number",
                     hint=f"data.{name}=0.15",
                 )
