@@ -125,12 +125,16 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     if module_dirs and is_guest():
         remember_own_modules(module_dirs)
     assert callable(bound)
-    if null := next(_null_arguments(spec, bound), None):
-        raise DlrunError(f"{key}.{null}: can't be null")
+    for argument in _null_arguments(spec, bound):
+        usual = argument.default if isinstance(argument.default, int | float | str) else "VALUE"
+        name = f"{key}.{argument.name}"
+        raise DlrunError(f"{name}: can't be null", hint=f"{name}={usual}")
     return bound  # type: ignore[no-any-return]
 
 
-def _null_arguments(spec: Mapping[str, Any], bound: Callable[..., Any]) -> Iterator[str]:
+def _null_arguments(
+    spec: Mapping[str, Any], bound: Callable[..., Any]
+) -> Iterator[inspect.Parameter]:
     """The arguments of a component of dlrun's that are null, and have to be something."""
     if not str(spec["_target_"]).startswith("dlrun.") or None not in spec.values():
         return
@@ -138,7 +142,7 @@ def _null_arguments(spec: Mapping[str, Any], bound: Callable[..., Any]) -> Itera
         if name in spec and spec[name] is None:
             kinds = str(parameter.annotation)
             if parameter.annotation is not parameter.empty and not re.search(r"None|Any", kinds):
-                yield name
+                yield parameter
 
 
 def _own_target(spec: Mapping[str, Any]) -> str:
