@@ -38,6 +38,7 @@ BAD = [
     ("~metrics", "'metrics' can't be removed", "metrics=[] removes all"),
     ("loss.from_logits=true", "is not a config key", "did you mean task.loss.from_logits=true?"),
     ("~max_time", "is not a config key", "did you mean ~max_steps?"),
+    ("callbacks=[default,max_time] ~max_time", "is not a config key", "~callbacks.max_time?"),
     ("~checkpoint", "is not a config key", "did you mean ~callbacks.checkpoint?"),
     ("~metrics.accuracy", "is not a config key", "did you mean ~task.metrics.accuracy?"),
     ("callbacks=[default,tensorbord]", "no such option", "callbacks=[default,tensorboard]?"),
@@ -145,6 +146,7 @@ BAD = [
     ("data=csv data.path=a data.test=null", "data.test: can't be null", "data.test=0.15"),
     ("data=csv data.path=a data.path=null", "data.path: can't be null", "data.path=VALUE"),
     ("data=csv data.path=a data.cache_gb=null", "data.cache_gb: can't be null", "cache_gb=10"),
+    ("data=csv data.path=a data.drop=null data.fold=null", "data.path=a: no such file", ""),
     ("data=csv data.path=a ~data._target_", "has no _target_: choose an option", None),
     ("data=csv ~data.path", "data.path: needs a value: data.path=...", None),
     ("task.metrics=[]", "task.metrics=[]: expected a mapping", None),
@@ -202,8 +204,8 @@ BAD = [
 
 
 def _words(typed: str) -> list[str]:
-    """Several overrides, if they begin with a data set."""
-    return typed.split() if typed.startswith("data=") and " " in typed else [typed]
+    """Several overrides, if they begin with an option."""
+    return typed.split() if typed.startswith(("data=", "callbacks=")) else [typed]
 
 
 @pytest.mark.parametrize(("override", "words", "hint"), BAD, ids=[repr(bad[0]) for bad in BAD])

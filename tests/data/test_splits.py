@@ -124,6 +124,8 @@ def test_folders_and_files_name_splits(path, split):
         ({"way": "evenly"}, "expected auto, random"),
         ({"validation": 1.5}, "expected a share of the rows"),
         ({"test": -1}, "expected a share of the rows"),
+        ({"test": None}, "test=null: expected a share of the rows"),
+        ({"validation": "10%"}, "validation=10%: expected a share of the rows"),
         ({"validation": float("nan")}, "expected a share of the rows"),
         ({"test": float("inf")}, "expected a share of the rows"),
         ({"folds": 5, "fold": 5}, "expected a fold from 0"),

@@ -223,24 +223,27 @@ def test_texts_beside_lists_are_refused(tmp_path):
 
 def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tmp_path):
     lines = (
-        {"x": 1, "t": "a", "tags": ["u", "v"]},
+        {"x": 1, "t": "a", "b": 1.0, "tags": ["u", "v"]},
         {"x": {"k": 1}, "t": "b"},
         {"x": 2, "t": ["a", "b"]},
         {"x": 3, "t": "c", "tags": [["u"]]},
-        {"x": 4, "t": "d", "unused": {"k": 1}},
+        {"x": 4, "t": "d", "b": 0.0, "unused": {"k": 1}},
+        {"x": 5, "t": "e", "b": ["q"]},
     )
-    text = [*map(json.dumps, lines), '{"x": 5, "t": "e", "x": 6}']
+    text = [*map(json.dumps, lines), '{"x": 6, "t": "f", "x": 7}']
     (tmp_path / "new.jsonl").write_text("\n".join(text))
     read = open_rows(tmp_path / "new.jsonl", "jsonl", TableOptions())
-    [block] = read.blocks(["x", "t", "tags"], ["x"], 10, ["tags"])
+    [block] = read.blocks(["x", "t", "b", "tags"], ["x"], 10, ["tags"], ["t"])
     assert block.rows.tolist() == [1, 3, 5]
     assert block.batch.to_pydict() == {
-        "x": [1, 2, 4], "t": ["a", '["a", "b"]', "d"], "tags": [["u", "v"], None, None]
+        "x": [1, 2, 4], "t": ["a", '["a", "b"]', "d"], "b": [1.0, None, 0.0],
+        "tags": [["u", "v"], None, None],
     }  # fmt: skip
     assert block.wrong == {
-        2: """column 'x': {"k": 1} is not a number""",
+        2: """column 'x': {"k": 1} is not a number or text""",
         4: """column 'tags': [["u"]] is not a list of texts""",
-        6: "has the key 'x' twice",
+        6: """column 'b': ["q"] is not a number or text""",
+        7: "has the key 'x' twice",
     }
 
 

@@ -158,9 +158,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
     operator = "~" if operator == "~" else ""
-    if key == "checkpoint":  # short for a callback, which is no value
-        long = "~callbacks.checkpoint" if operator else f"checkpoint.every{value}"
-        return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=long)
+    if key == "checkpoint" and not operator:  # short for a callback, which is no value
+        return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=f"checkpoint.every{value}")
     keys = [
         known
         for known in _all_keys(OmegaConf.to_container(config))
@@ -171,7 +170,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     near = _nearest_key(key, keys, siblings)
     as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
     as_other = as_mapping(key, value) or as_table
-    here = as_other or key_here(key, value, keys, in_group=bool(siblings and near))
+    of_callback = f"callbacks.{key}" if operator and f"callbacks.{key}" in keys else None
+    here = of_callback or as_other or key_here(key, value, keys, in_group=bool(siblings and near))
     if here and not (operator and "=" in here):  # what sets a key removes none
         return Mistake(line, f"'{key}' {UNKNOWN}", meant=f"{operator}{here}")
     same_ending = [

@@ -127,6 +127,7 @@ def partial(key: str, spec: Mapping[str, Any]) -> Callable[..., Any]:
     assert callable(bound)
     for argument in _null_arguments(spec, bound):
         usual = argument.default if isinstance(argument.default, int | float | str) else "VALUE"
+        usual = str(usual).lower() if isinstance(usual, bool) else usual
         name = f"{key}.{argument.name}"
         raise DlrunError(f"{name}: can't be null", hint=f"{name}={usual}")
     return bound  # type: ignore[no-any-return]

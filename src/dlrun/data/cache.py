@@ -36,6 +36,18 @@ def cache_dir() -> Path:
     return user_cache() / "data"
 
 
+def limit_of(cache_gb: float) -> float:
+    """The bytes that the cache may hold.
+
+    Raises:
+        DlrunError: If ``data.cache_gb`` is not a number.
+    """
+    if not isinstance(cache_gb, int | float):
+        typed = "null" if cache_gb is None else cache_gb
+        raise DlrunError(f"data.cache_gb={typed}: expected a number of GB", hint="data.cache_gb=10")
+    return cache_gb * 1e9
+
+
 def key_of(*parts: Any) -> str:
     """A key from everything that an entry depends on, as JSON holds it."""
     text = json.dumps([VERSION, *parts], sort_keys=True, default=str)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
 from dlrun.data.dataset import SPLITS
 from dlrun.data.description.class_coverage import unlearned_classes
 from dlrun.data.description.pictures import Pictures, choose
@@ -59,7 +59,7 @@ def image_folder(
     validation: float = 0.15,
     test: float = 0.15,
     folds: int | None = None,
-    fold: int = 0,
+    fold: int | None = 0,
     seed: int = 0,
     limit: int | None = None,
     on_error: str = "fail",
@@ -98,7 +98,7 @@ def image_folder(
     )
     # Folders are split by the images' paths, where a split needs values.
     column = by if labels is not None else "path" if split in BY_COLUMN else None
-    options = SplitOptions(split, column, validation, test, folds, fold, seed)
+    options = SplitOptions(split, column, validation, test, folds, fold or 0, seed)
     options.check()
     for key, value, values in (
         ("kind", kind, (None, *KINDS)),
@@ -129,7 +129,7 @@ def image_folder(
         background=background,
         limit=limit,
         on_error=on_error,
-        cache_bytes=cache_gb * 1e9,
+        cache_bytes=limit_of(cache_gb),
     )
 
 

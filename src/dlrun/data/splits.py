@@ -55,9 +55,11 @@ class SplitOptions:
         if self.way not in WAYS:
             raise DlrunError(f"data.split={self.way}: expected {', '.join(WAYS)}")
         for name, share in (("validation", self.validation), ("test", self.test)):
-            if not share >= 0 or (share > 1 and share % 1):  # nor is it nan or inf
+            is_number = isinstance(share, int | float)
+            if not is_number or not share >= 0 or (share > 1 and share % 1):  # nor is it nan or inf
+                typed = "null" if share is None else share
                 raise DlrunError(
-                    f"data.{name}={share}: expected a share of the rows, from 0 to 1, or their"
+                    f"data.{name}={typed}: expected a share of the rows, from 0 to 1, or their"
                     " number",
                     hint=f"data.{name}=0.15",
                 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data import columns
-from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
 from dlrun.data.description.table import describe_table
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.source import Description
@@ -50,14 +50,14 @@ def table(
     kind: str | None = None,
     blank: str = "missing",
     columns: Mapping[str, Any] | None = None,
-    drop: Sequence[str | int] = (),
+    drop: Sequence[str | int] | None = (),
     weight: str | int | None = None,
     split: str = "auto",
     by: str | int | None = None,
     validation: float = 0.15,
     test: float = 0.15,
     folds: int | None = None,
-    fold: int = 0,
+    fold: int | None = 0,
     seed: int = 0,
     numbers: Mapping[str, Any] | None = None,
     categories: Mapping[str, Any] | None = None,
@@ -100,7 +100,7 @@ def table(
         DlrunError: If an argument is impossible.
     """
     weighing, by = (None if name is None else str(name) for name in (weight, by))
-    options = SplitOptions(split, by, validation, test, folds, fold, seed)
+    options = SplitOptions(split, by, validation, test, folds, fold or 0, seed)
     options.check()
     targets = column_names(target)
     if len(set(targets)) < len(targets):
@@ -126,7 +126,7 @@ def table(
             "text": dict(texts or {}),
         },
         limit=limit,
-        cache_bytes=cache_gb * 1e9,
+        cache_bytes=limit_of(cache_gb),
     )
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
+from dlrun.data.cache import limit_of
 from dlrun.data.columns.text import AUTO
 from dlrun.data.files.text_files import FILE, LABEL, SPLIT, TEXT, TextFiles, find_texts
 from dlrun.data.splits import SplitOptions
@@ -36,7 +37,7 @@ def text_folder(
     validation: float = 0.15,
     test: float = 0.15,
     folds: int | None = None,
-    fold: int = 0,
+    fold: int | None = 0,
     seed: int = 0,
     limit: int | None = None,
     cache_gb: float = 10.0,
@@ -69,7 +70,7 @@ def text_folder(
     if split not in ways:
         raise DlrunError(f"data.split={split}: expected {', '.join(ways)}")
     options = SplitOptions(
-        split, FILE if split == "hash" else None, validation, test, folds, fold, seed
+        split, FILE if split == "hash" else None, validation, test, folds, fold or 0, seed
     )
     options.check()
     if kind is not None and kind not in KINDS[:2]:
@@ -98,7 +99,7 @@ def text_folder(
         split_options=options,
         kind_options={"text": of_texts},
         limit=limit,
-        cache_bytes=cache_gb * 1e9,
+        cache_bytes=limit_of(cache_gb),
         classes=None if classes is None else tuple(map(str, classes)),
         encoding=encoding,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.arrays import ArraySource, Samples, array_source
-from dlrun.data.cache import cache_entry, content_key, key_of
+from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
 from dlrun.data.splits import NAMES, TEST, TRAIN
 from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.data.tfds_folders.folder import (
@@ -192,7 +192,7 @@ def _images(
     shape = _shape(image, size)
     splits = _known_splits(prepared)
     kept = [image, *(named[name] for name in targets)]
-    limit = float(options.get("cache_gb") or 10.0) * 1e9
+    limit = limit_of(options.get("cache_gb", 10.0))
 
     def load() -> Samples:
         import pyarrow as pa

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlrun.data.cache import limit_of
 from dlrun.data.description.table import describe_columns
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.source import Description
@@ -111,7 +112,7 @@ def timeseries(
         split_options=options,
         kind_options={},
         limit=None,
-        cache_bytes=cache_gb * 1e9,
+        cache_bytes=limit_of(cache_gb),
     )
     reading = Options((), time, group, time_format, gaps, fill)
     return TimeSeries(table, reading, history, horizon, stride, covariates, limit)

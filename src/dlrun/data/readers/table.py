@@ -12,6 +12,7 @@ import numpy as np
 
 from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.columns.number import Number
+from dlrun.data.columns.text import Text
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (
     STDIN,
@@ -75,8 +76,8 @@ class Reader:
             rows, ids = self._open(path) if number else self._first
             wanted = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
             try:
-                lists = self._lists()
-                for block in rows.blocks(wanted, self._numbers(), self._request.rows, lists):
+                kinds = self._numbers(), self._request.rows, self._lists(), self._texts()
+                for block in rows.blocks(wanted, *kinds):
                     some = True
                     yield self._part(block, ids, path)
             except (OSError, ValueError, EOFError) as error:
@@ -149,6 +150,12 @@ class Reader:
         """The columns that may hold several classes at once."""
         several = (target for target in self._targets.values() if target.kind == "multilabel")
         return {column for target in several for column in target.columns}
+
+    def _texts(self) -> set[str]:
+        """The columns that are texts, or categories."""
+        of_targets = (t.columns for t in self._targets.values() if "classification" in t.kind)
+        inputs = {c.name for c in self._step.fitted if isinstance(c, Category | Text)}
+        return inputs.union(*of_targets)
 
     def _part(self, block: Block, ids: Sequence[str], path: Path) -> Part:
         """The rows of a block as inputs, and what names them."""

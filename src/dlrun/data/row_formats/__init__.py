@@ -5,7 +5,7 @@ one is read by its module there. It has a class ``Rows``, made of a path and
 :class:`dlrun.data.table_formats.TableOptions`, with
 
 - ``names``: the columns, in order. Those of JSON lines are found in the first rows.
-- ``blocks(columns, numbers, size, lists)``: an iterator of :class:`Block`.
+- ``blocks(columns, numbers, size, lists, texts)``: an iterator of :class:`Block`.
 
 Unlike in :mod:`dlrun.data.table_formats`, only some columns are read, a row that can't be read
 leaves the others as they are, and no type depends on other rows.
@@ -62,6 +62,7 @@ class Rows(Protocol):
         numbers: Collection[str],
         size: int,
         lists: Collection[str] = (),
+        texts: Collection[str] = (),
     ) -> Iterator[Block]:
         """Read the rows once.
 
@@ -71,6 +72,8 @@ class Rows(Protocol):
             size: How many rows to read at once; each block but the last has as many that could be
                 read, if the format allows it.
             lists: The columns that may hold lists of texts.
+            texts: The columns of texts, among which training takes a list or an object of JSON
+                lines for its text.
 
         Raises:
             OSError: If the file can't be read.
@@ -115,6 +118,7 @@ class TypedRows:
         numbers: Collection[str],
         size: int,
         lists: Collection[str] = (),
+        texts: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`Rows`."""
         import pyarrow as pa

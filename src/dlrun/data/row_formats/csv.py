@@ -29,6 +29,7 @@ class Rows:
         numbers: Collection[str],
         size: int,
         lists: Collection[str] = (),
+        texts: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
         yield from evenly(self._read(columns, numbers), size)

@@ -40,6 +40,7 @@ class Rows:
         numbers: Collection[str],
         size: int,
         lists: Collection[str] = (),
+        texts: Collection[str] = (),
     ) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
         rows = itertools.chain(self._first, self._rest)
@@ -50,7 +51,7 @@ class Rows:
                     wrong[number] = row
                 elif not any(name in row for name in columns):
                     wrong[number] = f"has none of the columns {', '.join(columns)}"
-                elif (refused := _flatten(row, columns, numbers, lists)) is not None:
+                elif (refused := _flatten(row, columns, lists, texts)) is not None:
                     wrong[number] = refused
                 else:
                     objects.append(row)
@@ -83,19 +84,18 @@ class Rows:
 
 
 def _flatten(
-    row: dict[str, Any], columns: Sequence[str], numbers: Collection[str], lists: Collection[str]
+    row: dict[str, Any], columns: Sequence[str], lists: Collection[str], texts: Collection[str]
 ) -> str | None:
-    """Make a text of each list and object, as in training; returns why one can't be one."""
+    """Make a text of each list and object in columns of texts; returns why another is wrong."""
     for name in columns:
         value = row.get(name)
         if not isinstance(value, dict | list):
             continue
-        if name in lists:
-            is_flat = isinstance(value, list) and not any(isinstance(v, dict | list) for v in value)
-        else:
-            is_flat = name not in numbers
+        if name in texts:
             row[name] = json.dumps(value)
-        if not is_flat:
-            expected = "a list of texts" if name in lists else "a number"
+            continue
+        is_list = isinstance(value, list) and name in lists
+        if not is_list or any(isinstance(item, dict | list) for item in value):
+            expected = "a list of texts" if name in lists else "a number or text"
             return f"column '{name}': {shorten(json.dumps(value))} is not {expected}"
     return None
