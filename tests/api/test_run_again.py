@@ -15,6 +15,7 @@ from dlrun.api.diff import diff
 from dlrun.api.earlier import compose_from
 from dlrun.api.finished_run import CompletedRuns
 from dlrun.config.compose import compose
+from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
 from dlrun.report.diff import diff_lines
 from dlrun.runs.result import RunResult
@@ -74,11 +75,11 @@ def test_a_run_of_an_older_version_is_repeated_in_the_words_of_this_one(tmp_path
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     typed = ["seed=1", "data.feed=numpy", "export_keras=false", "export_keras=true"]
     (run / "run.json").write_text(json.dumps({"status": "completed", "overrides": typed}))
-    earlier, _ = compose_from("runs/old", ["seed=2"])
+    earlier, _ = compose_from("runs/old", ["seed=2"], project=HERE)
     assert earlier.overrides == ["feed=numpy", "+export=keras", "seed=2"]
     assert earlier.gone == []
     assert asdict(earlier.config) == asdict(compose(earlier.overrides))
-    earlier, _ = compose_from("runs/old", ["feed=auto"])
+    earlier, _ = compose_from("runs/old", ["feed=auto"], project=HERE)
     assert earlier.config.feed["_target_"] is None
 
 
