@@ -160,8 +160,8 @@ def together(model: Any) -> Iterator[list[Any]]:
     from torch import distributed
 
     from dlrun.backends._agreement import Agreement
+    from dlrun.backends._torch_fit import Recheck
     from dlrun.backends._torch_parts import random_by_sample, statistics_of_batches
-    from dlrun.backends._torch_stepper import Recheck
 
     group = ranks.current()
     if group is None or not distributed.is_initialized():

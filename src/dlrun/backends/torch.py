@@ -186,7 +186,7 @@ def track(model: Any, *, is_changed: bool) -> None:
 
     bound = vars(model).get("train_step")
     if state.together and (bound is None or hasattr(bound, "recheck")):
-        from dlrun.backends._torch_stepper import bind_captured
+        from dlrun.backends._torch_fit import bind_captured
 
         bind_captured(model, is_changed=is_changed)  # Keras' own step is for one process
     if state.together and not hasattr(model.train_step, "in_parts"):

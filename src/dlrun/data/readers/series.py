@@ -13,7 +13,7 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
-from dlrun.data.row_formats import open_rows
+from dlrun.data.row_formats import Wanted, open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.series import Series, SeriesError, arrange
@@ -84,7 +84,7 @@ class Reader:
             self._require_columns(rows.names)
         names, numbers = self._step.names, self._step.options.columns
         # In one block, so that a column has one type.
-        block = next(rows.blocks(names, numbers, sys.maxsize), None)
+        block = next(rows.blocks(Wanted(names, numbers), sys.maxsize), None)
         if block is None:
             raise DlrunError(f"{self._label}: has no rows")
         for row, why in block.wrong.items():

@@ -24,7 +24,7 @@ from dlrun.data.readers import (
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
-from dlrun.data.row_formats import Block, Rows, open_rows
+from dlrun.data.row_formats import Block, Rows, Wanted, open_rows
 from dlrun.data.table_formats import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tabular.column_values import WrongValueError, to_weights
 from dlrun.data.tabular.encode_rows import BatchColumns
@@ -74,10 +74,10 @@ class Reader:
         some = False
         for number, path in enumerate(self.files):
             rows, ids = self._open(path) if number else self._first
-            wanted = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
+            names = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
+            wanted = Wanted(names, self._numbers(), self._lists(), self._texts())
             try:
-                kinds = self._numbers(), self._request.rows, self._lists(), self._texts()
-                for block in rows.blocks(wanted, *kinds):
+                for block in rows.blocks(wanted, self._request.rows):
                     some = True
                     yield self._part(block, ids, path)
             except (OSError, ValueError, EOFError) as error:

@@ -5,7 +5,7 @@ one is read by its module there. It has a class ``Rows``, made of a path and
 :class:`dlrun.data.table_formats.TableOptions`, with
 
 - ``names``: the columns, in order. Those of JSON lines are found in the first rows.
-- ``blocks(columns, numbers, size, lists, texts)``: an iterator of :class:`Block`.
+- ``blocks(wanted, size)``: an iterator of :class:`Block`.
 
 Unlike in :mod:`dlrun.data.table_formats`, only some columns are read, a row that can't be read
 leaves the others as they are, and no type depends on other rows.
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -49,6 +49,23 @@ class Block:
     wrong: Mapping[int, str] = field(default_factory=dict)
 
 
+class Wanted(NamedTuple):
+    """The columns that a run takes, and what some of them should hold.
+
+    Args:
+        columns: All of them, each once.
+        numbers: Those of numbers.
+        lists: Those that may hold lists of texts.
+        texts: Those of texts, among which training takes a list or an object of JSON lines for its
+            text.
+    """
+
+    columns: Sequence[str]
+    numbers: Collection[str] = ()
+    lists: Collection[str] = ()
+    texts: Collection[str] = ()
+
+
 class Rows(Protocol):
     """The rows of one file."""
 
@@ -56,24 +73,13 @@ class Rows(Protocol):
     def names(self) -> Sequence[str]:
         """The columns, in order."""
 
-    def blocks(
-        self,
-        columns: Sequence[str],
-        numbers: Collection[str],
-        size: int,
-        lists: Collection[str] = (),
-        texts: Collection[str] = (),
-    ) -> Iterator[Block]:
+    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
         """Read the rows once.
 
         Args:
-            columns: Those to read; each is one of :attr:`names`.
-            numbers: The columns among them that should hold numbers.
+            wanted: The columns to read; each is one of :attr:`names`.
             size: How many rows to read at once; each block but the last has as many that could be
                 read, if the format allows it.
-            lists: The columns that may hold lists of texts.
-            texts: The columns of texts, among which training takes a list or an object of JSON
-                lines for its text.
 
         Raises:
             OSError: If the file can't be read.
@@ -112,21 +118,14 @@ class TypedRows:
         )
         self.names: Sequence[str] = next(self._batches()).schema.names
 
-    def blocks(
-        self,
-        columns: Sequence[str],
-        numbers: Collection[str],
-        size: int,
-        lists: Collection[str] = (),
-        texts: Collection[str] = (),
-    ) -> Iterator[Block]:
+    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
         """See :class:`Rows`."""
         import pyarrow as pa
 
-        for block in evenly(self._read(columns), size):
+        for block in evenly(self._read(wanted.columns), size):
             batch = normal_batch(block.batch, {}, self._path)
             for name, array in zip(batch.schema.names, batch.columns, strict=True):
-                if pa.types.is_list(array.type) and name not in lists:
+                if pa.types.is_list(array.type) and name not in wanted.lists:
                     raise DlrunError(
                         f"data: {self._path}: column '{name}' has lists; expected numbers, texts or"
                         " dates",

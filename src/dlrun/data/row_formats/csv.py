@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.row_formats import Block, evenly, read_numbers
+from dlrun.data.row_formats import Block, Wanted, evenly, read_numbers
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.table_formats.csv import MISSING, check_last_value, header
 
@@ -23,16 +23,9 @@ class Rows:
         self._head = header(path, options)
         self.names = self._head.names
 
-    def blocks(
-        self,
-        columns: Sequence[str],
-        numbers: Collection[str],
-        size: int,
-        lists: Collection[str] = (),
-        texts: Collection[str] = (),
-    ) -> Iterator[Block]:
+    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
-        yield from evenly(self._read(columns, numbers), size)
+        yield from evenly(self._read(wanted.columns, wanted.numbers), size)
 
     def _read(self, columns: Sequence[str], numbers: Collection[str]) -> Iterator[Block]:
         import pyarrow as pa

@@ -6,14 +6,14 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlrun.data.row_formats import Block, read_numbers
+from dlrun.data.row_formats import Block, Wanted, read_numbers
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.table_formats.jsonl import BLOCK, DoubleKeyError, batch_of, object_of
 from dlrun.data.tabular.column_types import normal_batch
@@ -34,15 +34,9 @@ class Rows:
         objects = (row for _, row in self._first if isinstance(row, dict))
         self.names: Sequence[str] = list(dict.fromkeys(name for row in objects for name in row))
 
-    def blocks(
-        self,
-        columns: Sequence[str],
-        numbers: Collection[str],
-        size: int,
-        lists: Collection[str] = (),
-        texts: Collection[str] = (),
-    ) -> Iterator[Block]:
+    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
+        columns = wanted.columns
         rows = itertools.chain(self._first, self._rest)
         while part := list(itertools.islice(rows, size)):
             wrong, objects, places = dict[int, str](), [], []
@@ -51,14 +45,14 @@ class Rows:
                     wrong[number] = row
                 elif not any(name in row for name in columns):
                     wrong[number] = f"has none of the columns {', '.join(columns)}"
-                elif (refused := _flatten(row, columns, lists, texts)) is not None:
+                elif (refused := _flatten(row, wanted)) is not None:
                     wrong[number] = refused
                 else:
                     objects.append(row)
                     places.append(number)
             batch = batch_of(objects, list(columns), self._options)
             normal = normal_batch(batch, {}, self._path)
-            normal = read_numbers(normal, numbers, self._options)
+            normal = read_numbers(normal, wanted.numbers, self._options)
             yield Block(normal, np.asarray(places, np.int64), wrong)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -83,19 +77,17 @@ class Rows:
                 yield number, row if is_object else 'is not an object, such as {"area": 80}'
 
 
-def _flatten(
-    row: dict[str, Any], columns: Sequence[str], lists: Collection[str], texts: Collection[str]
-) -> str | None:
+def _flatten(row: dict[str, Any], wanted: Wanted) -> str | None:
     """Make a text of each list and object in columns of texts; returns why another is wrong."""
-    for name in columns:
+    for name in wanted.columns:
         value = row.get(name)
         if not isinstance(value, dict | list):
             continue
-        if name in texts:
+        if name in wanted.texts:
             row[name] = json.dumps(value)
             continue
-        is_list = isinstance(value, list) and name in lists
+        is_list = isinstance(value, list) and name in wanted.lists
         if not is_list or any(isinstance(item, dict | list) for item in value):
-            expected = "a list of texts" if name in lists else "a number or text"
+            expected = "a list of texts" if name in wanted.lists else "a number or text"
             return f"column '{name}': {shorten(json.dumps(value))} is not {expected}"
     return None
