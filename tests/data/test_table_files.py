@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data.row_formats import Wanted, open_rows
+from dlrun.data.row_formats import open_rows
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
-from dlrun.data.tabular.column_types import NOT_UTF8, type_name
+from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 
@@ -142,11 +142,11 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(tmp_pat
     words = "row 101: the quote of its last value is never closed"
     assert words in refused(path)
     with pytest.raises(ValueError, match=words):
-        list(Rows(path, TableOptions()).blocks(Wanted(["i"], {"i"}), 1000))
+        list(Rows(path, TableOptions()).blocks({"i": Cells.NUMBERS}, 1000))
     path.write_text("i,x\n" + "".join([*lines, '7,"b\nc"\n\n']))
     assert rows(path).column("x").to_pylist()[-1] == "b\nc"
     assert (
-        sum(len(b.rows) for b in Rows(path, TableOptions()).blocks(Wanted(["i"], {"i"}), 1000))
+        sum(len(b.rows) for b in Rows(path, TableOptions()).blocks({"i": Cells.NUMBERS}, 1000))
         == 101
     )
 
@@ -164,7 +164,7 @@ def test_a_table_may_have_thousands_of_columns(tmp_path):
     (tmp_path / "a.csv").write_text(f"{','.join(names)}\n{','.join('1' * 5_000)}\n")
     read = Rows(tmp_path / "a.csv", TableOptions())
     assert read.names == names
-    [block] = read.blocks(Wanted(names[-2:], set(names[-2:])), 10)
+    [block] = read.blocks(dict.fromkeys(names[-2:], Cells.NUMBERS), 10)
     assert block.batch.num_columns == 2
 
 
@@ -195,9 +195,9 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
     assert table["utf8"][0].as_py() == "Köln"
     # Of rows to predict from, only columns are read that the run takes.
     read = open_rows(tmp_path / "lake.parquet", "parquet", TableOptions())
-    assert [block.batch.num_rows for block in read.blocks(Wanted(["x"], ["x"]), 9)] == [2]
+    assert [block.batch.num_rows for block in read.blocks({"x": Cells.NUMBERS}, 9)] == [2]
     with pytest.raises(DlrunError, match="column 'struct' has type struct<a: int64>; expected"):
-        list(read.blocks(Wanted(["struct"]), 9))
+        list(read.blocks({"struct": Cells.VALUES}, 9))
 
 
 def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):
@@ -236,7 +236,8 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
     text = [*map(json.dumps, lines), '{"x": 6, "t": "f", "x": 7}']
     (tmp_path / "new.jsonl").write_text("\n".join(text))
     read = open_rows(tmp_path / "new.jsonl", "jsonl", TableOptions())
-    [block] = read.blocks(Wanted(["x", "t", "b", "tags"], ["x"], ["tags"], ["t"]), 10)
+    wanted = {"x": Cells.NUMBERS, "t": Cells.TEXTS, "b": Cells.VALUES, "tags": Cells.LISTS}
+    [block] = read.blocks(wanted, 10)
     assert block.rows.tolist() == [1, 3, 5]
     assert block.batch.to_pydict() == {
         "x": [1, 2, 4], "t": ["a", '["a", "b"]', "d"], "b": [1.0, None, 0.0],
@@ -253,10 +254,10 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
 def test_a_column_of_lists_is_predicted_from_only_where_it_may_have_them(tmp_path):
     parquet.write_table(pa.table({"tags": [["u"], ["v"]]}), tmp_path / "new.parquet")
     read = open_rows(tmp_path / "new.parquet", "parquet", TableOptions())
-    [block] = read.blocks(Wanted(["tags"], lists=["tags"]), 10)
+    [block] = read.blocks({"tags": Cells.LISTS}, 10)
     assert block.batch.to_pydict() == {"tags": [["u"], ["v"]]}
     with pytest.raises(DlrunError, match="column 'tags' has lists; expected numbers, texts"):
-        list(read.blocks(Wanted(["tags"]), 10))
+        list(read.blocks({"tags": Cells.VALUES}, 10))
 
 
 def test_files_of_one_table_have_the_same_columns(tmp_path):

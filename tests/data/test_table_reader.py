@@ -38,6 +38,9 @@ def columns():
         "sold": of("2020-01-05", "2021-11-30", "2020-06-01"),
         "seen": of("2020-01-05T10:00:00Z", "2020-01-06T23:30:00Z", None),
         "opens": of("09:30", "10:00", "11:45"),
+        "size": of(1.5, 2.5, 30.0, None),
+        "shift": of("09:30", "10:00", None),
+        "flag": of(1.0, 0.0, None),
         "note": of("A quiet house", "near the sea, bright", "old house: needs work", None),
         "price": of(1.0, 5.5, 2.25, 9.0, 7.0),
     }
@@ -56,7 +59,8 @@ def write(path, columns, *, decimal=".", delimiter=","):
 
 
 def source(path, **options):
-    given = {"zip": "category", "level": "category", "note": {"kind": "text", "length": 5}}
+    given = dict.fromkeys(("zip", "level", "size", "shift"), "category")
+    given |= {"flag": "boolean", "note": {"kind": "text", "length": 5}}
     return table(path=str(path), target="price", kind="regression", columns=given, **options)
 
 
@@ -105,6 +109,20 @@ def test_other_formats_of_the_same_rows_are_encoded_alike(columns, tmp_path):
     parquet.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=32)
     for name in ("t.jsonl", "t.parquet"):
         assert_encoded_alike(data, Request(tmp_path / name, data.spec, rows=50, labels=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"), [("multilabel", ["flag", "garden"]), ("classification", ["size"])]
+)
+def test_labels_are_those_of_training(columns, tmp_path, kind, target):
+    columns = {n: [0.0 if v is None else v for v in columns[n]] for n in ("area", *target)}
+    write(tmp_path / "t.csv", columns, decimal=",", delimiter=";")
+    options = {"decimal": ",", "delimiter": ";"}
+    data = table(path=str(tmp_path / "t.csv"), target=target, kind=kind, **options).dataset()
+    request = Request(tmp_path / "t.csv", data.spec, labels=True, table=TableOptions(**options))
+    [part] = open_reader(request).parts()
+    of_splits = [split.labels for split in (data.train, data.validation, data.test)]
+    assert sorted(part.labels.tolist()) == sorted(np.concatenate(of_splits).tolist())
 
 
 def test_classes_are_compared_as_what_they_are():

@@ -13,12 +13,12 @@ from pyarrow import parquet
 
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.row_formats import Wanted
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
 from dlrun.data.tabular import encode_rows
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from dlrun.report.data import data_tables
@@ -682,14 +682,14 @@ def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, case):
     path.write_bytes(content)
     batches = csv.batches(path, {"a": pa.string()}, TableOptions())
     assert [value for batch in batches for value in batch["a"].to_pylist()] == expected
-    [block] = Rows(path, TableOptions()).blocks(Wanted(["a"]), size=10)
+    [block] = Rows(path, TableOptions()).blocks({"a": Cells.VALUES}, size=10)
     assert block.batch["a"].to_pylist() == expected
     assert block.rows.tolist() == list(range(1, len(expected) + 1))
 
 
 def test_a_wrong_row_among_empty_lines_of_a_single_column_keeps_its_number(tmp_path):
     (tmp_path / "a.csv").write_text("\n\na\n1.5\n\n2,5\n3.5\n")
-    [block] = Rows(tmp_path / "a.csv", TableOptions()).blocks(Wanted(["a"]), size=10)
+    [block] = Rows(tmp_path / "a.csv", TableOptions()).blocks({"a": Cells.VALUES}, size=10)
     assert block.rows.tolist() == [1, 2, 4] and list(block.wrong) == [3]
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import (
     WrongValueError,
+    cells_of_classes,
     index_in,
     index_of_class,
     to_booleans,
@@ -60,6 +62,17 @@ class Target:
     def is_list(self) -> bool:
         """Whether it is one column of lists."""
         return self.kind == "multilabel" and len(self.columns) == 1
+
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """What it takes from the cells of each of its columns."""
+        if self.is_list:
+            cells = Cells.LISTS
+        elif "classification" in self.kind:
+            cells = cells_of_classes(self.classes)
+        else:
+            cells = Cells.NUMBERS
+        return dict.fromkeys(self.columns, cells)
 
     def encode(self, table: Mapping[str, Any]) -> np.ndarray:
         """The labels of rows.

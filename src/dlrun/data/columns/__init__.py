@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from dlrun.data.tabular.column_types import Cells
+
 NUMBERS = "numbers"
 CATEGORIES = "categories"
 
@@ -35,6 +37,10 @@ class Column(Protocol):
     @property
     def input(self) -> str:
         """The model's input that its values go to: ``numbers``, ``categories``, or its own."""
+
+    @property
+    def cells(self) -> Cells:
+        """What it takes from a file's cells, for the readers of rows to predict."""
 
     @property
     def width(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_booleans
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Boolean:
     indicator: bool
 
     input = NUMBERS
+    cells = Cells.NUMBERS
     sizes = ()
 
     @property

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
-from dlrun.data.tabular.column_values import count_values, index_of_class, to_texts
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import (
+    cells_of_classes,
+    count_values,
+    index_of_class,
+    to_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +46,11 @@ class Category:
     def input(self) -> str:
         """See :class:`dlrun.data.columns.Column`."""
         return CATEGORIES if self.encoding == "ids" else NUMBERS
+
+    @property
+    def cells(self) -> Cells:
+        """See :class:`dlrun.data.columns.Column`."""
+        return cells_of_classes((*self.categories, *self.rare))
 
     @property
     def width(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
 from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_seconds
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Date:
     indicator: bool
 
     input = NUMBERS
+    cells = Cells.VALUES
     sizes = ()
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
 from dlrun.errors import DlrunError
 
@@ -44,6 +45,7 @@ class Number:
     quantiles: tuple[float, ...] = ()
 
     input = NUMBERS
+    cells = Cells.NUMBERS
     sizes = ()
 
     @property

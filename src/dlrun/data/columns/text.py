@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import index_in, to_texts
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Text:
     length: int
     lower: bool
     words: tuple[str, ...]
+
+    cells = Cells.TEXTS
 
     @property
     def input(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,19 @@ TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: strin
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
 SAMPLE = 1000  # of bytes, to tell whether they are texts
+
+
+class Cells(Flag):
+    """What a run takes from the cells of a column, beside one value of :data:`TYPES`.
+
+    Training finds a type from all rows of a table. Rows of a CSV or JSON lines that are read one by
+    one have none: the run says what is to be read.
+    """
+
+    VALUES = 0
+    NUMBERS = auto()  # a text may be a number with the table's decimal point, or a time of the day
+    TEXTS = auto()  # a list or object of JSON lines is its text
+    LISTS = auto()  # a list of texts
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlrun.data.tabular.column_types import Cells
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -91,7 +93,7 @@ def to_booleans(name: str, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = pc.utf8_lower(to_texts(values))
+    texts = pc.replace_substring_regex(pc.utf8_lower(to_texts(values)), r"^([01])\.0*$", r"\1")
     missing = texts.is_null().to_numpy(zero_copy_only=False)
     true, false = (
         pc.is_in(texts, value_set=pa.array(words)).to_numpy(zero_copy_only=False)
@@ -175,6 +177,12 @@ def to_texts(values: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(values.type):  # cast as 2026-11-28 00:00:00.000000
         return pc.replace_substring_regex(texts, r"( 00:00:00)?\.0+$", "")
     return texts
+
+
+def cells_of_classes(known: Sequence[str]) -> Cells:
+    """What is to be read for :func:`index_of_class`: numbers, if training has read such."""
+    numeric = all(_number(text) is not None for text in known)
+    return Cells.TEXTS | (Cells.NUMBERS if numeric else Cells.VALUES)
 
 
 def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
