@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dlrun.data import columns as kinds
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.row_formats import Block, evenly
 from dlrun.data.table import table
@@ -123,6 +125,58 @@ def test_labels_are_those_of_training(columns, tmp_path, kind, target):
     [part] = open_reader(request).parts()
     of_splits = [split.labels for split in (data.train, data.validation, data.test)]
     assert sorted(part.labels.tolist()) == sorted(np.concatenate(of_splits).tolist())
+
+
+MINUTES = """
+from dataclasses import dataclass
+
+from dlrun.data.columns import NUMBERS
+from dlrun.data.tabular.column_types import Cells
+
+
+@dataclass(frozen=True)
+class Minutes:
+    name: str
+
+    input, cells, width, sizes = NUMBERS, Cells.TEXTS, 1, ()
+
+    def encode(self, values, out):
+        out[:, 0] = [float(text.removesuffix(" min")) / 60 for text in values.to_pylist()]
+
+    @classmethod
+    def from_state(cls, name, state):
+        return cls(name)
+
+
+class Fitter:
+    OPTIONS = ()
+
+    def __init__(self, name):
+        self._name = name
+
+    def update(self, values):
+        pass
+
+    def result(self):
+        return Minutes(self._name)
+
+
+def takes(profile):
+    return all(text.endswith(" min") for text in profile.examples)
+"""
+
+
+def test_a_kind_of_column_is_one_file(columns, tmp_path, monkeypatch):
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds" / "minutes.py").write_text(MINUTES)
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path / "kinds")])
+    monkeypatch.setattr(kinds, "kinds", kinds.kinds.__wrapped__)  # which is cached
+    columns["stay"] = list(itertools.islice(itertools.cycle(["5 min", "90 min", "7 min"]), ROWS))
+    write(tmp_path / "t.csv", columns)
+    data = source(tmp_path / "t.csv").dataset()
+    assert source(tmp_path / "t.csv").inputs["stay"] == ("minutes", {})
+    spec = spec_from_json(spec_to_json(data.spec), source="inputs.json")
+    assert_encoded_alike(data, Request(tmp_path / "t.csv", spec, labels=True))
 
 
 def test_classes_are_compared_as_what_they_are():

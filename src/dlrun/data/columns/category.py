@@ -79,6 +79,10 @@ class Category:
         ids[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
         return ids
 
+    def unseen(self, values: pa.Array) -> int:
+        """How many values training did not see."""
+        return int((self.ids(values) == UNSEEN).sum())
+
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Category:
         """See :class:`dlrun.data.columns.Column`."""

@@ -17,6 +17,8 @@ from dlrun.data.tabular.column_values import to_seconds
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlrun.data.tabular.profile import ColumnProfile
+
 DAY = 86_400.0
 DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}")
 # The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
@@ -106,6 +108,11 @@ class Fitter:
         cycles += ["day"] if self._has_times else []
         deviation = of.deviation or 1.0
         return Date(self._name, self._format, of.mean, deviation, tuple(cycles), self._has_missing)
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    return profile.type.startswith("timestamp") or profile.dated == 1
 
 
 def date_format(texts: Sequence[str]) -> str | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
-from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_types import NUMERIC, Cells
 from dlrun.data.tabular.column_values import to_numbers
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.tabular.profile import ColumnProfile
 
 SCALES = ("standardize", "min_max", "log", "quantile", "none")
 QUANTILES = 1001
@@ -134,6 +136,11 @@ class Fitter:
         return Number(
             self._name, self._scale, offset, divisor or 1.0, of.mean, self._has_missing, quantiles
         )
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    return profile.type in NUMERIC
 
 
 class Moments:

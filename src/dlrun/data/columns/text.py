@@ -19,6 +19,8 @@ from dlrun.data.tabular.column_values import index_in, to_texts
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dlrun.data.tabular.profile import ColumnProfile
+
 UNKNOWN = 1  # 0 is padding
 AUTO = "auto"
 FITS = 0.95  # length=auto: the share of the training texts that are not cut ...
@@ -147,6 +149,12 @@ class Fitter:
             fitting = np.cumsum(self._rows_of_length)
             length = max(1, int((fitting >= FITS * fitting[-1]).argmax()))
         return Text(self._name, length, self._lower, tuple(ordered[: self._size - 2]))
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    many = profile.distinct is None or profile.distinct > max(50, profile.rows // 20)
+    return profile.type == "string" and many and profile.words >= 3
 
 
 def split_words(

@@ -11,6 +11,7 @@ from dlrun.data.description.class_coverage import unlearned_of
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tabular import encode
+from dlrun.data.tabular.column_types import NUMERIC
 from dlrun.data.tabular.column_values import to_seconds
 from dlrun.data.tabular.targets import class_counts
 from dlrun.errors import DlrunError
@@ -93,7 +94,7 @@ def _histograms(of: Table, names: Collection[str]) -> dict[str, dict[str, list[A
         name: np.linspace(profile.low, profile.high, BINS + 1)
         for name, profile in of.profiles.items()
         if name in names
-        and profile.type in ("int64", "double", "timestamp[us]")
+        and profile.type in (*NUMERIC, "timestamp[us]")
         and profile.low is not None
         and profile.high is not None
         and profile.low < profile.high

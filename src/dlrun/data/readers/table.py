@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns.category import UNSEEN, Category
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (
     STDIN,
@@ -89,10 +88,12 @@ class Reader:
         notes = [
             f"column '{name}': {_rows(count)} a value that training did not see"
             for name, count in self._unseen.items()
+            if count
         ]
         notes += [
             f"column '{name}': {_rows(count)} no value, and every row of training had one"
             for name, count in self._absent.items()
+            if count
         ]
         return [*notes, *without_target_note(self._request, self._without_target)]
 
@@ -201,10 +202,9 @@ class Reader:
         """Count values that are unlike those of the training split."""
         for column in self._step.fitted:
             values = batch.column(column.name)
-            if isinstance(column, Category):
-                if unseen := int((column.ids(values) == UNSEEN).sum()):
-                    self._unseen[column.name] += unseen
-            elif values.null_count and getattr(column, "indicator", None) is False:
+            if unseen := getattr(column, "unseen", None):
+                self._unseen[column.name] += unseen(values)
+            if getattr(column, "indicator", None) is False:
                 self._absent[column.name] += values.null_count
 
 

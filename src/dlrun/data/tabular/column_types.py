@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # By the names of pyarrow. Values of another kind, as structs, are not kept: see other_type().
 TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
+NUMERIC = ("int64", "double")
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
 SAMPLE = 1000  # of bytes, to tell whether they are texts

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
+from dlrun.data.tabular.column_types import NOT_UTF8, NUMERIC, not_read, not_utf8
 from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
 
@@ -89,9 +89,7 @@ def _delimiter_hint(of: Table, name: str) -> str | None:
 
 def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     """Refuse texts in a column of numbers, by row."""
-    if profile.type in ("int64", "double", "bool") or (
-        profile.type == "string" and not profile.wrong
-    ):
+    if profile.type in (*NUMERIC, "bool") or (profile.type == "string" and not profile.wrong):
         return
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
@@ -103,7 +101,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
 def has_numbers(profile: ColumnProfile) -> bool:
     """Whether all values are numbers, of texts those that are no codes such as 0127."""
     if profile.type != "string":
-        return profile.type in ("int64", "double")
+        return profile.type in NUMERIC
     return profile.numeric == 1 and not any(map(CODE.match, (*profile.examples, *profile.counts)))
 
 

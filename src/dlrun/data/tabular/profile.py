@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data import columns
 from dlrun.data.tabular.column_types import TYPES, is_other, type_name
 from dlrun.data.tabular.column_values import (
-    FALSE,
-    TRUE,
     WrongValueError,
     add_counts,
     count_values,
@@ -29,10 +28,6 @@ SLICE = 2 * MAX_DISTINCT  # values counted at once
 EXAMPLES = 5
 TOP = 20
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
-KINDS = {
-    "int64": "number", "double": "number", "bool": "boolean", "timestamp[us]": "date",
-    "list<item: string>": "list",
-}  # fmt: skip
 OTHER = "other"  # the kind of a column whose values nothing reads
 MANY_CLASSES = 20  # an integer target with more different values is a number
 
@@ -85,7 +80,7 @@ class ColumnProfile:
         )
 
     @property
-    def kind(self) -> str:  # noqa: PLR0911 - a rule a line
+    def kind(self) -> str:
         """The kind of column that it is taken for, or why it is left out."""
         if self.type not in TYPES:
             return OTHER
@@ -95,15 +90,7 @@ class ColumnProfile:
             return "constant"
         if self._looks_like_id():
             return "id"
-        if self.type != "string":
-            return KINDS[self.type]
-        if self.dated == 1:
-            return "date"
-        values = {value.lower() for value in self.counts}
-        if values and values <= {*TRUE, *FALSE}:
-            return "boolean"
-        many = self.distinct is None or self.distinct > max(50, self.rows // 20)
-        return "text" if many and self.words >= 3 else "category"
+        return "list" if self.type.startswith("list") else columns.kind_for(self)
 
     def _looks_like_id(self) -> bool:
         if not self.is_unique or self.type in ("double", "bool") or self.rows < 3:
