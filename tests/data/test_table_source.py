@@ -407,6 +407,9 @@ MIXED = {
     "list": (lambda n: [1, 2] if n == 7 else n + 0.5, "row 8 is '[1, 2]', but 98% of the rows"),
     "dates": (lambda n: "soon" if n == 7 else f"2026-{n // 28 + 1:02}-{n % 28 + 1:02}",
               "row 8 is 'soon', but 98% of the rows are dates"),
+    "truth values": (lambda n: -1 if n == 7 else n % 2 == 0,
+                     "row 8 is '-1', but 98% of the rows are true or false"),
+    "yes": (lambda n: "2" if n == 7 else "yNt1"[n % 4], "row 8 is '2', but 98% of the rows"),
     "no day": (lambda n: f"2026-02-{n % 30 + 1:02}", "row 29 is '2026-02-29', but 97% of the rows"),
 }  # fmt: skip
 
@@ -419,6 +422,37 @@ def test_a_value_of_another_kind_than_most_is_refused_by_row_and_value(tmp_path,
     assert error.message.startswith("data: column 'area': row ")
     assert words in error.message
     assert "data.columns.area=" in error.hint
+
+
+def test_a_number_among_truth_values_of_a_csv_is_told_with_what_settles_it(tmp_path):
+    def write(share, other=-1):
+        rows = [f"{other if n % 20 >= share * 20 else n % 2 == 0},{n},{n / 3}" for n in range(60)]
+        (tmp_path / "h.csv").write_text("\n".join(["sold,rooms,price", *rows, ",5,7.5"]))
+
+    write(0.95)
+    error = refused(path="h.csv")
+    assert (
+        error.message
+        == "data: column 'sold': row 20 is '-1', but 95% of the rows are true or false"
+    )
+    assert error.hint == (
+        "correct it, or 'data.missing=[-1]' if it stands for a missing value, or"
+        " data.columns.sold=category"
+    )
+    of = table(path="h.csv", target="price", missing=["-1"])
+    assert (of.inputs["sold"], of.notes) == (("boolean", {}), [])
+    of = table(path="h.csv", target="price", columns={"sold": "category"})
+    assert (of.inputs["sold"], of.notes) == (("category", {}), [])
+    write(0.6)
+    assert table(path="h.csv", target="price").notes == [
+        "column 'sold' is taken for categories: 60% of the rows are true or false, and row 13 is"
+        " '-1'; data.columns.sold=category says that it is meant"
+    ]
+    write(0.95, "unknown")  # a category of its own
+    of = table(path="h.csv", target="price")
+    assert (of.inputs["sold"], of.notes) == (("category", {}), [])
+    write(0.95, 0)
+    assert table(path="h.csv", target="price").inputs["sold"] == ("boolean", {})
 
 
 def test_a_table_without_inputs_says_why_each_column_is_none(tmp_path):
@@ -451,7 +485,8 @@ def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tm
         "column 'rooms' has numbers as texts: data.columns.rooms=number reads them",
         "column 'day' looks like dates:"
         """ 'data.columns.day={kind: date, format: "%d.%m.%Y"}' reads them""",
-        "column 'area' is taken for categories: 75% of the rows are numbers, and row 1 is 'false'",
+        "column 'area' is taken for categories: 75% of the rows are numbers, and row 1 is 'false';"
+        " data.columns.area=category says that it is meant",
     ]
     dates = {"kind": "date", "format": "%d.%m.%Y"}
     assert len(table(path="h.jsonl", target="price", columns={"day": dates}).notes) == 2
