@@ -12,7 +12,8 @@ from dlrun.data.row_formats import open_rows
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
-from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
+from dlrun.data.tabular.column_types import LARGE, NOT_UTF8, Cells, type_name
+from dlrun.data.tabular.column_values import to_objects
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 
@@ -188,16 +189,70 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
         "structs": "list<element: struct<a: int64>>",
         "bytes": "binary",
     }
-    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": "double"}
+    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": LARGE}
     assert types == others | known
     assert table["vector"].to_pylist() == [["1", "2"], ["3", "4"]]
-    assert table["hash"][0].as_py() == 2.0**64
+    assert table["hash"][0].as_py() == 2**64 - 1
     assert table["utf8"][0].as_py() == "Köln"
     # Of rows to predict from, only columns are read that the run takes.
     read = open_rows(tmp_path / "lake.parquet", "parquet", TableOptions())
     assert [block.batch.num_rows for block in read.blocks({"x": Cells.NUMBERS}, 9)] == [2]
     with pytest.raises(DlrunError, match="column 'struct' has type struct<a: int64>; expected"):
         list(read.blocks({"struct": Cells.VALUES}, 9))
+
+
+LONG = [2**64 - 1, 2**64 - 2, None, 5, -(2**63) - 1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("start", [[], [7] * 20_000])  # JSON lines are read in smaller parts
+def test_integers_that_64_bits_do_not_hold_are_exact(tmp_path, suffix, start):
+    columns = {"id": [*start, *LONG], "other": [1] * (len(start) + len(LONG))}
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "csv":
+        write_csv(path, columns)
+    elif suffix == "jsonl":
+        lines = [{"id": a, "other": b} for a, b in zip(*columns.values(), strict=True)]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    else:
+        columns["id"] = pa.array(columns["id"], pa.decimal128(20, 0))
+        parquet.write_table(pa.table(columns), path)
+    table = rows(path)
+    assert type_name(table["id"].type) == LARGE
+    assert to_objects(table["id"].combine_chunks())[len(start) :] == LONG
+
+
+MIXED = {
+    "fraction": ([2**64, 0.5], "double"),
+    "later fraction": ([2**64] * 20_000 + [0.5], "double"),
+    "far down": ([7] * 100_000 + [2**64 - 1], LARGE),  # beyond the first part of a CSV
+    "39 digits": ([2**64, 10**38], "double"),
+    "infinite": ([2**64, "inf"], "double"),
+    "text": ([2**64, "abc"], "string"),
+    "later text": ([2**64] * 20_000 + ["abc"], "string"),
+    "small": ([2**63 - 1, 1], "int64"),
+}
+
+
+@pytest.mark.parametrize(("values", "type"), MIXED.values(), ids=MIXED)
+def test_a_csv_of_large_integers_and_others_has_the_type_that_holds_both(tmp_path, values, type):
+    table = rows(write_csv(tmp_path / "a.csv", {"x": values, "y": ["y" * 100] * len(values)}))
+    assert type_name(table["x"].type) == type
+    if type == "double":
+        assert table["x"].to_pylist() == [float(value) for value in values]
+    elif type == "string":
+        assert table["x"].to_pylist() == [str(value) for value in values]
+
+
+def test_files_of_a_table_may_hold_integers_of_both_sizes(tmp_path):
+    for name, values in (("a", [1, 2]), ("b", [2**63, 3])):
+        table = pa.table({"id": pa.array(values, pa.uint64())})
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+    read = find_files(str(tmp_path), None, TableOptions()).read()
+    assert to_objects(read["id"]) == [1, 2, 2**63, 3]
+    parquet.write_table(pa.table({"id": [0.5]}), tmp_path / "c.parquet")
+    read = find_files(str(tmp_path), None, TableOptions()).read()
+    assert read["id"].to_pylist() == [1.0, 2.0, 2.0**63, 3.0, 0.5]
 
 
 def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):

@@ -18,6 +18,8 @@ from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_values import index_of_class, to_seconds
 from dlrun.data.tree import concatenate
+from dlrun.inference.described_columns import ANY
+from dlrun.inference.prediction_files import write_columns
 
 ROWS = 90
 
@@ -186,8 +188,42 @@ def test_classes_are_compared_as_what_they_are():
     assert of(["7", "007", "7.0", " 10", "8", None, "x"], ["7", "10"]) == [0, 0, 0, 1, -1, -1, -1]
     assert of([7.0, 10.5, None], ["7", "10.5"]) == [0, 1, -1]
     assert of(["007", "7", "08"], ["007", "7"]) == [0, 1, -1]  # codes: two that are equal numbers
+    assert of([2**53, 2**53 + 1, -(2**53)], [str(2**53)]) == [0, -1, -1]  # equal as floats
+    assert of([f"0{2**53}", f"{2**53 + 1}.0"], [str(2**53), "7"]) == [0, -1]
+    assert of([float(2**64), 7.0], [str(2**64), "7"]) == [0, 1]
+    assert of([str(2**64 - 1)], ["1.8446744073709552e+19"]) == [0]  # of a run that had floats
     assert of(["True", "FALSE", "yes"], ["false", "true"]) == [1, 0, -1]
     assert of(["Rome", "rome"], ["Rome"]) == [0, -1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_large_ids_and_categories_of_new_rows_are_exact(tmp_path, suffix):
+    keys = [2**63 + n // 10 for n in range(60)]
+    write(tmp_path / "t.csv", {"key": keys, "price": list(range(60))})
+    given = {"key": {"kind": "category", "encoding": "ids"}}
+    data = table(path=str(tmp_path / "t.csv"), target="price", columns=given).dataset()
+    [column] = data.spec.preprocessing[0].fitted
+    new = {"key": [keys[0], keys[0] - 1, keys[0] + 1], "row_id": [2**64 - 1, 2**64 - 2, 5]}
+    path = tmp_path / f"new.{suffix}"
+    if suffix == "csv":
+        write(path, new)
+    elif suffix == "jsonl":
+        lines = [dict(zip(new, row, strict=True)) for row in zip(*new.values(), strict=True)]
+        path.write_text("\n".join(map(json.dumps, lines)))
+    else:
+        parquet.write_table(pa.table({n: pa.array(v, pa.uint64()) for n, v in new.items()}), path)
+    reader = open_reader(Request(path, data.spec))
+    [part] = reader.parts()
+    ids = [column.categories.index(str(keys[at])) + 3 for at in (0, 10)]
+    assert part.inputs[:, 0].tolist() == [ids[0], 0, ids[1]]
+    assert reader.notes() == ["column 'key': 1 row has a value that training did not see"]
+    assert list(map(int, part.names["row_id"])) == new["row_id"]
+    if suffix == "parquet":  # whose numbers are not texts
+        for output in ("p.jsonl", "p.csv", "p.parquet"):
+            write_columns(tmp_path / output, iter([{"row_id": (ANY, part.names["row_id"])}]))
+        assert json.loads((tmp_path / "p.jsonl").read_text().split("\n")[0])["row_id"] == 2**64 - 1
+        assert (tmp_path / "p.csv").read_text().split() == ["row_id", *map(str, new["row_id"])]
+        assert parquet.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == new["row_id"]
 
 
 def test_dates_may_have_a_zone_each():

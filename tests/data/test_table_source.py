@@ -18,7 +18,8 @@ from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
 from dlrun.data.tabular import encode_rows
-from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_types import LARGE, Cells
+from dlrun.data.tabular.column_values import to_numbers
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from dlrun.report.data import data_tables
@@ -470,8 +471,50 @@ def test_integers_too_large_for_64_bits_are_numbers(tmp_path):
     rows = [f'{{"area": {n if n != 7 else 10**30}, "price": {3 * n}}}' for n in range(60)]
     (tmp_path / "h.jsonl").write_text("\n".join(rows))
     of = table(path="h.jsonl", target="price")
-    assert of.profiles["area"].type == "double"
+    assert of.inputs["area"] == ("number", {})
     assert of.profiles["area"].high == 1e30
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Keys of three rows each, which are 1 apart: as float64, all but one are equal."""
+    rows = [f"{2**64 + n // 3},{n % 5},{3 * n}" for n in range(60)]
+    (tmp_path / "h.csv").write_text("\n".join(["key,rooms,price", *rows]))
+    return {"path": "h.csv", "target": "price"}
+
+
+def test_large_integers_are_exact_as_categories_groups_and_classes(large):
+    of = table(**large, columns={"key": "category"})
+    keys = [str(value) for batch in of.batches() for value in batch["key"].to_pylist()]
+    trained = {key for key, split in zip(keys, of.splits, strict=True) if not split}
+    assert {*of.dataset().spec.preprocessing[0].fitted[0].categories} == trained
+    of = table(**large, split="group", by="key")
+    assert len({*of.splits.tolist()}) == 3  # as one group, they would be in one split
+    assert len({*zip(keys, of.splits.tolist(), strict=True)}) == len({*keys}) == 20
+    of = table(path="h.csv", target="key", kind="classification")
+    assert of.labels[None].classes == tuple(str(2**64 + n) for n in range(20))
+
+
+def test_large_integers_are_the_nearest_floats_as_numbers(large, tmp_path):
+    of = table(**large, columns={"key": {"kind": "number", "scale": "min_max"}})
+    text = (tmp_path / "h.csv").read_text()
+    floats = re.sub(r"^(\d{10,})", r"\1.0", text, flags=re.MULTILINE) + "\n0.5,1,1"  # no integer
+    (tmp_path / "f.csv").write_text(floats)
+    as_floats = table(path="f.csv", target="price")
+    assert [of.profiles["key"].type, as_floats.profiles["key"].type] == [LARGE, "double"]
+    numbers = [np.concatenate([to_numbers("key", batch["key"]) for batch in each.batches()])
+               for each in (of, as_floats)]  # fmt: skip
+    np.testing.assert_array_equal(numbers[0], numbers[1][:-1])
+    assert (of.profiles["key"].low, of.profiles["key"].high) == (2.0**64, 2.0**64)
+    of.dataset()
+
+
+def test_a_large_id_names_the_rows_and_is_no_input(large, tmp_path):
+    rows = [f"{2**64 + n},{n % 5},{3 * n}" for n in range(60)]
+    (tmp_path / "h.csv").write_text("\n".join(["id,rooms,price", *rows]))
+    of = table(**large)
+    assert of.notes == ["column 'id' is left out: each row has another value, like an id"]
+    assert of.row_names[3] == str(2**64 + 3)
 
 
 def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tmp_path):

@@ -205,7 +205,7 @@ def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
         for part in parts:
             if schema is None:
                 found = {
-                    name: types.get(kind) or pa.array(values).type
+                    name: types.get(kind) or _type_of(values)
                     for name, (kind, values) in part.items()
                 }
                 known = {n: pa.string() if pa.types.is_null(t) else t for n, t in found.items()}
@@ -226,12 +226,21 @@ def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
             writer.close()
 
 
+def _type_of(values: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values).type
+    except OverflowError:  # of integers that 64 bits do not hold
+        return pa.decimal128(38, 0)
+
+
 def _array_of(name: str, values: Sequence[Any], kind: Any) -> Any:
     import pyarrow as pa
 
     try:
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise DlrunError(
             f"--output: column '{name}' holds {kind} and then other values: {error}",
             hint="--output predictions.jsonl",

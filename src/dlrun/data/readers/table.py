@@ -24,7 +24,7 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.row_formats import Block, Rows, open_rows
 from dlrun.data.table_formats import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tabular.column_types import Cells
-from dlrun.data.tabular.column_values import WrongValueError, to_weights
+from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_weights
 from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.errors import read_error
 from dlrun.data.tabular.row_names import find_ids
@@ -146,7 +146,7 @@ class Reader:
         if self._request.labels:
             batch, rows = self._with_target(batch, rows)
         every = np.sort(np.concatenate([rows, list(block.wrong)]).astype(np.int64))
-        names = {name: _at(every, rows, batch.column(name).to_pylist()) for name in ids}
+        names = {name: _at(every, rows, to_objects(batch.column(name))) for name in ids}
         if len(self.files) > 1:
             names = {"file": [str(path)] * len(every), **names}
         why = dict(block.wrong)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
-from dlrun.data.tabular.column_types import TYPES, is_other, type_name
+from dlrun.data.tabular.column_types import LARGE, NUMERIC, TYPES, is_other, to_floats, type_name
 from dlrun.data.tabular.column_values import (
     WrongValueError,
     add_counts,
@@ -95,7 +95,7 @@ class ColumnProfile:
     def _looks_like_id(self) -> bool:
         if not self.is_unique or self.type in ("double", "bool") or self.rows < 3:
             return False
-        if self.type == "int64":
+        if self.type in ("int64", LARGE):
             # A row number, or called an id. Other integers may all differ by chance.
             runs = self.low in (0, 1) and self.high == self.low + self.rows - self.missing - 1
             return bool(IDENTIFIER.search(self.name)) or (bool(runs) and self.distinct is not None)
@@ -107,7 +107,7 @@ class ColumnProfile:
         if self.type.startswith("list"):
             return "multilabel"
         classes = self.distinct
-        if self.type == "double" and set(self.counts) != {"0", "1"}:
+        if self.type in (LARGE, "double") and set(self.counts) != {"0", "1"}:
             return "regression"
         if self.type == "int64" and not (classes and self._are_class_numbers(classes)):
             return "regression"
@@ -197,8 +197,8 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
         count_values(profile.counts, pc.utf8_trim_whitespace(there.flatten()))
         profile.distinct = len(profile.counts)
         return
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        numbers.update(there)
+    if profile.type in NUMERIC:
+        numbers.update(to_floats(there) if profile.type == LARGE else there)
     elif pa.types.is_timestamp(array.type):
         numbers.update(pc.divide(there.cast(pa.int64()).cast(pa.float64()), 1e6))
     elif pa.types.is_string(array.type):

@@ -11,7 +11,7 @@ import numpy as np
 from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.splits import LEFT_OUT, PAST_LIMIT, TEST, TRAIN, VALIDATION, file_split
-from dlrun.data.tabular.column_types import NUMERIC
+from dlrun.data.tabular.column_types import NUMERIC, to_floats
 from dlrun.data.tabular.column_values import to_seconds, to_texts
 from dlrun.data.tabular.columns import require_column
 from dlrun.data.tabular.encode_rows import BatchColumns, at_row
@@ -103,6 +103,6 @@ def _times(of: Table, name: str, values: Any) -> np.ndarray:
     given = of.given.get(name)
     form = given.get("format") if isinstance(given, Mapping) else None
     if of.profiles[name].type in NUMERIC:
-        numbers: np.ndarray = values.cast("double").to_numpy(zero_copy_only=False)
+        numbers: np.ndarray = to_floats(values).to_numpy(zero_copy_only=False)
         return numbers
     return to_seconds(name, values, form)
