@@ -231,6 +231,7 @@ MIXED = {
     "text": ([2**64, "abc"], "string"),
     "later text": ([2**64] * 20_000 + ["abc"], "string"),
     "small": ([2**63 - 1, 1], "int64"),
+    "plus": ([1] * 100_000 + ["+5"], "double"),  # which pyarrow takes for no integer
 }
 
 

@@ -18,6 +18,7 @@ LARGE = "decimal128(38, 0)"  # integers that 64 bits do not hold: as float64, tw
 TYPES = ("int64", LARGE, "double", "bool", "string", "timestamp[us]", "list<item: string>")
 NUMERIC = ("int64", LARGE, "double")
 EXACT_DIGITS = 15  # which float64 holds of any decimal number
+INTEGER = re.compile(r"\s*[+-]?\d{1,38}\s*")
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
 SAMPLE = 1000  # of bytes, to tell whether they are texts
@@ -93,11 +94,11 @@ def wider_type(known: Any, value: str) -> Any:
 
 
 def _is_int64(value: str) -> bool:
-    return _is_large(value) and -(2**63) <= int(value) < 2**63
+    return INTEGER.fullmatch(value) is not None and -(2**63) <= int(value) < 2**63
 
 
-def _is_large(value: str) -> bool:
-    return re.fullmatch(r"\s*[+-]?\d{1,38}\s*", value) is not None
+def _is_large(value: str) -> bool:  # a smaller one that is refused, such as +5, is a number
+    return INTEGER.fullmatch(value) is not None and not _is_int64(value)
 
 
 def _is_number(value: str) -> bool:
