@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -157,6 +157,21 @@ class Target:
 
 
 _FIELDS = Target.__dataclass_fields__.values()
+
+
+def columns_of(targets: Iterable[Target]) -> list[str]:
+    """The columns of targets, in order."""
+    return [column for target in targets for column in target.columns]
+
+
+def required_columns(targets: Iterable[Target], blank: str) -> list[str]:
+    """The columns without whose value a row has no target.
+
+    Args:
+        targets: All of the run's.
+        blank: What a blank cell of a ``multilabel`` target is: see :func:`dlrun.data.table.table`.
+    """
+    return columns_of(t for t in targets if blank == "missing" or t.kind != "multilabel")
 
 
 class TargetFitter:

@@ -28,6 +28,7 @@ from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_wei
 from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.errors import read_error
 from dlrun.data.tabular.row_names import find_ids
+from dlrun.data.targets import columns_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -107,8 +108,7 @@ class Reader:
         names = rows.names
         if not names and self._format == "csv":
             raise DlrunError(f"{key} {path} is empty", hint="the first row names the columns")
-        label = f"{key} {path}"
-        targets = [column for target in self._targets.values() for column in target.columns]
+        label, targets = f"{key} {path}", columns_of(self._targets.values())
         if names:  # else no row could be read, and each says why
             _require(label, names, self._step.names, "which the run takes")
             _require(label, names, self._request.ids, "which --id names")

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlrun.data.row_formats import Block, as_wanted, evenly
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.table_formats.csv import MISSING, check_last_value, header
+from dlrun.data.table_formats.csv import check_last_value, convert_options, header
 from dlrun.data.tabular.column_types import Cells
 
 BLOCK = 2**20  # bytes parsed at once
@@ -54,11 +54,8 @@ class Rows:
             parse_options=self._head.parse_options(
                 newlines_in_values=True, invalid_row_handler=note
             ),
-            convert_options=csv.ConvertOptions(
-                include_columns=read,
-                column_types=dict.fromkeys(read, pa.string()),
-                null_values=[*MISSING, *self._options.missing],
-                strings_can_be_null=True,
+            convert_options=convert_options(
+                self._options, include_columns=read, column_types=dict.fromkeys(read, pa.string())
             ),
         )
         first, end = 1, None

@@ -174,16 +174,21 @@ class _File:
             check_last_value(self.path, batch.column(-1)[-1].as_py(), after)
 
     def _convert(self) -> pa.csv.ConvertOptions:
-        from pyarrow import csv
-
-        return csv.ConvertOptions(
+        return convert_options(
+            self.options,
             column_types=self.types,
-            null_values=[*MISSING, *self.options.missing],
             true_values=["true", "True", "TRUE"],
             false_values=["false", "False", "FALSE"],
-            strings_can_be_null=True,
             decimal_point=self.options.decimal,
         )
+
+
+def convert_options(options: TableOptions, **others: Any) -> pa.csv.ConvertOptions:
+    """The options of pyarrow that say what is missing, with others beside."""
+    from pyarrow import csv
+
+    missing = [*MISSING, *options.missing]
+    return csv.ConvertOptions(null_values=missing, strings_can_be_null=True, **others)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlrun.data.tabular.columns import (
     require_numbers,
 )
 from dlrun.data.tabular.profile import MANY_CLASSES, ColumnProfile
+from dlrun.data.targets import columns_of
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     Raises:
         DlrunError: If one is not what is said of it, or there is none.
     """
-    used = {column for target in of.labels.values() for column in target.columns}
+    used = {*columns_of(of.labels.values())}
     for name in of.drop:
         require_column(of, name, "data.drop", values=False)
     for name, given in of.given.items():
@@ -114,7 +115,7 @@ def _nothing_to_learn_from(of: Table, aside: Collection[str | None]) -> DlrunErr
 def find_notes(of: Table) -> list[str]:
     """What was decided that one may not expect, one line each."""
     notes = []
-    used = {column for target in of.labels.values() for column in target.columns}
+    used = {*columns_of(of.labels.values())}
     for name, profile in of.profiles.items():
         if name in of.given or name in used or name in (*of.drop, of.weight, of.way.by):
             continue

@@ -15,6 +15,7 @@ from dlrun.data.tabular.column_types import NUMERIC, to_floats
 from dlrun.data.tabular.column_values import to_seconds, to_texts
 from dlrun.data.tabular.columns import require_column
 from dlrun.data.tabular.encode_rows import BatchColumns, at_row
+from dlrun.data.targets import required_columns
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ def _split(of: Table) -> np.ndarray:
         raise DlrunError(
             "data.split=stratified is for a single target of classes", hint="data.split=random"
         )
-    needed = [
-        column
-        for target in labels.values()
-        if of.blank == "missing" or target.kind != "multilabel"
-        for column in target.columns
-    ]
+    needed = required_columns(labels.values(), of.blank)
     if way.by is not None:
         require_column(of, way.by, "data.by")
     there, values, classes, start = [], [], [], 0
