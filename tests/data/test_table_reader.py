@@ -219,10 +219,11 @@ def test_large_ids_and_categories_of_new_rows_are_exact(tmp_path, suffix):
     assert reader.notes() == ["column 'key': 1 row has a value that training did not see"]
     assert list(map(int, part.names["row_id"])) == new["row_id"]
     if suffix == "parquet":  # whose numbers are not texts
-        for output in ("p.jsonl", "p.csv", "p.parquet"):
+        for output in ("p.jsonl", "p.csv", "p.parquet", "p.npz"):
             write_columns(tmp_path / output, iter([{"row_id": (ANY, part.names["row_id"])}]))
         assert json.loads((tmp_path / "p.jsonl").read_text().split("\n")[0])["row_id"] == 2**64 - 1
         assert (tmp_path / "p.csv").read_text().split() == ["row_id", *map(str, new["row_id"])]
+        assert np.load(tmp_path / "p.npz")["row_id"].tolist() == list(map(str, new["row_id"]))
         assert parquet.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == new["row_id"]
 
 

@@ -260,7 +260,7 @@ def _npz_arrays(parts: Iterator[Columns]) -> dict[str, np.ndarray]:
 def _npz_array(kind: str, values: list[Any]) -> np.ndarray:
     if kind == NUMBER:
         return np.array([np.nan if value is None else value for value in values], np.float64)
-    if kind == INTEGER or all(type(value) is int for value in values):
+    if kind == INTEGER or all(type(value) is int and value.bit_length() < 64 for value in values):
         return np.array([-1 if value is None else value for value in values], np.int64)
     if kind == TEXTS:
         values = [None if value is None else "|".join(value) for value in values]
