@@ -12,8 +12,9 @@ from dlrun.data.row_formats import open_rows
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
-from dlrun.data.tabular.column_types import LARGE, NOT_UTF8, Cells, type_name
+from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
 from dlrun.data.tabular.column_values import to_objects
+from dlrun.data.tabular.number_types import LARGE
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 

@@ -18,8 +18,9 @@ from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
 from dlrun.data.tabular import encode_rows
-from dlrun.data.tabular.column_types import LARGE, Cells
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
+from dlrun.data.tabular.number_types import LARGE
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from dlrun.report.data import data_tables

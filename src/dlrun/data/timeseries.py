@@ -18,9 +18,9 @@ from dlrun.data.source import Description
 from dlrun.data.splits import SPLITS, SplitOptions
 from dlrun.data.table import Table, column_names
 from dlrun.data.tabular import cut_windows
-from dlrun.data.tabular.column_types import NUMERIC
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.columns import MOST, correct, require_column, require_numbers
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
 from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, SeriesError, arrange

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
-from dlrun.data.tabular.column_types import NUMERIC, Cells
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dlrun.data.description.class_coverage import unlearned_of
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tabular import encode
-from dlrun.data.tabular.column_types import NUMERIC, to_floats
 from dlrun.data.tabular.column_values import to_seconds
+from dlrun.data.tabular.number_types import NUMERIC, to_floats
 from dlrun.data.tabular.targets import class_counts
 from dlrun.errors import DlrunError
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.tabular.column_types import WiderType, large_integer, not_utf8
+from dlrun.data.tabular.column_types import WiderType, not_utf8
 from dlrun.data.tabular.csv_parts import UnclearRowsError, parts, require_whole_rows
+from dlrun.data.tabular.number_types import large_integer
 from dlrun.system.threads import map_in_order
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.tabular.column_types import WiderType, large_integer
+from dlrun.data.tabular.column_types import WiderType
+from dlrun.data.tabular.number_types import large_integer
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Flag, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data.tabular.number_types import (
+    NUMERIC,
+    is_long_integer,
+    large_integer,
+    to_floats,
+    wider_of,
+)
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LARGE = "decimal128(38, 0)"  # integers that 64 bits do not hold: as float64, two ids may be equal
 # By the names of pyarrow. Values of another kind, as structs, are not kept: see other_type().
-TYPES = ("int64", LARGE, "double", "bool", "string", "timestamp[us]", "list<item: string>")
-NUMERIC = ("int64", LARGE, "double")
-EXACT_DIGITS = 15  # which float64 holds of any decimal number
-INTEGER = re.compile(r"\s*[+-]?\d{1,38}\s*")
+TYPES = (*NUMERIC, "bool", "string", "timestamp[us]", "list<item: string>")
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
 SAMPLE = 1000  # of bytes, to tell whether they are texts
@@ -52,13 +54,6 @@ class WiderType(Exception):  # noqa: N818 - a request to begin again, not an err
     other: Any = None
 
 
-def large_integer() -> pa.DataType:
-    """The type :data:`LARGE`."""
-    import pyarrow as pa
-
-    return pa.decimal128(38, 0)
-
-
 def other_type(name: str) -> pa.StructType:
     """The type of a column whose values nothing reads: of each it is known whether it is missing.
 
@@ -80,33 +75,6 @@ def is_other(kind: pa.DataType) -> bool:
 def type_name(kind: pa.DataType) -> str:
     """One of :data:`TYPES`, or the name that :func:`other_type` was given."""
     return str(kind.field(0).name) if is_other(kind) else str(kind)
-
-
-def wider_type(known: Any, value: str) -> Any:
-    """The next wider type of a column: from integers to large ones, to numbers, to text."""
-    import pyarrow as pa
-
-    kinds = {pa.int64(): _is_int64, large_integer(): _is_large, pa.float64(): _is_number}
-    wider = list(kinds)
-    if known is not None:
-        wider = wider[wider.index(known) + 1 :] if known in kinds else []
-    return next((kind for kind in wider if kinds[kind](value)), pa.string())
-
-
-def _is_int64(value: str) -> bool:
-    return INTEGER.fullmatch(value) is not None and -(2**63) <= int(value) < 2**63
-
-
-def _is_large(value: str) -> bool:  # a smaller one that is refused, such as +5, is a number
-    return INTEGER.fullmatch(value) is not None and not _is_int64(value)
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def normal_batch(
@@ -145,7 +113,7 @@ def normal_batch(
         if normal.type != known:
             if is_empty:
                 normal = pa.nulls(len(array), known)
-            elif (holding := _number_type(normal.type, known)) == known:
+            elif (holding := wider_of(normal.type, known)) == known:
                 normal = to_floats(normal) if pa.types.is_float64(known) else normal.cast(known)
             elif holding is not None:
                 raise WiderType(name, other=holding)
@@ -155,27 +123,6 @@ def normal_batch(
                 raise WiderType(name, _first_text(normal))
         arrays.append(normal)
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _number_type(one: Any, other: Any) -> Any:
-    """The wider one of two types of numbers; None if one is of others."""
-    import pyarrow as pa
-
-    types = [pa.int64(), large_integer(), pa.float64()]
-    both = one in types and other in types
-    return max(one, other, key=types.index) if both else None
-
-
-def to_floats(numbers: pa.Array) -> pa.Array:
-    """Numbers of :data:`NUMERIC`, or truth values, as float64; each the nearest one."""
-    import pyarrow as pa
-
-    if not pa.types.is_decimal(numbers.type):
-        return numbers.cast(pa.float64(), safe=False)
-    try:
-        return numbers.cast(pa.int64()).cast(pa.float64(), safe=False)
-    except pa.ArrowInvalid:  # pyarrow's own cast of decimals rounds twice
-        return numbers.cast(pa.string()).cast(pa.float64())
 
 
 def not_utf8(
@@ -230,7 +177,7 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         kind = array.type
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.string())
-    if pa.types.is_boolean(kind) or str(kind) in ("int64", LARGE, "double", "string"):
+    if pa.types.is_boolean(kind) or str(kind) in (*NUMERIC, "string"):
         return _without_nan(array)
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         # In seconds, whatever the unit of the file.
@@ -289,7 +236,7 @@ def _target_type(kind: Any) -> Any:
     of = pa.types
     for targets, tests in (
         (pa.int64(), (of.is_integer,)),
-        (large_integer(), (_is_long_integer,)),
+        (large_integer(), (is_long_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),
         (pa.string(), (of.is_large_string, of.is_string_view, of.is_binary, of.is_large_binary)),
         (pa.timestamp("us"), (of.is_timestamp, of.is_date)),
@@ -298,14 +245,6 @@ def _target_type(kind: Any) -> Any:
         if any(test(kind) for test in tests):
             return targets
     return None
-
-
-def _is_long_integer(kind: Any) -> bool:
-    """Whether a type is of decimal integers, some of which float64 may not hold."""
-    import pyarrow as pa
-
-    is_integer = pa.types.is_decimal(kind) and kind.scale == 0
-    return is_integer and EXACT_DIGITS < int(kind.precision) <= 38
 
 
 def _without_nan(array: Any) -> Any:

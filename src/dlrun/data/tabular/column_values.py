@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.tabular.column_types import Cells, to_floats
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.number_types import to_floats
 
 if TYPE_CHECKING:
     import pyarrow as pa

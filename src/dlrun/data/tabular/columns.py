@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrun.data.tabular.column_types import NOT_UTF8, NUMERIC, not_read, not_utf8
+from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
 from dlrun.data.tabular.column_values import FALSE, TRUE
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
 

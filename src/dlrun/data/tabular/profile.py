@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
-from dlrun.data.tabular.column_types import LARGE, NUMERIC, TYPES, is_other, to_floats, type_name
+from dlrun.data.tabular.column_types import TYPES, is_other, type_name
 from dlrun.data.tabular.column_values import (
     WrongValueError,
     add_counts,
@@ -19,6 +19,7 @@ from dlrun.data.tabular.column_values import (
     to_seconds,
     to_texts,
 )
+from dlrun.data.tabular.number_types import LARGE, NUMERIC, to_floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
