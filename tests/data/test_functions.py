@@ -61,6 +61,7 @@ def test_labels_beside_a_table_are_taken_in_its_order_and_may_be_missing():
         ((X, Y[:9]), "the arrays differ in their number of samples: (120, 3), (9,)"),
         (FRAME, "data.target: needs a column of data.function=my.load: a, town, price"),
         (pd.DataFrame({"a": [object()]}), "data: the table can't be read: "),
+        (pd.DataFrame({"a": [2**64]}), "data: the table can't be read: "),
         (pd.DataFrame({"a": [1, "x"]}), "Conversion failed for column a with type"),
         (pd.DataFrame({"a": X[:, 0] + 1j}), "column a with type complex128: Unsupported numpy"),
         (pd.DataFrame({"a": pd.arrays.SparseArray([0, 1])}), "Sparse pandas data (column a)"),
@@ -73,7 +74,7 @@ def test_labels_beside_a_table_are_taken_in_its_order_and_may_be_missing():
         (({"l": X}, {"a": Y, "b": Y}), "my.load: returned labels by name: a, b"),
         ((X, np.stack([Y, Y], 1)), "my.load: the labels are 2 columns of integers, expected 0 and"),
     ],
-    ids=["nothing", "four arrays", "other lengths", "no target", "objects", "mixed types",
+    ids=["nothing", "four arrays", "other lengths", "no target", "objects", "large", "mixed types",
          "complex", "sparse", "two of a name", "shuffled labels", "a matrix beside a table",
          "mixed labels", "masked", "masked labels", "labels by name", "columns of class numbers"],
 )  # fmt: skip

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from dlrun.data.row_formats import Wanted, open_rows
+from dlrun.data.row_formats import open_rows
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
-from dlrun.data.tabular.column_types import NOT_UTF8, type_name
+from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
+from dlrun.data.tabular.column_values import to_objects
+from dlrun.data.tabular.number_types import LARGE
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
 
@@ -142,11 +144,11 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(tmp_pat
     words = "row 101: the quote of its last value is never closed"
     assert words in refused(path)
     with pytest.raises(ValueError, match=words):
-        list(Rows(path, TableOptions()).blocks(Wanted(["i"], {"i"}), 1000))
+        list(Rows(path, TableOptions()).blocks({"i": Cells.NUMBERS}, 1000))
     path.write_text("i,x\n" + "".join([*lines, '7,"b\nc"\n\n']))
     assert rows(path).column("x").to_pylist()[-1] == "b\nc"
     assert (
-        sum(len(b.rows) for b in Rows(path, TableOptions()).blocks(Wanted(["i"], {"i"}), 1000))
+        sum(len(b.rows) for b in Rows(path, TableOptions()).blocks({"i": Cells.NUMBERS}, 1000))
         == 101
     )
 
@@ -164,7 +166,7 @@ def test_a_table_may_have_thousands_of_columns(tmp_path):
     (tmp_path / "a.csv").write_text(f"{','.join(names)}\n{','.join('1' * 5_000)}\n")
     read = Rows(tmp_path / "a.csv", TableOptions())
     assert read.names == names
-    [block] = read.blocks(Wanted(names[-2:], set(names[-2:])), 10)
+    [block] = read.blocks(dict.fromkeys(names[-2:], Cells.NUMBERS), 10)
     assert block.batch.num_columns == 2
 
 
@@ -188,16 +190,71 @@ def test_columns_of_another_kind_are_told_from_the_others(tmp_path):
         "structs": "list<element: struct<a: int64>>",
         "bytes": "binary",
     }
-    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": "double"}
+    known = {"x": "double", "utf8": "string", "vector": "list<item: string>", "hash": LARGE}
     assert types == others | known
     assert table["vector"].to_pylist() == [["1", "2"], ["3", "4"]]
-    assert table["hash"][0].as_py() == 2.0**64
+    assert table["hash"][0].as_py() == 2**64 - 1
     assert table["utf8"][0].as_py() == "Köln"
     # Of rows to predict from, only columns are read that the run takes.
     read = open_rows(tmp_path / "lake.parquet", "parquet", TableOptions())
-    assert [block.batch.num_rows for block in read.blocks(Wanted(["x"], ["x"]), 9)] == [2]
+    assert [block.batch.num_rows for block in read.blocks({"x": Cells.NUMBERS}, 9)] == [2]
     with pytest.raises(DlrunError, match="column 'struct' has type struct<a: int64>; expected"):
-        list(read.blocks(Wanted(["struct"]), 9))
+        list(read.blocks({"struct": Cells.VALUES}, 9))
+
+
+LONG = [2**64 - 1, 2**64 - 2, None, 5, -(2**63) - 1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("start", [[], [7] * 20_000])  # JSON lines are read in smaller parts
+def test_integers_that_64_bits_do_not_hold_are_exact(tmp_path, suffix, start):
+    columns = {"id": [*start, *LONG], "other": [1] * (len(start) + len(LONG))}
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "csv":
+        write_csv(path, columns)
+    elif suffix == "jsonl":
+        lines = [{"id": a, "other": b} for a, b in zip(*columns.values(), strict=True)]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    else:
+        columns["id"] = pa.array(columns["id"], pa.decimal128(20, 0))
+        parquet.write_table(pa.table(columns), path)
+    table = rows(path)
+    assert type_name(table["id"].type) == LARGE
+    assert to_objects(table["id"].combine_chunks())[len(start) :] == LONG
+
+
+MIXED = {
+    "fraction": ([2**64, 0.5], "double"),
+    "later fraction": ([2**64] * 20_000 + [0.5], "double"),
+    "far down": ([7] * 100_000 + [2**64 - 1], LARGE),  # beyond the first part of a CSV
+    "39 digits": ([2**64, 10**38], "double"),
+    "infinite": ([2**64, "inf"], "double"),
+    "text": ([2**64, "abc"], "string"),
+    "later text": ([2**64] * 20_000 + ["abc"], "string"),
+    "small": ([2**63 - 1, 1], "int64"),
+    "plus": ([1] * 100_000 + ["+5"], "double"),  # which pyarrow takes for no integer
+}
+
+
+@pytest.mark.parametrize(("values", "type"), MIXED.values(), ids=MIXED)
+def test_a_csv_of_large_integers_and_others_has_the_type_that_holds_both(tmp_path, values, type):
+    table = rows(write_csv(tmp_path / "a.csv", {"x": values, "y": ["y" * 100] * len(values)}))
+    assert type_name(table["x"].type) == type
+    if type == "double":
+        assert table["x"].to_pylist() == [float(value) for value in values]
+    elif type == "string":
+        assert table["x"].to_pylist() == [str(value) for value in values]
+
+
+def test_files_of_a_table_may_hold_integers_of_both_sizes(tmp_path):
+    for name, values in (("a", [1, 2]), ("b", [2**63, 3])):
+        table = pa.table({"id": pa.array(values, pa.uint64())})
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+    read = find_files(str(tmp_path), None, TableOptions()).read()
+    assert to_objects(read["id"]) == [1, 2, 2**63, 3]
+    parquet.write_table(pa.table({"id": [0.5]}), tmp_path / "c.parquet")
+    read = find_files(str(tmp_path), None, TableOptions()).read()
+    assert read["id"].to_pylist() == [1.0, 2.0, 2.0**63, 3.0, 0.5]
 
 
 def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):
@@ -236,7 +293,8 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
     text = [*map(json.dumps, lines), '{"x": 6, "t": "f", "x": 7}']
     (tmp_path / "new.jsonl").write_text("\n".join(text))
     read = open_rows(tmp_path / "new.jsonl", "jsonl", TableOptions())
-    [block] = read.blocks(Wanted(["x", "t", "b", "tags"], ["x"], ["tags"], ["t"]), 10)
+    wanted = {"x": Cells.NUMBERS, "t": Cells.TEXTS, "b": Cells.VALUES, "tags": Cells.LISTS}
+    [block] = read.blocks(wanted, 10)
     assert block.rows.tolist() == [1, 3, 5]
     assert block.batch.to_pydict() == {
         "x": [1, 2, 4], "t": ["a", '["a", "b"]', "d"], "b": [1.0, None, 0.0],
@@ -253,10 +311,10 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
 def test_a_column_of_lists_is_predicted_from_only_where_it_may_have_them(tmp_path):
     parquet.write_table(pa.table({"tags": [["u"], ["v"]]}), tmp_path / "new.parquet")
     read = open_rows(tmp_path / "new.parquet", "parquet", TableOptions())
-    [block] = read.blocks(Wanted(["tags"], lists=["tags"]), 10)
+    [block] = read.blocks({"tags": Cells.LISTS}, 10)
     assert block.batch.to_pydict() == {"tags": [["u"], ["v"]]}
     with pytest.raises(DlrunError, match="column 'tags' has lists; expected numbers, texts"):
-        list(read.blocks(Wanted(["tags"]), 10))
+        list(read.blocks({"tags": Cells.VALUES}, 10))
 
 
 def test_files_of_one_table_have_the_same_columns(tmp_path):

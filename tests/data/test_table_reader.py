@@ -10,12 +10,16 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from dlrun.data import columns as kinds
+from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.row_formats import Block, evenly
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_values import index_of_class, to_seconds
 from dlrun.data.tree import concatenate
+from dlrun.inference.described_columns import ANY
+from dlrun.inference.prediction_files import write_columns
 
 ROWS = 90
 
@@ -38,6 +42,9 @@ def columns():
         "sold": of("2020-01-05", "2021-11-30", "2020-06-01"),
         "seen": of("2020-01-05T10:00:00Z", "2020-01-06T23:30:00Z", None),
         "opens": of("09:30", "10:00", "11:45"),
+        "size": of(1.5, 2.5, 30.0, None),
+        "shift": of("09:30", "10:00", None),
+        "flag": of(1.0, 0.0, None),
         "note": of("A quiet house", "near the sea, bright", "old house: needs work", None),
         "price": of(1.0, 5.5, 2.25, 9.0, 7.0),
     }
@@ -56,7 +63,8 @@ def write(path, columns, *, decimal=".", delimiter=","):
 
 
 def source(path, **options):
-    given = {"zip": "category", "level": "category", "note": {"kind": "text", "length": 5}}
+    given = dict.fromkeys(("zip", "level", "size", "shift"), "category")
+    given |= {"flag": "boolean", "note": {"kind": "text", "length": 5}}
     return table(path=str(path), target="price", kind="regression", columns=given, **options)
 
 
@@ -107,6 +115,72 @@ def test_other_formats_of_the_same_rows_are_encoded_alike(columns, tmp_path):
         assert_encoded_alike(data, Request(tmp_path / name, data.spec, rows=50, labels=True))
 
 
+@pytest.mark.parametrize(
+    ("kind", "target"), [("multilabel", ["flag", "garden"]), ("classification", ["size"])]
+)
+def test_labels_are_those_of_training(columns, tmp_path, kind, target):
+    columns = {n: [0.0 if v is None else v for v in columns[n]] for n in ("area", *target)}
+    write(tmp_path / "t.csv", columns, decimal=",", delimiter=";")
+    options = {"decimal": ",", "delimiter": ";"}
+    data = table(path=str(tmp_path / "t.csv"), target=target, kind=kind, **options).dataset()
+    request = Request(tmp_path / "t.csv", data.spec, labels=True, table=TableOptions(**options))
+    [part] = open_reader(request).parts()
+    of_splits = [split.labels for split in (data.train, data.validation, data.test)]
+    assert sorted(part.labels.tolist()) == sorted(np.concatenate(of_splits).tolist())
+
+
+MINUTES = """
+from dataclasses import dataclass
+
+from dlrun.data.columns import NUMBERS
+from dlrun.data.tabular.column_types import Cells
+
+
+@dataclass(frozen=True)
+class Minutes:
+    name: str
+
+    input, cells, width, sizes = NUMBERS, Cells.TEXTS, 1, ()
+
+    def encode(self, values, out):
+        out[:, 0] = [float(text.removesuffix(" min")) / 60 for text in values.to_pylist()]
+
+    @classmethod
+    def from_state(cls, name, state):
+        return cls(name)
+
+
+class Fitter:
+    OPTIONS = ()
+
+    def __init__(self, name):
+        self._name = name
+
+    def update(self, values):
+        pass
+
+    def result(self):
+        return Minutes(self._name)
+
+
+def takes(profile):
+    return all(text.endswith(" min") for text in profile.examples)
+"""
+
+
+def test_a_kind_of_column_is_one_file(columns, tmp_path, monkeypatch):
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds" / "minutes.py").write_text(MINUTES)
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path / "kinds")])
+    monkeypatch.setattr(kinds, "kinds", kinds.kinds.__wrapped__)  # which is cached
+    columns["stay"] = list(itertools.islice(itertools.cycle(["5 min", "90 min", "7 min"]), ROWS))
+    write(tmp_path / "t.csv", columns)
+    data = source(tmp_path / "t.csv").dataset()
+    assert source(tmp_path / "t.csv").inputs["stay"] == ("minutes", {})
+    spec = spec_from_json(spec_to_json(data.spec), source="inputs.json")
+    assert_encoded_alike(data, Request(tmp_path / "t.csv", spec, labels=True))
+
+
 def test_classes_are_compared_as_what_they_are():
     def of(values, known):
         return index_of_class(pa.array(values), known).tolist()
@@ -114,8 +188,43 @@ def test_classes_are_compared_as_what_they_are():
     assert of(["7", "007", "7.0", " 10", "8", None, "x"], ["7", "10"]) == [0, 0, 0, 1, -1, -1, -1]
     assert of([7.0, 10.5, None], ["7", "10.5"]) == [0, 1, -1]
     assert of(["007", "7", "08"], ["007", "7"]) == [0, 1, -1]  # codes: two that are equal numbers
+    assert of([2**53, 2**53 + 1, -(2**53)], [str(2**53)]) == [0, -1, -1]  # equal as floats
+    assert of([f"0{2**53}", f"{2**53 + 1}.0"], [str(2**53), "7"]) == [0, -1]
+    assert of([float(2**64), 7.0], [str(2**64), "7"]) == [0, 1]
+    assert of([str(2**64 - 1)], ["1.8446744073709552e+19"]) == [0]  # of a run that had floats
     assert of(["True", "FALSE", "yes"], ["false", "true"]) == [1, 0, -1]
     assert of(["Rome", "rome"], ["Rome"]) == [0, -1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_large_ids_and_categories_of_new_rows_are_exact(tmp_path, suffix):
+    keys = [2**63 + n // 10 for n in range(60)]
+    write(tmp_path / "t.csv", {"key": keys, "price": list(range(60))})
+    given = {"key": {"kind": "category", "encoding": "ids"}}
+    data = table(path=str(tmp_path / "t.csv"), target="price", columns=given).dataset()
+    [column] = data.spec.preprocessing[0].fitted
+    new = {"key": [keys[0], keys[0] - 1, keys[0] + 1], "row_id": [2**64 - 1, 2**64 - 2, 5]}
+    path = tmp_path / f"new.{suffix}"
+    if suffix == "csv":
+        write(path, new)
+    elif suffix == "jsonl":
+        lines = [dict(zip(new, row, strict=True)) for row in zip(*new.values(), strict=True)]
+        path.write_text("\n".join(map(json.dumps, lines)))
+    else:
+        parquet.write_table(pa.table({n: pa.array(v, pa.uint64()) for n, v in new.items()}), path)
+    reader = open_reader(Request(path, data.spec))
+    [part] = reader.parts()
+    ids = [column.categories.index(str(keys[at])) + 3 for at in (0, 10)]
+    assert part.inputs[:, 0].tolist() == [ids[0], 0, ids[1]]
+    assert reader.notes() == ["column 'key': 1 row has a value that training did not see"]
+    assert list(map(int, part.names["row_id"])) == new["row_id"]
+    if suffix == "parquet":  # whose numbers are not texts
+        for output in ("p.jsonl", "p.csv", "p.parquet", "p.npz"):
+            write_columns(tmp_path / output, iter([{"row_id": (ANY, part.names["row_id"])}]))
+        assert json.loads((tmp_path / "p.jsonl").read_text().split("\n")[0])["row_id"] == 2**64 - 1
+        assert (tmp_path / "p.csv").read_text().split() == ["row_id", *map(str, new["row_id"])]
+        assert np.load(tmp_path / "p.npz")["row_id"].tolist() == list(map(str, new["row_id"]))
+        assert parquet.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == new["row_id"]
 
 
 def test_dates_may_have_a_zone_each():

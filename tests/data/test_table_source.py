@@ -13,12 +13,14 @@ from pyarrow import parquet
 
 from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.row_formats import Wanted
 from dlrun.data.row_formats.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
 from dlrun.data.tabular import encode_rows
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import to_numbers
+from dlrun.data.tabular.number_types import LARGE
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
 from dlrun.report.data import data_tables
@@ -407,6 +409,9 @@ MIXED = {
     "list": (lambda n: [1, 2] if n == 7 else n + 0.5, "row 8 is '[1, 2]', but 98% of the rows"),
     "dates": (lambda n: "soon" if n == 7 else f"2026-{n // 28 + 1:02}-{n % 28 + 1:02}",
               "row 8 is 'soon', but 98% of the rows are dates"),
+    "truth values": (lambda n: -1 if n == 7 else n % 2 == 0,
+                     "row 8 is '-1', but 98% of the rows are true or false"),
+    "yes": (lambda n: "2" if n == 7 else "yNt1"[n % 4], "row 8 is '2', but 98% of the rows"),
     "no day": (lambda n: f"2026-02-{n % 30 + 1:02}", "row 29 is '2026-02-29', but 97% of the rows"),
 }  # fmt: skip
 
@@ -419,6 +424,37 @@ def test_a_value_of_another_kind_than_most_is_refused_by_row_and_value(tmp_path,
     assert error.message.startswith("data: column 'area': row ")
     assert words in error.message
     assert "data.columns.area=" in error.hint
+
+
+def test_a_number_among_truth_values_of_a_csv_is_told_with_what_settles_it(tmp_path):
+    def write(share, other=-1):
+        rows = [f"{other if n % 20 >= share * 20 else n % 2 == 0},{n},{n / 3}" for n in range(60)]
+        (tmp_path / "h.csv").write_text("\n".join(["sold,rooms,price", *rows, ",5,7.5"]))
+
+    write(0.95)
+    error = refused(path="h.csv")
+    assert (
+        error.message
+        == "data: column 'sold': row 20 is '-1', but 95% of the rows are true or false"
+    )
+    assert error.hint == (
+        "correct it, or 'data.missing=[-1]' if it stands for a missing value, or"
+        " data.columns.sold=category"
+    )
+    of = table(path="h.csv", target="price", missing=["-1"])
+    assert (of.inputs["sold"], of.notes) == (("boolean", {}), [])
+    of = table(path="h.csv", target="price", columns={"sold": "category"})
+    assert (of.inputs["sold"], of.notes) == (("category", {}), [])
+    write(0.6)
+    assert table(path="h.csv", target="price").notes == [
+        "column 'sold' is taken for categories: 60% of the rows are true or false, and row 13 is"
+        " '-1'; data.columns.sold=category says that it is meant"
+    ]
+    write(0.95, "unknown")  # a category of its own
+    of = table(path="h.csv", target="price")
+    assert (of.inputs["sold"], of.notes) == (("category", {}), [])
+    write(0.95, 0)
+    assert table(path="h.csv", target="price").inputs["sold"] == ("boolean", {})
 
 
 def test_a_table_without_inputs_says_why_each_column_is_none(tmp_path):
@@ -436,8 +472,50 @@ def test_integers_too_large_for_64_bits_are_numbers(tmp_path):
     rows = [f'{{"area": {n if n != 7 else 10**30}, "price": {3 * n}}}' for n in range(60)]
     (tmp_path / "h.jsonl").write_text("\n".join(rows))
     of = table(path="h.jsonl", target="price")
-    assert of.profiles["area"].type == "double"
+    assert of.inputs["area"] == ("number", {})
     assert of.profiles["area"].high == 1e30
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Keys of three rows each, which are 1 apart: as float64, all but one are equal."""
+    rows = [f"{2**64 + n // 3},{n % 5},{3 * n}" for n in range(60)]
+    (tmp_path / "h.csv").write_text("\n".join(["key,rooms,price", *rows]))
+    return {"path": "h.csv", "target": "price"}
+
+
+def test_large_integers_are_exact_as_categories_groups_and_classes(large):
+    of = table(**large, columns={"key": "category"})
+    keys = [str(value) for batch in of.batches() for value in batch["key"].to_pylist()]
+    trained = {key for key, split in zip(keys, of.splits, strict=True) if not split}
+    assert {*of.dataset().spec.preprocessing[0].fitted[0].categories} == trained
+    of = table(**large, split="group", by="key")
+    assert len({*of.splits.tolist()}) == 3  # as one group, they would be in one split
+    assert len({*zip(keys, of.splits.tolist(), strict=True)}) == len({*keys}) == 20
+    of = table(path="h.csv", target="key", kind="classification")
+    assert of.labels[None].classes == tuple(str(2**64 + n) for n in range(20))
+
+
+def test_large_integers_are_the_nearest_floats_as_numbers(large, tmp_path):
+    of = table(**large, columns={"key": {"kind": "number", "scale": "min_max"}})
+    text = (tmp_path / "h.csv").read_text()
+    floats = re.sub(r"^(\d{10,})", r"\1.0", text, flags=re.MULTILINE) + "\n0.5,1,1"  # no integer
+    (tmp_path / "f.csv").write_text(floats)
+    as_floats = table(path="f.csv", target="price")
+    assert [of.profiles["key"].type, as_floats.profiles["key"].type] == [LARGE, "double"]
+    numbers = [np.concatenate([to_numbers("key", batch["key"]) for batch in each.batches()])
+               for each in (of, as_floats)]  # fmt: skip
+    np.testing.assert_array_equal(numbers[0], numbers[1][:-1])
+    assert (of.profiles["key"].low, of.profiles["key"].high) == (2.0**64, 2.0**64)
+    of.dataset()
+
+
+def test_a_large_id_names_the_rows_and_is_no_input(large, tmp_path):
+    rows = [f"{2**64 + n},{n % 5},{3 * n}" for n in range(60)]
+    (tmp_path / "h.csv").write_text("\n".join(["id,rooms,price", *rows]))
+    of = table(**large)
+    assert of.notes == ["column 'id' is left out: each row has another value, like an id"]
+    assert of.row_names[3] == str(2**64 + 3)
 
 
 def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tmp_path):
@@ -451,7 +529,8 @@ def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tm
         "column 'rooms' has numbers as texts: data.columns.rooms=number reads them",
         "column 'day' looks like dates:"
         """ 'data.columns.day={kind: date, format: "%d.%m.%Y"}' reads them""",
-        "column 'area' is taken for categories: 75% of the rows are numbers, and row 1 is 'false'",
+        "column 'area' is taken for categories: 75% of the rows are numbers, and row 1 is 'false';"
+        " data.columns.area=category says that it is meant",
     ]
     dates = {"kind": "date", "format": "%d.%m.%Y"}
     assert len(table(path="h.jsonl", target="price", columns={"day": dates}).notes) == 2
@@ -682,14 +761,14 @@ def test_an_empty_line_of_a_single_column_is_a_row(tmp_path, case):
     path.write_bytes(content)
     batches = csv.batches(path, {"a": pa.string()}, TableOptions())
     assert [value for batch in batches for value in batch["a"].to_pylist()] == expected
-    [block] = Rows(path, TableOptions()).blocks(Wanted(["a"]), size=10)
+    [block] = Rows(path, TableOptions()).blocks({"a": Cells.VALUES}, size=10)
     assert block.batch["a"].to_pylist() == expected
     assert block.rows.tolist() == list(range(1, len(expected) + 1))
 
 
 def test_a_wrong_row_among_empty_lines_of_a_single_column_keeps_its_number(tmp_path):
     (tmp_path / "a.csv").write_text("\n\na\n1.5\n\n2,5\n3.5\n")
-    [block] = Rows(tmp_path / "a.csv", TableOptions()).blocks(Wanted(["a"]), size=10)
+    [block] = Rows(tmp_path / "a.csv", TableOptions()).blocks({"a": Cells.VALUES}, size=10)
     assert block.rows.tolist() == [1, 2, 4] and list(block.wrong) == [3]
 
 

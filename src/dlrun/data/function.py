@@ -187,7 +187,7 @@ def _to_arrow(name: str, frame: Any) -> pa.Table:
         if _is_pandas(frame):
             return pa.Table.from_pandas(frame, preserve_index=False)
         return pa.table(frame)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise _unreadable(name, error) from error
 
 
@@ -217,7 +217,7 @@ def _with_labels(name: str, frame: Any, labels: Any) -> tuple[pa.Table, list[str
         try:
             # pandas' own arrays know which of their values are missing.
             of = pa.table({column: pa.array(labels if _is_pandas(labels) else _array(labels))})
-        except (pa.ArrowException, TypeError, ValueError) as error:
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise DlrunError(
                 f"data.function={name}: the labels beside a table: {first_line(error)}",
                 hint="return one column of labels, or another table of several",

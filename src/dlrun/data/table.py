@@ -26,7 +26,7 @@ from dlrun.data.tabular.reading_options import reading_options
 from dlrun.data.tabular.row_names import RowNames, find_ids
 from dlrun.data.tabular.splits import split_table
 from dlrun.data.tabular.targets import find_targets
-from dlrun.data.targets import KINDS, Target
+from dlrun.data.targets import KINDS, Target, columns_of
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
 
@@ -225,8 +225,8 @@ class Table:
     @property
     def id_column(self) -> str | None:
         """The column whose values name the rows; None if there is none."""
-        targets = (column for target in self.labels.values() for column in target.columns)
-        return next(iter(find_ids(self.profiles, {*self.inputs, *targets})), None)
+        used = {*self.inputs, *columns_of(self.labels.values())}
+        return next(iter(find_ids(self.profiles, used)), None)
 
     @property
     def row_names(self) -> Sequence[object] | None:
@@ -257,8 +257,7 @@ class Table:
 
     def explicit(self) -> dict[str, Any]:
         """The arguments of :func:`table` that say what was found."""
-        used = {column for target in self.labels.values() for column in target.columns}
-        used |= {self.weight or "", self.way.by or "", *self.inputs}
+        used = {self.weight, self.way.by, *self.inputs, *columns_of(self.labels.values())}
         kinds = {target.kind for target in self.labels.values()}
         return {
             "path": self.path,

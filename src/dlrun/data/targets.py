@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import (
     WrongValueError,
+    cells_of_classes,
     index_in,
     index_of_class,
     to_booleans,
@@ -60,6 +62,17 @@ class Target:
     def is_list(self) -> bool:
         """Whether it is one column of lists."""
         return self.kind == "multilabel" and len(self.columns) == 1
+
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """What it takes from the cells of each of its columns."""
+        if self.is_list:
+            cells = Cells.LISTS
+        elif "classification" in self.kind:
+            cells = cells_of_classes(self.classes)
+        else:
+            cells = Cells.NUMBERS
+        return dict.fromkeys(self.columns, cells)
 
     def encode(self, table: Mapping[str, Any]) -> np.ndarray:
         """The labels of rows.
@@ -144,6 +157,21 @@ class Target:
 
 
 _FIELDS = Target.__dataclass_fields__.values()
+
+
+def columns_of(targets: Iterable[Target]) -> list[str]:
+    """The columns of targets, in order."""
+    return [column for target in targets for column in target.columns]
+
+
+def required_columns(targets: Iterable[Target], blank: str) -> list[str]:
+    """The columns without whose value a row has no target.
+
+    Args:
+        targets: All of the run's.
+        blank: What a blank cell of a ``multilabel`` target is: see :func:`dlrun.data.table.table`.
+    """
+    return columns_of(t for t in targets if blank == "missing" or t.kind != "multilabel")
 
 
 class TargetFitter:

@@ -20,6 +20,7 @@ from dlrun.data.table import Table, column_names
 from dlrun.data.tabular import cut_windows
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.columns import MOST, correct, require_column, require_numbers
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
 from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, SeriesError, arrange
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
 
 log = logging.getLogger("dlrun")
-
-NUMBERS = ("int64", "double", "bool")
 
 
 def timeseries(
@@ -278,7 +277,7 @@ def _covariates(of: TimeSeries) -> list[str]:
 
 def _why_not(profile: ColumnProfile) -> str:
     """Why a column is not taken for a covariate; empty if it is."""
-    if profile.type not in NUMBERS:
+    if profile.type not in (*NUMERIC, "bool"):
         return "it has no numbers"
     if profile.missing == profile.rows:
         return "it has no values"

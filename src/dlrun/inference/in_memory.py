@@ -108,7 +108,7 @@ def frame_as_file(frame: Any) -> Iterator[Path]:
             is_pandas = type(frame).__module__.partition(".")[0] == "pandas"
             make: Callable[..., Any] = pa.Table.from_pandas if is_pandas else pa.table
             table = make(frame, **({"preserve_index": False} if is_pandas else {}))
-        except (pa.ArrowException, TypeError, ValueError, KeyError) as error:
+        except (pa.ArrowException, TypeError, ValueError, KeyError, OverflowError) as error:
             raise DlrunError(f"{INPUTS}: the columns can't be read: {error}") from error
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)

@@ -205,7 +205,7 @@ def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
         for part in parts:
             if schema is None:
                 found = {
-                    name: types.get(kind) or pa.array(values).type
+                    name: types.get(kind) or _type_of(values)
                     for name, (kind, values) in part.items()
                 }
                 known = {n: pa.string() if pa.types.is_null(t) else t for n, t in found.items()}
@@ -226,12 +226,21 @@ def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
             writer.close()
 
 
+def _type_of(values: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values).type
+    except OverflowError:  # of integers that 64 bits do not hold
+        return pa.decimal128(38, 0)
+
+
 def _array_of(name: str, values: Sequence[Any], kind: Any) -> Any:
     import pyarrow as pa
 
     try:
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise DlrunError(
             f"--output: column '{name}' holds {kind} and then other values: {error}",
             hint="--output predictions.jsonl",
@@ -251,7 +260,7 @@ def _npz_arrays(parts: Iterator[Columns]) -> dict[str, np.ndarray]:
 def _npz_array(kind: str, values: list[Any]) -> np.ndarray:
     if kind == NUMBER:
         return np.array([np.nan if value is None else value for value in values], np.float64)
-    if kind == INTEGER or all(type(value) is int for value in values):
+    if kind == INTEGER or all(type(value) is int and value.bit_length() < 64 for value in values):
         return np.array([-1 if value is None else value for value in values], np.int64)
     if kind == TEXTS:
         values = [None if value is None else "|".join(value) for value in values]

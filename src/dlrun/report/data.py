@@ -13,7 +13,7 @@ from dlrun.report.tables import table
 from dlrun.system.pictures import save_plot
 
 WIDTH = 32  # of an example
-SHORT = {"timestamp[us]": "timestamp", "list<item: string>": "list"}
+SHORT = {"decimal128(38, 0)": "integer", "timestamp[us]": "timestamp", "list<item: string>": "list"}
 CLASSES = 20  # listed; the others are counted
 PANELS = 36
 DAY = 86_400  # seconds

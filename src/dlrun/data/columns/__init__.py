@@ -5,6 +5,10 @@ Each module is one kind, named like the module, and has
 - ``Fitter(name, **options)``: sees the training split's values batch by batch, ``update(array)``,
   and gives the fitted column, ``fitted()``. ``options`` are those that a user may set.
 - the fitted column, a :class:`Column` named like the module in CamelCase.
+- ``takes(profile)``: whether a column is of this kind, unless the user says another. It is of the
+  first kind in alphabetical order that takes it, and of categories if none does.
+
+That is all that a kind is: what reads and encodes tables, to train on and to predict, asks it.
 
 A fitted column is a function of the training split alone, and treats each row by itself.
 """
@@ -21,12 +25,20 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from dlrun.data.tabular.column_types import Cells
+    from dlrun.data.tabular.profile import ColumnProfile
+
 NUMBERS = "numbers"
 CATEGORIES = "categories"
+OF_NO_OTHER = "category"
 
 
 class Column(Protocol):
-    """A fitted column."""
+    """A fitted column.
+
+    It may also have ``unseen(values)``, how many values training did not see, and ``indicator``,
+    whether one of its values says that it was missing: if it doesn't, training missed none.
+    """
 
     @property
     def name(self) -> str:
@@ -35,6 +47,10 @@ class Column(Protocol):
     @property
     def input(self) -> str:
         """The model's input that its values go to: ``numbers``, ``categories``, or its own."""
+
+    @property
+    def cells(self) -> Cells:
+        """What it takes from a file's cells, for the readers of rows to predict."""
 
     @property
     def width(self) -> int:
@@ -70,6 +86,16 @@ def kinds() -> Sequence[str]:
     return tuple(module.name for module in pkgutil.iter_modules(__path__))
 
 
+def kind_for(profile: ColumnProfile) -> str:
+    """The kind of a column of which nobody says what it is."""
+    taking = (kind for kind in kinds() if kind != OF_NO_OTHER and _module(kind).takes(profile))
+    return next(taking, OF_NO_OTHER)
+
+
+def _module(kind: str) -> Any:
+    return importlib.import_module(f"{__name__}.{kind}")
+
+
 def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     """The fitter of a column.
 
@@ -78,7 +104,7 @@ def fitter(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     """
     if kind not in kinds():
         raise ValueError(f"column '{name}': there is no kind '{kind}': {', '.join(kinds())}")
-    module = importlib.import_module(f"{__name__}.{kind}")
+    module = _module(kind)
     known = module.Fitter.OPTIONS
     if unknown := [option for option in options if option not in known]:
         raise ValueError(
@@ -111,9 +137,8 @@ def from_entry(entry: Any) -> Column:
         raise ValueError(f"a column has the name {name!a:.80}")
     if kind not in kinds():
         raise ValueError(f"there is no kind of column {kind!a:.80} in this dlrun")
-    module = importlib.import_module(f"{__name__}.{kind}")
     try:
-        column: Column = getattr(module, kind.title()).from_state(name, state)
+        column: Column = getattr(_module(kind), kind.title()).from_state(name, state)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the state of column {name!a:.80} is damaged") from error
     return column

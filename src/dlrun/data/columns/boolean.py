@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS
-from dlrun.data.tabular.column_values import to_booleans
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import FALSE, TRUE, to_booleans
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.tabular.profile import ColumnProfile
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Boolean:
     indicator: bool
 
     input = NUMBERS
+    cells = Cells.NUMBERS
     sizes = ()
 
     @property
@@ -63,3 +67,10 @@ class Fitter:
     def result(self) -> Boolean:
         """The fitted column."""
         return Boolean(self._name, self._has_missing)
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`. Numbers 1 and 0 are numbers."""
+    values = {value.lower() for value in profile.counts}
+    is_texts = profile.type == "string" and bool(values) and values <= {*TRUE, *FALSE}
+    return profile.type == "bool" or is_texts

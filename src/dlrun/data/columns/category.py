@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
-from dlrun.data.tabular.column_values import count_values, index_of_class, to_texts
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import (
+    cells_of_classes,
+    count_values,
+    index_of_class,
+    to_texts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +48,11 @@ class Category:
         return CATEGORIES if self.encoding == "ids" else NUMBERS
 
     @property
+    def cells(self) -> Cells:
+        """See :class:`dlrun.data.columns.Column`."""
+        return cells_of_classes((*self.categories, *self.rare))
+
+    @property
     def width(self) -> int:
         """See :class:`dlrun.data.columns.Column`."""
         return 1 if self.encoding == "ids" else 2 + len(self.categories)
@@ -67,6 +78,10 @@ class Category:
         ids[found < 0] = UNSEEN
         ids[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
         return ids
+
+    def unseen(self, values: pa.Array) -> int:
+        """How many values training did not see."""
+        return int((self.ids(values) == UNSEEN).sum())
 
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Category:

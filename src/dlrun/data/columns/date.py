@@ -11,10 +11,13 @@ import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
 from dlrun.data.columns.number import Moments
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.tabular.profile import ColumnProfile
 
 DAY = 86_400.0
 DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}")
@@ -43,6 +46,7 @@ class Date:
     indicator: bool
 
     input = NUMBERS
+    cells = Cells.VALUES
     sizes = ()
 
     @property
@@ -104,6 +108,11 @@ class Fitter:
         cycles += ["day"] if self._has_times else []
         deviation = of.deviation or 1.0
         return Date(self._name, self._format, of.mean, deviation, tuple(cycles), self._has_missing)
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    return profile.type.startswith("timestamp") or profile.dated == 1
 
 
 def date_format(texts: Sequence[str]) -> str | None:

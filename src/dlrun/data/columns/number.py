@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.tabular.profile import ColumnProfile
 
 SCALES = ("standardize", "min_max", "log", "quantile", "none")
 QUANTILES = 1001
@@ -44,6 +48,7 @@ class Number:
     quantiles: tuple[float, ...] = ()
 
     input = NUMBERS
+    cells = Cells.NUMBERS
     sizes = ()
 
     @property
@@ -132,6 +137,11 @@ class Fitter:
         return Number(
             self._name, self._scale, offset, divisor or 1.0, of.mean, self._has_missing, quantiles
         )
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    return profile.type in NUMERIC
 
 
 class Moments:

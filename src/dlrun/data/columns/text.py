@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.columns import CATEGORIES, NUMBERS, read_texts
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import index_in, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.tabular.profile import ColumnProfile
 
 UNKNOWN = 1  # 0 is padding
 AUTO = "auto"
@@ -52,6 +55,8 @@ class Text:
     length: int
     lower: bool
     words: tuple[str, ...]
+
+    cells = Cells.TEXTS
 
     @property
     def input(self) -> str:
@@ -144,6 +149,12 @@ class Fitter:
             fitting = np.cumsum(self._rows_of_length)
             length = max(1, int((fitting >= FITS * fitting[-1]).argmax()))
         return Text(self._name, length, self._lower, tuple(ordered[: self._size - 2]))
+
+
+def takes(profile: ColumnProfile) -> bool:
+    """See :mod:`dlrun.data.columns`."""
+    many = profile.distinct is None or profile.distinct > max(50, profile.rows // 20)
+    return profile.type == "string" and many and profile.words >= 3
 
 
 def split_words(

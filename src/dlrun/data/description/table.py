@@ -12,6 +12,7 @@ from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tabular import encode
 from dlrun.data.tabular.column_values import to_seconds
+from dlrun.data.tabular.number_types import NUMERIC, to_floats
 from dlrun.data.tabular.targets import class_counts
 from dlrun.errors import DlrunError
 
@@ -93,7 +94,7 @@ def _histograms(of: Table, names: Collection[str]) -> dict[str, dict[str, list[A
         name: np.linspace(profile.low, profile.high, BINS + 1)
         for name, profile in of.profiles.items()
         if name in names
-        and profile.type in ("int64", "double", "timestamp[us]")
+        and profile.type in (*NUMERIC, "timestamp[us]")
         and profile.low is not None
         and profile.high is not None
         and profile.low < profile.high
@@ -103,7 +104,7 @@ def _histograms(of: Table, names: Collection[str]) -> dict[str, dict[str, list[A
         for name, bins in edges.items():
             values = batch.column(name)
             is_time = of.profiles[name].type.startswith("timestamp")
-            numbers = to_seconds(name, values) if is_time else np.array(values, np.float64)
+            numbers = to_seconds(name, values) if is_time else np.asarray(to_floats(values))
             # Infinite ones are in no bin, nor in the profile; training refuses them by their row.
             counts[name] += np.histogram(numbers[np.isfinite(numbers)], bins)[0]
     return {

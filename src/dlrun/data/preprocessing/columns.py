@@ -11,6 +11,7 @@ import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.columns import Column
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tree import Arrays
 
 MAX_COLUMNS = 10_000
@@ -34,6 +35,11 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """See :class:`dlrun.data.preprocessing.Step`."""
         return tuple(column.name for column in self.fitted)
+
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """What each column takes from the cells of a file."""
+        return {column.name: column.cells for column in self.fitted}
 
     @cached_property
     def inputs(self) -> dict[str, list[Column]]:

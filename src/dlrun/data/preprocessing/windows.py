@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
+from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, arrange
 from dlrun.data.tree import Arrays
 
@@ -42,6 +43,12 @@ class Windows:
     def names(self) -> tuple[str, ...]:
         """See :class:`dlrun.data.preprocessing.Step`."""
         return self.options.names
+
+    @property
+    def cells(self) -> dict[str, Cells]:
+        """What each column takes from the cells of a file."""
+        numbers = dict.fromkeys(self.options.columns, Cells.NUMBERS)
+        return dict.fromkeys(self.names, Cells.VALUES) | numbers
 
     def standardize(self, values: np.ndarray) -> np.ndarray:
         """Columns ``(rows, columns)`` of numbers as a model sees them, float32."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_values import WrongValueError
-from dlrun.data.targets import Target
+from dlrun.data.targets import Target, columns_of, required_columns
 from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
 
@@ -141,20 +141,14 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
 
 def required_targets(request: Request) -> list[str]:
     """The columns without whose value a sample has no target."""
-    all_count = request.blank == "missing"
-    return [
-        column
-        for target in targets_of(request.spec).values()
-        if all_count or target.kind != "multilabel"
-        for column in target.columns
-    ]
+    return required_columns(targets_of(request.spec).values(), request.blank)
 
 
 def without_target_note(request: Request, count: int) -> list[str]:
     """How many samples are left out as they have no target, as a line; none if there are none."""
     if not count:
         return []
-    targets = [column for target in targets_of(request.spec).values() for column in target.columns]
+    targets = columns_of(targets_of(request.spec).values())
     rows, are = (f"{count:,} rows have", "are") if count > 1 else ("1 row has", "is")
     return [f"{rows} no {', '.join(targets)}, and {are} left out"]
 
@@ -172,7 +166,7 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
     """
     label = f"{request.key} {request.source}"
     targets = targets_of(request.spec)
-    for name in [column for target in targets.values() for column in target.columns]:
+    for name in columns_of(targets.values()):
         if name not in columns:
             raise DlrunError(
                 f"{label} has no column '{name}', which the run predicts",

@@ -13,7 +13,7 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
-from dlrun.data.row_formats import Wanted, open_rows
+from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.series import Series, SeriesError, arrange
@@ -82,16 +82,15 @@ class Reader:
         rows = open_rows(self._request.source, "jsonl", self._request.table)
         if rows.names:  # else no row could be read
             self._require_columns(rows.names)
-        names, numbers = self._step.names, self._step.options.columns
         # In one block, so that a column has one type.
-        block = next(rows.blocks(Wanted(names, numbers), sys.maxsize), None)
+        block = next(rows.blocks(self._step.cells, sys.maxsize), None)
         if block is None:
             raise DlrunError(f"{self._label}: has no rows")
         for row, why in block.wrong.items():
             raise DlrunError(
                 f"{self._label}: row {row:,} {why}", hint="correct it, or remove the row"
             )
-        return {name: block.batch.column(name) for name in names}
+        return {name: block.batch.column(name) for name in self._step.names}
 
     def _require_columns(self, names: Sequence[str]) -> None:
         if missing := next((name for name in self._step.names if name not in names), None):

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.columns.category import UNSEEN, Category
-from dlrun.data.columns.number import Number
-from dlrun.data.columns.text import Text
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.readers import (
     STDIN,
@@ -24,12 +21,14 @@ from dlrun.data.readers import (
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
-from dlrun.data.row_formats import Block, Rows, Wanted, open_rows
+from dlrun.data.row_formats import Block, Rows, open_rows
 from dlrun.data.table_formats import TableFiles, find_files, format_of, suffixes
-from dlrun.data.tabular.column_values import WrongValueError, to_weights
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_weights
 from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.errors import read_error
 from dlrun.data.tabular.row_names import find_ids
+from dlrun.data.targets import columns_of
 from dlrun.data.tree import Arrays, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -59,6 +58,7 @@ class Reader:
         assert step is not None, "takes() says so"
         self._request, self._step = request, step
         self._targets = targets_of(request.spec)
+        self._beside = self._labels_and_weight() if request.labels else {}
         self._unseen: Counter[str] = Counter()
         self._absent: Counter[str] = Counter()
         self._without_target = 0
@@ -74,8 +74,7 @@ class Reader:
         some = False
         for number, path in enumerate(self.files):
             rows, ids = self._open(path) if number else self._first
-            names = list(dict.fromkeys([*self._step.names, *ids, *self._extra_columns()]))
-            wanted = Wanted(names, self._numbers(), self._lists(), self._texts())
+            wanted = {**dict.fromkeys(ids, Cells.VALUES), **self._step.cells, **self._beside}
             try:
                 for block in rows.blocks(wanted, self._request.rows):
                     some = True
@@ -90,10 +89,12 @@ class Reader:
         notes = [
             f"column '{name}': {_rows(count)} a value that training did not see"
             for name, count in self._unseen.items()
+            if count
         ]
         notes += [
             f"column '{name}': {_rows(count)} no value, and every row of training had one"
             for name, count in self._absent.items()
+            if count
         ]
         return [*notes, *without_target_note(self._request, self._without_target)]
 
@@ -107,7 +108,7 @@ class Reader:
         names = rows.names
         if not names and self._format == "csv":
             raise DlrunError(f"{key} {path} is empty", hint="the first row names the columns")
-        label, targets = f"{key} {path}", self._target_columns()
+        label, targets = f"{key} {path}", columns_of(self._targets.values())
         if names:  # else no row could be read, and each says why
             _require(label, names, self._step.names, "which the run takes")
             _require(label, names, self._request.ids, "which --id names")
@@ -124,38 +125,20 @@ class Reader:
             ids = []
         elif self._request.labels:  # one that tells the rows apart in a report
             ids = [name for name in ids if names.count(name) == 1][:1]
-        read = {*self._step.names, *ids, *self._extra_columns()}
+        read = {*self._step.names, *ids, *self._beside}
         if twice := [name for name, count in Counter(names).items() if count > 1 and name in read]:
             raise DlrunError(
                 f"{label} has two columns named '{twice[0]}'", hint="rename one of them"
             )
         return rows, ids
 
-    def _target_columns(self) -> list[str]:
-        return [column for target in self._targets.values() for column in target.columns]
-
-    def _extra_columns(self) -> list[str]:
-        """The columns that are read beside those of the model's inputs."""
-        if not self._request.labels:
-            return []
+    def _labels_and_weight(self) -> dict[str, Cells]:
+        """The columns that are read beside those of the inputs, and what is taken of them."""
         weight = self._request.weight
-        return [*self._target_columns(), *([] if weight is None else [weight])]
-
-    def _numbers(self) -> set[str]:
-        of_targets = (t.columns for t in self._targets.values() if t.kind == "regression")
-        inputs = {column.name for column in self._step.fitted if isinstance(column, Number)}
-        return inputs.union(*of_targets, {self._request.weight or ""})
-
-    def _lists(self) -> set[str]:
-        """The columns that may hold several classes at once."""
-        several = (target for target in self._targets.values() if target.kind == "multilabel")
-        return {column for target in several for column in target.columns}
-
-    def _texts(self) -> set[str]:
-        """The columns that are texts, or categories."""
-        of_targets = (t.columns for t in self._targets.values() if "classification" in t.kind)
-        inputs = {c.name for c in self._step.fitted if isinstance(c, Category | Text)}
-        return inputs.union(*of_targets)
+        cells = {} if weight is None else {weight: Cells.NUMBERS}
+        for target in self._targets.values():
+            cells |= target.cells
+        return cells
 
     def _part(self, block: Block, ids: Sequence[str], path: Path) -> Part:
         """The rows of a block as inputs, and what names them."""
@@ -163,7 +146,7 @@ class Reader:
         if self._request.labels:
             batch, rows = self._with_target(batch, rows)
         every = np.sort(np.concatenate([rows, list(block.wrong)]).astype(np.int64))
-        names = {name: _at(every, rows, batch.column(name).to_pylist()) for name in ids}
+        names = {name: _at(every, rows, to_objects(batch.column(name))) for name in ids}
         if len(self.files) > 1:
             names = {"file": [str(path)] * len(every), **names}
         why = dict(block.wrong)
@@ -219,10 +202,9 @@ class Reader:
         """Count values that are unlike those of the training split."""
         for column in self._step.fitted:
             values = batch.column(column.name)
-            if isinstance(column, Category):
-                if unseen := int((column.ids(values) == UNSEEN).sum()):
-                    self._unseen[column.name] += unseen
-            elif values.null_count and getattr(column, "indicator", None) is False:
+            if unseen := getattr(column, "unseen", None):
+                self._unseen[column.name] += unseen(values)
+            if getattr(column, "indicator", None) is False:
                 self._absent[column.name] += values.null_count
 
 

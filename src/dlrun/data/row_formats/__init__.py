@@ -14,17 +14,17 @@ leaves the others as they are, and no type depends on other rows.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.tabular.column_types import normal_batch
+from dlrun.data.tabular.column_types import Cells, normal_batch
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -49,23 +49,6 @@ class Block:
     wrong: Mapping[int, str] = field(default_factory=dict)
 
 
-class Wanted(NamedTuple):
-    """The columns that a run takes, and what some of them should hold.
-
-    Args:
-        columns: All of them, each once.
-        numbers: Those of numbers.
-        lists: Those that may hold lists of texts.
-        texts: Those of texts, among which training takes a list or an object of JSON lines for its
-            text.
-    """
-
-    columns: Sequence[str]
-    numbers: Collection[str] = ()
-    lists: Collection[str] = ()
-    texts: Collection[str] = ()
-
-
 class Rows(Protocol):
     """The rows of one file."""
 
@@ -73,11 +56,11 @@ class Rows(Protocol):
     def names(self) -> Sequence[str]:
         """The columns, in order."""
 
-    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, Cells], size: int) -> Iterator[Block]:
         """Read the rows once.
 
         Args:
-            wanted: The columns to read; each is one of :attr:`names`.
+            wanted: The columns to read, each one of :attr:`names`, and what the run takes of them.
             size: How many rows to read at once; each block but the last has as many that could be
                 read, if the format allows it.
 
@@ -112,28 +95,19 @@ class TypedRows:
 
     def __init__(self, path: Path, format: str, options: TableOptions) -> None:
         reader = importlib.import_module(f"dlrun.data.table_formats.{format}")
-        self._path = path
+        self._path, self._options = path, options
         self._batches: Callable[[], Iterator[pa.RecordBatch]] = partial(
             reader.batches, path, {}, options
         )
         self.names: Sequence[str] = next(self._batches()).schema.names
 
-    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, Cells], size: int) -> Iterator[Block]:
         """See :class:`Rows`."""
-        import pyarrow as pa
-
-        for block in evenly(self._read(wanted.columns), size):
-            batch = normal_batch(block.batch, {}, self._path)
-            for name, array in zip(batch.schema.names, batch.columns, strict=True):
-                if pa.types.is_list(array.type) and name not in wanted.lists:
-                    raise DlrunError(
-                        f"data: {self._path}: column '{name}' has lists; expected numbers, texts or"
-                        " dates",
-                        hint="write its values as numbers or texts",
-                    )
+        for block in evenly(self._read(list(wanted)), size):
+            batch = as_wanted(block.batch, wanted, self._path, self._options)
             yield replace(block, batch=batch)
 
-    def _read(self, columns: Sequence[str]) -> Iterator[Block]:
+    def _read(self, columns: list[str]) -> Iterator[Block]:
         first = 1
         for batch in self._batches():
             rows = np.arange(first, first + len(batch))
@@ -161,33 +135,48 @@ def evenly(blocks: Iterable[Block], size: int) -> Iterator[Block]:
         yield Block(batch, rows, wrong)
 
 
-def read_numbers(
-    batch: pa.RecordBatch, numbers: Collection[str], options: TableOptions
+def as_wanted(
+    batch: pa.RecordBatch, wanted: Mapping[str, Cells], path: Path, options: TableOptions
 ) -> pa.RecordBatch:
-    """The batch with texts of numbers as Python writes them: without the table's decimal point.
-
-    Times of the day become seconds, as those of a table to train on do.
+    """The batch with columns of :data:`dlrun.data.tabular.column_types.TYPES`, as a run takes them.
 
     Args:
-        batch: Columns of any type; those of texts are changed.
-        numbers: The columns that should hold numbers.
+        batch: Columns of any type.
+        wanted: What the run takes of each.
+        path: The file, for messages.
         options: Of the table.
+
+    Raises:
+        DlrunError: If a column is of a type that has no meaning, or of lists that are not wanted.
+    """
+    import pyarrow as pa
+
+    batch = normal_batch(batch, {}, path)
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_list(array.type) and Cells.LISTS not in wanted[name]:
+            raise DlrunError(
+                f"data: {path}: column '{name}' has lists; expected numbers, texts or dates",
+                hint="write its values as numbers or texts",
+            )
+        is_number = pa.types.is_string(array.type) and Cells.NUMBERS in wanted[name]
+        arrays.append(_plain_numbers(array, options) if is_number else array)
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _plain_numbers(texts: pa.Array, options: TableOptions) -> pa.Array:
+    """Texts of numbers as Python writes them: without the table's decimal point.
+
+    Times of the day become seconds, as those of a table to train on do.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    arrays = []
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
-        texts = array
-        if name in numbers and pa.types.is_string(array.type):
-            if options.decimal != ".":
-                texts = pc.replace_substring(texts, options.decimal, ".")
-            if pc.any(is_time := pc.match_substring_regex(texts, TIME)).as_py():
-                times = pc.if_else(is_time, texts, pa.scalar(None, pa.string()))
-                dates = pc.binary_join_element_wise(
-                    "1970-01-01", pc.utf8_trim_whitespace(times), "T"
-                )
-                seconds = dates.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.string())
-                texts = pc.coalesce(seconds, texts)
-        arrays.append(texts)
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    if options.decimal != ".":
+        texts = pc.replace_substring(texts, options.decimal, ".")
+    if pc.any(is_time := pc.match_substring_regex(texts, TIME)).as_py():
+        times = pc.if_else(is_time, texts, pa.scalar(None, pa.string()))
+        dates = pc.binary_join_element_wise("1970-01-01", pc.utf8_trim_whitespace(times), "T")
+        seconds = dates.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.string())
+        texts = pc.coalesce(seconds, texts)
+    return texts

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlrun.data.row_formats import Block, Wanted, evenly, read_numbers
+from dlrun.data.row_formats import Block, as_wanted, evenly
 from dlrun.data.table_formats import TableOptions
-from dlrun.data.table_formats.csv import MISSING, check_last_value, header
+from dlrun.data.table_formats.csv import check_last_value, convert_options, header
+from dlrun.data.tabular.column_types import Cells
 
 BLOCK = 2**20  # bytes parsed at once
 
@@ -23,11 +25,13 @@ class Rows:
         self._head = header(path, options)
         self.names = self._head.names
 
-    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, Cells], size: int) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
-        yield from evenly(self._read(wanted.columns, wanted.numbers), size)
+        for block in evenly(self._read(list(wanted)), size):
+            batch = as_wanted(block.batch, wanted, self._path, self._options)
+            yield replace(block, batch=batch)
 
-    def _read(self, columns: Sequence[str], numbers: Collection[str]) -> Iterator[Block]:
+    def _read(self, columns: list[str]) -> Iterator[Block]:
         import pyarrow as pa
         from pyarrow import csv
 
@@ -50,11 +54,8 @@ class Rows:
             parse_options=self._head.parse_options(
                 newlines_in_values=True, invalid_row_handler=note
             ),
-            convert_options=csv.ConvertOptions(
-                include_columns=read,
-                column_types=dict.fromkeys(read, pa.string()),
-                null_values=[*MISSING, *self._options.missing],
-                strings_can_be_null=True,
+            convert_options=convert_options(
+                self._options, include_columns=read, column_types=dict.fromkeys(read, pa.string())
             ),
         )
         first, end = 1, None
@@ -68,8 +69,7 @@ class Rows:
                 first = last + 1
                 if len(batch) and last_column in read:
                     end = batch.column(last_column)[-1].as_py()
-                chosen = batch.select(columns)
-                yield Block(read_numbers(chosen, numbers, self._options), rows, before)
+                yield Block(batch.select(columns), rows, before)
             check_last_value(self._path, end, first - 1)
             if wrong:
                 empty = pa.RecordBatch.from_pydict(

@@ -6,17 +6,17 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlrun.data.row_formats import Block, Wanted, read_numbers
+from dlrun.data.row_formats import Block, as_wanted
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.table_formats.jsonl import BLOCK, DoubleKeyError, batch_of, object_of
-from dlrun.data.tabular.column_types import normal_batch
+from dlrun.data.tabular.column_types import Cells
 from dlrun.errors import shorten
 
 FIRST = 1000  # rows that name the columns
@@ -34,26 +34,24 @@ class Rows:
         objects = (row for _, row in self._first if isinstance(row, dict))
         self.names: Sequence[str] = list(dict.fromkeys(name for row in objects for name in row))
 
-    def blocks(self, wanted: Wanted, size: int) -> Iterator[Block]:
+    def blocks(self, wanted: Mapping[str, Cells], size: int) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
-        columns = wanted.columns
         rows = itertools.chain(self._first, self._rest)
         while part := list(itertools.islice(rows, size)):
             wrong, objects, places = dict[int, str](), [], []
             for number, row in part:
                 if isinstance(row, str):
                     wrong[number] = row
-                elif not any(name in row for name in columns):
-                    wrong[number] = f"has none of the columns {', '.join(columns)}"
+                elif not any(name in row for name in wanted):
+                    wrong[number] = f"has none of the columns {', '.join(wanted)}"
                 elif (refused := _flatten(row, wanted)) is not None:
                     wrong[number] = refused
                 else:
                     objects.append(row)
                     places.append(number)
-            batch = batch_of(objects, list(columns), self._options)
-            normal = normal_batch(batch, {}, self._path)
-            normal = read_numbers(normal, wanted.numbers, self._options)
-            yield Block(normal, np.asarray(places, np.int64), wrong)
+            batch = batch_of(objects, list(wanted), self._options)
+            batch = as_wanted(batch, wanted, self._path, self._options)
+            yield Block(batch, np.asarray(places, np.int64), wrong)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Each row with its number, from 1: an object, or what is wrong with it."""
@@ -77,17 +75,17 @@ class Rows:
                 yield number, row if is_object else 'is not an object, such as {"area": 80}'
 
 
-def _flatten(row: dict[str, Any], wanted: Wanted) -> str | None:
+def _flatten(row: dict[str, Any], wanted: Mapping[str, Cells]) -> str | None:
     """Make a text of each list and object in columns of texts; returns why another is wrong."""
-    for name in wanted.columns:
+    for name, cells in wanted.items():
         value = row.get(name)
         if not isinstance(value, dict | list):
             continue
-        if name in wanted.texts:
+        if Cells.TEXTS in cells:
             row[name] = json.dumps(value)
             continue
-        is_list = isinstance(value, list) and name in wanted.lists
+        is_list = isinstance(value, list) and Cells.LISTS in cells
         if not is_list or any(isinstance(item, dict | list) for item in value):
-            expected = "a list of texts" if name in wanted.lists else "a number or text"
+            expected = "a list of texts" if Cells.LISTS in cells else "a number or text"
             return f"column '{name}': {shorten(json.dumps(value))} is not {expected}"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,12 @@ class Rows(TypedRows):
     def __init__(self, path: Path, options: TableOptions) -> None:
         super().__init__(path, "parquet", options)
 
-    def _read(self, columns: Sequence[str]) -> Iterator[Block]:
+    def _read(self, columns: list[str]) -> Iterator[Block]:
         from pyarrow import parquet
 
         first = 1
         with parquet.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(columns=list(columns)):
+            for batch in file.iter_batches(columns=columns):
                 rows = np.arange(first, first + len(batch))
                 first += len(batch)
                 yield Block(batch.select(columns), rows)

@@ -27,8 +27,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.files.own_files import near_path
-from dlrun.data.tabular.column_types import WiderType, is_other, normal_batch, wider_type
+from dlrun.data.tabular.column_types import WiderType, is_other, normal_batch
 from dlrun.data.tabular.errors import read_error, rows_hint
+from dlrun.data.tabular.number_types import wider_type
 from dlrun.errors import DlrunError, nearest
 from dlrun.system.files import is_dir, is_file
 from dlrun.system.packages import require_package

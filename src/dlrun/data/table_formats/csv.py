@@ -12,9 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_types import WiderType, not_utf8
 from dlrun.data.tabular.csv_parts import UnclearRowsError, parts, require_whole_rows
+from dlrun.data.tabular.number_types import large_integer
 from dlrun.system.threads import map_in_order
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ THREADS = 4  # parse parts at most, each of which takes 20 MB
 CODE = re.compile(r"0\d+")
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null")
+COLUMN = re.compile(r"In CSV column #(\d+): ")
 CONVERSION = re.compile(
     r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [\w\[\], :]+: (.*)", re.DOTALL
 )
@@ -43,8 +47,14 @@ def batches(
     known = {name: kind for name, kind in types.items() if kind is not None}
     file = _File(path, head, options, dict.fromkeys(head.codes, pa.string()) | known)
     try:
-        yield from file.batches()
+        for number, batch in enumerate(file.batches()):
+            if not number:
+                _require_exact(batch, known)
+            yield batch
     except pa.ArrowInvalid as error:
+        number_only = COLUMN.match(str(error))  # a decimal's value is not in the message
+        if number_only and known.get(name := head.names[int(number_only[1])]) == large_integer():
+            raise WiderType(name, other=pa.float64()) from error
         if match := CONVERSION.search(str(error)):
             if "invalid UTF8" in match[2]:
                 raise not_utf8(path, head.names[int(match[1])]) from error
@@ -53,6 +63,23 @@ def batches(
         if "columns, got" in str(error):  # only one thread always knows the number of the row
             deque(file.read(use_threads=False), maxlen=0)
         raise
+
+
+def _require_exact(batch: pa.RecordBatch, known: Mapping[str, Any]) -> None:
+    """Ask for large integers, which pyarrow takes for float64, as such.
+
+    Args:
+        batch: The first rows.
+        known: The types that they were read with.
+    """
+    import pyarrow as pa
+
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if name in known or not pa.types.is_float64(array.type):
+            continue
+        numbers = array.drop_null().to_numpy()
+        if (np.abs(numbers) >= 2**63).any() and (numbers == np.floor(numbers)).all():
+            raise WiderType(name, other=large_integer())
 
 
 def check_last_value(path: Path, value: Any, row: int) -> None:
@@ -148,16 +175,21 @@ class _File:
             check_last_value(self.path, batch.column(-1)[-1].as_py(), after)
 
     def _convert(self) -> pa.csv.ConvertOptions:
-        from pyarrow import csv
-
-        return csv.ConvertOptions(
+        return convert_options(
+            self.options,
             column_types=self.types,
-            null_values=[*MISSING, *self.options.missing],
             true_values=["true", "True", "TRUE"],
             false_values=["false", "False", "FALSE"],
-            strings_can_be_null=True,
             decimal_point=self.options.decimal,
         )
+
+
+def convert_options(options: TableOptions, **others: Any) -> pa.csv.ConvertOptions:
+    """The options of pyarrow that say what is missing, with others beside."""
+    from pyarrow import csv
+
+    missing = [*MISSING, *options.missing]
+    return csv.ConvertOptions(null_values=missing, strings_can_be_null=True, **others)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_types import WiderType
+from dlrun.data.tabular.number_types import large_integer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,6 +96,9 @@ def _wider_array(values: list[Any]) -> pa.Array:
     """Numbers if all are some, as of 1e30 among integers; else texts."""
     import pyarrow as pa
 
+    if all(v is None or type(v) is int for v in values):
+        with suppress(pa.ArrowInvalid):  # of more than 38 digits
+            return pa.array(values, large_integer())
     if all(v is None or type(v) in (int, float) for v in values):
         with suppress(OverflowError):  # of an integer that no float holds
             return pa.array([None if v is None else float(v) for v in values], pa.float64())

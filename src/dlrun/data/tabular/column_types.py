@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data.tabular.number_types import (
+    NUMERIC,
+    is_long_integer,
+    large_integer,
+    to_floats,
+    wider_of,
+)
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 # By the names of pyarrow. Values of another kind, as structs, are not kept: see other_type().
-TYPES = ("int64", "double", "bool", "string", "timestamp[us]", "list<item: string>")
+TYPES = (*NUMERIC, "bool", "string", "timestamp[us]", "list<item: string>")
 NOT_UTF8 = "text that is not UTF-8"  # in place of a type: of bytes, most of which are texts
 BYTES = ("binary", "large_binary", NOT_UTF8)
 SAMPLE = 1000  # of bytes, to tell whether they are texts
+
+
+class Cells(Flag):
+    """What a run takes from the cells of a column, beside one value of :data:`TYPES`.
+
+    Training finds a type from all rows of a table. Rows of a CSV or JSON lines that are read one by
+    one have none: the run says what is to be read.
+    """
+
+    VALUES = 0
+    NUMBERS = auto()  # a text may be a number with the table's decimal point, or a time of the day
+    TEXTS = auto()  # a list or object of JSON lines is its text
+    LISTS = auto()  # a list of texts
 
 
 @dataclass
@@ -25,7 +46,7 @@ class WiderType(Exception):  # noqa: N818 - a request to begin again, not an err
     Args:
         column: The column's name.
         value: The value, for messages.
-        other: From :func:`other_type`, if the column is of such, whatever it has besides.
+        other: The type that the column is to have, if the value does not tell it.
     """
 
     column: str
@@ -54,21 +75,6 @@ def is_other(kind: pa.DataType) -> bool:
 def type_name(kind: pa.DataType) -> str:
     """One of :data:`TYPES`, or the name that :func:`other_type` was given."""
     return str(kind.field(0).name) if is_other(kind) else str(kind)
-
-
-def wider_type(known: Any, value: str) -> Any:
-    """The next wider type of a column: from integers to numbers to text."""
-    import pyarrow as pa
-
-    kinds = {pa.int64(): int, pa.float64(): float}
-    for kind, parse in kinds.items():
-        if known is None or (known == pa.int64() and kind != known):
-            try:
-                parse(value)
-            except ValueError:
-                continue
-            return kind
-    return pa.string()
 
 
 def normal_batch(
@@ -107,8 +113,10 @@ def normal_batch(
         if normal.type != known:
             if is_empty:
                 normal = pa.nulls(len(array), known)
-            elif pa.types.is_int64(normal.type) and pa.types.is_float64(known):
-                normal = normal.cast(known, safe=False)
+            elif (holding := wider_of(normal.type, known)) == known:
+                normal = to_floats(normal) if pa.types.is_float64(known) else normal.cast(known)
+            elif holding is not None:
+                raise WiderType(name, other=holding)
             elif pa.types.is_string(known) and not pa.types.is_list(normal.type):
                 normal = normal.cast(known)
             else:
@@ -169,7 +177,7 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         kind = array.type
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.string())
-    if pa.types.is_boolean(kind) or kind in (pa.int64(), pa.float64(), pa.string()):
+    if pa.types.is_boolean(kind) or str(kind) in (*NUMERIC, "string"):
         return _without_nan(array)
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         # In seconds, whatever the unit of the file.
@@ -192,8 +200,8 @@ def _cast(array: Any, name: str, path: Path) -> Any:
     except pa.ArrowNotImplementedError:  # such as a list of structs
         return _presence(array, other)
     except pa.ArrowInvalid as error:
-        if pa.types.is_uint64(array.type):  # as integers of JSON that 64 bits do not hold
-            return array.cast(pa.float64(), safe=False)
+        if pa.types.is_uint64(array.type):
+            return array.cast(large_integer())
         if target in (pa.string(), pa.list_(pa.string())):  # of bytes that are no UTF-8
             return _presence(array, other_type(NOT_UTF8) if _are_texts(array) else other)
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
@@ -228,6 +236,7 @@ def _target_type(kind: Any) -> Any:
     of = pa.types
     for targets, tests in (
         (pa.int64(), (of.is_integer,)),
+        (large_integer(), (is_long_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),
         (pa.string(), (of.is_large_string, of.is_string_view, of.is_binary, of.is_large_binary)),
         (pa.timestamp("us"), (of.is_timestamp, of.is_date)),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.number_types import to_floats
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
+INTEGER = re.compile(r"\s*([+-]?\d{1,1000})(\.0*)?\s*")
 ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -27,6 +33,7 @@ class WrongValueError(ValueError):
     """
 
     def __init__(self, column: str, row: int, value: Any, expected: str) -> None:
+        value = int(value) if isinstance(value, Decimal) else value
         self.column, self.row, self.value, self.expected = column, row, value, expected
         super().__init__(
             f"column '{column}': row {row + 1:,} is {value!r:.80}, expected {expected}"
@@ -51,7 +58,7 @@ def to_numbers(name: str, values: pa.Array) -> np.ndarray:
     elif pa.types.is_timestamp(values.type) or pa.types.is_list(values.type):
         raise WrongValueError(name, 0, values[0].as_py(), "a number")
     else:
-        numbers = values.cast(pa.float64(), safe=False)
+        numbers = to_floats(values)
     # Filled before: pyarrow goes to NumPy's arrays value by value where some are missing.
     array: np.ndarray = pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
     infinite = np.isinf(array)
@@ -91,7 +98,7 @@ def to_booleans(name: str, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = pc.utf8_lower(to_texts(values))
+    texts = pc.replace_substring_regex(pc.utf8_lower(to_texts(values)), r"^([01])\.0*$", r"\1")
     missing = texts.is_null().to_numpy(zero_copy_only=False)
     true, false = (
         pc.is_in(texts, value_set=pa.array(words)).to_numpy(zero_copy_only=False)
@@ -177,6 +184,12 @@ def to_texts(values: pa.Array) -> pa.Array:
     return texts
 
 
+def cells_of_classes(known: Sequence[str]) -> Cells:
+    """What is to be read for :func:`index_of_class`: numbers, if training has read such."""
+    numeric = all(_number(text) is not None for text in known)
+    return Cells.TEXTS | (Cells.NUMBERS if numeric else Cells.VALUES)
+
+
 def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
     """The index of each value in ``known``, ``(rows,)`` int32; -1 for others and missing ones.
 
@@ -195,7 +208,9 @@ def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
     if set(known) <= {"true", "false"}:
         found[others] = index_in(pc.utf8_lower(texts.take(pa.array(others))), known, -1)
         return found
-    for meaning in (_number, _seconds):
+    # As floats, 2**53 and the integer after it are equal; of larger floats there are no digits.
+    number = _exact_number if all(map(INTEGER.fullmatch, known)) else _number
+    for meaning in (number, _seconds):
         if indices := _by_meaning(known, meaning):
             for row in others:
                 found[row] = indices.get(meaning(texts[row].as_py()), -1)
@@ -221,6 +236,11 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _exact_number(text: str) -> float | None:
+    integer = INTEGER.fullmatch(text)
+    return int(integer[1]) if integer else _number(text)
+
+
 @lru_cache(maxsize=2**16)
 def _seconds(text: str) -> float | None:
     import pyarrow as pa
@@ -229,6 +249,16 @@ def _seconds(text: str) -> float | None:
         return float(to_seconds("", pa.array([text]))[0])
     except WrongValueError:
         return None
+
+
+def to_objects(values: pa.Array) -> list[Any]:
+    """The values as Python has them: integers of any size as such."""
+    import pyarrow as pa
+
+    objects: list[Any] = values.to_pylist()
+    if pa.types.is_decimal(values.type):
+        return [None if value is None else int(value) for value in objects]
+    return objects
 
 
 def count_values(counts: dict[str, int], values: pa.Array) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
+from dlrun.data.tabular.column_values import FALSE, TRUE
+from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
 
@@ -89,9 +92,7 @@ def _delimiter_hint(of: Table, name: str) -> str | None:
 
 def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     """Refuse texts in a column of numbers, by row."""
-    if profile.type in ("int64", "double", "bool") or (
-        profile.type == "string" and not profile.wrong
-    ):
+    if profile.type in (*NUMERIC, "bool") or (profile.type == "string" and not profile.wrong):
         return
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
@@ -103,7 +104,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
 def has_numbers(profile: ColumnProfile) -> bool:
     """Whether all values are numbers, of texts those that are no codes such as 0127."""
     if profile.type != "string":
-        return profile.type in ("int64", "double")
+        return profile.type in NUMERIC
     return profile.numeric == 1 and not any(map(CODE.match, (*profile.examples, *profile.counts)))
 
 
@@ -118,7 +119,7 @@ def correct(of: Table, value: object) -> str:
 
 
 def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
-    """Refuse a column of numbers, dates or texts with others among them.
+    """Refuse a column of numbers, dates or truth values with others among them.
 
     Args:
         of: The table.
@@ -136,6 +137,7 @@ def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> N
     for share, wrong, what in (
         (profile.numeric, profile.wrong, "numbers"),
         (profile.dated, profile.undated, "dates"),
+        (*number_among_truths(of, profile), "true or false"),
     ):
         if wrong and least <= share < 1:
             row, value = wrong
@@ -144,3 +146,28 @@ def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> N
                 f" {share:.0%} of the rows are {what}",
                 hint=f"{correct(of, value)}, or {keep}",
             )
+
+
+def number_among_truths(of: Table, profile: ColumnProfile) -> tuple[float, tuple[int, str] | None]:
+    """The share of truth values in a column of such and of numbers, and the first number by row.
+
+    0 and None for other columns: of a third word beside yes and no, categories are meant.
+    """
+    truths = {text: n for text, n in profile.counts.items() if text.lower() in (*TRUE, *FALSE)}
+    there = profile.rows - profile.missing
+    words = sum(n for text, n in truths.items() if text not in "10") / max(1, there)
+    strays = [text for text in profile.counts if text not in truths]
+    if not words or not strays or not math.isclose(words + profile.numeric, 1):
+        return 0.0, None
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    share = sum(truths.values()) / there
+    row = 0
+    for batch in of.batches([profile.name]):
+        values = batch.column(profile.name)
+        at = pc.index(pc.is_in(values, value_set=pa.array(strays)), value=True).as_py()
+        if at >= 0:
+            return share, (row + at, values[at].as_py())
+        row += len(batch)
+    raise AssertionError("a counted value is in the table")

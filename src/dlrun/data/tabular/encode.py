@@ -20,7 +20,7 @@ from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
 from dlrun.data.tabular.columns import refuse_other
 from dlrun.data.tabular.encode_rows import WRITTEN, BatchColumns, at_row, file_of, write_rows
-from dlrun.data.targets import Target, TargetFitter
+from dlrun.data.targets import Target, TargetFitter, columns_of
 from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
 
@@ -114,7 +114,7 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
             "data: the run was not trained on a table", hint="choose data of the run's own kind"
         )
     named = leaves_by_name(saved.targets)
-    needed = [*step.names, *(column for target in named.values() for column in target.columns)]
+    needed = [*step.names, *columns_of(named.values())]
     if missing := [name for name in needed if name not in of.profiles]:
         raise DlrunError(
             f"data: {of.path} has no column '{missing[0]}', which the run was trained on"

@@ -12,11 +12,13 @@ from dlrun.data.splits import LEFT_OUT, NAMES
 from dlrun.data.tabular.columns import (
     HALF,
     has_numbers,
+    number_among_truths,
     refuse_mistakes,
     require_column,
     require_numbers,
 )
 from dlrun.data.tabular.profile import MANY_CLASSES, ColumnProfile
+from dlrun.data.targets import columns_of
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     Raises:
         DlrunError: If one is not what is said of it, or there is none.
     """
-    used = {column for target in of.labels.values() for column in target.columns}
+    used = {*columns_of(of.labels.values())}
     for name in of.drop:
         require_column(of, name, "data.drop", values=False)
     for name, given in of.given.items():
@@ -113,7 +115,7 @@ def _nothing_to_learn_from(of: Table, aside: Collection[str | None]) -> DlrunErr
 def find_notes(of: Table) -> list[str]:
     """What was decided that one may not expect, one line each."""
     notes = []
-    used = {column for target in of.labels.values() for column in target.columns}
+    used = {*columns_of(of.labels.values())}
     for name, profile in of.profiles.items():
         if name in of.given or name in used or name in (*of.drop, of.weight, of.way.by):
             continue
@@ -121,11 +123,11 @@ def find_notes(of: Table) -> list[str]:
             notes.append(f"column '{name}' is left out: {reason}")
         elif name not in of.inputs and _names_splits(profile):
             notes.append(f"column '{name}' is left out: data.split={of.way.way} does not go by it")
-        notes += _looks_like(profile)
+        notes += _looks_like(of, profile)
     return [*notes, *missing_target_notes(of)]
 
 
-def _looks_like(profile: ColumnProfile) -> list[str]:
+def _looks_like(of: Table, profile: ColumnProfile) -> list[str]:
     """What else a column of texts may be, as a line; none if it is what it looks like."""
     name = profile.name
     if profile.kind not in ("category", "id") or profile.type != "string":
@@ -136,11 +138,15 @@ def _looks_like(profile: ColumnProfile) -> list[str]:
     many = profile.distinct is None or profile.distinct > MANY_CLASSES
     if many and has_numbers(profile):
         return [f"column '{name}' has numbers as texts: data.columns.{name}=number reads them"]
-    if profile.kind == "category" and many and profile.wrong and profile.numeric >= HALF:
-        row, value = profile.wrong
+    share, wrong, what = profile.numeric, profile.wrong if many else None, "numbers"
+    if wrong is None:
+        share, wrong = number_among_truths(of, profile)
+        what = "true or false"
+    if profile.kind == "category" and wrong and share >= HALF:
+        row, value = wrong
         return [
-            f"column '{name}' is taken for categories: {profile.numeric:.0%} of the rows are"
-            f" numbers, and row {row + 1:,} is {value!r:.80}"
+            f"column '{name}' is taken for categories: {share:.0%} of the rows are {what}, and row"
+            f" {row + 1:,} is {value!r:.80}; data.columns.{name}=category says that it is meant"
         ]
     nested = [value for value in profile.counts if NESTED.fullmatch(value)]
     if 0 < len(nested) < len(profile.counts):

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data import columns
 from dlrun.data.tabular.column_types import TYPES, is_other, type_name
 from dlrun.data.tabular.column_values import (
-    FALSE,
-    TRUE,
     WrongValueError,
     add_counts,
     count_values,
     to_seconds,
     to_texts,
 )
+from dlrun.data.tabular.number_types import LARGE, NUMERIC, to_floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,10 +29,6 @@ SLICE = 2 * MAX_DISTINCT  # values counted at once
 EXAMPLES = 5
 TOP = 20
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|index|key)$", re.IGNORECASE)
-KINDS = {
-    "int64": "number", "double": "number", "bool": "boolean", "timestamp[us]": "date",
-    "list<item: string>": "list",
-}  # fmt: skip
 OTHER = "other"  # the kind of a column whose values nothing reads
 MANY_CLASSES = 20  # an integer target with more different values is a number
 
@@ -85,7 +81,7 @@ class ColumnProfile:
         )
 
     @property
-    def kind(self) -> str:  # noqa: PLR0911 - a rule a line
+    def kind(self) -> str:
         """The kind of column that it is taken for, or why it is left out."""
         if self.type not in TYPES:
             return OTHER
@@ -95,20 +91,12 @@ class ColumnProfile:
             return "constant"
         if self._looks_like_id():
             return "id"
-        if self.type != "string":
-            return KINDS[self.type]
-        if self.dated == 1:
-            return "date"
-        values = {value.lower() for value in self.counts}
-        if values and values <= {*TRUE, *FALSE}:
-            return "boolean"
-        many = self.distinct is None or self.distinct > max(50, self.rows // 20)
-        return "text" if many and self.words >= 3 else "category"
+        return "list" if self.type.startswith("list") else columns.kind_for(self)
 
     def _looks_like_id(self) -> bool:
         if not self.is_unique or self.type in ("double", "bool") or self.rows < 3:
             return False
-        if self.type == "int64":
+        if self.type in ("int64", LARGE):
             # A row number, or called an id. Other integers may all differ by chance.
             runs = self.low in (0, 1) and self.high == self.low + self.rows - self.missing - 1
             return bool(IDENTIFIER.search(self.name)) or (bool(runs) and self.distinct is not None)
@@ -120,7 +108,7 @@ class ColumnProfile:
         if self.type.startswith("list"):
             return "multilabel"
         classes = self.distinct
-        if self.type == "double" and set(self.counts) != {"0", "1"}:
+        if self.type in (LARGE, "double") and set(self.counts) != {"0", "1"}:
             return "regression"
         if self.type == "int64" and not (classes and self._are_class_numbers(classes)):
             return "regression"
@@ -210,8 +198,8 @@ def _add(profile: ColumnProfile, numbers: _Numbers, array: pa.Array, row: int) -
         count_values(profile.counts, pc.utf8_trim_whitespace(there.flatten()))
         profile.distinct = len(profile.counts)
         return
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        numbers.update(there)
+    if profile.type in NUMERIC:
+        numbers.update(to_floats(there) if profile.type == LARGE else there)
     elif pa.types.is_timestamp(array.type):
         numbers.update(pc.divide(there.cast(pa.int64()).cast(pa.float64()), 1e6))
     elif pa.types.is_string(array.type):

@@ -139,10 +139,8 @@ def _groups(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
 
 
 def _seconds(options: Options, times: pa.Array) -> np.ndarray:
-    import pyarrow as pa
-
     assert options.time is not None
-    if pa.types.is_integer(times.type) or pa.types.is_floating(times.type):
+    if _is_numeric(times):
         seconds = to_numbers(options.time, times)
     else:
         seconds = to_seconds(options.time, times, options.format)
@@ -152,6 +150,13 @@ def _seconds(options: Options, times: pa.Array) -> np.ndarray:
             "fill it in, or remove the row",
         )
     return seconds
+
+
+def _is_numeric(times: pa.Array) -> bool:
+    import pyarrow as pa
+
+    of = pa.types
+    return any(test(times.type) for test in (of.is_integer, of.is_decimal, of.is_floating))
 
 
 def _check_times(
@@ -195,9 +200,7 @@ def _check_times(
 
 
 def _span(seconds: float, times: pa.Array) -> str:
-    import pyarrow as pa
-
-    if pa.types.is_integer(times.type) or pa.types.is_floating(times.type):
+    if _is_numeric(times):
         return f"{seconds:g}"
     size, unit = next((u for u in UNITS if seconds >= u[0]), UNITS[-1])
     count = seconds / size

@@ -14,6 +14,8 @@ from dlrun.data.splits import LEFT_OUT, PAST_LIMIT, TEST, TRAIN, VALIDATION, fil
 from dlrun.data.tabular.column_values import to_seconds, to_texts
 from dlrun.data.tabular.columns import require_column
 from dlrun.data.tabular.encode_rows import BatchColumns, at_row
+from dlrun.data.tabular.number_types import NUMERIC, to_floats
+from dlrun.data.targets import required_columns
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -45,12 +47,7 @@ def _split(of: Table) -> np.ndarray:
         raise DlrunError(
             "data.split=stratified is for a single target of classes", hint="data.split=random"
         )
-    needed = [
-        column
-        for target in labels.values()
-        if of.blank == "missing" or target.kind != "multilabel"
-        for column in target.columns
-    ]
+    needed = required_columns(labels.values(), of.blank)
     if way.by is not None:
         require_column(of, way.by, "data.by")
     there, values, classes, start = [], [], [], 0
@@ -101,7 +98,7 @@ def _split(of: Table) -> np.ndarray:
 def _times(of: Table, name: str, values: Any) -> np.ndarray:
     given = of.given.get(name)
     form = given.get("format") if isinstance(given, Mapping) else None
-    if of.profiles[name].type in ("int64", "double"):
-        numbers: np.ndarray = values.cast("double").to_numpy(zero_copy_only=False)
+    if of.profiles[name].type in NUMERIC:
+        numbers: np.ndarray = to_floats(values).to_numpy(zero_copy_only=False)
         return numbers
     return to_seconds(name, values, form)
