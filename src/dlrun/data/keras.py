@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.arrays import ArraySource, Samples, array_source
+from dlrun.data.arrays import ArraySource, array_source
 from dlrun.data.files.pickled_arrays import load_pickle, load_ragged
 from dlrun.data.mnist import FILE as SHIPPED_MNIST
 from dlrun.data.network import require_network
 from dlrun.data.npz import NAMES, read
+from dlrun.data.samples import Samples
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
