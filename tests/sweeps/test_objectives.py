@@ -73,7 +73,7 @@ def test_a_search_has_a_front_resumes_and_keeps_its_checkpoints(dlrun):
 def test_a_study_keeps_its_objectives(tmp_path):
     def opened(*objectives):
         space = {"x": Choice(("1", "2", "3"))}
-        study = Study(space, "nsgaii", "none", 0, "val_loss", "min", 1, objectives=objectives)
+        study = Study(space, "nsgaii", "none", 0, 1, objectives)
         study.open(f"sqlite:///{tmp_path / 'study.db'}", "two")
         return study
 
