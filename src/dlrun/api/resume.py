@@ -72,7 +72,7 @@ def resume(
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
-        Interrupted: If a signal stopped the run; its record says so.
+        RunInterrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)

@@ -43,7 +43,7 @@ def start(
     """Import Keras on a backend and a device, seeded.
 
     Args:
-        name: A backend that :func:`require` accepts.
+        name: A backend that :func:`dlrun.backends.require` accepts.
         kind: auto, cpu, gpu or tpu.
         index: Index among the devices of that kind; None for the first.
         precision: A Keras dtype policy.

@@ -1,4 +1,4 @@
-"""Images of one's own: a folder for each class, or a table of paths and labels."""
+"""Your own images: a folder for each class, or a table of paths and labels."""
 
 from __future__ import annotations
 
