@@ -13,7 +13,8 @@ from dlrun.backends._devices import choose_device, devices_of
 from dlrun.backends._imports import import_of
 from dlrun.backends._modules import distribution_of, module
 from dlrun.backends._process import refuse_another, same_device
-from dlrun.backends._protocols import Backend, Spread
+from dlrun.backends._protocols import Backend
+from dlrun.backends._spread import Spread
 from dlrun.errors import DlrunError
 from dlrun.system import process
 
