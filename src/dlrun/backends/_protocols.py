@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:  # a backend does not import data or steps
     import numpy as np
 
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 
@@ -44,7 +44,7 @@ class Lanes(Protocol):
     seeds and learning rates.
     """
 
-    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+    def place(self, batches: Batches) -> Take:
         """As :meth:`TrainingBackend.place`; runs with the same arrays share the copy."""
 
     def stepper(self, model: Any, step: Step, *, compile: str, scale: float) -> Stepper:
@@ -221,7 +221,7 @@ class TrainingBackend(Backend, Protocol):
     def free_device_bytes(self) -> int | None:
         """The memory that is free on the device; None on a CPU, or if the framework can't tell."""
 
-    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+    def place(self, batches: Batches) -> Take | None:
         """Copy the samples of a split to the device, where batches are gathered from now on.
 
         Args:

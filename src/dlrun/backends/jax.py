@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Lanes, Stepper, Tracer
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 PACKAGE = "jax"
@@ -221,7 +221,7 @@ def free_device_bytes() -> int | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
 
 
-def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+def place(batches: Batches) -> Take | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._jax_devices import is_spread
     from dlrun.backends._jax_stepper import gather_on_device
