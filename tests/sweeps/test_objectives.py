@@ -94,7 +94,7 @@ def test_a_study_keeps_its_objectives(tmp_path):
         ("val_accuracy,parameter", "did you mean parameters?"),
         ("val_accuracy,test_loss", "--objectives test_loss: expected one of"),
         ("val_accuracy:up,parameters", "expected val_accuracy, val_accuracy:min or"),
-        ("parameters,parameters:max", "each objective may be there once"),
+        ("parameters,parameters:max", "each objective may be named once"),
     ],
 )
 def test_wrong_objectives_are_refused(tmp_path, objectives, named):

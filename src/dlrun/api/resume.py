@@ -120,7 +120,7 @@ def _follow_if_not_first(
     """As one of the other processes of a launcher, train with the first one, and exit.
 
     Raises:
-        DlrunError: If another launcher than ours started this process.
+        DlrunError: If another launcher than dlrun's started this process.
         SystemExit: At the end, as the first process does the rest.
     """
     if not group.launcher:
