@@ -27,7 +27,8 @@ def parse_size(size: int | Sequence[int]) -> tuple[int, int]:
     sides = list(size) if isinstance(size, Sequence) else [size, size]
     if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
         raise DlrunError(
-            f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"
+            f"data.size={size}: expected height and width in pixels, at most {MAX_SIDE:,}",
+            hint="data.size=[96,128]",
         )
     return sides[0], sides[1]
 
