@@ -84,7 +84,7 @@ def test_a_study_keeps_its_objectives(tmp_path):
     assert [trial["trial"] for trial in study.front()] == [0, 1]
     assert study.front()[1]["values"] == {"val_accuracy": 0.6, "parameters": 20.0}
     with pytest.raises(DlrunError, match="maximize val_accuracy and minimize parameters, not to"):
-        opened()
+        opened(("val_loss", "min"))
 
 
 @pytest.mark.parametrize(
