@@ -8,7 +8,7 @@ EPOCHS = 9
 def open_study(
     space, sampler="random", *, pruner="none", seed=0, mode="min", name="one", path=":memory:"
 ):
-    study = Study(space, sampler, pruner, seed, "val_loss", mode, EPOCHS)
+    study = Study(space, sampler, pruner, seed, EPOCHS, [("val_loss", mode)])
     study.open(f"sqlite:///{path}", name)
     return study
 

@@ -21,6 +21,8 @@ from dlrun.config.options import shipped_configs
 from dlrun.config.project import Project
 from dlrun.runs.directory import CONFIG, create_run
 
+pytestmark = pytest.mark.usefixtures("cwd")
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = [command for panel in PANELS.values() for command in panel]
 FRAMEWORKS = {"keras", "jax", "tensorflow", "torch"}
@@ -36,12 +38,6 @@ for words in json.loads(sys.argv[1]):
     loaded = sorted({name.partition(".")[0] for name in sys.modules})
     print(json.dumps([result.exit_code, result.stderr, loaded]))
 """
-
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["list"]])

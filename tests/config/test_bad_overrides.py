@@ -7,11 +7,7 @@ import pytest
 
 from calls import dlrun, refused
 
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 # Bad input: the override, words of the message, words of the hint (None: no hint is expected)

@@ -20,14 +20,10 @@ from dlrun.config.sweeps.expand import expand
 from dlrun.errors import DlrunError
 from tables import write_all
 
+pytestmark = pytest.mark.usefixtures("cwd")
+
 CONFIGS = shipped_configs()
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
-
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write(path: Path, text: str) -> None:

@@ -8,11 +8,7 @@ from dlrun.config.groups import GROUPS
 from dlrun.config.options import config_dirs, list_options, shipped_configs
 from dlrun.errors import DlrunError
 
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 def write(path: Path, text: str) -> None:

@@ -1,7 +1,5 @@
 """Who may set the learning rate, checked before a framework is imported."""
 
-from pathlib import Path
-
 import pytest
 
 from dlrun.config.compose import compose, recompose
@@ -9,16 +7,12 @@ from dlrun.config.groups import RESUMABLE
 from dlrun.config.schedules import check_resumed_rate
 from dlrun.errors import DlrunError
 
+pytestmark = pytest.mark.usefixtures("cwd")
+
 NESTED = (
     "optimizer.learning_rate={_target_:keras.optimizers.schedules.CosineDecay,"
     "initial_learning_rate:0.1,decay_steps:9}"
 )
-
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("callback", ["reduce_lr_on_plateau", "learning_rate_scheduler"])

@@ -72,11 +72,14 @@ def test_labels_beside_a_table_are_taken_in_its_order_and_may_be_missing():
         ((np.ma.masked_greater(X, 1), Y), "my.load: an array has masked values"),
         (({"l": X}, np.ma.masked_equal(Y, 1)), "my.load: an array has masked values"),
         (({"l": X}, {"a": Y, "b": Y}), "my.load: returned labels by name: a, b"),
+        ((({"l": X, "r": X}, Y), ({"l": X}, Y)), "my.load: the splits have inputs of different"),
+        ((({"l": X}, Y), (X, Y)), "my.load: the splits have inputs of different names"),
         ((X, np.stack([Y, Y], 1)), "my.load: the labels are 2 columns of integers, expected 0 and"),
     ],
     ids=["nothing", "four arrays", "other lengths", "no target", "objects", "large", "mixed types",
          "complex", "sparse", "two of a name", "shuffled labels", "a matrix beside a table",
-         "mixed labels", "masked", "masked labels", "labels by name", "columns of class numbers"],
+         "mixed labels", "masked", "masked labels", "labels by name", "an input less",
+         "inputs without names", "columns of class numbers"],
 )  # fmt: skip
 def test_anything_else_is_refused_in_a_line(returned, message):
     with pytest.raises(DlrunError) as caught:

@@ -307,14 +307,21 @@ def test_folders_that_are_no_data_set(tmp_path, make, message):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"size": [0, 16]}, {"size": [1, 2, 3]}, {"size": 1e5}, {"channels": 2}, {"resize": "bend"},
-     {"background": "red"}, {"on_error": "ignore"}, {"kind": "guess"},
-     {"target": "x"}, {"by": "x"}, {"validation": 1.5}],
+    ("key", "value"),
+    [("size", [0, 16]), ("size", [1, 2, 3]), ("size", 1e5), ("size", 20_000), ("channels", 2),
+     ("resize", "bend"), ("background", "red"), ("on_error", "ignore"), ("kind", "guess"),
+     ("validation", 1.5)],
 )  # fmt: skip
-def test_impossible_options(options):
-    with pytest.raises(DlrunError):
-        image_folder(path="photos", **options)
+def test_impossible_options(key, value):
+    with pytest.raises(DlrunError) as caught:
+        image_folder(path="photos", **{key: value})
+    assert caught.value.message.startswith(f"data.{key}={value}: expected ")
+
+
+@pytest.mark.parametrize("key", ["image", "target", "by"])
+def test_columns_are_those_of_a_table(key):
+    with pytest.raises(DlrunError, match="'x' names a column, but there is no table"):
+        image_folder(path="photos", **{key: "x"})
 
 
 def test_a_wrong_folder_is_told_before_a_framework_is_imported(dlrun):

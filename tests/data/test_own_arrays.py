@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlrun.data.arrays import Samples, array_source
+from dlrun.data.arrays import array_source
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.files.pickled_arrays import load_pickle
@@ -22,6 +22,7 @@ from dlrun.data.keras import keras
 from dlrun.data.npy import npy
 from dlrun.data.npz import npz
 from dlrun.data.readers import Request, open_reader
+from dlrun.data.samples import Samples
 from dlrun.data.splits import SplitOptions
 from dlrun.errors import DlrunError
 

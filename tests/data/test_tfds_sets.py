@@ -238,6 +238,7 @@ def test_features_that_are_code_of_somebody_else_are_refused(tmp_path):
         ({"path": "all", "name": "digits"}, "data: all/digits holds several data sets: big, small"),
         ({"path": "all", "name": "digits/big:3.0.0"}, "data.version=3.0.0: all/digits/big has ver"),
         ({"path": "all", "name": "digits/big"}, "data: digits 1.0.0 names no target"),
+        ({"path": "all", "name": "digits/big", "size": 20_000, "target": "age"}, "data.size"),
         ({}, "data=tfds takes data.name or data.path"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import COMMAND, slow
 from dlrun.errors import DlrunError
-from dlrun.proofs.verify_resume import _Moment, _run_and_kill
+from dlrun.proofs.killed_process import Moment, kill_at
 
 # 20 steps per epoch.
 SHORT = ("data.limit=1280", "batch_size=64", "model=mnist_mlp_dropout", "model.units=32")
@@ -112,4 +112,4 @@ def test_a_resume_that_fails_before_its_kill_is_reported_as_that(tmp_path):
     program = "import sys; sys.exit('error: no checkpoint can be read')"
     command = [sys.executable, "-c", program, "dlrun", "resume"]
     with pytest.raises(DlrunError, match="'dlrun resume' failed: no checkpoint can be read"):
-        _run_and_kill(command, tmp_path, _Moment(2, saving=True), 0.0, lambda: None)
+        kill_at(command, tmp_path, Moment(2, saving=True), 0.0, lambda: None)

@@ -15,11 +15,7 @@ from dlrun.runs.directory import CONFIG, RunDir, create_run, lock, plan_run_path
 from dlrun.runs.locate import find_run
 from dlrun.runs.status import is_locked
 
-
-@pytest.fixture(autouse=True)
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 def made(path: str, **record: object) -> RunDir:

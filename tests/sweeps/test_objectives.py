@@ -73,7 +73,7 @@ def test_a_search_has_a_front_resumes_and_keeps_its_checkpoints(dlrun):
 def test_a_study_keeps_its_objectives(tmp_path):
     def opened(*objectives):
         space = {"x": Choice(("1", "2", "3"))}
-        study = Study(space, "nsgaii", "none", 0, "val_loss", "min", 1, objectives=objectives)
+        study = Study(space, "nsgaii", "none", 0, 1, objectives)
         study.open(f"sqlite:///{tmp_path / 'study.db'}", "two")
         return study
 
@@ -84,7 +84,7 @@ def test_a_study_keeps_its_objectives(tmp_path):
     assert [trial["trial"] for trial in study.front()] == [0, 1]
     assert study.front()[1]["values"] == {"val_accuracy": 0.6, "parameters": 20.0}
     with pytest.raises(DlrunError, match="maximize val_accuracy and minimize parameters, not to"):
-        opened()
+        opened(("val_loss", "min"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_study_keeps_its_objectives(tmp_path):
         ("val_accuracy,parameter", "did you mean parameters?"),
         ("val_accuracy,test_loss", "--objectives test_loss: expected one of"),
         ("val_accuracy:up,parameters", "expected val_accuracy, val_accuracy:min or"),
-        ("parameters,parameters:max", "each objective may be there once"),
+        ("parameters,parameters:max", "each objective may be named once"),
     ],
 )
 def test_wrong_objectives_are_refused(tmp_path, objectives, named):

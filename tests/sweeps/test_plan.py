@@ -15,11 +15,7 @@ from dlrun.sweeps.request import SweepRequest
 from dlrun.sweeps.run import sweep
 from dlrun.sweeps.sweep_file import new_sweep
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("cwd")
 
 
 def runs(*overrides, **options):
@@ -69,7 +65,7 @@ def test_a_run_that_is_listed_twice_is_trained_once(overrides, listed, trained, 
     assert "left out: 1 of " in caplog.text
 
 
-def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
+def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(cwd):
     sweeps = [
         plan(["seed=1,2", "runs_dir=mine"]),
         new_sweep(["seed=range(1,3)", "runs_dir=mine"], {}, None, HERE).plan,
@@ -80,7 +76,7 @@ def test_a_sweep_and_a_search_lie_in_the_runs_dir_of_the_config(here):
         with pytest.raises(DlrunError, match="runs_dir: expected one value"):
             new_sweep(["runs_dir=choice(a,b)"], search, None, HERE)
     with pytest.raises(DlrunError, match="--resume takes no --runs-dir"):
-        sweep(SweepRequest(resume=here, runs_dir=Path("mine")))
+        sweep(SweepRequest(resume=cwd, runs_dir=Path("mine")))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +107,9 @@ def test_ranges_hold_exact_decimals(values, expected):
     ("values", "expected"),
     [("range(0.1,0.4,0.1)", "0.1 0.2 0.3"), ("range(0.1,0.4,0.1),5", "0.1 0.2 0.3 5")],
 )
-def test_ranges_of_an_experiment_hold_exact_decimals(here, values, expected):
+def test_ranges_of_an_experiment_hold_exact_decimals(cwd, values, expected):
     key = "optimizer.learning_rate"
-    experiment(here / "configs", "mine", f"  {key}: ['{values}']")
+    experiment(cwd / "configs", "mine", f"  {key}: ['{values}']")
     assert [run[-1] for run in runs("experiment=mine")] == [f"{key}={v}" for v in expected.split()]
 
 
@@ -147,12 +143,12 @@ def test_every_combination_is_a_run_and_the_last_key_varies_fastest():
         (["seed=[range(3)]"], "has several values inside a list"),
     ],
 )
-def test_one_mistake_in_one_run_starts_nothing(here, overrides, message):
+def test_one_mistake_in_one_run_starts_nothing(cwd, overrides, message):
     with pytest.raises(DlrunError) as caught:
         plan(overrides)
     assert message in caught.value.message
     assert caught.value.exit_code == 2
-    assert not list(here.iterdir())
+    assert not list(cwd.iterdir())
 
 
 def experiment(directory, name, sweep):
@@ -161,9 +157,9 @@ def experiment(directory, name, sweep):
     (directory / "experiment" / f"{name}.yaml").write_text(text)
 
 
-def test_an_experiment_may_define_a_sweep_and_overrides_win(here):
-    experiment(here / "mine", "rates", "  optimizer.learning_rate: [1e-3, 1e-2]\n  seed: range(2)")
-    typed, options = "experiment=rates", {"project": Project(here / "mine")}
+def test_an_experiment_may_define_a_sweep_and_overrides_win(cwd):
+    experiment(cwd / "mine", "rates", "  optimizer.learning_rate: [1e-3, 1e-2]\n  seed: range(2)")
+    typed, options = "experiment=rates", {"project": Project(cwd / "mine")}
     overrides = runs(typed, **options)
     assert overrides[0] == [typed, "optimizer.learning_rate=0.001", "seed=0"]
     assert len(overrides) == 4
@@ -173,9 +169,9 @@ def test_an_experiment_may_define_a_sweep_and_overrides_win(here):
     assert len(runs("experiment=learning_rates")) == 4
 
 
-def test_each_of_several_experiments_has_its_own_sweep(here):
-    experiment(here / "configs", "seeds", "  seed: 1,2")
-    experiment(here / "configs", "widths", "  model.units: 8,16")
+def test_each_of_several_experiments_has_its_own_sweep(cwd):
+    experiment(cwd / "configs", "seeds", "  seed: 1,2")
+    experiment(cwd / "configs", "widths", "  model.units: 8,16")
     assert runs("experiment=seeds,widths") == [
         ["experiment=seeds", "seed=1"],
         ["experiment=seeds", "seed=2"],
@@ -184,15 +180,15 @@ def test_each_of_several_experiments_has_its_own_sweep(here):
     ]
 
 
-def test_a_sweep_without_values_is_refused(here):
-    experiment(here / "configs", "empty", "  seed: {a: 1}")
+def test_a_sweep_without_values_is_refused(cwd):
+    experiment(cwd / "configs", "empty", "  seed: {a: 1}")
     with pytest.raises(DlrunError, match=r"sweep.seed: expected values such as '1,2,3' or a list"):
         plan(["experiment=empty"])
 
 
-def test_all_runs_start_from_the_same_latest_run(here):
+def test_all_runs_start_from_the_same_latest_run(cwd):
     for name in ("2026-11-21_10-00-00_aaaa", "2026-11-21_11-00-00_bbbb"):
-        run = here / "runs" / "mine" / name
+        run = cwd / "runs" / "mine" / name
         run.mkdir(parents=True)
         (run / "config.yaml").write_text("")
         (run / "run.json").write_text("{}")
@@ -200,15 +196,15 @@ def test_all_runs_start_from_the_same_latest_run(here):
     assert first[-1] == second[-1] == 'init_from="runs/mine/2026-11-21_11-00-00_bbbb"'
 
 
-def test_a_record_is_read_back_and_anything_else_is_refused(here):
+def test_a_record_is_read_back_and_anything_else_is_refused(cwd):
     run = {"number": 0, "overrides": ["seed=1"], "differs": {"seed": "1"}, "epochs_planned": 3}
     run |= {"key": ["jax", "auto", "float32", True, "auto"], "run_dir": "elsewhere/0"}
     record = {"keys": ["seed"], "monitor": "val_loss", "mode": "min", "runs": [run]}
-    planned = read_plan(json.loads(json.dumps(record)), here)
-    assert (planned.jobs[0].path, planned.jobs[0].epochs) == (here / "0", 3)
+    planned = read_plan(json.loads(json.dumps(record)), cwd)
+    assert (planned.jobs[0].path, planned.jobs[0].epochs) == (cwd / "0", 3)
     for broken in ({}, [], {**record, "runs": [1]}, {**record, "runs": [{**run, "number": "x"}]}):
         with pytest.raises(DlrunError, match="is not the directory of a sweep"):
-            read_plan(broken, here)
+            read_plan(broken, cwd)
 
 
 def test_keys_are_shortened_to_their_last_part_if_unique():

@@ -159,9 +159,24 @@ def test_limits_are_on_the_mean_or_the_worst_of_a_metric():
     better = {"loss": "min", "accuracy": "max"}
     [mean, worst] = parse_limits(["accuracy=0.9", "worst.accuracy=0.8"], [], better)
     assert (mean.of, mean.name, worst.of, worst.name) == ("mean", "accuracy", "worst", "accuracy")
-    for wrong in ("worst.loss=0.1", "recall[cat]=0.9", "accurac=1", "accuracy"):
-        with pytest.raises(DlrunError):
-            parse_limits([wrong], [], better)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message", "hint"),
+    [
+        ("worst.loss=0.1", "smaller values of loss are better", "--fail-over worst.loss=0.1"),
+        ("recall[cat]=0.9", "a sweep has loss, accuracy", "dlrun evaluate RUN --fail-under recall"),
+        ("accurac=1", "no metric 'accurac'", "did you mean --fail-under accuracy=1?"),
+        ("worst.accurac=1", "no metric 'accurac'", "did you mean --fail-under worst.accuracy=1?"),
+        ("accuracy", "expected metric=number", "--fail-under accuracy=0.97"),
+        ("mean.accuracy=x", "expected metric=number", "--fail-under mean.accuracy=0.97"),
+    ],
+)
+def test_impossible_limits_are_told_as_they_were_typed(typed, message, hint):
+    with pytest.raises(DlrunError) as caught:
+        parse_limits([typed], [], {"loss": "min", "accuracy": "max"})
+    assert caught.value.message.startswith(f"--fail-under {typed}: {message}")
+    assert caught.value.hint.startswith(hint)
 
 
 def test_generated_data_whose_seed_follows_that_of_the_run_tell_no_settings_apart():

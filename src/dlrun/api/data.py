@@ -86,7 +86,7 @@ def _save(
             f"--save {path}: expected a .yaml file", hint="--save configs/data/mine.yaml"
         )
     if not explicit:
-        raise DlrunError(f"--save {path}: data={option} finds nothing, so nothing is to be saved")
+        raise DlrunError(f"--save {path}: data={option} finds nothing that could be saved")
     if exists(path):
         raise DlrunError(
             f"--save {path}: the file exists", hint="remove it, or choose another name"

@@ -65,7 +65,12 @@ def directions(task: Task) -> dict[str, str | None]:
 
 
 def parse_gate(
-    option: str, typed: str, better: Mapping[str, str | None], outputs: Sequence[str] = ("",)
+    option: str,
+    typed: str,
+    better: Mapping[str, str | None],
+    outputs: Sequence[str] = ("",),
+    *,
+    part: str = "",
 ) -> Gate:
     """Parse a limit.
 
@@ -74,25 +79,22 @@ def parse_gate(
         typed: The option's value.
         better: From :func:`directions`.
         outputs: The names of the outputs, ``""`` for a single one.
+        part: What was typed before the value, such as ``worst.``.
 
     Raises:
         DlrunError: If the value is malformed, or would fail the better values.
     """
     name, _, value = typed.rpartition("=")
-    example = "accuracy=0.97" if option == UNDER else "loss=0.3"
+    example = f"{option} {part}{'accuracy=0.97' if option == UNDER else 'loss=0.3'}"
+    start = f"{option} {part}{typed}"
     try:
         limit = float(value)
     except ValueError as error:
-        raise DlrunError(
-            f"{option} {typed}: expected metric=number", hint=f"{option} {example}"
-        ) from error
+        raise DlrunError(f"{start}: expected metric=number", hint=example) from error
     if not name:
-        raise DlrunError(f"{option} {typed}: expected metric=number", hint=f"{option} {example}")
+        raise DlrunError(f"{start}: expected metric=number", hint=example)
     if math.isnan(limit):
-        raise DlrunError(
-            f"{option} {typed}: nothing is {option.removeprefix('--fail-')} nan",
-            hint=f"{option} {example}",
-        )
+        raise DlrunError(f"{start}: nothing is {option.removeprefix('--fail-')} nan", hint=example)
     metric = metric_of(name, better)
     way = better[metric] if metric in better else _direction_of_figure(name, outputs)
     if metric not in better and way == "unknown":
@@ -100,16 +102,16 @@ def parse_gate(
         near = near or (None if outputs[0] else SHORT.get(name))
         prefix = outputs[0] and f"{outputs[0]}_"
         raise DlrunError(
-            f"{option} {typed}: no metric '{name}'; there are {', '.join(better)}, and figures such"
+            f"{start}: no metric '{name}'; there are {', '.join(better)}, and figures such"
             f" as {prefix}accuracy or {prefix}r2, and of one class or number, such as"
             f" {prefix}recall[CLASS] or {prefix}r2[NUMBER]",
-            hint=f"did you mean {option} {near}={value}?" if near else None,
+            hint=f"did you mean {option} {part}{near}={value}?" if near else None,
         )
     if way == ("min" if option == UNDER else "max"):
         size, other = ("smaller", OVER) if option == UNDER else ("larger", UNDER)
         raise DlrunError(
-            f"{option} {typed}: {size} values of {name} are better, and would fail",
-            hint=f"{other} {typed}",
+            f"{start}: {size} values of {name} are better, and would fail",
+            hint=f"{other} {part}{typed}",
         )
     return Gate(option, name, limit)
 

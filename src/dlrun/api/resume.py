@@ -72,7 +72,7 @@ def resume(
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
-        Interrupted: If a signal stopped the run; its record says so.
+        RunInterrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
     opened = find_run(run, runs_dir)
@@ -120,7 +120,7 @@ def _follow_if_not_first(
     """As one of the other processes of a launcher, train with the first one, and exit.
 
     Raises:
-        DlrunError: If another launcher than ours started this process.
+        DlrunError: If another launcher than dlrun's started this process.
         SystemExit: At the end, as the first process does the rest.
     """
     if not group.launcher:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,9 +40,6 @@ class RunModel:
         self, source: Path, overrides: Sequence[str], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """The predictions for a file, a mapping for each row."""
-        import io
-        import json
-
         from dlrun.api.predict import predict
 
         written = io.StringIO()

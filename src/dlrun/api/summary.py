@@ -45,7 +45,7 @@ def summary(
     if memory and config.distribution.kind != "none":
         raise DlrunError(
             f"--memory: distribution={config.distribution.kind} is not supported",
-            hint="dlrun summary --memory distribution=none tells of a run on one device",
+            hint="dlrun summary --memory distribution=none shows a run on one device",
         )
     require(config, training=memory)
     if plot is not None:

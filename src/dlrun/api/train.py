@@ -53,7 +53,7 @@ def train(
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
-        Interrupted: If a signal stopped the run; its record says so.
+        RunInterrupted: If a signal stopped the run; its record says so.
     """
     started_at = time.time() if started_at is None else started_at
     if (group := ranks.started_outside()) and group.resumed:  # dlrun launch --restarts

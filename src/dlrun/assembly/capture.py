@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 
+from dlrun.data.tree import leaves
 from dlrun.losses.masks import masks_of
 
 OUTPUTS, MASKS, LABELS = "dlrun_outputs", "dlrun_masks", "dlrun_labels"
@@ -102,8 +103,7 @@ def captured_of(model: keras.Model) -> CapturedOutputs | None:
 
 
 def _is_small(outputs: Any) -> bool:
-    leaves = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
     return all(
         hasattr(leaf, "shape") and math.prod(n or 1 for n in tuple(leaf.shape)[1:]) <= MOST_VALUES
-        for leaf in leaves
+        for leaf in leaves(outputs)
     )

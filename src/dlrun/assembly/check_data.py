@@ -207,7 +207,7 @@ def _wrong_labels(split: str, data: Dataset, config: Config) -> Problems:
 
 
 def _wrong_weights(split: str, samples: Split) -> Problems:
-    """Weights that would broadcast against the wrong axis, or make a loss no number."""
+    """Weights that would broadcast against the wrong axis, or make a loss nan."""
     if samples.weights is None:
         return
     labels: Any = samples.labels

@@ -17,7 +17,7 @@ import numpy as np
 from dlrun.assembly.input_uses import Use, find_uses, takes_fractions
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.input_spec import InputSpec
-from dlrun.data.tree import Arrays, tree_map
+from dlrun.data.tree import Arrays, leaf, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.finite import chunks, first_outside, first_wrong
 
@@ -68,11 +68,6 @@ def check_inputs(model: keras.Model, spec: InputSpec, inputs: Mapping[str, Array
             _check_padding(model, spec, use, label, arrays)
 
 
-def _array(arrays: Any, name: str | None) -> np.ndarray:
-    array: np.ndarray = arrays if name is None else arrays[name]
-    return array
-
-
 def _at(label: str, name: str | None, index: tuple[int, ...]) -> str:
     return f"{label}{'' if name is None else f'[{name!r}]'}[{', '.join(map(str, index))}]"
 
@@ -84,7 +79,7 @@ def _wrong_ids(
     for use in uses:
         if not isinstance(use.layer, keras.layers.Embedding):
             continue
-        array, size = _array(arrays, use.name), use.layer.input_dim
+        array, size = leaf(arrays, use.name), use.layer.input_dim
         low = 0 if use.negative else -np.inf
         high = size - 1 if use.large is not None and size <= use.large else np.inf
         rounded = use.name not in spec.integers
@@ -104,16 +99,16 @@ def _fractions(
 ) -> Iterator[tuple[str, str]]:
     """Yield a number that is not whole where integers are taken: it would be cut off."""
     for name in spec.integers:
-        if (bad := _first_fraction(_array(arrays, name), None)) is not None:
-            value = _array(arrays, name)[bad]
+        if (bad := _first_fraction(leaf(arrays, name), None)) is not None:
+            value = leaf(arrays, name)[bad]
             yield f"{_at(label, name, bad)} is {value}, but the model takes integers", "round it"
     for use in uses:
         if not isinstance(use.layer, keras.layers.Embedding):
             continue
-        bad = _first_fraction(_array(arrays, use.name), use.values)
+        bad = _first_fraction(leaf(arrays, use.name), use.values)
         if bad is not None and takes_fractions(model, spec, use.layer, _row(arrays, bad[0])):
             place, layer = _at(label, use.name, bad), use.layer.name
-            problem = f"{place} is {_array(arrays, use.name)[bad]}, but the Embedding '{layer}'"
+            problem = f"{place} is {leaf(arrays, use.name)[bad]}, but the Embedding '{layer}'"
             yield f"{problem} takes ids, which are whole", "map it to an id of the vocabulary"
 
 
@@ -130,7 +125,7 @@ def _is_whole(part: np.ndarray) -> bool:
 def _too_large(spec: InputSpec, label: str, arrays: Arrays) -> Iterator[tuple[str, str]]:
     """Yield each integer that does not get to the model as it is, in int32."""
     for name in spec.integers:
-        array = _array(arrays, name)
+        array = leaf(arrays, name)
         if np.can_cast(array.dtype, np.int32):
             continue
         least, most = INT32.min, INT32.max
@@ -152,7 +147,7 @@ def _check_padding(
     pad = 0 if is_embedding else use.layer.mask_value
     if (is_embedding and not use.layer.mask_zero) or not isinstance(pad, int | float):
         return
-    array = _array(arrays, use.name)
+    array = leaf(arrays, use.name)
     if not len(array):
         return
     padded, other = _padded_row(array.reshape(len(array), -1), use.values, pad)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.config.outputs import Output, outputs_by_name
 from dlrun.config.weighting import class_weights_by_output
-from dlrun.data.tree import tree_map
+from dlrun.data.tree import leaf, tree_map
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -142,11 +142,6 @@ def _names(outputs: Any) -> str:
     if isinstance(outputs, Mapping):
         return f"outputs {', '.join(sorted(outputs))}"
     return "a list" if isinstance(outputs, list | tuple) else "one output"
-
-
-def leaf(tree: Any, name: str | None) -> Any:
-    """The part of one output; the name of a single output is None."""
-    return tree if name is None else tree[name]
 
 
 def _losses_and_metrics(name: str | None, output: Output) -> Iterator[tuple[str, Any]]:

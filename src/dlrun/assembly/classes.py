@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.assembly import label_weights
-from dlrun.assembly.check_outputs import is_multilabel, label_format, leaf, task_outputs
+from dlrun.assembly.check_outputs import is_multilabel, label_format, task_outputs
 from dlrun.config.weighting import BALANCED, class_weights_by_output, sampling_by_output
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.sampling import ClassSampling
+from dlrun.data.tree import as_tree, leaf
 from dlrun.errors import DlrunError, did_you_mean, list_names
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def as_config(weights: Mapping[str | None, Mapping[int, Weight]], data: Dataset)
         }
         for name, of_output in weights.items()
     }
-    return named.get(None, named) or None
+    return as_tree(named) or None
 
 
 def samples_weights(

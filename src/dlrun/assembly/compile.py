@@ -16,7 +16,6 @@ from dlrun.assembly.check_metrics import logged_by
 from dlrun.assembly.check_outputs import (
     data_may_change,
     label_format,
-    leaf,
     task_outputs,
     weighs_each_label,
 )
@@ -28,7 +27,7 @@ from dlrun.config.schema import Config
 from dlrun.config.weighting import loss_weights_by_output
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.length import Length
-from dlrun.data.tree import tree_map
+from dlrun.data.tree import as_tree, leaf, tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.each_label import EachLabel, weigh_each_label
 from dlrun.losses.sum_of_losses import SumOfLosses
@@ -78,7 +77,7 @@ def compile_model(
         else {"loss": [summed], "metrics": metrics}
     )
     if any(weighted.values()):
-        of_outputs["weighted_metrics"] = weighted.get(None, weighted)
+        of_outputs["weighted_metrics"] = as_tree(weighted)
     model.compile(**({"optimizer": optimizer} if optimizer else {}), **of_outputs)
     # Not with setattr, which would also make it one of the model's own metrics.
     vars(model)["_loss_tracker"] = tracker

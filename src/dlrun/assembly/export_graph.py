@@ -16,6 +16,7 @@ from dlrun.assembly.model import outputs_of, with_activation
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec
+from dlrun.data.tree import leaf, leaves_by_name
 from dlrun.exports.content import INPUT, OUTPUT, Content, FileInput
 
 
@@ -62,13 +63,10 @@ def describe_outputs(
     task_outputs = outputs_by_name(config.task)
     described = []
     outputs = outputs_of(model, spec)
-    several = isinstance(spec.num_classes, Mapping)
-    names: list[Any] = list(spec.num_classes) if several else [None]  # type: ignore[arg-type]
-    for name in names:
-        task: Any = config.task if task_outputs is None else task_outputs[name]
-        targets: Any = spec.targets
-        target = targets[name] if isinstance(targets, Mapping) else targets
-        shape = tuple(outputs.shape if name is None else outputs[name].shape)[1:]
+    for name in leaves_by_name(spec.num_classes):
+        task: Any = config.task if task_outputs is None else task_outputs[str(name)]
+        target = leaf(spec.targets, name) if spec.targets else None
+        shape = tuple(leaf(outputs, name).shape)[1:]
         entry = {"name": name or OUTPUT, "shape": list(shape), "activation": task.activation}
         if target is not None:
             entry |= {"kind": target.kind, "columns": list(target.columns)}

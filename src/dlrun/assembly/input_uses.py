@@ -158,7 +158,7 @@ def _watch(
     """Note what the layers receive.
 
     Raises:
-        _AllReceived: After this number of calls.
+        _EverythingNoted: After this number of calls.
     """
 
     def watching(layer: Any) -> Callable[..., Any]:

@@ -51,7 +51,7 @@ def with_more(
 ) -> list[str]:
     """The overrides of a resumed run, with ``epochs=+5`` as five more than its config has.
 
-    ``max_steps=+500`` and ``max_time=+2h`` are understood likewise.
+    ``max_steps=+500`` and ``max_time=+2h`` are understood the same way.
 
     Args:
         overrides: As typed.

@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun.assembly.check_outputs import data_may_change, leaf, task_outputs
+from dlrun.assembly.check_outputs import data_may_change, task_outputs
 from dlrun.assembly.classes import Weight, class_weights, samples_weights
 from dlrun.assembly.model import outputs_of
 from dlrun.config.schema import Config
 from dlrun.data.dataset import SPLITS, Dataset, Split
-from dlrun.data.tree import tree_map
+from dlrun.data.tree import leaf, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 from dlrun.losses.sum_of_losses import with_reduction
 
@@ -113,10 +113,8 @@ def _loss_shapes(
     spec = data.spec
     outputs = tree_map(lambda output: tuple(output.shape)[1:], outputs_of(model, spec))
     compiled = model.loss[0] if isinstance(model.loss, list) else model.loss
-    names = spec.labels if isinstance(spec.labels, Mapping) else (None,)
     shapes: dict[str | None, tuple[int, ...]] = {}
-    for name in names:
-        labels = leaf(spec.labels, name)
+    for name, labels in leaves_by_name(spec.labels).items():
         known = [*labels.shape, *([1] * len(leaf(outputs, name)))]
         output = tuple(o or size for o, size in zip(leaf(outputs, name), known, strict=False))
         shape: tuple[int, ...] | None = None

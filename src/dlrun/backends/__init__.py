@@ -5,9 +5,10 @@ A backend's module imports its framework inside its functions, so importing the 
 process can start only one backend.
 
 What is the same for all of them is in modules that begin with an underscore, without a framework:
-``_protocols`` what a backend has to offer, ``_modules`` which there are, ``_requirements`` whether
-one can be used, ``_devices`` which devices it computes on, ``_startup`` its start, ``_process``
-what that decides for the process, ``_compile_cache`` where compiled functions are kept.
+``_protocols`` what a backend has to offer, ``_spread`` the same for several devices, ``_modules``
+which there are, ``_requirements`` whether one can be used, ``_devices`` which devices it computes
+on, ``_startup`` its start, ``_process`` what that decides for the process, ``_compile_cache`` where
+compiled functions are kept.
 """
 
 from dlrun.backends._devices import require_devices
@@ -25,13 +26,13 @@ from dlrun.backends._process import running
 from dlrun.backends._protocols import (
     Backend,
     Lanes,
-    Spread,
     Stepper,
     Tracer,
     TrainingBackend,
     VectorizingBackend,
 )
 from dlrun.backends._requirements import require, require_gpu, why_no_build
+from dlrun.backends._spread import Spread
 from dlrun.backends._startup import forget, keras_versions, prepare, start, start_beside
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlrun.backends._modules import distribution_of, module, names
-from dlrun.backends._protocols import Spread
+from dlrun.backends._spread import Spread
 from dlrun.errors import DlrunError, first_line
 from dlrun.system import ranks
 from dlrun.system.gpus import visible_gpus

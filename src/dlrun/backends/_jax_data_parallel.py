@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlrun.backends._protocols import Spread
+from dlrun.backends._spread import Spread
 
 
 def distribution(spread: Spread, devices: Sequence[str]) -> Any:

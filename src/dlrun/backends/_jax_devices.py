@@ -17,7 +17,7 @@ from dlrun.system import ranks
 from dlrun.system.process import cores
 
 if TYPE_CHECKING:
-    from dlrun.backends._protocols import Spread
+    from dlrun.backends._spread import Spread
 
 PROCESSES = False
 LAUNCHES: Sequence[str] = ("data_parallel",)
@@ -28,7 +28,7 @@ VIRTUAL = "xla_force_host_platform_device_count"
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distribution`. It has no effect on accelerators."""
+    """See :class:`dlrun.backends._spread.Distribution`. It has no effect on accelerators."""
     # Parts of the CPU that wait for each other hold a thread each, which XLA takes from those that
     # compute: each part needs threads of its own beside them.
     group = ranks.current()
@@ -43,7 +43,7 @@ def environment(spread: Spread) -> Mapping[str, str]:
 
 
 def meet(spread: Spread) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     if ranks.current():
         from dlrun.backends import _jax_processes
 
@@ -51,14 +51,14 @@ def meet(spread: Spread) -> None:
 
 
 def available(kind: str, spread: Spread) -> list[str]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends import jax as backend
 
     return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     if ranks.current() or _is_alone(spread):  # processes compute together once they train
         return
     import keras
@@ -116,7 +116,7 @@ def compile_fit() -> None:
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     import keras
 
     check = getattr(keras.distribution.distribution(), "check", None)
@@ -125,7 +125,7 @@ def check_model(model: Any) -> None:
 
 
 def together(model: Any) -> AbstractContextManager[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     if not ranks.current():
         return nullcontext([])
     from dlrun.backends import _jax_processes
@@ -134,7 +134,7 @@ def together(model: Any) -> AbstractContextManager[list[Any]]:
 
 
 def own_samples(size: int) -> slice:
-    """See :class:`dlrun.backends._protocols.Distribution`: uneven batches go to all."""
+    """See :class:`dlrun.backends._spread.Distribution`: uneven batches go to all."""
     group = ranks.current()
     if group is None or size % group.count:
         return slice(None)
@@ -143,7 +143,7 @@ def own_samples(size: int) -> slice:
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     if not ranks.current():
         return number
     from dlrun.backends import _jax_processes
@@ -152,7 +152,7 @@ def agree(number: int) -> int:
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends import _jax_model_parallel
 
     return _jax_model_parallel.memory_of(model)

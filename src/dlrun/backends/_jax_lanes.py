@@ -15,7 +15,7 @@ from dlrun.backends._jax_steps import programs
 from dlrun.loops.step import Step
 
 if TYPE_CHECKING:
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
 
 
 class _Run(NamedTuple):
@@ -47,7 +47,7 @@ class JaxLanes:
         self._of_run: dict[int, _LaneProgram] = {}
         self._placed: dict[tuple[int, ...], tuple[Any, Callable[..., Any]]] = {}
 
-    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+    def place(self, batches: Batches) -> Take:
         """See :class:`dlrun.backends.Lanes`."""
         arrays = batches.split.arrays()
         key = tuple(map(id, arrays))  # they are kept, so that no other array gets the id of one

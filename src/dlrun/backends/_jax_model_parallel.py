@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlrun.backends._protocols import Spread
+from dlrun.backends._spread import Spread
 from dlrun.errors import DlrunError
 
 MODEL = "model"

@@ -22,7 +22,7 @@ from dlrun.system import ranks
 from dlrun.system.native_output import silent_stdout
 
 if TYPE_CHECKING:
-    from dlrun.backends._protocols import Spread
+    from dlrun.backends._spread import Spread
 
 BEAT_SECONDS = 10**6  # dlrun launch watches the processes
 
@@ -122,7 +122,7 @@ def _take_over(jax_state: Any) -> None:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     import jax
     import keras
     from keras.src.backend.jax.core import Variable  # Keras exports no other way

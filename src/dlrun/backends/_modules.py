@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from dlrun.backends._protocols import Backend, Distribution, TrainingBackend, VectorizingBackend
+from dlrun.backends._protocols import Backend, TrainingBackend, VectorizingBackend
+from dlrun.backends._spread import Distribution
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:  # so that a type checker compares each module with its protocol

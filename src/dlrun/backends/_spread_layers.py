@@ -71,7 +71,7 @@ def moments_of_batch(
 
 
 def memory_of_copies(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`: each device has the whole model."""
+    """See :class:`dlrun.backends._spread.Distribution`: each device has the whole model."""
     rows = []
     for variable in model.variables:
         shape = list(variable.shape)

@@ -13,7 +13,8 @@ from dlrun.backends._devices import choose_device, devices_of
 from dlrun.backends._imports import import_of
 from dlrun.backends._modules import distribution_of, module
 from dlrun.backends._process import refuse_another, same_device
-from dlrun.backends._protocols import Backend, Spread
+from dlrun.backends._protocols import Backend
+from dlrun.backends._spread import Spread
 from dlrun.errors import DlrunError
 from dlrun.system import process
 
@@ -43,7 +44,7 @@ def start(
     """Import Keras on a backend and a device, seeded.
 
     Args:
-        name: A backend that :func:`require` accepts.
+        name: A backend that :func:`dlrun.backends.require` accepts.
         kind: auto, cpu, gpu or tpu.
         index: Index among the devices of that kind; None for the first.
         precision: A Keras dtype policy.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlrun.backends._protocols import Spread
+    from dlrun.backends._spread import Spread
 
 PROCESSES = False
 LAUNCHES: Sequence[str] = ()
@@ -38,12 +38,12 @@ state = _State()
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     return {}
 
 
 def meet(spread: Spread) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
+    """See :class:`dlrun.backends._spread.Distribution`: there are no other processes."""
 
 
 def available(kind: str, spread: Spread) -> list[str]:
@@ -66,7 +66,7 @@ def available(kind: str, spread: Spread) -> list[str]:
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     import tensorflow as tf
 
     log = logging.getLogger("tensorflow")  # which tells that CPUs have no NCCL
@@ -79,24 +79,24 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends._spread_layers import check_layers
 
     check_layers(model)
 
 
 def own_samples(size: int) -> slice:
-    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
+    """See :class:`dlrun.backends._spread.Distribution`: there are no other processes."""
     return slice(None)
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
+    """See :class:`dlrun.backends._spread.Distribution`: there are no other processes."""
     return number
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends._spread_layers import memory_of_copies
 
     return memory_of_copies(model)
@@ -104,7 +104,7 @@ def memory_of(model: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`: there are no other processes."""
+    """See :class:`dlrun.backends._spread.Distribution`: there are no other processes."""
     from dlrun.backends._tensorflow_parts import across_parts
 
     if state.strategy is None or state.strategy.num_replicas_in_sync == 1:

@@ -14,7 +14,7 @@ from dlrun.data.scaling import integer_inputs, scale_inputs
 from dlrun.data.tree import map_named
 
 if TYPE_CHECKING:
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 
@@ -68,7 +68,7 @@ def convolves_on_a_cpu(model: Any, inputs: Any) -> bool:
     return re.search(r'\bop: "\w*Conv', graph) is not None
 
 
-def gather_on_device(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+def gather_on_device(batches: Batches) -> Take:
     """Copy a split to the device; see :class:`dlrun.backends.TrainingBackend`."""
     parts = batches.gather(np.arange(len(batches.split)))
     whole = tf.nest.map_structure(tf.convert_to_tensor, parts)

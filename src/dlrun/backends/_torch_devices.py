@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.system import process, ranks
 
 if TYPE_CHECKING:
-    from dlrun.backends._protocols import Spread
+    from dlrun.backends._spread import Spread
 
 PROCESSES = True
 LAUNCHES: Sequence[str] = ("data_parallel",)
@@ -46,25 +46,25 @@ state = _State()
 
 
 def environment(spread: Spread) -> Mapping[str, str]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     if sys.platform != "linux" or ranks.started_outside():
         return {}
     return {"GLOO_SOCKET_IFNAME": "lo"}  # nothing outside this machine may connect
 
 
 def meet(spread: Spread) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`: torch meets on its devices."""
+    """See :class:`dlrun.backends._spread.Distribution`: torch meets on its devices."""
 
 
 def available(kind: str, spread: Spread) -> list[str]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends import torch as backend
 
     return [device for device in backend.devices() if device.startswith(f"{kind}:")]
 
 
 def spread_over(spread: Spread, devices: Sequence[str]) -> None:
-    """Meet the other processes; see :class:`dlrun.backends._protocols.Distribution`."""
+    """Meet the other processes; see :class:`dlrun.backends._spread.Distribution`."""
     import torch
     from torch import distributed
 
@@ -110,7 +110,7 @@ def _meet(group: ranks.Group) -> Any:
 
 
 def check_model(model: Any) -> None:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     import torch
 
     from dlrun.backends._spread_layers import check_layers, refusal
@@ -130,7 +130,7 @@ def edges(size: int, count: int) -> list[int]:
 
 
 def own_samples(size: int) -> slice:
-    """See :class:`dlrun.backends._protocols.Distribution`: a small batch is computed by each."""
+    """See :class:`dlrun.backends._spread.Distribution`: a small batch is computed by each."""
     group = ranks.current()
     if group is None or size < group.count:
         return slice(None)
@@ -138,7 +138,7 @@ def own_samples(size: int) -> slice:
 
 
 def agree(number: int) -> int:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from torch import distributed
 
     from dlrun.backends._torch_parts import agree
@@ -147,7 +147,7 @@ def agree(number: int) -> int:
 
 
 def memory_of(model: Any) -> list[dict[str, Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     from dlrun.backends._spread_layers import memory_of_copies
 
     return memory_of_copies(model)
@@ -155,7 +155,7 @@ def memory_of(model: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def together(model: Any) -> Iterator[list[Any]]:
-    """See :class:`dlrun.backends._protocols.Distribution`."""
+    """See :class:`dlrun.backends._spread.Distribution`."""
     import torch
     from torch import distributed
 

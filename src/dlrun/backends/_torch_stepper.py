@@ -21,7 +21,7 @@ from dlrun.losses.masks import masks_of, set_masks
 
 if TYPE_CHECKING:
     from dlrun.backends._torch_graph import Record
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
 
 log = logging.getLogger("dlrun")
 
@@ -156,7 +156,7 @@ def _all_agree() -> Callable[[bool], bool]:
     return _torch_parts.all_agree
 
 
-def gather_on_device(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+def gather_on_device(batches: Batches) -> Take:
     """Copy a split to the device; see :class:`dlrun.backends.TrainingBackend`."""
     device = keras.ops.zeros(()).device
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Lanes, Stepper, Tracer
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 PACKAGE = "jax"
@@ -102,41 +102,15 @@ def check_process(precision: str) -> None:
 
 
 def adapt_keras() -> None:
-    """Tell a subclassed model's layers in ``fit()`` whether they train.
+    """See :class:`dlrun.backends.Backend`.
 
-    Keras calls such a model past its call context, from which the layers take it: a Dropout that
-    ``call`` passes no ``training`` would do nothing. Nothing is said of an int64 that becomes
-    int32, as what a model takes is checked to fit.
+    Nothing is said of an int64 that becomes int32, as what a model takes is checked to fit.
     """
+    from dlrun.backends._jax_keras import call_in_context
+
     message = "Explicitly requested dtype u?int64"
     warnings.filterwarnings("ignore", message, UserWarning, r"keras\.src\.backend\.jax\.core")
-    import keras
-
-    from dlrun.backends._jax_devices import divide, is_spread
-    from dlrun.backends._jax_steps import collect_outputs
-
-    call = keras.layers.Layer.stateless_call
-    if getattr(call, "in_context", False):  # an earlier run of the process
-        return
-
-    def stateless_call(layer: Any, *arguments: Any, **keywords: Any) -> Any:
-        if is_spread():  # from variables and inputs; a model's own call may have more of them
-            trainable, non_trainable, *inputs = arguments
-            arguments = (trainable, non_trainable, *map(divide, inputs))
-        context = layer._get_call_context()
-        before = context.get_value("training")
-        context.set_value("training", keywords.get("training", before))
-        if not layer._call_has_context_arg["training"]:
-            keywords.pop("training", None)
-        try:
-            outputs, *others = call(layer, *arguments, **keywords)
-            return (collect_outputs(outputs) if is_spread() else outputs), *others
-        finally:
-            context.set_value("training", before)
-            layer._maybe_reset_call_context()
-
-    stateless_call.in_context = True  # type: ignore[attr-defined]
-    keras.layers.Layer.stateless_call = stateless_call
+    call_in_context()
 
 
 def set_matmul_precision(precision: str) -> None:
@@ -223,24 +197,9 @@ def step_bytes(model: Any, batch: Sequence[Any]) -> int | None:
 
 def track(model: Any, *, is_changed: bool) -> None:
     """JAX gets all variables in every step; Keras' own step would drop the masks of outputs."""
-    import keras
+    from dlrun.backends._jax_keras import keep_masks
 
-    is_own = type(model).train_step is not keras.Model.train_step or "train_step" in vars(model)
-    if is_own or "compute_loss_and_updates" in vars(model):
-        return
-    from dlrun.backends._jax_steps import MaskedOutputs, with_masks, without_masks
-
-    compute_loss, compute_metrics = model.compute_loss_and_updates, model.compute_metrics
-
-    def loss_and_updates(*arguments: Any, **keywords: Any) -> Any:
-        loss, (unscaled, outputs, *variables) = compute_loss(*arguments, **keywords)
-        return loss, (unscaled, with_masks(outputs), *variables)
-
-    def metrics(inputs: Any, targets: Any, outputs: Any, sample_weight: Any = None) -> Any:
-        outputs = without_masks(outputs) if isinstance(outputs, MaskedOutputs) else outputs
-        return compute_metrics(inputs, targets, outputs, sample_weight)
-
-    model.compute_loss_and_updates, model.compute_metrics = loss_and_updates, metrics
+    keep_masks(model)
 
 
 def bind(model: Any, step: Step) -> None:
@@ -262,7 +221,7 @@ def free_device_bytes() -> int | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
 
 
-def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+def place(batches: Batches) -> Take | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._jax_devices import is_spread
     from dlrun.backends._jax_stepper import gather_on_device

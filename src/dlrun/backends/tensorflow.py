@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Stepper, Tracer
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 PACKAGE = "tensorflow"
@@ -207,7 +207,7 @@ def free_device_bytes() -> int | None:
     return None
 
 
-def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+def place(batches: Batches) -> Take | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._tensorflow_devices import state
     from dlrun.backends._tensorflow_stepper import gather_on_device

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrun.backends import Stepper, Tracer
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.loops.step import Step
 
 PACKAGE = "torch"
@@ -226,7 +226,7 @@ def free_device_bytes() -> int | None:
     return int(torch.cuda.mem_get_info()[0])
 
 
-def place(batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]] | None:
+def place(batches: Batches) -> Take | None:
     """See :class:`dlrun.backends.TrainingBackend`."""
     from dlrun.backends._torch_devices import state
     from dlrun.backends._torch_stepper import gather_on_device

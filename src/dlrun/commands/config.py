@@ -1,5 +1,7 @@
 """``dlrun config``."""
 
+from dataclasses import asdict
+
 from dlrun.commands.arguments import ConfigDir, Json, Overrides, Trust
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.config.project import Project
@@ -19,8 +21,6 @@ def config(
       dlrun config experiment=first_network --json
     """
     with report_errors() as out:
-        from dataclasses import asdict
-
         from dlrun.config.compose import compose, to_yaml
 
         composed = compose(overrides or [], project=Project.of(config_dir, trust))

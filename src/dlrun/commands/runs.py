@@ -67,6 +67,8 @@ def runs(
                 "--tree has the order of descent",
                 hint="leave out --sort, --reverse and --limit; --where limits what it shows",
             )
+        if grouped and (tree or as_csv or watch):
+            raise DlrunError("--group can't be combined with --tree, --csv or --watch")
         chosen: dict[str, Any] = {
             "where": where or (),
             "sort": sort,
@@ -74,8 +76,6 @@ def runs(
             "limit": limit,
         }
         if grouped:
-            if tree or as_csv or watch:
-                raise DlrunError("--group can't be combined with --tree, --csv or --watch")
             from dlrun.api.settings import group_runs
             from dlrun.report.settings import settings_table
 

@@ -156,7 +156,7 @@ def sweep(
             from dlrun.api.earlier import with_overrides_of
 
             typed = join(["dlrun", "sweep", *with_overrides_of(from_run, overrides or [])])
-            raise DlrunError("--from is of dlrun train: a sweep has no parent", hint=typed)
+            raise DlrunError("--from belongs to dlrun train: a sweep has no parent", hint=typed)
         from dlrun.sweeps.request import SweepRequest
         from dlrun.sweeps.run import sweep as run_sweep
         from dlrun.sweeps.search_options import search_options

@@ -91,7 +91,7 @@ def refuse_options_as_keys(ctx: Any) -> None:
     }
     for word in ctx.params.get("overrides") or ():
         key, _, value = word.partition("=")
-        # A sweep's zip has a name of one's own.
+        # The user chooses the name of a sweep's zip.
         if key not in options or not value or value.startswith("zip("):
             continue
         from dlrun.config.spellings import is_config_word

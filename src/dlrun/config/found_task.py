@@ -16,6 +16,7 @@ from dlrun.config.grammar import compose_choices
 from dlrun.config.groups import GROUPS
 from dlrun.config.instantiate import instantiate, targets
 from dlrun.config.overrides import Overrides, apply_values, to_config
+from dlrun.data.tree import as_tree
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def find_task(
     found: dict[str, Any] = {}
     for key in ("loss", "metrics", "activation"):
         by_name = {name: part[key] for name, part in parts.items()}
-        found[key] = by_name[None] if single else by_name
+        found[key] = as_tree(by_name)
     OmegaConf.update(base, "task", found, merge=True, force_add=True)
     if single:
         base.choices.task = tasks[None]

@@ -96,7 +96,7 @@ def _register() -> None:
 def compose_choices(lines: Sequence[str], config_dir: Path | None) -> DictConfig:
     """Compose the config of chosen options, before values are set.
 
-    Hydra's loader takes most of the time of :func:`compose`, and the runs of a sweep make the same
+    Hydra's loader takes most of the time of composing, and the runs of a sweep make the same
     choices, so results are cached until a file of the user's own options changes.
     """
     user_dirs = config_dirs(config_dir)[:-1]

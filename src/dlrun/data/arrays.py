@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from dlrun.data.description.pictures import Pictures, pictures_of_arrays
 from dlrun.data.description.table import describe_columns
 from dlrun.data.npz import require_finite
 from dlrun.data.preprocessing.standardize import Standardize
+from dlrun.data.samples import LABELS, SPLIT, Samples
 from dlrun.data.source import Description
-from dlrun.data.splits import LEFT_OUT, SPLITS, TRAIN
+from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.data.tabular.targets import class_counts
 from dlrun.data.targets import Target, TargetFitter
-from dlrun.data.tree import Arrays, leaves, leaves_by_name, tree_map
+from dlrun.data.tree import leaves, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -32,55 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-LABELS, SPLIT = "y", "split"
-
-
-class Samples(NamedTuple):
-    """What a source of arrays reads.
-
-    Args:
-        inputs: ``(samples, ...)`` of numbers, or a mapping of several.
-        labels: ``(samples,)`` or ``(samples, values)``: class names or numbers, truth values, or
-            numbers.
-        names: The names of the labels' columns; by default ``y``, or ``y0``, ``y1``, ...
-        splits: How many samples each split has, in order, by a name of
-            :data:`dlrun.data.splits.NAMES`; empty if they are to be split. Without samples to
-            validate on, these are drawn from those to train on.
-        sizes: As in :class:`dlrun.data.input_spec.InputSpec`.
-        weights: How much each sample counts in the loss, ``(samples,)``; None for once each.
-    """
-
-    inputs: Arrays
-    labels: np.ndarray
-    names: Sequence[str] = ()
-    splits: Mapping[str, int] = {}
-    sizes: Mapping[str | None, tuple[int, ...]] = {}
-    weights: np.ndarray | None = None
-
-    @classmethod
-    def of_splits(
-        cls, parts: Mapping[str, tuple[Arrays, Any]], names: Sequence[str] = ()
-    ) -> Samples:
-        """The samples of several splits, one after another.
-
-        Args:
-            parts: The inputs and labels of each, by its name.
-            names: As in :class:`Samples`.
-
-        Raises:
-            ValueError: If their shapes differ.
-        """
-        labels = [np.asarray(labels) for _, labels in parts.values()]
-        first = next(iter(parts.values()))[0]
-
-        def join(name: str | None) -> np.ndarray:
-            return np.concatenate(
-                [x[name] if isinstance(x, Mapping) else x for x, _ in parts.values()]  # type: ignore[index]
-            )
-
-        inputs = {name: join(name) for name in first} if isinstance(first, Mapping) else join(None)
-        sizes = dict(zip(parts, map(len, labels), strict=True))
-        return cls(inputs, np.concatenate(labels), names, sizes)
+OPTIONS = (
+    "kind", "split", "validation", "test", "folds", "fold", "seed", "limit", "cache_gb"
+)  # fmt: skip
 
 
 def array_source(
@@ -103,6 +58,11 @@ def array_source(
         **options: Those of :func:`dlrun.data.table.table` for the target and the split.
     """
     return ArraySource(name, load, float(scale), standardize, dict(arguments or {}), options)
+
+
+def options_of_arrays(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the options of a table, those that arrays have too."""
+    return {key: value for key, value in options.items() if key in OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -146,8 +106,14 @@ class ArraySource:
         return samples
 
     @cached_property
+    def _labels(self) -> pa.RecordBatch:
+        return self._samples.label_batch(f"data: {self.name}")
+
+    @cached_property
     def _table(self) -> ArrowTable:
-        labels = _label_table(self.name, self._samples)
+        import pyarrow as pa
+
+        labels = pa.Table.from_batches([self._labels])
         names = [name for name in labels.schema.names if name != SPLIT]
         target: Any = names[0] if len(names) == 1 else names
         options = dict(self.options)
@@ -205,12 +171,7 @@ class ArraySource:
         """The classes that no training sample has; the labels of a target of numbers have none."""
         if not target.classes:
             return []
-        splits = self._table.splits
-        rows = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]
-        labels = {
-            name: target.encode(_of(rows.take(_array(np.flatnonzero(splits == code)))))
-            for name, code in SPLITS.items()
-        }
+        labels = {name: target.encode(self._labels_of(name)) for name in SPLITS}
         return unlearned_classes(labels, target.num_classes, target)
 
     def _refusals(self) -> list[str]:
@@ -232,16 +193,13 @@ class ArraySource:
             log.info("data   %s", note)
         self._require_finite()
         inputs, weights = self._samples.inputs, self._samples.weights
-        splits = self._table.splits
-        labels = _label_table(self.name, self._samples).combine_chunks().to_batches()[0]
-        target = _saved_target(self.name, saved) or self._fit(labels)
+        target = _saved_target(self.name, saved) or self._fit()
 
         def split(name: str) -> Split:
-            rows = np.flatnonzero(splits == SPLITS[name])
-            chosen = labels.take(_array(rows))
+            rows = self._rows(name)
             return Split(
                 tree_map(lambda array: array[rows], inputs),
-                target.encode(_of(chosen)),
+                target.encode(self._labels_of(name)),
                 None if weights is None else weights[rows],
             )
 
@@ -257,10 +215,20 @@ class ArraySource:
         )
         return data.preprocess(saved.preprocessing if saved else None)
 
-    def _fit(self, labels: pa.RecordBatch) -> Target:
+    def _fit(self) -> Target:
         fitter = TargetFitter(self._table.labels[None])
-        fitter.update(_of(labels.take(_array(np.flatnonzero(self._table.splits == TRAIN)))))
+        fitter.update(self._labels_of("train"))
         return fitter.result()
+
+    def _rows(self, split: str) -> np.ndarray:
+        return np.flatnonzero(self._table.splits == SPLITS[split])
+
+    def _labels_of(self, split: str) -> dict[str, Any]:
+        """The labels of a split, by column."""
+        import pyarrow as pa
+
+        rows = self._labels.take(pa.array(self._rows(split)))
+        return dict(zip(rows.schema.names, rows.columns, strict=True))
 
 
 def _saved_target(name: str, saved: InputSpec | None) -> Target | None:
@@ -271,55 +239,3 @@ def _saved_target(name: str, saved: InputSpec | None) -> Target | None:
             f"data: {name} has one target, and the run was trained on {len(saved.targets)}"
         )
     return saved.targets
-
-
-def _label_table(name: str, samples: Samples) -> pa.Table:
-    """The labels as columns."""
-    import pyarrow as pa
-
-    columns = label_columns(f"data: {name}", samples.labels)
-    width = len(columns)
-    default = [LABELS] if width == 1 else [f"{LABELS}{number}" for number in range(width)]
-    found = dict(zip(samples.names or default, columns, strict=True))
-    if samples.splits:
-        found[SPLIT] = pa.array(
-            [split for split, size in samples.splits.items() for _ in range(size)]
-        )
-    return pa.table(found)
-
-
-def _of(batch: pa.RecordBatch) -> dict[str, Any]:
-    return dict(zip(batch.schema.names, batch.columns, strict=True))
-
-
-def _array(rows: np.ndarray) -> Any:
-    import pyarrow as pa
-
-    return pa.array(rows)
-
-
-def label_columns(source: str, labels: np.ndarray) -> list[pa.Array]:
-    """Labels as columns, one for each value of a sample.
-
-    Args:
-        source: What they are called in messages.
-        labels: As in :class:`Samples`.
-
-    Raises:
-        DlrunError: If they are of another form, or of mixed types.
-    """
-    import pyarrow as pa
-
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
-    if labels.ndim not in (1, 2) or labels.dtype.kind not in "biufUO" or not labels.size:
-        raise DlrunError(
-            f"{source}: the labels are {labels.dtype.name} of shape {labels.shape}, expected"
-            " class names or numbers, one or several for each sample"
-        )
-    if labels.ndim == 1:
-        labels = labels[:, None]
-    try:
-        return [pa.array(column.tolist()) for column in labels.T]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DlrunError(f"{source}: the labels are of mixed types: {error}") from error

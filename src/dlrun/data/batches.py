@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.length import ClockedLength
 from dlrun.data.tree import Arrays, tree_map
+
+# From indices into a split, ``(steps, batch_size)``, to inputs, labels, and weights if it has any.
+Take: TypeAlias = Callable[[np.ndarray], tuple[Any, ...]]
 
 
 def permutation(seed: int, epoch: int, samples: int) -> np.ndarray:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.arrays import Samples, array_source
+from dlrun.data.arrays import array_source, options_of_arrays
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.description.arrays import describe_dataset
+from dlrun.data.samples import Samples
 from dlrun.data.source import Description, Source
 from dlrun.data.tabular.arrow_table import arrow_table
 from dlrun.data.tree import map_named
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
 
 SPLITS = ("train", "test"), ("train", "validation", "test")
-ARRAY_OPTIONS = (
-    "kind", "split", "validation", "test", "folds", "fold", "seed", "limit", "cache_gb"
-)  # fmt: skip
 EXPECTED = (
     "a table of pandas, polars or pyarrow, arrays (x, y), several splits of such, or a Dataset"
 )
@@ -158,9 +156,13 @@ def _to_source(name: str, result: Any, options: Mapping[str, Any]) -> Source:
         raise DlrunError(
             f"data.function={name} returned {_about(result)}", hint=f"return {EXPECTED}"
         )
-    given = {key: value for key, value in options.items() if key in ARRAY_OPTIONS}
-    shape = {key: options[key] for key in ("scale", "standardize")}
-    return array_source(f"data.function={name}", lambda: samples, **shape, **given)
+    return array_source(
+        f"data.function={name}",
+        lambda: samples,
+        scale=options["scale"],
+        standardize=options["standardize"],
+        **options_of_arrays(options),
+    )
 
 
 def _table_source(name: str, rows: pa.Table, options: Mapping[str, Any]) -> Source:

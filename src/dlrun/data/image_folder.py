@@ -1,10 +1,9 @@
-"""Images of one's own: a folder for each class, or a table of paths and labels."""
+"""Your own images: a folder for each class, or a table of paths and labels."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
-from dlrun.data.dataset import SPLITS
-from dlrun.data.description.class_coverage import unlearned_classes
+from dlrun.data.description.images import describe_images
 from dlrun.data.description.pictures import Pictures, choose
 from dlrun.data.images import encode
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, decode, read_header
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.image_table import ImageTable
-from dlrun.data.preprocessing.images import MAX_SIDE, RESIZE, Images
+from dlrun.data.preprocessing.images import RESIZE, Images, parse_size
 from dlrun.data.source import Description
 from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
@@ -39,7 +37,6 @@ log = logging.getLogger("dlrun")
 
 HEADERS = "headers.json"
 LARGEST, USUAL = 256, 128  # a size that is found: the common one up to this, else the usual one
-SKIP_HINT = "replace it, or data.on_error=skip leaves it out"
 
 
 def image_folder(
@@ -123,7 +120,7 @@ def image_folder(
     )
     return ImageFolder(
         samples=samples,
-        size=_size(size),
+        size=None if size is None else parse_size(size),
         channels=None if channels == "auto" else int(channels),
         resize=resize,
         background=background,
@@ -194,7 +191,7 @@ class ImageFolder:
             for row, header in enumerate(headers):
                 if isinstance(header, str):
                     error = BrokenImageError(self.paths[row], header)
-                    raise broken_error(error, SKIP_HINT)
+                    raise broken_error(error)
         return headers
 
     @cached_property
@@ -231,23 +228,7 @@ class ImageFolder:
 
     def describe(self) -> Description:
         """See :class:`dlrun.data.source.Source`."""
-        counts = np.bincount(self.splits, minlength=4)
-        targets = self.samples.targets
-        names = {name: name or target.title for name, target in targets.items()}
-        return Description(
-            source=str(self.samples.root),
-            samples=len(self.paths),
-            splits={
-                "train": int(counts[TRAIN]),
-                "validation": int(counts[VALIDATION]),
-                "test": int(counts[TEST]),
-            },
-            columns=[self._column()],
-            tasks={names[name]: target.kind for name, target in targets.items()},
-            classes=self._class_counts(),
-            notes=[*self.notes, *self._class_notes()],
-            explicit=self._explicit(),
-        )
+        return describe_images(self)
 
     @cached_property
     def notes(self) -> list[str]:
@@ -277,52 +258,8 @@ class ImageFolder:
         labels = self.samples.labels(rows, {None: target})[None]
         return np.asarray(target.classes)[labels.astype(np.int64)]
 
-    def _column(self) -> dict[str, Any]:
-        """The images, as a table's column is described; ``counts`` are of their sizes."""
-        whole = [header for header in self.headers if isinstance(header, Header)]
-        sizes = Counter(f"{header.height} x {header.width}" for header in whole)
-        return {
-            "name": "image",
-            "type": "grey image" if all(h.is_grey for h in whole) else "image",
-            "kind": "image",
-            "missing": len(self.paths) - len(whole),
-            "distinct": len(sizes),
-            "low": None,
-            "high": None,
-            "mean": None,
-            "counts": dict(sizes.most_common(20)),
-            "examples": self.samples.names[:5],
-        }
-
-    def _class_counts(self) -> dict[str, dict[str, int]]:
-        targets = {name: t for name, t in self.samples.targets.items() if t.classes}
-        rows = np.flatnonzero(self.samples.splits != LEFT_OUT)
-        counts = {}
-        for name, labels in self.samples.labels(rows, targets).items():
-            target = targets[name]
-            if labels.ndim > 1:
-                of_classes = labels.sum(axis=0)
-            else:
-                of_classes = np.bincount(labels, minlength=len(target.classes))
-            named = zip(target.classes, of_classes.tolist(), strict=True)
-            counts[name or target.title] = dict(named)
-        return counts
-
-    def _class_notes(self) -> list[str]:
-        """The classes that no training image has."""
-        targets = {name: t for name, t in self.samples.targets.items() if t.classes}
-        if not targets:
-            return []
-        of_splits = [
-            self.samples.labels(np.flatnonzero(self.splits == code), targets)
-            for code in (TRAIN, VALIDATION, TEST)
-        ]
-        named = {name or "": target for name, target in targets.items()}
-        labels = [{name or "": array for name, array in part.items()} for part in of_splits]
-        widths = {name: target.num_classes for name, target in named.items()}
-        return unlearned_classes(dict(zip(SPLITS, labels, strict=True)), widths, named)
-
-    def _explicit(self) -> dict[str, Any]:
+    def explicit(self) -> dict[str, Any]:
+        """The arguments of :func:`image_folder` that say what was found."""
         form = self.form
         return {
             "path": str(self.samples.root),
@@ -346,14 +283,3 @@ def _name(key: str, value: object) -> str | None:
     if isinstance(value, list | Mapping):
         raise DlrunError(f"data.{key}={value}: expected one name", hint=f"data.{key}=NAME")
     return None if value is None else str(value)
-
-
-def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    sides = list(size) if isinstance(size, Sequence) else [size, size]
-    if len(sides) != 2 or not all(type(n) is int and 0 < n <= MAX_SIDE for n in sides):
-        raise DlrunError(
-            f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"
-        )
-    return sides[0], sides[1]

@@ -12,7 +12,7 @@ import numpy as np
 from dlrun.data.input_spec import ArraySpec, InputSpec
 from dlrun.data.preprocessing import MAX_STEPS, from_entry, to_entry
 from dlrun.data.targets import Target
-from dlrun.data.tree import Tree, leaves_by_name, tree_map
+from dlrun.data.tree import Tree, as_tree, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 
 VERSION = 1
@@ -108,7 +108,7 @@ def _read(content: Any) -> dict[str, Any]:
         "sizes": {
             name: array.sizes for name, array in leaves_by_name(inputs).items() if array.sizes
         },
-        "targets": None if None in targets.values() else targets.get(None, targets),
+        "targets": None if None in targets.values() else as_tree(targets),
         "scale": float(scale),
         "preprocessing": tuple(map(from_entry, steps)),
     }
@@ -146,7 +146,7 @@ def _by_name(entries: Any, part: str) -> Tree[_Entry]:
             _sizes(entry.get("sizes", []), place),
             None if target is None else Target.from_state(target),
         )
-    return arrays.get(None, arrays)
+    return as_tree(arrays)
 
 
 def _sizes(sizes: Any, place: str) -> tuple[int, ...]:

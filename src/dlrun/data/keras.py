@@ -11,15 +11,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlrun.data.arrays import ArraySource, Samples, array_source
+from dlrun.data.arrays import ArraySource, array_source
 from dlrun.data.files.pickled_arrays import load_pickle, load_ragged
 from dlrun.data.mnist import FILE as SHIPPED_MNIST
 from dlrun.data.network import require_network
 from dlrun.data.npz import NAMES, read
+from dlrun.data.samples import Samples
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
@@ -85,7 +86,7 @@ def keras(
 
     def load() -> Samples:
         try:
-            return of.read(folder, {"words": words, "length": length, "coarse": coarse})
+            return of.read(folder, _Options(words, length, coarse))
         except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise DlrunError(
                 f"data.name={name}: the files in {folder} can't be read: {error!s:.200}",
@@ -102,10 +103,18 @@ def keras(
     )
 
 
+class _Options(NamedTuple):
+    """As in :func:`keras`."""
+
+    words: int
+    length: int
+    coarse: bool
+
+
 @dataclass(frozen=True)
 class _Set:
     files: tuple[str, ...]
-    read: Callable[[Path, dict[str, Any]], Samples]
+    read: Callable[[Path, _Options], Samples]
     scale: float = 1.0
     standardize: bool = False
 
@@ -116,12 +125,12 @@ def _folder(path: str | None) -> Path:
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
 
 
-def _mnist(folder: Path, options: dict[str, Any]) -> Samples:
+def _mnist(folder: Path, options: _Options) -> Samples:
     x_train, y_train, x_test, y_test = read(folder / "mnist.npz", NAMES)
     return Samples.of_splits({"train": (x_train, y_train), "test": (x_test, y_test)})
 
 
-def _fashion_mnist(folder: Path, options: dict[str, Any]) -> Samples:
+def _fashion_mnist(folder: Path, options: _Options) -> Samples:
     x_train, y_train, x_test, y_test = (_idx(folder / file) for file in IDX)
     names = np.asarray(FASHION)
     return Samples.of_splits({"train": (x_train, names[y_train]), "test": (x_test, names[y_test])})
@@ -138,7 +147,7 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def _cifar10(folder: Path, options: dict[str, Any]) -> Samples:
+def _cifar10(folder: Path, options: _Options) -> Samples:
     *train, test = (_cifar_batch(folder / file, b"labels") for file in _SETS["cifar10"].files)
     names = np.asarray(CIFAR10)
     images = np.concatenate([images for images, _ in train])
@@ -146,8 +155,8 @@ def _cifar10(folder: Path, options: dict[str, Any]) -> Samples:
     return Samples.of_splits({"train": (images, names[labels]), "test": (test[0], names[test[1]])})
 
 
-def _cifar100(folder: Path, options: dict[str, Any]) -> Samples:
-    key = b"coarse_labels" if options["coarse"] else b"fine_labels"
+def _cifar100(folder: Path, options: _Options) -> Samples:
+    key = b"coarse_labels" if options.coarse else b"fine_labels"
     files = _SETS["cifar100"].files
     train, test = (_cifar_batch(folder / file, key) for file in files)
     return Samples.of_splits({"train": train, "test": test})
@@ -160,30 +169,30 @@ def _cifar_batch(path: Path, labels: bytes) -> tuple[np.ndarray, np.ndarray]:
     return images.transpose(0, 2, 3, 1), np.asarray(content[labels], np.int64)
 
 
-def _imdb(folder: Path, options: dict[str, Any]) -> Samples:
+def _imdb(folder: Path, options: _Options) -> Samples:
     x_train, y_train, x_test, y_test = load_ragged(folder / "imdb.npz", NAMES)
     train, test = (_ids(texts, options) for texts in (x_train, x_test))
     samples = Samples.of_splits({"train": (train, y_train), "test": (test, y_test)})
-    return samples._replace(sizes={None: (options["words"],)})
+    return samples._replace(sizes={None: (options.words,)})
 
 
-def _reuters(folder: Path, options: dict[str, Any]) -> Samples:
+def _reuters(folder: Path, options: _Options) -> Samples:
     texts, labels = load_ragged(folder / "reuters.npz", ("x", "y"))
-    return Samples(_ids(texts, options), np.asarray(labels), sizes={None: (options["words"],)})
+    return Samples(_ids(texts, options), np.asarray(labels), sizes={None: (options.words,)})
 
 
-def _ids(texts: list[list[int]], options: dict[str, Any]) -> np.ndarray:
+def _ids(texts: list[list[int]], options: _Options) -> np.ndarray:
     """The ids of each text's first words, ``(texts, length)`` int32."""
-    ids = np.zeros((len(texts), options["length"]), np.int32)
+    ids = np.zeros((len(texts), options.length), np.int32)
     for row, text in zip(ids, texts, strict=True):
         words = np.asarray(text[: len(row) - 1], np.int64) + FIRST_WORD
         row[0] = START
-        row[1 : 1 + len(words)] = np.where(words < options["words"], words, UNKNOWN)
+        row[1 : 1 + len(words)] = np.where(words < options.words, words, UNKNOWN)
     return ids
 
 
-def _numbers(file: str) -> Callable[[Path, dict[str, Any]], Samples]:
-    def load(folder: Path, options: dict[str, Any]) -> Samples:
+def _numbers(file: str) -> Callable[[Path, _Options], Samples]:
+    def load(folder: Path, options: _Options) -> Samples:
         inputs, labels = read(folder / file, ("x", "y"))
         return Samples(inputs, labels)
 

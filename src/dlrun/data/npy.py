@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.arrays import ArraySource, Samples, array_source
+from dlrun.data.arrays import ArraySource, array_source
 from dlrun.data.files.own_files import near_path
 from dlrun.data.npz import read, way_to_write
+from dlrun.data.samples import Samples
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy
 from dlrun.system.files import is_file

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.arrays import ArraySource, Samples, array_source
+from dlrun.data.arrays import ArraySource, array_source, options_of_arrays
+from dlrun.data.samples import Samples
 from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
@@ -52,13 +53,8 @@ def sklearn(
             raise DlrunError(
                 f"data.images=true: {name} has no images", hint="data.name=digits, or mnist"
             )
-        keys = ("kind", "split", "validation", "test", "folds", "fold", "seed", "limit", "cache_gb")
         return array_source(
-            about,
-            _images,
-            scale=16.0,
-            arguments={"name": name, "images": True},
-            **{key: options[key] for key in keys if key in options},
+            about, _images, scale=16.0, arguments={"name": name, "images": True}, **options
         )
     return arrow_table(
         about,
@@ -66,7 +62,7 @@ def sklearn(
         target=target or TARGETS.get(name, "target"),
         key=["sklearn", version("scikit-learn"), name],
         arguments={"name": name},
-        **options,
+        **options_of_arrays(options),
     )
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.arrays import ArraySource, Samples, array_source
+from dlrun.data.arrays import ArraySource, array_source, options_of_arrays
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
+from dlrun.data.preprocessing.images import parse_size
+from dlrun.data.samples import Samples
 from dlrun.data.splits import NAMES, TEST, TRAIN
 from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
 from dlrun.data.tfds_folders.folder import (
@@ -34,9 +36,6 @@ log = logging.getLogger("dlrun")
 
 SPLIT = "split"
 USUAL = 128  # pixels of images whose size differs
-OF_ARRAYS = (
-    "kind", "split", "validation", "test", "folds", "fold", "seed", "limit", "cache_gb"
-)  # fmt: skip
 
 
 def tfds(
@@ -219,7 +218,7 @@ def _images(
         load,
         scale=float(np.iinfo(image.dtype).max) if image.dtype.startswith("uint") else 1.0,
         arguments={**arguments, "target": list(targets) if len(targets) > 1 else targets[0]},
-        **{key: options[key] for key in OF_ARRAYS if key in options},
+        **options_of_arrays(options),
     )
 
 
@@ -238,20 +237,13 @@ def _input(prepared: PreparedFolder, features: Sequence[Feature]) -> Feature:
 def _shape(image: Feature, size: int | Sequence[int] | None) -> tuple[int, int, int]:
     """Height, width and channels of the images."""
     height, width, channels = (*image.shape, None, None, None)[:3]
-    if size is None:
-        sides = [height or USUAL, width or USUAL]
-    else:
-        sides = list(size) if isinstance(size, Sequence) else [size, size]
-        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-            raise DlrunError(
-                f"data.size={size}: expected height and width in pixels", hint="data.size=[96,128]"
-            )
-    if sides != [height, width] and (image.dtype != "uint8" or channels not in (1, 3)):
+    sides = (height or USUAL, width or USUAL) if size is None else parse_size(size)
+    if sides != (height, width) and (image.dtype != "uint8" or channels not in (1, 3)):
         raise DlrunError(
             f"data: the images '{image.name}' are {image.dtype} with {channels} channels: only"
             " those of 8 bits, grey or colour, are brought to one size"
         )
-    return sides[0], sides[1], channels or 3
+    return *sides, channels or 3
 
 
 def _known_splits(prepared: PreparedFolder) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +142,6 @@ class TimeSeries:
     @cached_property
     def options(self) -> Options:
         """The columns of numbers, those to forecast first, and how to read them."""
-        from dataclasses import replace
-
         return replace(self.reading, columns=(*self.table.targets, *_covariates(self)))
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,10 +39,19 @@ def leaves_by_name(tree: Tree[Leaf]) -> dict[str | None, Leaf]:
     return {**tree} if isinstance(tree, Mapping) else {None: tree}  # type: ignore[dict-item]
 
 
+def leaf(tree: Any, name: str | None) -> Any:
+    """The leaf of a name; of a single one, the name is None."""
+    return tree if name is None else tree[name]
+
+
+def as_tree(by_name: Mapping[str | None, Leaf]) -> Tree[Leaf]:
+    """What :func:`leaves_by_name` has taken apart."""
+    return by_name[None] if None in by_name else {str(name): of for name, of in by_name.items()}
+
+
 def concatenate(parts: Sequence[Arrays]) -> Arrays:
     """Arrays of the same form, one after the other, as one."""
     import numpy as np
 
     each = [leaves_by_name(part) for part in parts]
-    whole = {name: np.concatenate([part[name] for part in each]) for name in each[0]}
-    return whole[None] if None in whole else {str(name): array for name, array in whole.items()}
+    return as_tree({name: np.concatenate([part[name] for part in each]) for name in each[0]})

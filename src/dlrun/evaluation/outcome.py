@@ -22,10 +22,12 @@ class Wrong:
 
     Args:
         loss: What orders them, ``(rows,)`` float64.
-        sample: Their numbers in the split, from 0, like ``step``, ``true`` and ``predicted``
-            ``(rows,)``; classes, or numbers in their units.
+        sample: Their numbers in the split, from 0, ``(rows,)`` as all that follow.
         step: The step of a sequence.
+        true: The label: a class, or a number in its units.
+        predicted: The same of the model.
         probability: Of the predicted class.
+        value: Of several numbers, which one is meant, from 0.
     """
 
     loss: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -34,7 +36,6 @@ class Wrong:
     true: np.ndarray = field(default_factory=lambda: np.zeros(0))
     predicted: np.ndarray = field(default_factory=lambda: np.zeros(0))
     probability: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    # Of several numbers, the number of the one that is meant.
     value: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, **rows: np.ndarray) -> None:

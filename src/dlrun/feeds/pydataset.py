@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
 
 
 class BatchSequence(keras.utils.PyDataset):
@@ -22,7 +19,7 @@ class BatchSequence(keras.utils.PyDataset):
             them.
     """
 
-    def __init__(self, batches: Batches, take: Callable[[np.ndarray], tuple[Any, ...]]) -> None:
+    def __init__(self, batches: Batches, take: Take) -> None:
         super().__init__()
         self._batches = batches
         self._take = take

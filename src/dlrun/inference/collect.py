@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.assembly.check_outputs import data_may_change, leaf
+from dlrun.assembly.check_outputs import data_may_change
 from dlrun.config.schema import Config
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.tree import leaves
+from dlrun.data.tree import leaf, leaves, leaves_by_name
 from dlrun.evaluation.form import BINARY, CLASSES, MULTILABEL, NUMBERS, Form
 from dlrun.evaluation.outcome import Outcome
 from dlrun.inference.forms import form_of, output_names
@@ -82,10 +82,9 @@ class Collector:
     def _read(self) -> None:
         outputs, masks, labels = self._waiting.popleft()
         self._waiting_values -= _values(outputs)
-        of_outputs = leaves(outputs)
+        arrays = {name: _to_numpy(tensor) for name, tensor in leaves_by_name(outputs).items()}
+        names = list(arrays)
         # Keras sorts a mapping's names in places: masks are by the place in this one.
-        names = list(outputs) if isinstance(outputs, Mapping) else [None]
-        arrays = {name: _to_numpy(leaf) for name, leaf in zip(names, of_outputs, strict=True)}
         of_masks = {names[number]: _to_numpy(mask) for number, mask in masks.items()}
         of_labels = None
         if self._own_labels:

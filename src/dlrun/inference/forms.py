@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from dlrun.assembly.check_outputs import is_binary, label_format, leaf, task_outputs
+from dlrun.assembly.check_outputs import is_binary, label_format, task_outputs
 from dlrun.config.schema import Config
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.targets import Target
+from dlrun.data.tree import leaf, leaves_by_name
 from dlrun.evaluation.form import BINARY, CLASSES, MULTILABEL, NUMBERS, Form
 from dlrun.evaluation.numbers import MOST_VALUES
 
@@ -93,4 +94,4 @@ def _numbers(count: int) -> tuple[str, ...]:
 
 def output_names(spec: InputSpec) -> Sequence[str | None]:
     """The names of a model's outputs, None for a single one."""
-    return list(spec.num_classes) if isinstance(spec.num_classes, Mapping) else [None]
+    return list(leaves_by_name(spec.num_classes))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dlrun.loops.training import Training
@@ -11,7 +10,7 @@ from dlrun.loops.training import Training
 if TYPE_CHECKING:  # a loop does not import data or backends
     import numpy as np
 
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
 
 SHARE = 0.25  # of the device's free memory; the model and what it computes need the rest
 
@@ -27,7 +26,7 @@ class Gather:
 
     def __init__(self, training: Training, data_on_device: bool | str) -> None:
         splits = [training.train, *([training.validation] if training.validation else [])]
-        self._on_device: dict[int, Callable[[np.ndarray], tuple[Any, ...]]] = {}
+        self._on_device: dict[int, Take] = {}
         wanted = data_on_device is True or (
             data_on_device == "auto" and _fit(splits, training.backend.free_device_bytes())
         )

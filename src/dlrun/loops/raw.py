@@ -148,7 +148,7 @@ def _raw_function(
     if train.is_weighted and not _takes_weights(made):
         raise DlrunError(
             f"loop.stepper: {type(made).__name__} takes no weights, and the samples have them",
-            hint="def train(self, inputs, targets, *weights), and test likewise",
+            hint="def train(self, inputs, targets, *weights), and test with the same arguments",
         )
     model.raw_function = function = _RawFunction(arguments, made, best_steps)
     return function

@@ -10,7 +10,7 @@ import keras
 
 
 class TicketClassifier(keras.Model):
-    """Classifies support tickets: three inputs, two outputs, as :func:`ticket_classifier`.
+    """Classifies support tickets: three inputs, two outputs, as ``model=ticket_classifier``.
 
     Args:
         input_shape: Not used: the layers get their inputs' widths when they are called.

@@ -107,7 +107,7 @@ def search_sizes(
 
     Raises:
         DlrunError: If no size fits.
-        Interrupted: If a signal stopped it; no process is left.
+        RunInterrupted: If a signal stopped it; no process is left.
     """
     limit = None if settings.memory_limit is None else int(settings.memory_limit * 1e9)
     with TemporaryDirectory(prefix="dlrun-tune-") as folder, signals.record_signals() as received:

@@ -43,7 +43,7 @@ def add_batch_sizes(
         end: When to stop, as :func:`time.monotonic` tells it.
 
     Raises:
-        Interrupted: If a signal stopped it.
+        RunInterrupted: If a signal stopped it.
     """
     chosen = choose_rows(rows, every_loop=every_loop)
     for number, row in enumerate(chosen):

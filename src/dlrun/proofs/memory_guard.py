@@ -60,7 +60,7 @@ class MemoryGuard:
 
         Raises:
             DlrunError: If it does.
-            Interrupted: If a signal has come.
+            RunInterrupted: If a signal has come.
         """
         if self._received:
             raise RunInterrupted(self._received[0])

@@ -33,7 +33,7 @@ def tune_batch_size(overrides: Sequence[str], settings: SizeSettings) -> dict[st
 
     Raises:
         DlrunError: If the config or a setting is wrong, or nothing could be measured.
-        Interrupted: If a signal stopped it; no process is left.
+        RunInterrupted: If a signal stopped it; no process is left.
     """
     began, note = time.monotonic(), load_note()
     typed = without_batch_size(overrides)

@@ -76,7 +76,7 @@ def tune_learning_rate(overrides: Sequence[str], settings: RangeSettings) -> dic
 
     Raises:
         DlrunError: If the config or a setting is wrong, or a learning rate can't be scheduled.
-        Interrupted: If a signal stopped it; nothing is written then.
+        RunInterrupted: If a signal stopped it; nothing is written then.
     """
     began = time.monotonic()
     _check(settings)

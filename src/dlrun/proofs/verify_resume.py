@@ -7,50 +7,39 @@ when to validate, the second one validates where the first one did.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import re
 import secrets
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dlrun.assembly.require import require
 from dlrun.config.compose import compose
 from dlrun.config.project import HERE, Project
 from dlrun.errors import DlrunError, RunInterrupted
+from dlrun.proofs.killed_process import Moment, find_run, kill_at, kill_when_recorded, run_command
 from dlrun.proofs.same_bits import compare_bits
 from dlrun.remote.places import refuse_remote
 from dlrun.runs.directory import CHECKPOINTS, RECORD, TIME_FORMAT
 from dlrun.runs.history import read_rows
 from dlrun.system import signals
-from dlrun.system.child import how_ended, python_command
+from dlrun.system.child import python_command
 from dlrun.system.files import read_json, write_json
 from dlrun.training.initial_weights import as_override
 
 log = logging.getLogger("dlrun")
 
-POLL_SECONDS = 0.0005  # a checkpoint is written within milliseconds
 # Values of a result that differ between any two runs.
 UNLIKE = (
     "run_dir", "seconds", "step_seconds", "examples_per_second", "peak_memory_bytes",
     "device_memory_bytes",
 )  # fmt: skip
-
-
-@dataclass
-class _Moment:
-    """When to kill: in an epoch, from 1, or at the first save after it has started."""
-
-    epoch: int
-    saving: bool
 
 
 @dataclass
@@ -100,7 +89,7 @@ def verify_resume(
 
     Raises:
         DlrunError: If a run fails, or ends before it could be killed.
-        Interrupted: If a signal stopped it; no run and no process is left.
+        RunInterrupted: If a signal stopped it; no run and no process is left.
     """
     config = compose(overrides, project=project)
     require(config, training=True)
@@ -108,29 +97,28 @@ def verify_resume(
     name = f"{time.strftime(TIME_FORMAT)}_{secrets.token_hex(2)}"
     refuse_remote(runs_dir or Path(config.runs_dir), "'dlrun verify-resume'")
     directory = (runs_dir or Path(config.runs_dir)) / "verify-resume" / name
+    killed = directory / "killed"
     commands = _Commands(overrides, directory, _options(overrides, project))
     with _signals_handled(directory) as raise_if_stopped:
-        straight = _run(commands.train("straight"), raise_if_stopped)
+        straight = run_command(commands.train("straight"), raise_if_stopped)
         log.info("straight  %d epochs, %.1f s", straight["epochs"], straight["seconds"]["total"])
-        straight_run = _the_run(directory / "straight")
+        straight_run = find_run(directory / "straight")
         next_command = commands.train("killed")
         if config.validates_by_time:
-            _begin(next_command, directory / "killed", raise_if_stopped)
-            _take_decisions(_the_run(directory / "killed"), straight_run)
-            next_command = commands.resume(_the_run(directory / "killed"))
+            kill_when_recorded(next_command, killed, raise_if_stopped)
+            _take_decisions(find_run(killed), straight_run)
+            next_command = commands.resume(find_run(killed))
         kill_places = []
         for moment in _moments(straight["epochs"], kills):
             seconds = _epoch_seconds(straight_run)
-            place = _run_and_kill(
-                next_command, directory / "killed", moment, seconds, raise_if_stopped
-            )
+            place = kill_at(next_command, killed, moment, seconds, raise_if_stopped)
             kill_places.append(place)
             log.info("killed    %s", place)
-            next_command = commands.resume(_the_run(directory / "killed"))
-        resumed = _run(next_command, raise_if_stopped)
+            next_command = commands.resume(find_run(killed))
+        resumed = run_command(next_command, raise_if_stopped)
         log.info("resumed   %d epochs", resumed["epochs"])
 
-    arrays, differences = compare_bits(straight_run, _the_run(directory / "killed"))
+    arrays, differences = compare_bits(straight_run, find_run(killed))
     differences += [
         f"{key}: {straight[key]} and {resumed[key]}"
         for key in straight
@@ -162,7 +150,7 @@ def _signals_handled(directory: Path) -> Iterator[Callable[[], None]]:
     """Handle SIGINT and SIGTERM as requests; yields a function that raises after one.
 
     Raises:
-        Interrupted: If there was a signal.
+        RunInterrupted: If there was a signal.
     """
     # Also repeated ones: the child processes must be ended first.
     with signals.record_signals(repeatable=True) as heard:
@@ -188,53 +176,10 @@ def _remove(directory: Path) -> None:
         directory.parent.rmdir()
 
 
-@contextmanager
-def _process(command: Sequence[str], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process, and kill it at the end of the block."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **streams)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _moments(epochs: int, kills: int) -> list[_Moment]:
+def _moments(epochs: int, kills: int) -> list[Moment]:
     """Random epochs, sorted, since each resumed run continues where the previous one was killed."""
     chosen = sorted(random.choices(range(1, max(epochs, 2)), k=kills))
-    return [_Moment(epoch, saving=number % 2 == 1) for number, epoch in enumerate(chosen)]
-
-
-def _run(command: Sequence[str], raise_if_stopped: Callable[[], None]) -> dict[str, Any]:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        with _process(command, stdout=out, stderr=errors) as process:
-            while process.poll() is None:
-                raise_if_stopped()
-                time.sleep(0.01)
-        _require_success(process.returncode, command, errors)
-        out.seek(0)
-        return dict(json.loads(out.read()))
-
-
-def _require_success(code: int, command: Sequence[str], errors: IO[bytes]) -> None:
-    """Check that a process has ended well.
-
-    Raises:
-        DlrunError: If it failed, with the error that it wrote to its file.
-    """
-    if code:
-        errors.seek(0)
-        why = how_ended(code, errors.read().decode())
-        verb = command[command.index("dlrun") + 1]
-        raise DlrunError(f"'dlrun {verb}' failed: {why}", exit_code=1)
-
-
-def _begin(command: Sequence[str], directory: Path, raise_if_stopped: Callable[[], None]) -> None:
-    """Kill a run as soon as there is a record of it."""
-    with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and not any(directory.glob(f"*/*/{RECORD}")):
-            raise_if_stopped()
-            time.sleep(POLL_SECONDS)
+    return [Moment(epoch, saving=number % 2 == 1) for number, epoch in enumerate(chosen)]
 
 
 def _take_decisions(run: Path, straight: Path) -> None:
@@ -242,64 +187,6 @@ def _take_decisions(run: Path, straight: Path) -> None:
     shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
     length = read_json(straight / RECORD)["length"]
     write_json(run / RECORD, {**read_json(run / RECORD), "length": length})
-
-
-def _run_and_kill(
-    command: Sequence[str],
-    directory: Path,
-    moment: _Moment,
-    epoch_seconds: float,
-    raise_if_stopped: Callable[[], None],
-) -> str:
-    """Run a command, and kill it at its moment or soon after.
-
-    Returns:
-        Where it was killed.
-
-    Raises:
-        DlrunError: If it failed, or ended before.
-    """
-    with (
-        tempfile.TemporaryFile() as errors,
-        _process(command, stdout=subprocess.DEVNULL, stderr=errors) as process,
-    ):
-        # With its process id: an earlier, killed process may have left partial checkpoints.
-        partial = f"*/*/checkpoints/.epoch-*.partial-{process.pid}"
-
-        def is_due() -> bool:
-            if moment.saving:
-                return _epochs_done(directory) >= moment.epoch - 1 and any(directory.glob(partial))
-            started = any(directory.glob(f"*/*/{RECORD}"))
-            return started and _epochs_done(directory) >= moment.epoch - 1
-
-        while process.poll() is None and not is_due():
-            raise_if_stopped()
-            time.sleep(POLL_SECONDS)
-        deadline = time.monotonic() + (0 if moment.saving else random.uniform(0, epoch_seconds))
-        while process.poll() is None and time.monotonic() < deadline:
-            raise_if_stopped()
-            time.sleep(POLL_SECONDS)
-        if (code := process.poll()) is not None:
-            _require_success(code, command, errors)
-            raise DlrunError(
-                f"the run ended before it could be killed in epoch {moment.epoch} or later",
-                hint="use fewer kills, or more epochs or samples",
-                exit_code=1,
-            )
-    epoch = _epochs_done(directory) + 1
-    return f"while epoch {epoch} was saved" if any(directory.glob(partial)) else f"in epoch {epoch}"
-
-
-def _epochs_done(directory: Path) -> int:
-    from dlrun.checkpoints.store import list_epochs
-
-    epochs = (list_epochs(path) for path in directory.glob(f"*/*/{CHECKPOINTS}"))
-    return max((max(saved, default=0) for saved in epochs), default=0)
-
-
-def _the_run(directory: Path) -> Path:
-    [record] = directory.glob(f"*/*/{RECORD}")
-    return record.parent
 
 
 def _epoch_seconds(run: Path) -> float:

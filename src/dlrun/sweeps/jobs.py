@@ -33,6 +33,11 @@ class Job:
         key: The settings of its process.
         path: The run directory.
         epochs: The number of epochs.
+        state: ``pending``, ``running``, or how it has ended, as in its record.
+        result: What ``dlrun train --json`` prints of it; empty until it has ended.
+        error: Why it has failed; None if it has not.
+        logs: The values of its last epoch, with its number as ``epoch``.
+        attempts: How often it was started.
         trial: The number of its trial in the study of a search; None without one.
         reused: The directory of an equal run that is taken instead, with ``--needed``.
         dropped: Whether ``--keep`` has removed its checkpoints.

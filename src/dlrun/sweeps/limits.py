@@ -44,15 +44,16 @@ def parse_limits(
     for option, typed in [*((UNDER, each) for each in under), *((OVER, each) for each in over)]:
         of, dot, rest = typed.partition(".")
         has_part = bool(dot) and of in OF
-        gate = parse_gate(option, rest if has_part else typed, better)
+        part, limit = (f"{of}.", rest) if has_part else ("", typed)
+        gate = parse_gate(option, limit, better, part=part)
         if gate.metric not in better:
             raise DlrunError(
                 f"{option} {typed}: a sweep has {', '.join(better)}, and of each the mean and the"
                 " worst",
-                hint=f"dlrun evaluate RUN {option} {rest if has_part else typed}",
+                hint=f"dlrun evaluate RUN {option} {limit}",
             )
-        shown = f"{of}.{gate.metric}" if has_part else gate.metric
-        limits.append(Limit(of if has_part else OF[0], gate.metric, replace(gate, metric=shown)))
+        shown = replace(gate, metric=f"{part}{gate.metric}")
+        limits.append(Limit(of if has_part else OF[0], gate.metric, shown))
     return limits
 
 

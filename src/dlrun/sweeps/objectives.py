@@ -82,7 +82,7 @@ def parse_objectives(typed: str, config: Config) -> list[Objective]:
     metrics, logged = directions(config.task), metric_names(config)
     found = [_parse_one(word, metrics, logged) for word in words]
     if len({objective.name for objective in found}) < len(found):
-        raise DlrunError(f"{OPTION} {typed}: each objective may be there once")
+        raise DlrunError(f"{OPTION} {typed}: each objective may be named once")
     return found
 
 
@@ -104,7 +104,7 @@ def _parse_one(word: str, metrics: Mapping[str, str | None], logged: Sequence[st
     mode = mode or RECORDED.get(name) or metrics.get(name.removeprefix("val_")) or ""
     if not mode:
         raise DlrunError(
-            f"{OPTION} {name}: whether less or more is better is not known",
+            f"{OPTION} {name}: it is not known whether less or more is better",
             hint=f"{name}:max if more is better, or {name}:min",
         )
     return Objective(name, mode)

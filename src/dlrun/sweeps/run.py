@@ -44,7 +44,7 @@ def sweep(request: SweepRequest) -> dict[str, Any]:
 
     Raises:
         DlrunError: If a run's config is wrong, or the directory can't be written.
-        Interrupted: If a signal stopped the sweep; ``resume`` continues it.
+        RunInterrupted: If a signal stopped the sweep; ``resume`` continues it.
     """
     _check_options(request)
     current = _open_new(request) if request.resume is None else _open_earlier(request)
@@ -162,7 +162,7 @@ def _train_remaining(current: Sweep, rules: Rules, request: SweepRequest) -> dic
     """Train what is left, and write the leaderboard; returns the sweep's result.
 
     Raises:
-        Interrupted: If a signal stopped the sweep.
+        RunInterrupted: If a signal stopped the sweep.
     """
     search = current.search
     with (

@@ -103,12 +103,11 @@ class Search:
             self.settings.sampler,
             self.settings.pruner,
             seed,
-            self.plan.monitor,
-            self.plan.mode,
             # What a pruner judges: the epochs of a run, or the repeats of a trial.
             len(self._repeats) if self._repeated else max(job.epochs for job in self.bounds),
+            [(objective.name, objective.mode) for objective in self.objectives]
+            or [(self.plan.monitor, self.plan.mode)],
             self._composer.conditions,
-            [(objective.name, objective.mode) for objective in self.objectives],
         )
 
     def open(self) -> None:

@@ -37,11 +37,9 @@ class Study:
         sampler_name: As typed.
         pruner_name: As typed.
         seed: The seed of the draws.
-        monitor: The metric.
-        mode: ``min`` or ``max``.
         epochs: The most epochs of a run.
+        objectives: Metric and mode, ``min`` or ``max``, of each.
         conditions: By name, whether a parameter is drawn, from the values drawn before it.
-        objectives: Names and modes of several objectives, in place of the metric.
 
     Raises:
         DlrunError: If there is no such sampler or pruner.
@@ -53,17 +51,15 @@ class Study:
         sampler_name: str,
         pruner_name: str,
         seed: int,
-        monitor: str,
-        mode: str,
         epochs: int,
+        objectives: Sequence[tuple[str, str]],
         conditions: Mapping[str, Callable[[Mapping[str, Any]], bool]] | None = None,
-        objectives: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._conditions = conditions or {}
         self._space = {name: _distribution(within) for name, within in space.items()}
         self._sampler = sampler(sampler_name, space, seed)
         self._pruner = pruner(pruner_name, seed, epochs)
-        self._objectives = list(objectives) or [(monitor, mode)]
+        self._objectives = objectives
         self._directions = [_direction(mode) for _, mode in self._objectives]
         self._study: optuna.Study | None = None
         self._trials: dict[int, optuna.Trial] = {}

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from platform import node
-from typing import IO, Any
+from typing import Any
 
 from dlrun.errors import DlrunError, RunInterrupted, first_line
 from dlrun.system import torchrun
-from dlrun.system.child import how_ended, python_command, send_line
+from dlrun.system.child import python_command
 from dlrun.system.launch_environment import PLACE, Launcher
 from dlrun.system.shared_object import SharedObject, open_shared_file
 from dlrun.system.signals import received
-from dlrun.system.stopped_process import StoppedWatch
+from dlrun.system.started_rank import LOST, StartedRank
 
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
-LOST = 75  # the exit code of a process that lost its connection to the others
 TIMEOUT = "distribution.timeout"
 
 
@@ -66,7 +62,7 @@ class Group:
     local_rank: int
     count: int
     rendezvous: str
-    others: list[_Other]
+    others: list[StartedRank]
     local_count: int
     by: str = "dlrun"
     launcher: Launcher | None = None
@@ -88,7 +84,9 @@ class Group:
             print("ready", flush=True)
         deadline = time.monotonic() + START_SECONDS
         for other in self.others:
-            other.wait_until_ready(deadline)
+            if not other.is_ready(deadline):
+                late = f"{other.name()} has not come within {START_SECONDS:.0f} s"
+                raise DlrunError(other.reason() or late, exit_code=1)
 
     def is_left(self) -> bool:
         """Whether a process that this one has started has ended."""
@@ -130,76 +128,6 @@ class Group:
         return ProcessLostError(
             f"{name}: the connection was closed; torchrun says which process ended, and how"
         )
-
-
-class _Other:
-    """A process that this one has started."""
-
-    def __init__(
-        self, rank: int, command: list[str], environment: Mapping[str, str], file: int
-    ) -> None:
-        self.rank = rank
-        self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, **environment},
-            pass_fds=[file],
-            start_new_session=True,  # Ctrl-C goes to rank 0, which ends the others
-        )
-        self._watch = StoppedWatch(self._process)
-
-    def send(self, job: Mapping[str, Any]) -> None:
-        """Give it its job."""
-        send_line(self._process.stdin, job)
-
-    def wait_until_ready(self, deadline: float) -> None:
-        """See :meth:`Group.meet`."""
-        assert self._process.stdout is not None
-        seconds = max(0.0, deadline - time.monotonic())
-        there, _, _ = select.select([self._process.stdout], [], [], seconds)
-        if there and self._process.stdout.readline():
-            return
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=3)
-        reason = self.reason() or f"{self.name()} has not come within {START_SECONDS:.0f} s"
-        raise DlrunError(reason, exit_code=1)
-
-    def reason(self) -> str | None:
-        """Why it has ended; None while it lives, and if it has lost its connection itself."""
-        code = self._process.poll()
-        if code is None or code == LOST:
-            return None
-        if self._watch.killed:
-            return f"{self.name()}: {self._watch.reason}"
-        self._log.seek(0)
-        return f"{self.name()}: {how_ended(code, self._log.read())}"
-
-    def lives(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
-    def watch(self) -> None:
-        """Kill it if it has been stopped for long: no collective of the others would return."""
-        self._watch.check()
-
-    def end(self, seconds: float) -> None:
-        """Let it end, else kill it."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=seconds)
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-        self._log.close()
-
-    def name(self) -> str:
-        """Its rank and machine."""
-        return f"rank {self.rank} on {node()}"
 
 
 _current: list[Group] = []
@@ -265,7 +193,7 @@ def start_ranks(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator
         _current.append(group)
         try:
             for rank in range(1, count):
-                other = _Other(rank, command, {"DLRUN_RANK": str(rank)}, file)
+                other = StartedRank(rank, command, {"DLRUN_RANK": str(rank)}, file)
                 group.others.append(other)
                 place = {"rank": rank, "count": count, "rendezvous": meeting, "file": file}
                 other.send({**place, "call": call, "arguments": arguments})

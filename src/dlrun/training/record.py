@@ -142,7 +142,7 @@ def recording(run: RunDir, early: Sequence[logging.LogRecord] = ()) -> Iterator[
         early: From :func:`early_lines`.
 
     Raises:
-        Interrupted: Passed on unchanged.
+        RunInterrupted: Passed on unchanged.
         DlrunError: For any other exception, with exit code 1.
     """
     file = logging.FileHandler(run.path / LOG, encoding="utf-8", delay=True)

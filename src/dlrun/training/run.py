@@ -44,7 +44,7 @@ def train_run(request: RunRequest) -> RunResult:
 
     Raises:
         DlrunError: With exit code 2 if nothing was started, 1 if the run failed.
-        Interrupted: If a signal stopped the run; its record says so.
+        RunInterrupted: If a signal stopped the run; its record says so.
     """
     config = request.config
     with record.early_lines() as early:

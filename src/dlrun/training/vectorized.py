@@ -13,11 +13,9 @@ from dlrun.system.turns import Turns
 from dlrun.training.reuse import ProcessCache
 
 if TYPE_CHECKING:  # Keras and NumPy are not imported before the backend is started
-    import numpy as np
-
     from dlrun.backends import Lanes, Stepper, VectorizingBackend
     from dlrun.config.schema import Config
-    from dlrun.data.batches import Batches
+    from dlrun.data.batches import Batches, Take
     from dlrun.data.dataset import Dataset
     from dlrun.loops.step import Step
 
@@ -87,7 +85,7 @@ class _Lane:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    def place(self, batches: Batches) -> Callable[[np.ndarray], tuple[Any, ...]]:
+    def place(self, batches: Batches) -> Take:
         """See :class:`dlrun.backends.TrainingBackend`."""
         return self._lanes().place(batches)
 

@@ -18,7 +18,7 @@ from dlrun.config.project import HERE, Project
 from dlrun.config.ranges import parse_line
 from dlrun.config.schema import Config
 from dlrun.config.sweeps.pairs import PairedRows, Where, take_apart
-from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values
+from dlrun.config.sweeps.space import Interval, Space, range_problem, search_values, value_overrides
 from dlrun.errors import DlrunError, nearest
 from dlrun.runs.query import flat, text
 from dlrun.system.override_text import split_override
@@ -242,19 +242,6 @@ def _parse(
     if mistakes:
         raise config_error(mistakes)
     return parsed
-
-
-def value_overrides(override: Override) -> list[str]:
-    """An override for each of its values; for an interval, of those that check it."""
-    if not override.is_sweep_override():
-        return [str(override.input_line)]
-    if not override.is_discrete_sweep():
-        values = search_values(override).values_to_check
-    else:
-        values = list(override.sweep_string_iterator())
-    # Outside quotes Hydra writes gpu\:1; it reads gpu:1 as the same.
-    plain = [value if value[:1] in "'\"" else value.replace("\\:", ":") for value in values]
-    return [f"{override.get_key_element()}={value}" for value in plain]
 
 
 def _comma_separated(key: str, values: object) -> str:

@@ -30,8 +30,8 @@ def launch(
     """Run a task once for each number by a launcher, and wait for all of them.
 
     Args:
-        name: As for :func:`check`.
-        options: As for :func:`check`.
+        name: As for :func:`dlrun.config.sweeps.launcher_options.check`.
+        options: As for :func:`dlrun.config.sweeps.launcher_options.check`.
         task: Gets a config with one key, ``number``; must be picklable.
         numbers: The numbers of the jobs.
         directory: For the launcher's files; a new one for each launch.

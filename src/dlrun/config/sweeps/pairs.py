@@ -19,6 +19,7 @@ from dlrun.config.mistake import Mistake, config_error
 from dlrun.config.overrides import NUMBER
 from dlrun.config.ranges import MAX_VALUES, parse_line
 from dlrun.config.schema import Config
+from dlrun.config.sweeps.space import value_overrides
 from dlrun.system.override_text import split_override
 
 _DIMENSION = re.compile(r"([^=\s]+)=\s*(zip|where)\((.*)\)\s*", re.DOTALL)
@@ -168,8 +169,6 @@ def _values(key: str, items: Sequence[str], loader: Loader) -> list[str]:
         override = parse_line(f"{key}={first}", loader)
         if isinstance(override, Mistake):
             raise _DimensionError(f"{key}: {override.problem}")
-        from dlrun.config.sweeps.expand import value_overrides
-
         found = [str(split_override(line)[1]) for line in value_overrides(override)]
     else:
         found = list(items)

@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Override
 from dlrun.config.compose import compose
 from dlrun.config.project import HERE, Project
 from dlrun.config.ranges import MAX_VALUES, parse_line
-from dlrun.config.sweeps.expand import value_overrides
+from dlrun.config.sweeps.space import value_overrides
 from dlrun.errors import DlrunError
 from dlrun.system.override_text import split_override
 

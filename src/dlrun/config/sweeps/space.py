@@ -85,6 +85,19 @@ def search_values(override: Override) -> Interval | Choice:
     return Choice(tuple(dict.fromkeys(override.sweep_string_iterator())))
 
 
+def value_overrides(override: Override) -> list[str]:
+    """An override for each of its values; for an interval, of those that check it."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    if not override.is_discrete_sweep():
+        values = search_values(override).values_to_check
+    else:
+        values = list(override.sweep_string_iterator())
+    # Outside quotes Hydra writes gpu\:1; it reads gpu:1 as the same.
+    plain = [value if value[:1] in "'\"" else value.replace("\\:", ":") for value in values]
+    return [f"{override.get_key_element()}={value}" for value in plain]
+
+
 def range_problem(override: Override) -> str | None:
     """What is wrong with the range of an override; None if it can be searched."""
     if not override.is_sweep_override():

@@ -44,9 +44,9 @@ def each(
         yield from progress.count(results)
 
 
-def broken_error(error: BrokenImageError, hint: str) -> DlrunError:
+def broken_error(error: BrokenImageError) -> DlrunError:
     """The error of a file that can't be decoded, for the user."""
-    return DlrunError(f"data: {error}", hint=hint)
+    return DlrunError(f"data: {error}", hint="replace it, or data.on_error=skip leaves it out")
 
 
 def _call_each(

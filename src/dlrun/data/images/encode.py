@@ -21,7 +21,7 @@ from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import TEST, TRAIN, VALIDATION
 from dlrun.data.tabular.encode import IN_MEMORY
 from dlrun.data.targets import Target
-from dlrun.data.tree import leaves_by_name
+from dlrun.data.tree import as_tree, leaves_by_name, tree_map
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -58,17 +58,14 @@ def dataset(of: ImageFolder, saved: InputSpec | None) -> Dataset:
     train, validation, test = (
         _split(of, pixels, rows, targets, np.flatnonzero(codes == split)) for split in SPLITS
     )
-    single = targets.get(None)
     return Dataset(
         train,
         validation,
         test,
-        num_classes=single.num_classes
-        if single
-        else {str(name): target.num_classes for name, target in targets.items()},
+        num_classes=tree_map(lambda target: target.num_classes, as_tree(targets)),
         scale=SCALE,
         preprocessing=(form,),
-        targets=single or {str(name): target for name, target in targets.items()},
+        targets=as_tree(targets),
     )
 
 
@@ -95,8 +92,7 @@ def _split(
         images = images.copy()
     of_samples = np.asarray(rows, np.int64)[places]
     labels = of.samples.labels(of_samples, targets)
-    by_name = labels.get(None, {str(name): values for name, values in labels.items()})
-    return Split(images, by_name, ids=SampleIds(of_samples, of.paths))
+    return Split(images, as_tree(labels), ids=SampleIds(of_samples, of.paths))
 
 
 def _decode(
@@ -131,7 +127,7 @@ def _decode(
                 elif of.on_error == "skip":
                     broken[row] = image.reason
                 else:
-                    raise broken_error(image, "replace it, or data.on_error=skip leaves it out")
+                    raise broken_error(image)
             file.seek(0)  # the header of fewer images is as long
             _write_header(file, len(rows), form)
         if not rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,25 @@ import numpy as np
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, decode
 from dlrun.data.images.decode_all import each
 from dlrun.data.tree import Arrays
+from dlrun.errors import DlrunError
 
 RESIZE = ("stretch", "fit_pad", "crop")
 MAX_SIDE = 16_384
+
+
+def parse_size(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width in pixels, from what a config says: both, or one number.
+
+    Raises:
+        DlrunError: If they are not two integers from 1 to :data:`MAX_SIDE`.
+    """
+    sides = list(size) if isinstance(size, Sequence) else [size, size]
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+        raise DlrunError(
+            f"data.size={size}: expected height and width in pixels, at most {MAX_SIDE:,}",
+            hint="data.size=[96,128]",
+        )
+    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from dlrun.data.tree import Arrays, Tree, leaves, tree_map
+from dlrun.data.tree import Arrays, Tree, as_tree, leaves, tree_map
 from dlrun.errors import DlrunError
 
 MAX_VALUES = 10_000  # per sample; the statistics are kept as text
@@ -125,7 +125,7 @@ class Standardize:
         statistics = dict(map(_statistics, arrays))
         if len(statistics) < len(arrays) or (None in statistics and len(arrays) > 1):
             raise ValueError("standardize has two arrays of one name")
-        return cls(statistics.get(None) or cast("Mapping[str, Statistics]", statistics))
+        return cls(as_tree(statistics))
 
 
 def _require_numbers(array: np.ndarray) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.targets import Target, columns_of, required_columns
-from dlrun.data.tree import Arrays, leaves_by_name
+from dlrun.data.tree import Arrays, as_tree, leaves_by_name
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -173,13 +173,12 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
                 hint=f"name a table with a column '{name}' and one of the files' paths",
             )
     try:
-        labels: dict[Any, np.ndarray] = {n: target.encode(columns) for n, target in targets.items()}
+        return as_tree({name: target.encode(columns) for name, target in targets.items()})
     except WrongValueError as error:
         raise DlrunError(
             f"{label}: {error.column} {error.value!r:.80} is not {error.expected}",
             hint="correct it, or leave it out",
         ) from error
-    return labels.get(None, labels)
 
 
 def open_reader(request: Request) -> Reader:

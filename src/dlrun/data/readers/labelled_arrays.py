@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.arrays import label_columns
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.standardize import Standardize
 from dlrun.data.readers import Part, Request, targets_of, without_target_note
@@ -20,6 +19,7 @@ from dlrun.data.readers.arrays import (
     prepare_arrays,
     read_arrays,
 )
+from dlrun.data.samples import label_columns
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, leaves, tree_map

@@ -13,6 +13,7 @@ from dlrun.exports.content import Content
 from dlrun.exports.formats._tf_function import serving_function
 from dlrun.exports.formats._unroll import unroll
 from dlrun.exports.formats._zip import append_content, read_content
+from dlrun.system.process import cores
 
 __all__ = ["read_content"]
 
@@ -86,12 +87,9 @@ def _samples(calibration: Mapping[str, np.ndarray]) -> Iterator[Any]:
 
 def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
     """The file in LiteRT; see :mod:`dlrun.exports.formats`."""
-    import os
-
     from ai_edge_litert.interpreter import Interpreter
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    interpreter = Interpreter(model_path=str(path), num_threads=cores)
+    interpreter = Interpreter(model_path=str(path), num_threads=cores())
     interpreter.allocate_tensors()  # says here, not in the first batch, what it computes with
     runner = interpreter.get_signature_runner(SIGNATURE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from dlrun.exports.content import FILE, Content
 from dlrun.exports.formats._torch_program import torch_program
 from dlrun.exports.formats._zip import read_content
+from dlrun.system.process import cores
 
 BACKEND = "torch"
 NATIVE = ()
@@ -38,12 +39,9 @@ def write(
 
 def open_file(path: Path, mode: str) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
     """The file in torch; see :mod:`dlrun.exports.formats`."""
-    import json
-
     import torch
 
-    if hasattr(os, "sched_getaffinity"):
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     text = read_content(path)
     assert text is not None, "dlrun wrote it"
     content = json.loads(text)

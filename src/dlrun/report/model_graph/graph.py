@@ -24,6 +24,17 @@ class Box:
     outputs: tuple[Shape, ...]
     role: str = "layer"
 
+    @property
+    def rows(self) -> list[tuple[str, Shape]]:
+        """Its shapes, one a line, labelled ``in`` and ``out`` where these begin."""
+        if self.role == "input":
+            return [("", shape) for shape in self.outputs]
+        return [
+            ("" if index else label, shape)
+            for label, shapes in (("in", self.inputs), ("out", self.outputs))
+            for index, shape in enumerate(shapes)
+        ]
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -32,7 +32,7 @@ def draw(graph: Graph, title: str) -> tuple[Any, int]:
     """
     from matplotlib.figure import Figure
 
-    rows = [_rows(box) for box in graph.boxes]
+    rows = [[(label, _format_shape(of)) for label, of in box.rows] for box in graph.boxes]
     placed = layout(
         [_size(box, lines) for box, lines in zip(graph.boxes, rows, strict=True)], graph.arrows
     )
@@ -50,17 +50,6 @@ def draw(graph: Graph, title: str) -> tuple[Any, int]:
     for number, box in enumerate(graph.boxes):
         _draw_box(axes, box, rows[number], placed, number)
     return figure, min(DPI, int(MAX_PIXELS * 72 / max(width, height)))
-
-
-def _rows(box: Box) -> list[tuple[str, str]]:
-    """The lines below a box's header: a label and a shape."""
-    if box.role == "input":
-        return [("", _format_shape(shape)) for shape in box.outputs]
-    return [
-        ("" if index else label, _format_shape(shape))
-        for label, shapes in (("in", box.inputs), ("out", box.outputs))
-        for index, shape in enumerate(shapes)
-    ]
 
 
 def _format_shape(shape: Shape) -> str:

@@ -79,7 +79,7 @@ class Spot:
                 return replace(plan, host=str(found["host"]), port=int(found["port"]))
             time.sleep(POLL_SECONDS)
         raise DlrunError(
-            f"node 0 has not told its address within {plan.timeout:g} s in {self._folder}",
+            f"node 0 has not given its address within {plan.timeout:g} s in {self._folder}",
             hint="the machines need a shared file system; allow more with --timeout",
             exit_code=1,
         )

@@ -18,7 +18,7 @@ MOST_BOXES = 250  # more make a picture that nobody can follow
 
 def draw_graph(graph: Graph, title: str) -> Markup:
     """The graph; what it shows stands in the table of the layers too."""
-    rows = [_rows(box) for box in graph.boxes]
+    rows = [[(label, formats.shape(of)) for label, of in box.rows] for box in graph.boxes]
     sizes = [_size(box, lines) for box, lines in zip(graph.boxes, rows, strict=True)]
     placed = layout(sizes, graph.arrows)
     width, height = placed.width + 2 * MARGIN, placed.height + 2 * MARGIN
@@ -65,16 +65,6 @@ def _description(graph: Graph) -> str:
         f"{count} boxes from {', '.join(ends['input'][:10]) or 'the input'} down to "
         f"{', '.join(ends['output'][:10]) or 'the output'}; the table of the layers has them all."
     )
-
-
-def _rows(box: Box) -> list[tuple[str, str]]:
-    if box.role == "input":
-        return [("", formats.shape(shape)) for shape in box.outputs]
-    return [
-        ("" if index else label, formats.shape(shape))
-        for label, shapes in (("in", box.inputs), ("out", box.outputs))
-        for index, shape in enumerate(shapes)
-    ]
 
 
 def _size(box: Box, rows: Sequence[tuple[str, str]]) -> Point:

@@ -22,58 +22,47 @@ SAMPLES = re.compile(r"\w+\((\d+)[,)]")  # in a fingerprint, which begins with d
 
 def data(run: RunView) -> Section:
     """What the run was trained on."""
-    view, record = run.data, run.record
-    splits = {k: finite(v) for k, v in mapping_at(view.description, "splits").items()}
-    splits = splits or _sizes(mapping_at(record, "data_fingerprint"))
-    options = mapping_at(run.config, "data")
-    path = text_at(options, "path")
-    tasks = mapping_at(view.description, "tasks")
-    parts: list[Content] = [
-        facts(
-            [
-                ("data", text_at(record, "data")),
-                ("path", formats.cut(path)),
-                (
-                    "task",
-                    ", ".join(f"{task} of {formats.cut(of, 60)}" for of, task in tasks.items()),
-                ),
-                *((split, f"{formats.number(size)} samples") for split, size in splits.items()),
-            ]
-        )
-    ]
+    view = run.data
+    parts: list[Content] = [_facts(run)]
     if view.missing:
         parts.append(note(view.missing))
     if view.changed:
-        parts.append(
-            element(
-                "p",
-                "The data set has changed since the run was trained: what is shown here is how it "
-                "is now.",
-                class_="warning",
-            )
-        )
+        changed = "The data set has changed since the run was trained: this shows how it is now."
+        parts.append(element("p", changed, class_="warning"))
     parts += _classes(mapping_at(view.description, "classes"))
     parts += _pictures(run)
     if view.rows:
-        parts.append(
-            table(
-                f"The first {len(view.rows)} samples of the training split",
-                [formats.cut(name, 60) for name in view.head],
-                view.rows,
-                row_head=False,
-                class_="texts",
-            )
-        )
+        caption = f"The first {len(view.rows)} samples of the training split"
+        head = [formats.cut(name, 60) for name in view.head]
+        parts.append(table(caption, head, view.rows, row_head=False, class_="texts"))
     if columns := [c for c in list_at(view.description, "columns") if isinstance(c, Mapping)]:
         parts.append(_columns(columns))
     notes = [str(line) for line in list_at(view.description, "notes")][:MOST_NOTES]
     if notes:
         parts.append(element("ul", [element("li", line) for line in notes], class_="notes"))
-    if prints := mapping_at(record, "data_fingerprint"):
+    if prints := mapping_at(run.record, "data_fingerprint"):
         rows = [[split, formats.cut(query.text(of))] for split, of in prints.items()]
         of = table("Fingerprints of the splits", ["split", "dtypes, shapes and hash"], rows)
         parts.append(details("Fingerprints", of))
     return Section("data", "Data", join(parts))
+
+
+def _facts(run: RunView) -> Content:
+    """Which data set it is, its tasks, and the sizes of its splits."""
+    description = run.data.description
+    splits = {split: finite(size) for split, size in mapping_at(description, "splits").items()}
+    splits = splits or _sizes(mapping_at(run.record, "data_fingerprint"))
+    tasks = (
+        f"{task} of {formats.cut(of, 60)}" for of, task in mapping_at(description, "tasks").items()
+    )
+    return facts(
+        [
+            ("data", text_at(run.record, "data")),
+            ("path", formats.cut(text_at(mapping_at(run.config, "data"), "path"))),
+            ("task", ", ".join(tasks)),
+            *((split, f"{formats.number(size)} samples") for split, size in splits.items()),
+        ]
+    )
 
 
 def _sizes(fingerprints: Mapping[str, Any]) -> dict[str, float | None]:
