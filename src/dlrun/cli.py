@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams, print_error, stdout_errors
@@ -103,9 +103,9 @@ class _Command(TyperCommand):
         shown = copy.copy(self)
         shown.help = escape(self.help or "")
         for param in self.get_params(ctx):
-            if getattr(param, "is_flag", False):
+            if isinstance(param, TyperOption) and param.is_flag:
                 param.metavar = ""
-            elif param.metavar is None and param.param_type_name == "option":
+            elif isinstance(param, TyperOption) and param.metavar is None:
                 param.metavar = (param.display_type_rich(ctx) or "").replace(" range", "")
         super(_Command, shown).format_help(ctx, formatter)
 
