@@ -97,6 +97,13 @@ def test_the_short_help_is_the_long_help(command: str) -> None:
     assert dlrun(command, "-h").stdout == dlrun(command, "--help").stdout
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_no_type_of_what_takes_no_value(command: str) -> None:
+    shown = dlrun(command, "--help").stdout
+    assert "<bool>" not in shown
+    assert " range>" not in shown  # the least number follows
+
+
 def test_help_reflows_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also a second paragraph that has several lines in the docstring."""
     monkeypatch.setenv("COLUMNS", "80")

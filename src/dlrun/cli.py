@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from dlrun import __version__
 from dlrun.commands.terminal import open_standard_streams, print_error, stdout_errors
@@ -93,11 +93,20 @@ class _Command(TyperCommand):
         return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help with its brackets, as in ``recall[cat]``: rich takes them for markup."""
+        """Write the help with its brackets, as in ``recall[cat]``: rich takes them for markup.
+
+        Typer also shows a flag as ``<bool>``, although it takes no value, and the least number
+        that an option takes as a range.
+        """
         from rich.markup import escape
 
         shown = copy.copy(self)
         shown.help = escape(self.help or "")
+        for param in self.get_params(ctx):
+            if isinstance(param, TyperOption) and param.is_flag:
+                param.metavar = ""
+            elif isinstance(param, TyperOption) and param.metavar is None:
+                param.metavar = (param.display_type_rich(ctx) or "").replace(" range", "")
         super(_Command, shown).format_help(ctx, formatter)
 
 

@@ -78,7 +78,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str], *, similarity: float = 0.6) -> str | None:
-    """The name most similar to ``name``, or the only one that begins with it; None if none does.
+    """The name most similar to ``name``, else the only one that begins with it, else one with it.
+
+    ``mlp`` is a word of ``mnist_mlp`` and of ``naive_mlp``: of several, it is the shortest.
 
     Args:
         name: As typed. Capitals make no difference.
@@ -91,7 +93,10 @@ def nearest(name: str, names: Iterable[str], *, similarity: float = 0.6) -> str 
     if similar := difflib.get_close_matches(typed, known, n=1, cutoff=similarity):
         return known[similar[0]]
     longer = [each for each in known if each.startswith(typed)]
-    return known[longer[0]] if len(longer) == 1 and len(typed) >= SHORTEST_BEGINNING else None
+    if len(longer) == 1 and len(typed) >= SHORTEST_BEGINNING:
+        return known[longer[0]]
+    with_word = [each for each in known if typed in each.split("_")]
+    return known[min(with_word, key=lambda each: (len(each), each))] if with_word else None
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:

@@ -14,7 +14,7 @@ from conftest import Dlrun
 def test_a_new_project_trains_is_swept_and_passes_its_tests(dlrun):
     made = dlrun.json("new", "My first-project")
     project = dlrun.cwd / "My first-project"
-    assert (made["package"], made["train"]) == ("my_first_project", "model=mlp")
+    assert (made["package"], made["train"]) == ("my_first_project", "experiment=rings")
     assert {project / name for name in made["files"]} == {
         path for path in project.rglob("*") if path.is_file()
     }

@@ -59,3 +59,18 @@ def test_without_the_progress_callback_no_epoch_is_logged(dlrun):
     assert done.returncode == 0
     assert "epoch  1/1" not in done.stderr
     assert "epoch 1 of 1" in done.stdout
+
+
+def test_a_narrow_terminal_cuts_the_figures_not_the_number_of_the_epoch(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    from dlrun.callbacks.progress import _TerminalBar
+
+    bar = _TerminalBar("epoch  12/200", 1500)
+    bar.update(700, "loss 0.6384  accuracy 0.6250  confidence 0.6513  1,234 examples/s")
+    bar.stop()
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err).replace("\r", "\n")
+    [line] = {line for line in lines.splitlines() if "accuracy" in line}
+    assert line.startswith("epoch  12/200 700/1500  loss 0.6384  accuracy ")
+    assert len(line) <= 60

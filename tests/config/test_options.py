@@ -34,6 +34,14 @@ def test_the_package_directive_is_not_a_description() -> None:
     assert list_options()["experiment"]["first_network"].startswith("The books' first network")
 
 
+def test_a_line_for_an_editor_is_not_a_description(cwd: Path) -> None:
+    schema = "# yaml-language-server: $schema=../../model.schema.json"
+    write(cwd / "configs/model/mine.yaml", f"{schema}\n# My model.\n_target_: x.y\n")
+    write(cwd / "configs/model/bare.yaml", f"{schema}\n_target_: x.y\n")
+    models = list_options()["model"]
+    assert (models["mine"], models["bare"]) == ("My model.", "")
+
+
 def test_a_line_that_names_the_file_is_not_a_description(cwd: Path) -> None:
     write(
         cwd / "configs/model/mine.yaml", "# configs/model/mine.yaml\n# My model.\n_target_: x.y\n"

@@ -127,6 +127,18 @@ def test_a_key_that_some_runs_do_not_set_is_judged_by_parts_and_has_a_place_for_
     assert entry["lines"][0]["tell"][1] == "m not set" and "not set" in Parsed(str(svg)).words
 
 
+@pytest.mark.parametrize("results", [("1", "1.1", "3"), ("2", "2", "2"), ("1", "nan", "3")])
+def test_the_few_results_of_a_sweep_lie_as_far_apart_as_their_numbers(results):
+    tracks = [Track(str(n), "x", [str(2**n), of], "") for n, of in enumerate(results)]
+    _, entry = parallel("p", "title", "summary", ["units", "val_loss"], tracks)
+    places = [line["points"][1][1] for line in entry["lines"]]
+    if results == ("1", "1.1", "3"):
+        assert (places[0] - places[1]) / (places[0] - places[2]) == pytest.approx(0.05, abs=0.01)
+    assert all(0 <= place <= 340 for place in places)
+    units = [line["points"][0][1] for line in entry["lines"]]
+    assert units[0] - units[1] == pytest.approx(units[1] - units[2])  # as options are
+
+
 @pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c"]])
 def test_a_front_is_a_line_only_in_a_picture_of_all_objectives(names):
     front = [

@@ -102,8 +102,8 @@ def parse_gate(
         near = near or (None if outputs[0] else SHORT.get(name))
         prefix = outputs[0] and f"{outputs[0]}_"
         raise DlrunError(
-            f"{start}: no metric '{name}'; there are {', '.join(better)}, and figures such"
-            f" as {prefix}accuracy or {prefix}r2, and of one class or number, such as"
+            f"{start}: no metric '{name}'; there are {', '.join(better)}, figures such"
+            f" as {prefix}f1_macro or {prefix}r2, and those of one class or number, such as"
             f" {prefix}recall[CLASS] or {prefix}r2[NUMBER]",
             hint=f"did you mean {option} {part}{near}={value}?" if near else None,
         )

@@ -45,7 +45,7 @@ def new(directory: Path, *, source: str | None = None, target: str | None = None
             f"{directory} is not empty", hint="name a directory that does not exist yet"
         )
     name = directory.resolve().name
-    train = "model=mlp"
+    train = "experiment=rings"
     if source is not None:
         kind, path = _parse(source)
         train = f"data={_word(path.stem)}"

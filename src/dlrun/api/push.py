@@ -32,7 +32,7 @@ def push(place: str) -> dict[str, Any]:
     url = url_of(place) or url_for(Path(place).absolute())
     if url is None:
         raise DlrunError(
-            f"{place} is on this machine, and is sent nowhere",
+            f"{place} is on this machine: expected the URL of a bucket",
             hint="dlrun push s3://BUCKET/runs/mnist_mlp/RUN",
         )
     folder = working_path(url)

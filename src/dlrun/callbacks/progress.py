@@ -161,11 +161,18 @@ class _TerminalBar:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
+        from rich.table import Column
+
+        def whole(width: int) -> Column:
+            """A column that a narrow terminal does not cut; the figures are cut instead."""
+            return Column(no_wrap=True, min_width=width)
 
         self._bar = Bar(
-            TextColumn(title),
+            TextColumn(title, table_column=whole(len(title))),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total}"),
+            TextColumn(
+                "{task.completed}/{task.total}", table_column=whole(2 * len(str(steps)) + 1)
+            ),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(compact=True),
             console=Console(stderr=True),

@@ -39,7 +39,7 @@ Trust = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODULE",
-        help="Also trust this module, which none of your own options names; repeatable.",
+        help="Also trust this module, though no option of your own names it; repeatable.",
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.")]

@@ -16,14 +16,14 @@ def data(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write an option with each choice made explicit, as configs/data/mine.yaml.",
+            help="Write an option with each choice made explicit, such as configs/data/mine.yaml.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Draw the distributions, or some images of each class, as data.png.",
+            help="Draw the distributions, or some images of each class, to a .png, .svg or .pdf.",
         ),
     ] = None,
     config_dir: ConfigDir = None,

@@ -34,7 +34,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="best|last|EPOCH",
-            help="The epoch to load: best, last or a number; several as best,last.",
+            help="The epoch to load: best, last or a number, or several: best,last.",
         ),
     ] = "best",
     split: Annotated[

@@ -19,11 +19,11 @@ def new(
         typer.Option(
             "--from",
             metavar="FORMAT=PATH",
-            help="A data set of your own for it: csv=table.csv, parquet=rows.parquet, ...",
+            help="Your own data set: csv=table.csv, parquet=rows.parquet, ...",
         ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The column of it to predict; by default the last one.")
+        str | None, typer.Option(help="The column to predict; by default the last one.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -13,7 +13,9 @@ def push(
     place: Annotated[
         str,
         typer.Argument(
-            metavar="URL", help="Of a run or a sweep, or a folder of them.", show_default=False
+            metavar="URL",
+            help="The URL of a run, of a sweep, or of a folder of them.",
+            show_default=False,
         ),
     ],
     as_json: Json = False,

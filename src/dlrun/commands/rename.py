@@ -17,7 +17,7 @@ def rename(
 ) -> None:
     """Give a run a name of its own, by which every command finds it.
 
-    Its id and the names that it had still find it, unless another run has them.
+    Its id and its former names still find it, unless another run has them.
 
     \b
     Example:

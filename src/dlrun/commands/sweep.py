@@ -62,9 +62,7 @@ def sweep(
     ] = None,
     again: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUNS", help="With --resume: train dropped runs again, as 3,7 or all."
-        ),
+        typer.Option(metavar="RUNS", help="With --resume: train dropped runs again: 3,7 or all."),
     ] = None,
     fail_under: Annotated[
         list[str] | None,
@@ -97,7 +95,7 @@ def sweep(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Search for several goals, as val_accuracy,parameters: the Pareto front.",
+            help="Search for several goals, such as val_accuracy,parameters: the Pareto front.",
         ),
     ] = None,
     study: Annotated[
@@ -116,7 +114,9 @@ def sweep(
     ] = None,
     launcher_option: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Launcher option, as partition=gpu; repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE", help="Launcher option, such as partition=gpu; repeatable."
+        ),
     ] = None,
     from_run: Annotated[  # of dlrun train: the answer is what to type here
         str | None, typer.Option("--from", metavar="RUN", hidden=True)

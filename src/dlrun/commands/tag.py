@@ -12,7 +12,7 @@ from dlrun.commands.terminal import print_result, report_errors
 
 def tag(
     run: Run,
-    tags: Annotated[list[str] | None, typer.Argument(help="Tags to add.")] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAGS", help="Tags to add.")] = None,
     remove: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="A tag to remove; repeatable.")
     ] = None,

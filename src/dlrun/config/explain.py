@@ -27,6 +27,8 @@ from dlrun.errors import nearest, shorten
 SEVERAL, SWEEP = "has several values, but a run takes one", "'dlrun sweep' trains one run for each"
 EMPTY = "has no value after '='"
 PRESET = "a preset of your own is configs/experiment/NAME.yaml, chosen by experiment=NAME"
+NOTHING = ("none", "null", "no", "off", "false")  # typed for no option
+IDLE = ("none", "constant")  # the options that change nothing
 DIMENSIONS = ("zip(", "where(")  # of dlrun's own, which are not in Hydra's grammar
 TABLE = re.compile(r"[^\s=]+\.(csv|tsv|jsonl|parquet|arrow|feather|orc)(\.gz)?")
 
@@ -111,7 +113,8 @@ def option_mistakes(
             mistakes.append(Mistake(line, f"'{group}' can't be removed", hint=hint))
             continue
         if value is None and not choice.is_delete():
-            mistakes.append(Mistake(line, "can't be null: choose an option of the group"))
+            problem = "can't be null: choose an option of the group"
+            mistakes.append(Mistake(line, problem, meant=_choice_of_none(group, options)))
             continue
         if single and isinstance(value, list):
             mistakes.append(Mistake(line, f"takes one option; there are {', '.join(options)}"))
@@ -124,6 +127,8 @@ def option_mistakes(
                 continue
             near = value_here(str(option), options) or nearest(str(option), options)
             meant = line.replace(str(option), near) if near else None
+            if str(option).lower() in NOTHING and not isinstance(value, list):
+                meant = _choice_of_none(group, options)
             file = None
             if group == "data":
                 file = _as_table(str(option)) or data_set_here(str(option))
@@ -136,6 +141,14 @@ def option_mistakes(
                 )
             )
     return mistakes
+
+
+def _choice_of_none(group: str, options: Sequence[str]) -> str | None:
+    """What is typed for no option of a group, or for the one that changes nothing; None if none."""
+    if GROUPS[group].several:
+        return f"{group}=[]"
+    idle = next((option for option in IDLE if option in options), None)
+    return f"{group}={idle}" if idle else None
 
 
 def _as_table(path: str) -> str | None:
@@ -157,7 +170,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     operator, _, rest = line.partition(key or "=")
     # A key typed with + may be a typo too.
     value = rest if operator in ("", "+", "++") else ""
-    operator = "~" if operator == "~" else ""
+    adds, operator = operator.startswith("+"), "~" if operator == "~" else ""
     if key == "checkpoint" and not operator:  # short for a callback, which is no value
         return Mistake(line, f"'checkpoint' {UNKNOWN}", meant=f"checkpoint.every{value}")
     keys = [
@@ -187,6 +200,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         near = None  # its option is not a value
     if near and value == "=true" and any(known.startswith(f"{near}.") for known in keys):
         return Mistake(line, f"'{key}' {UNKNOWN}", hint=f"{near} is on; ~{near} removes it")
+    if near in GROUPS and GROUPS[near].several and adds:
+        operator = "+"  # without it, the option would replace all others
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
     hint = None if near else options_with(key, keys, config_dir)
     if not near and not hint and siblings and parent in config.choices:

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from dlrun.config.mistake import Mistake
+from dlrun.config.spellings import without
 from dlrun.errors import shorten
 
 
@@ -42,8 +43,8 @@ def expected_fix(line: str, problem: str, before: Any) -> dict[str, str | None]:
     """What was meant by a value of the wrong type, or else a hint, as arguments of a Mistake."""
     if not problem.startswith("expected"):
         return {}
-    meant = as_integer(line, problem)
-    key = line.partition("=")[0].lstrip("+")
+    key, equals, value = line.lstrip("+").partition("=")
+    meant = as_integer(line, problem) or without(key, equals + value)
     return {"meant": meant, "hint": list_hint(line) or (None if meant else example(key, before))}
 
 

@@ -9,6 +9,8 @@ from dlrun.config.groups import GROUPS
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir, is_file
 
+FOR_TOOLS = ("# @package", "# yaml-language-server:")  # comments that no reader needs
+
 
 def shipped_configs() -> Path:
     """The directory of the options that ship with dlrun, in a checkout or in a wheel."""
@@ -84,11 +86,14 @@ def example(group: str, option: str, config_dir: Path | None = None) -> list[str
 
 
 def first_comment(path: Path) -> str:
-    """What an option says of itself: the first comment line that does not only name the file."""
+    """What an option says of itself: the first comment line that is meant for a reader.
+
+    A line that only names the file is not, nor one for Hydra or for an editor.
+    """
     names_file = rf"# (\S*/)?{re.escape(f'{path.parent.name}/{path.name}')}"
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if line.startswith("# @package") or re.fullmatch(names_file, line.rstrip()):
+            if line.startswith(FOR_TOOLS) or re.fullmatch(names_file, line.rstrip()):
                 continue
             return line.lstrip("# ").strip() if line.startswith("#") else ""
     return ""

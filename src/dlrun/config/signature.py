@@ -31,7 +31,8 @@ def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problem
         if not isinstance(target, str):
             removes = f"can't be null: ~{key} removes it"
             no_target = "has no _target_: choose an option of this group"
-            yield Problem(key, removes if spec is None and group.several else no_target)
+            is_nothing = spec is None or str(spec).lower() == "none"
+            yield Problem(key, removes if is_nothing and group.several else no_target)
             continue
         try:
             arguments = _arguments(target, module_dirs)

@@ -142,10 +142,9 @@ def range_here(key: str, typed: str) -> str | None:
 
 def without(near: str | None, value: str) -> str | None:
     """How a named part is removed that was to be null, such as ``~callbacks.early_stopping``."""
-    group, _, name = (near or "").partition(".")
-    if value in _NULLS and name and "." not in name and group in GROUPS and GROUPS[group].several:
-        return f"~{near}"
-    return None
+    place = (near or "").rpartition(".")[0]
+    several = place in {group.key for group in GROUPS.values() if group.several}
+    return f"~{near}" if several and value in _NULLS else None
 
 
 def options_with(key: str, keys: Collection[str], config_dir: Path | None) -> str | None:

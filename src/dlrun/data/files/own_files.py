@@ -9,6 +9,8 @@ from pathlib import Path
 from dlrun.errors import DlrunError, nearest
 from dlrun.system.files import exists, is_dir, is_file
 
+RELATIVE = "a relative path starts from the working directory"  # a hint
+
 
 def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
     """A file, all files of a folder and of those below it, or those of a pattern.
@@ -38,7 +40,7 @@ def find_samples(source: Path, suffixes: Sequence[str], key: str) -> list[Path]:
             found = []
         problem = "no such file or folder"
     if not found:
-        raise DlrunError(f"{key} {source}: {problem}", hint="relative paths begin where you are")
+        raise DlrunError(f"{key} {source}: {problem}", hint=RELATIVE)
     return found
 
 
@@ -50,7 +52,7 @@ def near_path(path: Path, *, folders: bool = False) -> str:
     if not is_dir(parent):
         return f"there is no folder {parent}"
     near = nearest(path.name, [p.name for p in parent.iterdir() if is_dir(p) or not folders])
-    return f"did you mean {parent / near}?" if near else "relative paths begin where you are"
+    return f"did you mean {parent / near}?" if near else RELATIVE
 
 
 def folders_of(source: Path, paths: Sequence[Path], key: str) -> list[str]:

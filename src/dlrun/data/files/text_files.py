@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlrun.data.files.own_files import RELATIVE
 from dlrun.data.splits import NAMES, TEST, TRAIN, VALIDATION
 from dlrun.data.table_formats import TableFiles
 from dlrun.errors import DlrunError
@@ -169,7 +170,7 @@ def _check_folder(path: str) -> None:
             f"data.path={path}: {problem}",
             hint=f"for a table with a text in each row: data=csv data.path={path}"
             if exists(root)
-            else "relative paths begin where you are",
+            else RELATIVE,
         )
 
 

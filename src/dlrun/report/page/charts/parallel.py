@@ -16,7 +16,7 @@ from dlrun.report.tables import brief
 
 WIDTH, HEIGHT = 920.0, 340.0
 SIDE, TOP, BOTTOM = 70.0, 44.0, 24.0
-FEW = 8  # numbers of at most so many values stand at equal distances
+FEW = 8  # numbers of at most so many values of a key stand at equal distances
 MOST_TICKS = 12
 GAP = 60.0  # between the values and the runs that do not set the key
 SPREAD = 18.0  # how far apart the lines of equal values lie at most
@@ -53,12 +53,14 @@ def parallel(
         identifier: Unique on the page.
         title: What it shows.
         summary: What a reader who does not see it should know.
-        names: Of the axes, from left to right; at least two.
+        names: Of the axes, from left to right, the result last; at least two.
         tracks: The runs; later ones are drawn above earlier ones.
         note: What stands below.
     """
     xs = [SIDE + n * (WIDTH - 2 * SIDE) / (len(names) - 1) for n in range(len(names))]
-    axes = [_axis([track.values[n] for track in tracks]) for n in range(len(names))]
+    values_of = [[track.values[n] for track in tracks] for n in range(len(names))]
+    # Of the result, distances tell how much better a run is.
+    axes = [*map(_axis, values_of[:-1]), _axis_of(values_of[-1], HEIGHT - BOTTOM, few=1)]
     lines, entries = [], []
     for number, track in enumerate(tracks):
         aside = SPREAD * (0.5 - number / max(len(tracks) - 1, 1))
@@ -116,12 +118,12 @@ def _axis(values: Sequence[str]) -> _Axis:
     )
 
 
-def _axis_of(values: Sequence[str], bottom: float) -> _Axis:
+def _axis_of(values: Sequence[str], bottom: float, *, few: int = FEW) -> _Axis:
     distinct = list(dict.fromkeys(value for value in values if value != ""))
     top = TOP
     numbers = {value: finite(value) for value in distinct}
     known = [number for number in numbers.values() if number is not None]
-    if len(known) < len(distinct) or len(distinct) <= FEW:
+    if len(known) < len(distinct) or len(distinct) <= few:
         ordered = sorted(distinct, key=lambda v: (numbers[v] is None, numbers[v] or 0.0, v))
         step = (bottom - top) / max(len(ordered) - 1, 1)
         only = (bottom + top) / 2

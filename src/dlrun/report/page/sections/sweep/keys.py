@@ -48,7 +48,7 @@ def keys(sweep: SweepView, charts: Charts) -> Section:
             note(
                 f"The share of the variance of the runs' ranks by {sweep.monitor} that the values "
                 "of a key explain alone, adjusted for their number; many numbers are cut into five "
-                "equal parts. What keys do only together is in no row, and a search that tries "
+                "equal parts. Interactions of several keys are in no row, and a search that tries "
                 "good values more often makes its keys look less important. "
                 f"{len(values)} runs."
             )
