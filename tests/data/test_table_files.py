@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -255,6 +256,21 @@ def test_files_of_a_table_may_hold_integers_of_both_sizes(tmp_path):
     parquet.write_table(pa.table({"id": [0.5]}), tmp_path / "c.parquet")
     read = find_files(str(tmp_path), None, TableOptions()).read()
     assert read["id"].to_pylist() == [1.0, 2.0, 2.0**63, 3.0, 0.5]
+
+
+def test_decimals_without_a_fraction_are_integers(tmp_path):
+    labels = pa.array([Decimal(0), Decimal(1), Decimal(2)], pa.decimal128(38, 0))
+    columns = {
+        "label": labels,
+        "short": labels.cast(pa.decimal32(9, 0)),
+        "large": pa.array([Decimal(5), Decimal(-(10**30)), None], pa.decimal128(38, 0)),
+        "price": pa.array([Decimal("0.5")] * 3, pa.decimal128(5, 1)),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=1)
+    table = rows(tmp_path / "a.parquet")
+    types = ["int64", "int64", "decimal128(38, 0)", "double"]
+    assert [str(column.type) for column in table.columns] == types
+    assert table["large"].to_pylist() == [Decimal(5), Decimal(-(10**30)), None]
 
 
 def test_a_column_is_of_another_kind_if_it_is_in_one_of_the_files(tmp_path):

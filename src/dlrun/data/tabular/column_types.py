@@ -7,13 +7,7 @@ from enum import Flag, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.data.tabular.number_types import (
-    NUMERIC,
-    is_long_integer,
-    large_integer,
-    to_floats,
-    wider_of,
-)
+from dlrun.data.tabular.number_types import NUMERIC, is_integer, to_floats, to_integers, wider_of
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -177,7 +171,9 @@ def _normal_array(array: Any, name: str, path: Path) -> Any:
         kind = array.type
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.string())
-    if pa.types.is_boolean(kind) or str(kind) in (*NUMERIC, "string"):
+    if is_integer(kind):
+        return to_integers(array)
+    if pa.types.is_boolean(kind) or str(kind) in ("double", "string"):
         return _without_nan(array)
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         # In seconds, whatever the unit of the file.
@@ -200,8 +196,6 @@ def _cast(array: Any, name: str, path: Path) -> Any:
     except pa.ArrowNotImplementedError:  # such as a list of structs
         return _presence(array, other)
     except pa.ArrowInvalid as error:
-        if pa.types.is_uint64(array.type):
-            return array.cast(large_integer())
         if target in (pa.string(), pa.list_(pa.string())):  # of bytes that are no UTF-8
             return _presence(array, other_type(NOT_UTF8) if _are_texts(array) else other)
         raise DlrunError(f"data: {path}: column '{name}': {error}") from error
@@ -235,8 +229,6 @@ def _target_type(kind: Any) -> Any:
 
     of = pa.types
     for targets, tests in (
-        (pa.int64(), (of.is_integer,)),
-        (large_integer(), (is_long_integer,)),
         (pa.float64(), (of.is_floating, of.is_decimal)),
         (pa.string(), (of.is_large_string, of.is_string_view, of.is_binary, of.is_large_binary)),
         (pa.timestamp("us"), (of.is_timestamp, of.is_date)),

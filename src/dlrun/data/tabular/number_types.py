@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 LARGE = "decimal128(38, 0)"  # integers that 64 bits do not hold: as float64, two ids may be equal
 NUMERIC = ("int64", LARGE, "double")  # by the names of pyarrow
-EXACT_DIGITS = 15  # which float64 holds of any decimal number
 INTEGER = re.compile(r"\s*[+-]?\d{1,38}\s*")
 
 
@@ -22,12 +21,24 @@ def large_integer() -> pa.DataType:
     return pa.decimal128(38, 0)
 
 
-def is_long_integer(kind: pa.DataType) -> bool:
-    """Whether a type is of decimal integers, some of which float64 may not hold."""
+def is_integer(kind: pa.DataType) -> bool:
+    """Whether a type is of integers: decimals without a fraction are, as databases write them."""
     import pyarrow as pa
 
-    is_integer = pa.types.is_decimal(kind) and kind.scale == 0
-    return is_integer and EXACT_DIGITS < int(kind.precision) <= 38
+    is_whole = pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision <= 38
+    return bool(is_whole or pa.types.is_integer(kind))
+
+
+def to_integers(array: pa.Array) -> pa.Array:
+    """Integers of any type as int64, or as :data:`LARGE` if 64 bits do not hold them all."""
+    import pyarrow as pa
+
+    if pa.types.is_decimal(array.type):
+        array = array.cast(large_integer())  # pyarrow casts none of 32 bits to int64
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return array.cast(large_integer())
 
 
 def wider_type(known: Any, value: str) -> Any:
