@@ -102,7 +102,7 @@ class Group:
             seconds: How long it waits for an answer.
         """
         if self.launcher:
-            self.launcher.report("lost", text=first_line(error))
+            self.launcher.report("lost", text=first_line(error), seconds=seconds)
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
             return ProcessLostError(reason) if reason else None
         if self.rank:
