@@ -451,6 +451,22 @@ def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said,
     assert said in str(refused.value.message) and refused.value.exit_code == 2
 
 
+def test_variables_of_torchrun_count_only_together(monkeypatch):
+    place = dict.fromkeys(("RANK", "LOCAL_RANK"), "1")
+    place |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), "2")
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    require(compose(["device=cpu"]), training=True)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
+    with pytest.raises(DlrunError, match=r"device\.count=1: torchrun has started 2 processes"):
+        require(compose(["device=cpu"]), training=True)
+    for name, value in place.items():
+        for wrong in ("", "first"):
+            monkeypatch.setenv(name, wrong)
+            require(compose(["device=cpu"]), training=True)
+        monkeypatch.setenv(name, value)
+
+
 @pytest.mark.parametrize(
     ("nodes", "hint"),
     [("1", "srun --ntasks 1 dlrun train ..."), ("2", "srun --ntasks-per-node 1 dlrun launch --n")],
