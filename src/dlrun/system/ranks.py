@@ -76,8 +76,9 @@ class Group:
     resume: str = "dlrun resume"
     shared: SharedObject | None = None
 
-    def meet(self) -> None:
-        """Wait until every process that this one has started is ready to meet.
+    @contextmanager
+    def meeting(self) -> Iterator[None]:
+        """Meet within this context, once every process that this one has started is ready to.
 
         Raises:
             DlrunError: If one has ended, or does not come.
@@ -89,6 +90,8 @@ class Group:
         deadline = time.monotonic() + START_SECONDS
         for other in self.others:
             other.wait_until_ready(deadline)
+        with self.launcher.meeting() if self.launcher else nullcontext():
+            yield
 
     def is_left(self) -> bool:
         """Whether a process that this one has started has ended."""

@@ -328,6 +328,31 @@ def test_a_process_without_an_answer_is_named_with_the_time_that_the_others_wait
     assert attempt._reason.endswith("no answer within 3 s (distribution.timeout)")
 
 
+MEETS = """
+import os, sys, time
+from dlrun.system.launch_environment import Launcher
+
+launcher = Launcher(os.open(os.devnull, os.O_WRONLY), 0)
+if sys.argv[1] == "before":
+    launcher.wait_for_reason(60)
+with launcher.meeting():
+    print("meets", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("told", ["before", "meanwhile"])
+def test_a_process_that_waits_for_one_that_is_lost_ends_at_once(told):
+    with subprocess.Popen(
+        [sys.executable, "-c", MEETS, told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        if told == "meanwhile":
+            assert process.stdout.readline() == b"meets\n"
+        process.stdin.write(b'{"reason": "rank 1 was killed"}\n')
+        process.stdin.flush()
+        assert process.wait(timeout=30) == 1
+
+
 def pair(**other):
     """Node 0 and what node 1 tells it."""
     options = {"nodes": 2, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
