@@ -424,6 +424,10 @@ def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_ba
         (["batch_size=3", *SPREAD], "batch_size=3: must be at least 4, a sample for each"),
         (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
         (
+            ["distribution=model_parallel", "device.count=4", "distribution.replicas=4"],
+            "distribution.replicas=4: puts a whole copy of the model on each of device.count=4",
+        ),
+        (
             ["backend=tensorflow", "distribution=model_parallel", "device.count=4"],
             "backend 'tensorflow' has data_parallel",
         ),
