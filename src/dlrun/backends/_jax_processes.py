@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlrun.system import ranks
-from dlrun.system.native_output import silent_stdout
+from dlrun.system.native_output import silent_stdout, stdout_on_stderr
 
 if TYPE_CHECKING:
     from dlrun.backends._protocols import Spread
@@ -142,10 +142,11 @@ def together(model: Any) -> Iterator[list[Any]]:
         keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
     )
     try:
-        _begin_as_rank_0(model)
-        yield [Agreement(agree)]
-        _keep_own(model)
-        _leave()
+        with stdout_on_stderr():  # gloo may connect, and write so, again
+            _begin_as_rank_0(model)
+            yield [Agreement(agree)]
+            _keep_own(model)
+            _leave()
     except (RuntimeError, ValueError) as error:  # jax raises both
         if is_lost(error) and (reason := group.explain(error, state.timeout)) is not None:
             raise reason from error
