@@ -424,6 +424,10 @@ def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_ba
         (["batch_size=3", *SPREAD], "batch_size=3: must be at least 4, a sample for each"),
         (["device=cpu:1", *SPREAD], "names one device, but device.count=4"),
         (
+            ["distribution=model_parallel", "device.count=4", "distribution.replicas=4"],
+            "distribution.replicas=4: puts a whole copy of the model on each of device.count=4",
+        ),
+        (
             ["backend=tensorflow", "distribution=model_parallel", "device.count=4"],
             "backend 'tensorflow' has data_parallel",
         ),
@@ -449,6 +453,22 @@ def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said,
     with pytest.raises(DlrunError) as refused:
         require(compose(typed), training=True)
     assert said in str(refused.value.message) and refused.value.exit_code == 2
+
+
+def test_variables_of_torchrun_count_only_together(monkeypatch):
+    place = dict.fromkeys(("RANK", "LOCAL_RANK"), "1")
+    place |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), "2")
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    require(compose(["device=cpu"]), training=True)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
+    with pytest.raises(DlrunError, match=r"device\.count=1: torchrun has started 2 processes"):
+        require(compose(["device=cpu"]), training=True)
+    for name, value in place.items():
+        for wrong in ("", "first"):
+            monkeypatch.setenv(name, wrong)
+            require(compose(["device=cpu"]), training=True)
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(

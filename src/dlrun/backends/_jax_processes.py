@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlrun.system import ranks
-from dlrun.system.native_output import silent_stdout
+from dlrun.system.native_output import silent_stdout, stdout_on_stderr
 
 if TYPE_CHECKING:
     from dlrun.backends._spread import Spread
@@ -65,22 +65,22 @@ def meet(spread: Spread) -> None:
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is dlrun's own
     jax.config.update("jax_check_proxy_envs", False)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    group.meet()
-    jax.distributed.initialize(
-        address,
-        group.count,
-        group.rank,
-        local_device_ids=[group.local_rank],
-        initialization_timeout=int(ranks.START_SECONDS),
-        heartbeat_timeout_seconds=BEAT_SECONDS,
-        coordinator_bind_address=address,
-    )
-    client = distributed.global_state.client
-    if group.rank == 0:
-        client.key_value_set("dlrun/at", json.dumps(group.at))
-    group.at = json.loads(client.blocking_key_value_get("dlrun/at", _milliseconds()))
-    with silent_stdout():  # gloo writes there that it is connected
-        _sum_of_ones()
+    with group.meeting():
+        jax.distributed.initialize(
+            address,
+            group.count,
+            group.rank,
+            local_device_ids=[group.local_rank],
+            initialization_timeout=int(ranks.START_SECONDS),
+            heartbeat_timeout_seconds=BEAT_SECONDS,
+            coordinator_bind_address=address,
+        )
+        client = distributed.global_state.client
+        if group.rank == 0:
+            client.key_value_set("dlrun/at", json.dumps(group.at))
+        group.at = json.loads(client.blocking_key_value_get("dlrun/at", _milliseconds()))
+        with silent_stdout():  # gloo writes there that it is connected
+            _sum_of_ones()
     _take_over(distributed.global_state)
 
 
@@ -142,10 +142,11 @@ def together(model: Any) -> Iterator[list[Any]]:
         keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
     )
     try:
-        _begin_as_rank_0(model)
-        yield [Agreement(agree)]
-        _keep_own(model)
-        _leave()
+        with stdout_on_stderr():  # gloo may connect, and write so, again
+            _begin_as_rank_0(model)
+            yield [Agreement(agree)]
+            _keep_own(model)
+            _leave()
     except (RuntimeError, ValueError) as error:  # jax raises both
         if is_lost(error) and (reason := group.explain(error, state.timeout)) is not None:
             raise reason from error

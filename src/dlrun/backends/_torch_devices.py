@@ -74,15 +74,15 @@ def spread_over(spread: Spread, devices: Sequence[str]) -> None:
     if distributed.is_initialized():  # by a run that ended before it trained
         distributed.destroy_process_group()
     state.group, state.timeout = group, spread.timeout
-    group.meet()
-    met = {"store": _meet(group)} if group.launcher else {"init_method": group.rendezvous}
-    distributed.init_process_group(
-        "nccl" if devices[0].startswith("gpu") and torch.cuda.is_available() else "gloo",
-        **met,
-        rank=group.rank,
-        world_size=group.count,
-        timeout=timedelta(seconds=spread.timeout),
-    )
+    with group.meeting():
+        met = {"store": _meet(group)} if group.launcher else {"init_method": group.rendezvous}
+        distributed.init_process_group(
+            "nccl" if devices[0].startswith("gpu") and torch.cuda.is_available() else "gloo",
+            **met,
+            rank=group.rank,
+            world_size=group.count,
+            timeout=timedelta(seconds=spread.timeout),
+        )
 
 
 def _meet(group: ranks.Group) -> Any:

@@ -71,6 +71,7 @@ def launch(
         from dlrun.workers.launch.engine import launch_by_engine, read_engine
         from dlrun.workers.launch.plan import make_plan, place_plan
         from dlrun.workers.launch.run import launch as launch_run
+        from dlrun.workers.launch.run import settle_run
         from dlrun.workers.launch.spot import Spot
 
         asked, typed = read_engine(
@@ -83,7 +84,9 @@ def launch(
             restarts=restarts,
             timeout=timeout,
         )
+        _parse(*typed)  # without device.count, which would stand for an argument that is missing
         command = _parse(*plan.words)
+        plan = settle_run(plan, command)
         if asked:
             code = launch_by_engine(plan, command, asked, out.buffer)
         elif spot := Spot.from_environment():
@@ -108,4 +111,7 @@ def _parse(name: str, *words: str) -> "Command":
         if given.get(option):
             raise DlrunError(f"--{option} does not go with dlrun launch, which trains one run")
     project = Project.of(given["config_dir"], given["trust"])
-    return Command(name, list(given["overrides"] or ()), project, given.get("from_run"))
+    overrides = list(given["overrides"] or ())
+    if name == "train":
+        return Command(name, overrides, project, given["from_run"])
+    return Command(name, overrides, project, run=given["run"], runs_dir=given["runs_dir"])

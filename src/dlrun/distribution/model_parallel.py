@@ -19,6 +19,9 @@ def problems(options: Mapping[str, Any], devices: int) -> Iterator[tuple[str, st
     replicas, layout = options["replicas"], options["layout"]
     if replicas < 1 or devices % replicas:
         yield "replicas", f"must divide device.count={devices}, got {replicas}"
+    elif replicas == devices > 1:
+        text = f"puts a whole copy of the model on each of device.count={devices} devices"
+        yield "replicas", f"{text}: expected fewer, or distribution=data_parallel"
     if layout in (None, "auto"):
         return
     if not isinstance(layout, Mapping) or not layout:

@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dlrun.system.signals import SIGNALS
@@ -33,6 +34,7 @@ class Launcher:
         self._rank = rank
         self._reason: str | None = None
         self._told = threading.Event()
+        self._meets = False
         if rank:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
@@ -48,6 +50,23 @@ class Launcher:
         self._told.wait(seconds)
         return self._reason
 
+    @contextmanager
+    def meeting(self) -> Iterator[None]:
+        """End at once if the run ends meanwhile: this process would wait for one that is lost.
+
+        It has nothing to record yet.
+        """
+        self._meets = True
+        self._leave_meeting()
+        try:
+            yield
+        finally:
+            self._meets = False
+
+    def _leave_meeting(self) -> None:
+        if self._meets and self._told.is_set():
+            os._exit(1)
+
     def _listen(self) -> None:
         text = b""
         while chunk := os.read(0, 65536):
@@ -55,6 +74,7 @@ class Launcher:
             for line in lines:
                 self._reason = str(json.loads(line)["reason"])
                 self._told.set()
+                self._leave_meeting()
         if self._rank == 0:
             os.kill(os.getpid(), signal.SIGTERM)  # it ends the run at the end of a batch
             time.sleep(GRACE_SECONDS)

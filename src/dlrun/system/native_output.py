@@ -37,12 +37,24 @@ def filtered_stderr(noise: Sequence[str]) -> Iterator[None]:
 @contextmanager
 def silent_stdout() -> Iterator[None]:
     """Drop what native libraries write to stdout in the block, where only results belong."""
+    with Path(os.devnull).open("wb") as nowhere, _stdout_to(nowhere.fileno()):
+        yield
+
+
+@contextmanager
+def stdout_on_stderr() -> Iterator[None]:
+    """Send what native libraries write to stdout in the block to stderr."""
+    with _stdout_to(2):
+        yield
+
+
+@contextmanager
+def _stdout_to(file: int) -> Iterator[None]:
     sys.stdout.flush()
     stdout = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(stdout, 1)
-            os.close(stdout)
+    os.dup2(file, 1)
+    try:
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)

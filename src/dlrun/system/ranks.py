@@ -72,8 +72,9 @@ class Group:
     resume: str = "dlrun resume"
     shared: SharedObject | None = None
 
-    def meet(self) -> None:
-        """Wait until every process that this one has started is ready to meet.
+    @contextmanager
+    def meeting(self) -> Iterator[None]:
+        """Meet within this context, once every process that this one has started is ready to.
 
         Raises:
             DlrunError: If one has ended, or does not come.
@@ -87,6 +88,8 @@ class Group:
             if not other.is_ready(deadline):
                 late = f"{other.name()} has not come within {START_SECONDS:.0f} s"
                 raise DlrunError(other.reason() or late, exit_code=1)
+        with self.launcher.meeting() if self.launcher else nullcontext():
+            yield
 
     def is_left(self) -> bool:
         """Whether a process that this one has started has ended."""
@@ -100,7 +103,7 @@ class Group:
             seconds: How long it waits for an answer.
         """
         if self.launcher:
-            self.launcher.report("lost", text=first_line(error))
+            self.launcher.report("lost", text=first_line(error), seconds=seconds)
             reason = self.launcher.wait_for_reason(4 * SETTLE_SECONDS)
             return ProcessLostError(reason) if reason else None
         if self.rank:

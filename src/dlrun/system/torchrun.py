@@ -12,18 +12,18 @@ from dlrun.system.shared_object import SharedObject
 from dlrun.system.signals import record_signals
 
 RUN_ID = "TORCHELASTIC_RUN_ID"
+PLACE = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 STOP_SECONDS = 5.0  # for rank 0 to end its batch, after a signal that all have got
 
 
 def has_started_this() -> bool:
-    """Whether it has started this process."""
-    return RUN_ID in os.environ
+    """Whether it has started this process: the ID alone, or ranks alone, are left from others."""
+    return all(os.environ.get(name, "").isdecimal() for name in PLACE) and RUN_ID in os.environ
 
 
 def place() -> tuple[int, int, int, int]:
     """This process' rank and its number on this machine, and how many there are of both."""
-    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-    rank, local_rank, count, local_count = (int(os.environ[name]) for name in names)
+    rank, local_rank, count, local_count = (int(os.environ[name]) for name in PLACE)
     return rank, local_rank, count, local_count
 
 

@@ -18,11 +18,12 @@ from conftest import eventually, slow_on
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
+from dlrun.workers.launch.attempt import Attempt
 from dlrun.workers.launch.head import Head
 from dlrun.workers.launch.link import Link
 from dlrun.workers.launch.node import join
 from dlrun.workers.launch.plan import interface_of, make_plan, place_plan
-from dlrun.workers.launch.run import Command
+from dlrun.workers.launch.run import Command, settle_run
 from dlrun.workers.launch.run import launch as start_run
 from launches import free_port, start_launchers, working_in
 from trainings import worker
@@ -270,7 +271,6 @@ def test_a_plan_numbers_the_processes_and_gives_each_run_its_devices():
     assert of_two.words == ("train", "seed=1", "device.count=6")
     assert list(of_two.ranks_of(1)) == [3, 4, 5] and of_two.port == 5
     assert plan("resume", "latest", per_node=2).words == ("resume", "latest", "device.count=2")
-    assert plan("resume", per_node=2).words == ("resume",)
     assert interface_of("127.0.0.1") == "lo"
 
 
@@ -299,6 +299,60 @@ def test_what_needs_no_launcher_is_refused_with_what_to_type(command):
     assert e.value.exit_code == 2 and e.value.hint.startswith(f"dlrun {command} ")
 
 
+@pytest.mark.parametrize("words", [("resume",), ("resume", "--json"), ("resume", "--quiet")])
+def test_a_resume_of_no_run_does_not_take_the_number_of_devices_for_one(dlrun, words):
+    done = dlrun.here("launch", "--per-node", "2", "--", *words)
+    assert done.returncode == 2 and "dlrun resume: missing argument RUN" in done.stderr
+
+
+def test_the_newest_run_is_that_of_the_start_also_after_a_restart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, run in enumerate(("mlp/old", "mlp/new")):
+        (folder := tmp_path / "runs" / run).mkdir(parents=True)
+        for name in ("config.yaml", "run.json"):
+            (folder / name).write_text("{}")
+            os.utime(folder / name, (number, number))
+    words = "resume", "--quiet", "latest", "epochs=3"
+    command = Command("resume", [], HERE, run="latest")
+    settled = settle_run(plan(*words, per_node=2), command)
+    assert settled.words == ("resume", "--quiet", "runs/mlp/new", "epochs=3", "device.count=2")
+    named = plan("resume", "runs/mlp/old")
+    assert settle_run(named, Command("resume", [], HERE, run="runs/mlp/old")) == named
+
+
+def test_a_process_without_an_answer_is_named_with_the_time_that_the_others_waited(monkeypatch):
+    monkeypatch.setattr("dlrun.workers.launch.attempt.SETTLE_SECONDS", 0.0)
+    attempt = Attempt(Head(plan("resume", "runs/mlp/old", per_node=2), []))
+    attempt._take({"event": "lost", "rank": 0, "text": "Timed out", "seconds": 3.0})
+    attempt._check_lost()
+    assert attempt._reason.endswith("no answer within 3 s (distribution.timeout)")
+
+
+MEETS = """
+import os, sys, time
+from dlrun.system.launch_environment import Launcher
+
+launcher = Launcher(os.open(os.devnull, os.O_WRONLY), 0)
+if sys.argv[1] == "before":
+    launcher.wait_for_reason(60)
+with launcher.meeting():
+    print("meets", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("told", ["before", "meanwhile"])
+def test_a_process_that_waits_for_one_that_is_lost_ends_at_once(told):
+    with subprocess.Popen(
+        [sys.executable, "-c", MEETS, told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        if told == "meanwhile":
+            assert process.stdout.readline() == b"meets\n"
+        process.stdin.write(b'{"reason": "rank 1 was killed"}\n')
+        process.stdin.flush()
+        assert process.wait(timeout=30) == 1
+
+
 def pair(**other):
     """Node 0 and what node 1 tells it."""
     options = {"nodes": 2, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
@@ -317,7 +371,7 @@ def pair(**other):
 )
 def test_machines_that_do_not_come_or_differ_are_named(other, said):
     first, hello = pair(**(other or {}))
-    head = Head(first, [], 50.0)
+    head = Head(first, [])
 
     def tell():
         with socket.create_connection((first.host, first.port)) as stranger:
@@ -340,7 +394,7 @@ def test_machines_that_do_not_come_or_differ_are_named(other, said):
 def test_a_signal_on_any_machine_ends_the_wait_for_the_others(number):
     options = {"nodes": 3, "node_rank": 0, "master": f"127.0.0.1:{free_port()}"}
     first = replace(plan("train", **options), timeout=60.0)
-    head = Head(first, [], 50.0)
+    head = Head(first, [])
     link = Link(socket.create_connection((first.host, first.port)))
     link.send(**{**first.hello(), "node": 1})
     link.send(event="signal", number=int(number))
@@ -348,7 +402,7 @@ def test_a_signal_on_any_machine_ends_the_wait_for_the_others(number):
     assert [message["done"] for message in link.read()] == [128 + number]
     link.close()
     # Its own.
-    assert Head(first, [int(number)], 50.0).run() == 128 + number
+    assert Head(first, [int(number)]).run() == 128 + number
     assert join(replace(first, node=1), [int(number)]) == 128 + number
 
 

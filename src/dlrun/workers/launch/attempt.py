@@ -32,7 +32,7 @@ class Attempt:
         self._head = head
         self._plan = head.plan
         self._ready: set[int] = set()
-        self._lost: dict[int, str] = {}
+        self._lost: dict[int, tuple[str, float]] = {}  # the error, and how long it has waited
         self._lost_since = 0.0
         self._failed: dict[int, str] = {}
         self._ended: dict[int, int] = {}
@@ -113,7 +113,7 @@ class Attempt:
             self._head.open(str(event["path"]))
         elif kind == "lost":
             self._lost_since = self._lost_since or time.monotonic()
-            self._lost[rank] = str(event["text"])
+            self._lost[rank] = str(event["text"]), float(event["seconds"])
         elif kind == "failed":
             self._failed[rank] = str(event["text"])
         elif kind == "signal":
@@ -145,11 +145,12 @@ class Attempt:
         if not self._lost or time.monotonic() - self._lost_since < SETTLE_SECONDS:
             return
         first = min(self._lost)
+        text, seconds = self._lost[first]
         there = set(range(self._plan.count)) - set(self._ended) - set(self._lost)
-        if groups.is_late(self._lost[first]) and there:
-            self._fail(groups.no_answer(self._name(min(there)), self._head.late_seconds))
+        if groups.is_late(text) and there:
+            self._fail(groups.no_answer(self._name(min(there)), seconds))
         else:
-            self._fail(f"{self._name(first)}: it lost the others: {self._lost[first]}")
+            self._fail(f"{self._name(first)}: it lost the others: {text}")
 
     def _obey(self) -> None:
         for number in self._head.signals[self._heard[0] :]:

@@ -30,16 +30,12 @@ class Head:
     Args:
         plan: What is launched.
         signals: The signals that have come so far.
-        late_seconds: The run's ``distribution.timeout``.
         spot: What the engine has told that placed this machine, if one did.
     """
 
-    def __init__(
-        self, plan: Plan, signals: Sequence[int], late_seconds: float, spot: Spot | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, signals: Sequence[int], spot: Spot | None = None) -> None:
         self.plan = plan
         self.signals = signals
-        self.late_seconds = late_seconds
         self.ranks = Ranks(plan, plan.host)
         self._listens = listen(plan.host, plan.port, "node 0") if plan.nodes > 1 else None
         self._new: list[Link] = []

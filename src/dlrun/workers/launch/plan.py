@@ -103,9 +103,7 @@ def make_plan(
             f"{typed[-1]}: --nodes {nodes} --per-node {per_node} starts {count} processes",
             hint=f"leave out device.count, or device.count={count}",
         )
-    # Behind resume alone it would be taken for the run, which is missing.
-    is_set = typed or list(words) == ["resume"]
-    all_words = (*words, *([] if is_set else [f"device.count={count}"]))
+    all_words = (*words, *([] if typed else [f"device.count={count}"]))
     return Plan(nodes, per_node, 0, LOOPBACK, 0, restarts, timeout, all_words)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from dlrun.assembly.require import require
@@ -12,13 +14,15 @@ from dlrun.config.compose import compose
 from dlrun.config.project import Project
 from dlrun.config.schema import Config
 from dlrun.errors import DlrunError
+from dlrun.remote.places import shown_path
+from dlrun.runs.locate import find_run
 from dlrun.system.signals import record_signals
 from dlrun.workers.launch.head import Head
 from dlrun.workers.launch.node import join
 from dlrun.workers.launch.plan import Plan
 from dlrun.workers.launch.spot import Spot
 
-LATE_SECONDS = 50.0  # of a resumed run, whose config is not read here
+LATEST = "latest"
 
 
 class Command(NamedTuple):
@@ -29,12 +33,16 @@ class Command(NamedTuple):
         overrides: As typed.
         project: The user's own options, and what is trusted.
         from_run: The run that a new one repeats; None for one of its own.
+        run: The run that is resumed; None for a new one.
+        runs_dir: Where it is looked for.
     """
 
     name: str
     overrides: Sequence[str]
     project: Project
     from_run: str | None = None
+    run: str | None = None
+    runs_dir: Path = Path("runs")
 
     def check(self) -> Config | None:
         """Compose the config of a new run, and check it before anything starts.
@@ -52,6 +60,21 @@ class Command(NamedTuple):
         return config
 
 
+def settle_run(plan: Plan, command: Command) -> Plan:
+    """The plan with the path of the newest run in place of ``latest``.
+
+    By the time a process reads it, or a restart, another run may have begun.
+
+    Raises:
+        DlrunError: If there is no run.
+    """
+    if command.run != LATEST:
+        return plan
+    path = shown_path(find_run(LATEST, command.runs_dir).path)
+    at = plan.words.index(LATEST)
+    return replace(plan, words=(*plan.words[:at], path, *plan.words[at + 1 :]))
+
+
 def launch(plan: Plan, command: Command, *, spot: Spot | None = None) -> int:
     """Start the processes of this machine, and wait until the run has ended.
 
@@ -66,12 +89,11 @@ def launch(plan: Plan, command: Command, *, spot: Spot | None = None) -> int:
     Raises:
         DlrunError: If nothing can be started, or the machines do not come together.
     """
-    config = command.check()
-    late_seconds = config.distribution.timeout if config else LATE_SECONDS
+    command.check()
     with record_signals(repeatable=True) as signals:
         if plan.node:
             return join(plan, signals)
-        return Head(plan, signals, late_seconds, spot).run()
+        return Head(plan, signals, spot).run()
 
 
 def _require_processes(config: Config) -> None:
