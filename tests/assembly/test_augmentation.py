@@ -1,5 +1,7 @@
 """Random changes of images: in training alone, the same in every loop and after a resume."""
 
+from colorsys import hsv_to_rgb
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,39 @@ def test_images_are_changed_in_training_alone(tmp_path, backend):
     assert (found["low"], found["high"]) == pytest.approx((0, 1), abs=0.15)  # not 0 to 255
     assert not any(name.startswith("Random") for name in found["layers"])
     assert found["seeds"] == 3  # two, and one of the dropout
+
+
+# A pixel of 200, 100, 50, by layers that saturate it fully.
+SATURATED = """
+import keras
+import numpy as np
+from dlrun.assembly.augmentation import augment
+from dlrun.assembly.model import build_model
+from dlrun.config.compose import compose
+from dlrun.data.input_spec import ArraySpec, InputSpec
+
+pixel = np.full((1, 16, 16, 3), (200, 100, 50), "float32")
+arguments = {"RandomSaturation": "factor", "RandomColorJitter": "saturation_factor"}
+for target, argument in arguments.items():
+    layer = f"+augmentation.saturated={{_target_: keras.layers.{target}, {argument}: [1.0, 1.0]}}"
+    config = compose(["model=small_convnet", "model.blocks=1", layer])
+    spec = InputSpec(ArraySpec((16, 16, 3), "uint8"), ArraySpec((), "int32"), 10, 1.0)
+    model = build_model(config, spec)
+    seen = []
+    vars(model)["call"] = lambda inputs, **keywords: seen.append(inputs)
+    augment(model, config, spec)
+    model.call(keras.ops.convert_to_tensor(pixel), training=True)
+    found[target] = keras.ops.convert_to_numpy(seen[0])[0, 0, 0].tolist()
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", slow_on("jax", "tensorflow"))
+def test_saturated_images_from_0_to_255_stay_in_their_range(tmp_path, backend):
+    found = worker(backend).run(tmp_path, SATURATED)
+    expected = [value * 255 for value in hsv_to_rgb(20 / 360, 1, 200 / 255)]
+    assert found["RandomSaturation"] == pytest.approx(expected, abs=0.1)
+    assert found["RandomColorJitter"] == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.trains

@@ -131,6 +131,11 @@ def _layer(key: str, part: Mapping[str, Any], spec: InputSpec) -> Any:
         raise DlrunError(
             f"{key}: {part['_target_']} is not a layer", hint="dlrun list augmentation"
         )
+    for nested in layer._flatten_layers():
+        if isinstance(nested, keras.layers.RandomSaturation):
+            # Keras cuts off a saturation at the highest value of a pixel, and it is a fraction: of
+            # images from 0 to 255, pixels come out far below 0.
+            nested.value_range = (0.0, 1.0)
     return layer
 
 
