@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
+from dlrun.config.bare_words import join_words
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.project import HERE, Project
 from dlrun.data.tree import leaves_by_name
@@ -111,6 +112,8 @@ def evaluate(
 
 def _backends(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The choice of each backend, or none, and the other overrides."""
+    if any(meant for _, meant in join_words(overrides)):
+        return [[]], list(overrides)  # spaces divide one of them, which composing tells
     chosen = [word for word in overrides if word.startswith(BACKEND)]
     rest = [word for word in overrides if not word.startswith(BACKEND)]
     if not chosen:

@@ -120,11 +120,13 @@ def evaluate(
 
 
 def _runs_and_overrides(words: list[str]) -> tuple[list[str], list[str]]:
-    """Tell runs from overrides, to which the words beside a bare ``=`` belong, too."""
+    """Tell runs from overrides, to which words with spaces around a ``=`` belong, too."""
+    from dlrun.config.bare_words import group_words
+
     runs: list[str] = words[:1]
     overrides: list[str] = []
-    for before, word, after in zip(words, words[1:], [*words[2:], ""], strict=False):
-        follows = before.endswith("=") and before.count("=") == 1
-        part = "=" in word or follows or after.startswith("=")
-        (overrides if part or word.startswith("~") else runs).append(word)
+    for several, meant in group_words(words[1:]):
+        typed = "".join(several)
+        part = "=" in typed or (meant is not None and ":" in typed) or typed.startswith("~")
+        (overrides if part else runs).extend(several)
     return runs, overrides
