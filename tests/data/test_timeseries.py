@@ -110,6 +110,20 @@ def test_windows_of_one_series_are_views_and_those_of_several_never_cross_them(t
     assert (len(data.validation), len(data.test)) == (2 * (12 - 7), 40 - 7)
 
 
+def test_series_that_are_too_short_for_a_window_are_named(tmp_path, caplog):
+    tables = [(columns(100), "a"), (columns(7), "b"), (columns(6), "c")]
+    both = {name: [value for table, _ in tables for value in table[name]] for name in columns()}
+    both["shop"] = [name for table, name in tables for _ in table["hour"]]
+    note = "2 series are left out, without 8 rows one after the other: b, c"
+    source = timeseries(**given(write(tmp_path / "t.csv", both), group="shop"))
+    assert source.describe().notes == [note]
+    for _ in ("made", "from the cache"):
+        with caplog.at_level("INFO", logger="dlrun"):
+            source.dataset()
+        assert note in caplog.text
+        caplog.clear()
+
+
 def test_no_value_of_the_test_changes_what_is_learned_from(tmp_path):
     table = columns()
     before = timeseries(**given(write(tmp_path / "a.csv", table), test=30)).dataset()
@@ -242,8 +256,8 @@ def test_a_forecast_is_made_from_the_last_rows_of_each_series(tmp_path):
     for window, end in zip(restored, (60, 50), strict=True):
         np.testing.assert_allclose(window[:, 0], table["load"][end - 5 : end], atol=1e-4)
         np.testing.assert_allclose(window[:, 1], table["wind"][end - 5 : end], atol=1e-4)
-    assert step.series(pa.table(both).to_batches()[0].to_pydict())[0] == ("a", "b")
-    assert step.series(both)[1].tolist() == [59, 109]
+    assert step.last(pa.table(both).to_batches()[0].to_pydict()).names == ("a", "b")
+    assert step.last(both).rows.tolist() == [59, 109]
     short = {name: of[:60] + of[60:64] for name, of in both.items()}
     with pytest.raises(ValueError, match="series 'b' ends with 4 rows, expected 5"):
         spec.preprocess(short)

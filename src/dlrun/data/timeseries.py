@@ -22,7 +22,15 @@ from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.columns import MOST, correct, require_column, require_numbers
 from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
-from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, SeriesError, arrange
+from dlrun.data.tabular.series import (
+    FILLS,
+    GAPS,
+    Options,
+    Series,
+    SeriesError,
+    arrange,
+    without_window_note,
+)
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -225,7 +233,7 @@ class TimeSeries:
             splits={name: counts[code] for name, code in SPLITS.items()},
             columns=describe_columns(self.table, kinds),
             tasks={", ".join(self.table.targets): "regression"},
-            notes=self.notes,
+            notes=[*self.notes, *without_window_note(self.arranged, self.history + self.horizon)],
             explicit=self._explicit(),
         )
 
