@@ -233,6 +233,38 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path, wrong, options, problem):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("%d.%m.%Y", "%d.%m.%Y"),
+        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
+        ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"),
+        ("%d-%m-%YT%H:%M", "%d-%m-%YT%H:%M"),
+    ],
+)
+def test_times_that_are_written_otherwise_are_told_with_their_format(tmp_path, written, form):
+    table = columns(60)
+    times = [START + datetime.timedelta(days=n) for n in range(60)]
+    table["hour"] = [time.strftime(written) for time in times]
+    path = write(tmp_path / "t.csv", table)
+    with pytest.raises(DlrunError, match="expected a date") as caught:
+        timeseries(**given(path)).tasks()
+    assert caught.value.hint == f"'data.time_format={form}' if that is how times are written"
+    timeseries(**given(path, time_format=form)).tasks()
+
+
+def test_a_decimal_comma_is_told_with_what_reads_it(tmp_path):
+    path = tmp_path / "t.csv"
+    for delimiter, hint in ((";", "'data.decimal=\",\"' if"), (",", "choose a column of numbers")):
+        rows = [f'{n}{delimiter}"{n},5"' for n in range(60)]
+        path.write_text("\n".join([f"hour{delimiter}load", *rows]))
+        with pytest.raises(DlrunError, match="row 1 is '0,5', expected a number") as caught:
+            timeseries(**given(str(path))).tasks()
+        assert str(caught.value.hint).startswith(hint)
+    path.write_text(path.read_text().replace("hour,", "hour;").replace(',"', ';"'))
+    timeseries(**given(str(path), decimal=",")).tasks()
+
+
 def test_several_series_take_no_more_room_than_the_cache_may(tmp_path):
     table = columns(50)
     both = {name: of + of for name, of in table.items()} | {"shop": ["a"] * 50 + ["b"] * 50}

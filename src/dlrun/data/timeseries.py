@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import limit_of
+from dlrun.data.columns.date import date_format
 from dlrun.data.description.table import describe_columns
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.source import Description
@@ -176,11 +177,11 @@ class TimeSeries:
         except SeriesError as error:
             raise DlrunError(f"data: {self.table.path}: {error}", hint=error.hint) from error
         except WrongValueError as error:
-            fix = "data.time_format=%d.%m.%Y if that is how times are written"
-            raise DlrunError(
-                f"data: {self.table.path}: {error}",
-                hint=fix if error.column == options.time else correct(self.table, error.value),
-            ) from error
+            hint = correct(self.table, error.value)
+            if error.column == options.time:
+                form = date_format(self.table.profiles[error.column].examples) or "%d.%m.%Y"
+                hint = f"'data.time_format={form}' if that is how times are written"
+            raise DlrunError(f"data: {self.table.path}: {error}", hint=hint) from error
 
     def splits(self, arranged: Series) -> np.ndarray:
         """The split of each row of the series, ``(rows,)`` uint8; by time, for all series alike."""
