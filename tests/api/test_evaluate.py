@@ -237,6 +237,24 @@ def test_keys_that_decide_the_weights_cannot_be_overridden(trained, dlrun, overr
     assert f"error: {override}: can't change here" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("epochs == 3", "epochs=3"),
+        ("backend = numpy", "backend=numpy"),
+        ("backend== numpy", "backend=numpy"),
+        ("backend : numpy", "backend=numpy"),
+        ("backend=numpy, torch", "backend=numpy,torch"),
+        ("data.limit =3", "data.limit=3"),
+    ],
+)
+def test_an_override_with_spaces_in_it_is_no_further_run(trained, dlrun, words, meant):
+    done = dlrun.here("evaluate", trained.run("jax"), *words.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {words}: expected ")
+    assert done.stderr.endswith(f"hint: did you mean {meant}?\n")
+
+
 def test_data_set_of_another_shape_is_refused(trained, dlrun):
     done = dlrun.within("jax", "evaluate", trained.run("jax"), "data=blobs")
     assert (done.returncode, done.stdout) == (2, "")

@@ -45,6 +45,21 @@ def test_metrics_are_those_of_the_predictions(homes, truth):
     assert metrics["accuracy"] == pytest.approx(np.mean(correct))
 
 
+def test_rows_that_cannot_be_read_are_left_out_if_asked_for(homes, truth):
+    whole = {name: [*map(str, of)] if name == "rooms" else of for name, of in truth.items()}
+    write_csv(homes.cwd / "less.csv", {name: [*of[:5], *of[6:]] for name, of in whole.items()})
+    whole["rooms"][5] = "many"
+    write_csv(homes.cwd / "wrong.csv", whole)
+    with pytest.raises(Refused, match=r"row 6: .*many"):
+        evaluate(homes, "price", data="wrong.csv")
+    result = evaluate(homes, "price", "data.weight=area", data="wrong.csv", on_error="skip")
+    expected = evaluate(homes, "price", "data.weight=area", data="less.csv")
+    assert (result["samples"], result["skipped"]) == (37, 1)
+    assert result["metrics"] == expected["metrics"]
+    with pytest.raises(Refused, match="--on-error skip: is for samples of --data"):
+        evaluate(homes, "price", on_error="skip")
+
+
 def test_a_column_weighs_the_rows(homes, truth):
     there = [row for row in range(40) if row not in (3, 20)]
     rows = homes.predict("price", "truth.csv")

@@ -324,6 +324,15 @@ def test_columns_are_those_of_a_table(key):
         image_folder(path="photos", **{key: "x"})
 
 
+@pytest.mark.parametrize("target", [None, "kind"])
+def test_a_table_in_place_of_the_folder_is_told_with_what_names_it(tmp_path, target):
+    path = tmp_path / "labels.csv"
+    path.write_text("path,kind\na.png,cat\n")
+    with pytest.raises(DlrunError, match=r"labels\.csv: is a table, expected a folder") as caught:
+        image_folder(path=str(path), target=target)
+    assert str(caught.value.hint).startswith(f"data.path={tmp_path} data.labels={path},")
+
+
 def test_a_wrong_folder_is_told_before_a_framework_is_imported(dlrun):
     write_classes(dlrun.cwd / "photos", 3)
     (dlrun.cwd / "photos/cat/1.png").write_text("no image")

@@ -14,6 +14,8 @@ from dlrun.data.input_spec_json import spec_from_json, spec_to_json
 from dlrun.data.readers import Request, open_reader
 from dlrun.data.timeseries import timeseries
 from dlrun.errors import DlrunError
+from dlrun.inference.checked_parts import CheckedParts
+from dlrun.inference.in_memory import frame_as_file, takes_columns
 
 HISTORY, HORIZON = 5, 3
 
@@ -82,14 +84,16 @@ def test_what_is_wrong_with_rows_on_stdin_is_told_in_a_line(spec, monkeypatch):
         ([{**row, "load": "x"}], "row 1 is 'x', expected a number"),
     ):
         with pytest.raises(DlrunError, match=problem) as caught:
-            list(from_stdin(monkeypatch, spec, *lines))
+            CheckedParts(from_stdin(monkeypatch, spec, *lines), Path("-"), skip=False)
         assert caught.value.message.startswith("--input -")
 
 
 def test_a_run_is_evaluated_on_every_window_and_what_follows_it(tmp_path, spec):
     new = [columns(30, "a"), columns(20, "b"), columns(7, "short")]
     path = write(tmp_path / "new.csv", *new)
-    parts = list(open_reader(Request(path, spec, labels=True, rows=10)).parts())
+    reader = open_reader(Request(path, spec, labels=True, rows=10))
+    parts = list(reader.parts())
+    assert reader.notes() == ["1 series is left out, without 8 rows one after the other: short"]
     assert [len(part.rows) for part in parts] == [10, 10, 10, 6]
     labels = spec.targets.restore(np.concatenate([part.labels for part in parts]))
     expected = [
@@ -112,7 +116,45 @@ def test_what_is_wrong_with_a_table_is_told_in_a_line(tmp_path, spec):
     ):
         wrong = {name: [*map(str, of)] for name, of in changed.items()}
         with pytest.raises(DlrunError) as caught:
-            list(open_reader(Request(write(tmp_path / "w.csv", wrong), spec)).parts())
+            path = write(tmp_path / "w.csv", wrong)
+            CheckedParts(open_reader(Request(path, spec)).parts(), path, skip=False)
         assert f"--input {tmp_path / 'w.csv'}" in caught.value.message
         assert problem in caught.value.message
         assert "data.gaps" not in str(caught.value.hint)
+
+
+def test_what_is_wrong_with_a_series_is_told_of_it_alone(tmp_path, spec):
+    whole = columns(30, "whole")
+    short = {name: of[:4] for name, of in columns(30, "short").items()}
+    gap = {name: of[:9] + of[12:] for name, of in columns(30, "gap").items()}
+    text = columns(30, "text")
+    tables = [{**table, "load": [*map(str, table["load"])]} for table in (short, whole, gap, text)]
+    tables[3]["load"][2] = "x"
+    path = write(tmp_path / "new.csv", *tables)
+    [part] = open_reader(Request(path, spec)).parts()
+    assert (part.rows.tolist(), part.names["shop"]) == (
+        [4, 34, 61, 91],
+        ["short", "whole", "gap", "text"],
+    )
+    assert {number: why.partition(",")[0] for number, why in part.wrong.items()} == {
+        0: "series 'short' ends with 4 rows",
+        2: "column 'hour': row 44: 2026-01-01 12:00:00 comes 4 hours after 2026-01-01 08:00:00",
+        3: "column 'load': row 64 is 'x'",
+    }
+    [alone] = open_reader(Request(write(tmp_path / "alone.csv", whole), spec)).parts()
+    np.testing.assert_array_equal(part.inputs, alone.inputs)
+    with pytest.raises(
+        DlrunError, match=r"row 4: series 'short' .*; 2 more rows are wrong"
+    ) as told:
+        CheckedParts(iter([part]), path, skip=False)
+    assert "--on-error skip leaves such rows" in str(told.value.hint)
+
+
+def test_a_run_of_time_series_takes_the_columns_of_a_frame(tmp_path, spec):
+    new = columns(30, "a")
+    path = write(tmp_path / "new.csv", new)
+    assert takes_columns(spec)  # rather than arrays
+    with frame_as_file(new) as frame:
+        parts = [next(open_reader(Request(of, spec)).parts()) for of in (path, frame)]
+    np.testing.assert_array_equal(*(part.inputs for part in parts))
+    assert parts[1].names == {"shop": ["a"], "hour": [new["hour"][-1]]}

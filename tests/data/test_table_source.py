@@ -518,6 +518,29 @@ def test_a_large_id_names_the_rows_and_is_no_input(large, tmp_path):
     assert of.row_names[3] == str(2**64 + 3)
 
 
+def test_what_is_said_of_a_column_that_is_no_input_is_told_to_have_no_effect(tmp_path):
+    rows = [
+        {"area": n % 45, "shop": n % 7, "w": 1 + n % 3, "note": n % 5, "price": 3.0 * n + 1}
+        for n in range(60)
+    ]
+    (tmp_path / "h.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    log = {"kind": "number", "scale": "log"}
+    given = dict.fromkeys(rows[0], log)
+    options = {"path": "h.jsonl", "target": "price", "weight": "w", "drop": ["note"]}
+    of = table(**options, columns=given, split="group", by="shop")
+    assert [note for note in of.notes if "no effect" in note] == [
+        "data.columns.shop has no effect: the column is that of data.split=group",
+        "data.columns.w has no effect: the column weighs the samples",
+        "data.columns.note has no effect: the column is in data.drop",
+        "data.columns.price has no effect: the column is a target, and numbers of targets are"
+        " standardized; data.kind says what it is",
+    ]
+    assert (
+        table(**options, columns={"note": "drop", "shop": "number"}, split="time", by="shop").notes
+        == []
+    )
+
+
 def test_texts_that_look_like_numbers_or_dates_are_told_with_how_to_read_them(tmp_path):
     rows = [
         {"rooms": str(n % 40), "zip": f"0{1000 + n % 40}", "day": f"{n % 28 + 1:02}.11.2026",

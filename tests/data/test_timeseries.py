@@ -110,6 +110,20 @@ def test_windows_of_one_series_are_views_and_those_of_several_never_cross_them(t
     assert (len(data.validation), len(data.test)) == (2 * (12 - 7), 40 - 7)
 
 
+def test_series_that_are_too_short_for_a_window_are_named(tmp_path, caplog):
+    tables = [(columns(100), "a"), (columns(7), "b"), (columns(6), "c")]
+    both = {name: [value for table, _ in tables for value in table[name]] for name in columns()}
+    both["shop"] = [name for table, name in tables for _ in table["hour"]]
+    note = "2 series are left out, without 8 rows one after the other: b, c"
+    source = timeseries(**given(write(tmp_path / "t.csv", both), group="shop"))
+    assert source.describe().notes == [note]
+    for _ in ("made", "from the cache"):
+        with caplog.at_level("INFO", logger="dlrun"):
+            source.dataset()
+        assert note in caplog.text
+        caplog.clear()
+
+
 def test_no_value_of_the_test_changes_what_is_learned_from(tmp_path):
     table = columns()
     before = timeseries(**given(write(tmp_path / "a.csv", table), test=30)).dataset()
@@ -219,6 +233,38 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path, wrong, options, problem):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("%d.%m.%Y", "%d.%m.%Y"),
+        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
+        ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"),
+        ("%d-%m-%YT%H:%M", "%d-%m-%YT%H:%M"),
+    ],
+)
+def test_times_that_are_written_otherwise_are_told_with_their_format(tmp_path, written, form):
+    table = columns(60)
+    times = [START + datetime.timedelta(days=n) for n in range(60)]
+    table["hour"] = [time.strftime(written) for time in times]
+    path = write(tmp_path / "t.csv", table)
+    with pytest.raises(DlrunError, match="expected a date") as caught:
+        timeseries(**given(path)).tasks()
+    assert caught.value.hint == f"'data.time_format={form}' if that is how times are written"
+    timeseries(**given(path, time_format=form)).tasks()
+
+
+def test_a_decimal_comma_is_told_with_what_reads_it(tmp_path):
+    path = tmp_path / "t.csv"
+    for delimiter, hint in ((";", "'data.decimal=\",\"' if"), (",", "choose a column of numbers")):
+        rows = [f'{n}{delimiter}"{n},5"' for n in range(60)]
+        path.write_text("\n".join([f"hour{delimiter}load", *rows]))
+        with pytest.raises(DlrunError, match="row 1 is '0,5', expected a number") as caught:
+            timeseries(**given(str(path))).tasks()
+        assert str(caught.value.hint).startswith(hint)
+    path.write_text(path.read_text().replace("hour,", "hour;").replace(',"', ';"'))
+    timeseries(**given(str(path), decimal=",")).tasks()
+
+
 def test_several_series_take_no_more_room_than_the_cache_may(tmp_path):
     table = columns(50)
     both = {name: of + of for name, of in table.items()} | {"shop": ["a"] * 50 + ["b"] * 50}
@@ -242,8 +288,8 @@ def test_a_forecast_is_made_from_the_last_rows_of_each_series(tmp_path):
     for window, end in zip(restored, (60, 50), strict=True):
         np.testing.assert_allclose(window[:, 0], table["load"][end - 5 : end], atol=1e-4)
         np.testing.assert_allclose(window[:, 1], table["wind"][end - 5 : end], atol=1e-4)
-    assert step.series(pa.table(both).to_batches()[0].to_pydict())[0] == ("a", "b")
-    assert step.series(both)[1].tolist() == [59, 109]
+    assert step.last(pa.table(both).to_batches()[0].to_pydict()).names == ("a", "b")
+    assert step.last(both).rows.tolist() == [59, 109]
     short = {name: of[:60] + of[60:64] for name, of in both.items()}
     with pytest.raises(ValueError, match="series 'b' ends with 4 rows, expected 5"):
         spec.preprocess(short)

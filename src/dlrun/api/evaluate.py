@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
+from dlrun.config.bare_words import join_words
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.project import HERE, Project
 from dlrun.data.tree import leaves_by_name
@@ -33,6 +34,7 @@ def evaluate(
     which: str = "best",
     split: str | None = None,
     data: Path | None = None,
+    on_error: str = "fail",
     fail_under: Sequence[str] = (),
     fail_over: Sequence[str] = (),
     bootstrap: int = 0,
@@ -51,6 +53,8 @@ def evaluate(
         split: ``train``, ``validation`` or ``test``; None for ``test``.
         data: A table with the run's columns and targets, folders named by class, or an ``.npz`` of
             inputs and labels, of which all samples are evaluated; the training data are not read.
+        on_error: ``fail`` at a sample of ``data`` that can't be read, or ``skip`` it; others are
+            evaluated.
         fail_under: Lower limits, each ``metric=value``, of metrics where larger is better; of a
             class as ``recall[cat]=0.9``.
         fail_over: Upper limits of metrics where smaller is better, such as losses.
@@ -67,13 +71,18 @@ def evaluate(
     Raises:
         DlrunError: If a run, an override, a limit or a checkpoint is unusable.
     """
+    if data is None and on_error != "fail":
+        raise DlrunError(
+            f"--on-error {on_error}: is for samples of --data",
+            hint="data.on_error=skip is for the images of a run's own data",
+        )
     if data is not None and split is not None:
         raise DlrunError(
             f"--split {split}: all samples of --data {data} are evaluated", hint="leave out --split"
         )
     runs = [run] if isinstance(run, str) else list(run)
     backends, rest = _backends(overrides)
-    options = (split or "test", data, runs_dir, project)
+    options = (split or "test", data, runs_dir, project, on_error)
     jobs = [
         Job(name, (*rest, *backend), one, *options)
         for name, one, backend in product(runs, which.split(","), backends)
@@ -111,6 +120,8 @@ def evaluate(
 
 def _backends(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The choice of each backend, or none, and the other overrides."""
+    if any(meant for _, meant in join_words(overrides)):
+        return [[]], list(overrides)  # spaces divide one of them, which composing tells
     chosen = [word for word in overrides if word.startswith(BACKEND)]
     rest = [word for word in overrides if not word.startswith(BACKEND)]
     if not chosen:

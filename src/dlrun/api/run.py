@@ -108,6 +108,7 @@ class Run:
         split: str | None = None,
         checkpoint: str | int = "best",
         data: Path | str | None = None,
+        on_error: str = "fail",
         quiet: bool = False,
     ) -> dict[str, Any]:
         """Evaluate the run's model, on the backend that this process runs.
@@ -118,6 +119,7 @@ class Run:
             checkpoint: ``best``, ``last`` or the number of an epoch.
             data: A table with the run's columns and targets, or folders named by class, all of
                 which is evaluated.
+            on_error: ``fail`` at a sample of ``data`` that can't be read, or ``skip`` it.
             quiet: Show nothing but warnings.
 
         Returns:
@@ -135,6 +137,7 @@ class Run:
                 which=str(checkpoint),
                 split=split,
                 data=None if data is None else Path(data),
+                on_error=on_error,
                 project=self._project,
             )
             return result

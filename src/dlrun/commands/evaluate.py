@@ -47,6 +47,13 @@ def evaluate(
             " inputs x and labels y, all of which is evaluated."
         ),
     ] = None,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            metavar="fail|skip",
+            help="A sample of --data that can't be read: fail, or leave it out.",
+        ),
+    ] = "fail",
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,7 +94,7 @@ def evaluate(
     Examples:
       dlrun evaluate latest
       dlrun evaluate latest backend=numpy data.limit=1000 --json
-      dlrun evaluate latest --data new.csv
+      dlrun evaluate latest --data new.csv --on-error skip
       dlrun evaluate latest --fail-under accuracy=0.97 --fail-over loss=0.3
       dlrun evaluate latest --fail-under 'recall[cat]=0.9' --csv tables
       dlrun evaluate RUN RUN backend=jax,torch --checkpoint best,last
@@ -96,6 +103,7 @@ def evaluate(
     with report_errors(quiet) as out:
         if split is not None:
             require_choice("--split", split, ("train", "validation", "test"), SPLITS)
+        require_choice("--on-error", on_error, ("fail", "skip"))
         from dlrun.api.evaluate import evaluate as run_evaluation
         from dlrun.report.evaluation import evaluation_lines
 
@@ -106,6 +114,7 @@ def evaluate(
             which=checkpoint,
             split=split,
             data=data,
+            on_error=on_error,
             fail_under=fail_under or [],
             fail_over=fail_over or [],
             bootstrap=bootstrap,
@@ -120,11 +129,13 @@ def evaluate(
 
 
 def _runs_and_overrides(words: list[str]) -> tuple[list[str], list[str]]:
-    """Tell runs from overrides, to which the words beside a bare ``=`` belong, too."""
+    """Tell runs from overrides, to which words with spaces around a ``=`` belong, too."""
+    from dlrun.config.bare_words import group_words
+
     runs: list[str] = words[:1]
     overrides: list[str] = []
-    for before, word, after in zip(words, words[1:], [*words[2:], ""], strict=False):
-        follows = before.endswith("=") and before.count("=") == 1
-        part = "=" in word or follows or after.startswith("=")
-        (overrides if part or word.startswith("~") else runs).append(word)
+    for several, meant in group_words(words[1:]):
+        typed = "".join(several)
+        part = "=" in typed or (meant is not None and ":" in typed) or typed.startswith("~")
+        (overrides if part else runs).extend(several)
     return runs, overrides

@@ -16,25 +16,53 @@ SHORTEST, SIMILARITY = 3, 0.75  # of a word that is compared with the options of
 KNOWN = "'dlrun list' shows the options, 'dlrun config' the keys"
 FLAG = "an option such as --json takes no value; a key does, as in smoke=true"
 TRUTH_VALUES = ("true", "false", "yes", "no", "on", "off")
-APART = re.compile(r"([\w.]+) ?([=:]?) ?([^=:~+\s][^=\s]*)")
+APART = re.compile(r"([\w.]+) ?([=:]{0,2}) ?([^=:~+\s][^=\s]*)")
 
 
 def join_words(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield each override, and what it was meant as if spaces divide it, as in ``epochs = 3``."""
+    """Yield each override, and what it was meant as if spaces divide it.
+
+    As they do in ``epochs = 3``, ``epochs == 3``, ``epochs=1, 2`` and ``data.drop=[a, b]``.
+    """
+    for several, meant in group_words(words):
+        yield " ".join(several), meant
+
+
+def group_words(words: Sequence[str]) -> Iterator[tuple[Sequence[str], str | None]]:
+    """Yield the words of each override, and what several of them were meant as."""
     at = 0
     while at < len(words):
-        count, meant = 1, None
-        for size in (3, 2):
-            several = words[at : at + size]
-            text = APART.fullmatch(" ".join(several))
-            if len(several) < size or text is None or any(map(COMPLETE.search, several)):
-                continue
-            key = text[1] if "." in text[1] or text[1] in KEYS else None
-            if key or (text[2] and (key := nearest(text[1], KEYS))):
-                count, meant = size, f"{key}={text[3]}"
-                break
-        yield " ".join(words[at : at + count]), meant
+        size, line = _assigned(words[at:]) or (1, words[at])
+        further, line = _listed(line, words[at + size :])
+        count = size + further
+        yield words[at : at + count], line if count > 1 else None
         at += count
+
+
+def _assigned(words: Sequence[str]) -> tuple[int, str] | None:
+    """How many words are a key, a separator and a value, and what they mean; None if none are."""
+    for size in (3, 2):
+        several = words[:size]
+        text = APART.fullmatch(" ".join(several))
+        if len(several) < size or text is None or any(map(COMPLETE.search, several)):
+            continue
+        key = text[1] if "." in text[1] or text[1] in KEYS else None
+        if key or (text[2] and (key := nearest(text[1], KEYS))):
+            return size, f"{key}={text[3]}"
+    return None
+
+
+def _listed(line: str, words: Sequence[str]) -> tuple[int, str]:
+    """How many words belong to the values of an override, and all of it."""
+    count = 0
+    for word in words if COMPLETE.search(line) else ():
+        is_open = sum(map(line.count, "[{(")) > sum(map(line.count, "]})"))
+        divided = line.endswith(",") or word.startswith(",")
+        if not (is_open or divided) or COMPLETE.search(word):
+            break
+        line, count = f"{line}{'' if divided else ' '}{word}", count + 1
+    # In quotes, as a shell takes brackets and braces for its own.
+    return count, f"'{line}'" if count and re.search("[][{}() ]", line) else line
 
 
 def placeholder(key: str) -> str:

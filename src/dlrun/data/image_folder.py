@@ -24,6 +24,7 @@ from dlrun.data.preprocessing.images import RESIZE, Images, parse_size
 from dlrun.data.source import Description
 from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
+from dlrun.data.table_formats import format_of
 from dlrun.data.targets import KINDS
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
@@ -108,6 +109,12 @@ def image_folder(
         if value not in values:
             expected = ", ".join(str(v) for v in values if v is not None)
             raise DlrunError(f"data.{key}={value}: expected {expected}")
+    if labels is None and is_file(Path(path)) and format_of(Path(path)):
+        raise DlrunError(
+            f"data.path={path}: is a table, expected a folder of images",
+            hint=f"data.path={Path(path).parent} data.labels={path}, if its paths are relative to"
+            f" {Path(path).parent}",
+        )
     if labels is None and (given := image or target or by):
         raise DlrunError(
             f"data: '{given}' names a column, but there is no table",

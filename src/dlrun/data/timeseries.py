@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import limit_of
+from dlrun.data.columns.date import date_format
 from dlrun.data.description.table import describe_columns
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.source import Description
@@ -23,7 +24,15 @@ from dlrun.data.tabular.columns import MOST, correct, require_column, require_nu
 from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
-from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, SeriesError, arrange
+from dlrun.data.tabular.series import (
+    FILLS,
+    GAPS,
+    Options,
+    Series,
+    SeriesError,
+    arrange,
+    without_window_note,
+)
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:
@@ -165,11 +174,11 @@ class TimeSeries:
         except SeriesError as error:
             raise DlrunError(f"data: {self.table.path}: {error}", hint=error.hint) from error
         except WrongValueError as error:
-            fix = "data.time_format=%d.%m.%Y if that is how times are written"
-            raise DlrunError(
-                f"data: {self.table.path}: {error}",
-                hint=fix if error.column == options.time else correct(self.table, error.value),
-            ) from error
+            hint = correct(self.table, error.value)
+            if error.column == options.time:
+                form = date_format(self.table.profiles[error.column].examples) or "%d.%m.%Y"
+                hint = f"'data.time_format={form}' if that is how times are written"
+            raise DlrunError(f"data: {self.table.path}: {error}", hint=hint) from error
 
     def splits(self, arranged: Series) -> np.ndarray:
         """The split of each row of the series, ``(rows,)`` uint8; by time, for all series alike."""
@@ -222,7 +231,7 @@ class TimeSeries:
             splits={name: counts[code] for name, code in SPLITS.items()},
             columns=describe_columns(self.table, kinds),
             tasks={", ".join(self.table.targets): "regression"},
-            notes=self.notes,
+            notes=[*self.notes, *without_window_note(self.arranged, self.history + self.horizon)],
             explicit=self._explicit(),
         )
 

@@ -23,19 +23,29 @@ class CheckedParts:
     Args:
         parts: From a reader.
         source: What the user named.
-        skip: Whether samples that can't be read are left without a prediction.
+        skip: Whether samples that can't be read are left without a prediction, or left out.
+        key: The option that names the source, for messages.
+        skipping: What skipping does with them, for hints.
 
     Raises:
         DlrunError: If there is no sample; here and while iterating, if one can't be read and is not
             to be skipped, or none can be.
     """
 
-    def __init__(self, parts: Iterator[Part], source: Path, *, skip: bool) -> None:
-        self._source, self._skip = source, skip
+    def __init__(
+        self,
+        parts: Iterator[Part],
+        source: Path,
+        *,
+        skip: bool,
+        key: str = "--input",
+        skipping: str = "leaves such {}s without a prediction",
+    ) -> None:
+        self._label, self._skip, self._skipping = f"{key} {source}", skip, skipping
         self.rows = self.wrong = 0
         first = next(parts, None)
         if first is None:
-            raise DlrunError(f"--input {source}: has no rows")
+            raise DlrunError(f"{self._label}: has no rows")
         self._noun = "row" if first.files is None else "file"
         self._check(first)
         self._parts = itertools.chain([first], parts)
@@ -48,7 +58,7 @@ class CheckedParts:
         if self.wrong > SHOWN:
             log.warning("%s more %ss could not be read", f"{self.wrong - SHOWN:,}", self._noun)
         if self.wrong == self.rows:
-            raise DlrunError(f"--input {self._source}: no {self._noun} could be read", exit_code=1)
+            raise DlrunError(f"{self._label}: no {self._noun} could be read", exit_code=1)
 
     def _check(self, part: Part) -> None:
         noun = self._noun
@@ -58,7 +68,7 @@ class CheckedParts:
             raise DlrunError(
                 wrong[0]
                 + (f"; {more:,} more {noun}{'s are' if more > 1 else ' is'} wrong" * bool(more)),
-                hint=f"correct it, or --on-error skip leaves such {noun}s without a prediction",
+                hint=f"correct it, or --on-error skip {self._skipping.format(noun)}",
             )
         for line in wrong[: max(SHOWN - self.wrong, 0)]:
             log.warning("%s", line)

@@ -81,8 +81,9 @@ def _by_name(raw: Any, spec: InputSpec) -> Arrays:
 def takes_columns(spec: InputSpec | None) -> bool:
     """Whether a run was trained on a table, so that it takes its columns."""
     from dlrun.data.preprocessing.columns import Columns
+    from dlrun.data.preprocessing.windows import Windows
 
-    return spec is not None and spec.step(Columns) is not None
+    return spec is not None and any(spec.step(kind) is not None for kind in (Columns, Windows))
 
 
 def is_frame(inputs: Any) -> bool:

@@ -32,6 +32,7 @@ class Job:
     data: Path | None
     runs_dir: Path
     project: Project
+    on_error: str = "fail"
 
     def open(self) -> tuple[RunDir, Config]:
         """The run and its config; no framework is imported.
@@ -80,7 +81,9 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     from dlrun.inference.evaluation import evaluate_outputs
     from dlrun.inference.own_data import read_own_data
 
-    own = None if job.data is None else read_own_data(job.data, opened, job.overrides, config)
+    own, skip = None, job.on_error == "skip"
+    if job.data is not None:
+        own = read_own_data(job.data, opened, job.overrides, config, skip=skip)
     spec = own.dataset.spec if own else None
     loaded = load_run(opened, config, job.which, compiled=True, spec=spec)
     if own:
@@ -100,6 +103,7 @@ def evaluate_job(job: Job, opened: RunDir, config: Config) -> Evaluation:
     }
     if own:
         result["notes"] = [*own.notes, *notes]
+        result |= {"skipped": own.skipped} if skip else {}
     if found.reasons:
         named = {name or "output": why for name, why in found.reasons.items()}
         result["left_out"] = named

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # NumPy is not needed to report a wrong command
     from dlrun.config.schema import Config
     from dlrun.data.dataset import Dataset, Split
     from dlrun.data.input_spec import InputSpec
-    from dlrun.data.readers import Part, Reader, Request
+    from dlrun.data.readers import Part, Request
     from dlrun.data.table_formats import TableOptions
     from dlrun.runs.directory import RunDir
 
@@ -26,10 +27,14 @@ PART_BYTES = 64 * 2**20  # of the inputs that are read at once, as float32
 
 
 class OwnData(NamedTuple):
-    """All samples of a file, as each split of a data set, and what was unusual in them."""
+    """All samples of a file, as each split of a data set, and what was unusual in them.
+
+    ``skipped`` others could not be read.
+    """
 
     dataset: Dataset
     notes: list[str]
+    skipped: int
 
 
 def make_request(source: Path, spec: InputSpec, config: Config, **options: Any) -> Request:
@@ -75,7 +80,9 @@ def _table_options(data: Mapping[str, Any]) -> TableOptions:
         return TableOptions()  # a data set of the user's own has these keys for something else
 
 
-def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: Config) -> OwnData:
+def read_own_data(
+    source: Path, run: RunDir, overrides: Sequence[str], config: Config, *, skip: bool = False
+) -> OwnData:
     """All samples of a file and their labels, encoded as the run's were.
 
     Args:
@@ -83,6 +90,7 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         run: The run.
         overrides: As typed.
         config: The run's config, with the overrides applied.
+        skip: Whether samples that can't be read are left out, and not an error.
 
     Raises:
         DlrunError: If the file is not what the run takes, a label is unknown, or the run does not
@@ -91,6 +99,7 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
     from dlrun.assembly.check_data import check_samples
     from dlrun.data.dataset import Dataset
     from dlrun.data.readers import open_reader
+    from dlrun.inference.checked_parts import CheckedParts
 
     spec = read_input_spec(run, overrides)
     if spec is None:
@@ -104,9 +113,10 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
     reader = open_reader(
         make_request(source, spec, config, key="--data", labels=True, weight=weight)
     )
-    samples = _read_all(reader, spec)
-    if samples is None:
-        raise DlrunError(f"--data {source}: has no rows")
+    checked = CheckedParts(
+        reader.parts(), source, skip=skip, key="--data", skipping="leaves such {}s out"
+    )
+    samples = _read_all(checked, spec)
     notes = reader.notes()
     for note in notes:
         log.warning("%s", note)
@@ -121,11 +131,11 @@ def read_own_data(source: Path, run: RunDir, overrides: Sequence[str], config: C
         targets=spec.targets,
     )
     check_samples(dataset, config, f"--data {source}")
-    return OwnData(dataset, notes)
+    return OwnData(dataset, notes, checked.wrong)
 
 
-def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
-    """All samples; None if there is none. They stay outside of memory."""
+def _read_all(parts: Iterable[Part], spec: InputSpec) -> Split:
+    """All samples that can be read. They stay outside of memory."""
     import numpy as np
 
     from dlrun.data.dataset import Split
@@ -135,9 +145,7 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
     names: list[str] = []
     outputs = spec.labels if isinstance(spec.labels, Mapping) else None
     with Spool() as inputs, Spool() as labels, Spool() as weights:
-        for part in reader.parts():
-            for place, why in part.wrong.items():
-                raise DlrunError(f"{part.place(place)}: {why}", hint="correct it, or remove it")
+        for part in parts:
             assert part.labels is not None, "the request asks for them"
             inputs.add(part.inputs)
             labels.add(part.labels)
@@ -146,8 +154,8 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
                 of_each = part.weights
                 weights.add(of_each if outputs is None else dict.fromkeys(outputs, of_each))
         x, y, weight = inputs.arrays(), labels.arrays(), weights.arrays()
-    if x is None or y is None:
-        return None
+    assert x is not None, "there is a part"
+    assert y is not None, "there is a part"
     split = Split(x, y, weight)
     if len(names) != len(split):
         return split
@@ -155,10 +163,11 @@ def _read_all(reader: Reader, spec: InputSpec) -> Split | None:
 
 
 def _names_of(part: Part) -> list[str]:
-    """What a user knows each sample by: its file, its id, or its row."""
+    """What a user knows each sample that could be read by: its file, its id, or its row."""
+    right = part.is_right.tolist()
     if part.files is not None:
-        return [str(path) for path in part.files]
+        return [str(path) for path in compress(part.files, right)]
     columns = list(part.names.values())
     if set(part.names) <= {"file"}:
         columns.append([f"row {row}" for row in part.rows.tolist()])
-    return [", ".join(map(str, of_row)) for of_row in zip(*columns, strict=True)]
+    return [", ".join(map(str, row)) for row in compress(zip(*columns, strict=True), right)]

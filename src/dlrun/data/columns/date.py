@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dlrun.data.tabular.profile import ColumnProfile
 
 DAY = 86_400.0
-DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}")
+DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2\d{4}([ T]\d{1,2}:\d\d(:\d\d)?)?")
 # The length of each cycle in seconds, counted from a Thursday, 1970-01-01.
 CYCLES = {"year": 365.2425 * DAY, "week": 7 * DAY, "day": DAY}
 
@@ -116,15 +116,18 @@ def takes(profile: ColumnProfile) -> bool:
 
 
 def date_format(texts: Sequence[str]) -> str | None:
-    """The format of texts that look like 28.11.2026, 11/28/2026 or 28-11-2026; None for others."""
+    """The format of texts that look like 28.11.2026, 11/28/2026 or 28-11-2026; None for others.
+
+    A time may follow, as in 28.11.2026 04:00.
+    """
     found = [DAY_FIRST.fullmatch(text) for text in texts]
     if not found or not all(found):
         return None
-    parts = [match.groups() for match in found if match]
-    signs = {sign for _, sign, _ in parts}
-    if len(signs) > 1:
+    parts = [match.groups("") for match in found if match]
+    forms = {(sign, time[:1], time.count(":")) for _, sign, _, time, _ in parts}
+    if len(forms) > 1:
         return None
-    [sign] = signs
-    american = sign == "/" and all(int(first) <= 12 for first, _, _ in parts)
+    [(sign, between, colons)] = forms
+    american = sign == "/" and all(int(first) <= 12 for first, *_ in parts)
     order = ("%m", "%d", "%Y") if american else ("%d", "%m", "%Y")
-    return sign.join(order)
+    return sign.join(order) + between + ("", "%H:%M", "%H:%M:%S")[colons]

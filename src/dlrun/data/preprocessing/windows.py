@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.tabular.column_types import Cells
-from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, arrange
+from dlrun.data.tabular.series import FILLS, GAPS, Options, arrange
 from dlrun.data.tree import Arrays
 
 MAX_COLUMNS = 10_000
 MAX_ROWS = 2**20  # of a window
+
+
+class Last(NamedTuple):
+    """The last window of each series.
+
+    Args:
+        windows: ``(series, history, columns)`` float32.
+        names: The series; empty for a single one without a name.
+        rows: The place in the table of the last row of each, from 0, ``(series,)`` int64.
+    """
+
+    windows: np.ndarray
+    names: tuple[str, ...]
+    rows: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,40 +76,39 @@ class Windows:
             inputs: All rows of a table, arrays of pyarrow or NumPy by column.
 
         Returns:
-            ``(series, history, columns)`` float32, in the order of :meth:`series`.
+            ``(series, history, columns)`` float32, in the order of :meth:`last`.
 
         Raises:
             ValueError: If they are not time series, or too short.
         """
-        return self._windows(*self._last(inputs))
+        return self.last(inputs).windows
 
-    def series(self, inputs: Arrays) -> tuple[tuple[str, ...], np.ndarray]:
-        """The series of each sample of :meth:`apply`, and the row that it ends with, from 0.
+    def last(self, inputs: Arrays, rows: np.ndarray | None = None) -> Last:
+        """The same windows, and which series and rows they are of.
 
-        The names are empty for a single series without one.
+        Args:
+            inputs: As for :meth:`apply`; rows of a table.
+            rows: The place of each in the table, from 0, ``(rows,)`` int64; None if all are there.
+
+        Raises:
+            ValueError: As :meth:`apply`.
         """
-        arranged, ends = self._last(inputs)
-        parts = np.searchsorted(arranged.starts, ends, side="left") - 1
-        names = tuple(arranged.names[part] for part in parts) if arranged.names else ()
-        return names, arranged.rows[ends - 1]
-
-    def _last(self, inputs: Arrays) -> tuple[Series, np.ndarray]:
-        """The rows in order, and where the last part of each series ends."""
         if not isinstance(inputs, Mapping):
             raise ValueError(f"expected columns by name: {', '.join(self.names)}")
-        arranged = arrange(inputs, self.options)
+        arranged = arrange(inputs, self.options, rows)
         starts, ends = arranged.starts[:-1], arranged.starts[1:]
         names = arranged.names or ("",) * len(ends)
         last = [n for n, name in enumerate(names) if names[n + 1 : n + 2] != (name,)]
         for part in last:
-            if (rows := int(ends[part] - starts[part])) < self.history:
+            if (length := int(ends[part] - starts[part])) < self.history:
                 of = f"series '{names[part]}'" if arranged.names else "the series"
-                raise ValueError(f"{of} ends with {rows:,} rows, expected {self.history:,}")
-        return arranged, ends[last]
-
-    def _windows(self, arranged: Series, ends: np.ndarray) -> np.ndarray:
-        rows = ends[:, None] + np.arange(-self.history, 0)
-        return self.standardize(arranged.values[rows])
+                raise ValueError(f"{of} ends with {length:,} rows, expected {self.history:,}")
+        windows = ends[last, None] + np.arange(-self.history, 0)
+        return Last(
+            self.standardize(arranged.values[windows]),
+            tuple(names[part] for part in last) if arranged.names else (),
+            arranged.rows[ends[last] - 1],
+        )
 
     def state(self) -> dict[str, Any]:
         """See :class:`dlrun.data.preprocessing.Step`."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.preprocessing.windows import Windows
+from dlrun.data.preprocessing.windows import Last, Windows
 from dlrun.data.readers import STDIN, Part, Request
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
 from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError
-from dlrun.data.tabular.series import Series, SeriesError, arrange
+from dlrun.data.tabular.series import Series, SeriesError, arrange, each_series, without_window_note
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 
@@ -48,6 +48,7 @@ class Reader:
         self._request, self._step = request, step
         self._label = f"{request.key} {request.source}"
         self.files, self._table = self._read()
+        self._notes: list[str] = []
 
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -66,7 +67,7 @@ class Reader:
 
     def notes(self) -> list[str]:
         """See :class:`dlrun.data.readers.Reader`."""
-        return []
+        return self._notes
 
     def _read(self) -> tuple[Sequence[Path], dict[str, Any]]:
         """The files, and the columns of the run, of all rows."""
@@ -100,16 +101,40 @@ class Reader:
             )
 
     def _last(self) -> Part:
-        inputs = self._step.apply(self._table)
-        series, rows = self._step.series(self._table)
+        """What each series is forecast from; of several, those that can't be are told apart."""
+        try:
+            last = self._step.last(self._table)
+        except ValueError:
+            if self._step.options.group is None:
+                raise
+            return self._last_of_each()
+        return Part(last.windows, last.rows + 1, self._label, names=self._names(last))
+
+    def _last_of_each(self) -> Part:
+        """The same one series at a time, so that what is wrong with one is of it alone."""
+        step = self._step
+        found, wrong = [], {}
+        for name, table, rows in each_series(self._table, step.options):
+            try:
+                found.append(step.last(table, rows))
+            except ValueError as error:
+                wrong[len(found)] = str(error)
+                empty = np.zeros((0, step.history, len(step.mean)), np.float32)
+                found.append(Last(empty, (name,), rows[-1:]))
+        windows, names, rows = zip(*found, strict=True)
+        last = Last(np.concatenate(windows), sum(names, ()), np.concatenate(rows))
+        return Part(last.windows, last.rows + 1, self._label, wrong=wrong, names=self._names(last))
+
+    def _names(self, last: Last) -> dict[str, Any]:
+        """What names the forecasts: their series, and the times that they follow."""
         names: dict[str, Any] = {}
         options = self._step.options
         if options.group is not None:
-            names[options.group] = list(series)
+            names[options.group] = list(last.names)
         if options.time is not None:
             times: pa.Array = self._table[options.time]
-            names[options.time] = [times[int(row)].as_py() for row in rows]
-        return Part(inputs, rows + 1, self._label, names=names)
+            names[options.time] = [times[int(row)].as_py() for row in last.rows]
+        return names
 
     def _windows(self, arranged: Series) -> Iterator[Part]:
         """All windows of which the following rows are there, some at a time."""
@@ -121,6 +146,7 @@ class Reader:
         starts = np.concatenate(firsts)
         if not len(starts):
             raise ValueError(f"no series has {needed:,} rows one after the other")
+        self._notes = without_window_note(arranged, needed)
         for first in range(0, len(starts), self._request.rows):
             some = starts[first : first + self._request.rows, None]
             after = values[some + step.history + np.arange(step.horizon), : step.targets]

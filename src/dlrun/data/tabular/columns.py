@@ -16,6 +16,7 @@ from dlrun.errors import DlrunError, nearest
 if TYPE_CHECKING:
     from dlrun.data.table import Table
 
+COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 PLAIN = re.compile(r"[\w.?/+: -]{1,40}")  # what Hydra takes in a list without quotes
 CODE = re.compile(r"0\d")  # not to be read as a number
 MOST = 0.9  # a column of texts that are numbers or dates to this share is one with mistakes
@@ -97,7 +98,9 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     row, value = profile.wrong or (0, profile.examples[0])
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
-        hint=correct(of, value) if profile.numeric >= HALF else "choose a column of numbers",
+        hint=correct(of, value)
+        if profile.numeric >= HALF or _has_comma(of, value)
+        else "choose a column of numbers",
     )
 
 
@@ -112,10 +115,21 @@ def correct(of: Table, value: object) -> str:
     """How to mend a wrong value, for hints; only a text may stand for a missing one."""
     if value is None:
         return "fill it in, or remove the row"
+    if _has_comma(of, value):
+        return """'data.decimal=","' if the comma is that of a decimal"""
     is_text = isinstance(value, str) and of.has_missing and of.files.format in ("csv", "jsonl")
     if not is_text or not PLAIN.fullmatch(str(value)):
         return "correct it"
     return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
+
+
+def _has_comma(of: Table, value: object) -> bool:
+    """Whether a value is a number but for its comma, of a CSV whose delimiter is another sign."""
+    if of.files.format != "csv" or not isinstance(value, str) or not COMMA.fullmatch(value):
+        return False
+    from dlrun.data.table_formats.csv import header
+
+    return header(of.files.paths[0], of.table_options).delimiter != ","
 
 
 def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:

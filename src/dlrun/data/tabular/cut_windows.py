@@ -17,7 +17,7 @@ from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
 from dlrun.data.tabular.columns import refuse_other
 from dlrun.data.tabular.encode import FITTED, load_array
 from dlrun.data.tabular.encode_rows import ArrayFile
-from dlrun.data.tabular.series import Series
+from dlrun.data.tabular.series import Series, without_window_note
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
@@ -68,10 +68,12 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
     """
     step = _read_saved(of, saved) if saved else None
     make = partial(_make, of, step=step)
-    entry = cache_entry(_key(of, "windows", step), make, limit_bytes=of.table.cache_bytes)
+    entry = cache_entry(_key(of, "windows-and-notes", step), make, limit_bytes=of.table.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     step = Windows.from_state(state["step"])
     train, validation, test = (_load(of, entry, name, step, state["runs"][name]) for name in SPLITS)
+    for note in state["notes"]:
+        log.info("data   %s", note)
     for name, split in (("validation", validation), ("test", test)):
         if len(split):
             error = _naive_error(split, step)
@@ -194,7 +196,11 @@ def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
         _require_room(of, step, parts)
         for name, part in parts.items():
             _write(directory, name, part, rows, targets, step, of.stride)
-    state = {"step": step.state(), "runs": parts if are_views else dict.fromkeys(parts)}
+    state = {
+        "step": step.state(),
+        "runs": parts if are_views else dict.fromkeys(parts),
+        "notes": without_window_note(arranged, of.history + of.horizon),
+    }
     (directory / FITTED).write_text(json.dumps(state), encoding="utf-8")
 
 

@@ -124,7 +124,29 @@ def find_notes(of: Table) -> list[str]:
         elif name not in of.inputs and _names_splits(profile):
             notes.append(f"column '{name}' is left out: data.split={of.way.way} does not go by it")
         notes += _looks_like(of, profile)
-    return [*notes, *missing_target_notes(of)]
+    return [*notes, *_without_effect(of, used), *missing_target_notes(of)]
+
+
+def _without_effect(of: Table, targets: Collection[str]) -> list[str]:
+    """What ``data.columns`` says of columns that are no inputs, one line each.
+
+    Not refused, as an option that is used with other targets may say it.
+    """
+    by = of.way.by if of.way.way != "time" else None  # whose format is read, and which is an input
+    notes = []
+    for name, given in of.given.items():
+        if name in targets:
+            why = "is a target, and numbers of targets are standardized; data.kind says what it is"
+        elif name == of.weight:
+            why = "weighs the samples"
+        elif name in of.drop and _kind(given) not in DROPPED:
+            why = "is in data.drop"
+        elif name == by and _kind(given) not in DROPPED:
+            why = f"is that of data.split={of.way.way}"
+        else:
+            continue
+        notes.append(f"data.columns.{name} has no effect: the column {why}")
+    return notes
 
 
 def _looks_like(of: Table, profile: ColumnProfile) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlrun.data.tabular.column_values import to_numbers, to_seconds, to_texts
+from dlrun.data.tabular.column_values import WrongValueError, to_numbers, to_seconds, to_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,12 +79,14 @@ class Series:
     names: tuple[str, ...]
 
 
-def arrange(table: Mapping[str, Any], options: Options) -> Series:
+def arrange(table: Mapping[str, Any], options: Options, rows: np.ndarray | None = None) -> Series:
     """Put the rows of a table in order.
 
     Args:
-        table: Arrays by column, of pyarrow or NumPy; all rows.
+        table: Arrays by column, of pyarrow or NumPy.
         options: What the columns are.
+        rows: The place of each row in the table that it is from, from 0, ``(rows,)`` int64; None if
+            all rows of it are there.
 
     Raises:
         SeriesError: If a value or a time is missing, or a time is not after the one before it, or
@@ -92,28 +94,71 @@ def arrange(table: Mapping[str, Any], options: Options) -> Series:
         WrongValueError: If a value is not a number, or not a time.
     """
     arrays = {name: _array(table, name) for name in options.names}
-    rows = len(arrays[options.columns[0]])
-    codes, names = np.zeros(rows, np.int64), [""]
+    rows = np.arange(len(arrays[options.columns[0]])) if rows is None else rows
+    codes, names = np.zeros(len(rows), np.int64), [""]
     if options.group is not None:
         codes, names = _groups(options.group, arrays[options.group])
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    values = np.stack([to_numbers(name, arrays[name]) for name in options.columns], axis=1)[order]
-    if options.time is None:
-        lengths = np.diff([*starts, rows])
-        seconds = np.arange(rows, dtype=np.float64) - np.repeat(starts, lengths)
-    else:
+    try:
+        numbers = [to_numbers(name, arrays[name]) for name in options.columns]
+        if options.time is None:
+            lengths = np.diff([*starts, len(rows)])
+            seconds = np.arange(len(rows), dtype=np.float64) - np.repeat(starts, lengths)
+        else:
+            seconds = _seconds(options, arrays[options.time], rows)[order]
+    except WrongValueError as error:
+        row = int(rows[error.row])
+        raise WrongValueError(error.column, row, error.value, error.expected) from None
+    values = np.stack(numbers, axis=1)[order]
+    if options.time is not None:
         times = arrays[options.time]
-        seconds = _seconds(options, times)[order]
-        starts = _check_times(options, times, seconds, order, starts)
-    _fill(options, values, order, starts)
+        starts = _check_times(options, times, seconds, (order, rows), starts)
+    _fill(options, values, rows[order], starts)
     return Series(
         values,
         seconds,
-        order,
-        np.append(starts, rows),
+        rows[order],
+        np.append(starts, len(rows)),
         tuple(names[code] for code in codes[order][starts]) if options.group is not None else (),
     )
+
+
+def without_window_note(series: Series, needed: int) -> list[str]:
+    """Which series are too short for a window of so many rows, as a line; none if none are."""
+    long: dict[str, bool] = {}
+    for name, rows in zip(series.names, np.diff(series.starts).tolist(), strict=False):
+        long[name] = long.get(name, False) or rows >= needed
+    short = [name for name, is_long in long.items() if not is_long]
+    if not short:
+        return []
+    listed = ", ".join(short[:3]) + (f" and {len(short) - 3:,} more" if len(short) > 3 else "")
+    are = f"{len(short):,} series are" if len(short) > 1 else "1 series is"
+    return [f"{are} left out, without {needed:,} rows one after the other: {listed}"]
+
+
+def each_series(
+    table: Mapping[str, Any], options: Options
+) -> Iterator[tuple[str, dict[str, Any], np.ndarray]]:
+    """The rows of each series by themselves, in the order of their first rows.
+
+    Args:
+        table: Arrays by column, of pyarrow or NumPy; all rows.
+        options: What the columns are.
+
+    Yields:
+        The name of a series, its columns, and the place of each of its rows in the table, from 0.
+
+    Raises:
+        SeriesError: If a column is missing, or a row names no series.
+    """
+    arrays = {name: _array(table, name) for name in options.names}
+    assert options.group is not None
+    codes, names = _groups(options.group, arrays[options.group])
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    for name, rows in zip(names, np.split(order, starts[1:]), strict=True):
+        yield name, {column: array.take(rows) for column, array in arrays.items()}, rows
 
 
 def _array(table: Mapping[str, Any], name: str) -> pa.Array:
@@ -138,7 +183,7 @@ def _groups(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
     return codes, encoded.dictionary.to_pylist()
 
 
-def _seconds(options: Options, times: pa.Array) -> np.ndarray:
+def _seconds(options: Options, times: pa.Array, rows: np.ndarray) -> np.ndarray:
     assert options.time is not None
     if _is_numeric(times):
         seconds = to_numbers(options.time, times)
@@ -146,7 +191,7 @@ def _seconds(options: Options, times: pa.Array) -> np.ndarray:
         seconds = to_seconds(options.time, times, options.format)
     if (missing := np.isnan(seconds)).any():
         raise SeriesError(
-            f"column '{options.time}': row {int(missing.argmax()) + 1:,} has no time",
+            f"column '{options.time}': row {rows[missing.argmax()] + 1:,} has no time",
             "fill it in, or remove the row",
         )
     return seconds
@@ -160,15 +205,29 @@ def _is_numeric(times: pa.Array) -> bool:
 
 
 def _check_times(
-    options: Options, times: pa.Array, seconds: np.ndarray, order: np.ndarray, starts: np.ndarray
+    options: Options,
+    times: pa.Array,
+    seconds: np.ndarray,
+    places: tuple[np.ndarray, np.ndarray],
+    starts: np.ndarray,
 ) -> np.ndarray:
-    """Where each uninterrupted part begins."""
+    """Where each uninterrupted part begins.
+
+    Args:
+        options: What the columns are.
+        times: As they are written, in the order of the table.
+        seconds: The same in the order of the series, as all that follows.
+        places: Of each row in ``times``, and of each of these in the table, for messages.
+        starts: Where each series begins.
+    """
+    order, rows = places
     steps = np.diff(seconds, prepend=np.nan)
     steps[starts] = np.nan  # of another series
 
     def describe_row(place: int) -> tuple[str, str, str]:
         row, before = order[place], order[place - 1]
-        return f"row {row + 1:,}: {times[row]}", f"{times[before]}", f"row {before + 1:,}"
+        number, number_before = (f"row {rows[of] + 1:,}" for of in (row, before))
+        return f"{number}: {times[row]}", f"{times[before]}", number_before
 
     if (wrong := steps <= 0).any():
         row, before, place = describe_row(int(wrong.argmax()))
@@ -207,7 +266,7 @@ def _span(seconds: float, times: pa.Array) -> str:
     return f"{count:.3g} {unit if count != 1 else unit[:-1]}"
 
 
-def _fill(options: Options, values: np.ndarray, order: np.ndarray, starts: np.ndarray) -> None:
+def _fill(options: Options, values: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> None:
     """Fill in missing values, in place; never from a later row or from another part."""
     missing = np.isnan(values)
     if not missing.any():
@@ -221,7 +280,7 @@ def _fill(options: Options, values: np.ndarray, order: np.ndarray, starts: np.nd
         if not missing.any():
             return
     place, column = np.argwhere(missing)[0]
-    where = f"column '{options.columns[column]}': row {order[place] + 1:,} has no value"
+    where = f"column '{options.columns[column]}': row {rows[place] + 1:,} has no value"
     if options.fill is None:
         count = int(missing.sum())
         more = f"; {count:,} are missing in all" if count > 1 else ""
