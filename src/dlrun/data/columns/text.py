@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -205,11 +206,18 @@ def _normal(texts: pa.Array, lower: bool) -> pa.Array:
     if lower:
         texts = pc.utf8_lower(texts)
     if not pc.all(pc.string_is_ascii(texts)).as_py():
-        texts = _where(TWO_WAYS, texts, lambda rows: pc.utf8_normalize(rows, form="NFC"))
+        texts = _where(TWO_WAYS, texts, _composed)
         for pattern, by in ((APOSTROPHES, "'"), (NO_SPACES, r" \1 "), (NO_WORD, " ")):
             replace = partial(pc.replace_substring_regex, pattern=pattern, replacement=by)
             texts = _where(pattern, texts, replace)
     return _with_spaces(texts)
+
+
+def _composed(texts: pa.Array) -> pa.Array:
+    """The texts in NFC; what pyarrow before 26 calls so is not."""
+    import pyarrow as pa
+
+    return pa.array([unicodedata.normalize("NFC", text) for text in texts.to_pylist()], pa.string())
 
 
 def _where(pattern: str, texts: pa.Array, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
