@@ -11,6 +11,8 @@ from dlrun.assembly.require import require
 from dlrun.backends import Spread, _jax_devices
 from dlrun.config.compose import compose
 from dlrun.errors import DlrunError
+from dlrun.system.process import cores
+from dlrun.system.ranks import start_ranks
 from spreads import RUN, assert_same_rows, assert_same_run, write_net
 from trainings import Refused, Worker, worker
 
@@ -453,6 +455,12 @@ def test_what_cannot_be_spread_is_refused_before_a_framework_starts(typed, said,
     with pytest.raises(DlrunError) as refused:
         require(compose(typed), training=True)
     assert said in str(refused.value.message) and refused.value.exit_code == 2
+
+
+def test_more_processes_than_a_machine_can_take_are_refused_before_one_starts():
+    most = 8 * cores()
+    with pytest.raises(DlrunError, match=f"device.count={most + 1}: each device has a process"):
+        start_ranks(most + 1, "none:none", {}).__enter__()
 
 
 def test_variables_of_torchrun_count_only_together(monkeypatch):

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from platform import node
 from typing import Any
 
 from dlrun.errors import DlrunError, RunInterrupted, first_line
-from dlrun.system import torchrun
+from dlrun.system import process, torchrun
 from dlrun.system.child import python_command
 from dlrun.system.launch_environment import PLACE, Launcher
 from dlrun.system.shared_object import SharedObject, open_shared_file
@@ -27,6 +28,7 @@ from dlrun.system.started_rank import LOST, StartedRank
 START_SECONDS = 300.0  # for a process to import its framework and read its data
 END_SECONDS = 10.0  # for a process to end by itself once the run is done
 SETTLE_SECONDS = 3.0  # for a process to end after its connections have closed
+PROCESSES_PER_CORE = 8  # of a run: a hundred on two cores would take all of a machine's memory
 TIMEOUT = "distribution.timeout"
 
 
@@ -185,7 +187,16 @@ def start_ranks(count: int, call: str, arguments: Mapping[str, Any]) -> Iterator
         count: The number of processes, this one included.
         call: What each of the others calls, as ``module:function``.
         arguments: Its keywords, in JSON types.
+
+    Raises:
+        DlrunError: If they would be more than the machine can take.
     """
+    if count > (most := PROCESSES_PER_CORE * process.cores()):
+        raise DlrunError(
+            f"device.count={count}: each device has a process, and the {process.cores()} cores of"
+            f" {node()} take at most {most}",
+            hint=f"device.count={most}, or fewer",
+        )
     with tempfile.TemporaryDirectory(prefix="dlrun-") as folder:
         meeting = f"file://{folder}/meeting"
         file = open_shared_file()
