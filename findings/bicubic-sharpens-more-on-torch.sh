@@ -4,11 +4,11 @@
 # keras 3.15.1 with jax 0.10.2 and torch 2.13.0, numpy 2.4.6; Python 3.11, Linux, CPU.
 #
 # A bicubic interpolation has one parameter, a, and Keras no argument for it. On jax it is -0.5, as in
-# Pillow, on torch -0.75. UpSampling2D(interpolation="bicubic"), Resizing and ops.image.resize of one image
-# differ: next to an edge from 0 to 1 they reach 1.07 on jax and 1.11 on torch, and noise of 8 bits is up to
-# 19 of 255 apart. A model whose weights are loaded on the other backend, or that is given images which were
-# resized there, predicts something else. With antialias=True torch takes -0.5, also where an image grows and
-# there is nothing to smooth: then the backends agree.
+# Pillow, on torch -0.75. UpSampling2D(interpolation="bicubic") and Resizing of one image differ: next to an
+# edge from 0 to 1 they reach 1.07 on jax and 1.11 on torch, and noise from 0 to 255 is up to 19 apart. A
+# model whose weights are loaded on the other backend, or that is given images which were resized there,
+# predicts something else. With antialias=True torch takes -0.5, also where an image grows and there is
+# nothing to smooth: then the backends agree.
 #
 # Keras passes the name on to torch.nn.functional.interpolate, whose curve is another than jax' own.
 #

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # RandomSaturation of an image from 0 to 255 returns pixels below 0, as low as -50,800.
 #
-# keras 3.15.1 with jax 0.10.2, numpy 2.4.6; Python 3.11, Linux, CPU. The backend makes no difference.
+# keras 3.15.1 with jax 0.10.2, numpy 2.4.6; Python 3.11, Linux, CPU.
+# The other backends do the same, with other random numbers.
 #
 # factor=0.5 leaves an image as it is, 1.0 makes it "fully saturated": of the pixel 200, 100, 50 the brightest
 # channel stays 200, the darkest goes to 0, and what is saturated cannot become more so. With the default
-# value_range=(0, 255) the darkest one goes on below 0: to -25 with 0.6, to -400 with 0.8, and to -50,800 with 1.0.
-# RandomSaturation(0.9) leaves the range in a fifth of random images, and so does
+# value_range=(0, 255) the darkest one goes on below 0: to -25 with 0.6, to -400 with 0.8, and to -50,800
+# with 1.0. RandomSaturation(0.9) leaves the range in more than a fifth of random images, and so does
 # RandomColorJitter(saturation_factor=0.9). Images from 0 to 1 with value_range=(0, 1) come out as they should.
 #
 # The saturation that Keras multiplies is a fraction, for images from 0 to 255 too; it is cut off

@@ -183,12 +183,19 @@ try:
     run.predict(pd.read_csv({str(new)!r}).drop(columns="area"), quiet=True)
 except DlrunError as error:
     found["error"] = error.message
+found["policies"] = []
+for call in (run.predict, run.evaluate):
+    try:
+        call(on_error="Skip")
+    except DlrunError as error:
+        found["policies"].append(error.message)
 """,
     )
     assert found["equal"]
     assert found["rows"] == 40
     assert found["columns"][:4] == ["row", "house_id", "predicted_kind", "probability"]
     assert found["error"].startswith("inputs has no column 'area'")
+    assert found["policies"] == ["on_error='Skip': expected 'fail' or 'skip'"] * 2
 
 
 @pytest.mark.trains

@@ -63,6 +63,17 @@ def test_other_columns_can_be_the_target():
     assert source.inputs["target"][0] == "category"
 
 
+def test_a_table_takes_all_options_of_tables_and_images_those_of_arrays():
+    options = {"drop": ["petal width (cm)"], "split": "group", "by": "sepal width (cm)"}
+    source = sklearn(name="iris", **options, numbers={"scale": "min_max"})
+    assert [*source.inputs] == ["sepal length (cm)", "petal length (cm)"]
+    widths = datasets.load_iris().data[:, 1]
+    assert all(len({*source.splits[widths == width].tolist()}) == 1 for width in widths)
+    inputs = source.dataset().train.inputs
+    assert (inputs.min(axis=0) == 0).all() and (inputs.max(axis=0) == 1).all()
+    assert len(sklearn(name="digits", images=True, drop=[], limit=5).dataset().train) == 5
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

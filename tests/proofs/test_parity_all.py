@@ -70,7 +70,7 @@ def test_an_option_beyond_its_tolerance_or_that_fails_is_a_row_and_ends_with_1(p
     ("words", "message", "hint"),
     [
         (("--all", "--select", "optimiser"), "--select optimiser", "did you mean optimizer?"),
-        (("--all", "--select", "loss=kl"), "no such option in group 'loss'", "dlrun list loss"),
+        (("--all", "--select", "loss=kl"), "no such option in group 'loss'", "loss=kl_divergence"),
         (("--all", "--loops"), "--all compares backends", "--loops"),
         (("--all", "--backends", "jax"), "--backends jax: there is nothing to compare", "doctor"),
         (("--all", "backend=torch"), "but parity compares several", "--backends jax,torch"),

@@ -130,6 +130,7 @@ class Run:
         """
         from dlrun.api.evaluate import evaluate
 
+        _require_on_error(on_error)
         with guest_call(config_dir=self._project.config_dir, quiet=quiet):
             result, _ = evaluate(
                 str(self.path),
@@ -176,6 +177,7 @@ class Run:
         """
         from dlrun.inference.in_memory import as_frame, frame_as_file, is_frame
 
+        _require_on_error(on_error)
         with guest_call(config_dir=self._project.config_dir, quiet=quiet):
             options = {"which": str(checkpoint), "top": top, "ids": ids, "on_error": on_error}
             if isinstance(inputs, str | Path):
@@ -261,3 +263,8 @@ class Run:
         from dlrun.report.run_html import run_html
 
         return run_html(show(str(self.path)))
+
+
+def _require_on_error(value: str) -> None:
+    if value not in ("fail", "skip"):
+        raise DlrunError(f"on_error={value!r:.80}: expected 'fail' or 'skip'")

@@ -56,7 +56,8 @@ def predict(
     on_error: Annotated[
         str,
         typer.Option(
-            help="If a row or file can't be read: fail, or skip it, without a prediction."
+            metavar="fail|skip",
+            help="If a row or file can't be read: fail, or skip it, without a prediction.",
         ),
     ] = "fail",
     to_stdout: Annotated[

@@ -54,7 +54,11 @@ def sklearn(
                 f"data.images=true: {name} has no images", hint="data.name=digits, or mnist"
             )
         return array_source(
-            about, _images, scale=16.0, arguments={"name": name, "images": True}, **options
+            about,
+            _images,
+            scale=16.0,
+            arguments={"name": name, "images": True},
+            **options_of_arrays(options),
         )
     return arrow_table(
         about,
@@ -62,7 +66,7 @@ def sklearn(
         target=target or TARGETS.get(name, "target"),
         key=["sklearn", version("scikit-learn"), name],
         arguments={"name": name},
-        **options_of_arrays(options),
+        **options,
     )
 
 

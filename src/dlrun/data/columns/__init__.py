@@ -3,7 +3,7 @@
 Each module is one kind, named like the module, and has
 
 - ``Fitter(name, **options)``: sees the training split's values batch by batch, ``update(array)``,
-  and gives the fitted column, ``fitted()``. ``options`` are those that a user may set.
+  and gives the fitted column, ``result()``. Its ``OPTIONS`` are the names that a user may set.
 - the fitted column, a :class:`Column` named like the module in CamelCase.
 - ``takes(profile)``: whether a column is of this kind, unless the user says another. It is of the
   first kind in alphabetical order that takes it, and of categories if none does.
