@@ -99,9 +99,25 @@ def test_the_short_help_is_the_long_help(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_no_type_of_what_takes_no_value(command: str) -> None:
+    assert "<bool>" not in dlrun(command, "--help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_that_a_number_has_a_range_by_the_range_alone(command: str) -> None:
     shown = dlrun(command, "--help").stdout
-    assert "<bool>" not in shown
-    assert " range>" not in shown  # the least number follows
+    assert " range>" not in shown
+    assert command != "launch" or "<int> [x>=1]" in shown
+
+
+def test_help_leaves_the_options_of_a_command_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = typer.main.get_command(app).commands["launch"]  # type: ignore[attr-defined]
+    context = typer.Context(command, info_name="launch")
+    before = [option.metavar for option in command.get_params(context)]
+    command.get_help(context)
+    assert [option.metavar for option in command.get_params(context)] == before
+    assert "[x>=1]" in capsys.readouterr().out
 
 
 def test_help_reflows_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:

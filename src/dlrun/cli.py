@@ -95,14 +95,17 @@ class _Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with its brackets, as in ``recall[cat]``: rich takes them for markup.
 
-        Typer also shows a flag as ``<bool>``, although it takes no value, and the least number
-        that an option takes as a range.
+        Typer also shows a flag as ``<bool>``, although it takes no value, and a number with a range
+        as ``<int range> [x>=1]``, which tells twice that it has one.
         """
         from rich.markup import escape
 
         shown = copy.copy(self)
         shown.help = escape(self.help or "")
-        for param in self.get_params(ctx):
+        # Copies: a usage error shows the metavar too.
+        shown.params = [copy.copy(param) for param in self.get_params(ctx)]
+        shown.add_help_option = False  # it is among them
+        for param in shown.params:
             if isinstance(param, TyperOption) and param.is_flag:
                 param.metavar = ""
             elif isinstance(param, TyperOption) and param.metavar is None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from conftest import COMMAND
+from dlrun.callbacks.terminal_bar import TerminalBar
 
 TRAIN = ("train", "smoke=true", "epochs=3", "data.limit=2000", "batch_size=32")
 LINE = re.compile(
@@ -65,9 +66,7 @@ def test_a_narrow_terminal_cuts_the_figures_not_the_number_of_the_epoch(capsys, 
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
     monkeypatch.setenv("TERM", "xterm")
-    from dlrun.callbacks.progress import _TerminalBar
-
-    bar = _TerminalBar("epoch  12/200", 1500)
+    bar = TerminalBar("epoch  12/200", 1500)
     bar.update(700, "loss 0.6384  accuracy 0.6250  confidence 0.6513  1,234 examples/s")
     bar.stop()
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err).replace("\r", "\n")

@@ -312,14 +312,14 @@ def test_folders_that_are_no_data_set(tmp_path, make, message):
      ("resize", "bend"), ("background", "red"), ("on_error", "ignore"), ("kind", "guess"),
      ("validation", 1.5)],
 )  # fmt: skip
-def test_impossible_options(key, value):
+def test_an_impossible_option_is_refused_by_key_and_value(key, value):
     with pytest.raises(DlrunError) as caught:
         image_folder(path="photos", **{key: value})
     assert caught.value.message.startswith(f"data.{key}={value}: expected ")
 
 
 @pytest.mark.parametrize("key", ["image", "target", "by"])
-def test_columns_are_those_of_a_table(key):
+def test_an_option_that_names_a_column_is_refused_without_a_table(key):
     with pytest.raises(DlrunError, match="'x' names a column, but there is no table"):
         image_folder(path="photos", **{key: "x"})
 

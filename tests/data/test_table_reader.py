@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import sys
 from datetime import time
 
 import numpy as np
@@ -168,15 +169,24 @@ def takes(profile):
 """
 
 
-def test_a_kind_of_column_is_one_file(columns, tmp_path, monkeypatch):
+@pytest.fixture
+def added_kind(tmp_path, monkeypatch):
+    """A file of one's own in the package of the kinds of columns, until the test ends."""
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds" / "minutes.py").write_text(MINUTES)
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path / "kinds")])
     monkeypatch.setattr(kinds, "kinds", kinds.kinds.__wrapped__)  # which is cached
+    yield "minutes"
+    del sys.modules[f"{kinds.__name__}.minutes"], kinds.minutes
+
+
+def test_a_file_added_to_columns_is_a_kind_that_is_found_saved_and_read(
+    columns, tmp_path, added_kind
+):
     columns["stay"] = list(itertools.islice(itertools.cycle(["5 min", "90 min", "7 min"]), ROWS))
     write(tmp_path / "t.csv", columns)
     data = source(tmp_path / "t.csv").dataset()
-    assert source(tmp_path / "t.csv").inputs["stay"] == ("minutes", {})
+    assert source(tmp_path / "t.csv").inputs["stay"] == (added_kind, {})
     spec = spec_from_json(spec_to_json(data.spec), source="inputs.json")
     assert_encoded_alike(data, Request(tmp_path / "t.csv", spec, labels=True))
 

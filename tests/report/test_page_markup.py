@@ -119,24 +119,36 @@ def test_a_key_that_some_runs_do_not_set_is_judged_by_parts_and_has_a_place_for_
     assert (of.groups, of.best) == (6, "0.4 to 0.567")
     assert of.share > 0.8
 
-    tracks = [Track("0", "a", ["adam", UNSET, "1"], ""), Track("1", "b", ["sgd", "0.0", "2"], "")]
-    tracks += [Track(str(n), "c", ["sgd", m, "3"], "") for n, m in enumerate(momenta, 2)]
+    tracks = [Track("0", "a", ["adam", UNSET], 1, ""), Track("1", "b", ["sgd", "0.0"], 2, "")]
+    tracks += [Track(str(n), "c", ["sgd", m], 3, "") for n, m in enumerate(momenta, 2)]
     svg, entry = parallel("p", "title", "summary", ["optimizer", "m", "val_loss"], tracks)
     (_, without), (_, zero), (_, one) = (entry["lines"][n]["points"][1] for n in (0, 1, -1))
     assert without > zero + 30 > one + 30  # below all values, and 0 is not mistaken for it
     assert entry["lines"][0]["tell"][1] == "m not set" and "not set" in Parsed(str(svg)).words
 
 
-@pytest.mark.parametrize("results", [("1", "1.1", "3"), ("2", "2", "2"), ("1", "nan", "3")])
-def test_the_few_results_of_a_sweep_lie_as_far_apart_as_their_numbers(results):
-    tracks = [Track(str(n), "x", [str(2**n), of], "") for n, of in enumerate(results)]
+def places_of(results):
+    """Where the lines of a sweep cross the axis of its key, and that of its results."""
+    tracks = [Track(str(n), "x", [str(2**n)], of, "") for n, of in enumerate(results)]
     _, entry = parallel("p", "title", "summary", ["units", "val_loss"], tracks)
-    places = [line["points"][1][1] for line in entry["lines"]]
-    if results == ("1", "1.1", "3"):
-        assert (places[0] - places[1]) / (places[0] - places[2]) == pytest.approx(0.05, abs=0.01)
-    assert all(0 <= place <= 340 for place in places)
-    units = [line["points"][0][1] for line in entry["lines"]]
-    assert units[0] - units[1] == pytest.approx(units[1] - units[2])  # as options are
+    return zip(*([y for _, y in line["points"]] for line in entry["lines"]), strict=True)
+
+
+@pytest.mark.parametrize("factor", [1, 1e-6, 12345.0])
+def test_the_few_results_of_a_sweep_lie_as_far_apart_as_their_numbers(factor):
+    _, (first, second, third) = places_of([1 * factor, 1.1 * factor, 3 * factor])
+    assert (first - second) / (first - third) == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_few_values_of_a_key_lie_at_equal_distances():
+    (one, two, four), _ = places_of([1, 1.1, 3])
+    assert one - two == pytest.approx(two - four) and one > two
+
+
+@pytest.mark.parametrize("results", [(2, 2, 2), (0.123411, 0.123412, 0.123413), (-1e15,) * 3])
+def test_results_that_are_shown_alike_lie_together(results):
+    _, places = places_of(results)
+    assert all(150 < place < 220 for place in places)
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c"]])

@@ -44,8 +44,8 @@ class Consistent(keras.optimizers.Optimizer):
 
     - A weight that the loss does not depend on has a gradient of 0 on every backend. Keras' own
       training steps give it 0 on jax and no gradient on the others, where it would not decay.
-    - The names of :meth:`exclude_from_weight_decay` are looked for in a weight's path, which is the
-      same on every backend; Keras looks in a name that has the layer's name on tensorflow only.
+    - The names that ``exclude_from_weight_decay`` takes are looked for in a weight's path, which is
+      the same on every backend; Keras looks in a name that has the layer's name on tensorflow only.
     - With ``gradient_accumulation_steps``, a schedule counts updates and the moving average is
       taken after each update; Keras counts batches.
     """

@@ -36,14 +36,14 @@ def filtered_stderr(noise: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def silent_stdout() -> Iterator[None]:
-    """Drop what native libraries write to stdout in the block, where only results belong."""
+    """Drop what is written to stdout in the block, by native libraries too."""
     with Path(os.devnull).open("wb") as nowhere, _stdout_to(nowhere.fileno()):
         yield
 
 
 @contextmanager
 def stdout_on_stderr() -> Iterator[None]:
-    """Send what native libraries write to stdout in the block to stderr."""
+    """Send what is written to stdout in the block, by native libraries too, to stderr."""
     with _stdout_to(2):
         yield
 
@@ -56,5 +56,8 @@ def _stdout_to(file: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
+        try:
+            sys.stdout.flush()  # what Python has printed in the block
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)

@@ -18,7 +18,6 @@ from conftest import eventually, slow_on
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
-from dlrun.workers.launch.attempt import Attempt
 from dlrun.workers.launch.head import Head
 from dlrun.workers.launch.link import Link
 from dlrun.workers.launch.node import join
@@ -41,6 +40,8 @@ import keras
 
 class DiesOnce(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
+        if keras.backend.backend() == "jax":
+            os.write(1, b"connected\\n")  # as gloo does
         if epoch == 1 and os.environ.get("DLRUN_RANK") == "1" and not os.path.exists("died"):
             open("died", "w").close()
             os._exit(3)
@@ -89,6 +90,7 @@ def test_two_machines_have_the_numbers_of_one_process_and_go_on_after_a_loss(tmp
     (out, told), (silent, _) = (launcher.communicate(timeout=200) for launcher in launchers)
     assert [launcher.returncode for launcher in launchers] == [0, 0], told
     assert silent == "" and working_in(tmp_path) == []
+    assert out.startswith("{") and ("connected\n" in told) == (backend == "jax")
     host = socket.gethostname()
     assert f"error: rank 1 on {host}: its process ended with exit code 3" in told
     resume = "resume with: dlrun launch --nodes 2 ... --per-node 1 -- resume runs/"
@@ -320,22 +322,50 @@ def test_the_newest_run_is_that_of_the_start_also_after_a_restart(tmp_path, monk
     assert settle_run(named, Command("resume", [], HERE, run="runs/mlp/old")) == named
 
 
-def test_a_process_without_an_answer_is_named_with_the_time_that_the_others_waited(monkeypatch):
-    monkeypatch.setattr("dlrun.workers.launch.attempt.SETTLE_SECONDS", 0.0)
-    attempt = Attempt(Head(plan("resume", "runs/mlp/old", per_node=2), []))
-    attempt._take({"event": "lost", "rank": 0, "text": "Timed out", "seconds": 3.0})
-    attempt._check_lost()
-    assert attempt._reason.endswith("no answer within 3 s (distribution.timeout)")
+def test_the_processes_of_a_resume_of_the_newest_run_are_given_its_path(dlrun, monkeypatch):
+    (folder := dlrun.cwd / "runs/mlp/new").mkdir(parents=True)
+    for name in ("config.yaml", "run.json"):
+        (folder / name).write_text("{}")
+    launched = []
+    monkeypatch.setattr(
+        "dlrun.workers.launch.run.launch", lambda plan, command: launched.append(plan) or 0
+    )
+    done = dlrun.here("launch", "--per-node", "2", "--", "resume", "latest")
+    assert done.returncode == 0, done.stderr
+    assert [plan.words for plan in launched] == [("resume", "runs/mlp/new", "device.count=2")]
+
+
+LOSES = """
+import os, sys, time
+if "DLRUN_LAUNCH" in os.environ:
+    if os.environ.get("DLRUN_RANK", "0") == "1":
+        time.sleep(60)
+    from dlrun.system.ranks import started_outside
+    print("error:", started_outside().explain(RuntimeError("Timed out"), 3.0), file=sys.stderr)
+    os._exit(1)
+"""
+
+
+def test_a_process_without_an_answer_is_named_with_the_time_that_the_others_waited(dlrun):
+    (dlrun.cwd / "sitecustomize.py").write_text(LOSES)
+    words = ("launch", "--per-node", "2", "--", "resume", "none")
+    done = dlrun(*words, env={"PYTHONPATH": str(dlrun.cwd)}, timeout=50)
+    no_answer = "no answer within 3 s (distribution.timeout)"
+    assert done.returncode == 1
+    assert done.stderr == f"error: rank 1 on {socket.gethostname()}: {no_answer}\n"
+    assert working_in(dlrun.cwd) == []
 
 
 MEETS = """
 import os, sys, time
 from dlrun.system.launch_environment import Launcher
+from dlrun.system.ranks import Group
 
 launcher = Launcher(os.open(os.devnull, os.O_WRONLY), 0)
+group = Group(0, 0, 2, "127.0.0.1:5", [], 2, launcher=launcher)
 if sys.argv[1] == "before":
     launcher.wait_for_reason(60)
-with launcher.meeting():
+with group.meeting():
     print("meets", flush=True)
     time.sleep(60)
 """
@@ -346,11 +376,14 @@ def test_a_process_that_waits_for_one_that_is_lost_ends_at_once(told):
     with subprocess.Popen(
         [sys.executable, "-c", MEETS, told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        if told == "meanwhile":
-            assert process.stdout.readline() == b"meets\n"
-        process.stdin.write(b'{"reason": "rank 1 was killed"}\n')
-        process.stdin.flush()
-        assert process.wait(timeout=30) == 1
+        try:
+            if told == "meanwhile":
+                assert process.stdout.readline() == b"meets\n"
+            process.stdin.write(b'{"reason": "rank 1 was killed"}\n')
+            process.stdin.flush()
+            assert process.wait(timeout=10) == 1  # of the 60 s that the meeting would take
+        finally:
+            process.kill()
 
 
 def pair(**other):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dlrun.report.page import formats
@@ -24,17 +24,18 @@ SPREAD = 18.0  # how far apart the lines of equal values lie at most
 
 @dataclass(frozen=True)
 class Track:
-    """One run: its value on each axis, and how its line looks."""
+    """One run: its value of each key, its result, which is finite, and how its line looks."""
 
     run: str
     label: str
     values: Sequence[str]
+    result: float
     class_: str
 
 
 @dataclass(frozen=True)
 class _Axis:
-    place: Callable[[str], float]
+    place: Callable[[Any], float]  # of a key's value as text, of a result as a number
     ticks: Sequence[tuple[float, str]]
     has_few: bool = False  # values, so that many lines meet at each
 
@@ -58,24 +59,24 @@ def parallel(
         note: What stands below.
     """
     xs = [SIDE + n * (WIDTH - 2 * SIDE) / (len(names) - 1) for n in range(len(names))]
-    values_of = [[track.values[n] for track in tracks] for n in range(len(names))]
+    values_of = [[track.values[n] for track in tracks] for n in range(len(names) - 1)]
     # Of the result, distances tell how much better a run is.
-    axes = [*map(_axis, values_of[:-1]), _axis_of(values_of[-1], HEIGHT - BOTTOM, few=1)]
+    results = [_as_shown(track.result) for track in tracks]
+    axes = [*map(_axis, values_of), _number_axis(results, HEIGHT - BOTTOM)]
     lines, entries = [], []
-    for number, track in enumerate(tracks):
+    for number, (track, result) in enumerate(zip(tracks, results, strict=True)):
         aside = SPREAD * (0.5 - number / max(len(tracks) - 1, 1))
         points = [
             (round(x, 1), round(axis.place(value) + aside * axis.has_few, 1))
-            for x, axis, value in zip(xs, axes, track.values, strict=True)
+            for x, axis, value in zip(xs, axes, [*track.values, result], strict=True)
             if value != ""
         ]
         drawn = " ".join(f"{x:g},{y:g}" for x, y in points)
         polyline = element("polyline", points=drawn, class_="line")
         lines.append(element("g", polyline, class_=track.class_, data_run=track.run))
-        values = [
-            f"{name} {formats.cut(v, 40)}" for name, v in zip(names, track.values, strict=True) if v
-        ]
-        entries.append({"name": track.label, "run": track.run, "points": points, "tell": values})
+        values = [*track.values, formats.number(track.result)]
+        told = [f"{name} {formats.cut(v, 40)}" for name, v in zip(names, values, strict=True) if v]
+        entries.append({"name": track.label, "run": track.run, "points": points, "tell": told})
     svg = element(
         "svg",
         element("title", title, id=f"{identifier}-title"),
@@ -107,6 +108,11 @@ def parallel(
     return figure, {"shared": False, "segments": True, "scale": box, "box": box, "lines": entries}
 
 
+def _as_shown(result: float) -> float:
+    """The number that is read on the page: later digits place no line elsewhere."""
+    return float(formats.number(result).replace(",", ""))
+
+
 def _axis(values: Sequence[str]) -> _Axis:
     if UNSET not in values or all(value == UNSET for value in values):
         return _axis_of(values, HEIGHT - BOTTOM)
@@ -118,29 +124,36 @@ def _axis(values: Sequence[str]) -> _Axis:
     )
 
 
-def _axis_of(values: Sequence[str], bottom: float, *, few: int = FEW) -> _Axis:
+def _axis_of(values: Sequence[str], bottom: float) -> _Axis:
     distinct = list(dict.fromkeys(value for value in values if value != ""))
-    top = TOP
     numbers = {value: finite(value) for value in distinct}
     known = [number for number in numbers.values() if number is not None]
-    if len(known) < len(distinct) or len(distinct) <= few:
+    if len(known) < len(distinct) or len(distinct) <= FEW:
         ordered = sorted(distinct, key=lambda v: (numbers[v] is None, numbers[v] or 0.0, v))
-        step = (bottom - top) / max(len(ordered) - 1, 1)
-        only = (bottom + top) / 2
+        step = (bottom - TOP) / max(len(ordered) - 1, 1)
+        only = (bottom + TOP) / 2
         at = {v: bottom - n * step if len(ordered) > 1 else only for n, v in enumerate(ordered)}
         every = max(1, -(-len(ordered) // MOST_TICKS))
         return _Axis(at.__getitem__, [(at[v], v) for v in ordered[::every]], has_few=True)
-    low, high = min(known), max(known)
-    middle = sorted(known)[len(known) // 2]
+    axis = _number_axis(known, bottom)
+    return replace(axis, place=lambda value: axis.place(numbers[value]))
+
+
+def _number_axis(numbers: Sequence[float], bottom: float) -> _Axis:
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        only = (bottom + TOP) / 2
+        return _Axis(lambda _: only, [(only, formats.number(low))], has_few=True)
+    middle = sorted(numbers)[len(numbers) // 2]
     if low > 0 and high / low > 10 and middle - low < 0.25 * (high - low):  # most are small
-        logs = scale.Scale(math.log10(low), math.log10(high), bottom, top)
+        logs = scale.Scale(math.log10(low), math.log10(high), bottom, TOP)
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         marks = [factor * 10.0**power for power in powers for factor in (1, 3)]
         ticks = [(logs.place(math.log10(m)), _short(m)) for m in marks if low <= m <= high]
-        return _Axis(lambda value: logs.place(math.log10(numbers[value] or 1.0)), ticks)
-    linear = scale.Scale(low, high, bottom, top)
+        return _Axis(lambda number: logs.place(math.log10(number)), ticks)
+    linear = scale.Scale(low, high, bottom, TOP)
     ticks = [(linear.place(t), scale.label(t)) for t in scale.ticks(low, high) if low <= t <= high]
-    return _Axis(lambda value: linear.place(numbers[value] or 0.0), ticks)
+    return _Axis(linear.place, ticks)
 
 
 def _draw(x: float, axis: _Axis, name: str) -> Markup:

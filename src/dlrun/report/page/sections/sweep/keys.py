@@ -65,10 +65,12 @@ def _parallel(sweep: SweepView, shown: list[str], charts: Charts) -> Content:
         Track(
             run.name,
             f"place {place}, run {run.name}",
-            [*(run.differs.get(key, UNSET) for key in shown), formats.number(run.value)],
+            [run.differs.get(key, UNSET) for key in shown],
+            value,
             looks[run.name] + (" best" if place == 1 else " thin" if len(ranked) > MANY else ""),
         )
         for place, run in enumerate(ranked, 1)
+        if (value := run.value) is not None
     ]
     best = ranked[0]
     summary = (
