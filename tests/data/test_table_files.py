@@ -233,6 +233,11 @@ MIXED = {
     "text": ([2**64, "abc"], "string"),
     "later text": ([2**64] * 20_000 + ["abc"], "string"),
     "small": ([2**63 - 1, 1], "int64"),
+    "exponent": (["6.02e23", "3.0", "1e25"], "double"),
+    "point": (["10000000000000000000.0", "20000000000000000000"], "double"),
+    "exponent in a later block": ([2**64] * 20_000 + ["1e25"], "double"),
+    "empty": ([2**64, "", 5], LARGE),
+    "quoted": (['"18446744073709551616"', "a,b"], "string"),
     "plus": ([1] * 100_000 + ["+5"], "double"),  # which pyarrow takes for no integer
 }
 

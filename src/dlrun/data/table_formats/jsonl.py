@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -97,8 +98,7 @@ def batch_of(
     absent = {"", *options.missing}
     arrays = []
     for name in names:
-        values = [row.get(name) for row in rows]
-        values = [None if v != v or (isinstance(v, str) and v in absent) else v for v in values]
+        values = [None if _is_missing(v := row.get(name), absent) else v for row in rows]
         if name in texts and not any(isinstance(v, dict | list) for v in values):
             array = _own_texts(values)
         else:
@@ -108,6 +108,11 @@ def batch_of(
                 array = _wider_array(values)
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _is_missing(value: Any, absent: Collection[str]) -> bool:
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return is_nan or (isinstance(value, str) and value in absent)
 
 
 def _wider_array(values: list[Any]) -> pa.Array:
