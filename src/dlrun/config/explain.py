@@ -216,7 +216,7 @@ def _unknown_key(
     """For a key that the config does not have; ``schedule=none`` is meant as what says so here."""
     group, _, value = (meant or "").lstrip("+").partition("=")
     if group in GROUPS and value.lower() in NOTHING:
-        meant = _choice_of_none(group, list_options(config_dir)[group])
+        meant = _choice_of_none(group, list(list_options(config_dir)[group]))
         hint = None if meant else f"{group}=NAME, of 'dlrun list {group}'"
     return Mistake(line, f"'{key}' {UNKNOWN}", meant=meant, hint=hint)
 
