@@ -238,10 +238,13 @@ def test_the_value_of_an_option_may_have_another_name_elsewhere(
         (["epochs==3"], "epochs==3: expected a single '='", "epochs=3"),
         (["epochs", "==", "3"], "epochs == 3: expected a single '='", "epochs=3"),
         (["epochs==", "3"], "epochs== 3: expected a single '='", "epochs=3"),
-        (["seed=1,", "2"], "seed=1, 2: expected key=value without spaces", "seed=1,2"),
-        (["seed=1", ",2"], "seed=1 ,2: expected key=value without spaces", "seed=1,2"),
-        (["seed", "==", "1,", "2"], "seed == 1, 2: expected a single '='", "seed=1,2"),
         (["tags=[a,", "b]"], "tags=[a, b]: expected key=value without", "'tags=[a,b]'"),
+        (["tags=[a,", "b"], "tags=[a, b: expected key=value without", "'tags=[a,b]'"),
+        (
+            ["task.class_weight={a:", "[1,", "2"],
+            "task.class_weight={a: [1, 2: expected",
+            "'task.class_weight={a: [1,2]}'",
+        ),
         (["tags=[", "a", "]"], "tags=[ a ]: expected key=value without", "'tags=[ a ]'"),
         (
             ["task.class_weight={0:", "1}"],
@@ -265,6 +268,34 @@ def test_words_that_lack_an_equals_sign_are_told_as_overrides(
     error = refused(command, *words)
     assert mistake in error
     assert error.endswith(f"hint: did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["seed=1,", "2"], "seed=1,2"),
+        (["seed=1", ",2"], "seed=1,2"),
+        (["seed", "==", "1,", "2"], "seed=1,2"),
+        (["model.units=[1,", "2],", "[3]"], "'model.units=[1,2],[3]'"),
+    ],
+)
+def test_values_with_a_space_after_a_comma_are_a_sweep_and_in_a_run_a_list(
+    words: list[str], meant: str
+) -> None:
+    assert refused("sweep", *words).endswith(f"hint: did you mean {meant}?\n")
+    key, _, values = meant.strip("'").partition("=")
+    for command in ("train", "config"):
+        error = refused(command, *words)
+        assert f"error: {' '.join(words)}: expected " in error
+        assert error.endswith(
+            f"hint: 'dlrun sweep' trains one run for each; for a list, type '{key}=[{values}]'\n"
+        )
+
+
+def test_brackets_that_do_not_fit_are_no_list_of_several_words() -> None:
+    for command in ("train", "sweep"):
+        error = refused(command, "tags=[a,", "b)")
+        assert "2 mistakes" in error and "tags=[a,b)" not in error
 
 
 # config and list

@@ -14,7 +14,7 @@ from dlrun.data.row_formats.csv import Rows
 from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
 from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
-from dlrun.data.tabular.column_values import to_objects
+from dlrun.data.tabular.column_values import to_objects, to_texts
 from dlrun.data.tabular.number_types import LARGE
 from dlrun.errors import DlrunError
 from tables import houses, write_all, write_csv
@@ -233,6 +233,11 @@ MIXED = {
     "text": ([2**64, "abc"], "string"),
     "later text": ([2**64] * 20_000 + ["abc"], "string"),
     "small": ([2**63 - 1, 1], "int64"),
+    "exponent": (["6.02e23", "3.0", "1e25"], "double"),
+    "point": (["10000000000000000000.0", "20000000000000000000"], "double"),
+    "exponent in a later block": ([2**64] * 20_000 + ["1e25"], "double"),
+    "empty": ([2**64, "", 5], LARGE),
+    "quoted": (['"18446744073709551616"', "a,b"], "string"),
     "plus": ([1] * 100_000 + ["+5"], "double"),  # which pyarrow takes for no integer
 }
 
@@ -322,6 +327,33 @@ def test_a_row_with_a_list_or_object_to_predict_leaves_the_others_as_they_are(tm
         6: """column 'b': ["q"] is not a number or text""",
         7: "has the key 'x' twice",
     }
+
+
+def test_no_type_of_a_row_of_json_lines_depends_on_the_other_rows(tmp_path):
+    values = [10**25 + 1, 1.5, 7.0, 7, -0.0, 1e16, 10**25, 10**45, True, "7.0", "a", None, "NaN"]
+    lines = [json.dumps({"x": value, "other": 1}) for value in values]
+    lines.append('{"x": NaN, "other": 1}')
+
+    def texts(lines, cells):
+        (tmp_path / "new.jsonl").write_text("\n".join(lines))
+        rows = open_rows(tmp_path / "new.jsonl", "jsonl", TableOptions())
+        [block] = rows.blocks({"x": cells, "other": Cells.VALUES}, 100)
+        return to_texts(block.batch.column("x")).to_pylist()
+
+    for cells in (Cells.TEXTS, Cells.TEXTS | Cells.NUMBERS):
+        alone = [text for line in lines for text in texts([line], cells)]
+        assert texts(lines, cells) == alone
+    assert alone[:3] == ["10000000000000000000000001", "1.5", "7"]
+    truth = json.dumps({"x": True, "other": 1})
+    assert texts([truth], Cells.NUMBERS) == texts([truth, lines[3]], Cells.NUMBERS)[:1] == ["1"]
+
+
+def test_texts_of_json_lines_are_the_same_in_every_block(tmp_path):
+    values = [7.0, 1.5, *["a"] * 10_000, 7.0, 1.5]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps({'x': value})}\n" for value in values))
+    table = rows(path)["x"].to_pylist()
+    assert table[:2] == table[-2:] == ["7", "1.5"]
 
 
 def test_a_column_of_lists_is_predicted_from_only_where_it_may_have_them(tmp_path):

@@ -18,6 +18,7 @@ from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
 from dlrun.data.tabular import encode_rows
+from dlrun.data.tabular.arrow_table import arrow_table
 from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
 from dlrun.data.tabular.number_types import LARGE
@@ -761,6 +762,27 @@ def test_a_table_of_one_column_says_what_may_be_its_delimiter(tmp_path, text, gi
     with pytest.raises(DlrunError, match="no such column") as caught:
         table(path=str(tmp_path / "a.csv"), target="y", **given).tasks()
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("rows", [60, 12_000])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_target_with_decimal_commas_says_how_to_read_it(tmp_path, rows, repeats):
+    values = [f"{n},25" for n in range(rows)]
+    values[-1] = values[0] if repeats else values[-1]
+    columns = {"x": [n % 7 for n in range(rows)], "y": values}
+    write_csv(tmp_path / "a.csv", columns, delimiter=";")
+    error = refused(path=str(tmp_path / "a.csv"), target="y")
+    assert error.message.startswith("data.target=y: ")
+    assert error.hint == """'data.decimal=","' if the comma is that of a decimal"""
+    table(path=str(tmp_path / "a.csv"), target="y", decimal=",").dataset()
+
+
+def test_a_comma_among_the_numbers_of_a_table_in_memory_names_the_row():
+    columns = {"x": list(range(60)), "y": [*["1"] * 30, *["2"] * 29, "1,5"]}
+    of = arrow_table("frame", lambda: pa.table(columns), target="y")
+    with pytest.raises(DlrunError, match=r"column 'y': row 60 is '1,5', but 98%") as caught:
+        of.dataset()
+    assert caught.value.hint == "correct it, or data.kind=classification"
 
 
 def test_empty_lines_before_the_names_are_skipped(tmp_path):

@@ -179,6 +179,15 @@ def test_impossible_limits_are_told_as_they_were_typed(typed, message, hint):
     assert caught.value.hint.startswith(hint)
 
 
+@pytest.mark.parametrize("typed", ["worst.acc=0", "worst.f1_macr=0", "mse=0"])
+def test_a_limit_on_a_sweep_is_offered_no_figures_which_it_would_refuse(typed):
+    with pytest.raises(DlrunError) as caught:
+        parse_limits([typed], [], {"loss": "min", "top_5_accuracy": "max"})
+    name = typed.removeprefix("worst.").removesuffix("=0")
+    expected = f"--fail-under {typed}: no metric '{name}'; there are loss, top_5_accuracy"
+    assert (caught.value.message, caught.value.hint) == (expected, None)
+
+
 def test_generated_data_whose_seed_follows_that_of_the_run_tell_no_settings_apart():
     runs = [
         {

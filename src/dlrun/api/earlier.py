@@ -40,7 +40,7 @@ def compose_from(run: str, overrides: Sequence[str], *, project: Project) -> tup
     Raises:
         DlrunError: If there is no such run, or as :func:`dlrun.config.earlier.compose_earlier`.
     """
-    opened = _find(run, dict(map(split_override, overrides)).get(RUNS_DIR))
+    opened = find_earlier(run, overrides)
     recorded = read_config(opened.path / CONFIG)
     earlier = compose_earlier(
         recorded,
@@ -63,14 +63,24 @@ def with_overrides_of(run: str, overrides: Sequence[str]) -> list[str]:
     Raises:
         DlrunError: If there is no such run.
     """
-    opened = _find(run, dict(map(split_override, overrides)).get(RUNS_DIR))
+    opened = find_earlier(run, overrides)
     before = _overrides(opened, read_config(opened.path / CONFIG))
     # Several values are in no run's grammar: the key says what is replaced.
     single = [f"{split_override(line)[0]}=x" for line in overrides if not line.startswith("+")]
     return [*(line for line in before if not covers(single, line)), *overrides]
 
 
-def _find(run: str, runs_dir: str | None) -> RunDir:
+def find_earlier(run: str, overrides: Sequence[str]) -> RunDir:
+    """The run that is repeated.
+
+    Args:
+        run: As for :func:`compose_from`.
+        overrides: The changes, which may set the ``runs_dir`` where names are looked up.
+
+    Raises:
+        DlrunError: If there is no such run.
+    """
+    runs_dir = dict(map(split_override, overrides)).get(RUNS_DIR)
     if runs_dir is not None:
         with suppress(DlrunError):  # the new place may hold no runs yet
             return find_run(run, Path(runs_dir))

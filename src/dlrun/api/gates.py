@@ -71,6 +71,7 @@ def parse_gate(
     outputs: Sequence[str] = ("",),
     *,
     part: str = "",
+    figures: bool = True,
 ) -> Gate:
     """Parse a limit.
 
@@ -80,6 +81,7 @@ def parse_gate(
         better: From :func:`directions`.
         outputs: The names of the outputs, ``""`` for a single one.
         part: What was typed before the value, such as ``worst.``.
+        figures: Whether the figures of an evaluation may be offered, beside the metrics.
 
     Raises:
         DlrunError: If the value is malformed, or would fail the better values.
@@ -98,13 +100,18 @@ def parse_gate(
     metric = metric_of(name, better)
     way = better[metric] if metric in better else _direction_of_figure(name, outputs)
     if metric not in better and way == "unknown":
-        near = nearest(name, list(better)) or nearest(name, _figures(outputs))
-        near = near or (None if outputs[0] else SHORT.get(name))
+        names = [*better, *(_figures(outputs) if figures else ())]
+        near = nearest(name, list(better)) or nearest(name, names)
+        if near is None and not outputs[0] and SHORT.get(name) in names:
+            near = SHORT[name]
         prefix = outputs[0] and f"{outputs[0]}_"
+        others = (
+            f", figures such as {prefix}f1_macro or {prefix}r2, and those of one class or number,"
+            f" such as {prefix}recall[CLASS] or {prefix}r2[NUMBER]"
+        )
         raise DlrunError(
-            f"{start}: no metric '{name}'; there are {', '.join(better)}, figures such"
-            f" as {prefix}f1_macro or {prefix}r2, and those of one class or number, such as"
-            f" {prefix}recall[CLASS] or {prefix}r2[NUMBER]",
+            f"{start}: no metric '{name}'; there are {', '.join(better)}"
+            + (others if figures else ""),
             hint=f"did you mean {option} {part}{near}={value}?" if near else None,
         )
     if way == ("min" if option == UNDER else "max"):

@@ -86,7 +86,7 @@ def launch(
         )
         _parse(*typed)  # without device.count, which would stand for an argument that is missing
         command = _parse(*plan.words)
-        plan = settle_run(plan, command)
+        plan = settle_run(plan, command, _parse)
         if asked:
             code = launch_by_engine(plan, command, asked, out.buffer)
         elif spot := Spot.from_environment():

@@ -53,16 +53,35 @@ def _assigned(words: Sequence[str]) -> tuple[int, str] | None:
 
 
 def _listed(line: str, words: Sequence[str]) -> tuple[int, str]:
-    """How many words belong to the values of an override, and all of it."""
-    count = 0
+    """How many words belong to the values of an override, and all of it with its brackets closed.
+
+    None do if the brackets do not fit each other.
+    """
+    whole, count = line, 0
     for word in words if COMPLETE.search(line) else ():
-        is_open = sum(map(line.count, "[{(")) > sum(map(line.count, "]})"))
-        divided = line.endswith(",") or word.startswith(",")
-        if not (is_open or divided) or COMPLETE.search(word):
+        divided = whole.endswith(",") or word.startswith(",")
+        if not (_open_brackets(whole) or divided) or COMPLETE.search(word):
             break
-        line, count = f"{line}{'' if divided else ' '}{word}", count + 1
+        whole, count = f"{whole}{'' if divided else ' '}{word}", count + 1
+    still_open = _open_brackets(whole)
+    if not count or still_open is None:
+        return 0, line
+    whole += still_open
     # In quotes, as a shell takes brackets and braces for its own.
-    return count, f"'{line}'" if count and re.search("[][{}() ]", line) else line
+    return count, f"'{whole}'" if re.search("[][{}() ]", whole) else whole
+
+
+def _open_brackets(line: str) -> str | None:
+    """What closes the brackets that are open at the end of a line; None if others were closed."""
+    closing = ""
+    for sign in line:
+        if sign in "[{(":
+            closing = "]})"["[{(".index(sign)] + closing
+        elif sign in "]})":
+            if not closing.startswith(sign):
+                return None
+            closing = closing[1:]
+    return closing
 
 
 def placeholder(key: str) -> str:

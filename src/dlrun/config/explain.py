@@ -12,6 +12,7 @@ from dlrun.config.bare_words import KNOWN, meant_by
 from dlrun.config.explain_values import example
 from dlrun.config.groups import GROUPS
 from dlrun.config.mistake import NO_OVERRIDE, UNKNOWN, Mistake
+from dlrun.config.options import list_options
 from dlrun.config.spellings import (
     answer,
     as_mapping,
@@ -186,7 +187,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     of_callback = f"callbacks.{key}" if operator and f"callbacks.{key}" in keys else None
     here = of_callback or as_other or key_here(key, value, keys, in_group=bool(siblings and near))
     if here and not (operator and "=" in here):  # what sets a key removes none
-        return Mistake(line, f"'{key}' {UNKNOWN}", meant=f"{operator}{here}")
+        return _unknown_key(line, key, f"{operator}{here}", config_dir)
     same_ending = [
         known for known in keys if known.endswith(f".{key}") and "callbacks" not in known
     ]
@@ -206,6 +207,17 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     hint = None if near else options_with(key, keys, config_dir)
     if not near and not hint and siblings and parent in config.choices:
         hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
+    return _unknown_key(line, key, meant, config_dir, hint)
+
+
+def _unknown_key(
+    line: str, key: str, meant: str | None, config_dir: Path | None, hint: str | None = None
+) -> Mistake:
+    """For a key that the config does not have; ``schedule=none`` is meant as what says so here."""
+    group, _, value = (meant or "").lstrip("+").partition("=")
+    if group in GROUPS and value.lower() in NOTHING:
+        meant = _choice_of_none(group, list(list_options(config_dir)[group]))
+        hint = None if meant else f"{group}=NAME, of 'dlrun list {group}'"
     return Mistake(line, f"'{key}' {UNKNOWN}", meant=meant, hint=hint)
 
 

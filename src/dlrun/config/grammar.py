@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -165,13 +166,22 @@ def parse(overrides: Sequence[str]) -> tuple[list[Override], list[Mistake]]:
     parsed: list[Override] = []
     mistakes: list[Mistake] = []
     for line, meant in join_words(_expand_shorthand(overrides)):
-        override = apart(line, meant) if meant else parse_line(line)
+        override = _apart_in_run(line, meant) if meant else parse_line(line)
         problem = override if isinstance(override, Mistake) else grammar_mistake(line, override)
         if problem is not None:
             mistakes.append(problem)
         elif isinstance(override, Override):
             parsed.append(override)
     return parsed, mistakes
+
+
+def _apart_in_run(words: str, meant: str) -> Mistake:
+    """As :func:`apart`, for a run, which takes no override with several values."""
+    line = meant[1:-1] if meant.startswith("'") else meant
+    joined = parse_line(line)
+    refused = joined if isinstance(joined, Mistake) else grammar_mistake(line, joined)
+    mistake = apart(words, meant)
+    return replace(mistake, meant=None, hint=refused.hint) if refused else mistake
 
 
 def is_choice(loader: ConfigLoaderImpl, override: Override) -> bool:

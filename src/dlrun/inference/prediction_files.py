@@ -18,19 +18,18 @@ from dlrun.errors import DlrunError
 from dlrun.inference.described_columns import (
     INTEGER,
     NUMBER,
-    TEXT,
     TEXTS,
     Columns,
     labels_of,
     named_outputs,
 )
+from dlrun.inference.parquet_columns import write_parquet
 from dlrun.system.arrays import write_npz
 from dlrun.system.files import check_writable, is_file, replacing
 from dlrun.system.packages import require_package
 
 SUFFIXES = (".npz", ".csv", ".jsonl", ".parquet")
 STDOUT = "-"
-ROW_GROUP = 65_536  # rows of a Parquet file that are written together
 
 
 class Stream(Protocol):
@@ -119,7 +118,7 @@ def write_columns(
         return
     with _errors_of(output), replacing(output) as partial:
         if output.suffix == ".parquet":
-            _write_parquet(partial, parts)
+            write_parquet(partial, parts)
         elif output.suffix == ".npz":
             with partial.open("wb") as file:
                 write_npz(file, _npz_arrays(parts))
@@ -190,62 +189,6 @@ def _write_jsonl(file: Stream, parts: Iterator[Columns]) -> None:
 
 def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else _day(value)
-
-
-def _write_parquet(path: Path, parts: Iterator[Columns]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    types = {INTEGER: pa.int64(), NUMBER: pa.float64(), TEXT: pa.string()}
-    types[TEXTS] = pa.list_(pa.string())
-    schema: Any = None
-    writer: Any = None
-    waiting: list[Any] = []
-    try:
-        for part in parts:
-            if schema is None:
-                found = {
-                    name: types.get(kind) or _type_of(values)
-                    for name, (kind, values) in part.items()
-                }
-                known = {n: pa.string() if pa.types.is_null(t) else t for n, t in found.items()}
-                schema = pa.schema(known)
-                writer = parquet.ParquetWriter(path, schema)
-            arrays = [
-                _array_of(name, values, schema.field(name).type)
-                for name, (_, values) in part.items()
-            ]
-            waiting.append(pa.Table.from_arrays(arrays, schema=schema))
-            if sum(map(len, waiting)) >= ROW_GROUP:
-                writer.write_table(pa.concat_tables(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting))
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _type_of(values: Sequence[Any]) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values).type
-    except OverflowError:  # of integers that 64 bits do not hold
-        return pa.decimal128(38, 0)
-
-
-def _array_of(name: str, values: Sequence[Any], kind: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise DlrunError(
-            f"--output: column '{name}' holds {kind} and then other values: {error}",
-            hint="--output predictions.jsonl",
-            exit_code=1,
-        ) from error
 
 
 def _npz_arrays(parts: Iterator[Columns]) -> dict[str, np.ndarray]:

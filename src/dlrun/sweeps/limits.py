@@ -45,7 +45,7 @@ def parse_limits(
         of, dot, rest = typed.partition(".")
         has_part = bool(dot) and of in OF
         part, limit = (f"{of}.", rest) if has_part else ("", typed)
-        gate = parse_gate(option, limit, better, part=part)
+        gate = parse_gate(option, limit, better, part=part, figures=False)
         if gate.metric not in better:
             raise DlrunError(
                 f"{option} {typed}: a sweep has {', '.join(better)}, and of each the mean and the"

@@ -15,6 +15,7 @@ from itertools import takewhile
 import pytest
 
 from conftest import eventually, slow_on
+from dlrun.commands.launch import _parse as read_command
 from dlrun.config.compose import compose, to_yaml
 from dlrun.config.project import HERE
 from dlrun.errors import DlrunError
@@ -307,19 +308,35 @@ def test_a_resume_of_no_run_does_not_take_the_number_of_devices_for_one(dlrun, w
     assert done.returncode == 2 and "dlrun resume: missing argument RUN" in done.stderr
 
 
-def test_the_newest_run_is_that_of_the_start_also_after_a_restart(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "settled"),
+    [
+        ("resume --quiet latest epochs=3", "resume --quiet runs/mlp/new epochs=3"),
+        ("resume --trust latest latest", "resume --trust latest runs/mlp/new"),
+        ("resume latest --trust=latest", "resume runs/mlp/new --trust=latest"),
+        ("resume --runs-dir mine latest", "resume --runs-dir mine mine/mlp/own"),
+        ("resume latest name=latest", "resume runs/mlp/new name=latest"),
+        ("train --from latest epochs=3", "train --from runs/mlp/new epochs=3"),
+        ("train --from=latest name=latest", "train --from=runs/mlp/new name=latest"),
+        ("train name=latest --from latest", "train name=latest --from runs/mlp/new"),
+        ("train --from latest runs_dir=mine", "train --from mine/mlp/own runs_dir=mine"),
+        ("train --from runs/mlp/old", "train --from runs/mlp/old"),
+        ("resume runs/mlp/old", "resume runs/mlp/old"),
+        ("train name=latest", "train name=latest"),
+    ],
+)
+def test_the_newest_run_is_that_of_the_start_also_after_a_restart(
+    tmp_path, monkeypatch, words, settled
+):
     monkeypatch.chdir(tmp_path)
-    for number, run in enumerate(("mlp/old", "mlp/new")):
-        (folder := tmp_path / "runs" / run).mkdir(parents=True)
+    for number, run in enumerate(("runs/mlp/old", "runs/mlp/new", "mine/mlp/own")):
+        (folder := tmp_path / run).mkdir(parents=True)
         for name in ("config.yaml", "run.json"):
             (folder / name).write_text("{}")
             os.utime(folder / name, (number, number))
-    words = "resume", "--quiet", "latest", "epochs=3"
-    command = Command("resume", [], HERE, run="latest")
-    settled = settle_run(plan(*words, per_node=2), command)
-    assert settled.words == ("resume", "--quiet", "runs/mlp/new", "epochs=3", "device.count=2")
-    named = plan("resume", "runs/mlp/old")
-    assert settle_run(named, Command("resume", [], HERE, run="runs/mlp/old")) == named
+    typed = plan(*words.split(), per_node=2)
+    found = settle_run(typed, read_command(*typed.words), read_command)
+    assert found == replace(typed, words=(*settled.split(), "device.count=2"))
 
 
 def test_the_processes_of_a_resume_of_the_newest_run_are_given_its_path(dlrun, monkeypatch):

@@ -37,6 +37,7 @@ class Rows:
     def blocks(self, wanted: Mapping[str, Cells], size: int) -> Iterator[Block]:
         """See :class:`dlrun.data.row_formats.Rows`."""
         rows = itertools.chain(self._first, self._rest)
+        texts = {name for name, cells in wanted.items() if Cells.TEXTS in cells}
         while part := list(itertools.islice(rows, size)):
             wrong, objects, places = dict[int, str](), [], []
             for number, row in part:
@@ -44,12 +45,12 @@ class Rows:
                     wrong[number] = row
                 elif not any(name in row for name in wanted):
                     wrong[number] = f"has none of the columns {', '.join(wanted)}"
-                elif (refused := _flatten(row, wanted)) is not None:
+                elif (refused := _simplify(row, wanted)) is not None:
                     wrong[number] = refused
                 else:
                     objects.append(row)
                     places.append(number)
-            batch = batch_of(objects, list(wanted), self._options)
+            batch = batch_of(objects, list(wanted), self._options, texts=texts)
             batch = as_wanted(batch, wanted, self._path, self._options)
             yield Block(batch, np.asarray(places, np.int64), wrong)
 
@@ -75,10 +76,16 @@ class Rows:
                 yield number, row if is_object else 'is not an object, such as {"area": 80}'
 
 
-def _flatten(row: dict[str, Any], wanted: Mapping[str, Cells]) -> str | None:
-    """Make a text of each list and object in columns of texts; returns why another is wrong."""
+def _simplify(row: dict[str, Any], wanted: Mapping[str, Cells]) -> str | None:
+    """Simplify values that their columns have no place for; returns why another is wrong.
+
+    In columns of texts, lists and objects become texts; in those of numbers, truth values 1 and 0,
+    as pyarrow has no column of both.
+    """
     for name, cells in wanted.items():
         value = row.get(name)
+        if isinstance(value, bool) and cells == Cells.NUMBERS:
+            row[name] = int(value)
         if not isinstance(value, dict | list):
             continue
         if Cells.TEXTS in cells:

@@ -17,7 +17,7 @@ import numpy as np
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_types import WiderType, not_utf8
 from dlrun.data.tabular.csv_parts import UnclearRowsError, parts, require_whole_rows
-from dlrun.data.tabular.number_types import large_integer
+from dlrun.data.tabular.number_types import DIGITS, large_integer
 from dlrun.system.threads import map_in_order
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def batches(
     try:
         for number, batch in enumerate(file.batches()):
             if not number:
-                _require_exact(batch, known)
+                _require_exact(file, batch, known)
             yield batch
     except pa.ArrowInvalid as error:
         number_only = COLUMN.match(str(error))  # a decimal's value is not in the message
@@ -65,11 +65,12 @@ def batches(
         raise
 
 
-def _require_exact(batch: pa.RecordBatch, known: Mapping[str, Any]) -> None:
+def _require_exact(file: _File, batch: pa.RecordBatch, known: Mapping[str, Any]) -> None:
     """Ask for large integers, which pyarrow takes for float64, as such.
 
     Args:
-        batch: The first rows.
+        file: The file.
+        batch: Its first rows.
         known: The types that they were read with.
     """
     import pyarrow as pa
@@ -78,7 +79,8 @@ def _require_exact(batch: pa.RecordBatch, known: Mapping[str, Any]) -> None:
         if name in known or not pa.types.is_float64(array.type):
             continue
         numbers = array.drop_null().to_numpy()
-        if (np.abs(numbers) >= 2**63).any() and (numbers == np.floor(numbers)).all():
+        is_large = (np.abs(numbers) >= 2**63).any() and (numbers == np.floor(numbers)).all()
+        if is_large and file.has_digits(name, len(batch)):
             raise WiderType(name, other=large_integer())
 
 
@@ -154,6 +156,27 @@ class _File:
         table = csv.read_csv(pa.py_buffer(part), read, parse, self._convert())
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+
+    def has_digits(self, column: str, rows: int) -> bool:
+        """Whether the first rows of a column are written as integers: 6.02e23 and 9.0 are not."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        from pyarrow import csv
+
+        read = csv.ReadOptions(block_size=BLOCK, skip_rows=self.head.skipped)
+        parse = self.head.parse_options(newlines_in_values=True)
+        convert = convert_options(
+            self.options, column_types={column: pa.string()}, include_columns=[column]
+        )
+        with csv.open_csv(self.path, read, parse, convert) as reader:
+            for batch in reader:
+                texts = batch.column(0)[:rows]
+                if not pc.all(pc.match_substring_regex(texts, f"^{DIGITS.pattern}$")).as_py():
+                    return False
+                rows -= len(texts)
+                if not rows:
+                    break
+        return True
 
     def read(self, after: int = 0, *, use_threads: bool = True) -> Iterator[pa.RecordBatch]:
         """The rows after the first ones, from a reader that knows of line breaks in quotes."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
-INTEGER = re.compile(r"\s*([+-]?\d{1,1000})(\.0*)?\s*")
+WHOLE = re.compile(r"\s*([+-]?\d{1,1000})(\.0*)?\s*")  # 7, 007 and 7.0, of any size
 ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -209,7 +209,7 @@ def index_of_class(values: pa.Array, known: Sequence[str]) -> np.ndarray:
         found[others] = index_in(pc.utf8_lower(texts.take(pa.array(others))), known, -1)
         return found
     # As floats, 2**53 and the integer after it are equal; of larger floats there are no digits.
-    number = _exact_number if all(map(INTEGER.fullmatch, known)) else _number
+    number = _exact_number if all(map(WHOLE.fullmatch, known)) else _number
     for meaning in (number, _seconds):
         if indices := _by_meaning(known, meaning):
             for row in others:
@@ -236,9 +236,9 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _exact_number(text: str) -> float | None:
-    integer = INTEGER.fullmatch(text)
-    return int(integer[1]) if integer else _number(text)
+def _exact_number(text: str) -> int | float | None:
+    whole = WHOLE.fullmatch(text)
+    return int(whole[1]) if whole else _number(text)
 
 
 @lru_cache(maxsize=2**16)

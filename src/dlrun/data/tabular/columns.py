@@ -99,7 +99,7 @@ def require_numbers(of: Table, profile: ColumnProfile, key: str) -> None:
     raise DlrunError(
         f"{key}: column '{profile.name}', row {row + 1:,} is {value!r:.80}, expected a number",
         hint=correct(of, value)
-        if profile.numeric >= HALF or _has_comma(of, value)
+        if profile.numeric >= HALF or has_comma(of, value)
         else "choose a column of numbers",
     )
 
@@ -111,25 +111,27 @@ def has_numbers(profile: ColumnProfile) -> bool:
     return profile.numeric == 1 and not any(map(CODE.match, (*profile.examples, *profile.counts)))
 
 
+def has_comma(of: Table, value: object) -> bool:
+    """Whether a value is a number but for its comma, of a CSV whose delimiter is another sign."""
+    if not isinstance(value, str) or not COMMA.fullmatch(value):
+        return False
+    if not of.has_missing or of.files.format != "csv":  # a table that is made has no files
+        return False
+    from dlrun.data.table_formats.csv import header
+
+    return header(of.files.paths[0], of.table_options).delimiter != ","
+
+
 def correct(of: Table, value: object) -> str:
     """How to mend a wrong value, for hints; only a text may stand for a missing one."""
     if value is None:
         return "fill it in, or remove the row"
-    if _has_comma(of, value):
+    if has_comma(of, value):
         return """'data.decimal=","' if the comma is that of a decimal"""
     is_text = isinstance(value, str) and of.has_missing and of.files.format in ("csv", "jsonl")
     if not is_text or not PLAIN.fullmatch(str(value)):
         return "correct it"
     return f"correct it, or 'data.missing=[{value}]' if it stands for a missing value"
-
-
-def _has_comma(of: Table, value: object) -> bool:
-    """Whether a value is a number but for its comma, of a CSV whose delimiter is another sign."""
-    if of.files.format != "csv" or not isinstance(value, str) or not COMMA.fullmatch(value):
-        return False
-    from dlrun.data.table_formats.csv import header
-
-    return header(of.files.paths[0], of.table_options).delimiter != ","
 
 
 def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> None:
@@ -157,7 +159,7 @@ def refuse_mistakes(of: Table, profile: ColumnProfile, key: str, keep: str) -> N
             row, value = wrong
             raise DlrunError(
                 f"{key}: column '{profile.name}': row {row + 1:,} is {value!r:.80}, but"
-                f" {share:.0%} of the rows are {what}",
+                f" {min(share, 0.99):.0%} of the rows are {what}",
                 hint=f"{correct(of, value)}, or {keep}",
             )
 

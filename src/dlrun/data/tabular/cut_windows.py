@@ -68,7 +68,7 @@ def dataset(of: TimeSeries, saved: InputSpec | None) -> Dataset:
     """
     step = _read_saved(of, saved) if saved else None
     make = partial(_make, of, step=step)
-    entry = cache_entry(_key(of, "windows-and-notes", step), make, limit_bytes=of.table.cache_bytes)
+    entry = cache_entry(_key(of, "windows", step), make, limit_bytes=of.table.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     step = Windows.from_state(state["step"])
     train, validation, test = (_load(of, entry, name, step, state["runs"][name]) for name in SPLITS)

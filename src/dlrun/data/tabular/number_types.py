@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LARGE = "decimal128(38, 0)"  # integers that 64 bits do not hold: as float64, two ids may be equal
 NUMERIC = ("int64", LARGE, "double")  # by the names of pyarrow
-INTEGER = re.compile(r"\s*[+-]?\d{1,38}\s*")
+DIGITS = re.compile(r"\s*[+-]?\d{1,38}\s*")  # an integer that LARGE holds
 
 
 def large_integer() -> pa.DataType:
@@ -83,11 +83,11 @@ def _holding() -> dict[Any, Callable[[str], bool]]:
 
 
 def _is_int64(value: str) -> bool:
-    return INTEGER.fullmatch(value) is not None and -(2**63) <= int(value) < 2**63
+    return DIGITS.fullmatch(value) is not None and -(2**63) <= int(value) < 2**63
 
 
 def _is_large(value: str) -> bool:  # a smaller one that is refused, such as +5, is a number
-    return INTEGER.fullmatch(value) is not None and not _is_int64(value)
+    return DIGITS.fullmatch(value) is not None and not _is_int64(value)
 
 
 def _is_number(value: str) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 
 from dlrun.data.splits import LEFT_OUT
 from dlrun.data.tabular.columns import (
+    correct,
+    has_comma,
     has_numbers,
     refuse_lists,
     refuse_mistakes,
@@ -102,7 +104,7 @@ def _target(of: Table, kind: str, profiles: Sequence[ColumnProfile]) -> Target:
     if profile.distinct is None:
         raise DlrunError(
             f"data.target={profile.name}: more than {10_000:,} different values are no classes",
-            hint="data.kind=regression, or choose another column",
+            hint=_of_comma(of, profile) or "data.kind=regression, or choose another column",
         )
     classes = tuple(sorted(profile.counts, key=_class_order))
     if kind == "binary_classification" and len(classes) != 2:
@@ -113,20 +115,32 @@ def _target(of: Table, kind: str, profiles: Sequence[ColumnProfile]) -> Target:
     if kind == "classification" and profile.type == "string" and profile.is_unique:
         raise DlrunError(
             f"data.target={profile.name}: each row has another value: {profile.examples[0]!r}, ...",
-            hint="data.kind=regression"
-            if has_numbers(profile)
-            else "choose a column whose values repeat",
+            hint=_of_comma(of, profile)
+            or (
+                "data.kind=regression"
+                if has_numbers(profile)
+                else "choose a column whose values repeat"
+            ),
         )
     few = [name for name in classes if profile.counts[name] < 2]
     if few:
         raise DlrunError(
             f"data.target={profile.name}: class {few[0]} has one row, which can't be both in"
             " training and in the test" + (f"; {len(few)} such classes" if len(few) > 1 else ""),
-            hint="collect more rows of it, or remove it"
-            if profile.type == "string"
-            else "data.kind=regression, or remove it",
+            hint=_of_comma(of, profile)
+            or (
+                "collect more rows of it, or remove it"
+                if profile.type == "string"
+                else "data.kind=regression, or remove it"
+            ),
         )
     return Target(kind, names, classes)
+
+
+def _of_comma(of: Table, profile: ColumnProfile) -> str | None:
+    """How to read a column of texts such as 0,25; None for others."""
+    value = profile.examples[0]
+    return correct(of, value) if has_comma(of, value) else None
 
 
 def _class_order(name: str) -> tuple[int, float, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from dlrun.api.earlier import find_earlier
 from dlrun.assembly.require import require
 from dlrun.backends import distribution_of
 from dlrun.config.compose import compose
@@ -60,19 +61,34 @@ class Command(NamedTuple):
         return config
 
 
-def settle_run(plan: Plan, command: Command) -> Plan:
+def settle_run(plan: Plan, command: Command, read: Callable[..., Command]) -> Plan:
     """The plan with the path of the newest run in place of ``latest``.
 
     By the time a process reads it, or a restart, another run may have begun.
 
+    Args:
+        plan: What is launched.
+        command: That of its processes.
+        read: Reads the command from the words of a plan.
+
     Raises:
         DlrunError: If there is no run.
     """
-    if command.run != LATEST:
+    if command.run == LATEST:
+        path = shown_path(find_run(LATEST, command.runs_dir).path)
+        settled = command._replace(run=path)
+    elif command.from_run == LATEST:
+        path = shown_path(find_earlier(LATEST, command.overrides).path)
+        settled = command._replace(from_run=path)
+    else:
         return plan
-    path = shown_path(find_run(LATEST, command.runs_dir).path)
-    at = plan.words.index(LATEST)
-    return replace(plan, words=(*plan.words[:at], path, *plan.words[at + 1 :]))
+    # An option of the same value, such as --trust latest, is another part of the command.
+    for at, word in enumerate(plan.words):
+        if word.endswith(LATEST):  # as --from=latest does
+            words = (*plan.words[:at], word.removesuffix(LATEST) + path, *plan.words[at + 1 :])
+            if read(*words) == settled:
+                return replace(plan, words=words)
+    raise AssertionError("a word of the command is latest")
 
 
 def launch(plan: Plan, command: Command, *, spot: Spot | None = None) -> int:
