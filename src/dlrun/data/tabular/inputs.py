@@ -167,8 +167,9 @@ def _looks_like(of: Table, profile: ColumnProfile) -> list[str]:
     if profile.kind == "category" and wrong and share >= HALF:
         row, value = wrong
         return [
-            f"column '{name}' is taken for categories: {min(share, 0.99):.0%} of the rows are {what},"
-            f" and row {row + 1:,} is {value!r:.80}; data.columns.{name}=category says that it is meant"
+            f"column '{name}' is taken for categories: {min(share, 0.99):.0%} of the rows are"
+            f" {what}, and row {row + 1:,} is {value!r:.80}; data.columns.{name}=category says that"
+            " it is meant"
         ]
     nested = [value for value in profile.counts if NESTED.fullmatch(value)]
     if 0 < len(nested) < len(profile.counts):
