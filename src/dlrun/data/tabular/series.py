@@ -212,8 +212,9 @@ class EachSeries:
     ) -> list[tuple[int, Result | ValueError]]:
         """What a function makes of the series, of as many at once as it takes.
 
-        Where it refuses some it is asked about each half, so that one wrong series of thousands
-        costs about as much as one more look at all of them.
+        Where it refuses some it is asked about half as many, and where it takes them about twice as
+        many of the next. So one wrong series of thousands costs about as much as two more looks at
+        all of them, and many cost a look at each.
 
         Args:
             function: Takes the first series and the end, and raises ValueError if one is wrong.
@@ -222,17 +223,17 @@ class EachSeries:
             The first series of each result, in order; an error is of this series alone.
         """
         found: list[tuple[int, Result | ValueError]] = []
-        left = [(0, len(self))]
-        while left:
-            first, end = left.pop()
+        first, count = 0, len(self)
+        while first < len(self):
+            end = min(first + count, len(self))
             try:
                 found.append((first, function(first, end)))
+                first, count = end, 2 * count
             except ValueError as error:
-                if end - first == 1:
-                    found.append((first, error))
-                else:
-                    middle = (first + end) // 2
-                    left += [(middle, end), (first, middle)]
+                if count := (end - first) // 2:
+                    continue
+                found.append((first, error))
+                first, count = end, 1
         return found
 
 
