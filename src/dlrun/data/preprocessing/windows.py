@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -84,7 +84,10 @@ class Windows:
         return self.last(inputs).windows
 
     def last(
-        self, inputs: Arrays, rows: np.ndarray | None = None, usual: float | None = None
+        self,
+        inputs: Arrays,
+        rows: np.ndarray | None = None,
+        usual: Callable[[], float] | None = None,
     ) -> Last:
         """The same windows, and which series and rows they are of.
 

@@ -118,7 +118,8 @@ class Reader:
 
         Args:
             of_all: The function, of the whole table.
-            of_some: The same of the columns of some series, their rows and the usual step.
+            of_some: The same of the columns of some series, their rows and what finds the usual
+                step.
         """
         try:
             return [(0, of_all())]
@@ -128,7 +129,7 @@ class Reader:
             each = self._each
             results = each.apply(
                 lambda first, end: of_some(
-                    each.table(first, end), each.rows(first, end), each.usual
+                    each.table(first, end), each.rows(first, end), each.find_usual
                 )
             )
             if not any(isinstance(result, ValueError) for _, result in results):

@@ -86,7 +86,7 @@ def arrange(
     table: Mapping[str, Any],
     options: Options,
     rows: np.ndarray | None = None,
-    usual: float | None = None,
+    usual: Callable[[], float] | None = None,
 ) -> Series:
     """Put the rows of a table in order.
 
@@ -95,7 +95,8 @@ def arrange(
         options: What the columns are.
         rows: The place of each row in the table that it is from, from 0, ``(rows,)`` int64; None if
             all rows of it are there.
-        usual: Seconds from one row to the next, if they are known; None to find them.
+        usual: Finds the seconds from one row to the next, for a table that is a part of another;
+            asked if nothing else is wrong with the times. None for those of most rows here.
 
     Raises:
         SeriesError: If a value or a time is missing, or a time is not after the one before it, or
@@ -190,10 +191,12 @@ class EachSeries:
         rows = self.rows(first, end)
         return {name: array.take(rows) for name, array in self._arrays.items()}
 
-    @cached_property
-    def usual(self) -> float:
+    def find_usual(self) -> float:
         """Seconds from one row to the next in most of them, where the times can be read."""
+        return self._usual
 
+    @cached_property
+    def _usual(self) -> float:
         def find_steps(first: int, end: int) -> np.ndarray:
             rows = self.rows(first, end)
             steps = np.diff(_seconds(self._options, times.take(rows), rows))
@@ -291,7 +294,7 @@ def _check_times(
     seconds: np.ndarray,
     places: tuple[np.ndarray, np.ndarray],
     starts: np.ndarray,
-    usual: float | None,
+    find_usual: Callable[[], float] | None,
 ) -> np.ndarray:
     """Where each uninterrupted part begins.
 
@@ -301,7 +304,7 @@ def _check_times(
         seconds: The same in the order of the series, as all that follows.
         places: Of each row in ``times``, and of each of these in the table, for messages.
         starts: Where each series begins.
-        usual: The usual step in seconds; None to find it.
+        find_usual: Of the usual step in seconds; None for that of these.
     """
     order, rows = places
     steps = np.diff(seconds, prepend=np.nan)
@@ -324,7 +327,7 @@ def _check_times(
             f"column '{options.time}': {row} comes after {before}",
             f"sort the table by its time{series}",
         )
-    usual = _usual(steps) if usual is None else usual
+    usual = _usual(steps) if find_usual is None else find_usual()
     gaps = steps > GAP * usual
     if options.gaps == "ignore" or not gaps.any():
         return starts
