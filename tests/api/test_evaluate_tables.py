@@ -60,6 +60,34 @@ def test_rows_that_cannot_be_read_are_left_out_if_asked_for(homes, truth):
         evaluate(homes, "price", on_error="skip")
 
 
+@pytest.mark.parametrize("name", ["price", "both"])
+def test_rows_whose_label_or_weight_cannot_be_read_are_left_out_too(homes, truth, name):
+    less = {column: [*of[:5], of[6], *of[8:]] for column, of in truth.items()}
+    write_csv(homes.cwd / "less.csv", less)
+    texts = {column: ["" if value is None else str(value) for value in truth[column]]
+             for column in ("price", "rooms")}  # fmt: skip
+    texts["price"][5], texts["rooms"][7] = "bad", "-2"
+    write_csv(homes.cwd / "wrong.csv", truth | texts)
+    with pytest.raises(Refused, match=r"row 6: column 'price': 'bad' is not .*1 more row is wrong"):
+        evaluate(homes, name, "data.weight=rooms", data="wrong.csv")
+    options = {"data": "wrong.csv", "on_error": "skip"}
+    result = evaluate(homes, name, "data.weight=rooms", **options)
+    expected = evaluate(homes, name, "data.weight=rooms", data="less.csv")
+    assert (result["samples"], result["skipped"]) == (36, 2)
+    assert result["metrics"] == expected["metrics"]
+    dates = {"price": [f"2026-01-01 {n % 24:02}:00:00" for n in range(40)]}  # not even as no rows
+    write_csv(homes.cwd / "dates.csv", truth | dates)
+    with pytest.raises(Refused, match="no row could be read"):
+        evaluate(homes, name, data="dates.csv", on_error="skip")
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_rows_of_which_none_has_a_target_are_no_data(homes, truth, on_error):
+    write_csv(homes.cwd / "none.csv", truth | {"price": [None] * 40})
+    with pytest.raises(Refused, match="no row has a target"):
+        evaluate(homes, "price", data="none.csv", on_error=on_error)
+
+
 def test_a_column_weighs_the_rows(homes, truth):
     there = [row for row in range(40) if row not in (3, 20)]
     rows = homes.predict("price", "truth.csv")

@@ -80,7 +80,7 @@ def test_what_is_wrong_with_rows_on_stdin_is_told_in_a_line(spec, monkeypatch):
         (["hour,shop"], r"row 1 is not JSON, as .* are \(a CSV needs a file\): 'hour,shop'"),
         ([[row]], "row 1 is not an object"),
         ([{"hour": 1, "shop": "a"}], "has no column 'load', which the run takes"),
-        ([row], "series 'a' ends with 1 rows, expected 5"),
+        ([row], "series 'a': ends with 1 rows, expected 5"),
         ([{**row, "load": "x"}], "row 1 is 'x', expected a number"),
     ):
         with pytest.raises(DlrunError, match=problem) as caught:
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_table_is_told_in_a_line(tmp_path, spec):
     less = {name: of for name, of in table.items() if name != "shop"}
     for changed, problem in (
         (gap, "row 10: 2026-01-01 12:00:00 comes 4 hours after"),
-        (short, "series 'a' ends with 4 rows, expected 5"),
+        (short, "series 'a': ends with 4 rows, expected 5"),
         (less, "has no column 'shop', which the run takes"),
         ({**table, "load": ["x", *table["load"][1:]]}, "row 1 is 'x', expected a number"),
     ):
@@ -137,17 +137,108 @@ def test_what_is_wrong_with_a_series_is_told_of_it_alone(tmp_path, spec):
         ["short", "whole", "gap", "text"],
     )
     assert {number: why.partition(",")[0] for number, why in part.wrong.items()} == {
-        0: "series 'short' ends with 4 rows",
+        0: "ends with 4 rows",
         2: "column 'hour': row 44: 2026-01-01 12:00:00 comes 4 hours after 2026-01-01 08:00:00",
         3: "column 'load': row 64 is 'x'",
     }
     [alone] = open_reader(Request(write(tmp_path / "alone.csv", whole), spec)).parts()
     np.testing.assert_array_equal(part.inputs, alone.inputs)
-    with pytest.raises(
-        DlrunError, match=r"row 4: series 'short' .*; 2 more rows are wrong"
-    ) as told:
+    with pytest.raises(DlrunError) as told:
         CheckedParts(iter([part]), path, skip=False)
-    assert "--on-error skip leaves such rows" in str(told.value.hint)
+    assert told.value.message == (
+        f"--input {path}: series 'short': ends with 4 rows, expected 5; 2 more series are wrong"
+    )
+    assert (
+        told.value.hint
+        == "add rows to it, or --on-error skip leaves such series without a prediction"
+    )
+
+
+def test_the_usual_step_of_a_series_is_that_of_all(tmp_path, spec):
+    daily = {**columns(30, "daily"), "hour": [f"2026-01-{1 + n:02} 00:00:00" for n in range(30)]}
+    unread = {**columns(30, "unread"), "hour": [f"{n}. January" for n in range(30)]}
+    hourly = [columns(30, name) for name in "abc"]
+    for tables in ([daily, *hourly], [daily, unread, *hourly]):  # which can't be read as one
+        path = write(tmp_path / "new.csv", *tables)
+        [part] = open_reader(Request(path, spec)).parts()
+        assert part.wrong[0] == (
+            "column 'hour': row 2: 2026-01-02 00:00:00 comes 1 day after 2026-01-01 00:00:00, the"
+            " usual step is 1 hour; 29 such gaps"
+        )
+        assert [part.names["shop"][n] for n in part.wrong] == [t["shop"][0] for t in tables[:-3]]
+        with pytest.raises(DlrunError, match="series 'daily': column 'hour': row 2") as told:
+            CheckedParts(iter([part]), path, skip=False)
+        assert told.value.hint.startswith("complete the table: the run was trained without gaps")
+        assert "or --on-error skip leaves such series" in told.value.hint
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 0, 3, 2]])
+def test_a_run_is_evaluated_on_the_series_that_can_be_read(tmp_path, spec, order, caplog):
+    whole, text, turned, other = (columns(20, name) for name in ("a", "text", "turned", "other"))
+    text["load"][2] = "x"
+    turned["hour"].reverse()
+    tables = [[whole, text, turned, other][n] for n in order]
+    for table in tables:
+        table["load"] = [*map(str, table["load"])]
+
+    def read(*tables, skip=True):
+        path = write(tmp_path / "new.csv", *tables)
+        parts = open_reader(Request(path, spec, labels=True)).parts()
+        checked = CheckedParts(parts, path, skip=skip, key="--data", skipping="leaves such {} out")
+        parts = [*checked]
+        whole = [np.concatenate([getattr(p, of) for p in parts]) for of in ("inputs", "labels")]
+        return checked.wrong, parts[-1].rows, whole
+
+    wrong, rows, arrays = read(*tables)
+    assert wrong == 2
+    assert sum(": series '" in line for line in caplog.messages) == 2
+    places = [n for n, table in enumerate(tables) if table in (whole, other)]
+    assert rows.tolist() == [20 * n + end for n in places for end in range(HISTORY, 18)]
+    right = read(*(tables[n] for n in places))
+    assert right[0] == 0
+    for got, expected in zip(arrays, right[2], strict=True):
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(DlrunError, match=r"series 'turned': .* comes after") as told:
+        read(turned, whole, skip=False)
+    assert (
+        told.value.hint == "sort the table by its time, or --on-error skip leaves such series out"
+    )
+    with pytest.raises(DlrunError, match="no series could be read"):
+        read(turned, text)
+
+
+def test_one_wrong_series_does_not_make_thousands_slow(tmp_path, spec, monkeypatch):
+    [step] = spec.preprocessing
+    tables = [columns(6, f"shop {n}") for n in range(512)]
+    tables[77]["load"][2] = None
+    path = write(tmp_path / "new.csv", *tables)
+    looks = []
+    last = type(step).last
+    monkeypatch.setattr(type(step), "last", lambda *args: looks.append(args) or last(*args))
+    [part] = open_reader(Request(path, spec)).parts()
+    assert (list(part.wrong), len(part.inputs), len(part.rows)) == ([77], 511, 512)
+    assert len(looks) < 4 * 9  # halves until it is found, and twice as many after it
+    looks.clear()
+    path = write(tmp_path / "short.csv", *(columns(4, f"shop {n}") for n in range(512)))
+    [part] = open_reader(Request(path, spec)).parts()
+    assert len(part.wrong) == 512
+    assert len(looks) < 512 + 2 * 9  # each once
+
+
+def test_times_that_are_numbers_name_the_forecasts_as_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "cache"))
+    for name, first in (("small", 0), ("large", 2**63)):
+        table = {**columns(80, "a"), "hour": [first + 4096 * n for n in range(80)]}
+        path = tmp_path / f"{name}.csv"
+        rows = zip(*table.values(), strict=True)
+        path.write_text("\n".join(["hour,shop,load", *(",".join(map(str, r)) for r in rows)]))
+        data = timeseries(
+            path=str(path), target="load", time="hour", group="shop", history=HISTORY,
+            horizon=HORIZON, gaps="ignore",
+        ).dataset()  # fmt: skip
+        [part] = open_reader(Request(path, data.spec)).parts()
+        assert part.names["hour"] == [first + 4096 * 79]
+        assert type(part.names["hour"][0]) is int
 
 
 def test_a_run_of_time_series_takes_the_columns_of_a_frame(tmp_path, spec):

@@ -25,7 +25,7 @@ class CheckedParts:
         source: What the user named.
         skip: Whether samples that can't be read are left without a prediction, or left out.
         key: The option that names the source, for messages.
-        skipping: What skipping does with them, for hints.
+        skipping: What skipping does with them, ``{}``, for hints.
 
     Raises:
         DlrunError: If there is no sample; here and while iterating, if one can't be read and is not
@@ -39,14 +39,14 @@ class CheckedParts:
         *,
         skip: bool,
         key: str = "--input",
-        skipping: str = "leaves such {}s without a prediction",
+        skipping: str = "leaves such {} without a prediction",
     ) -> None:
         self._label, self._skip, self._skipping = f"{key} {source}", skip, skipping
         self.rows = self.wrong = 0
         first = next(parts, None)
         if first is None:
             raise DlrunError(f"{self._label}: has no rows")
-        self._noun = "row" if first.files is None else "file"
+        self._nouns = first.nouns
         self._check(first)
         self._parts = itertools.chain([first], parts)
 
@@ -55,20 +55,24 @@ class CheckedParts:
             if number:
                 self._check(part)
             yield part
-        if self.wrong > SHOWN:
-            log.warning("%s more %ss could not be read", f"{self.wrong - SHOWN:,}", self._noun)
-        if self.wrong == self.rows:
-            raise DlrunError(f"{self._label}: no {self._noun} could be read", exit_code=1)
+        one, several = self._nouns
+        if (more := self.wrong - SHOWN) > 0:
+            noun = several if more > 1 else one
+            log.warning("%s more %s could not be read", f"{more:,}", noun)
+        # Samples without a target are neither right nor wrong: there may be no others.
+        if self.wrong and self.wrong == self.rows:
+            raise DlrunError(f"{self._label}: no {one} could be read", exit_code=1)
 
     def _check(self, part: Part) -> None:
-        noun = self._noun
+        one, several = self._nouns
         wrong = [f"{part.place(n)}: {why}" for n, why in part.wrong.items()]
         if wrong and not self._skip:
             more = len(wrong) - 1
+            others = f"{more:,} more {several} are" if more > 1 else f"1 more {one} is"
+            hint = part.hints.get(next(iter(part.wrong)), "correct it")
             raise DlrunError(
-                wrong[0]
-                + (f"; {more:,} more {noun}{'s are' if more > 1 else ' is'} wrong" * bool(more)),
-                hint=f"correct it, or --on-error skip {self._skipping.format(noun)}",
+                wrong[0] + f"; {others} wrong" * bool(more),
+                hint=f"{hint}, or --on-error skip {self._skipping.format(several)}",
             )
         for line in wrong[: max(SHOWN - self.wrong, 0)]:
             log.warning("%s", line)

@@ -114,7 +114,7 @@ def read_own_data(
         make_request(source, spec, config, key="--data", labels=True, weight=weight)
     )
     checked = CheckedParts(
-        reader.parts(), source, skip=skip, key="--data", skipping="leaves such {}s out"
+        reader.parts(), source, skip=skip, key="--data", skipping="leaves such {} out"
     )
     samples = _read_all(checked, spec)
     notes = reader.notes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -83,19 +83,25 @@ class Windows:
         """
         return self.last(inputs).windows
 
-    def last(self, inputs: Arrays, rows: np.ndarray | None = None) -> Last:
+    def last(
+        self,
+        inputs: Arrays,
+        rows: np.ndarray | None = None,
+        usual: Callable[[], float] | None = None,
+    ) -> Last:
         """The same windows, and which series and rows they are of.
 
         Args:
             inputs: As for :meth:`apply`; rows of a table.
             rows: The place of each in the table, from 0, ``(rows,)`` int64; None if all are there.
+            usual: As for :func:`dlrun.data.tabular.series.arrange`.
 
         Raises:
             ValueError: As :meth:`apply`.
         """
         if not isinstance(inputs, Mapping):
             raise ValueError(f"expected columns by name: {', '.join(self.names)}")
-        arranged = arrange(inputs, self.options, rows)
+        arranged = arrange(inputs, self.options, rows, usual)
         starts, ends = arranged.starts[:-1], arranged.starts[1:]
         names = arranged.names or ("",) * len(ends)
         last = [n for n, name in enumerate(names) if names[n + 1 : n + 2] != (name,)]

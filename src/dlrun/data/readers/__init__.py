@@ -82,10 +82,12 @@ class Part:
             ``(rows,)`` int64.
         source: The option and the file, for messages; the option alone if each sample has a file.
         wrong: What is wrong with each sample that could not be read, by its place in ``rows``.
+        hints: How to mend it, where more is known than to correct it.
         names: What names the samples, by column: ids, or files; ``rows`` values each.
         labels: The labels of those that could be read, if they were asked for.
         files: The file of each sample, if each has its own; ``rows`` paths.
         weights: What each of those counts, float32 ``(samples,)``; None if nothing weighs them.
+        series: The series that each sample is, if samples are such; ``rows`` names.
     """
 
     inputs: Arrays
@@ -96,6 +98,15 @@ class Part:
     labels: Arrays | None = None
     weights: np.ndarray | None = None
     files: Sequence[Path] | None = None
+    series: Sequence[str] | None = None
+    hints: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """What a sample is, for messages: one, and several."""
+        if self.series is not None:
+            return "series", "series"
+        return ("row", "rows") if self.files is None else ("file", "files")
 
     def place(self, number: int) -> str:
         """Where a sample is, for messages.
@@ -105,6 +116,8 @@ class Part:
         """
         if self.files is not None:
             return f"{self.source} {self.files[number]}"
+        if self.series is not None:
+            return f"{self.source}: series '{self.series[number]}'"
         return f"{self.source}: row {self.rows[number]:,}"
 
     @property

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +18,17 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
 from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
-from dlrun.data.tabular.column_values import WrongValueError
-from dlrun.data.tabular.series import Series, SeriesError, arrange, each_series, without_window_note
+from dlrun.data.tabular.column_values import WrongValueError, to_objects
+from dlrun.data.tabular.series import (
+    EachSeries,
+    Result,
+    SeriesError,
+    arrange,
+    join,
+    without_window_note,
+)
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def kinds(request: Request) -> list[str]:
@@ -53,17 +60,9 @@ class Reader:
     def parts(self) -> Iterator[Part]:
         """See :class:`dlrun.data.readers.Reader`."""
         try:
-            if self._request.labels:
-                yield from self._windows(arrange(self._table, self._step.options))
-            else:
-                yield self._last()
-        except (SeriesError, WrongValueError) as error:
-            hint = getattr(error, "hint", "correct it, or remove the row")
-            if hint.startswith("data."):  # which can't change after the training
-                hint = "complete the table: the run was trained without gaps and missing values"
-            raise DlrunError(f"{self._label}: {error}", hint=hint) from error
+            yield from self._windows() if self._request.labels else [self._last()]
         except ValueError as error:
-            raise DlrunError(f"{self._label}: {error}") from error
+            raise DlrunError(f"{self._label}: {error}", hint=_hint(error)) from error
 
     def notes(self) -> list[str]:
         """See :class:`dlrun.data.readers.Reader`."""
@@ -102,28 +101,63 @@ class Reader:
 
     def _last(self) -> Part:
         """What each series is forecast from; of several, those that can't be are told apart."""
+        step = self._step
+        results = self._of_each(partial(step.last, self._table), step.last)
+        found = [
+            self._without_window(first) if isinstance(result, ValueError) else result
+            for first, result in results
+        ]
+        # A right one has a window of each series, so that the number of a series is its place.
+        errors = {first: error for first, error in results if isinstance(error, ValueError)}
+        return self._part(_join(found), errors)
+
+    def _of_each(
+        self, of_all: Callable[[], Result], of_some: Callable[..., Result]
+    ) -> list[tuple[int, Result | ValueError]]:
+        """What a function makes of the series, as :meth:`EachSeries.apply` returns it.
+
+        Args:
+            of_all: The function, of the whole table.
+            of_some: The same of the columns of some series, their rows and what finds the usual
+                step.
+        """
         try:
-            last = self._step.last(self._table)
+            return [(0, of_all())]
         except ValueError:
             if self._step.options.group is None:
                 raise
-            return self._last_of_each()
-        return Part(last.windows, last.rows + 1, self._label, names=self._names(last))
+            each = self._each
+            results = each.apply(
+                lambda first, end: of_some(
+                    each.table(first, end), each.rows(first, end), each.find_usual
+                )
+            )
+            if not any(isinstance(result, ValueError) for _, result in results):
+                raise
+            return results
 
-    def _last_of_each(self) -> Part:
-        """The same one series at a time, so that what is wrong with one is of it alone."""
+    @cached_property
+    def _each(self) -> EachSeries:
+        return EachSeries(self._table, self._step.options)
+
+    def _without_window(self, number: int) -> Last:
+        """A series that is wrong, as what names it."""
         step = self._step
-        found, wrong = [], {}
-        for name, table, rows in each_series(self._table, step.options):
-            try:
-                found.append(step.last(table, rows))
-            except ValueError as error:
-                wrong[len(found)] = str(error)
-                empty = np.zeros((0, step.history, len(step.mean)), np.float32)
-                found.append(Last(empty, (name,), rows[-1:]))
-        windows, names, rows = zip(*found, strict=True)
-        last = Last(np.concatenate(windows), sum(names, ()), np.concatenate(rows))
-        return Part(last.windows, last.rows + 1, self._label, wrong=wrong, names=self._names(last))
+        empty = np.zeros((0, step.history, len(step.mean)), np.float32)
+        return Last(empty, (self._each.names[number],), self._each.rows(number, number + 1)[-1:])
+
+    def _part(self, last: Last, errors: Mapping[int, ValueError]) -> Part:
+        """Series as samples, some of which are wrong, by their places."""
+        return Part(
+            last.windows,
+            last.rows + 1,
+            self._label,
+            # The place of a sample names its series.
+            wrong={n: str(e).removeprefix(f"series '{last.names[n]}' ") for n, e in errors.items()},
+            hints={n: _hint(e) for n, e in errors.items()},
+            names=self._names(last),
+            series=last.names or None,
+        )
 
     def _names(self, last: Last) -> dict[str, Any]:
         """What names the forecasts: their series, and the times that they follow."""
@@ -132,13 +166,29 @@ class Reader:
         if options.group is not None:
             names[options.group] = list(last.names)
         if options.time is not None:
-            times: pa.Array = self._table[options.time]
-            names[options.time] = [times[int(row)].as_py() for row in last.rows]
+            names[options.time] = to_objects(self._table[options.time].take(last.rows))
         return names
 
-    def _windows(self, arranged: Series) -> Iterator[Part]:
-        """All windows of which the following rows are there, some at a time."""
-        step = self._step
+    def _windows(self) -> Iterator[Part]:
+        """All windows of which the following rows are there, some at a time.
+
+        The first part is the series that are wrong, if there are any.
+        """
+        step, options = self._step, self._step.options
+        results = self._of_each(
+            partial(arrange, self._table, options),
+            lambda table, rows, usual: arrange(table, options, rows, usual),
+        )
+        wrong = {first: error for first, error in results if isinstance(error, ValueError)}
+        if wrong:
+            part = self._part(
+                _join([*map(self._without_window, wrong)]), dict(enumerate(wrong.values()))
+            )
+            yield replace(part, labels=np.zeros((0, step.horizon * step.targets), np.float32))
+        right = [result for _, result in results if not isinstance(result, ValueError)]
+        if not right:
+            return
+        arranged = join(right)
         values = step.standardize(arranged.values)
         needed = step.history + step.horizon
         bounds = zip(arranged.starts[:-1], arranged.starts[1:], strict=True)
@@ -156,3 +206,18 @@ class Reader:
                 self._label,
                 labels=after.reshape(len(some), -1),
             )
+
+
+def _join(found: Sequence[Last]) -> Last:
+    windows, names, rows = zip(*found, strict=True)
+    return Last(np.concatenate(windows), tuple(chain(*names)), np.concatenate(rows))
+
+
+def _hint(error: ValueError) -> str:
+    """How to mend what is wrong with a table, which the run can't change."""
+    if isinstance(error, WrongValueError):
+        return "correct it, or remove the row"
+    hint = error.hint if isinstance(error, SeriesError) else "add rows to it"
+    if hint.startswith("data."):
+        return "complete the table: the run was trained without gaps and missing values"
+    return hint

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,16 @@ from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_wei
 from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.errors import read_error
 from dlrun.data.tabular.row_names import find_ids
-from dlrun.data.targets import columns_of
-from dlrun.data.tree import Arrays, tree_map
+from dlrun.data.targets import Target, columns_of
+from dlrun.data.tree import Arrays, as_tree, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
 from dlrun.system.packages import require_package
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dlrun.data.input_spec import ArraySpec
 
 
 def kinds(request: Request) -> list[str]:
@@ -150,26 +153,26 @@ class Reader:
         if len(self.files) > 1:
             names = {"file": [str(path)] * len(every), **names}
         why = dict(block.wrong)
+        label = f"{self._request.key} {path}"
         try:
-            inputs = self._request.spec.preprocess(BatchColumns(batch))
+            encoded = self._encode(batch)
         except WrongValueError:
-            wrong = _wrong_rows(self._step, batch)
+            wrong = self._wrong_rows(batch)
             why |= {int(rows[place]): text for place, text in wrong.items()}
             right = np.ones(len(rows), bool)
             right[list(wrong)] = False
             batch, rows = batch.filter(_mask(right)), rows[right]
-            # A column of another type can't be encoded even if it has no rows.
-            inputs = (
-                self._request.spec.preprocess(BatchColumns(batch))
-                if len(batch)
-                else tree_map(lambda a: np.zeros((0, *a.shape), a.dtype), self._request.spec.inputs)
-            )
+            try:
+                encoded = self._encode(batch)
+            except WrongValueError as error:  # a class that the run does not know
+                raise DlrunError(
+                    f"{label}: row {rows[error.row]:,}: {_why(error)}",
+                    hint="correct it, or remove the row",
+                ) from error
         self._count(batch)
-        label = f"{self._request.key} {path}"
+        inputs, labels, weights = encoded
         wrong = {int(np.searchsorted(every, row)): text for row, text in sorted(why.items())}
-        if not self._request.labels:
-            return Part(inputs, every, label, wrong, names)
-        return Part(inputs, every, label, wrong, names, *self._labels(batch, rows, label))
+        return Part(inputs, every, label, wrong, names, labels, weights)
 
     def _with_target(
         self, batch: pa.RecordBatch, rows: np.ndarray
@@ -181,22 +184,36 @@ class Reader:
         self._without_target += int((~has_target).sum())
         return batch.filter(_mask(has_target)), rows[has_target]
 
-    def _labels(
-        self, batch: pa.RecordBatch, rows: np.ndarray, label: str
-    ) -> tuple[Arrays, np.ndarray | None]:
-        """The rows' labels, and what they count."""
-        weight = self._request.weight
-        try:
-            labels: dict[Any, np.ndarray] = {
-                name: target.encode(BatchColumns(batch)) for name, target in self._targets.items()
-            }
-            weights = None if weight is None else to_weights(weight, batch.column(weight))
-        except WrongValueError as error:
-            row = int(rows[error.row]) if error.row < len(rows) else 0
-            raise DlrunError(
-                f"{label}: row {row:,}: {_why(error)}", hint="correct it, or remove the row"
-            ) from error
-        return labels.get(None, labels), weights
+    def _encode(self, batch: pa.RecordBatch) -> tuple[Arrays, Arrays | None, np.ndarray | None]:
+        """Rows as inputs, and, if they are asked for, their labels and what they count."""
+        spec, weight = self._request.spec, self._request.weight
+        with_labels, columns = self._request.labels, BatchColumns(batch)
+        if not len(batch):  # a column of another type can't be encoded even then
+            inputs = tree_map(_no_rows, spec.inputs)
+            labels = tree_map(_no_rows, spec.labels) if with_labels else None
+            return inputs, labels, None if weight is None else np.zeros(0, np.float32)
+        inputs = spec.preprocess(columns)
+        if not with_labels:
+            return inputs, None, None
+        encoded = {name: target.encode(columns) for name, target in self._targets.items()}
+        weights = None if weight is None else to_weights(weight, batch.column(weight))
+        return inputs, as_tree(encoded), weights
+
+    def _wrong_rows(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """What is wrong with each row that can't be encoded, by its place.
+
+        A class that the run does not know is a mistake in the choice of the table, not in a row.
+        """
+        found: dict[int, str] = {}
+        for column in self._step.fitted:
+            found = _refused(partial(_encode_column, column), batch) | found
+        if self._request.labels:
+            for target in self._targets.values():
+                if not target.classes or (target.kind == "multilabel" and not target.is_list):
+                    found = _refused(partial(_encode_target, target), batch) | found
+            if (weight := self._request.weight) is not None:
+                found = _refused(lambda of: to_weights(weight, of.column(weight)), batch) | found
+        return found
 
     def _count(self, batch: pa.RecordBatch) -> None:
         """Count values that are unlike those of the training split."""
@@ -240,21 +257,31 @@ def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) 
     )
 
 
-def _wrong_rows(step: Columns, batch: pa.RecordBatch) -> dict[int, str]:
-    """What is wrong with each row of which a column can't be encoded, by its place."""
+def _encode_column(column: Any, batch: pa.RecordBatch) -> None:
+    dtype = np.int32 if column.sizes else np.float32
+    column.encode(batch.column(column.name), np.zeros((len(batch), column.width), dtype))
+
+
+def _encode_target(target: Target, batch: pa.RecordBatch) -> None:
+    target.encode(BatchColumns(batch))
+
+
+def _refused(encode: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) -> dict[int, str]:
+    """What a function refuses of each row, by its place."""
     found: dict[int, str] = {}
-    for column in step.fitted:
-        values, start = batch.column(column.name), 0
-        while start < len(values):
-            try:
-                rest = values[start:]
-                dtype = np.int32 if column.sizes else np.float32
-                column.encode(rest, np.zeros((len(rest), column.width), dtype))
-                break
-            except WrongValueError as error:
-                found.setdefault(start + error.row, _why(error))
-                start += error.row + 1
+    start = 0
+    while start < len(batch):
+        try:
+            encode(batch.slice(start))
+            break
+        except WrongValueError as error:
+            start += error.row + 1
+            found[start - 1] = _why(error)
     return found
+
+
+def _no_rows(array: ArraySpec) -> np.ndarray:
+    return np.zeros((0, *array.shape), array.dtype)
 
 
 def _at(every: np.ndarray, rows: np.ndarray, values: Sequence[Any]) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 GAPS = ("refuse", "split", "ignore")
 FILLS = ("forward",)
 GAP = 1.5  # times the usual step; months differ by a tenth
+Result = TypeVar("Result")
 UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -79,7 +82,12 @@ class Series:
     names: tuple[str, ...]
 
 
-def arrange(table: Mapping[str, Any], options: Options, rows: np.ndarray | None = None) -> Series:
+def arrange(
+    table: Mapping[str, Any],
+    options: Options,
+    rows: np.ndarray | None = None,
+    usual: Callable[[], float] | None = None,
+) -> Series:
     """Put the rows of a table in order.
 
     Args:
@@ -87,6 +95,8 @@ def arrange(table: Mapping[str, Any], options: Options, rows: np.ndarray | None 
         options: What the columns are.
         rows: The place of each row in the table that it is from, from 0, ``(rows,)`` int64; None if
             all rows of it are there.
+        usual: Finds the seconds from one row to the next, for a table that is a part of another;
+            asked if nothing else is wrong with the times. None for those of most rows here.
 
     Raises:
         SeriesError: If a value or a time is missing, or a time is not after the one before it, or
@@ -113,7 +123,7 @@ def arrange(table: Mapping[str, Any], options: Options, rows: np.ndarray | None 
     values = np.stack(numbers, axis=1)[order]
     if options.time is not None:
         times = arrays[options.time]
-        starts = _check_times(options, times, seconds, (order, rows), starts)
+        starts = _check_times(options, times, seconds, (order, rows), starts, usual)
     _fill(options, values, rows[order], starts)
     return Series(
         values,
@@ -137,28 +147,102 @@ def without_window_note(series: Series, needed: int) -> list[str]:
     return [f"{are} left out, without {needed:,} rows one after the other: {listed}"]
 
 
-def each_series(
-    table: Mapping[str, Any], options: Options
-) -> Iterator[tuple[str, dict[str, Any], np.ndarray]]:
-    """The rows of each series by themselves, in the order of their first rows.
+def join(parts: Sequence[Series]) -> Series:
+    """Series of several tables, or parts of one, as those of one; there is at least one part."""
+    values, seconds, rows = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("values", "seconds", "rows")
+    )
+    lengths = [length for part in parts for length in np.diff(part.starts).tolist()]
+    starts = np.cumsum([0, *lengths], dtype=np.int64)
+    return Series(values, seconds, rows, starts, tuple(chain(*(part.names for part in parts))))
+
+
+class EachSeries:
+    """The series of a table by their numbers, from 0, in the order of their first rows.
 
     Args:
         table: Arrays by column, of pyarrow or NumPy; all rows.
-        options: What the columns are.
-
-    Yields:
-        The name of a series, its columns, and the place of each of its rows in the table, from 0.
+        options: What the columns are, with a ``group``.
 
     Raises:
         SeriesError: If a column is missing, or a row names no series.
     """
-    arrays = {name: _array(table, name) for name in options.names}
-    assert options.group is not None
-    codes, names = _groups(options.group, arrays[options.group])
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    for name, rows in zip(names, np.split(order, starts[1:]), strict=True):
-        yield name, {column: array.take(rows) for column, array in arrays.items()}, rows
+
+    def __init__(self, table: Mapping[str, Any], options: Options) -> None:
+        self._options = options
+        self._arrays = {name: _array(table, name) for name in options.names}
+        assert options.group is not None
+        codes, self.names = _groups(options.group, self._arrays[options.group])
+        self._order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[self._order], prepend=-1))
+        self._bounds = np.append(starts, len(codes))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def rows(self, first: int, end: int) -> np.ndarray:
+        """The place of each row of some series in the table, from 0, ``(rows,)`` int64."""
+        rows: np.ndarray = self._order[self._bounds[first] : self._bounds[end]]
+        return rows
+
+    def table(self, first: int, end: int) -> dict[str, pa.Array]:
+        """The columns of some series, one series after the other, in the order of :meth:`rows`."""
+        rows = self.rows(first, end)
+        return {name: array.take(rows) for name, array in self._arrays.items()}
+
+    def find_usual(self) -> float:
+        """Seconds from one row to the next in most of them, where the times can be read."""
+        return self._usual
+
+    @cached_property
+    def _usual(self) -> float:
+        def find_steps(first: int, end: int) -> np.ndarray:
+            rows = self.rows(first, end)
+            steps = np.diff(_seconds(self._options, times.take(rows), rows))
+            within = np.ones(len(steps), bool)
+            within[self._bounds[first + 1 : end] - self._bounds[first] - 1] = False
+            return steps[within & (steps > 0)]
+
+        if self._options.time is None:
+            return 0.0
+        times = self._arrays[self._options.time]
+        found = [of for _, of in self.apply(find_steps) if not isinstance(of, ValueError)]
+        return _usual(np.concatenate([np.zeros(0), *found]))
+
+    def apply(
+        self, function: Callable[[int, int], Result]
+    ) -> list[tuple[int, Result | ValueError]]:
+        """What a function makes of the series, of as many at once as it takes.
+
+        Where it refuses some it is asked about half as many, and where it takes them about twice as
+        many of the next. So one wrong series of thousands costs about as much as two more looks at
+        all of them, and many cost a look at each.
+
+        Args:
+            function: Takes the first series and the end, and raises ValueError if one is wrong.
+
+        Returns:
+            The first series of each result, in order; an error is of this series alone.
+        """
+        found: list[tuple[int, Result | ValueError]] = []
+        first, count = 0, len(self)
+        while first < len(self):
+            end = min(first + count, len(self))
+            try:
+                found.append((first, function(first, end)))
+                first, count = end, 2 * count
+            except ValueError as error:
+                if count := (end - first) // 2:
+                    continue
+                found.append((first, error))
+                first, count = end, 1
+        return found
+
+
+def _usual(steps: np.ndarray) -> float:
+    """The median of some seconds; 0 if there are none."""
+    return float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
 
 
 def _array(table: Mapping[str, Any], name: str) -> pa.Array:
@@ -210,6 +294,7 @@ def _check_times(
     seconds: np.ndarray,
     places: tuple[np.ndarray, np.ndarray],
     starts: np.ndarray,
+    find_usual: Callable[[], float] | None,
 ) -> np.ndarray:
     """Where each uninterrupted part begins.
 
@@ -219,6 +304,7 @@ def _check_times(
         seconds: The same in the order of the series, as all that follows.
         places: Of each row in ``times``, and of each of these in the table, for messages.
         starts: Where each series begins.
+        find_usual: Of the usual step in seconds; None for that of these.
     """
     order, rows = places
     steps = np.diff(seconds, prepend=np.nan)
@@ -241,7 +327,7 @@ def _check_times(
             f"column '{options.time}': {row} comes after {before}",
             f"sort the table by its time{series}",
         )
-    usual = float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
+    usual = _usual(steps) if find_usual is None else find_usual()
     gaps = steps > GAP * usual
     if options.gaps == "ignore" or not gaps.any():
         return starts
