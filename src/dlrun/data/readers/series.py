@@ -19,14 +19,8 @@ from dlrun.data.readers.table import table_files
 from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError, to_objects
-from dlrun.data.tabular.series import (
-    EachSeries,
-    Result,
-    SeriesError,
-    arrange,
-    join,
-    without_window_note,
-)
+from dlrun.data.tabular.each_series import EachSeries, Result
+from dlrun.data.tabular.series import SeriesError, arrange, join, without_window_note
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 GAPS = ("refuse", "split", "ignore")
 FILLS = ("forward",)
 GAP = 1.5  # times the usual step; months differ by a tenth
-Result = TypeVar("Result")
 UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -103,11 +101,11 @@ def arrange(
             after a gap. Names the row.
         WrongValueError: If a value is not a number, or not a time.
     """
-    arrays = {name: _array(table, name) for name in options.names}
+    arrays = {name: array_of(table, name) for name in options.names}
     rows = np.arange(len(arrays[options.columns[0]])) if rows is None else rows
     codes, names = np.zeros(len(rows), np.int64), [""]
     if options.group is not None:
-        codes, names = _groups(options.group, arrays[options.group])
+        codes, names = groups_of(options.group, arrays[options.group])
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     try:
@@ -116,7 +114,7 @@ def arrange(
             lengths = np.diff([*starts, len(rows)])
             seconds = np.arange(len(rows), dtype=np.float64) - np.repeat(starts, lengths)
         else:
-            seconds = _seconds(options, arrays[options.time], rows)[order]
+            seconds = seconds_of(options, arrays[options.time], rows)[order]
     except WrongValueError as error:
         row = int(rows[error.row])
         raise WrongValueError(error.column, row, error.value, error.expected) from None
@@ -158,94 +156,17 @@ def join(parts: Sequence[Series]) -> Series:
     return Series(values, seconds, rows, starts, tuple(chain(*(part.names for part in parts))))
 
 
-class EachSeries:
-    """The series of a table by their numbers, from 0, in the order of their first rows.
-
-    Args:
-        table: Arrays by column, of pyarrow or NumPy; all rows.
-        options: What the columns are, with a ``group``.
-
-    Raises:
-        SeriesError: If a column is missing, or a row names no series.
-    """
-
-    def __init__(self, table: Mapping[str, Any], options: Options) -> None:
-        self._options = options
-        self._arrays = {name: _array(table, name) for name in options.names}
-        assert options.group is not None
-        codes, self.names = _groups(options.group, self._arrays[options.group])
-        self._order = np.argsort(codes, kind="stable")
-        starts = np.flatnonzero(np.diff(codes[self._order], prepend=-1))
-        self._bounds = np.append(starts, len(codes))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def rows(self, first: int, end: int) -> np.ndarray:
-        """The place of each row of some series in the table, from 0, ``(rows,)`` int64."""
-        rows: np.ndarray = self._order[self._bounds[first] : self._bounds[end]]
-        return rows
-
-    def table(self, first: int, end: int) -> dict[str, pa.Array]:
-        """The columns of some series, one series after the other, in the order of :meth:`rows`."""
-        rows = self.rows(first, end)
-        return {name: array.take(rows) for name, array in self._arrays.items()}
-
-    def find_usual(self) -> float:
-        """Seconds from one row to the next in most of them, where the times can be read."""
-        return self._usual
-
-    @cached_property
-    def _usual(self) -> float:
-        def find_steps(first: int, end: int) -> np.ndarray:
-            rows = self.rows(first, end)
-            steps = np.diff(_seconds(self._options, times.take(rows), rows))
-            within = np.ones(len(steps), bool)
-            within[self._bounds[first + 1 : end] - self._bounds[first] - 1] = False
-            return steps[within & (steps > 0)]
-
-        if self._options.time is None:
-            return 0.0
-        times = self._arrays[self._options.time]
-        found = [of for _, of in self.apply(find_steps) if not isinstance(of, ValueError)]
-        return _usual(np.concatenate([np.zeros(0), *found]))
-
-    def apply(
-        self, function: Callable[[int, int], Result]
-    ) -> list[tuple[int, Result | ValueError]]:
-        """What a function makes of the series, of as many at once as it takes.
-
-        Where it refuses some it is asked about half as many, and where it takes them about twice as
-        many of the next. So one wrong series of thousands costs about as much as two more looks at
-        all of them, and many cost a look at each.
-
-        Args:
-            function: Takes the first series and the end, and raises ValueError if one is wrong.
-
-        Returns:
-            The first series of each result, in order; an error is of this series alone.
-        """
-        found: list[tuple[int, Result | ValueError]] = []
-        first, count = 0, len(self)
-        while first < len(self):
-            end = min(first + count, len(self))
-            try:
-                found.append((first, function(first, end)))
-                first, count = end, 2 * count
-            except ValueError as error:
-                if count := (end - first) // 2:
-                    continue
-                found.append((first, error))
-                first, count = end, 1
-        return found
-
-
-def _usual(steps: np.ndarray) -> float:
+def usual_step(steps: np.ndarray) -> float:
     """The median of some seconds; 0 if there are none."""
     return float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
 
 
-def _array(table: Mapping[str, Any], name: str) -> pa.Array:
+def array_of(table: Mapping[str, Any], name: str) -> pa.Array:
+    """A column of a table as one array.
+
+    Raises:
+        SeriesError: If it is not there.
+    """
     import pyarrow as pa
 
     if name not in table:
@@ -256,7 +177,12 @@ def _array(table: Mapping[str, Any], name: str) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array(values)
 
 
-def _groups(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
+def groups_of(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """The number of each row's series, ``(rows,)`` int64, and their names.
+
+    Raises:
+        SeriesError: If a row names none.
+    """
     if values.null_count:
         row = int(values.is_null().to_numpy(zero_copy_only=False).argmax())
         raise SeriesError(
@@ -267,7 +193,18 @@ def _groups(name: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
     return codes, encoded.dictionary.to_pylist()
 
 
-def _seconds(options: Options, times: pa.Array, rows: np.ndarray) -> np.ndarray:
+def seconds_of(options: Options, times: pa.Array, rows: np.ndarray) -> np.ndarray:
+    """The time of each row in seconds, or its number, ``(rows,)`` float64.
+
+    Args:
+        options: What the columns are.
+        times: As they are written.
+        rows: The place of each in the table, for messages.
+
+    Raises:
+        SeriesError: If a row has no time.
+        WrongValueError: If a value is no time.
+    """
     assert options.time is not None
     if _is_numeric(times):
         seconds = to_numbers(options.time, times)
@@ -327,7 +264,7 @@ def _check_times(
             f"column '{options.time}': {row} comes after {before}",
             f"sort the table by its time{series}",
         )
-    usual = _usual(steps) if find_usual is None else find_usual()
+    usual = usual_step(steps) if find_usual is None else find_usual()
     gaps = steps > GAP * usual
     if options.gaps == "ignore" or not gaps.any():
         return starts
