@@ -237,6 +237,7 @@ MIXED = {
     "point": (["10000000000000000000.0", "20000000000000000000"], "double"),
     "exponent in a later block": ([2**64] * 20_000 + ["1e25"], "double"),
     "empty": ([2**64, "", 5], LARGE),
+    "empty at first": ([""] * 20_000 + [2**64, 2**64 + 1], LARGE),  # a block of the first part
     "quoted": (['"18446744073709551616"', "a,b"], "string"),
     "plus": ([1] * 100_000 + ["+5"], "double"),  # which pyarrow takes for no integer
 }

@@ -191,6 +191,17 @@ def test_a_file_added_to_columns_is_a_kind_that_is_found_saved_and_read(
     assert_encoded_alike(data, Request(tmp_path / "t.csv", spec, labels=True))
 
 
+def test_each_row_is_found_of_which_a_column_of_the_target_is_wrong(columns, tmp_path):
+    write(tmp_path / "t.csv", columns)
+    spec = table(path=str(tmp_path / "t.csv"), target=["rooms", "price"]).dataset().spec
+    for name, row in (("rooms", 60), ("price", 40), ("rooms", 3), ("price", 3), ("price", 89)):
+        columns[name][row] = "bad"
+    write(tmp_path / "new.csv", columns)
+    parts = list(open_reader(Request(tmp_path / "new.csv", spec, labels=True)).parts())
+    assert [sorted(part.wrong) for part in parts] == [[3, 40, 60, 89]]
+    assert len(parts[0].labels) == ROWS - 4
+
+
 def test_classes_are_compared_as_what_they_are():
     def of(values, known):
         return index_of_class(pa.array(values), known).tolist()

@@ -275,6 +275,9 @@ def _refused(encode: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) 
             encode(batch.slice(start))
             break
         except WrongValueError as error:
+            # Of several columns, a later one may be wrong in a row before.
+            before = _refused(encode, batch.slice(start, error.row))
+            found |= {start + row: why for row, why in before.items()}
             start += error.row + 1
             found[start - 1] = _why(error)
     return found

@@ -171,7 +171,8 @@ class _File:
         with csv.open_csv(self.path, read, parse, convert) as reader:
             for batch in reader:
                 texts = batch.column(0)[:rows]
-                if not pc.all(pc.match_substring_regex(texts, f"^{DIGITS.pattern}$")).as_py():
+                digits = pc.match_substring_regex(texts, f"^{DIGITS.pattern}$")
+                if not pc.all(digits, min_count=0).as_py():
                     return False
                 rows -= len(texts)
                 if not rows:
