@@ -115,7 +115,7 @@ def test_a_data_set_in_memory_is_described(dlrun):
         (["data=csv"], "data.path: needs a value"),
         (["data=csv", "data.path=nothing.csv"], "no such file"),
         (["data=csv", "data.path=houses.csv", "data.target=prise"], "hint: data.target=price"),
-        (["data=blobs", "--save", "configs/data/b.yaml"], "nothing is to be saved"),
+        (["data=blobs", "--save", "configs/data/b.yaml"], "finds nothing that could be saved"),
         (["data=csv", "data.path=houses.csv", "--plot", "a.txt"], "expected a name that ends in"),
         ([*NPZ, "data.path=named.npz"], "train.labels has dtype <U1: expected integers or floats"),
     ],

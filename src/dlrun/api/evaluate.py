@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.api.gates import OVER, UNDER, Gate, check_names, directions, parse_gate, value_of
 from dlrun.config.bare_words import join_words
+from dlrun.config.explain import apart
+from dlrun.config.mistake import config_error
 from dlrun.config.outputs import outputs_by_name
 from dlrun.config.project import HERE, Project
 from dlrun.data.tree import leaves_by_name
@@ -120,8 +122,11 @@ def evaluate(
 
 def _backends(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The choice of each backend, or none, and the other overrides."""
-    if any(meant for _, meant in join_words(overrides)):
-        return [[]], list(overrides)  # spaces divide one of them, which composing tells
+    if spaced := {words: meant for words, meant in join_words(overrides) if meant}:
+        for words, meant in spaced.items():
+            if meant.startswith(BACKEND):  # which takes several values here, as no run does
+                raise config_error([apart(words, meant)])
+        return [[]], list(overrides)  # composing tells of the spaces
     chosen = [word for word in overrides if word.startswith(BACKEND)]
     rest = [word for word in overrides if not word.startswith(BACKEND)]
     if not chosen:
