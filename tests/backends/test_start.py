@@ -98,7 +98,7 @@ def test_data_set_and_framework_do_not_import_numpy_concurrently(dlrun):
     ("backend", "framework", "unused"),
     [
         ("jax", "jax.numpy", {"jax.experimental.pallas", "scipy"}),
-        ("torch", "torch.nn", {"torch._dynamo.eval_frame", "torch.distributions.normal"}),
+        ("torch", "torch.nn", {"sympy", "torch._dynamo.eval_frame", "torch.distributions.normal"}),
         (
             "tensorflow",
             "tensorflow._api.v2.nn",
@@ -112,6 +112,14 @@ def test_what_is_imported_in_case_it_is_called_is_not_run(dlrun, backend, framew
     assert framework in imported
     # Of IPython and requests.
     assert not imported & {"h5py._errors", "traitlets", "urllib3", *unused}
+
+
+def test_processes_of_torch_meet_without_its_compiler(dlrun):
+    words = ["backend=torch", "distribution=data_parallel", "device.count=2", "smoke=true"]
+    done, imported = dlrun.traced("train", *words)
+    assert done.returncode == 0
+    assert "torch.distributed.distributed_c10d" in imported
+    assert not imported & {"sympy", "torch._dynamo.eval_frame"}
 
 
 USES = {

@@ -100,3 +100,35 @@ def test_fit_tells_the_layers_of_a_subclassed_model_that_they_train(tmp_path, ba
     words = ("~data.validation_samples", "task=regression", "epochs=1")
     [row] = worker(backend).train(tmp_path, *mine, *words)["rows"]
     assert (row["loss"], row["val_loss"]) == (1000.0**2, 0.0)
+
+
+COUNTING = """
+import keras
+
+class Count(keras.layers.Layer):
+    def build(self, shape):
+        self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):  # keeps something of each batch, as a state or a running sum does
+        self.seen.assign(self.seen + 1.0)
+        return x * (1 + self.seen / 16)
+
+def net(input_shape, num_classes):
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), Count()]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes, dtype="float32")])
+"""
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_each_loop_calls_a_layer_that_counts_as_often(tmp_path, backend):
+    (tmp_path / "counting.py").write_text(COUNTING)
+    mine = ("model._target_=counting.net", "~model.units", "smoke=true", "epochs=2")
+    fit, *others = (
+        worker(backend).train(tmp_path, *mine, f"loop={loop}")["rows"]
+        for loop in ("fit", "train_step", "raw")
+    )
+    for rows in others:
+        for row, expected in zip(rows, fit, strict=True):
+            for name in ("loss", "val_loss"):
+                assert row[name] == pytest.approx(expected[name], rel=1e-6)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dlrun.system.imports import LateDecorator, deferred_modules, late_names
+from dlrun.system.imports import LateDecorator, LateModule, deferred_modules, late_names
 
 
 @pytest.fixture
@@ -112,6 +112,18 @@ def reset():
     assert seldom.twice(plain)(1) == 4
     seldom.reset()
     assert package == ["__init__", "nothing", "seldom", "reset"]
+
+
+def test_a_module_of_a_package_has_a_function_that_takes_the_place_of_its_own(package, tmp_path):
+    (tmp_path / "put_off" / "rules.py").write_text("size = 3\ndef forget():\n    return size\n")
+    stand_ins = {"rules": LateModule("put_off.rules", forget=lambda: "nothing")}
+    with deferred_modules(["put_off"], {"put_off": stand_ins}):
+        import put_off
+    assert put_off.rules.forget() == "nothing"
+    assert package == []
+    assert put_off.rules.size == 3  # runs both
+    assert package == ["__init__"]
+    assert put_off.rules.forget() == 3
 
 
 def test_a_name_whose_module_is_imported_when_it_is_used(package, tmp_path):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from dlrun.backends._protocols import Backend
 from dlrun.system.imports import (
     LateDecorator,
+    LateModule,
     deferred_modules,
     late_names,
     without_gc,
@@ -43,8 +44,13 @@ DEFERRED = (
 )
 
 # As long as nothing is compiled, there is nothing to keep torch's compiler from, and none to reset.
-STAND_INS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
-    "torch._dynamo": {"disable": LateDecorator("disable"), "reset": lambda: None}
+# Where processes meet, torch forgets what the compiler knew of their operations.
+STAND_INS: Mapping[str, Mapping[str, Any]] = {
+    "torch._dynamo": {
+        "disable": LateDecorator("disable"),
+        "reset": lambda: None,
+        "trace_rules": LateModule("torch._dynamo.trace_rules", clear_lru_cache=lambda: None),
+    }
 }
 
 # Attention on a TPU; the cells and schedules of TensorFlow's old Keras, which imports SciPy.

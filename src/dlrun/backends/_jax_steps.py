@@ -103,7 +103,11 @@ def test_step(model: Any, step: Step) -> Callable[..., Any]:
             outputs = collect_outputs(outputs) if is_spread() else outputs
             results = (inputs, targets, outputs, *weights)
             loss = step.apply_loss_hook(model, *results, training=False)
-        metrics = [scope.get_current_value(v) for v in model.metrics_variables]
+        # What a layer keeps of each batch changes in validation too, as in Keras' own step.
+        non_trainable, metrics = (
+            [scope.get_current_value(v) for v in variables]
+            for variables in (model.non_trainable_variables, model.metrics_variables)
+        )
         logs, metrics = _update_metrics(model, step, metrics, loss, *results)
         return logs, (trainable, non_trainable, metrics)
 

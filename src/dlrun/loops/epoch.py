@@ -20,7 +20,8 @@ RANDOM_STATE = "_dlrun_random_state"
 def build_metrics(model: keras.Model, train: Batches) -> None:
     """Create the metrics' variables, which Keras creates only when it first sees outputs."""
     inputs, targets, *weights = train[len(train) - 1]
-    outputs = model(inputs, training=False)
+    with keras.StatelessScope():  # a layer may keep what it has seen
+        outputs = model(inputs, training=False)
     model.compute_loss(inputs, targets, outputs, *weights, training=False)
     model.compute_metrics(inputs, targets, outputs, *weights)
     model.reset_metrics()

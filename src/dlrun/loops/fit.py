@@ -61,8 +61,11 @@ class _Calls:
         model, train, validation = training.model, training.train, training.validation
         start_epoch = StartEpoch(train, training.seed, training.backend)
         train.start_epoch(training.initial_epoch)
+        # So that a checkpoint's values can be assigned. Where nothing is traced, it takes less time
+        # than Keras' way of doing it, for which torch imports sympy.
+        if training.initial_step or not training.backend.TRACES:
+            build_metrics(model, train)
         if training.initial_step:
-            build_metrics(model, train)  # so that a checkpoint's values can be assigned
             _skip_steps(model, training.initial_step)
         self._hooks = _Hooks(
             training.initial_step,

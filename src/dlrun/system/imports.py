@@ -41,8 +41,7 @@ def without_packages(packages: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def deferred_modules(
-    modules: Sequence[str],
-    stand_ins: Mapping[str, Mapping[str, Callable[..., Any]]] = MappingProxyType({}),
+    modules: Sequence[str], stand_ins: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 ) -> Iterator[None]:
     """Let the block import these modules without running them, until one of their names is used.
 
@@ -52,7 +51,8 @@ def deferred_modules(
     Args:
         modules: Full names; those that are already imported are left as they are.
         stand_ins: Of some of the modules, by name, what takes the place of their functions that
-            matter only once the module has run; to call it does not run the module.
+            matter only once the module has run; to call it does not run the module. Of a module in
+            a package, a :class:`LateModule` with such functions.
     """
     finder = _Deferrer(modules, stand_ins)
     sys.meta_path.insert(0, finder)
@@ -93,6 +93,23 @@ class LateDecorator:
         decorator = getattr(module, self._name)
         for current, args, options in self._given:
             current[0] = decorator(current[0], *args, **options)
+
+
+class LateModule:
+    """Stands in for a module of a deferred package: another name than these runs it.
+
+    Args:
+        name: Its full name.
+        **functions: What takes the place of its functions, by name.
+    """
+
+    def __init__(self, name: str, **functions: Callable[..., Any]) -> None:
+        self._name = name
+        vars(self).update(functions)
+
+    def __getattr__(self, name: str) -> Any:
+        """A name of the module, which is imported; called for none of the functions."""
+        return getattr(importlib.import_module(self._name), name)
 
 
 @contextmanager
@@ -199,9 +216,7 @@ class _Hider(_Finder):
 
 
 class _Deferrer(_Finder):
-    def __init__(
-        self, names: Sequence[str], stand_ins: Mapping[str, Mapping[str, Callable[..., Any]]]
-    ) -> None:
+    def __init__(self, names: Sequence[str], stand_ins: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(names)
         self._stand_ins = stand_ins
 
@@ -218,9 +233,7 @@ class _Deferral(Loader):
     for its file or its namespace, as ``inspect`` and Hydra do.
     """
 
-    def __init__(
-        self, loader: SourceFileLoader, stand_ins: Mapping[str, Callable[..., Any]]
-    ) -> None:
+    def __init__(self, loader: SourceFileLoader, stand_ins: Mapping[str, Any]) -> None:
         self._loader = loader
         self.stand_ins = stand_ins
         self._path: Any = None
