@@ -17,7 +17,7 @@ from dlrun.data.row_formats.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
-from dlrun.data.tabular import encode_rows
+from dlrun.data.tabular import write_rows
 from dlrun.data.tabular.arrow_table import arrow_table
 from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
@@ -677,7 +677,7 @@ def test_rows_are_encoded_in_blocks_as_at_once(tmp_path, monkeypatch):
         return [array.tobytes() for name in SPLITS for array in data.split(name).arrays()]
 
     whole = arrays()
-    monkeypatch.setattr(encode_rows, "BLOCK", 7)
+    monkeypatch.setattr(write_rows, "BLOCK", 7)
     monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "other"))
     assert arrays() == whole
     columns["area"][102] = 1e300  # of the test, in a later block

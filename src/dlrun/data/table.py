@@ -15,7 +15,6 @@ import numpy as np
 from dlrun.data import columns
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
 from dlrun.data.description.table import describe_table
-from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_formats import TableFiles, TableOptions, find_files, import_pyarrow
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from dlrun.data.dataset import Dataset
     from dlrun.data.input_spec import InputSpec
+    from dlrun.data.tabular.encode_rows import RowEncoder
 
 log = logging.getLogger("dlrun")
 
@@ -140,7 +140,7 @@ def column_names(names: Any) -> tuple[str, ...]:
 class Table:
     """A table as a :class:`dlrun.data.source.Source`; the arguments are those of :func:`table`.
 
-    With ``known``, the columns and targets of a run, none of them is found.
+    With ``known``, what encodes the rows of a run, no column is found, nor a target.
     """
 
     path: str
@@ -156,7 +156,7 @@ class Table:
     limit: int | None
     cache_bytes: float
     blank: str = field(default="missing", kw_only=True)
-    known: tuple[Columns, Mapping[str | None, Target]] | None = field(default=None, kw_only=True)
+    known: RowEncoder | None = field(default=None, kw_only=True)
     has_missing: bool = field(default=True, kw_only=True)  # whether data.missing is a key
 
     @property
@@ -208,13 +208,14 @@ class Table:
     @cached_property
     def labels(self) -> dict[str | None, Target]:
         """The outputs, by name; None is a single one. Their numbers are not measured yet."""
-        return dict(self.known[1]) if self.known else find_targets(self)
+        return dict(self.known.targets) if self.known else find_targets(self)
 
     @cached_property
     def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """The kind of each input column, and its options; of a run's columns, no options."""
         if self.known:
-            return {column.name: (columns.kind_of(column), {}) for column in self.known[0].fitted}
+            fitted = self.known.columns.fitted
+            return {column.name: (columns.kind_of(column), {}) for column in fitted}
         return find_inputs(self)
 
     @cached_property
@@ -287,7 +288,7 @@ class Table:
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:
         """See :class:`dlrun.data.source.Source`."""
-        of = self if saved is None else replace(self, known=encode.saved_columns(self, saved))
+        of = self if saved is None else replace(self, known=encode.saved_encoder(self, saved))
         for note in of.notes:
             log.info("data   %s", note)
         return encode.dataset(of)

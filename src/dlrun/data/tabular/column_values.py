@@ -39,6 +39,11 @@ class WrongValueError(ValueError):
             f"column '{column}': row {row + 1:,} is {value!r:.80}, expected {expected}"
         )
 
+    @property
+    def problem(self) -> str:
+        """What is wrong, for a message that says where."""
+        return f"{self.value!r:.80} is not {self.expected}"
+
 
 def to_numbers(name: str, values: pa.Array) -> np.ndarray:
     """The values as float64 ``(rows,)``, NaN where one is missing.

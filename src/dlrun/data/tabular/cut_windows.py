@@ -16,8 +16,8 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
 from dlrun.data.tabular.columns import refuse_other
 from dlrun.data.tabular.encode import FITTED, load_array
-from dlrun.data.tabular.encode_rows import ArrayFile
 from dlrun.data.tabular.series import Series, without_window_note
+from dlrun.data.tabular.write_rows import ArrayFile
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
