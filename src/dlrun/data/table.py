@@ -14,6 +14,7 @@ import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
+from dlrun.data.columns import InputColumn
 from dlrun.data.description.table import describe_table
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
@@ -211,11 +212,11 @@ class Table:
         return dict(self.known.targets) if self.known else find_targets(self)
 
     @cached_property
-    def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The kind of each input column, and its options; of a run's columns, no options."""
+    def inputs(self) -> dict[str, InputColumn]:
+        """What each input column is, by name; of a run's columns, without options."""
         if self.known:
             fitted = self.known.columns.fitted
-            return {column.name: (columns.kind_of(column), {}) for column in fitted}
+            return {column.name: InputColumn(columns.kind_of(column), {}) for column in fitted}
         return find_inputs(self)
 
     @cached_property
@@ -266,8 +267,8 @@ class Table:
             "kind": kinds.pop() if len(kinds) == 1 else None,
             **({"blank": self.blank} if self._has_blanks else {}),
             "columns": {
-                name: {"kind": kind, **options} if options else kind
-                for name, (kind, options) in self.inputs.items()
+                name: {"kind": column.kind, **column.options} if column.options else column.kind
+                for name, column in self.inputs.items()
             },
             "drop": [name for name in self.profiles if name not in used],
             "split": self.way.way,

@@ -145,7 +145,8 @@ def _fit(of: Table) -> RowEncoder:
     import pyarrow as pa
 
     fitters = {
-        name: columns.fitter(kind, name, options) for name, (kind, options) in of.inputs.items()
+        name: columns.fitter(column.kind, name, column.options)
+        for name, column in of.inputs.items()
     }
     of_targets = {name: TargetFitter(target) for name, target in of.labels.items()}
 
