@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,9 @@ from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_formats import TableFiles, TableOptions, find_files, import_pyarrow
 from dlrun.data.tabular import encode
+from dlrun.data.tabular.cached_table import TABLE, Content, batches, read_content, write_content
 from dlrun.data.tabular.inputs import find_inputs, find_notes
-from dlrun.data.tabular.profile import ColumnProfile, profile_table
+from dlrun.data.tabular.profile import ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
 from dlrun.data.tabular.row_names import RowNames, find_ids
 from dlrun.data.tabular.splits import split_table
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
-TABLE, PROFILE = "table.arrow", "profile.json"
 BLANKS = ("missing", "no_class")  # the row has no target, or none of the classes
 
 
@@ -172,12 +171,7 @@ class Table:
 
         def make(directory: Path) -> None:
             rows = files.convert(directory / TABLE)
-            profiles = profile_table(batches(directory / TABLE))
-            content = {
-                "files": [[name, n] for name, n in zip(names, rows, strict=True)],
-                "columns": [profile.to_dict() for profile in profiles.values()],
-            }
-            (directory / PROFILE).write_text(json.dumps(content), encoding="utf-8")
+            write_content(directory, zip(names, rows, strict=True))
 
         names = [_relative(path, self.path) for path in files.paths]
         try:
@@ -188,23 +182,18 @@ class Table:
         return cache_entry(key, make, limit_bytes=self.cache_bytes)
 
     @cached_property
-    def _content(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.entry / PROFILE).read_text(encoding="utf-8"))
-        return content
+    def _content(self) -> Content:
+        return read_content(self.entry)
 
     @property
     def file_rows(self) -> list[tuple[str, int]]:
         """The rows of each file, in order."""
-        return [(name, rows) for name, rows in self._content["files"]]
+        return self._content.files
 
-    @cached_property
+    @property
     def profiles(self) -> dict[str, ColumnProfile]:
         """Each column, in the table's order."""
-        found = {}
-        for entry in self._content["columns"]:
-            places = {key: entry[key] and tuple(entry[key]) for key in ("wrong", "undated")}
-            found[entry["name"]] = ColumnProfile(**entry | places)
-        return found
+        return self._content.profiles
 
     @cached_property
     def labels(self) -> dict[str | None, Target]:
@@ -293,26 +282,6 @@ class Table:
         for note in of.notes:
             log.info("data   %s", note)
         return encode.dataset(of)
-
-
-def batches(path: Path, names: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The batches of an Arrow file, read one at a time.
-
-    Args:
-        path: The file.
-        names: The columns to read; None for all.
-    """
-    import pyarrow as pa
-
-    with pa.OSFile(str(path)) as source:
-        options = None
-        if names is not None:
-            schema = pa.ipc.open_file(source).schema
-            chosen = [at for at, name in enumerate(schema.names) if name in names]
-            options = pa.ipc.IpcReadOptions(included_fields=chosen)
-        with pa.ipc.open_file(source, options=options) as file:
-            for number in range(file.num_record_batches):
-                yield file.get_batch(number)
 
 
 def _relative(path: Path, root: str) -> str:
