@@ -17,6 +17,7 @@ from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
 from dlrun.data.tabular.columns import refuse_other
 from dlrun.data.tabular.encode import FITTED, load_array
 from dlrun.data.tabular.series import Series, without_window_note
+from dlrun.data.tabular.window_arrays import AT_ONCE, window_views, write_windows
 from dlrun.data.tabular.write_rows import ArrayFile
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 ROWS, TARGETS = "rows.npy", "targets.npy"
-AT_ONCE = 4096  # windows
 
 
 def runs(of: TimeSeries, arranged: Series, splits: np.ndarray) -> dict[int, list[tuple[int, int]]]:
@@ -195,7 +195,7 @@ def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
     else:
         _require_room(of, step, parts)
         for name, part in parts.items():
-            _write(directory, name, part, rows, targets, step, of.stride)
+            write_windows(directory, name, part, rows, targets, step, of.stride)
     state = {
         "step": step.state(),
         "runs": parts if are_views else dict.fromkeys(parts),
@@ -228,64 +228,13 @@ def _require_room(of: TimeSeries, step: Windows, parts: dict[str, list[tuple[int
         )
 
 
-def _write(
-    directory: Path,
-    name: str,
-    part: list[tuple[int, int]],
-    rows: np.ndarray,
-    targets: np.ndarray,
-    step: Windows,
-    stride: int,
-) -> None:
-    views = [_views(rows, targets, run, step, stride) for run in part or [(0, 0)]]
-    total = sum(windows for _, windows in part)
-    for number, kind in enumerate(("inputs", "labels")):
-        with (directory / f"{name}-{kind}.npy").open("wb") as file:
-            writer = ArrayFile(file, total, views[0][number])
-            for pair in views:
-                for first in range(0, len(pair[number]), AT_ONCE):
-                    writer.write(pair[number][first : first + AT_ONCE])
-
-
-def _views(
-    rows: np.ndarray, targets: np.ndarray, run: tuple[int, int], step: Windows, stride: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The windows of one part of a series, and what follows each; nothing is copied.
-
-    Args:
-        rows: All columns, ``(rows, columns)`` float32, contiguous.
-        targets: Those to forecast, ``(rows, targets)`` float32, contiguous.
-        run: The first row, and the number of windows.
-        step: Gives the sizes of a window.
-        stride: Rows from one window to the next.
-
-    Returns:
-        ``(windows, history, columns)``, and ``(windows, horizon * targets)``.
-    """
-    start, windows = run
-    of_row, of_target = rows.strides[0], targets.strides[0]
-    inputs = np.lib.stride_tricks.as_strided(
-        rows[start:],
-        (windows, step.history, rows.shape[1]),
-        (stride * of_row, of_row, rows.itemsize),
-        writeable=False,
-    )
-    labels = np.lib.stride_tricks.as_strided(
-        targets[start + step.history :],
-        (windows, step.horizon * step.targets),
-        (stride * of_target, targets.itemsize),
-        writeable=False,
-    )
-    return inputs, labels
-
-
 def _load(of: TimeSeries, entry: Path, name: str, step: Windows, runs: Any) -> Split:
     if runs is None:
         inputs, labels = (load_array(entry / f"{name}-{part}.npy") for part in ("inputs", "labels"))
         return Split(inputs, labels)
     [run] = runs or [(0, 0)]
     return Split(
-        *_views(load_array(entry / ROWS), load_array(entry / TARGETS), run, step, of.stride)
+        *window_views(load_array(entry / ROWS), load_array(entry / TARGETS), run, step, of.stride)
     )
 
 
