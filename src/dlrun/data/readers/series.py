@@ -20,7 +20,8 @@ from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError, to_objects
 from dlrun.data.tabular.each_series import EachSeries, Result
-from dlrun.data.tabular.series import SeriesError, arrange, join, without_window_note
+from dlrun.data.tabular.errors import SeriesError
+from dlrun.data.tabular.series import arrange, join, without_window_note
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 
