@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,26 @@ def refuse_lists(profile: ColumnProfile, typed: str, hint: str | None) -> None:
             f"{typed}: the column has lists, expected one value in each row",
             hint=hint or "choose another column",
         )
+
+
+def require_saved(of: Table, names: Sequence[str]) -> None:
+    """Refuse a table without the columns that a run was trained on, or whose values nothing reads.
+
+    Args:
+        of: The table.
+        names: All of the run's.
+
+    Raises:
+        DlrunError: If a column is not there, or of another sort.
+    """
+    if missing := [name for name in names if name not in of.profiles]:
+        raise DlrunError(
+            f"data: {of.path} has no column '{missing[0]}', which the run was trained on"
+            + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
+            hint=f"the run takes {', '.join(names[:12])}",
+        )
+    for name in names:
+        refuse_other(of, name, f"data: {of.path}: column '{name}'")
 
 
 def refuse_other(of: Table, name: str, what: str) -> None:

@@ -14,7 +14,7 @@ from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
-from dlrun.data.tabular.columns import refuse_other
+from dlrun.data.tabular.columns import require_saved
 from dlrun.data.tabular.encode import FITTED, load_array
 from dlrun.data.tabular.series import Series, without_window_note
 from dlrun.data.tabular.window_arrays import AT_ONCE, window_views, write_windows
@@ -143,13 +143,7 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
                 f"data.{name}={size}: the run was trained with {expected}",
                 hint=f"data.{name}={expected}",
             )
-    if missing := [name for name in step.names if name not in of.table.profiles]:
-        raise DlrunError(
-            f"data: {of.table.path} has no column '{missing[0]}', which the run was trained on",
-            hint=f"the run takes {', '.join(step.names[:12])}",
-        )
-    for name in step.names:
-        refuse_other(of.table, name, f"data: {of.table.path}: column '{name}'")
+    require_saved(of.table, step.names)
     return step
 
 

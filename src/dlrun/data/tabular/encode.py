@@ -17,7 +17,7 @@ from dlrun.data.duplicates import notes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
-from dlrun.data.tabular.columns import at_row, refuse_other
+from dlrun.data.tabular.columns import at_row, require_saved
 from dlrun.data.tabular.encode_rows import BatchColumns, RowEncoder
 from dlrun.data.tabular.write_rows import WRITTEN, file_of, write_rows
 from dlrun.data.targets import TargetFitter, columns_of
@@ -115,15 +115,7 @@ def saved_encoder(of: Table, saved: InputSpec) -> RowEncoder:
             "data: the run was not trained on a table", hint="choose data of the run's own kind"
         )
     named = leaves_by_name(saved.targets)
-    needed = [*step.names, *columns_of(named.values())]
-    if missing := [name for name in needed if name not in of.profiles]:
-        raise DlrunError(
-            f"data: {of.path} has no column '{missing[0]}', which the run was trained on"
-            + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
-            hint=f"the run takes {', '.join(needed[:12])}",
-        )
-    for name in needed:
-        refuse_other(of, name, f"data: {of.path}: column '{name}'")
+    require_saved(of, [*step.names, *columns_of(named.values())])
     return RowEncoder(step, named, of.weight)
 
 
