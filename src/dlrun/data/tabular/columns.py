@@ -12,7 +12,7 @@ import numpy as np
 
 from dlrun.data.columns.date import date_format
 from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
-from dlrun.data.tabular.column_values import FALSE, TRUE, WrongValueError
+from dlrun.data.tabular.column_values import FALSE, IN_FLOAT32, TRUE, WrongValueError
 from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
@@ -234,7 +234,8 @@ class at_row:  # noqa: N801 - reads like a function
             row = self._start + int(np.flatnonzero(self._mask)[error.row])
             raise DlrunError(
                 f"data: {self._of.path}: column '{error.column}', row {row + 1:,}: {error.problem}",
-                hint=_how_to_read(self._of, error) or correct(self._of, error.value) + self._hint,
+                hint=_how_to_read(self._of, error)
+                or correct(self._of, error.value) + (_how_to_hold(self._of, error) or self._hint),
             ) from error
 
 
@@ -243,3 +244,10 @@ def _how_to_read(of: Table, error: WrongValueError) -> str | None:
     is_date = error.expected.startswith("a date")
     form = date_format(of.profiles[error.column].examples) if is_date else None
     return form and f"""'data.columns.{error.column}={{kind: date, format: "{form}"}}'"""
+
+
+def _how_to_hold(of: Table, error: WrongValueError) -> str | None:
+    """How to scale an input that has larger numbers than float32; None for others, or a run's."""
+    if error.expected != IN_FLOAT32 or of.known or error.column not in of.inputs:
+        return None
+    return f", or 'data.columns.{error.column}={{kind: number, scale: log}}'"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dlrun.data.columns.number import refuse_infinite
 from dlrun.data.preprocessing import Step
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.tabular.column_types import Cells
@@ -75,7 +76,7 @@ class RowEncoder:
         inputs = self.columns.apply(rows)
         for step in self.further:
             inputs = step.apply(inputs)
-        labels = {name: target.encode(rows) for name, target in self.targets.items()}
+        labels = {name: _encode_target(target, rows) for name, target in self.targets.items()}
         weights = None if self.weight is None else to_weights(self.weight, rows[self.weight])
         return EncodedRows(inputs, labels, weights)
 
@@ -91,7 +92,7 @@ class RowEncoder:
             if not target.classes or (target.kind == "multilabel" and not target.is_list):
                 found = _refused(partial(_encode_target, target), batch) | found
         if (weight := self.weight) is not None:
-            found = _refused(lambda of: to_weights(weight, of.column(weight)), batch) | found
+            found = _refused(lambda rows: to_weights(weight, rows[weight]), batch) | found
         return found
 
     def state(self) -> dict[str, Any]:
@@ -106,22 +107,27 @@ class RowEncoder:
         return cls(Columns.from_state(state["columns"]), targets, weight)
 
 
-def _encode_column(column: Column, batch: pa.RecordBatch) -> None:
-    dtype = np.int32 if column.sizes else np.float32
-    column.encode(batch.column(column.name), np.zeros((len(batch), column.width), dtype))
+def _encode_column(column: Column, rows: Mapping[str, Any]) -> None:
+    values, dtype = rows[column.name], np.int32 if column.sizes else np.float32
+    column.encode(values, np.zeros((len(values), column.width), dtype))
 
 
-def _encode_target(target: Target, batch: pa.RecordBatch) -> None:
-    target.encode(BatchColumns(batch))
+def _encode_target(target: Target, rows: Mapping[str, Any]) -> np.ndarray:
+    with np.errstate(over="ignore"):  # refused by row
+        labels = target.encode(rows)
+    if target.kind == "regression":
+        for name, scaled in zip(target.columns, labels.T, strict=True):
+            refuse_infinite(name, rows[name], scaled)
+    return labels
 
 
-def _refused(encode: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) -> dict[int, str]:
+def _refused(encode: Callable[[BatchColumns], object], batch: pa.RecordBatch) -> dict[int, str]:
     """What a function refuses of each row, by its place."""
     found: dict[int, str] = {}
     start = 0
     while start < len(batch):
         try:
-            encode(batch.slice(start))
+            encode(BatchColumns(batch.slice(start)))
             break
         except WrongValueError as error:
             # Of several columns, a later one may be wrong in a row before.

@@ -16,7 +16,6 @@ from dlrun.data.splits import SPLITS
 from dlrun.data.tabular.columns import at_row
 from dlrun.data.tabular.encode_rows import BatchColumns, RowEncoder
 from dlrun.data.tree import leaves, leaves_by_name
-from dlrun.errors import DlrunError
 from dlrun.system.threads import map_in_order
 
 if TYPE_CHECKING:
@@ -84,8 +83,6 @@ def _encode_block(of: Table, encoder: RowEncoder, block: tuple[int, pa.RecordBat
         used = BatchColumns(batch, None if is_used.all() else pa.array(is_used))
         inputs, labels, weights = encoder.encode(used)
     named = leaves_by_name(inputs)
-    for array in named.values():
-        _require_finite(of, array, start, is_used)
     arrays = {("inputs", name): array for name, array in named.items()}
     arrays |= {("labels", name): array for name, array in labels.items()}
     if weights is not None:
@@ -93,17 +90,6 @@ def _encode_block(of: Table, encoder: RowEncoder, block: tuple[int, pa.RecordBat
     arrays["rows", None] = start + np.flatnonzero(is_used)
     rows = {split: np.flatnonzero(codes[is_used] == code) for split, code in SPLITS.items()}
     return _Block(list(named), arrays, row_hashes(leaves(inputs)), rows)
-
-
-def _require_finite(of: Table, array: np.ndarray, start: int, mask: np.ndarray) -> None:
-    """Refuse a value that float32 does not hold, such as 1e300 that is not scaled."""
-    if not (finite := np.isfinite(array)).all():
-        wrong = int(finite.reshape(len(array), -1).all(axis=1).argmin())
-        row = start + int(np.flatnonzero(mask)[wrong])
-        raise DlrunError(
-            f"data: {of.path}, row {row + 1:,}: a value is too large for float32",
-            hint="correct it, or choose numbers.scale=log or quantile",
-        )
 
 
 class ArrayFile:
