@@ -14,7 +14,8 @@ from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
-from dlrun.data.tabular.columns import require_saved
+from dlrun.data.tabular.column_values import WrongValueError
+from dlrun.data.tabular.columns import correct, require_saved
 from dlrun.data.tabular.encode import FITTED, load_array
 from dlrun.data.tabular.series import Series, without_window_note
 from dlrun.data.tabular.window_arrays import AT_ONCE, window_views, write_windows
@@ -150,7 +151,15 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
 def _fit(of: TimeSeries, arranged: Series, train: np.ndarray) -> Windows:
     """Measure the training rows."""
     values = arranged.values[train]
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if not (finite := np.isfinite(deviation)).all():
+        column = int(finite.argmin())
+        raise DlrunError(
+            f"data: {of.table.path}: column '{of.options.columns[column]}' has numbers as large as"
+            f" {np.abs(values[:, column]).max():g}",
+            hint="write them in another unit, or as their logarithm",
+        )
     constant = values.min(axis=0) == values.max(axis=0)  # whose mean may be off by a rounding
     mean[constant], deviation[constant] = values[0, constant], 1
     if (still := constant[: len(of.table.targets)]).any():
@@ -176,7 +185,11 @@ def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
     splits = of.splits(arranged)
     found = runs(of, arranged, splits)
     step = step or _fit(of, arranged, splits == TRAIN)
-    rows = step.standardize(arranged.values)
+    try:
+        rows = step.standardize(arranged.values, arranged.rows)
+    except WrongValueError as error:
+        hint = correct(of.table, error.value)
+        raise DlrunError(f"data: {of.table.path}: {error}", hint=hint) from error
     targets = np.ascontiguousarray(rows[:, : step.targets])
     parts: dict[str, list[tuple[int, int]]] = {}
     for name, code in SPLITS.items():
