@@ -154,6 +154,18 @@ def test_what_is_wrong_with_a_series_is_told_of_it_alone(tmp_path, spec):
     )
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_series_with_a_number_that_float32_does_not_hold_is_wrong_alone(tmp_path, spec, labels):
+    tables = [columns(40, "right"), columns(30, "large")]
+    tables[1]["load"][-HORIZON - 1] = 1e300
+    path = write(tmp_path / "new.csv", *tables)
+    parts = list(open_reader(Request(path, spec, labels=labels)).parts())
+    why = "column 'load': row 67 is 1e+300, expected a number that float32 holds"
+    assert [text for part in parts for text in part.wrong.values()] == [why]
+    assert all(np.isfinite(part.inputs).all() for part in parts)
+    assert sum(map(len, (part.inputs for part in parts))) == (33 if labels else 1)
+
+
 def test_the_usual_step_of_a_series_is_that_of_all(tmp_path, spec):
     daily = {**columns(30, "daily"), "hour": [f"2026-01-{1 + n:02} 00:00:00" for n in range(30)]}
     unread = {**columns(30, "unread"), "hour": [f"{n}. January" for n in range(30)]}

@@ -11,8 +11,8 @@ from pyarrow import parquet
 
 from dlrun.data.row_formats import open_rows
 from dlrun.data.row_formats.csv import Rows
-from dlrun.data.table import batches
 from dlrun.data.table_formats import TableOptions, find_files, formats_of_tables
+from dlrun.data.tabular.cached_table import batches
 from dlrun.data.tabular.column_types import NOT_UTF8, Cells, type_name
 from dlrun.data.tabular.column_values import to_objects, to_texts
 from dlrun.data.tabular.number_types import LARGE

@@ -202,6 +202,23 @@ def test_each_row_is_found_of_which_a_column_of_the_target_is_wrong(columns, tmp
     assert len(parts[0].labels) == ROWS - 4
 
 
+def test_rows_with_numbers_that_float32_does_not_hold_are_wrong(columns, tmp_path):
+    columns = {name: columns[name] for name in ("rooms", "area", "price")}
+    columns["area"] = [1.0 if value is None else abs(value) for value in columns["area"]]
+    write(tmp_path / "t.csv", columns)
+    spec = table(path=str(tmp_path / "t.csv"), target="price", weight="area").dataset().spec
+    for name, row in (("rooms", 60), ("price", 40), ("area", 3)):
+        columns[name][row] = 1e300
+    write(tmp_path / "new.csv", columns)
+    [part] = open_reader(Request(tmp_path / "new.csv", spec)).parts()
+    assert part.wrong == {60: "column 'rooms': 1e+300 is not a number that float32 holds"}
+    [part] = open_reader(Request(tmp_path / "new.csv", spec, labels=True, weight="area")).parts()
+    assert sorted(part.wrong) == [3, 40, 60]
+    assert np.isfinite(part.inputs).all()
+    assert np.isfinite(part.labels).all()
+    assert np.isfinite(part.weights).all()
+
+
 def test_classes_are_compared_as_what_they_are():
     def of(values, known):
         return index_of_class(pa.array(values), known).tolist()

@@ -17,7 +17,7 @@ from dlrun.data.row_formats.csv import Rows
 from dlrun.data.splits import SPLITS
 from dlrun.data.table import table
 from dlrun.data.table_formats import TableOptions, csv, formats_of_tables
-from dlrun.data.tabular import encode_rows
+from dlrun.data.tabular import write_rows
 from dlrun.data.tabular.arrow_table import arrow_table
 from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import to_numbers
@@ -663,7 +663,25 @@ def test_a_value_that_float32_does_not_hold_is_refused_by_row(tmp_path):
     # In the test split, which the statistics do not know.
     columns["split"] = ["test" if n in (7, 8) else "train" for n in range(120)]
     write_csv(tmp_path / "h.csv", columns)
-    assert refused(path="h.csv").message == "data: h.csv, row 8: a value is too large for float32"
+    error = refused(path="h.csv")
+    large = "1e+300 is not a number that float32 holds"
+    assert error.message == f"data: h.csv: column 'area', row 8: {large}"
+    assert error.hint == "correct it, or 'data.columns.area={kind: number, scale: log}'"
+    scaled = table(
+        path="h.csv", target="price", columns={"area": {"kind": "number", "scale": "log"}}
+    )
+    assert np.isfinite(scaled.dataset().test.inputs).all()
+    error = refused(path="h.csv", target="area")
+    assert error.message == f"data: h.csv: column 'area', row 8: {large}"
+    assert error.hint == "correct it"
+    columns["split"] = ["test" if n in (9, 10) else "train" for n in range(120)]
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", target="area")
+    assert error.message == "data.target=area: has numbers as large as 1e+300"
+    columns["rooms"][9] = 1e300
+    write_csv(tmp_path / "h.csv", columns)
+    error = refused(path="h.csv", weight="rooms", drop=["area"])
+    assert error.message == f"data: h.csv: column 'rooms', row 10: {large}"
 
 
 def test_rows_are_encoded_in_blocks_as_at_once(tmp_path, monkeypatch):
@@ -677,12 +695,12 @@ def test_rows_are_encoded_in_blocks_as_at_once(tmp_path, monkeypatch):
         return [array.tobytes() for name in SPLITS for array in data.split(name).arrays()]
 
     whole = arrays()
-    monkeypatch.setattr(encode_rows, "BLOCK", 7)
+    monkeypatch.setattr(write_rows, "BLOCK", 7)
     monkeypatch.setenv("DLRUN_CACHE", str(tmp_path / "other"))
     assert arrays() == whole
     columns["area"][102] = 1e300  # of the test, in a later block
     write_csv(tmp_path / "h.csv", columns)
-    assert refused(path="h.csv").message == "data: h.csv, row 103: a value is too large for float32"
+    assert "row 103: 1e+300 is not a number that float32" in refused(path="h.csv").message
     columns["area"][102], columns["importance"][106] = 1, -1
     write_csv(tmp_path / "h.csv", columns)
     error = refused(path="h.csv", weight="importance")

@@ -310,6 +310,18 @@ def test_a_run_is_evaluated_by_what_it_was_fitted_to(tmp_path):
         timeseries(**given(write(tmp_path / "c.csv", less))).dataset(saved(data))
 
 
+def test_a_number_that_float32_does_not_hold_is_refused(tmp_path):
+    table = columns()
+    for row, words in (
+        (97, "column 'wind': row 98 is 1e\\+300, expected a number that float32 holds"),
+        (7, "column 'wind' has numbers as large as 1e\\+300"),
+    ):
+        changed = table | {"wind": [1e300 if n == row else v for n, v in enumerate(table["wind"])]}
+        path = write(tmp_path / f"{row}.csv", changed)
+        with pytest.raises(DlrunError, match=words):
+            timeseries(**given(path)).dataset()
+
+
 def test_a_damaged_step_is_refused(tmp_path):
     [step] = timeseries(**given(write(tmp_path / "t.csv", columns()))).dataset().preprocessing
     assert from_entry(to_entry(step)) == step

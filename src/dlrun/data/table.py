@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,14 +13,15 @@ import numpy as np
 
 from dlrun.data import columns
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
+from dlrun.data.columns import InputColumn
 from dlrun.data.description.table import describe_table
-from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.source import Description
 from dlrun.data.splits import SplitOptions, file_split, resolve_way
 from dlrun.data.table_formats import TableFiles, TableOptions, find_files, import_pyarrow
 from dlrun.data.tabular import encode
+from dlrun.data.tabular.cached_table import TABLE, Content, batches, read_content, write_content
 from dlrun.data.tabular.inputs import find_inputs, find_notes
-from dlrun.data.tabular.profile import ColumnProfile, profile_table
+from dlrun.data.tabular.profile import ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
 from dlrun.data.tabular.row_names import RowNames, find_ids
 from dlrun.data.tabular.splits import split_table
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from dlrun.data.dataset import Dataset
     from dlrun.data.input_spec import InputSpec
+    from dlrun.data.tabular.encode_rows import RowEncoder
 
 log = logging.getLogger("dlrun")
 
-TABLE, PROFILE = "table.arrow", "profile.json"
 BLANKS = ("missing", "no_class")  # the row has no target, or none of the classes
 
 
@@ -140,7 +140,7 @@ def column_names(names: Any) -> tuple[str, ...]:
 class Table:
     """A table as a :class:`dlrun.data.source.Source`; the arguments are those of :func:`table`.
 
-    With ``known``, the columns and targets of a run, none of them is found.
+    With ``known``, what encodes the rows of a run, no column is found, nor a target.
     """
 
     path: str
@@ -156,7 +156,7 @@ class Table:
     limit: int | None
     cache_bytes: float
     blank: str = field(default="missing", kw_only=True)
-    known: tuple[Columns, Mapping[str | None, Target]] | None = field(default=None, kw_only=True)
+    known: RowEncoder | None = field(default=None, kw_only=True)
     has_missing: bool = field(default=True, kw_only=True)  # whether data.missing is a key
 
     @property
@@ -171,12 +171,7 @@ class Table:
 
         def make(directory: Path) -> None:
             rows = files.convert(directory / TABLE)
-            profiles = profile_table(batches(directory / TABLE))
-            content = {
-                "files": [[name, n] for name, n in zip(names, rows, strict=True)],
-                "columns": [profile.to_dict() for profile in profiles.values()],
-            }
-            (directory / PROFILE).write_text(json.dumps(content), encoding="utf-8")
+            write_content(directory, zip(names, rows, strict=True))
 
         names = [_relative(path, self.path) for path in files.paths]
         try:
@@ -187,34 +182,30 @@ class Table:
         return cache_entry(key, make, limit_bytes=self.cache_bytes)
 
     @cached_property
-    def _content(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.entry / PROFILE).read_text(encoding="utf-8"))
-        return content
+    def _content(self) -> Content:
+        return read_content(self.entry)
 
     @property
     def file_rows(self) -> list[tuple[str, int]]:
         """The rows of each file, in order."""
-        return [(name, rows) for name, rows in self._content["files"]]
+        return self._content.files
 
-    @cached_property
+    @property
     def profiles(self) -> dict[str, ColumnProfile]:
         """Each column, in the table's order."""
-        found = {}
-        for entry in self._content["columns"]:
-            places = {key: entry[key] and tuple(entry[key]) for key in ("wrong", "undated")}
-            found[entry["name"]] = ColumnProfile(**entry | places)
-        return found
+        return self._content.profiles
 
     @cached_property
     def labels(self) -> dict[str | None, Target]:
         """The outputs, by name; None is a single one. Their numbers are not measured yet."""
-        return dict(self.known[1]) if self.known else find_targets(self)
+        return dict(self.known.targets) if self.known else find_targets(self)
 
     @cached_property
-    def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The kind of each input column, and its options; of a run's columns, no options."""
+    def inputs(self) -> dict[str, InputColumn]:
+        """What each input column is, by name; of a run's columns, without options."""
         if self.known:
-            return {column.name: (columns.kind_of(column), {}) for column in self.known[0].fitted}
+            fitted = self.known.columns.fitted
+            return {column.name: InputColumn(columns.kind_of(column), {}) for column in fitted}
         return find_inputs(self)
 
     @cached_property
@@ -265,8 +256,8 @@ class Table:
             "kind": kinds.pop() if len(kinds) == 1 else None,
             **({"blank": self.blank} if self._has_blanks else {}),
             "columns": {
-                name: {"kind": kind, **options} if options else kind
-                for name, (kind, options) in self.inputs.items()
+                name: {"kind": column.kind, **column.options} if column.options else column.kind
+                for name, column in self.inputs.items()
             },
             "drop": [name for name in self.profiles if name not in used],
             "split": self.way.way,
@@ -287,30 +278,10 @@ class Table:
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:
         """See :class:`dlrun.data.source.Source`."""
-        of = self if saved is None else replace(self, known=encode.saved_columns(self, saved))
+        of = self if saved is None else replace(self, known=encode.saved_encoder(self, saved))
         for note in of.notes:
             log.info("data   %s", note)
         return encode.dataset(of)
-
-
-def batches(path: Path, names: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The batches of an Arrow file, read one at a time.
-
-    Args:
-        path: The file.
-        names: The columns to read; None for all.
-    """
-    import pyarrow as pa
-
-    with pa.OSFile(str(path)) as source:
-        options = None
-        if names is not None:
-            schema = pa.ipc.open_file(source).schema
-            chosen = [at for at, name in enumerate(schema.names) if name in names]
-            options = pa.ipc.IpcReadOptions(included_fields=chosen)
-        with pa.ipc.open_file(source, options=options) as file:
-            for number in range(file.num_record_batches):
-                yield file.get_batch(number)
 
 
 def _relative(path: Path, root: str) -> str:

@@ -195,11 +195,17 @@ class TargetFitter:
         """The target with mean and deviation.
 
         Raises:
-            DlrunError: If all training rows have the same number.
+            DlrunError: If all training rows have the same number, or one is too large to measure.
         """
         if self._target.kind != "regression":
             return self._target
         for name, moments in zip(self._target.columns, self._moments, strict=True):
+            if not np.isfinite(moments.deviation):
+                raise DlrunError(
+                    f"data.target={name}: has numbers as large as"
+                    f" {max(moments.high, -moments.low):g}",
+                    hint="write them in another unit, or as their logarithm",
+                )
             if not moments.deviation:
                 raise DlrunError(
                     f"data.target={name}: is {moments.mean:g} in every row of the training split",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
 from dlrun.data.cache import limit_of
+from dlrun.data.columns import InputColumn
 from dlrun.data.columns.text import AUTO
 from dlrun.data.files.text_files import FILE, LABEL, SPLIT, TEXT, TextFiles, find_texts
 from dlrun.data.splits import SplitOptions
@@ -147,9 +148,9 @@ class TextFolder(Table):
         return self.files.paths
 
     @cached_property
-    def inputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def inputs(self) -> dict[str, InputColumn]:
         """See :class:`dlrun.data.table.Table`."""
-        return {TEXT: ("text", dict(self.kind_options["text"]))}
+        return {TEXT: InputColumn("text", dict(self.kind_options["text"]))}
 
     @cached_property
     def notes(self) -> list[str]:

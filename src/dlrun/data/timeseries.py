@@ -21,18 +21,11 @@ from dlrun.data.table import Table, column_names
 from dlrun.data.tabular import cut_windows
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.columns import MOST, correct, require_column, require_numbers
+from dlrun.data.tabular.errors import SeriesError
 from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, ColumnProfile
 from dlrun.data.tabular.reading_options import reading_options
-from dlrun.data.tabular.series import (
-    FILLS,
-    GAPS,
-    Options,
-    Series,
-    SeriesError,
-    arrange,
-    without_window_note,
-)
+from dlrun.data.tabular.series import FILLS, GAPS, Options, Series, arrange, without_window_note
 from dlrun.errors import DlrunError
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def _wrong_texts(wrong: Iterable[Mapping[str, str]], data: Table) -> dict[str, s
     """What a table has of them, by their ids: ``row 7``, counted from 1, or what names the row."""
     ids = {row.get("id", "") for row in wrong}
     places = {int(id_[4:]) - 1: id_ for id_ in ids if re.fullmatch(r"row [0-9]{1,15}", id_)}
-    names = [name for name, (kind, _) in data.inputs.items() if kind == "text"]
+    names = [name for name, column in data.inputs.items() if column.kind == "text"]
     names = names or list(data.inputs)[:COLUMNS]
     found: dict[str, str] = {}
     first, named = 0, data.id_column

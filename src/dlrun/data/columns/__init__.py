@@ -19,7 +19,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +78,18 @@ class Column(Protocol):
         Raises:
             ValueError: If it is not the state of :func:`to_entry`.
         """
+
+
+class InputColumn(NamedTuple):
+    """What a column of a table is, before it is fitted.
+
+    Args:
+        kind: One of :func:`kinds`.
+        options: Those of its ``Fitter``.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
 
 
 @cache  # asked for each column

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlrun.data.columns import NUMBERS, read_numbers
 from dlrun.data.tabular.column_types import Cells
-from dlrun.data.tabular.column_values import to_numbers
+from dlrun.data.tabular.column_values import FLOAT32, IN_FLOAT32, WrongValueError, to_numbers
 from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.errors import DlrunError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SCALES = ("standardize", "min_max", "log", "quantile", "none")
 QUANTILES = 1001
-FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,9 @@ class Number:
         else:
             scaled = (_log(numbers) if self.scale == "log" else numbers) - self.offset
             scaled /= self.divisor
-            with np.errstate(over="ignore"):  # infinite values are refused by row
+            with np.errstate(over="ignore"):  # refused by row
                 out[:, 0] = scaled
+            refuse_infinite(self.name, values, out[:, 0])
 
     @classmethod
     def from_state(cls, name: str, state: dict[str, Any]) -> Number:
@@ -142,6 +142,22 @@ class Fitter:
 def takes(profile: ColumnProfile) -> bool:
     """See :mod:`dlrun.data.columns`."""
     return profile.type in NUMERIC
+
+
+def refuse_infinite(name: str, values: pa.Array, scaled: np.ndarray) -> None:
+    """Refuse what is infinite in float32, such as 1e300 that is not scaled.
+
+    Args:
+        name: The column.
+        values: Its values, as for :func:`~dlrun.data.tabular.column_values.to_numbers`.
+        scaled: The same as a model sees them, ``(rows,)`` float32.
+
+    Raises:
+        WrongValueError: If one is; names the first such row.
+    """
+    if (infinite := np.isinf(scaled)).any():
+        row = int(infinite.argmax())
+        raise WrongValueError(name, row, float(to_numbers(name, values)[row]), IN_FLOAT32)
 
 
 class Moments:

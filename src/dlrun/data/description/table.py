@@ -36,7 +36,7 @@ def describe_table(of: Table) -> Description:
     outputs = {name or target.title: target for name, target in of.labels.items()}
     used = {column: "target" for target in outputs.values() for column in target.columns}
     used |= {of.weight: "weight"} if of.weight else {}
-    used |= {name: kind for name, (kind, _) in of.inputs.items()}
+    used |= {name: column.kind for name, column in of.inputs.items()}
     if of.way.by is not None:
         used.setdefault(of.way.by, "split")
     return Description(

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrun.data.columns import read_numbers, read_texts
 from dlrun.data.tabular.column_types import Cells
+from dlrun.data.tabular.column_values import IN_FLOAT32, WrongValueError
 from dlrun.data.tabular.series import FILLS, GAPS, Options, arrange
 from dlrun.data.tree import Arrays
 
@@ -64,10 +65,23 @@ class Windows:
         numbers = dict.fromkeys(self.options.columns, Cells.NUMBERS)
         return dict.fromkeys(self.names, Cells.VALUES) | numbers
 
-    def standardize(self, values: np.ndarray) -> np.ndarray:
-        """Columns ``(rows, columns)`` of numbers as a model sees them, float32."""
-        standardized: np.ndarray = (values - self.mean) / self.deviation
-        return standardized.astype(np.float32)
+    def standardize(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Numbers as a model sees them, float32.
+
+        Args:
+            values: Rows of all columns, ``(..., columns)``.
+            rows: The place of each in the table, from 0, ``(...)`` int64.
+
+        Raises:
+            WrongValueError: If float32 does not hold one; names its row.
+        """
+        with np.errstate(over="ignore"):
+            standardized: np.ndarray = ((values - self.mean) / self.deviation).astype(np.float32)
+        if (infinite := np.isinf(standardized)).any():
+            *place, column = np.argwhere(infinite)[0]
+            row, value = int(rows[tuple(place)]), float(values[(*place, column)])
+            raise WrongValueError(self.options.columns[column], row, value, IN_FLOAT32)
+        return standardized
 
     def apply(self, inputs: Arrays) -> Arrays:
         """The last window of each series, from which the rows after it are forecast.
@@ -111,7 +125,7 @@ class Windows:
                 raise ValueError(f"{of} ends with {length:,} rows, expected {self.history:,}")
         windows = ends[last, None] + np.arange(-self.history, 0)
         return Last(
-            self.standardize(arranged.values[windows]),
+            self.standardize(arranged.values[windows], arranged.rows[windows]),
             tuple(names[part] for part in last) if arranged.names else (),
             arranged.rows[ends[last] - 1],
         )

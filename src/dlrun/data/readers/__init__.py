@@ -189,8 +189,7 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
         return as_tree({name: target.encode(columns) for name, target in targets.items()})
     except WrongValueError as error:
         raise DlrunError(
-            f"{label}: {error.column} {error.value!r:.80} is not {error.expected}",
-            hint="correct it, or leave it out",
+            f"{label}: {error.column} {error.problem}", hint="correct it, or leave it out"
         ) from error
 
 

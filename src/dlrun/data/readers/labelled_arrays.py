@@ -130,7 +130,7 @@ class Reader:
         except WrongValueError as error:
             row = int(np.flatnonzero(there)[error.row])
             raise DlrunError(
-                f"{self._label}: {name}[{row}] {error.value!r:.80} is not {error.expected}",
+                f"{self._label}: {name}[{row}] {error.problem}",
                 hint="correct it, or remove the sample",
             ) from error
         encoded = np.zeros((len(there), *known.shape[1:]), known.dtype)

@@ -20,7 +20,8 @@ from dlrun.data.row_formats import open_rows
 from dlrun.data.table_formats import suffixes
 from dlrun.data.tabular.column_values import WrongValueError, to_objects
 from dlrun.data.tabular.each_series import EachSeries, Result
-from dlrun.data.tabular.series import SeriesError, arrange, join, without_window_note
+from dlrun.data.tabular.errors import SeriesError
+from dlrun.data.tabular.series import Series, arrange, join, without_window_note
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 
@@ -169,10 +170,12 @@ class Reader:
         The first part is the series that are wrong, if there are any.
         """
         step, options = self._step, self._step.options
-        results = self._of_each(
-            partial(arrange, self._table, options),
-            lambda table, rows, usual: arrange(table, options, rows, usual),
-        )
+
+        def standardized(table: Mapping[str, Any], *of_some: Any) -> Series:
+            series = arrange(table, options, *of_some)
+            return replace(series, values=step.standardize(series.values, series.rows))
+
+        results = self._of_each(partial(standardized, self._table), standardized)
         wrong = {first: error for first, error in results if isinstance(error, ValueError)}
         if wrong:
             part = self._part(
@@ -183,7 +186,7 @@ class Reader:
         if not right:
             return
         arranged = join(right)
-        values = step.standardize(arranged.values)
+        values = arranged.values
         needed = step.history + step.horizon
         bounds = zip(arranged.starts[:-1], arranged.starts[1:], strict=True)
         firsts = [np.arange(start, max(start, end - needed + 1)) for start, end in bounds]

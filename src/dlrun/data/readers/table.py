@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +24,12 @@ from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.row_formats import Block, Rows, open_rows
 from dlrun.data.table_formats import TableFiles, find_files, format_of, suffixes
 from dlrun.data.tabular.column_types import Cells
-from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_weights
-from dlrun.data.tabular.encode_rows import BatchColumns
+from dlrun.data.tabular.column_values import WrongValueError, to_objects
+from dlrun.data.tabular.encode_rows import BatchColumns, EncodedRows, RowEncoder
 from dlrun.data.tabular.errors import read_error
 from dlrun.data.tabular.row_names import find_ids
-from dlrun.data.targets import Target, columns_of
-from dlrun.data.tree import Arrays, as_tree, tree_map
+from dlrun.data.targets import columns_of
+from dlrun.data.tree import as_tree, leaf, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
 from dlrun.system.packages import require_package
@@ -59,9 +58,14 @@ class Reader:
         require_package("pyarrow", "a table", "data")
         step = request.spec.step(Columns)
         assert step is not None, "takes() says so"
-        self._request, self._step = request, step
-        self._targets = targets_of(request.spec)
-        self._beside = self._labels_and_weight() if request.labels else {}
+        self._request, self._targets = request, targets_of(request.spec)
+        steps = request.spec.preprocessing
+        self._encoder = RowEncoder(
+            step,
+            self._targets if request.labels else {},
+            request.weight if request.labels else None,
+            steps[steps.index(step) + 1 :],
+        )
         self._unseen: Counter[str] = Counter()
         self._absent: Counter[str] = Counter()
         self._without_target = 0
@@ -77,7 +81,7 @@ class Reader:
         some = False
         for number, path in enumerate(self.files):
             rows, ids = self._open(path) if number else self._first
-            wanted = {**dict.fromkeys(ids, Cells.VALUES), **self._step.cells, **self._beside}
+            wanted = {**dict.fromkeys(ids, Cells.VALUES), **self._encoder.cells}
             try:
                 for block in rows.blocks(wanted, self._request.rows):
                     some = True
@@ -112,8 +116,9 @@ class Reader:
         if not names and self._format == "csv":
             raise DlrunError(f"{key} {path} is empty", hint="the first row names the columns")
         label, targets = f"{key} {path}", columns_of(self._targets.values())
+        inputs = self._encoder.columns.names
         if names:  # else no row could be read, and each says why
-            _require(label, names, self._step.names, "which the run takes")
+            _require(label, names, inputs, "which the run takes")
             _require(label, names, self._request.ids, "which --id names")
             if self._request.labels:
                 _require(label, names, targets, "which the run predicts")
@@ -122,26 +127,18 @@ class Reader:
                         f"{label} has no column '{weight}', which weighs the run's rows",
                         hint="data.weight=null counts each row once",
                     )
-        used = {*self._step.names, *targets}
+        used = {*inputs, *targets}
         ids = list(self._request.ids) or find_ids(dict.fromkeys(names), used)
         if not names:
             ids = []
         elif self._request.labels:  # one that tells the rows apart in a report
             ids = [name for name in ids if names.count(name) == 1][:1]
-        read = {*self._step.names, *ids, *self._beside}
+        read = {*ids, *self._encoder.cells}
         if twice := [name for name, count in Counter(names).items() if count > 1 and name in read]:
             raise DlrunError(
                 f"{label} has two columns named '{twice[0]}'", hint="rename one of them"
             )
         return rows, ids
-
-    def _labels_and_weight(self) -> dict[str, Cells]:
-        """The columns that are read beside those of the inputs, and what is taken of them."""
-        weight = self._request.weight
-        cells = {} if weight is None else {weight: Cells.NUMBERS}
-        for target in self._targets.values():
-            cells |= target.cells
-        return cells
 
     def _part(self, block: Block, ids: Sequence[str], path: Path) -> Part:
         """The rows of a block as inputs, and what names them."""
@@ -157,7 +154,7 @@ class Reader:
         try:
             encoded = self._encode(batch)
         except WrongValueError:
-            wrong = self._wrong_rows(batch)
+            wrong = self._encoder.wrong_rows(batch)
             why |= {int(rows[place]): text for place, text in wrong.items()}
             right = np.ones(len(rows), bool)
             right[list(wrong)] = False
@@ -166,13 +163,13 @@ class Reader:
                 encoded = self._encode(batch)
             except WrongValueError as error:  # a class that the run does not know
                 raise DlrunError(
-                    f"{label}: row {rows[error.row]:,}: {_why(error)}",
+                    f"{label}: row {rows[error.row]:,}: column '{error.column}': {error.problem}",
                     hint="correct it, or remove the row",
                 ) from error
         self._count(batch)
-        inputs, labels, weights = encoded
+        labels = as_tree(encoded.labels) if self._request.labels else None
         wrong = {int(np.searchsorted(every, row)): text for row, text in sorted(why.items())}
-        return Part(inputs, every, label, wrong, names, labels, weights)
+        return Part(encoded.inputs, every, label, wrong, names, labels, encoded.weights)
 
     def _with_target(
         self, batch: pa.RecordBatch, rows: np.ndarray
@@ -184,40 +181,18 @@ class Reader:
         self._without_target += int((~has_target).sum())
         return batch.filter(_mask(has_target)), rows[has_target]
 
-    def _encode(self, batch: pa.RecordBatch) -> tuple[Arrays, Arrays | None, np.ndarray | None]:
-        """Rows as inputs, and, if they are asked for, their labels and what they count."""
-        spec, weight = self._request.spec, self._request.weight
-        with_labels, columns = self._request.labels, BatchColumns(batch)
-        if not len(batch):  # a column of another type can't be encoded even then
-            inputs = tree_map(_no_rows, spec.inputs)
-            labels = tree_map(_no_rows, spec.labels) if with_labels else None
-            return inputs, labels, None if weight is None else np.zeros(0, np.float32)
-        inputs = spec.preprocess(columns)
-        if not with_labels:
-            return inputs, None, None
-        encoded = {name: target.encode(columns) for name, target in self._targets.items()}
-        weights = None if weight is None else to_weights(weight, batch.column(weight))
-        return inputs, as_tree(encoded), weights
-
-    def _wrong_rows(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """What is wrong with each row that can't be encoded, by its place.
-
-        A class that the run does not know is a mistake in the choice of the table, not in a row.
-        """
-        found: dict[int, str] = {}
-        for column in self._step.fitted:
-            found = _refused(partial(_encode_column, column), batch) | found
-        if self._request.labels:
-            for target in self._targets.values():
-                if not target.classes or (target.kind == "multilabel" and not target.is_list):
-                    found = _refused(partial(_encode_target, target), batch) | found
-            if (weight := self._request.weight) is not None:
-                found = _refused(lambda of: to_weights(weight, of.column(weight)), batch) | found
-        return found
+    def _encode(self, batch: pa.RecordBatch) -> EncodedRows:
+        """Rows as arrays; of none too, where a column of another type could not be encoded."""
+        encoder, spec = self._encoder, self._request.spec
+        if len(batch):
+            return encoder.encode(BatchColumns(batch))
+        labels = {name: _no_rows(leaf(spec.labels, name)) for name in encoder.targets}
+        weights = None if encoder.weight is None else np.zeros(0, np.float32)
+        return EncodedRows(tree_map(_no_rows, spec.inputs), labels, weights)
 
     def _count(self, batch: pa.RecordBatch) -> None:
         """Count values that are unlike those of the training split."""
-        for column in self._step.fitted:
+        for column in self._encoder.columns.fitted:
             values = batch.column(column.name)
             if unseen := getattr(column, "unseen", None):
                 self._unseen[column.name] += unseen(values)
@@ -257,32 +232,6 @@ def _require(label: str, names: Sequence[str], needed: Sequence[str], why: str) 
     )
 
 
-def _encode_column(column: Any, batch: pa.RecordBatch) -> None:
-    dtype = np.int32 if column.sizes else np.float32
-    column.encode(batch.column(column.name), np.zeros((len(batch), column.width), dtype))
-
-
-def _encode_target(target: Target, batch: pa.RecordBatch) -> None:
-    target.encode(BatchColumns(batch))
-
-
-def _refused(encode: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) -> dict[int, str]:
-    """What a function refuses of each row, by its place."""
-    found: dict[int, str] = {}
-    start = 0
-    while start < len(batch):
-        try:
-            encode(batch.slice(start))
-            break
-        except WrongValueError as error:
-            # Of several columns, a later one may be wrong in a row before.
-            before = _refused(encode, batch.slice(start, error.row))
-            found |= {start + row: why for row, why in before.items()}
-            start += error.row + 1
-            found[start - 1] = _why(error)
-    return found
-
-
 def _no_rows(array: ArraySpec) -> np.ndarray:
     return np.zeros((0, *array.shape), array.dtype)
 
@@ -293,10 +242,6 @@ def _at(every: np.ndarray, rows: np.ndarray, values: Sequence[Any]) -> list[Any]
     for place, value in zip(np.searchsorted(every, rows), values, strict=True):
         placed[place] = value
     return placed
-
-
-def _why(error: WrongValueError) -> str:
-    return f"column '{error.column}': {error.value!r:.80} is not {error.expected}"
 
 
 def _rows(count: int) -> str:

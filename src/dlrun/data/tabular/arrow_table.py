@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data.cache import cache_entry, key_of
-from dlrun.data.table import PROFILE, TABLE, Table, batches, table
+from dlrun.data.table import Table, table
+from dlrun.data.tabular.cached_table import TABLE, write_content
 from dlrun.data.tabular.column_types import normal_batch
-from dlrun.data.tabular.profile import profile_table
 from dlrun.errors import DlrunError
 from dlrun.system.packages import require_package
 
@@ -78,12 +77,7 @@ class ArrowTable(Table):
 
         def make(directory: Path) -> None:
             write(self._rows, directory / TABLE, self.path)
-            profiles = profile_table(batches(directory / TABLE))
-            content = {
-                "files": [["rows", len(self._rows)]],
-                "columns": [profile.to_dict() for profile in profiles.values()],
-            }
-            (directory / PROFILE).write_text(json.dumps(content), encoding="utf-8")
+            write_content(directory, [("rows", len(self._rows))])
 
         parts = [_content_key(self._rows)] if self.key is None else self.key
         return cache_entry(key_of("arrow", *parts), make, limit_bytes=self.cache_bytes)

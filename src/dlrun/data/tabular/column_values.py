@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
 WHOLE = re.compile(r"\s*([+-]?\d{1,1000})(\.0*)?\s*")  # 7, 007 and 7.0, of any size
+FLOAT32, IN_FLOAT32 = float(np.finfo(np.float32).max), "a number that float32 holds"
 ZONE = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -38,6 +39,11 @@ class WrongValueError(ValueError):
         super().__init__(
             f"column '{column}': row {row + 1:,} is {value!r:.80}, expected {expected}"
         )
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, for a message that says where."""
+        return f"{self.value!r:.80} is not {self.expected}"
 
 
 def to_numbers(name: str, values: pa.Array) -> np.ndarray:
@@ -72,13 +78,14 @@ def to_weights(name: str, values: pa.Array) -> np.ndarray:
     """The weights of samples, float32 ``(rows,)``.
 
     Raises:
-        WrongValueError: If one is not a finite number from 0; names the first such row.
+        WrongValueError: If one is not a number from 0 that float32 holds; names the first such row.
     """
     weights = to_numbers(name, values)
-    if (wrong := ~(weights >= 0)).any():
+    if (wrong := ~((weights >= 0) & (weights <= FLOAT32))).any():
         row = int(wrong.argmax())
         value = None if np.isnan(weights[row]) else float(weights[row])
-        raise WrongValueError(name, row, value, "a number from 0")
+        expected = IN_FLOAT32 if weights[row] > 0 else "a number from 0"
+        raise WrongValueError(name, row, value, expected)
     return weights.astype(np.float32)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dlrun.data.columns.date import date_format
 from dlrun.data.tabular.column_types import NOT_UTF8, not_read, not_utf8
-from dlrun.data.tabular.column_values import FALSE, TRUE
+from dlrun.data.tabular.column_values import FALSE, IN_FLOAT32, TRUE, WrongValueError
 from dlrun.data.tabular.number_types import NUMERIC
 from dlrun.data.tabular.profile import IDENTIFIER, OTHER, ColumnProfile
 from dlrun.errors import DlrunError, nearest
@@ -65,6 +69,26 @@ def refuse_lists(profile: ColumnProfile, typed: str, hint: str | None) -> None:
             f"{typed}: the column has lists, expected one value in each row",
             hint=hint or "choose another column",
         )
+
+
+def require_saved(of: Table, names: Sequence[str]) -> None:
+    """Refuse a table without the columns that a run was trained on, or whose values nothing reads.
+
+    Args:
+        of: The table.
+        names: All of the run's.
+
+    Raises:
+        DlrunError: If a column is not there, or of another sort.
+    """
+    if missing := [name for name in names if name not in of.profiles]:
+        raise DlrunError(
+            f"data: {of.path} has no column '{missing[0]}', which the run was trained on"
+            + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
+            hint=f"the run takes {', '.join(names[:12])}",
+        )
+    for name in names:
+        refuse_other(of, name, f"data: {of.path}: column '{name}'")
 
 
 def refuse_other(of: Table, name: str, what: str) -> None:
@@ -187,3 +211,43 @@ def number_among_truths(of: Table, profile: ColumnProfile) -> tuple[float, tuple
             return share, (row + at, values[at].as_py())
         row += len(batch)
     raise AssertionError("a counted value is in the table")
+
+
+class at_row:  # noqa: N801 - reads like a function
+    """Turn a wrong value into an error that names its row in the table.
+
+    Args:
+        of: The table.
+        start: The rows before those that are encoded.
+        mask: Which of the rows from there are encoded.
+        hint: What else mends it.
+    """
+
+    def __init__(self, of: Table, start: int, mask: np.ndarray, hint: str = "") -> None:
+        self._of, self._start, self._mask, self._hint = of, start, mask, hint
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, WrongValueError):
+            row = self._start + int(np.flatnonzero(self._mask)[error.row])
+            raise DlrunError(
+                f"data: {self._of.path}: column '{error.column}', row {row + 1:,}: {error.problem}",
+                hint=_how_to_read(self._of, error)
+                or correct(self._of, error.value) + (_how_to_hold(self._of, error) or self._hint),
+            ) from error
+
+
+def _how_to_read(of: Table, error: WrongValueError) -> str | None:
+    """The format of a column of dates, as an override; None if it looks like none."""
+    is_date = error.expected.startswith("a date")
+    form = date_format(of.profiles[error.column].examples) if is_date else None
+    return form and f"""'data.columns.{error.column}={{kind: date, format: "{form}"}}'"""
+
+
+def _how_to_hold(of: Table, error: WrongValueError) -> str | None:
+    """How to scale an input that has larger numbers than float32; None for others, or a run's."""
+    if error.expected != IN_FLOAT32 or of.known or error.column not in of.inputs:
+        return None
+    return f", or 'data.columns.{error.column}={{kind: number, scale: log}}'"

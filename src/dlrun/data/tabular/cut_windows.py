@@ -14,10 +14,12 @@ from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
-from dlrun.data.tabular.columns import refuse_other
+from dlrun.data.tabular.column_values import WrongValueError
+from dlrun.data.tabular.columns import correct, require_saved
 from dlrun.data.tabular.encode import FITTED, load_array
-from dlrun.data.tabular.encode_rows import ArrayFile
 from dlrun.data.tabular.series import Series, without_window_note
+from dlrun.data.tabular.window_arrays import AT_ONCE, window_views, write_windows
+from dlrun.data.tabular.write_rows import ArrayFile
 from dlrun.data.targets import Target
 from dlrun.errors import DlrunError
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dlrun")
 
 ROWS, TARGETS = "rows.npy", "targets.npy"
-AT_ONCE = 4096  # windows
 
 
 def runs(of: TimeSeries, arranged: Series, splits: np.ndarray) -> dict[int, list[tuple[int, int]]]:
@@ -143,20 +144,22 @@ def _read_saved(of: TimeSeries, saved: InputSpec) -> Windows:
                 f"data.{name}={size}: the run was trained with {expected}",
                 hint=f"data.{name}={expected}",
             )
-    if missing := [name for name in step.names if name not in of.table.profiles]:
-        raise DlrunError(
-            f"data: {of.table.path} has no column '{missing[0]}', which the run was trained on",
-            hint=f"the run takes {', '.join(step.names[:12])}",
-        )
-    for name in step.names:
-        refuse_other(of.table, name, f"data: {of.table.path}: column '{name}'")
+    require_saved(of.table, step.names)
     return step
 
 
 def _fit(of: TimeSeries, arranged: Series, train: np.ndarray) -> Windows:
     """Measure the training rows."""
     values = arranged.values[train]
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if not (finite := np.isfinite(deviation)).all():
+        column = int(finite.argmin())
+        raise DlrunError(
+            f"data: {of.table.path}: column '{of.options.columns[column]}' has numbers as large as"
+            f" {np.abs(values[:, column]).max():g}",
+            hint="write them in another unit, or as their logarithm",
+        )
     constant = values.min(axis=0) == values.max(axis=0)  # whose mean may be off by a rounding
     mean[constant], deviation[constant] = values[0, constant], 1
     if (still := constant[: len(of.table.targets)]).any():
@@ -182,7 +185,11 @@ def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
     splits = of.splits(arranged)
     found = runs(of, arranged, splits)
     step = step or _fit(of, arranged, splits == TRAIN)
-    rows = step.standardize(arranged.values)
+    try:
+        rows = step.standardize(arranged.values, arranged.rows)
+    except WrongValueError as error:
+        hint = correct(of.table, error.value)
+        raise DlrunError(f"data: {of.table.path}: {error}", hint=hint) from error
     targets = np.ascontiguousarray(rows[:, : step.targets])
     parts: dict[str, list[tuple[int, int]]] = {}
     for name, code in SPLITS.items():
@@ -195,7 +202,7 @@ def _make(of: TimeSeries, directory: Path, *, step: Windows | None) -> None:
     else:
         _require_room(of, step, parts)
         for name, part in parts.items():
-            _write(directory, name, part, rows, targets, step, of.stride)
+            write_windows(directory, name, part, rows, targets, step, of.stride)
     state = {
         "step": step.state(),
         "runs": parts if are_views else dict.fromkeys(parts),
@@ -228,64 +235,13 @@ def _require_room(of: TimeSeries, step: Windows, parts: dict[str, list[tuple[int
         )
 
 
-def _write(
-    directory: Path,
-    name: str,
-    part: list[tuple[int, int]],
-    rows: np.ndarray,
-    targets: np.ndarray,
-    step: Windows,
-    stride: int,
-) -> None:
-    views = [_views(rows, targets, run, step, stride) for run in part or [(0, 0)]]
-    total = sum(windows for _, windows in part)
-    for number, kind in enumerate(("inputs", "labels")):
-        with (directory / f"{name}-{kind}.npy").open("wb") as file:
-            writer = ArrayFile(file, total, views[0][number])
-            for pair in views:
-                for first in range(0, len(pair[number]), AT_ONCE):
-                    writer.write(pair[number][first : first + AT_ONCE])
-
-
-def _views(
-    rows: np.ndarray, targets: np.ndarray, run: tuple[int, int], step: Windows, stride: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The windows of one part of a series, and what follows each; nothing is copied.
-
-    Args:
-        rows: All columns, ``(rows, columns)`` float32, contiguous.
-        targets: Those to forecast, ``(rows, targets)`` float32, contiguous.
-        run: The first row, and the number of windows.
-        step: Gives the sizes of a window.
-        stride: Rows from one window to the next.
-
-    Returns:
-        ``(windows, history, columns)``, and ``(windows, horizon * targets)``.
-    """
-    start, windows = run
-    of_row, of_target = rows.strides[0], targets.strides[0]
-    inputs = np.lib.stride_tricks.as_strided(
-        rows[start:],
-        (windows, step.history, rows.shape[1]),
-        (stride * of_row, of_row, rows.itemsize),
-        writeable=False,
-    )
-    labels = np.lib.stride_tricks.as_strided(
-        targets[start + step.history :],
-        (windows, step.horizon * step.targets),
-        (stride * of_target, targets.itemsize),
-        writeable=False,
-    )
-    return inputs, labels
-
-
 def _load(of: TimeSeries, entry: Path, name: str, step: Windows, runs: Any) -> Split:
     if runs is None:
         inputs, labels = (load_array(entry / f"{name}-{part}.npy") for part in ("inputs", "labels"))
         return Split(inputs, labels)
     [run] = runs or [(0, 0)]
     return Split(
-        *_views(load_array(entry / ROWS), load_array(entry / TARGETS), run, step, of.stride)
+        *window_views(load_array(entry / ROWS), load_array(entry / TARGETS), run, step, of.stride)
     )
 
 

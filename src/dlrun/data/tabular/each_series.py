@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from dlrun.data.tabular.series import Options, array_of, groups_of, seconds_of, usual_step
+from dlrun.data.tabular.series import Options, array_of, groups_of
+from dlrun.data.tabular.times import seconds_of, usual_step
 
 if TYPE_CHECKING:
     import pyarrow as pa

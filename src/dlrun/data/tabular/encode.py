@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +17,10 @@ from dlrun.data.duplicates import notes
 from dlrun.data.preprocessing.columns import Columns
 from dlrun.data.sample_ids import SampleIds
 from dlrun.data.splits import SPLITS, TRAIN
-from dlrun.data.tabular.columns import refuse_other
-from dlrun.data.tabular.encode_rows import WRITTEN, BatchColumns, at_row, file_of, write_rows
-from dlrun.data.targets import Target, TargetFitter, columns_of
+from dlrun.data.tabular.columns import at_row, require_saved
+from dlrun.data.tabular.encode_rows import BatchColumns, RowEncoder
+from dlrun.data.tabular.write_rows import WRITTEN, file_of, write_rows
+from dlrun.data.targets import TargetFitter, columns_of
 from dlrun.data.tree import Arrays, leaves_by_name
 from dlrun.errors import DlrunError
 
@@ -43,7 +43,8 @@ def dataset(of: Table) -> Dataset:
     Raises:
         DlrunError: If a value is not of its column's kind, or the run's columns are not there.
     """
-    entry, step, targets = _encoded(of)
+    entry, encoder = _encoded(of)
+    targets = encoder.targets
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     outputs = list(targets)
 
@@ -68,9 +69,9 @@ def dataset(of: Table) -> Dataset:
         num_classes=targets[None].num_classes
         if single
         else {str(name): target.num_classes for name, target in targets.items()},
-        preprocessing=(step,),
+        preprocessing=(encoder.columns,),
         targets=targets[None] if single else {str(name): t for name, t in targets.items()},
-        sizes=step.sizes,
+        sizes=encoder.columns.sizes,
         is_checked=True,
     )
 
@@ -81,29 +82,29 @@ def duplicate_notes(of: Table) -> list[str]:
     Raises:
         DlrunError: As for :func:`dataset`.
     """
-    entry, *_ = _encoded(of)
+    entry, _ = _encoded(of)
     written = json.loads((entry / WRITTEN).read_text(encoding="utf-8"))
     [name, *_] = written["inputs"]
     arrays = {s: np.load(entry / file_of(s, "inputs", name), mmap_mode="r") for s in SPLITS}
     return notes(written["duplicates"], {split: len(array) for split, array in arrays.items()})
 
 
-def _encoded(of: Table) -> tuple[Path, Columns, Mapping[str | None, Target]]:
+def _encoded(of: Table) -> tuple[Path, RowEncoder]:
     """The directory of a table's arrays, made if it is not there, and how they are encoded."""
-    step, targets = of.known or _fit_or_load(of)
-    named = [[name, target.state()] for name, target in targets.items()]
+    encoder = of.known or _fit_or_load(of)
+    state = encoder.state()
     # The same for a run and for what evaluates it, which knows the columns of the run.
-    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit, step.state(), named]
+    parts = [of.entry.name, of.weight, of.blank, vars(of.way), of.limit]
 
     def make(directory: Path) -> None:
-        write_rows(of, directory, step, targets)
+        write_rows(of, directory, encoder)
 
-    entry = cache_entry(key_of("encoded", *parts), make, limit_bytes=of.cache_bytes)
-    return entry, step, targets
+    key = key_of("encoded", *parts, state["columns"], state["targets"])
+    return cache_entry(key, make, limit_bytes=of.cache_bytes), encoder
 
 
-def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None, Target]]:
-    """A run's fitted columns and targets, all of which the table has.
+def saved_encoder(of: Table, saved: InputSpec) -> RowEncoder:
+    """That of a run, all of whose columns the table has.
 
     Raises:
         DlrunError: If the run was not trained on a table, or one is not there.
@@ -114,41 +115,30 @@ def saved_columns(of: Table, saved: InputSpec) -> tuple[Columns, dict[str | None
             "data: the run was not trained on a table", hint="choose data of the run's own kind"
         )
     named = leaves_by_name(saved.targets)
-    needed = [*step.names, *columns_of(named.values())]
-    if missing := [name for name in needed if name not in of.profiles]:
-        raise DlrunError(
-            f"data: {of.path} has no column '{missing[0]}', which the run was trained on"
-            + (f", nor {len(missing) - 1} more" if len(missing) > 1 else ""),
-            hint=f"the run takes {', '.join(needed[:12])}",
-        )
-    for name in needed:
-        refuse_other(of, name, f"data: {of.path}: column '{name}'")
-    return step, named
+    require_saved(of, [*step.names, *columns_of(named.values())])
+    return RowEncoder(step, named, of.weight)
 
 
-def _fit_or_load(of: Table) -> tuple[Columns, dict[str | None, Target]]:
-    """The columns and targets of the training split, from the cache if they are in it."""
+def _fit_or_load(of: Table) -> RowEncoder:
+    """The encoder fitted to the training split, from the cache if they are in it."""
     labels = {name: target.state() for name, target in of.labels.items()}
     key = key_of("fitted", of.entry.name, labels, of.blank, of.inputs, vars(of.way), of.limit)
 
     def make(directory: Path) -> None:
-        step, targets = _fit(of)
-        named = [[name, target.state()] for name, target in targets.items()]
-        text = json.dumps({"columns": step.state(), "targets": named})
-        (directory / FITTED).write_text(text, encoding="utf-8")
+        (directory / FITTED).write_text(json.dumps(_fit(of).state()), encoding="utf-8")
 
     entry = cache_entry(key, make, limit_bytes=of.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
-    targets = {name: Target.from_state(target) for name, target in state["targets"]}
-    return Columns.from_state(state["columns"]), targets
+    return RowEncoder.from_state(state, of.weight)
 
 
-def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
+def _fit(of: Table) -> RowEncoder:
     """Fit columns and targets on the training split."""
     import pyarrow as pa
 
     fitters = {
-        name: columns.fitter(kind, name, options) for name, (kind, options) in of.inputs.items()
+        name: columns.fitter(column.kind, name, column.options)
+        for name, column in of.inputs.items()
     }
     of_targets = {name: TargetFitter(target) for name, target in of.labels.items()}
 
@@ -167,8 +157,9 @@ def _fit(of: Table) -> tuple[Columns, dict[str | None, Target]]:
                 for fitter in of_targets.values():
                     fitter.update(rows)
             start += len(batch)
-    step = Columns(tuple(fitter.result() for fitter in fitters.values()))
-    return step, {name: fitter.result() for name, fitter in of_targets.items()}
+    fitted = Columns(tuple(fitter.result() for fitter in fitters.values()))
+    targets = {name: fitter.result() for name, fitter in of_targets.items()}
+    return RowEncoder(fitted, targets, of.weight)
 
 
 def _load(entry: Path, split: str, part: str, names: list[str | None]) -> Arrays:

@@ -1,4 +1,4 @@
-"""What is wrong with the file of a table, for the user."""
+"""What is wrong with a table, for the user."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 
 OBJECTS = 'expected a line for each sample, such as {"area": 80, "city": "Ulm"}'
+
+
+class SeriesError(ValueError):
+    """Rows that are not time series.
+
+    Args:
+        problem: What is wrong, with the row in the table, from 1.
+        hint: How to mend it.
+    """
+
+    def __init__(self, problem: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(problem)
 
 
 def read_error(path: Path, error: Exception, *, label: str = "data:") -> DlrunError:

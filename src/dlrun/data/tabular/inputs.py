@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlrun.data import columns
+from dlrun.data.columns import InputColumn
 from dlrun.data.columns.date import date_format
 from dlrun.data.splits import LEFT_OUT, NAMES
 from dlrun.data.tabular.columns import (
@@ -36,8 +37,8 @@ LEFT_OUT_AS = {
 DROPPED = ("drop", "left out")  # of data.columns
 
 
-def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The kind of each input column, and its options.
+def find_inputs(of: Table) -> dict[str, InputColumn]:
+    """What each input column is, by name.
 
     Raises:
         DlrunError: If one is not what is said of it, or there is none.
@@ -53,7 +54,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
     if (way := of.way).by is not None:
         require_column(of, way.by, "data.by")
         aside.add(way.by) if way.way != "time" else None
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    found: dict[str, InputColumn] = {}
     for name, profile in of.profiles.items():
         if name in aside:
             continue
@@ -76,7 +77,7 @@ def find_inputs(of: Table) -> dict[str, tuple[str, dict[str, Any]]]:
             columns.fitter(str(kind), name, options)
         except (ValueError, TypeError) as error:
             raise DlrunError(f"data: {error}", hint=f"data.columns.{name}=KIND") from error
-        found[name] = (str(kind), options)
+        found[name] = InputColumn(str(kind), options)
     if not found:
         raise _nothing_to_learn_from(of, {*aside, *of.given})
     return found

@@ -12,8 +12,8 @@ from dlrun.data.cache import cache_entry, key_of
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.splits import LEFT_OUT, PAST_LIMIT, TEST, TRAIN, VALIDATION, file_split
 from dlrun.data.tabular.column_values import to_seconds, to_texts
-from dlrun.data.tabular.columns import require_column
-from dlrun.data.tabular.encode_rows import BatchColumns, at_row
+from dlrun.data.tabular.columns import at_row, require_column
+from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.number_types import NUMERIC, to_floats
 from dlrun.data.targets import required_columns
 from dlrun.errors import DlrunError

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrun.data.splits import LEFT_OUT
 from dlrun.data.tabular.columns import (
+    at_row,
     correct,
     has_comma,
     has_numbers,
@@ -17,6 +18,7 @@ from dlrun.data.tabular.columns import (
     require_column,
     require_numbers,
 )
+from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.profile import ColumnProfile
 from dlrun.data.targets import Target, split_list
 from dlrun.errors import DlrunError
@@ -162,8 +164,6 @@ def class_counts(of: Table, target: Target) -> dict[str, int]:
 def _label_counts(of: Table, target: Target) -> dict[str, int]:
     """How many rows that have a target have each of several classes at once."""
     import pyarrow as pa
-
-    from dlrun.data.tabular.encode_rows import BatchColumns, at_row  # which imports this module
 
     counts, start = np.zeros(len(target.classes), np.int64), 0
     for batch in of.batches():
