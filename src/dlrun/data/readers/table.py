@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,9 @@ from dlrun.data.tabular.column_types import Cells
 from dlrun.data.tabular.column_values import WrongValueError, to_objects, to_weights
 from dlrun.data.tabular.encode_rows import BatchColumns
 from dlrun.data.tabular.errors import read_error
+from dlrun.data.tabular.refused_rows import reason, refused_rows, refused_targets
 from dlrun.data.tabular.row_names import find_ids
-from dlrun.data.targets import Target, columns_of
+from dlrun.data.targets import columns_of
 from dlrun.data.tree import Arrays, as_tree, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_dir
@@ -166,7 +167,7 @@ class Reader:
                 encoded = self._encode(batch)
             except WrongValueError as error:  # a class that the run does not know
                 raise DlrunError(
-                    f"{label}: row {rows[error.row]:,}: {_why(error)}",
+                    f"{label}: row {rows[error.row]:,}: {reason(error)}",
                     hint="correct it, or remove the row",
                 ) from error
         self._count(batch)
@@ -200,19 +201,16 @@ class Reader:
         return inputs, as_tree(encoded), weights
 
     def _wrong_rows(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """What is wrong with each row that can't be encoded, by its place.
-
-        A class that the run does not know is a mistake in the choice of the table, not in a row.
-        """
+        """What is wrong with each row that can't be encoded, by its place."""
         found: dict[int, str] = {}
         for column in self._step.fitted:
-            found = _refused(partial(_encode_column, column), batch) | found
+            found = refused_rows(partial(_encode_column, column), batch) | found
         if self._request.labels:
-            for target in self._targets.values():
-                if not target.classes or (target.kind == "multilabel" and not target.is_list):
-                    found = _refused(partial(_encode_target, target), batch) | found
+            found = refused_targets(self._targets.values(), batch) | found
             if (weight := self._request.weight) is not None:
-                found = _refused(lambda of: to_weights(weight, of.column(weight)), batch) | found
+                found = (
+                    refused_rows(lambda of: to_weights(weight, of.column(weight)), batch) | found
+                )
         return found
 
     def _count(self, batch: pa.RecordBatch) -> None:
@@ -262,27 +260,6 @@ def _encode_column(column: Any, batch: pa.RecordBatch) -> None:
     column.encode(batch.column(column.name), np.zeros((len(batch), column.width), dtype))
 
 
-def _encode_target(target: Target, batch: pa.RecordBatch) -> None:
-    target.encode(BatchColumns(batch))
-
-
-def _refused(encode: Callable[[pa.RecordBatch], object], batch: pa.RecordBatch) -> dict[int, str]:
-    """What a function refuses of each row, by its place."""
-    found: dict[int, str] = {}
-    start = 0
-    while start < len(batch):
-        try:
-            encode(batch.slice(start))
-            break
-        except WrongValueError as error:
-            # Of several columns, a later one may be wrong in a row before.
-            before = _refused(encode, batch.slice(start, error.row))
-            found |= {start + row: why for row, why in before.items()}
-            start += error.row + 1
-            found[start - 1] = _why(error)
-    return found
-
-
 def _no_rows(array: ArraySpec) -> np.ndarray:
     return np.zeros((0, *array.shape), array.dtype)
 
@@ -293,10 +270,6 @@ def _at(every: np.ndarray, rows: np.ndarray, values: Sequence[Any]) -> list[Any]
     for place, value in zip(np.searchsorted(every, rows), values, strict=True):
         placed[place] = value
     return placed
-
-
-def _why(error: WrongValueError) -> str:
-    return f"column '{error.column}': {error.value!r:.80} is not {error.expected}"
 
 
 def _rows(count: int) -> str:
