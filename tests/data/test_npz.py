@@ -129,6 +129,16 @@ def test_a_file_that_another_option_reads_or_none_says_so(tmp_path, names, chang
     assert hint.format(path=path) in caught.value.hint
 
 
+def test_arrays_that_are_not_read_are_named(tmp_path, caplog):
+    np.savez(tmp_path / "mine.npz", **ARRAYS)
+    npz(path=str(tmp_path / "mine.npz"), num_classes=3)
+    assert not caplog.records
+    np.savez(tmp_path / "mine.npz", **ARRAYS, x_val=np.ones((5, 4)), weights=np.ones(10))
+    npz(path=str(tmp_path / "mine.npz"), num_classes=3)
+    [record] = caplog.records
+    assert "mine.npz: arrays that are not read: x_val, weights; read are x_train" in record.message
+
+
 def test_a_file_of_nearly_the_name_is_named(tmp_path):
     np.savez(tmp_path / "mine.npz", **ARRAYS)
     for path in ("mime.npz", "mine.npy"):

@@ -1,11 +1,12 @@
 """Columns of predictions as files."""
 
+from datetime import datetime
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from dlrun.data.tabular.number_types import LARGE
-from dlrun.errors import DlrunError
 from dlrun.inference.described_columns import ANY, INTEGER
 from dlrun.inference.prediction_files import write_columns
 
@@ -30,11 +31,34 @@ def test_smaller_ids_stay_int64_in_a_parquet_file(tmp_path):
     assert parquet.read_table(tmp_path / "p.parquet")["id"].type == pa.int64()
 
 
-@pytest.mark.parametrize("later", [["a"], [0.0, 1.5], [2**64, 1.5], [2**64, 10**38]])
-def test_ids_of_several_types_in_a_parquet_file_are_told(tmp_path, later):
-    (tmp_path / "p.parquet").write_text("before")
-    with pytest.raises(DlrunError, match=r"column 'id' holds .* and then other values: ") as caught:
-        write_columns(tmp_path / "p.parquet", parts([1, 2], later))
-    assert caught.value.hint == "--output predictions.jsonl"
-    assert (tmp_path / "p.parquet").read_text() == "before"
+@pytest.mark.parametrize("rows", [3, 70_000])  # which wait until the end, or are written before
+@pytest.mark.parametrize(
+    ("first", "later", "texts"),
+    [
+        (7, "a7", ["7", "a7"]),
+        (7, 0.5, ["7", "0.5"]),
+        (2**64, 0.5, ["18446744073709551616", "0.5"]),
+        (0.5, 2**53 + 1, ["0.5", "9007199254740993"]),
+        (7, 10**38, ["7", f"{10**38}"]),
+        (True, "a", ["true", "a"]),
+        ("a", 7, ["a", "7"]),
+        (datetime(2026, 1, 31), "a", ["2026-01-31", "a"]),
+        ([1, 2], "a", ["[1, 2]", "a"]),
+    ],
+)
+def test_ids_of_several_types_are_texts_in_a_parquet_file(tmp_path, rows, first, later, texts):
+    write_columns(tmp_path / "p.parquet", parts([None] * 2, [first] * rows, [later, None], [first]))
+    ids = parquet.read_table(tmp_path / "p.parquet")["id"]
+    assert ids.type == pa.string()
+    assert ids.to_pylist() == [None, None, *texts[:1] * rows, texts[1], None, texts[0]]
     assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(7, pa.int64()), (0.5, pa.float64()), (None, pa.string())]
+)
+def test_ids_that_begin_further_down_have_their_type_in_a_parquet_file(tmp_path, value, kind):
+    write_columns(tmp_path / "p.parquet", parts([None] * 70_000, [None, value]))
+    ids = parquet.read_table(tmp_path / "p.parquet")["id"]
+    assert ids.type == kind
+    assert ids.to_pylist() == [None] * 70_001 + [value]

@@ -1,5 +1,6 @@
 """A user's own arrays from one ``.npz`` file."""
 
+import logging
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -11,11 +12,14 @@ import numpy as np
 from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.data.files.own_files import near_path
 from dlrun.data.preprocessing.standardize import Standardize
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
 from dlrun.system.arrays import check_npz
 from dlrun.system.files import is_file
 from dlrun.system.finite import first_not_finite
 
+log = logging.getLogger("dlrun")
+
+SHOWN = 5  # arrays in a message
 NAMES = ("x_train", "y_train", "x_test", "y_test")  # as in the files of keras.datasets
 WEIGHTS = ("w_train", "w_test")
 
@@ -113,7 +117,8 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
     Args:
         path: The file.
         names: The arrays that it must have.
-        optional: The arrays that follow; None for one that it does not have.
+        optional: The arrays that follow; None for one that it does not have. A warning names the
+            others.
 
     Raises:
         DlrunError: If the file or an array in it is missing or damaged.
@@ -137,7 +142,13 @@ def read(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -
                     hint=_way_to_read(path, {*arrays})
                     or f"numpy.savez(path, {', '.join(f'{name}=...' for name in names)})",
                 )
-            return [arrays.get(name, None) for name in (*names, *optional)]
+            known = (*names, *optional)
+            if others := [name for name in arrays if name not in known]:  # x_val, or a wrong name
+                log.warning(
+                    "data: %s: arrays that are not read: %s; read are %s",
+                    *(path, list_names(others, SHOWN), ", ".join(known)),
+                )
+            return [arrays.get(name, None) for name in known]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DlrunError(
             f"data: {path} can't be read: {error}", hint=way_to_write(error, "numpy.savez")

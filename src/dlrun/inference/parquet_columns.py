@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.data.tabular.column_values import to_texts
 from dlrun.data.tabular.number_types import large_integer
-from dlrun.errors import DlrunError
 from dlrun.inference.described_columns import INTEGER, NUMBER, TEXT, TEXTS, Columns
 
 if TYPE_CHECKING:
@@ -19,19 +19,22 @@ ROW_GROUP = 65_536  # rows that are written together
 def write_parquet(path: Path, parts: Iterator[Columns]) -> None:
     """Write columns part by part.
 
+    A column without a type of its own has that of its values. Where parts differ, it holds large
+    integers if some are beyond 64 bits, and texts if values are of several types.
+
     Args:
         path: The new file.
         parts: Each has the same columns.
 
     Raises:
         OSError: If it can't be written.
-        DlrunError: If a column's values are of several types.
     """
     file: _File | None = None
     try:
         for part in parts:
-            file = file or _File(path, _schema_of(part))
-            file.add(part)
+            arrays = {name: _array_of(kind, values) for name, (kind, values) in part.items()}
+            file = file or _File(path, arrays)
+            file.add(arrays)
         if file is not None:
             file.write_waiting()
     finally:
@@ -44,26 +47,34 @@ class _File:
 
     Args:
         path: The new file.
-        schema: The columns of the first rows.
+        arrays: The columns of the first rows.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, arrays: Mapping[str, pa.Array]) -> None:
+        import pyarrow as pa
         from pyarrow import parquet
 
-        self._path, self._schema = path, schema
-        self._writer: Any = parquet.ParquetWriter(path, schema)
+        types = {name: array.type for name, array in arrays.items()}
+        # Until there is a value, which may be of any type.
+        self._empty = {name for name, kind in types.items() if pa.types.is_null(kind)}
+        self._path = path
+        self._schema = pa.schema(types | dict.fromkeys(self._empty, pa.string()))
+        self._writer: Any = parquet.ParquetWriter(path, self._schema)
         self._waiting: list[pa.Table] = []
 
-    def add(self, part: Columns) -> None:
+    def add(self, arrays: Mapping[str, pa.Array]) -> None:
         """Add rows, some of which wait until there are many to write."""
         import pyarrow as pa
 
-        arrays = []
-        for name, (_, values) in part.items():
-            if self._schema.field(name).type == pa.int64() and _are_large(values):
-                self._widen(name)
-            arrays.append(_array_of(name, values, self._schema.field(name).type))
-        self._waiting.append(pa.Table.from_arrays(arrays, schema=self._schema))
+        for name, array in arrays.items():
+            if pa.types.is_null(array.type):
+                continue
+            known = self._schema.field(name).type
+            kind = array.type if name in self._empty else _common_type(known, array.type)
+            if kind != known:
+                self._change_type(name, kind)
+            self._empty.discard(name)
+        self._waiting.append(_as_schema(arrays, self._schema))
         if sum(map(len, self._waiting)) >= ROW_GROUP:
             self.write_waiting()
 
@@ -79,63 +90,71 @@ class _File:
         """Complete the file."""
         self._writer.close()
 
-    def _widen(self, name: str) -> None:
-        """Write all rows so far anew, with room in a column for integers beyond 64 bits."""
+    def _change_type(self, name: str, kind: pa.DataType) -> None:
+        """Write all rows so far anew, with another type of a column."""
         from pyarrow import parquet
 
         self.write_waiting()
         self.close()
         place = self._schema.get_field_index(name)
-        self._schema = self._schema.set(place, self._schema.field(name).with_type(large_integer()))
-        before = self._path.rename(self._path.with_name(f"{self._path.name}.narrow"))
+        self._schema = self._schema.set(place, self._schema.field(name).with_type(kind))
+        before = self._path.rename(self._path.with_name(f"{self._path.name}.before"))
         try:
             self._writer = parquet.ParquetWriter(self._path, self._schema)
             with parquet.ParquetFile(before) as written:
-                for group in range(written.num_row_groups):
-                    rows = written.read_row_group(group)
-                    self._writer.write_table(rows.cast(self._schema))
+                for rows in written.iter_batches():
+                    columns = dict(zip(rows.schema.names, rows.columns, strict=True))
+                    self._writer.write_table(_as_schema(columns, self._schema))
         finally:
             before.unlink()
 
 
-def _schema_of(part: Columns) -> pa.Schema:
+def _array_of(kind: str, values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
     types = {INTEGER: pa.int64(), NUMBER: pa.float64(), TEXT: pa.string()}
     types[TEXTS] = pa.list_(pa.string())
-    found = {name: types.get(kind) or _type_of(values) for name, (kind, values) in part.items()}
-    return pa.schema({n: pa.string() if pa.types.is_null(t) else t for n, t in found.items()})
+    if kind in types:
+        return pa.array(values, types[kind])
+    for found in (None, large_integer()):
+        try:
+            return pa.array(values, found)
+        except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
+            continue
+    return _texts_of(values)
 
 
-def _type_of(values: Sequence[Any]) -> pa.DataType:
+def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """A type that holds the values of both exactly."""
     import pyarrow as pa
 
-    try:
-        return pa.array(values).type
-    except OverflowError:  # of integers that 64 bits do not hold
-        return large_integer()
+    if one == other:
+        return one
+    integers = {pa.int64(), large_integer()}
+    return large_integer() if {one, other} == integers else pa.string()
 
 
-def _are_large(values: Sequence[Any]) -> bool:
-    """Whether these are integers, some of which 64 bits do not hold."""
-    there = [value for value in values if value is not None]
-    if not all(type(value) is int for value in there):
-        return False
-    return any(not -(2**63) <= value < 2**63 for value in there)
-
-
-def _array_of(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _as_schema(arrays: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    try:
-        if kind == pa.int64():  # pyarrow would cut a fraction
-            floats = (value for value in values if isinstance(value, float))
-            if cut := next((value for value in floats if not value.is_integer()), None):
-                raise pa.ArrowInvalid(f"{cut} is not an integer")
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise DlrunError(
-            f"--output: column '{name}' holds {kind} and then other values: {error}",
-            hint="--output predictions.jsonl",
-            exit_code=1,
-        ) from error
+    return pa.table([_as_type(arrays[field.name], field.type) for field in schema], schema=schema)
+
+
+def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if array.type == kind:
+        return array
+    if array.null_count == len(array):
+        return pa.nulls(len(array), kind)
+    if kind != pa.string():
+        return array.cast(kind)
+    if pa.types.is_nested(array.type):  # which pyarrow does not cast
+        return _texts_of(array.to_pylist())
+    return to_texts(array)
+
+
+def _texts_of(values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is None else str(value) for value in values], pa.string())

@@ -15,6 +15,7 @@ from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table
 from dlrun.data.tabular.column_values import to_texts
 from dlrun.data.tabular.columns import require_column
+from dlrun.data.tabular.encode_rows import encode_targets
 from dlrun.data.tabular.inputs import missing_target_notes
 from dlrun.data.targets import Target, TargetFitter
 from dlrun.errors import DlrunError
@@ -172,7 +173,7 @@ class ImageTable:
         """
         columns = self._columns(rows)
         try:
-            return {name: target.encode(columns) for name, target in targets.items()}
+            return encode_targets(targets, columns)
         except KeyError as error:
             raise DlrunError(
                 f"data.labels={self.table_path}: has no column {error}, which the run was trained"

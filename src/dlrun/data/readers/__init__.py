@@ -23,6 +23,7 @@ import numpy as np
 
 from dlrun.data.table_formats import TableOptions
 from dlrun.data.tabular.column_values import WrongValueError
+from dlrun.data.tabular.encode_rows import encode_targets
 from dlrun.data.targets import Target, columns_of, required_columns
 from dlrun.data.tree import Arrays, as_tree, leaves_by_name
 from dlrun.errors import DlrunError
@@ -186,7 +187,7 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
                 hint=f"name a table with a column '{name}' and one of the files' paths",
             )
     try:
-        return as_tree({name: target.encode(columns) for name, target in targets.items()})
+        return as_tree(encode_targets(targets, columns))
     except WrongValueError as error:
         raise DlrunError(
             f"{label}: {error.column} {error.problem}", hint="correct it, or leave it out"

@@ -23,11 +23,14 @@ from dlrun.data.readers import (
     Request,
     encode_labels,
     required_targets,
+    targets_of,
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.table_formats import find_files, format_of
-from dlrun.data.tree import Arrays, tree_map
+from dlrun.data.tabular.encode_rows import BatchColumns, wrong_targets
+from dlrun.data.targets import columns_of
+from dlrun.data.tree import Arrays, leaves, tree_map
 from dlrun.errors import DlrunError
 from dlrun.system.files import is_file
 from dlrun.system.packages import require_package
@@ -63,8 +66,9 @@ class Reader:
         is_table = request.source.suffix and format_of(request.source) is not None
         paths, columns = self._read_table() if is_table else self._find()
         self._rows, self._labels = np.arange(len(paths)), None
+        self._wrong: dict[int, str] = {}
         if request.labels:
-            self._rows, self._labels = _with_target(request, columns, self._rows)
+            self._rows, self._labels, self._wrong = _with_target(request, columns, self._rows)
         self._without_target = len(paths) - len(self._rows)
         self._paths = [paths[row] for row in self._rows]
         self.files: Sequence[Path] = [request.source] if is_table else self._paths
@@ -83,6 +87,8 @@ class Reader:
                     right[place], wrong[place] = False, f"can't be decoded: {result.reason}"
                 else:
                     images[place] = result
+                if (why := self._wrong.get(first + place)) is not None:
+                    right[place], wrong[place] = False, why
             at = np.arange(first, first + len(paths))
             labels = self._labels
             yield Part(
@@ -139,8 +145,8 @@ class Reader:
 
 def _with_target(
     request: Request, columns: Mapping[str, Any], rows: np.ndarray
-) -> tuple[np.ndarray, Arrays]:
-    """The rows that have a value in each target, and their labels."""
+) -> tuple[np.ndarray, Arrays, dict[int, str]]:
+    """The rows that have a value in each target, their labels, and those that have a wrong one."""
     import pyarrow as pa
 
     has_target = np.ones(len(rows), bool)
@@ -149,9 +155,20 @@ def _with_target(
             has_target &= columns[name].is_valid().to_numpy(zero_copy_only=False)
     if len(rows) and not has_target.any():
         raise DlrunError(f"{request.key} {request.source}: no row has a target")
-    mask = pa.array(has_target)
-    kept = {name: values.filter(mask) for name, values in columns.items()}
-    return rows[has_target], encode_labels(request, kept)
+    mask, rows = pa.array(has_target), rows[has_target]
+    kept = pa.RecordBatch.from_pydict({name: c.filter(mask) for name, c in columns.items()})
+    targets = targets_of(request.spec).values()
+    wrong: dict[int, str] = {}
+    if all(name in columns for name in columns_of(targets)):
+        wrong = wrong_targets(targets, kept)
+    right = np.setdiff1d(np.arange(len(rows)), list(wrong))
+    labels = tree_map(lambda of: np.zeros((len(rows), *of.shape), of.dtype), request.spec.labels)
+    if len(right) or not wrong:
+        encoded = encode_labels(request, BatchColumns(kept.take(pa.array(right))))
+        for of_all, of_right in zip(leaves(labels), leaves(encoded), strict=True):
+            of_all[right] = of_right
+    where = request.source.name
+    return rows, labels, {n: f"{where}, row {rows[n] + 1:,}: {why}" for n, why in wrong.items()}
 
 
 def _image_column(columns: Mapping[str, Any], label: str) -> str:

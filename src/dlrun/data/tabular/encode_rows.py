@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,21 +76,16 @@ class RowEncoder:
         inputs = self.columns.apply(rows)
         for step in self.further:
             inputs = step.apply(inputs)
-        labels = {name: _encode_target(target, rows) for name, target in self.targets.items()}
+        labels = encode_targets(self.targets, rows)
         weights = None if self.weight is None else to_weights(self.weight, rows[self.weight])
         return EncodedRows(inputs, labels, weights)
 
     def wrong_rows(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """What is wrong with each row that can't be encoded, by its place.
-
-        A class that the run does not know is a mistake in the choice of the table, not in a row.
-        """
+        """What is wrong with each row that can't be encoded, by its place."""
         found: dict[int, str] = {}
         for column in self.columns.fitted:
             found = _refused(partial(_encode_column, column), batch) | found
-        for target in self.targets.values():
-            if not target.classes or (target.kind == "multilabel" and not target.is_list):
-                found = _refused(partial(_encode_target, target), batch) | found
+        found = wrong_targets(self.targets.values(), batch) | found
         if (weight := self.weight) is not None:
             found = _refused(lambda rows: to_weights(weight, rows[weight]), batch) | found
         return found
@@ -105,6 +100,25 @@ class RowEncoder:
         """The encoder again, of what :meth:`state` returns."""
         targets = {name: Target.from_state(target) for name, target in state["targets"]}
         return cls(Columns.from_state(state["columns"]), targets, weight)
+
+
+def encode_targets(
+    targets: Mapping[str | None, Target], rows: Mapping[str, Any]
+) -> dict[str | None, np.ndarray]:
+    """The labels of rows, by output; see :meth:`RowEncoder.encode`."""
+    return {name: _encode_target(target, rows) for name, target in targets.items()}
+
+
+def wrong_targets(targets: Iterable[Target], batch: pa.RecordBatch) -> dict[int, str]:
+    """What is no target in each row, by its place.
+
+    A class that the run does not know is a mistake in the choice of the table, not in a row.
+    """
+    found: dict[int, str] = {}
+    for target in targets:
+        if not target.classes or (target.kind == "multilabel" and not target.is_list):
+            found = _refused(partial(_encode_target, target), batch) | found
+    return found
 
 
 def _encode_column(column: Column, rows: Mapping[str, Any]) -> None:
