@@ -103,6 +103,36 @@ def test_distributions_are_drawn(dlrun):
     assert sum(area["histogram"]["counts"]) == 120 - area["missing"]
 
 
+@pytest.mark.parametrize("data", ["blobs", "tickets", "npy", "npz"])
+def test_distributions_of_arrays_are_drawn(dlrun, data):
+    """What has no table and no images had an empty picture."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    x, y = np.arange(60.0).reshape(20, 3), np.arange(20) % 2
+    np.savez(dlrun.cwd / "npy.npz", x=x, y=y)
+    np.savez(dlrun.cwd / "npz.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    words = {
+        "npy": ("data.path=npy.npz",),
+        "npz": ("data.path=npz.npz", "data.num_classes=2", "data.validation_samples=4"),
+    }.get(data, ())
+    described = dlrun.warm("jax", "data", f"data={data}", *words, "--plot", "data.png")
+    for column in described["columns"]:
+        histogram, known = column["histogram"], column["name"] in described["classes"]
+        assert known or sum(histogram["counts"]) > 0, column
+    # An empty picture is white.
+    assert pyplot.imread(dlrun.cwd / "data.png")[:, :, :3].min() < 0.5
+
+
+def test_nothing_to_draw_is_refused(dlrun):
+    pytest.importorskip("matplotlib")
+    x, y = np.ones((8, 3)), np.ones((8, 1))
+    np.savez(dlrun.cwd / "same.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    words = ("data=npz", "data.path=same.npz", "data.num_classes=1", "data.validation_samples=2")
+    done = dlrun.within("jax", "data", *words, "--plot", "data.png")
+    assert done.returncode == 2
+    assert "error: --plot data.png: no column has a distribution" in done.stderr
+    assert not (dlrun.cwd / "data.png").exists()
+
+
 def test_a_data_set_in_memory_is_described(dlrun):
     described = dlrun.warm("jax", "data", "data=tickets")
     assert described["splits"] == {"train": 1280, "validation": 320, "test": 320}

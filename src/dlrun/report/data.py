@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.data.description.pictures import EACH, Pictures
+from dlrun.errors import DlrunError
 from dlrun.report.cells import figure, plain
 from dlrun.report.tables import table
 from dlrun.system.pictures import save_plot
@@ -115,24 +116,33 @@ def draw_pictures(pictures: Pictures, path: Path) -> None:
 
 
 def draw_data(result: Mapping[str, Any], path: Path) -> None:
-    """Draw the distribution of each column: a histogram, or its most frequent values.
+    """Draw the distribution of each column: its classes or frequent values, or a histogram.
 
     Args:
         result: From :func:`dlrun.api.data.describe_data`.
         path: The picture.
 
     Raises:
-        DlrunError: If it can't be written.
+        DlrunError: If there is nothing to draw, or it can't be written.
     """
     from matplotlib.figure import Figure
 
-    columns = [c for c in result["columns"] if c["counts"] or c.get("histogram")][:PANELS]
+    frequent = {
+        c["name"]: result["classes"].get(c["name"]) or c["counts"] for c in result["columns"]
+    }
+    columns = [c for c in result["columns"] if frequent[c["name"]] or c.get("histogram")][:PANELS]
+    if not columns:
+        raise DlrunError(
+            f"--plot {path}: no column has a distribution",
+            hint="leave out --plot; 'dlrun data' lists the columns",
+        )
     across = min(4, max(1, len(columns)))
     down = max(1, -(-len(columns) // across))
     picture = Figure(figsize=(3.6 * across, 2.6 * down), layout="constrained")
     panels = list(picture.subplots(down, across, squeeze=False).flat)
     for axes, column in zip(panels, columns, strict=False):
-        if histogram := column.get("histogram"):
+        if not (values := frequent[column["name"]]):
+            histogram = column["histogram"]
             edges = histogram["edges"]
             if column["type"].startswith("timestamp"):  # matplotlib counts days
                 edges = [edge / DAY for edge in edges]
@@ -140,7 +150,7 @@ def draw_data(result: Mapping[str, Any], path: Path) -> None:
             widths = [high - low for low, high in pairwise(edges)]
             axes.bar(edges[:-1], histogram["counts"], widths, align="edge")
         else:
-            shown = list(column["counts"].items())[:10]
+            shown = list(values.items())[:10]
             axes.barh([_cut(str(name))[:16] for name, _ in shown], [n for _, n in shown])
             axes.invert_yaxis()
         axes.set_title(f"{_cut(column['name'])} ({column['kind']})", fontsize=9)

@@ -6,6 +6,7 @@ import numpy as np
 
 from dlrun.data.dataset import SPLITS, Dataset
 from dlrun.data.description.class_coverage import unlearned_of
+from dlrun.data.description.table import BINS
 from dlrun.data.source import Description
 from dlrun.data.tree import leaves, map_named
 
@@ -65,4 +66,14 @@ def describe_array(name: str, kind: str, array: np.ndarray) -> dict[str, object]
         "mean": float(known.mean(dtype=np.float64)) if known.size else None,
         "counts": {},
         "examples": [],
+        "histogram": _histogram(known),
     }
+
+
+def _histogram(values: np.ndarray) -> dict[str, list[float]] | None:
+    """The edges of the bins and how many values are in each; None for equal or infinite values."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not 0 < high - low < np.inf:
+        return None
+    counts, edges = np.histogram(values, BINS, (low, high))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
