@@ -4,6 +4,10 @@ A run that is being trained rewrites ``run.json`` as it knows it; these are the 
 change meanwhile.
 """
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,23 @@ from dlrun.system.files import is_file, read_json, write_json
 
 ANNOTATIONS = "notes.json"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 100, 100, 10_000
+
+
+@contextmanager
+def changes_of(run: Path) -> Iterator[None]:
+    """Hold the annotations of a run, so that none of two commands at once is lost.
+
+    The lock is that of the folder, as a run that is being trained holds its own.
+    """
+    folder = None
+    with suppress(OSError):  # a file system without locks
+        folder = os.open(run, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
 def read_annotations(run: Path) -> dict[str, Any]:
