@@ -165,6 +165,9 @@ def test_a_stopped_search_resumes_its_study(dlrun):
     assert len({trial.params["optimizer.learning_rate"] for trial in study}) == 3
     first = strict_json((directory / "0" / "run.json").read_text())
     assert first["resumed"][0]["after"]["epochs"] >= 2
+    fewer = dlrun.here("sweep", "--resume", directory, "--trials", "2")
+    assert (fewer.returncode, fewer.stdout) == (2, "")
+    assert "--trials 2: the search has 3 already" in fewer.stderr
     assert study[0].intermediate_values.keys() == set(range(1, 9))
     assert study[0].value == first["validation"]["loss"]
 
