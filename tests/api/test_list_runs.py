@@ -141,6 +141,13 @@ def test_conditions_query_the_record_the_config_or_a_metric(dlrun, home, conditi
     assert listed(dlrun, *options) == expected
 
 
+def test_settings_without_the_metric_are_last_in_either_order(dlrun, home):
+    make(home / "mnist_mlp/2026-11-21_10-05-00_eeee", minute=5, config={"epochs": 7})
+    for words, order in (([], ["bbbb", "cccc", "eeee"]), (["--reverse"], ["cccc", "bbbb", "eeee"])):
+        found = dlrun.json_here("runs", "--group", "--sort", "val_accuracy", *words)["settings"]
+        assert [each["run"][-4:] for each in found] == order
+
+
 def test_a_text_that_no_run_has_is_followed_by_the_most_similar_one(dlrun, home):
     done = dlrun.here("runs", "--where", "status=complete")
     assert (done.returncode, "none of 4 runs" in done.stdout) == (0, True)

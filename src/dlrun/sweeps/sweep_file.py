@@ -123,8 +123,8 @@ class Sweep:
         Raises:
             DlrunError: If another process runs it, or the directory can't be written.
         """
-        if self.search and self.search.settings.storage:
-            self.search.open()  # before the directory is created: the study may not fit
+        if self.search and (self.search.settings.storage or not self._new):
+            self.search.open()  # before anything is written: the study may not fit
         try:
             (self.directory / WORKERS).mkdir(parents=True, exist_ok=not self._new)
             with lock(self.directory):
