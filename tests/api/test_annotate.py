@@ -3,12 +3,14 @@
 import json
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from conftest import COMMAND
+from dlrun.api.annotate import tag
 from dlrun.cli import app
 from dlrun.report.sparkline import sparkline
 
@@ -55,6 +57,13 @@ def test_tags_select_runs_and_stay_when_the_record_is_written_again(run: Path) -
     assert (after["tags"], after["note"]) == (["good"], None)
     assert "has no tag 'paper'" in dlrun("tag", "k3f9", "--remove", "paper", code=2)
     assert "printable" in dlrun("tag", "k3f9", "a\x1bb", code=2)
+
+
+def test_of_two_commands_at_once_no_tag_is_lost(run: Path) -> None:
+    tags = [f"tag{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: tag("k3f9", [name]), tags))
+    assert sorted(tag("k3f9")["tags"]) == sorted(tags)
 
 
 def test_renamed_run_is_found_by_its_new_name_and_those_that_it_had(run: Path) -> None:

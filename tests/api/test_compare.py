@@ -7,6 +7,8 @@ import re
 import pytest
 import yaml
 
+from dlrun.report.compare import draw
+
 CONFIG = {
     "choices": {"optimizer": "adam"},
     "epochs": 3,
@@ -150,6 +152,23 @@ def test_one_plot_has_the_curves_of_all_runs(dlrun, home):
     labels = {text.strip() for text in re.findall("<!--(.*?)-->", svg)}
     assert labels >= {"loss", "train", "validation", "aaaa  epochs=3", "21  model.name=$x_{21$"}
     assert "seconds" not in labels
+
+
+def test_of_one_epoch_the_marks_tell_training_from_validation():
+    from matplotlib.colors import to_rgba
+
+    curves = [{name: [(1.0, value)] for name in ("loss", "val_loss")} for value in (0.5, 0.7)]
+    picture = draw(["one", "two"], curves)
+    picture.canvas.draw()
+    [axes] = [axes for axes in picture.axes if axes.get_visible()]
+    faces = [to_rgba(line.get_markerfacecolor()) for line in axes.lines]
+    assert [face == to_rgba("white") for face in faces] == [False, True] * 2
+    assert len({line.get_color() for line in axes.lines}) == 2
+    assert all(line.get_marker() == "o" for line in axes.lines)
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+    [_, kinds] = picture.legends
+    assert [line.get_markerfacecolor() == "white" for line in kinds.get_lines()] == [False, True]
 
 
 def test_a_plot_without_curves_is_refused(dlrun, home):

@@ -45,7 +45,7 @@ def make(path, *, minute=0, accuracy=None, config=None, **record):
 def home(dlrun):
     """Three finished runs of three backends, and one in a sweep."""
     runs = dlrun.cwd / "runs"
-    make(runs / "mnist_mlp/2026-11-21_10-01-00_aaaa", minute=1, accuracy=0.9)
+    make(runs / "mnist_mlp/2026-11-21_10-01-00_aaaa", minute=1, accuracy=0.9, init_from=None)
     make(
         runs / "mnist_mlp/2026-11-21_10-03-00_cccc",
         minute=3,
@@ -127,6 +127,9 @@ def test_sort_puts_better_values_first_and_missing_ones_last(dlrun, home, words,
         (["optimizer.learning_rate=1e-3"], ["dddd", "bbbb", "aaaa"]),  # by value, not as typed
         (["optimizer=sgd"], ["cccc"]),
         (["optimizer.nesterov=false"], ["dddd", "bbbb", "aaaa"]),
+        (["optimizer.nesterov=False"], ["dddd", "bbbb", "aaaa"]),
+        (["optimizer.nesterov!=FALSE"], []),
+        (["init_from=None", "backend=jax"], ["aaaa"]),
         (["epochs=4"], ["cccc", "bbbb", "aaaa"]),  # epochs done, not those of the config
         (["started>=2026-11-21T10:03"], ["dddd", "cccc"]),
         (["backend=numpy"], []),
@@ -136,6 +139,21 @@ def test_sort_puts_better_values_first_and_missing_ones_last(dlrun, home, words,
 def test_conditions_query_the_record_the_config_or_a_metric(dlrun, home, conditions, expected):
     options = [word for condition in conditions for word in ("--where", condition)]
     assert listed(dlrun, *options) == expected
+
+
+def test_settings_without_the_metric_are_last_in_either_order(dlrun, home):
+    make(home / "mnist_mlp/2026-11-21_10-05-00_eeee", minute=5, config={"epochs": 7})
+    for words, order in (([], ["bbbb", "cccc", "eeee"]), (["--reverse"], ["cccc", "bbbb", "eeee"])):
+        found = dlrun.json_here("runs", "--group", "--sort", "val_accuracy", *words)["settings"]
+        assert [each["run"][-4:] for each in found] == order
+
+
+def test_a_text_that_no_run_has_is_followed_by_the_most_similar_one(dlrun, home):
+    done = dlrun.here("runs", "--where", "status=complete")
+    assert (done.returncode, "none of 4 runs" in done.stdout) == (0, True)
+    assert "did you mean --where status=completed?" in done.stderr
+    done = dlrun.here("runs", "--where", "status=completed", "--where", "backend=numpy")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_overrides_are_queried_if_a_record_has_no_config(dlrun):

@@ -101,6 +101,7 @@ def test_options_read_from_the_source_are_those_of_the_command(name: str) -> Non
         ("dlrun list mod", ["model"]),
         ("dlrun reproduce first", ["first_network"]),
         ("dlrun parity --backends jax,te", ["jax,tensorflow"]),
+        ("dlrun reproduce --backend jax,te", ["jax,tensorflow"]),
         ("dlrun train 'backend=jax' smo", ["smoke="]),
         ("dlrun nosuch ", []),
     ],

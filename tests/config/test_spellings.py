@@ -157,6 +157,20 @@ def test_a_key_of_an_option_of_your_own_names_it(tmp_path: Path) -> None:
         (["callbacks=[]", "callbacks.early_stopping.patience=3"], "+callbacks=early_stopping adds"),
         (["metrics=[]", "task.metrics.auc.num_thresholds=50"], "+metrics=auc adds it"),
         (["data.arguments.rows=5"], "data=function has it"),
+        # Its group or its option is misspelt.
+        (
+            ["+callback.batch_log.every=10"],
+            "it is callbacks.batch_log.every here; +callbacks=batch_log adds it",
+        ),
+        (
+            ["callbacks.batchlog.every=10"],
+            "it is callbacks.batch_log.every here; +callbacks=batch_log adds it",
+        ),
+        (["trackers.mlflow.uri=x"], "it is tracker.mlflow.uri here; +tracker=mlflow adds it"),
+        (["metric.auc.num_thresholds=5"], "it is task.metrics.auc.num_thresholds here; +metrics="),
+        (["optimiser.momentum=0.9"], "it is optimizer.momentum here; optimizer="),
+        (["optimiser.lerning_rate=1"], "did you mean optimizer.learning_rate=1?"),
+        (["callback.early_stopping.patience=3"], "callbacks.early_stopping.patience=3?"),
     ],
 )
 def test_a_key_of_an_option_that_is_not_chosen_names_the_option(

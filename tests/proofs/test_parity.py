@@ -127,6 +127,8 @@ def test_a_difference_exits_1_and_names_its_first_step(bent):
     ("words", "message"),
     [
         (["--backends", "jax,trch"], "did you mean torch?"),
+        (["--backends", "trch", "--backend", "jax"], "did you mean torch?"),
+        (["--devices", "0", "--devices", "2"], "--devices 0,2: expected numbers from 1"),
         (["--backends", "jax"], "there is nothing to compare with"),
         (["model=torch_module"], "on backend=torch alone: there is nothing to compare with"),
         (["backend=torch"], "hint: --backends jax,torch"),

@@ -56,7 +56,7 @@ def own_experiments(dlrun, **experiments):
 
 @pytest.mark.slow
 def test_the_table_has_the_results_and_completed_runs_are_reused(dlrun):
-    command = ("reproduce", "linear_classifier", "--backend", "torch")
+    command = ("reproduce", "linear_classifier", "--backends", "torch")
     first = dlrun.json(*command)
     assert first["not_reached"] == 0
     assert [(run["backend"], run["loop"]) for run in first["runs"]] == [
@@ -93,6 +93,8 @@ def test_a_missed_number_exits_1_and_is_bold(dlrun):
     [
         (["first_netwerk"], "no experiment 'first_netwerk'"),
         (["tickets", "--backend", "numpy"], "backend 'numpy' can't train"),
+        (["tickets", "--backends", "jax,numpy"], "backend 'numpy' can't train"),
+        (["tickets", "--backends", "numpy", "--backend", "jax"], "backend 'numpy' can't train"),
     ],
 )
 def test_unknown_names_are_reported_before_anything_runs(dlrun, arguments, message):

@@ -1,5 +1,7 @@
 """Which run descends from which."""
 
+import json
+
 from dlrun.report.tree import tree_lines
 from dlrun.runs.descent import trees
 
@@ -37,6 +39,24 @@ def test_parents_weights_and_sweeps_make_trees(tmp_path):
     assert "and 4 more runs" in shown
     assert "of elsewhere/run, which is not here" in shown
     assert "│  └─ a/2026-11-21_10-02-00_cccc\n│     └─ b/tuned  weights of it  resumed" in shown
+
+
+def test_a_sweep_counts_the_runs_that_it_planned(tmp_path):
+    folder = tmp_path / "sweeps/rates"
+    folder.mkdir(parents=True)
+    planned = [{"run_dir": str(folder / name), "status": "running"} for name in "0123"]
+    planned[3]["status"] = "completed"  # removed since, or not shown
+    (folder / "sweep.json").write_text(json.dumps({"runs": planned}))
+    # The first was resumed alone, after the sweep was interrupted.
+    shown = [record(f"{folder}/0", 1), record(f"{folder}/1", 2, status="interrupted")]
+    [sweep] = trees(shown)
+    assert "sweep, 2 of 4 runs completed" in tree_lines([sweep])
+    assert (sweep.to_dict()["completed"], sweep.to_dict()["planned"]) == (2, 4)
+    # A search makes up its runs as it goes.
+    (folder / "sweep.json").write_text(json.dumps({"runs": planned, "runs_planned": 20}))
+    assert "sweep, 2 of 20 runs completed" in tree_lines(trees(shown))
+    (folder / "sweep.json").write_text("cut off")
+    assert "sweep, 1 of 2 runs completed" in tree_lines(trees(shown))
 
 
 def test_a_run_that_removes_a_part_says_so():

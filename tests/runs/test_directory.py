@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlrun.errors import DlrunError
+from dlrun.runs.annotations import read_annotations, remove_attempt, write_annotations
 from dlrun.runs.directory import CONFIG, RunDir, create_run, lock, plan_run_path
 from dlrun.runs.locate import find_run
 from dlrun.runs.status import is_locked
@@ -35,6 +36,22 @@ def test_runs_started_at_the_same_time_have_separate_directories() -> None:
     assert len({run.path for run in runs}) == 3
     for number, run in enumerate(runs):
         assert json.loads((run.path / "run.json").read_text())["number"] == number
+
+
+def test_a_run_that_is_trained_anew_in_its_place_keeps_its_tags_and_its_note() -> None:
+    place = "runs/sweeps/rates/0"
+    first = made(place)
+    first.checkpoints.mkdir()
+    write_annotations(first.path, ["odd"], "the loss is NaN")
+    with pytest.raises(DlrunError, match="File exists"):
+        made(place)
+    remove_attempt(first.path)
+    assert made(place, number=2).record["number"] == 2
+    assert read_annotations(first.path) == {"tags": ["odd"], "note": "the loss is NaN"}
+    assert not first.checkpoints.exists()
+    plain = made("runs/sweeps/rates/1").path
+    remove_attempt(plain)
+    assert not plain.exists()
 
 
 def test_a_run_starts_with_its_record_and_its_files() -> None:

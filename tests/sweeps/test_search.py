@@ -17,6 +17,7 @@ from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.space import Choice, Interval
 from dlrun.errors import DlrunError
 from dlrun.sweeps.search import Search, Settings
+from dlrun.sweeps.sweep_file import Sweep
 from studies import open_study
 
 SMALL = ("backend=jax", "data.limit=500", "epochs=2", "batch_size=64")
@@ -165,8 +166,26 @@ def test_a_stopped_search_resumes_its_study(dlrun):
     assert len({trial.params["optimizer.learning_rate"] for trial in study}) == 3
     first = strict_json((directory / "0" / "run.json").read_text())
     assert first["resumed"][0]["after"]["epochs"] >= 2
-    assert study[0].intermediate_values.keys() == set(range(1, 9))
-    assert study[0].value == first["validation"]["loss"]
+
+
+def test_an_earlier_search_keeps_its_trials_and_needs_its_study(dlrun):
+    directory = dlrun.cwd / "runs/sweeps/rates"
+    directory.mkdir(parents=True)
+    search = Search(Settings(trials=3), ["backend=jax", SPACE[0]], directory)
+    search.open()
+    assert len(list(search)) == 3
+    metadata = {"overrides": search.overrides, "started": "2026-11-21T10:00:00+0000", "jobs": 1}
+    Sweep(search.plan, search, metadata, new=False).write()
+    record = (directory / "sweep.json").read_text()
+    fewer = dlrun.here("sweep", "--resume", directory, "--trials", "2")
+    assert (fewer.returncode, fewer.stdout) == (2, "")
+    assert "--trials 2: the search has 3 already" in fewer.stderr
+    (directory / "study.db").unlink()
+    for _ in range(2):  # a database without trials is there once it was looked for
+        lost = dlrun.here("sweep", "--resume", directory, "--trials", "4")
+        assert (lost.returncode, lost.stdout) == (2, "")
+        assert "lacks trial 0, which the sweep has" in lost.stderr
+    assert (directory / "sweep.json").read_text() == record
 
 
 def test_equal_results_give_equal_and_improving_trials():

@@ -252,6 +252,7 @@ def test_a_killed_or_stopped_sweep_resumes_and_leaves_no_process(dlrun):
     eventually(lambda: not workers_of(sweep), 30)
     started = sorted(sweep.glob("[0-9]"))
     assert [dlrun.record(run)["status"] for run in started] == ["interrupted"] * 2
+    assert "sweep, 0 of 3 runs completed" in dlrun.here("runs", "--tree").stdout
 
     trusting = ("--resume", str(sweep), "--trust", "my_parts")
     process = start(*trusting)

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,6 +80,47 @@ def test_threads_wait_for_the_one_that_runs_a_module(package, tmp_path):
         seldom = importlib.import_module("put_off.seldom")
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: seldom.late, range(4))) == [2] * 4
+
+
+def test_threads_that_need_what_each_other_imports_do_not_wait_for_ever(package, tmp_path):
+    whole = """
+import builtins, time
+builtins.started.set()
+time.sleep(0.3)  # meanwhile put_off.often asks for the next name
+early = 1
+from put_off.often import value
+"""
+    part = """
+import builtins
+builtins.started.wait(10)
+from put_off import early
+value = 6 + early
+"""
+    (tmp_path / "put_off" / "__init__.py").write_text(whole)
+    (tmp_path / "put_off" / "often.py").write_text(part)
+    text = """
+import builtins, importlib, sys, threading
+from dlrun.system.imports import deferred_modules
+builtins.started = threading.Event()
+with deferred_modules(["put_off"]):
+    import put_off
+def other():
+    builtins.started.wait(10)
+    importlib.import_module("put_off.often")
+threads = [threading.Thread(target=f, daemon=True) for f in (lambda: put_off.value, other)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(8)
+assert not any(thread.is_alive() for thread in threads)
+assert put_off.value == sys.modules["put_off.often"].value == 7
+"""
+    # In a process of its own, which can end although its threads hang.
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_functions_that_wait_for_their_module(package, tmp_path):

@@ -11,7 +11,7 @@ from dlrun.errors import DlrunError
 from dlrun.remote.fetch import refuse_writers
 from dlrun.remote.mirror import push
 from dlrun.remote.places import refuse_remote, shown_path
-from dlrun.runs.annotations import read_annotations, write_annotations
+from dlrun.runs.annotations import changes_of, read_annotations, write_annotations
 from dlrun.runs.directory import lock
 from dlrun.runs.locate import FORMER_NAMES, find_run
 from dlrun.runs.status import is_locked
@@ -44,6 +44,21 @@ def tag(
         DlrunError: If there is no such run, or it does not have a tag to remove.
     """
     path = find_run(run, runs_dir).path
+    if not (tags or remove or note is not None):
+        return {"run_dir": shown_path(path), **read_annotations(path)}
+    is_sent_by_us = not is_locked(path)  # else by the process that trains it
+    if is_sent_by_us:
+        refuse_writers(path)
+    with changes_of(path):
+        after = _change(path, tags, remove, note)
+    if is_sent_by_us:
+        push(path)
+    return {"run_dir": shown_path(path), **after}
+
+
+def _change(
+    path: Path, tags: Sequence[str], remove: Sequence[str], note: str | None
+) -> dict[str, Any]:
     before = read_annotations(path)
     if unknown := [one for one in remove if one not in before["tags"]]:
         raise DlrunError(
@@ -51,16 +66,8 @@ def tag(
             hint=f"it has {', '.join(before['tags'])}" if before["tags"] else None,
         )
     kept = [one for one in before["tags"] if one not in remove]
-    changes = bool(tags or remove or note is not None)
-    is_sent_by_us = changes and not is_locked(path)  # else by the process that trains it
-    if is_sent_by_us:
-        refuse_writers(path)
-    if changes:
-        after = list(dict.fromkeys([*kept, *tags]))
-        before = write_annotations(path, after, before["note"] if note is None else note)
-        if is_sent_by_us:
-            push(path)
-    return {"run_dir": shown_path(path), **before}
+    after = list(dict.fromkeys([*kept, *tags]))
+    return write_annotations(path, after, before["note"] if note is None else note)
 
 
 def rename(run: str, name: str, *, runs_dir: Path = Path("runs")) -> dict[str, Any]:

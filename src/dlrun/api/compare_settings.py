@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.api.settings import Setting, group
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, counted
 from dlrun.evaluation.repeats import difference
 from dlrun.remote.places import shown_path
 from dlrun.runs.directory import RECORD, SWEEP_FILE
@@ -42,8 +42,8 @@ def compare_settings(names: Sequence[str], *, runs_dir: Path) -> dict[str, Any]:
     settings = group(records)
     if len(settings) < 2 or max(len(setting.runs) for setting in settings) < 2:
         raise DlrunError(
-            f"expected two settings of several runs each, got {len(settings)} settings in"
-            f" {len(records)} runs",
+            f"expected two settings of several runs each, got"
+            f" {counted(len(settings), 'setting')} in {counted(len(records), 'run')}",
             hint="dlrun sweep model.units=16,64 'seed=range(5)', then 'dlrun compare SWEEP'",
         )
     settings.sort(key=_rank)

@@ -63,6 +63,9 @@ def list_runs(
     ]
     records.sort(key=lambda record: (start_time(record), record["run_dir"]), reverse=True)
     chosen = query.select(records, conditions)
+    if not chosen and not live:
+        for near in query.similar(records, conditions):
+            log.warning("did you mean --where %s?", near)
     if sort != "started":
         chosen = query.sort_by(chosen, sort, reverse=reverse)
     elif reverse:

@@ -147,8 +147,9 @@ def group_runs(
             gc.enable()
     if sort != "started":
         query.require_key(records, sort, "--sort")
-        settings.sort(key=lambda setting: _rank(setting, sort))
-    if reverse:
+        settings.sort(key=lambda setting: _rank(setting, sort), reverse=reverse)
+        settings.sort(key=lambda setting: _rank(setting, sort)[0])  # without a number: always last
+    elif reverse:
         settings.reverse()
     return settings[:limit]
 

@@ -9,6 +9,8 @@ from dlrun.runs.logged_names import by_metric
 from dlrun.system.packages import require_matplotlib
 from dlrun.system.pictures import save
 
+SPLITS = (("", "train", "o-"), ("val_", "validation", "o--"))
+
 
 class Plots(RunCallback):
     """Draws ``history.png`` when training ends: a panel for the loss and for each metric.
@@ -51,15 +53,16 @@ class Plots(RunCallback):
         for axes, title in panels:
             names = metrics[title]  # of a metric with a value for each class, all in one panel
             for number, name in enumerate(names):
-                for prefix, split, style in (("", "train", "o-"), ("val_", "validation", "o--")):
+                for prefix, split, style in SPLITS:
                     if curve := self.history.get(prefix + name):
                         options = {"label": split} if number == 0 else {}
+                        options |= {"markerfacecolor": "white"} if prefix else {}
                         options |= {"color": f"C{number % 10}"} if len(names) > 1 else {}
                         values = list(curve.values())
-                        axes.plot(list(curve), values, style, markersize=3, **options)
+                        axes.plot(list(curve), values, style, markersize=4, **options)
             axes.set_title(title)
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.grid(alpha=0.3)
             axes.legend()
         save(figure, self.directory / "history.png")

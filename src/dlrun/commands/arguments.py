@@ -43,6 +43,15 @@ Trust = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Where to look for 'latest' and ids.")]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backends",
+        "--backend",
+        metavar="NAME,...",
+        help="Comma-separated or repeated; by default all installed backends.",
+    ),
+]
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}  # in other tools
 Which = Annotated[
     str,
@@ -74,9 +83,10 @@ def require_choice(
         )
 
 
-def split_words(typed: str | None) -> list[str]:
-    """The words between commas; none if nothing was typed."""
-    return [word.strip() for word in (typed or "").split(",") if word.strip()]
+def split_words(typed: Sequence[str] | None) -> list[str]:
+    """The words between the commas of an option that may be repeated; none if it was not typed."""
+    words = (word.strip() for part in typed or () for word in part.split(","))
+    return list(dict.fromkeys(filter(None, words)))
 
 
 class Place(StrEnum):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import (
+    Backends,
     ConfigDir,
     Json,
     Overrides,
@@ -22,12 +23,12 @@ from dlrun.errors import DlrunError
 
 def bench(
     overrides: Overrides = None,
-    names: Annotated[
-        str | None,
-        typer.Option("--backends", help="Comma-separated; by default all installed backends."),
-    ] = None,
+    names: Backends = None,
     loops: Annotated[
-        str | None, typer.Option("--loops", help="Comma-separated; by default fit,train_step,raw.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...", help="Comma-separated or repeated; by default fit,train_step,raw."
+        ),
     ] = None,
     batch: Annotated[
         bool,

@@ -2,12 +2,14 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlrun.commands.arguments import (
+    Backends,
     ConfigDir,
     Json,
     Overrides,
@@ -23,15 +25,12 @@ from dlrun.errors import DlrunError
 
 def parity(
     overrides: Overrides = None,
-    names: Annotated[
-        str | None,
-        typer.Option("--backends", help="Comma-separated; by default all installed backends."),
-    ] = None,
+    names: Backends = None,
     loops: Annotated[
         bool, typer.Option("--loops", help="Compare fit, train_step and raw on one backend.")
     ] = False,
     devices: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="N,...",
             help="Compare runs on these numbers of devices; the first is the reference.",
@@ -129,11 +128,10 @@ def parity(
             raise DlrunError(f"beyond tolerance: {', '.join(beyond)}", exit_code=1)
 
 
-def _counts(devices: str | None) -> list[int]:
+def _counts(devices: Sequence[str] | None) -> list[int]:
     """The numbers of devices, in their order."""
     words = split_words(devices)
-    if devices is not None and not (
-        words and all(word.isdecimal() and int(word) for word in words)
-    ):
-        raise DlrunError(f"--devices {devices}: expected numbers from 1", hint="--devices 1,2,4")
+    if devices and not (words and all(word.isdecimal() and int(word) for word in words)):
+        typed = ",".join(devices)
+        raise DlrunError(f"--devices {typed}: expected numbers from 1", hint="--devices 1,2,4")
     return list(dict.fromkeys(map(int, words)))

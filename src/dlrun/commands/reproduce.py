@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import ConfigDir, Json, Trust
+from dlrun.commands.arguments import Backends, ConfigDir, Json, Trust, split_words
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.config.project import Project
 
@@ -15,9 +15,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(metavar="EXPERIMENTS", help="Names; by default all that are not slow."),
     ] = None,
-    backend: Annotated[
-        list[str] | None, typer.Option(help="A backend, repeatable; by default all that can train.")
-    ] = None,
+    names: Backends = None,
     slow: Annotated[bool, typer.Option("--slow", help="Include slow experiments.")] = False,
     output: Annotated[Path, typer.Option(help="The Markdown table to write.")] = Path("RESULTS.md"),
     runs_dir: Annotated[
@@ -34,7 +32,7 @@ def reproduce(
     \b
     Examples:
       dlrun reproduce
-      dlrun reproduce first_network linear_classifier --backend jax
+      dlrun reproduce first_network linear_classifier --backends jax,torch
     """
     with report_errors() as out:
         from dlrun.proofs.reproduce import reproduce as run
@@ -42,7 +40,7 @@ def reproduce(
 
         result = run(
             experiments or (),
-            chosen=backend or (),
+            chosen=split_words(names),
             slow=slow,
             output=output,
             runs_dir=runs_dir,

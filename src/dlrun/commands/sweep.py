@@ -99,7 +99,8 @@ def sweep(
         ),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="Name of the study; processes with the same name share it.")
+        str | None,
+        typer.Option(help="Name of the study; with --storage, processes of one name share it."),
     ] = None,
     storage: Annotated[
         str | None,

@@ -85,7 +85,7 @@ def _choices(parameter: Parameter, last: str, typed: Sequence[str]) -> Found:
         yield from ((choice, "") for choice in parameter.choices)
     elif parameter.is_run:
         yield from _runs(_option(typed, "--runs-dir") or "runs", last)
-    elif name in ("backend", "names"):
+    elif name == "names":
         begun = last[: last.rfind(",") + 1]
         yield from ((begun + backend, "") for backend in _backends())
     elif name in ("overrides", "group", "experiments", "select"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,8 +194,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     ]
     if same_ending:
         near = same_ending[0]
-    elif hint := answer(key, keys, config_dir):
-        return Mistake(line, f"'{key}' {UNKNOWN}", hint=hint)
+    elif known := _known(line, key, keys, config, config_dir):
+        return known
     near = near or (last if parent and last in keys else None)
     places = {*GROUPS, *(group.key for group in GROUPS.values())}
     if near in places and key.startswith(f"{near}."):
@@ -204,10 +205,35 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
     if near in GROUPS and GROUPS[near].several and adds:
         operator = "+"  # without it, the option would replace all others
     meant = without(near, value) or (f"{operator}{near}{value}" if near else None)
-    hint = None if near else options_with(key, keys, config_dir)
+    hint = None if near or operator else options_with(key, keys, config_dir)
     if not near and not hint and siblings and parent in config.choices:
         hint = f"{parent}={config.choices[parent]} takes {', '.join(siblings[:8])}"
     return _unknown_key(line, key, meant, config_dir, hint)
+
+
+def _known(
+    line: str, key: str, keys: Sequence[str], config: DictConfig, config_dir: Path | None
+) -> Mistake | None:
+    """The mistake of a key of which something is known, if need be with its first part corrected.
+
+    Of all keys, the one most similar to ``callback.batch_log.every`` is of another callback.
+    """
+    if not line.startswith("~") and (hint := answer(key, keys, config_dir)):
+        return Mistake(line, f"'{key}' {UNKNOWN}", hint=hint)
+    first, dot, rest = key.partition(".")
+    parts = {known.partition(".")[0] for known in keys} | set(GROUPS)
+    part = nearest(first, sorted(parts)) if dot and first not in parts else None
+    if part is None:
+        return None
+    meant = f"{GROUPS[part].key if part in GROUPS else part}.{rest}"
+    typed = line.replace(key, meant, 1)
+    if meant in keys:
+        return Mistake(line, f"'{key}' {UNKNOWN}", meant=typed.lstrip("+"))
+    mistake = key_mistake(typed, meant, config, config_dir)
+    if mistake.hint and not mistake.hint.startswith("it is "):
+        mistake = replace(mistake, hint=f"it is {meant} here; {mistake.hint}")
+    known = mistake.meant or mistake.hint
+    return replace(mistake, override=line, problem=f"'{key}' {UNKNOWN}") if known else None
 
 
 def _unknown_key(

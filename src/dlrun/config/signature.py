@@ -30,7 +30,8 @@ def wrong_arguments(config: Config, module_dirs: Sequence[Path] = ()) -> Problem
             continue
         if not isinstance(target, str):
             removes = f"can't be null: ~{key} removes it"
-            no_target = "has no _target_: choose an option of this group"
+            how = f" with +{group.name}=NAME" if group.several else ""
+            no_target = f"has no _target_: choose an option of this group{how}"
             is_nothing = spec is None or str(spec).lower() == "none"
             yield Problem(key, removes if is_nothing and group.several else no_target)
             continue

@@ -19,7 +19,7 @@ from dlrun.config.other_tools import (
     SCHEDULED,
     VALUES,
 )
-from dlrun.errors import list_names
+from dlrun.errors import list_names, nearest
 
 # Null, or a value for each output or class by name.
 NAMED = ("task.loss_weights", "task.class_weight", "task.sampling")
@@ -165,8 +165,11 @@ def options_with(key: str, keys: Collection[str], config_dir: Path | None) -> st
     folders = [folder / group.name for folder in reversed(config_dirs(config_dir))]  # own ones last
     paths = [path for folder in folders for path in folder.glob("*.yaml")]
     if group.several:
-        adds = f"{group.key}.{part}" not in keys and part in {path.stem for path in paths}
-        return f"+{group.name}={part} adds it" if adds else None
+        option = nearest(part, [path.stem for path in paths])
+        if option is None or any(f"{group.key}.{name}" in keys for name in (part, option)):
+            return None
+        meant = f"{group.key}.{option}{key[len(group.key) + 1 + len(part) :]}"
+        return f"{'' if meant == key else f'it is {meant} here; '}+{group.name}={option} adds it"
     has = re.compile(rf"^{part}\s*:", re.MULTILINE)
     texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
     found = {option for option, text in texts.items() if has.search(text)}

@@ -16,6 +16,11 @@ NARROWEST = 16
 LONGEST_KEY = 44
 PALETTES = {"tab10": 10, "tab20": 20}  # fewer colours are easier to distinguish
 PANELS = 6
+# Of a curve of one point, the mark alone tells which split it is of.
+LOOKS: dict[str, dict[str, Any]] = {
+    "": {"linestyle": "-", "marker": "o", "markersize": 4},
+    "val_": {"linestyle": "--", "marker": "o", "markersize": 5, "markerfacecolor": "white"},
+}
 MARKED = 30  # with more epochs, markers would merge into a line
 
 
@@ -79,18 +84,18 @@ def draw(labels: Sequence[str], curves: Sequence[Mapping[str, Any]], along: str 
     for axes, name in zip(picture.axes, names, strict=False):
         axes.set_visible(True)
         for color, run in zip(shades, curves, strict=True):
-            for prefix, style in (("", "-"), ("val_", "--")):
+            for prefix, look in LOOKS.items():
                 if points := run.get(prefix + name):
-                    marker = "." if len(points) <= MARKED else ""
-                    axes.plot(*zip(*points, strict=True), style, color=color, marker=marker)
+                    shown = look if len(points) <= MARKED else look | {"marker": ""}
+                    axes.plot(*zip(*points, strict=True), color=color, **shown)
         axes.set_title(_literal(name))
         axes.set_xlabel(along)
-        axes.xaxis.get_major_locator().set_params(integer=along != "seconds")
+        axes.xaxis.get_major_locator().set_params(integer=along != "seconds", min_n_ticks=1)
         axes.grid(alpha=0.3)
     handles = [Line2D([], [], color=color, linewidth=3) for color in shades]
     below = {"loc": "outside lower center", "frameon": False}
     picture.legend(handles, [f" {label}" for label in short], ncols=beside, **below)
-    kinds = [Line2D([], [], color="0.3", linestyle=style) for style in ("-", "--")]
+    kinds = [Line2D([], [], color="0.3", **look) for look in LOOKS.values()]
     picture.legend(
         kinds, ["train", "validation"], ncols=2, loc="outside upper right", frameon=False
     )

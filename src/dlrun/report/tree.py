@@ -53,10 +53,8 @@ def _shown_children(node: Node) -> list[Node]:
 
 def _line(node: Node, above: Mapping[str, Any]) -> str:
     if node.record is None:
-        done = sum((child.record or {}).get("status") == "completed" for child in node.children)
-        return (
-            f"{plain(node.name)}  sweep, {done} of {counted(len(node.children), 'run')} completed"
-        )
+        of = f"{node.completed} of {counted(node.planned, 'run')}"
+        return f"{plain(node.name)}  sweep, {of} completed"
     record = node.record
     own = _typed_overrides(node)
     typed = {key: value for key, value in own.items() if above.get(key, "") != value}

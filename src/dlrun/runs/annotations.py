@@ -4,14 +4,36 @@ A run that is being trained rewrites ``run.json`` as it knows it; these are the 
 change meanwhile.
 """
 
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import DlrunError
-from dlrun.system.files import is_file, read_json, write_json
+from dlrun.system.files import is_dir, is_file, read_json, write_json
 
 ANNOTATIONS = "notes.json"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 100, 100, 10_000
+
+
+@contextmanager
+def changes_of(run: Path) -> Iterator[None]:
+    """Hold the annotations of a run, so that none of two commands at once is lost.
+
+    The lock is that of the folder, as a run that is being trained holds its own.
+    """
+    folder = None
+    with suppress(OSError):  # a file system without locks
+        folder = os.open(run, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
 def read_annotations(run: Path) -> dict[str, Any]:
@@ -26,6 +48,28 @@ def read_annotations(run: Path) -> dict[str, Any]:
         "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
         "note": note if isinstance(note, str) and note else None,
     }
+
+
+def remove_attempt(run: Path) -> None:
+    """Remove a run that is trained anew in the same place, but for what the user says of it.
+
+    Raises:
+        OSError: If a file of it can't be removed.
+    """
+    for path in run.iterdir():
+        if path.name == ANNOTATIONS:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    with suppress(OSError):  # not empty
+        run.rmdir()
+
+
+def has_annotations_alone(path: Path) -> bool:
+    """Whether :func:`remove_attempt` has left a run's annotations there, and nothing else is."""
+    return is_dir(path) and [inner.name for inner in path.iterdir()] == [ANNOTATIONS]
 
 
 def write_annotations(run: Path, tags: list[str], note: str | None) -> dict[str, Any]:

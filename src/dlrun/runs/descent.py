@@ -12,7 +12,7 @@ from dlrun.remote.places import working_folder
 from dlrun.runs.directory import SWEEP_FILE
 from dlrun.runs.query import Record
 from dlrun.runs.status import start_time
-from dlrun.system.files import is_file
+from dlrun.system.files import is_file, read_json
 
 FROM, WEIGHTS, SWEEP = "from", "weights", "sweep"
 
@@ -28,6 +28,8 @@ class Node:
         record: Of the run; None for a sweep.
         missing: The parent that a root names but that is not in the folder.
         children: In the order in which they were started.
+        completed: Of a sweep, how many of its runs have completed.
+        planned: Of a sweep, how many runs it has once it is done.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Node:
     record: Record | None
     missing: str | None = None
     children: list[Node] = field(default_factory=list)
+    completed: int = 0
+    planned: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The node for JSON."""
@@ -46,6 +50,7 @@ class Node:
             "relation": self.relation,
             "missing_parent": self.missing,
             "status": record.get("status"),
+            **({} if self.record else {"completed": self.completed, "planned": self.planned}),
             "resumed": len(resumed) if isinstance(resumed, list) else 0,
             "children": [child.to_dict() for child in self.children],
         }
@@ -84,7 +89,31 @@ def trees(records: Sequence[Record]) -> list[Node]:
             sweeps[folder].children.append(node)
         else:
             roots.append(node)
+    for folder, sweep in sweeps.items():
+        _count(sweep, working_folder(Path(folder)) / SWEEP_FILE)
     return roots
+
+
+def _count(sweep: Node, file: Path) -> None:
+    """Count a sweep's runs: also those that never began, were removed, or are not shown."""
+    try:
+        content = read_json(file)
+    except (OSError, ValueError):
+        content = None
+    record = content if isinstance(content, Mapping) else {}
+    entries = runs if isinstance(runs := record.get("runs"), list) else []
+    status = {
+        PurePath(str(entry.get("run_dir"))).name: entry.get("status")
+        for entry in entries
+        if isinstance(entry, Mapping)
+    }
+    # A run that was resumed alone has completed since the sweep's record was written.
+    for child in sweep.children:
+        shown = child.record or {}
+        status[PurePath(str(shown["run_dir"])).name] = shown.get("status")
+    planned = record.get("runs_planned")
+    sweep.completed = sum(state == "completed" for state in status.values())
+    sweep.planned = max(len(status), planned if isinstance(planned, int) else 0)
 
 
 class _Finder:

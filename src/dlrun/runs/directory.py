@@ -13,6 +13,7 @@ from typing import Any
 
 from dlrun.errors import DlrunError
 from dlrun.remote.places import working_folder
+from dlrun.runs.annotations import has_annotations_alone
 from dlrun.system.files import is_dir, refusal_code, write_json, write_text
 
 RECORD, CONFIG, OVERRIDES, INPUTS, METRICS, CHECKPOINTS, PLOTS, LOG, LOCK = (
@@ -150,8 +151,9 @@ def create_run(path: Path, record: dict[str, Any], files: dict[str, str]) -> Run
     """
     created = False
     try:
-        path.mkdir(parents=True, exist_ok=False)
-        created = True
+        annotated = has_annotations_alone(path)
+        path.mkdir(parents=True, exist_ok=annotated)
+        created = not annotated
         for name, text in files.items():
             write_text(path / name, text)
         run = RunDir(path, record)

@@ -40,6 +40,10 @@ class Condition:
             return False
         if isinstance(value, list) and self.operator not in _ORDERINGS:  # such as tags
             return (self.value in (text(value), *map(text, value))) != (self.operator == "!=")
+        is_word = value is None or isinstance(value, bool)
+        if is_word and self.operator not in _ORDERINGS:  # True and None, as Python has them
+            named = {"none": "null"}.get(self.value.lower(), self.value.lower())
+            return (text(value) == named) != (self.operator == "!=")
         actual, typed = number(value), number(self.value)
         pair = (actual, typed) if None not in (actual, typed) else (text(value), self.value)
         if self.operator in _ORDERINGS:
@@ -77,6 +81,18 @@ def select(records: Sequence[Record], conditions: Sequence[Condition]) -> list[R
             typed = f"{condition.key}{condition.operator}{condition.value}"
             raise DlrunError(f"--where {typed}: expected a number")
     return [record for record in records if all(c.holds(record) for c in conditions)]
+
+
+def similar(records: Sequence[Record], conditions: Sequence[Condition]) -> Iterator[str]:
+    """For each condition with a text that no run has, the most similar one that a run has."""
+    for condition in conditions:
+        if condition.operator in ("=", "==") and number(condition.value) is None:
+            values = [value_of(record, condition.key) for record in records]
+            lists = [value if isinstance(value, list) else [value] for value in values]
+            texts = dict.fromkeys(text(each) for value in lists for each in value)
+            near = None if condition.value in texts else nearest(condition.value, texts)
+            if near is not None:
+                yield f"{condition.key}={near}"
 
 
 def sort_by(records: Sequence[Record], key: str, *, reverse: bool = False) -> list[Record]:

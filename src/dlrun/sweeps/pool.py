@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import selectors
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from dlrun import backends
 from dlrun.config.project import HERE, Project
+from dlrun.runs.annotations import remove_attempt
 from dlrun.runs.directory import RECORD
 from dlrun.sweeps.assignment import Assignment, alone, can_resume, side_by_side
 from dlrun.sweeps.jobs import Job
@@ -181,7 +181,7 @@ class Pool:
             job.state, job.error, job.attempts = "running", None, job.attempts + 1
             resumes = can_resume(job.path)
             if not resumes and exists(job.path):
-                shutil.rmtree(job.path)  # an earlier attempt without a checkpoint
+                remove_attempt(job.path)  # one without a checkpoint
             runs.append({"overrides": job.overrides, "path": str(job.path), "resumes": resumes})
         worker.start(
             pending,

@@ -114,10 +114,11 @@ class Search:
         """Create or join the study, unless it is open.
 
         Raises:
-            DlrunError: If it can't be opened, or belongs to another search.
+            DlrunError: If it can't be opened, belongs to another search, or lacks a trial.
         """
         storage = self.settings.storage or f"{SQLITE}{(self._directory / STUDY).absolute()}"
         self._study.open(storage, self.name)
+        self._study.require([job.trial for job in self.plan.jobs if job.trial is not None])
 
     def begin(self, on_new_job: Callable[[Job], None]) -> None:
         """Report the results of existing jobs that the study has missed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -99,6 +99,21 @@ class Study:
                         within
                     ):
                         self._refuse(f"has {key} within {trial.distributions[key]}, not {within}")
+
+    def require(self, numbers: Collection[int]) -> None:
+        """Check that the study has the trials of these numbers.
+
+        Raises:
+            DlrunError: If it lacks one: its database was lost, or another lies in its place.
+        """
+        with _database_errors(self._url):
+            there = len(self._opened.get_trials(deepcopy=False))
+        if lacking := [number for number in numbers if number >= there]:
+            raise DlrunError(
+                f"the study {self._opened.study_name} in {self._url} lacks trial {min(lacking)},"
+                " which the sweep has",
+                hint="put its database back, or start a new search; the runs so far stay",
+            )
 
     def ask(self, run_dir: str) -> tuple[int, dict[str, Any]] | None:
         """Start a trial; returns its number and its values, or None if every value is tried."""

@@ -108,6 +108,7 @@ class Sweep:
             "dlrun": __version__,
             **{key: result[key] for key in ("keys", "monitor", "best")},
             "mode": self.plan.mode,
+            "runs_planned": self.runs,
             **({"search": self.search.settings_dict()} if self.search else {}),
             "runs": runs,
             "ranking": [run["run_dir"] for run in result["ranking"]],
@@ -122,8 +123,8 @@ class Sweep:
         Raises:
             DlrunError: If another process runs it, or the directory can't be written.
         """
-        if self.search and self.search.settings.storage:
-            self.search.open()  # before the directory is created: the study may not fit
+        if self.search and (self.search.settings.storage or not self._new):
+            self.search.open()  # before anything is written: the study may not fit
         try:
             (self.directory / WORKERS).mkdir(parents=True, exist_ok=not self._new)
             with lock(self.directory):
@@ -240,6 +241,12 @@ def load_sweep(
         if job.state != "completed" and run.get("status") == "failed":
             job.state, job.error = "failed", run.get("error")
     settings = Settings.of({**{key: saved.get(key) for key in NAMES}, **search})
+    began = len({job.trial for job in planned.jobs})
+    if "trials" in search and settings.trials < began:
+        raise DlrunError(
+            f"--trials {settings.trials}: the search has {began} already, and keeps them",
+            hint=f"--trials is the number of all, such as {began + settings.trials}",
+        )
     typed = [str(line) for line in record["overrides"]]
     job_source = Search(settings, typed, directory, planned.jobs, project=project, recorded=True)
     return Sweep(job_source.plan, job_source, metadata, new=False)

@@ -5,7 +5,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -13,6 +13,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dlrun.system.guest import is_guest
+
+POLL_SECONDS = 0.01  # between two looks at a module that another thread runs
 
 # What a user of Keras may want of it after dlrun has imported it, such as to train on a data frame.
 WANTED = ("matplotlib", "pandas", "sklearn")
@@ -237,7 +239,7 @@ class _Deferral(Loader):
         self._loader = loader
         self.stand_ins = stand_ins
         self._path: Any = None
-        self._lock = threading.RLock()  # other threads wait for the one that runs it
+        self._lock = threading.RLock()  # held by the thread that runs it
         self._is_running = False
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -255,9 +257,17 @@ class _Deferral(Loader):
             return self._path is not None
         return not name.startswith("__") or name in ("__all__", "__version__")
 
-    def run(self, module: ModuleType) -> bool:
-        """Run the module, unless this thread is doing so; whether it has run."""
-        with self._lock:
+    def run(self, module: ModuleType, name: str = "") -> bool:
+        """Run the module, unless this thread is doing so; whether it has run.
+
+        Another thread that does so may import a module that this thread is importing, and wait for
+        it. So this one waits no longer than until ``name`` is there, as it does in one thread.
+        """
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            with suppress(AttributeError):  # there is no name "" for who needs all of it
+                ModuleType.__getattribute__(module, name)
+                return True
+        try:
             if type(module) is ModuleType or self._is_running:
                 return not self._is_running
             self._is_running = True
@@ -274,6 +284,8 @@ class _Deferral(Loader):
                 if isinstance(stand_in, LateDecorator):
                     stand_in.apply(module)
             return True
+        finally:
+            self._lock.release()
 
 
 class _DeferredModule(ModuleType):
@@ -282,7 +294,7 @@ class _DeferredModule(ModuleType):
         deferral = self.__spec__ and self.__spec__.loader_state  # none until the import is over
         if deferral and name in deferral.stand_ins:
             return deferral.stand_ins[name]
-        if deferral and deferral.is_use(name) and deferral.run(self):
+        if deferral and deferral.is_use(name) and deferral.run(self, name):
             return getattr(self, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
