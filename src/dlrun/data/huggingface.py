@@ -146,6 +146,7 @@ def _join(splits: Mapping[str, Any], drop: Sequence[str]) -> pa.Table:
 def _columns(rows: Any, drop: Sequence[str]) -> pa.Table:
     """The columns as Arrow has them; class numbers as names."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     media = {
         name: type(feature).__name__
@@ -165,9 +166,8 @@ def _columns(rows: Any, drop: Sequence[str]) -> pa.Table:
         table = table.append_column(name, pa.nulls(len(table), pa.string()))
     for place, (name, feature) in enumerate(rows.features.items()):
         if type(feature).__name__ == "ClassLabel":
-            # -1 stands for no label.
-            names = pa.array([*feature.names, None], pa.string())
-            numbers = table.column(name).to_numpy()
-            classes = names.take(pa.array(numbers % len(names)))
+            numbers = table.column(name)
+            numbers = pc.if_else(pc.equal(numbers, -1), None, numbers)  # like null, no label
+            classes = pa.array(feature.names, pa.string()).take(numbers)
             table = table.set_column(place, name, classes)
     return table.replace_schema_metadata(None)
