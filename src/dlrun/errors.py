@@ -39,6 +39,8 @@ class DlrunError(Exception):
         exit_code: 2 for bad usage or config, if nothing was started; 1 for a run that failed.
     """
 
+    _keras_call_info_injected = True  # so that Keras does not put the layer's arguments around it
+
     def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 2) -> None:
         self.message = cut_message(message)
         super().__init__(self.message)

@@ -419,6 +419,32 @@ def test_parts_of_tensorflow_take_a_last_batch_of_one_and_refuse_what_spans_a_ba
         on_tensorflow("model=counter", *SPREAD)
 
 
+RECURRENT = """
+import keras
+
+def recurrent(input_shape, num_classes):
+    layers = [keras.layers.Dense(8), keras.layers.Reshape((2, 4))]
+    own = keras.layers.GRU(4, dropout=0.3, recurrent_dropout=0.3)
+    last = keras.layers.Dense(num_classes)
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), *layers, own, last])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+@pytest.mark.parametrize("batch_size", [48, 50])  # in equal parts, and in others
+def test_each_part_of_tensorflow_keeps_the_dropout_of_its_own_samples(
+    on_tensorflow, place, batch_size
+):
+    (place / "my_recurrent.py").write_text(RECURRENT)
+    (place / "configs" / "model" / "recurrent.yaml").write_text(
+        "_target_: my_recurrent.recurrent\n"
+    )
+    words = "model=recurrent", f"batch_size={batch_size}", "epochs=1", "loop=fit"
+    one, four = on_tensorflow(*words, "loop.jit_compile=false"), on_tensorflow(*words, *SPREAD)
+    assert_same_rows(four["rows"], one["rows"])
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlrun import backends
 from dlrun.config.schema import Config
 from dlrun.system import ranks
@@ -61,10 +63,18 @@ def together(model: Any, config: Config, *splits: Batches) -> AbstractContextMan
 
     Returns:
         A context with the callbacks that this takes, which come last.
+
+    Raises:
+        DlrunError: If the model would be called in parts, and its samples depend on each other.
     """
     if config.distribution.kind == "none":
         return nullcontext([])
     distribution = backends.distribution_of(config.backend.name)
+    if config.device.count > 1 and not distribution.BY_COMPILER:
+        from dlrun.backends._spread_layers import check_samples
+
+        sample, *_ = splits[0].prepare(np.arange(1))
+        check_samples(model, sample, backends.module(config.backend.name))
     if ranks.current() and not _reads_whole_batch(model, config, distribution.BY_COMPILER):
         for batches in splits:
             batches.own = distribution.own_samples

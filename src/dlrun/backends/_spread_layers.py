@@ -10,6 +10,7 @@ import keras
 import ml_dtypes  # noqa: F401 - with it, NumPy knows bfloat16
 import numpy as np
 
+from dlrun.backends._protocols import Backend
 from dlrun.errors import DlrunError
 
 HINT = "distribution=none device.count=1"
@@ -41,6 +42,62 @@ def check_layers(model: Any) -> None:
             raise refusal(f"the activity_regularizer of layer '{layer.name}'")
         if layer._seed_generators and not isinstance(layer, DRAWS_BY_SAMPLE):
             raise refusal(f"layer '{layer.name}', which draws random numbers of its own,")
+
+
+def check_samples(model: Any, inputs: Any, backend: Backend) -> None:
+    """Check that a model computes each sample by itself, apart from BatchNormalization.
+
+    A layer that takes the mean of a batch, say, would get that of a part. The model is called with
+    a sample twice, and with it and zeros: its outputs and what it keeps have to be the same.
+
+    Args:
+        model: A built model, which this does not change.
+        inputs: One sample, as the model takes it: an array ``(1, ...)``, or a mapping of them.
+        backend: The module of the backend, whose random numbers go on as if nothing were drawn.
+
+    Raises:
+        DlrunError: If what it computes of a sample depends on the others of its batch.
+    """
+    state = [[v.value for v in model.trainable_variables]]
+    state.append([v.value for v in model.non_trainable_variables])
+    random = [np.array(part) for part in backend.random_state()]
+
+    def call(beside: Callable[[Any], Any]) -> tuple[list[Any], list[Any]]:
+        backend.set_random_state(random)
+        pair = keras.tree.map_structure(lambda x: np.concatenate([x, beside(x)]), inputs)
+        outputs, kept = model.stateless_call(*state, pair, training=True)
+        arrays = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
+        firsts = [array[: len(array) // 2] for array in arrays]
+        return firsts, [keras.ops.convert_to_numpy(x) for x in kept]
+
+    of_batch = _LAYERS.BatchNormalization._moments
+    _LAYERS.BatchNormalization._moments = _kept_moments
+    try:
+        (outputs, kept), (others, kept_then) = call(np.copy), call(np.zeros_like)
+        changed = [not _are_close(*pair) for pair in zip(kept, kept_then, strict=True)]
+        differs = not all(map(_are_close, outputs, others))
+        # What differs for the same samples too draws random numbers, and is refused for that.
+        if (any(changed) or differs) and all(map(_are_close, outputs, call(np.copy)[0])):
+            paths = [v.path for v in model.non_trainable_variables]
+            raise refusal(
+                f"a layer that keeps in {paths[changed.index(True)]} what it finds in a batch"
+                if any(changed)
+                else "a model whose outputs of a sample depend on the others of its batch"
+            )
+    finally:
+        _LAYERS.BatchNormalization._moments = of_batch
+        backend.set_random_state(random)
+        model._clear_losses()
+
+
+def _kept_moments(layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
+    return layer.moving_mean, layer.moving_variance
+
+
+def _are_close(array: Any, other: Any) -> bool:
+    """Whether two arrays differ by no more than another order of sums may make them."""
+    size = np.max(np.abs(array), initial=0)
+    return bool(np.allclose(array, other, rtol=1e-4, atol=1e-5 * size, equal_nan=True))
 
 
 def moments_of_batch(

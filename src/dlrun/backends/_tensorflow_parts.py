@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import core as keras_core  # Keras exports no other way
 from keras.src.backend.tensorflow import random as keras_random
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from dlrun.backends._spread_layers import moments_of_batch, refusal
 from dlrun.backends._tensorflow_devices import state
@@ -36,8 +37,26 @@ class _Part(threading.local):
     counted: Any = 0  # how many of this part's samples count
     size: Any = 0  # how many it has
 
+    def __init__(self) -> None:
+        self.kept: dict[tuple[int, str], Any] = {}  # of layers by their ids, see _OfPart
+
 
 _part = _Part()
+
+
+class _OfPart:
+    """An attribute in which a layer keeps a tensor within a call: each part has its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, layer: Any, owner: type) -> Any:
+        return _part.kept.get((id(layer), self._name))
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        _part.kept[id(layer), self._name] = value
+
+
 # What draws from the generators of TensorFlow, beside what is named Random or Rng. Keras draws by
 # operations without a state.
 OWN_DRAWS = ("Multinomial", "ParameterizedTruncatedNormal", "TruncatedNormal")
@@ -124,6 +143,9 @@ def across_parts() -> Iterator[None]:
         ):
             stack.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)
+        for name in ("_dropout_mask", "_recurrent_dropout_mask"):
+            stack.callback(delattr, DropoutRNNCell, name)
+            setattr(DropoutRNNCell, name, _OfPart(name))
         yield
 
 

@@ -1,0 +1,112 @@
+"""Which models are called in parts, one for each device."""
+
+import pytest
+
+from spreads import write_net
+from trainings import Refused, worker
+
+LAYERS = """
+import keras
+
+class Centre(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs - keras.ops.mean(inputs, axis=0)
+
+class Running(keras.layers.Layer):
+    def build(self, shape):
+        self.mean = self.add_weight(name="mean", shape=shape[1:], trainable=False)
+
+    def call(self, inputs, training=False):
+        if training:
+            self.mean.assign(0.9 * self.mean + 0.1 * keras.ops.mean(inputs, axis=0))
+        return inputs
+
+class Count(keras.layers.Layer):
+    def build(self, shape):
+        self.seen = self.add_weight(name="seen", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.seen.assign(self.seen + 1)
+        return inputs
+
+def net(input_shape, num_classes, kind):
+    layers = [keras.layers.Dense(8), globals()[kind](name="own"), keras.layers.Dense(num_classes)]
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), *layers])
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = write_net(tmp_path_factory.mktemp("layers"))
+    (folder / "my_layers.py").write_text(LAYERS)
+    (folder / "configs/model/layers.yaml").write_text("_target_: my_layers.net\n")
+    return folder
+
+
+@pytest.mark.trains
+@pytest.mark.slow
+def test_a_layer_that_spans_a_batch_is_refused(place):
+    words = "model=layers", "+model.kind=Running", "data=sklearn", "data.name=digits", "epochs=1"
+    spread = "distribution=data_parallel", "device.count=2", "device=cpu", "data.limit=100"
+    with pytest.raises(
+        Refused, match="keeps in sequential/own/mean what it finds in a batch computes on one"
+    ):
+        worker("torch").train(place, *words, *spread)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_layers_that_span_a_batch_are_found_and_a_model_is_as_it_was(place, backend):
+    found = worker(backend).run(
+        place,
+        LAYERS
+        + """
+import numpy as np
+from dlrun import backends
+from dlrun.backends._spread_layers import check_samples
+from dlrun.errors import DlrunError
+
+backend = backends.module(keras.backend.backend())
+
+def state(model):
+    values = [keras.ops.convert_to_numpy(v.value) for v in model.variables]
+    return [np.array(value) for value in (*values, *backend.random_state())]
+
+first, layers = keras.Input((4, 3)), keras.layers
+noise = [layers.Dropout(0.5), layers.GaussianNoise(1), layers.LSTM(3, recurrent_dropout=0.5)]
+kept = [layers.BatchNormalization(), layers.SpectralNormalization(layers.Dense(3)), Count()]
+found["said"], found["same"] = [], []
+for own in ([*noise, *kept], [Centre(), *noise], [Running(name="own"), *noise]):
+    model = keras.Sequential([first, *own])
+    before = state(model)
+    try:
+        check_samples(model, np.random.rand(1, 4, 3).astype("f"), backend)
+        found["said"].append("nothing")
+    except DlrunError as error:
+        found["said"].append(error.message)
+    found["same"].append(all(map(np.array_equal, before, state(model))))
+""",
+    )
+    nothing, outputs, state = found["said"]
+    assert nothing == "nothing" and "whose outputs of a sample depend on the others" in outputs
+    assert "own/mean what it finds in a batch computes on one device" in state
+    assert found["same"] == [True] * 3
+
+
+@pytest.mark.trains
+def test_what_a_layer_refuses_is_one_line(place):
+    found = worker("torch").run(
+        place,
+        """
+import keras
+from dlrun.errors import DlrunError
+class Refuses(keras.layers.Layer):
+    def call(self, inputs):
+        raise DlrunError("no such layer", hint="another layer")
+try:
+    Refuses()(keras.ops.zeros((1, 2)))
+except DlrunError as error:
+    found["said"] = [error.message, error.hint]
+""",
+    )
+    assert found["said"] == ["no such layer", "another layer"]
