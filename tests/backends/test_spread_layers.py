@@ -2,6 +2,7 @@
 
 import pytest
 
+from conftest import slow
 from spreads import write_net
 from trainings import Refused, worker
 
@@ -44,14 +45,18 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.trains
-@pytest.mark.slow
-def test_a_layer_that_spans_a_batch_is_refused(place):
-    words = "model=layers", "+model.kind=Running", "data=sklearn", "data.name=digits", "epochs=1"
+@pytest.mark.parametrize(
+    ("backend", "kind", "said"),
+    [
+        ("tensorflow", "Centre", "whose outputs of a sample depend on the others of its batch"),
+        slow("torch", "Running", "keeps in sequential/own/mean what it finds in a batch"),
+    ],
+)
+def test_a_layer_that_spans_a_batch_is_refused(place, backend, kind, said):
+    words = "model=layers", f"+model.kind={kind}", "data=sklearn", "data.name=digits", "epochs=1"
     spread = "distribution=data_parallel", "device.count=2", "device=cpu", "data.limit=100"
-    with pytest.raises(
-        Refused, match="keeps in sequential/own/mean what it finds in a batch computes on one"
-    ):
-        worker("torch").train(place, *words, *spread)
+    with pytest.raises(Refused, match=f"{said} computes on one device"):
+        worker(backend).train(place, *words, *spread)
 
 
 @pytest.mark.trains
@@ -72,25 +77,44 @@ def state(model):
     values = [keras.ops.convert_to_numpy(v.value) for v in model.variables]
     return [np.array(value) for value in (*values, *backend.random_state())]
 
+class Inner(keras.layers.Layer):
+    def call(self, inputs, training=False):
+        return Centre()(inputs) if training else inputs
+
+class Plain(keras.Model):  # as many subclassed models, whose layers know whether they train
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        assert keras.ops.is_tensor(inputs)
+        return self.layer(inputs)
+
 first, layers = keras.Input((4, 3)), keras.layers
+samples = np.random.rand(3, 4, 3).astype("f")
+samples[:2] = 0
 noise = [layers.Dropout(0.5), layers.GaussianNoise(1), layers.LSTM(3, recurrent_dropout=0.5)]
 kept = [layers.BatchNormalization(), layers.SpectralNormalization(layers.Dense(3)), Count()]
 found["said"], found["same"] = [], []
-for own in ([*noise, *kept], [Centre(), *noise], [Running(name="own"), *noise]):
-    model = keras.Sequential([first, *own])
+sequences = [*noise, *kept], [Centre(), *noise], [Running(name="own"), *noise]
+plain = Plain(layers.Dense(2)), Plain(Inner())
+for model in (*(keras.Sequential([first, *own]) for own in sequences), *plain):
+    model(samples)
     before = state(model)
     try:
-        check_samples(model, np.random.rand(1, 4, 3).astype("f"), backend)
+        check_samples(model, samples, backend)
         found["said"].append("nothing")
     except DlrunError as error:
         found["said"].append(error.message)
     found["same"].append(all(map(np.array_equal, before, state(model))))
 """,
     )
-    nothing, outputs, state = found["said"]
-    assert nothing == "nothing" and "whose outputs of a sample depend on the others" in outputs
+    nothing, outputs, state, plain, inner = found["said"]
+    assert nothing == plain == "nothing"
+    for said in (outputs, inner):
+        assert "whose outputs of a sample depend on the others" in said
     assert "own/mean what it finds in a batch computes on one device" in state
-    assert found["same"] == [True] * 3
+    assert found["same"] == [True] * 5
 
 
 @pytest.mark.trains

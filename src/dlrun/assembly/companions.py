@@ -16,6 +16,8 @@ from dlrun.system import ranks
 if TYPE_CHECKING:
     from dlrun.data.batches import Batches
 
+SAMPLES = 16  # of the training split, among which two differ
+
 
 @contextmanager
 def companions(config: Config, call: str, **arguments: Any) -> Iterator[None]:
@@ -73,8 +75,8 @@ def together(model: Any, config: Config, *splits: Batches) -> AbstractContextMan
     if config.device.count > 1 and not distribution.BY_COMPILER:
         from dlrun.backends._spread_layers import check_samples
 
-        sample, *_ = splits[0].prepare(np.arange(1))
-        check_samples(model, sample, backends.module(config.backend.name))
+        samples, *_ = splits[0].prepare(np.arange(min(SAMPLES, len(splits[0].split))))
+        check_samples(model, samples, backends.module(config.backend.name))
     if ranks.current() and not _reads_whole_batch(model, config, distribution.BY_COMPILER):
         for batches in splits:
             batches.own = distribution.own_samples

@@ -48,36 +48,40 @@ def check_samples(model: Any, inputs: Any, backend: Backend) -> None:
     """Check that a model computes each sample by itself, apart from BatchNormalization.
 
     A layer that takes the mean of a batch, say, would get that of a part. The model is called with
-    a sample twice, and with it and zeros: its outputs and what it keeps have to be the same.
+    a sample twice, and with it and another: its outputs and what it keeps have to be the same.
 
     Args:
         model: A built model, which this does not change.
-        inputs: One sample, as the model takes it: an array ``(1, ...)``, or a mapping of them.
+        inputs: Some samples, as the model takes them: an array ``(samples, ...)``, or a mapping of
+            them. Where all are alike, nothing is checked.
         backend: The module of the backend, whose random numbers go on as if nothing were drawn.
 
     Raises:
         DlrunError: If what it computes of a sample depends on the others of its batch.
     """
-    state = [[v.value for v in model.trainable_variables]]
-    state.append([v.value for v in model.non_trainable_variables])
+    other = _other_sample(inputs)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    state = [(variable, variable.value) for variable in variables]
     random = [np.array(part) for part in backend.random_state()]
 
-    def call(beside: Callable[[Any], Any]) -> tuple[list[Any], list[Any]]:
+    def call(beside: int) -> tuple[list[Any], list[Any]]:
         backend.set_random_state(random)
-        pair = keras.tree.map_structure(lambda x: np.concatenate([x, beside(x)]), inputs)
-        outputs, kept = model.stateless_call(*state, pair, training=True)
-        arrays = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(outputs)]
-        firsts = [array[: len(array) // 2] for array in arrays]
-        return firsts, [keras.ops.convert_to_numpy(x) for x in kept]
+        pair = keras.tree.map_structure(lambda array: np.asarray(array)[[0, beside]], inputs)
+        with keras.StatelessScope(state) as scope:
+            outputs = keras.tree.flatten(model(pair, training=True))
+            kept = [scope.get_current_value(v) for v in model.non_trainable_variables]
+        arrays = [keras.ops.convert_to_numpy(output) for output in outputs]
+        firsts = [array[: len(array) // 2] for array in arrays if array.ndim]
+        return firsts, [keras.ops.convert_to_numpy(value) for value in kept]
 
     of_batch = _LAYERS.BatchNormalization._moments
     _LAYERS.BatchNormalization._moments = _kept_moments
     try:
-        (outputs, kept), (others, kept_then) = call(np.copy), call(np.zeros_like)
+        (outputs, kept), (others, kept_then) = call(0), call(other)
         changed = [not _are_close(*pair) for pair in zip(kept, kept_then, strict=True)]
         differs = not all(map(_are_close, outputs, others))
         # What differs for the same samples too draws random numbers, and is refused for that.
-        if (any(changed) or differs) and all(map(_are_close, outputs, call(np.copy)[0])):
+        if (any(changed) or differs) and all(map(_are_close, outputs, call(0)[0])):
             paths = [v.path for v in model.non_trainable_variables]
             raise refusal(
                 f"a layer that keeps in {paths[changed.index(True)]} what it finds in a batch"
@@ -94,9 +98,19 @@ def _kept_moments(layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
     return layer.moving_mean, layer.moving_variance
 
 
+def _other_sample(inputs: Any) -> int:
+    """The first sample that differs from sample 0, which stands for none."""
+    differs = [
+        np.any(array != array[:1], axis=tuple(range(1, np.ndim(array))))
+        for array in map(np.asarray, keras.tree.flatten(inputs))
+    ]
+    return int(np.argmax(np.any(differs, axis=0)))
+
+
 def _are_close(array: Any, other: Any) -> bool:
     """Whether two arrays differ by no more than another order of sums may make them."""
-    size = np.max(np.abs(array), initial=0)
+    array, other = (np.asarray(values, "float64") for values in (array, other))
+    size = np.max(np.abs(array), initial=0, where=np.isfinite(array))
     return bool(np.allclose(array, other, rtol=1e-4, atol=1e-5 * size, equal_nan=True))
 
 

@@ -20,11 +20,13 @@ RANDOM_STATE = "_dlrun_random_state"
 def build_metrics(model: keras.Model, train: Batches) -> None:
     """Create the metrics' variables, which Keras creates only when it first sees outputs."""
     inputs, targets, *weights = train[len(train) - 1]
-    with keras.StatelessScope():  # a layer may keep what it has seen
+    # A layer or a loss may keep what it has seen.
+    with keras.StatelessScope(collect_losses=True):
         outputs = model(inputs, training=False)
-    model.compute_loss(inputs, targets, outputs, *weights, training=False)
-    model.compute_metrics(inputs, targets, outputs, *weights)
+        model.compute_loss(inputs, targets, outputs, *weights, training=False)
+        model.compute_metrics(inputs, targets, outputs, *weights)
     model.reset_metrics()
+    model._clear_losses()
 
 
 def tell_length(
