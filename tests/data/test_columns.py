@@ -48,6 +48,13 @@ def test_numbers_are_scaled_as_scikit_learn_scales_them():
     assert encode(fit("number", NUMBERS, scale="none"), new)[:, 0].tolist() == [1e6, 1e6 + 50]
 
 
+def test_a_number_too_large_for_its_scale_is_refused_without_a_warning():
+    column = fit("number", [1e-9, 2e-9])
+    for large in (1e300, -1e308):  # which overflow where they are divided
+        with pytest.raises(WrongValueError, match="expected a number that float32 holds"):
+            encode(column, pa.array([1e-9, large]))
+
+
 def test_quantiles_are_the_share_of_training_values_below():
     column = fit("number", np.arange(5001.0), scale="quantile")
     found = encode(column, pa.array([-5.0, 1250.0, 2500.0, 9999.0]))[:, 0]

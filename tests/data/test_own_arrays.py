@@ -16,6 +16,7 @@ import pytest
 
 from dlrun.data.arrays import array_source
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.description.arrays import MOST_BINNED, describe_array
 from dlrun.data.draw_splits import split_rows
 from dlrun.data.files.pickled_arrays import load_pickle
 from dlrun.data.keras import keras
@@ -348,3 +349,25 @@ def test_labels_need_one_file_with_the_samples():
         with pytest.raises(DlrunError, match=problem) as caught:
             open_reader(Request(Path(name), spec, key="--data", labels=True))
         assert caught.value.hint.startswith("numpy.savez('new.npz', x=inputs, y=labels)")
+
+
+def test_a_histogram_of_a_large_array_is_that_of_some_values_of_every_place():
+    pictures = np.tile(np.array([10, 20, 40], np.uint8), (1900, 32, 32, 1))
+    pictures[0, 0, 0] = 0, 90, 100
+    described = describe_array("x", "input", pictures)
+    assert (described["low"], described["high"]) == (0, 100)
+    edges, counts = described["histogram"].values()
+    assert (edges[0], edges[-1], len(counts)) == (0, 100, 20)
+    assert 500_000 < sum(counts) <= MOST_BINNED
+    thirds = [counts[place] / sum(counts) for place in (2, 4, 8)]
+    assert thirds == pytest.approx([1 / 3] * 3, abs=0.001)
+
+
+def test_a_histogram_of_a_small_array_is_that_of_all_values():
+    described = describe_array("x", "input", np.array([[1, np.nan], [3, 3]], np.float32))
+    assert sum(described["histogram"]["counts"]) == 3
+    described = describe_array("x", "input", np.array([True, False, True]))
+    counts = described["histogram"]["counts"]
+    assert (counts[0], counts[-1], sum(counts)) == (1, 2, 3)
+    for same in ([2.0, 2.0], [1, np.inf], [np.nan]):
+        assert describe_array("x", "input", np.array(same))["histogram"] is None

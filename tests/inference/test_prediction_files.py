@@ -1,6 +1,7 @@
 """Columns of predictions as files."""
 
-from datetime import datetime
+from datetime import datetime, time
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -44,6 +45,8 @@ def test_smaller_ids_stay_int64_in_a_parquet_file(tmp_path):
         ("a", 7, ["a", "7"]),
         (datetime(2026, 1, 31), "a", ["2026-01-31", "a"]),
         ([1, 2], "a", ["[1, 2]", "a"]),
+        (b"\xff", "a", ["\\xff", "a"]),
+        (b"a", "b", ["a", "b"]),
     ],
 )
 def test_ids_of_several_types_are_texts_in_a_parquet_file(tmp_path, rows, first, later, texts):
@@ -52,6 +55,15 @@ def test_ids_of_several_types_are_texts_in_a_parquet_file(tmp_path, rows, first,
     assert ids.type == pa.string()
     assert ids.to_pylist() == [None, None, *texts[:1] * rows, texts[1], None, texts[0]]
     assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]
+
+
+def test_equal_ids_are_equal_texts_in_any_part_of_a_parquet_file(tmp_path):
+    values = [1.0, 1e-7, True, datetime(2026, 1, 2), time(7, 30), 2**64, Decimal("1.50"), b"\xff"]
+    mixed = ["a", *values, None, [1.0]]
+    write_columns(tmp_path / "p.parquet", parts(*([value] for value in values), mixed))
+    ids = parquet.read_table(tmp_path / "p.parquet")["id"].to_pylist()
+    texts = ["1", "1e-7", "true", "2026-01-02", "07:30:00.000000", f"{2**64}", "1.50", "\\xff"]
+    assert ids == [*texts, "a", *texts, None, "[1.0]"]
 
 
 @pytest.mark.parametrize(

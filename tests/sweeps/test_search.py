@@ -16,6 +16,7 @@ from conftest import COMMAND, strict_json
 from dlrun.config.sweeps.expand import search_space
 from dlrun.config.sweeps.space import Choice, Interval
 from dlrun.errors import DlrunError
+from dlrun.runs.directory import lock
 from dlrun.sweeps.search import Search, Settings
 from dlrun.sweeps.sweep_file import Sweep
 from studies import open_study
@@ -180,12 +181,23 @@ def test_an_earlier_search_keeps_its_trials_and_needs_its_study(dlrun):
     fewer = dlrun.here("sweep", "--resume", directory, "--trials", "2")
     assert (fewer.returncode, fewer.stdout) == (2, "")
     assert "--trials 2: the search has 3 already" in fewer.stderr
+
+    def lost():
+        ended = dlrun.here("sweep", "--resume", directory, "--trials", "4")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "lacks trial 0, which the sweep has" in ended.stderr
+        assert (directory / "sweep.json").read_text() == record
+
     (directory / "study.db").unlink()
-    for _ in range(2):  # a database without trials is there once it was looked for
-        lost = dlrun.here("sweep", "--resume", directory, "--trials", "4")
-        assert (lost.returncode, lost.stdout) == (2, "")
-        assert "lacks trial 0, which the sweep has" in lost.stderr
-    assert (directory / "sweep.json").read_text() == record
+    lost()
+    assert not (directory / "study.db").exists()
+    open_study({"seed": Interval(0, 9, 1)}, path=directory / "study.db", name="another")
+    lost()
+    names = optuna.get_all_study_names(f"sqlite:///{directory / 'study.db'}")
+    assert names == ["another"]
+    with lock(directory):
+        busy = dlrun.here("sweep", "--resume", directory)
+    assert f"{directory} is being written by this process" in busy.stderr
 
 
 def test_equal_results_give_equal_and_improving_trials():

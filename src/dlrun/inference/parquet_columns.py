@@ -149,12 +149,38 @@ def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.nulls(len(array), kind)
     if kind != pa.string():
         return array.cast(kind)
-    if pa.types.is_nested(array.type):  # which pyarrow does not cast
-        return _texts_of(array.to_pylist())
-    return to_texts(array)
+    return to_texts(array) if _is_simple(array.type) else _texts_of(array.to_pylist())
+
+
+def _is_simple(kind: pa.DataType) -> bool:
+    """Whether pyarrow casts all values of a type to texts: not lists, nor bytes."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def _texts_of(values: Sequence[Any]) -> pa.Array:
+    """Values of any types as texts: each as if all values were of its type."""
     import pyarrow as pa
 
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+    places: dict[type, list[int]] = {}
+    for place, value in enumerate(values):
+        if value is not None:
+            places.setdefault(type(value), []).append(place)
+    texts: list[str | None] = [None] * len(values)
+    for those in places.values():
+        for place, text in zip(those, _texts_of_type([values[p] for p in those]), strict=True):
+            texts[place] = text
+    return pa.array(texts, pa.string())
+
+
+def _texts_of_type(values: list[Any]) -> list[str]:
+    import pyarrow as pa
+
+    if isinstance(values[0], bytes):
+        return [value.decode(errors="backslashreplace") for value in values]
+    try:
+        array = pa.array(values)
+    except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return list(map(str, values))
+    return to_texts(array).to_pylist() if _is_simple(array.type) else list(map(str, values))

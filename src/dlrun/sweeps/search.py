@@ -117,8 +117,8 @@ class Search:
             DlrunError: If it can't be opened, belongs to another search, or lacks a trial.
         """
         storage = self.settings.storage or f"{SQLITE}{(self._directory / STUDY).absolute()}"
-        self._study.open(storage, self.name)
-        self._study.require([job.trial for job in self.plan.jobs if job.trial is not None])
+        trials = [job.trial for job in self.plan.jobs if job.trial is not None]
+        self._study.open(storage, self.name, trials)
 
     def begin(self, on_new_job: Callable[[Job], None]) -> None:
         """Report the results of existing jobs that the study has missed.

@@ -18,12 +18,14 @@ from optuna.distributions import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from dlrun.config.sweeps.space import Choice, Interval, Space
 from dlrun.errors import DlrunError, first_line
 from dlrun.sweeps.pruners import pruner
 from dlrun.sweeps.samplers import best_value, sampler
+from dlrun.system.files import is_file
 
 BUSY_SECONDS = 60  # how long to wait for another process that writes to the same file
 MONITOR = "monitor"  # the study's attribute that names its metric
@@ -64,16 +66,29 @@ class Study:
         self._study: optuna.Study | None = None
         self._trials: dict[int, optuna.Trial] = {}
 
-    def open(self, storage: str, name: str) -> None:
+    def open(self, storage: str, name: str, trials: Collection[int] = ()) -> None:
         """Create the study or join the existing one of this name, unless it is open.
 
+        Args:
+            storage: ``sqlite:///`` and the path of its database.
+            name: Its name.
+            trials: The numbers of those that it must have.
+
         Raises:
-            DlrunError: If it can't be opened, or belongs to another search.
+            DlrunError: If it can't be opened, belongs to another search, or lacks a trial, as its
+                database was lost or another lies in its place; then, none is created.
         """
         if self._study is not None:
             return
         _route_warnings()
         with _database_errors(storage):
+            there = _count_trials(storage, name) if trials else 0
+            if lacking := [number for number in trials if number >= there]:
+                raise DlrunError(
+                    f"the study {name} in {storage} lacks trial {min(lacking)}, which the sweep"
+                    " has",
+                    hint="put its database back, or start a new search; the runs so far stay",
+                )
             self._study = optuna.create_study(
                 storage=_storage(storage),
                 sampler=self._sampler,
@@ -99,21 +114,6 @@ class Study:
                         within
                     ):
                         self._refuse(f"has {key} within {trial.distributions[key]}, not {within}")
-
-    def require(self, numbers: Collection[int]) -> None:
-        """Check that the study has the trials of these numbers.
-
-        Raises:
-            DlrunError: If it lacks one: its database was lost, or another lies in its place.
-        """
-        with _database_errors(self._url):
-            there = len(self._opened.get_trials(deepcopy=False))
-        if lacking := [number for number in numbers if number >= there]:
-            raise DlrunError(
-                f"the study {self._opened.study_name} in {self._url} lacks trial {min(lacking)},"
-                " which the sweep has",
-                hint="put its database back, or start a new search; the runs so far stay",
-            )
 
     def ask(self, run_dir: str) -> tuple[int, dict[str, Any]] | None:
         """Start a trial; returns its number and its values, or None if every value is tried."""
@@ -245,6 +245,16 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
                 raise
             time.sleep(0.2)
     return optuna.storages.RDBStorage(url, engine_kwargs=settings)
+
+
+def _count_trials(storage: str, name: str) -> int:
+    """How many trials a study has; 0 if there is none. To open a database would create it."""
+    if not is_file(make_url(storage).database or ""):
+        return 0
+    database = _storage(storage)
+    if name not in optuna.get_all_study_names(database):
+        return 0
+    return len(optuna.load_study(study_name=name, storage=database).get_trials(deepcopy=False))
 
 
 @contextmanager

@@ -123,12 +123,14 @@ class Sweep:
         Raises:
             DlrunError: If another process runs it, or the directory can't be written.
         """
-        if self.search and (self.search.settings.storage or not self._new):
-            self.search.open()  # before anything is written: the study may not fit
+        if self.search and self.search.settings.storage and self._new:
+            self.search.open()  # before there is a directory: a study that others share may not fit
         try:
             (self.directory / WORKERS).mkdir(parents=True, exist_ok=not self._new)
             with lock(self.directory):
                 if not self._new:
+                    if self.search:
+                        self.search.open()  # before the record is written: it may be lost
                     _wait_for_runs(self.plan)
                     _update_completed(self.plan)
                 self.write()

@@ -67,10 +67,9 @@ class Number:
             shares = np.linspace(0, 1, len(self.quantiles))
             out[:, 0] = np.interp(numbers, self.quantiles, shares)
         else:
-            scaled = (_log(numbers) if self.scale == "log" else numbers) - self.offset
-            scaled /= self.divisor
+            scaled = _log(numbers) if self.scale == "log" else numbers
             with np.errstate(over="ignore"):  # refused by row
-                out[:, 0] = scaled
+                out[:, 0] = (scaled - self.offset) / self.divisor
             refuse_infinite(self.name, values, out[:, 0])
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dlrun.data.dataset import SPLITS, Dataset
@@ -9,6 +11,8 @@ from dlrun.data.description.class_coverage import unlearned_of
 from dlrun.data.description.table import BINS
 from dlrun.data.source import Description
 from dlrun.data.tree import leaves, map_named
+
+MOST_BINNED = 1_000_000  # values; to bin the 150 million of 50,000 small pictures takes 8 s
 
 
 def describe_dataset(data: Dataset, source: str) -> Description:
@@ -51,29 +55,37 @@ def describe_array(name: str, kind: str, array: np.ndarray) -> dict[str, object]
         name: What to call it.
         kind: ``input`` or ``target``.
         array: ``(samples, ...)`` of numbers.
+
+    Returns:
+        The column. Its ``histogram`` is that of at most :data:`MOST_BINNED` values, at even
+        distances, and None if values are all equal or some infinite.
     """
     shape = ", ".join(map(str, array.shape[1:]))
     missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros((), bool)
     known = array[~missing] if missing.any() else array
+    low, high = (float(known.min()), float(known.max())) if known.size else (None, None)
     return {
         "name": name,
         "type": f"{array.dtype.name} ({shape})" if shape else array.dtype.name,
         "kind": kind,
         "missing": int(missing.sum()),
         "distinct": None,
-        "low": float(known.min()) if known.size else None,
-        "high": float(known.max()) if known.size else None,
+        "low": low,
+        "high": high,
         "mean": float(known.mean(dtype=np.float64)) if known.size else None,
         "counts": {},
         "examples": [],
-        "histogram": _histogram(known),
+        "histogram": None if low is None or high is None else _histogram(known, low, high),
     }
 
 
-def _histogram(values: np.ndarray) -> dict[str, list[float]] | None:
+def _histogram(values: np.ndarray, low: float, high: float) -> dict[str, list[float]] | None:
     """The edges of the bins and how many values are in each; None for equal or infinite values."""
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if not 0 < high - low < np.inf:
         return None
-    counts, edges = np.histogram(values, BINS, (low, high))
+    step = math.ceil(values.size / MOST_BINNED)
+    while math.gcd(step, math.prod(values.shape[1:])) > 1:  # else only some places of a sample
+        step += 1
+    binned = values.flat[::step].astype(np.float64)
+    counts, edges = np.histogram(binned, BINS, (low, high))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

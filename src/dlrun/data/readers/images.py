@@ -156,17 +156,19 @@ def _with_target(
     if len(rows) and not has_target.any():
         raise DlrunError(f"{request.key} {request.source}: no row has a target")
     mask, rows = pa.array(has_target), rows[has_target]
-    kept = pa.RecordBatch.from_pydict({name: c.filter(mask) for name, c in columns.items()})
     targets = targets_of(request.spec).values()
+    there = [name for name in columns_of(targets) if name in columns]
+    kept = pa.RecordBatch.from_pydict({name: columns[name].filter(mask) for name in there})
     wrong: dict[int, str] = {}
-    if all(name in columns for name in columns_of(targets)):
+    if there == columns_of(targets):
         wrong = wrong_targets(targets, kept)
     right = np.setdiff1d(np.arange(len(rows)), list(wrong))
     labels = tree_map(lambda of: np.zeros((len(rows), *of.shape), of.dtype), request.spec.labels)
     if len(right) or not wrong:
-        encoded = encode_labels(request, BatchColumns(kept.take(pa.array(right))))
-        for of_all, of_right in zip(leaves(labels), leaves(encoded), strict=True):
-            of_all[right] = of_right
+        of_right = kept.take(pa.array(right)) if wrong else kept
+        encoded = encode_labels(request, BatchColumns(of_right))
+        for all_labels, right_labels in zip(leaves(labels), leaves(encoded), strict=True):
+            all_labels[right] = right_labels
     where = request.source.name
     return rows, labels, {n: f"{where}, row {rows[n] + 1:,}: {why}" for n, why in wrong.items()}
 

@@ -16,7 +16,7 @@ from dlrun.data.preprocessing.windows import Windows
 from dlrun.data.splits import SPLITS, TRAIN, VALIDATION
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.columns import correct, require_saved
-from dlrun.data.tabular.encode import FITTED, load_array
+from dlrun.data.tabular.encode import ENCODING, FITTED, load_array
 from dlrun.data.tabular.series import Series, without_window_note
 from dlrun.data.tabular.window_arrays import AT_ONCE, window_views, write_windows
 from dlrun.data.tabular.write_rows import ArrayFile
@@ -108,6 +108,7 @@ def check(of: TimeSeries) -> None:
 def _key(of: TimeSeries, kind: str, step: Windows | None) -> str:
     return key_of(
         kind,
+        ENCODING,
         of.table.entry.name,
         [of.history, of.horizon, of.stride, of.limit, *of.table.targets],
         vars(step.options if step else of.options),

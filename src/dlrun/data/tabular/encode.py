@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dlrun")
 
+ENCODING = 2  # in the keys of encoded rows: the entries of the first may hold infinite numbers
 FITTED = "fitted.json"
 IN_MEMORY = 16 * 2**20  # bytes; larger arrays stay in their files
 
@@ -99,7 +100,7 @@ def _encoded(of: Table) -> tuple[Path, RowEncoder]:
     def make(directory: Path) -> None:
         write_rows(of, directory, encoder)
 
-    key = key_of("encoded", *parts, state["columns"], state["targets"])
+    key = key_of("encoded", ENCODING, *parts, state["columns"], state["targets"])
     return cache_entry(key, make, limit_bytes=of.cache_bytes), encoder
 
 
@@ -122,11 +123,12 @@ def saved_encoder(of: Table, saved: InputSpec) -> RowEncoder:
 def _fit_or_load(of: Table) -> RowEncoder:
     """The encoder fitted to the training split, from the cache if they are in it."""
     labels = {name: target.state() for name, target in of.labels.items()}
-    key = key_of("fitted", of.entry.name, labels, of.blank, of.inputs, vars(of.way), of.limit)
+    parts = [of.entry.name, labels, of.blank, of.inputs, vars(of.way), of.limit]
 
     def make(directory: Path) -> None:
         (directory / FITTED).write_text(json.dumps(_fit(of).state()), encoding="utf-8")
 
+    key = key_of("fitted", ENCODING, *parts)
     entry = cache_entry(key, make, limit_bytes=of.cache_bytes)
     state = json.loads((entry / FITTED).read_text(encoding="utf-8"))
     return RowEncoder.from_state(state, of.weight)
