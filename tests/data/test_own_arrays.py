@@ -369,5 +369,9 @@ def test_a_histogram_of_a_small_array_is_that_of_all_values():
     described = describe_array("x", "input", np.array([True, False, True]))
     counts = described["histogram"]["counts"]
     assert (counts[0], counts[-1], sum(counts)) == (1, 2, 3)
+    near = [np.array([1, np.nextafter(1, 2)]), np.linspace(-6e4, 6e4, 9, dtype=np.float16)]
+    for values in (*near, np.float32(1.764e9) + np.arange(1800, dtype=np.float32)):
+        counts = describe_array("x", "input", values)["histogram"]["counts"]
+        assert sum(counts) == len(values)
     for same in ([2.0, 2.0], [1, np.inf], [np.nan]):
         assert describe_array("x", "input", np.array(same))["histogram"] is None
