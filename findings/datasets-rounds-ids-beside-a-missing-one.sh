@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Hugging Face datasets gives integers as float32 once a value of the batch is missing: 999 ids become 9.
 #
-# datasets 5.2.0, numpy 2.4.6, pandas 3.1.1; Python 3.11, Linux, CPU.
+# datasets 5.2.0, numpy 2.4.6, pandas 3.1.1, pyarrow 26.0.1; Python 3.11, Linux, CPU.
 #
 # A column has 1,000 user ids from two billion on, each once. with_format("numpy") gives them as int64. If the
 # last one is missing, it gives the column as float32, which holds numbers of that size 128 apart: 9 ids are
@@ -28,7 +28,7 @@ trap 'rm -rf "$dir"' EXIT
 python=$("${PYTHON:-python3}" -c "import sys; print(sys._base_executable)")
 "$python" -m venv --without-pip "$dir/venv"
 "$python" -m pip --python "$dir/venv/bin/python" install --quiet --disable-pip-version-check \
-    datasets==5.2.0 numpy==2.4.6 pandas==3.1.1
+    datasets==5.2.0 numpy==2.4.6 pandas==3.1.1 pyarrow==26.0.1
 
 cat > "$dir/ids.py" <<'PYTHON'
 import warnings
@@ -43,20 +43,20 @@ rows = Dataset.from_dict({"user": ids[:-1] + [None]})
 
 
 def seen(values):
-    return f"{getattr(values, 'dtype', 'list')!s:7}", pd.Series(values).nunique()
+    return str(getattr(values, "dtype", "list")), pd.Series(values).nunique()
 
 
 def show(name, values):
     kind, number = seen(values)
-    print(f"{name:19} {kind}  {number} ids")
-    return kind.strip(), number
+    print(f"{name:19} {kind:7}  {number} ids")
+    return kind, number
 
 
 assert show("numpy, all there", whole.with_format("numpy")[:]["user"]) == ("int64", 1000)
 assert show("numpy, one missing", rows.with_format("numpy")[:]["user"]) == ("float32", 9)
 batches = [seen(batch["user"]) for batch in rows.with_format("numpy").iter(250)]
-print("numpy, by batches   " + ", ".join(f"{kind.strip()} {number} ids" for kind, number in batches))
-assert [number for _, number in batches] == [250, 250, 250, 3]
+print("numpy, by batches   " + ", ".join(f"{kind} {number} ids" for kind, number in batches))
+assert batches == [("int64", 250)] * 3 + [("float32", 3)]
 exact = rows.with_format("numpy", dtype="float64")[:]["user"]
 assert show("numpy, of float64", exact) == ("float64", 999)
 assert show("pandas", rows.with_format("pandas")[:]["user"]) == ("float64", 999)

@@ -4,10 +4,10 @@
 # lightgbm 4.7.0, scipy 1.17.1, numpy 2.4.6, pandas 3.1.1; Python 3.11, Linux, CPU.
 #
 # A label is 1 in the first half of each minute. From the times of ten minutes, in whole seconds since 1970, a
-# booster learns 99 percent of the rows, if they are a pandas DataFrame or an array of float64. From the same
-# times as an int64 array it learns 55 percent. It also predicts so: a booster that was trained on the DataFrame
-# has 53 percent of the rows right once they come as df.to_numpy(). Identifiers and counts above 16.7
-# million are merged alike. No warning is given.
+# booster classifies 99 percent of the rows correctly, if they are a pandas DataFrame or an array of float64. From
+# the same times as an int64 array it classifies 55 percent so. It also predicts worse: a booster that was trained
+# on the DataFrame has 53 percent of the rows right once they come as df.to_numpy(). Identifiers and counts above
+# 16.7 million are merged alike. No warning is given.
 #
 # LightGBM computes with float64, and keeps the type of an array in float32 or float64. An array of any other
 # type becomes float32 (_np2d_to_np1d in basic.py), where a DataFrame of int64 becomes float64. The types are

@@ -226,6 +226,25 @@ def test_what_a_component_raises_is_cut_too(tmp_path, backend):
     assert "more" in caught.value.message
 
 
+@pytest.mark.trains
+def test_what_a_layer_refuses_is_one_line(tmp_path):
+    found = worker("torch").run(
+        tmp_path,
+        """
+import keras
+from dlrun.errors import DlrunError
+class Refuses(keras.layers.Layer):
+    def call(self, inputs):
+        raise DlrunError("no such layer", hint="another layer")
+try:
+    Refuses()(keras.ops.zeros((1, 2)))
+except DlrunError as error:
+    found["said"] = [error.message, error.hint]
+""",
+    )
+    assert found["said"] == ["no such layer", "another layer"]
+
+
 def test_of_many_names_the_first_are_listed_with_how_many_are_left() -> None:
     assert list_names(["a", "b"], 2) == "a, b"
     assert list_names(["a", "b", "c"], 2) == "a, b and 1 more"

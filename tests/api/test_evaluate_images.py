@@ -28,7 +28,7 @@ def test_images_that_cannot_be_read_are_left_out_if_asked_for(tmp_path):
     assert result["metrics"] == expected["metrics"] and wrong == expected["figures"]["most_wrong"]
 
 
-def test_labels_of_images_that_are_no_numbers_are_left_out_if_asked_for(tmp_path):
+def test_labels_of_images_that_are_not_numbers_are_left_out_if_asked_for(tmp_path):
     jax = worker("jax")
     for number in range(12):
         write_image(tmp_path / f"photos/{number}.png", number)

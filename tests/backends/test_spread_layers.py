@@ -115,22 +115,3 @@ for model in (*(keras.Sequential([first, *own]) for own in sequences), *plain):
         assert "whose outputs of a sample depend on the others" in said
     assert "own/mean what it finds in a batch computes on one device" in state
     assert found["same"] == [True] * 5
-
-
-@pytest.mark.trains
-def test_what_a_layer_refuses_is_one_line(place):
-    found = worker("torch").run(
-        place,
-        """
-import keras
-from dlrun.errors import DlrunError
-class Refuses(keras.layers.Layer):
-    def call(self, inputs):
-        raise DlrunError("no such layer", hint="another layer")
-try:
-    Refuses()(keras.ops.zeros((1, 2)))
-except DlrunError as error:
-    found["said"] = [error.message, error.hint]
-""",
-    )
-    assert found["said"] == ["no such layer", "another layer"]

@@ -58,6 +58,19 @@ def test_a_file_of_x_and_y_or_two_files_are_split_alike(tmp_path, monkeypatch):
         npy(path="x.npy")
 
 
+def test_arrays_of_the_file_that_are_not_read_are_named(tmp_path, caplog):
+    path = str(tmp_path / "both.npz")
+    np.savez(path, x=X, y=np.arange(200) % 2, w=np.ones(200))
+    npy(path=path).dataset()
+    assert not caplog.records
+    np.savez(path, x=X, y=np.arange(200) % 2, x_val=X[:5], weights=np.ones(200))
+    npy(path=path).dataset()
+    [record] = caplog.records
+    assert record.message.endswith(
+        "both.npz: arrays that are not read: x_val, weights; read are x, y, w"
+    )
+
+
 def test_weights_go_with_their_samples(tmp_path):
     weights = RANDOM.random(200).astype(np.float32)
     np.savez(tmp_path / "both.npz", x=X, y=np.arange(200) % 2, w=weights)

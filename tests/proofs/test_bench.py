@@ -246,9 +246,11 @@ def test_what_can_not_run_is_told_with_its_own_hint(dlrun):
         "    raise DlrunError('no such width', hint='model.units=8')\n"
     )
     typed = ["model=mnist_mlp", "model._target_=my_net.refuses", "data.limit=64"]
-    done = dlrun("bench", *typed, "backend=jax", "loop=raw", "--budget", 120, "--trust", "my_net")
+    loops = ("--loops", "raw", "--loops", "fit")
+    done = dlrun("bench", *typed, "backend=jax", *loops, "--budget", 120, "--trust", "my_net")
     assert done.returncode == 1
     assert "nothing was measured: jax raw: " in done.stderr
+    assert "; jax fit: " in done.stderr
     assert done.stderr.endswith("hint: model.units=8\n")
 
 

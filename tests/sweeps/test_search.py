@@ -167,6 +167,8 @@ def test_a_stopped_search_resumes_its_study(dlrun):
     assert len({trial.params["optimizer.learning_rate"] for trial in study}) == 3
     first = strict_json((directory / "0" / "run.json").read_text())
     assert first["resumed"][0]["after"]["epochs"] >= 2
+    assert study[0].intermediate_values.keys() == set(range(1, 9))
+    assert study[0].value == first["validation"]["loss"]
 
 
 def test_an_earlier_search_keeps_its_trials_and_needs_its_study(dlrun):

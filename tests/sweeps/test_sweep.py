@@ -28,6 +28,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from dlrun.api.annotate import tag
+
 
 def net(input_shape, num_classes, *, units):
     Path("pids").open("a").write(f"{keras.backend.backend()} {os.getpid()}\\n")
@@ -65,6 +67,8 @@ class Trouble(keras.callbacks.Callback):
             time.sleep(1000)
         if self.how == "once" and not Path("once").exists():
             Path("once").touch()
+            [run] = Path("runs/sweeps").glob("*/0")
+            tag(run, ["odd"], note="fails at first")  # as by dlrun tag
             raise ValueError("this once")
 """
 TINY = ("data.limit=300", "batch_size=64", "epochs=2", "model._target_=my_parts.net")
@@ -213,6 +217,16 @@ def test_a_run_is_retried_and_a_large_process_is_replaced(dlrun):
     assert len(set((dlrun.cwd / "pids").read_text().splitlines())) == 3
     first, second = (dlrun.path(run) for run in result["runs"])
     assert last_checkpoint(first) == last_checkpoint(second)
+
+
+def test_a_failed_run_that_is_trained_again_keeps_its_tags(dlrun):
+    retried = ("seed=1", TROUBLE, "+callbacks.trouble.how=once", "--retries", "1")
+    result = dlrun.json("sweep", *retried, "model.units=16", *TINY, "--jobs", "1")
+    assert (dlrun.cwd / "once").exists()
+    [run] = result["runs"]
+    assert run["status"] == "completed"
+    kept = dlrun.json_here("tag", dlrun.path(run))
+    assert (kept["tags"], kept["note"]) == (["odd"], "fails at first")
 
 
 def test_fail_fast_with_a_broken_framework(dlrun):

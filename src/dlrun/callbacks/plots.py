@@ -44,25 +44,38 @@ class Plots(RunCallback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Draw the plot."""
-        from matplotlib.figure import Figure
+        save(draw(self.history), self.directory / "history.png")
 
-        metrics = by_metric([name for name in self.history if not name.startswith("val_")])
-        titles = sorted(metrics, key=lambda title: title != "loss")
-        figure = Figure(figsize=(5 * len(titles), 3.6), layout="constrained")
-        panels = zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True)
-        for axes, title in panels:
-            names = metrics[title]  # of a metric with a value for each class, all in one panel
-            for number, name in enumerate(names):
-                for prefix, split, style in SPLITS:
-                    if curve := self.history.get(prefix + name):
-                        options = {"label": split} if number == 0 else {}
-                        options |= {"markerfacecolor": "white"} if prefix else {}
-                        options |= {"color": f"C{number % 10}"} if len(names) > 1 else {}
-                        values = list(curve.values())
-                        axes.plot(list(curve), values, style, markersize=4, **options)
-            axes.set_title(title)
-            axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            axes.grid(alpha=0.3)
-            axes.legend()
-        save(figure, self.directory / "history.png")
+
+def draw(history: Mapping[str, Mapping[int, float]]) -> Any:
+    """The curves of a run, a panel for the loss and for each metric.
+
+    Args:
+        history: The values by epoch of each name that training logs, of which those with ``val_``
+            are of validation.
+
+    Returns:
+        A ``matplotlib.figure.Figure``.
+    """
+    from matplotlib.figure import Figure
+
+    metrics = by_metric([name for name in history if not name.startswith("val_")])
+    titles = sorted(metrics, key=lambda title: title != "loss")
+    figure = Figure(figsize=(5 * len(titles), 3.6), layout="constrained")
+    panels = zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True)
+    for axes, title in panels:
+        names = metrics[title]  # of a metric with a value for each class, all in one panel
+        for number, name in enumerate(names):
+            for prefix, split, style in SPLITS:
+                if curve := history.get(prefix + name):
+                    options = {"label": split} if number == 0 else {}
+                    options |= {"markerfacecolor": "white"} if prefix else {}
+                    options |= {"color": f"C{number % 10}"} if len(names) > 1 else {}
+                    values = list(curve.values())
+                    axes.plot(list(curve), values, style, markersize=4, **options)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure

@@ -52,6 +52,15 @@ Backends = Annotated[
         help="Comma-separated or repeated; by default all installed backends.",
     ),
 ]
+TrainingBackends = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backends",
+        "--backend",
+        metavar="NAME,...",
+        help="Comma-separated or repeated; by default all installed ones that can train.",
+    ),
+]
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}  # in other tools
 Which = Annotated[
     str,

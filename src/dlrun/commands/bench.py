@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from dlrun.commands.arguments import (
-    Backends,
     ConfigDir,
     Json,
     Overrides,
     Quiet,
+    TrainingBackends,
     Trust,
     require_choice,
     split_words,
@@ -23,7 +23,7 @@ from dlrun.errors import DlrunError
 
 def bench(
     overrides: Overrides = None,
-    names: Backends = None,
+    names: TrainingBackends = None,
     loops: Annotated[
         list[str] | None,
         typer.Option(

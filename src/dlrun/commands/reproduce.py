@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.commands.arguments import Backends, ConfigDir, Json, Trust, split_words
+from dlrun.commands.arguments import ConfigDir, Json, TrainingBackends, Trust, split_words
 from dlrun.commands.terminal import print_result, report_errors
 from dlrun.config.project import Project
 
@@ -15,7 +15,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(metavar="EXPERIMENTS", help="Names; by default all that are not slow."),
     ] = None,
-    names: Backends = None,
+    names: TrainingBackends = None,
     slow: Annotated[bool, typer.Option("--slow", help="Include slow experiments.")] = False,
     output: Annotated[Path, typer.Option(help="The Markdown table to write.")] = Path("RESULTS.md"),
     runs_dir: Annotated[
