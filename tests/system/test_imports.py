@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dlrun.system.imports import LateDecorator, LateModule, deferred_modules, late_names
+from dlrun.system.imports import deferred_modules
+from dlrun.system.stand_ins import LateDecorator, LateModule, late_names
 
 
 @pytest.fixture

@@ -7,15 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from dlrun.backends._protocols import Backend
-from dlrun.system.imports import (
-    LateDecorator,
-    LateModule,
-    deferred_modules,
-    late_names,
-    without_gc,
-    without_packages,
-)
+from dlrun.system.imports import deferred_modules, without_gc, without_packages
 from dlrun.system.native_output import filtered_stderr
+from dlrun.system.stand_ins import LateDecorator, LateModule, late_names
 
 # What is imported in case somebody uses it: IPython to edit weight files in a notebook, files of
 # Keras' own form, requests for RemoteMonitor, sparse arrays of jax, whose solvers import much of
