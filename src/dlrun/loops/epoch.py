@@ -21,7 +21,8 @@ def build_metrics(model: keras.Model, train: Batches) -> None:
     """Create the metrics' variables, which Keras creates only when it first sees outputs."""
     inputs, targets, *weights = train[len(train) - 1]
     # A layer or a loss may keep what it has seen.
-    with keras.StatelessScope(collect_losses=True):
+    state = [(variable, variable.value) for variable in model.variables]
+    with keras.StatelessScope(state, collect_losses=True):
         outputs = model(inputs, training=False)
         model.compute_loss(inputs, targets, outputs, *weights, training=False)
         model.compute_metrics(inputs, targets, outputs, *weights)
