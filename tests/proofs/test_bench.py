@@ -17,7 +17,7 @@ def measured(tmp_path_factory):
     """A measurement of a loop on jax, and the environment with what it kept."""
     dlrun = Dlrun(tmp_path_factory.mktemp("bench"))
     env = {"XDG_CACHE_HOME": str(dlrun.cwd / "cache")}
-    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 60, env=env)
+    result = dlrun.json("bench", *SMALL, "backend=jax", "--loops", "raw", "--budget", 150, env=env)
     return dlrun, env, result
 
 
@@ -36,7 +36,7 @@ def test_a_loop_has_figures_and_is_recommended(measured):
     assert best["tuned"]["tried"]
     assert result["use"][0] == "backend=jax"
     assert result["recommendation"].startswith("use    backend=jax loop=raw")
-    assert result["seconds"] < 75
+    assert result["seconds"] < 165
 
 
 COMPILES_LONG = """
