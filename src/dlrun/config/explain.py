@@ -180,7 +180,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         for known in _all_keys(OmegaConf.to_container(config))
         if not known.rpartition(".")[2].startswith("_")
     ]
-    parent, _, last = key.rpartition(".")
+    parent = key.rpartition(".")[0]
     siblings = [k.rpartition(".")[2] for k in keys if parent and k.rpartition(".")[0] == parent]
     near = _nearest_key(key, keys, siblings)
     as_table = _as_table(value.removeprefix("=")) if key == "data.path" else None
@@ -196,7 +196,7 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         near = same_ending[0]
     elif known := _known(line, key, keys, config, config_dir):
         return known
-    near = near or (last if parent and last in keys else None)
+    near = _in_another_part(key, keys) or near
     places = {*GROUPS, *(group.key for group in GROUPS.values())}
     if near in places and key.startswith(f"{near}."):
         near = None  # its option is not a value
@@ -261,6 +261,15 @@ def _nearest_key(key: str, keys: Sequence[str], siblings: Sequence[str]) -> str 
     parent, _, last = key.rpartition(".")
     name = nearest(last, siblings)
     return f"{parent}.{name}" if name else None
+
+
+def _in_another_part(key: str, keys: Sequence[str]) -> str | None:
+    """The only key of other parts with the last word of a key, such as ``task.monitor``."""
+    parent, _, last = key.rpartition(".")
+    if last in keys:
+        return last if parent else None
+    found = [k for k in keys if k.rpartition(".")[2] == last and not k.startswith("callbacks.")]
+    return found[0] if parent and len(found) == 1 else None
 
 
 def _all_keys(config: Any, prefix: str = "") -> Iterable[str]:
