@@ -61,6 +61,7 @@ BAD = [
     ("model=null", "model=null", ""),
     ("data=null", "data=null", ""),
     ("callbacks=null", "callbacks=null", "did you mean callbacks=[]?"),
+    ("+callbacks=swap_ema_weights", "the optimizer computes none", "+optimizer.use_ema=true"),
     ("~callbacks", "~callbacks", ""),
     ("~model", "~model", ""),
     ("~backend", "~backend", ""),

@@ -17,6 +17,7 @@ from dlrun.errors import DlrunError
 
 LARGEST = "keras.metrics.SparseCategoricalAccuracy"
 ONE_OUTPUT = "binary_classification"  # the task
+SWAP = "keras.callbacks.SwapEMAWeights"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def check_config(config: Config, typed: Mapping[str, str], rules: Rules) -> Iter
         problems = feed_not_accepted(config, rules.names.module_dirs)
         for problem in (*problems, *competing_schedules(config)):
             yield Mistake.of(typed.get(problem.key, problem.key), problem.text, problem.names)
+        yield from _swaps_without_averages(config, typed)
     if rules.recorded and rules.training:
         for problem in paths_outside_run(config.callbacks):
             if problem.key not in rules.typed_keys:
@@ -97,6 +99,18 @@ def _accuracy_of_one_output(
             line = typed.get("metrics", f"task.metrics.{name}")
             problem = f"'{name}' takes the largest of several outputs, and {ONE_OUTPUT} has one"
             yield Mistake(line, problem, hint="metrics=binary_accuracy")
+
+
+def _swaps_without_averages(config: Config, typed: Mapping[str, str]) -> Iterator[Mistake]:
+    """Keras' callback takes the averages of an optimizer, which computes none by default."""
+    library = str(config.optimizer.get("_target_")).partition(".")[0]
+    if config.optimizer.get("use_ema") or library not in trust.LIBRARIES:  # one's own may always
+        return
+    for name, spec in config.callbacks.items():
+        if isinstance(spec, Mapping) and spec.get("_target_") == SWAP:
+            line = typed.get("callbacks", f"callbacks.{name}")
+            problem = f"'{name}' takes averages of the weights, and the optimizer computes none"
+            yield Mistake(line, problem, hint="+optimizer.use_ema=true")
 
 
 def _wrong_weighting(config: Config, typed: Mapping[str, str]) -> Iterator[Mistake]:
