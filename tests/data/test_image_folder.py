@@ -144,6 +144,22 @@ def test_a_table_of_paths_and_labels(tmp_path):
         image_folder(**common).tasks()
 
 
+def test_a_class_that_a_run_does_not_know_is_told_by_its_row(tmp_path):
+    write_image(tmp_path / "a.png")
+
+    def of(name: str, kinds: list[str]):
+        rows = "".join(f"a.png,{kind}\n" for kind in kinds)
+        (tmp_path / name).write_text(f"file,kind\n{rows}")
+        return image_folder(path=str(tmp_path), labels=name, split="random")
+
+    spec = of("old.csv", ["cat", "dog"] * 10).dataset().spec
+    other = of("new.csv", [*["cat", "dog"] * 5, "owl", "owl", *["cat", "dog"] * 5])
+    with pytest.raises(
+        DlrunError, match=r"new\.csv: row 1[12]: column 'kind': 'owl' is not one of"
+    ):
+        other.dataset(spec)
+
+
 def test_a_missing_file_of_a_table_is_told(tmp_path):
     write_image(tmp_path / "a.png")
     (tmp_path / "labels.csv").write_text("file,x\na.png,1.5\nb.png,2.5\na.png,3.5\n")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -167,13 +167,16 @@ def without_target_note(request: Request, count: int) -> list[str]:
     return [f"{rows} no {', '.join(targets)}, and {are} left out"]
 
 
-def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
+def encode_labels(
+    request: Request, columns: Mapping[str, Any], place: Callable[[int], object]
+) -> Arrays:
     """The labels of samples that are files.
 
     Args:
         request: Names them, and has the targets.
         columns: The classes that their folders are, or what a table says of each; pyarrow arrays.
             Those of :func:`required_targets` have a value for each sample.
+        place: Where the sample of a row of these is, for messages.
 
     Raises:
         DlrunError: If a column is missing, or a label is unlike those of the run.
@@ -190,7 +193,8 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
         return as_tree(encode_targets(targets, columns))
     except WrongValueError as error:
         raise DlrunError(
-            f"{label}: {error.column} {error.problem}", hint="correct it, or leave it out"
+            f"{label}: {place(error.row)}: {error.column} {error.problem}",
+            hint="correct it, or leave it out",
         ) from error
 
 

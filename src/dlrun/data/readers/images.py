@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -68,7 +68,12 @@ class Reader:
         self._rows, self._labels = np.arange(len(paths)), None
         self._wrong: dict[int, str] = {}
         if request.labels:
-            self._rows, self._labels, self._wrong = _with_target(request, columns, self._rows)
+            self._rows, self._labels, self._wrong = _with_target(
+                request,
+                columns,
+                self._rows,
+                (lambda row: f"row {row + 1:,}") if is_table else paths.__getitem__,
+            )
         self._without_target = len(paths) - len(self._rows)
         self._paths = [paths[row] for row in self._rows]
         self.files: Sequence[Path] = [request.source] if is_table else self._paths
@@ -144,7 +149,7 @@ class Reader:
 
 
 def _with_target(
-    request: Request, columns: Mapping[str, Any], rows: np.ndarray
+    request: Request, columns: Mapping[str, Any], rows: np.ndarray, place: Callable[[int], object]
 ) -> tuple[np.ndarray, Arrays, dict[int, str]]:
     """The rows that have a value in each target, their labels, and those that have a wrong one."""
     import pyarrow as pa
@@ -166,7 +171,9 @@ def _with_target(
     labels = tree_map(lambda of: np.zeros((len(rows), *of.shape), of.dtype), request.spec.labels)
     if len(right) or not wrong:
         of_right = kept.take(pa.array(right)) if wrong else kept
-        encoded = encode_labels(request, BatchColumns(of_right))
+        encoded = encode_labels(
+            request, BatchColumns(of_right), lambda row: place(rows[right[row]])
+        )
         for all_labels, right_labels in zip(leaves(labels), leaves(encoded), strict=True):
             all_labels[right] = right_labels
     where = request.source.name

@@ -84,7 +84,8 @@ class Reader:
         labels = None
         if self._request.labels:
             classes = pa.array([self._classes[first + place] for place in texts], pa.string())
-            labels = encode_labels(self._request, {LABEL: classes})
+            there = [paths[place] for place in texts]
+            labels = encode_labels(self._request, {LABEL: classes}, there.__getitem__)
         return Part(
             spec.preprocess(inputs),
             rows + 1,
