@@ -26,12 +26,13 @@ from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.encode_rows import encode_targets
 from dlrun.data.targets import Target, columns_of, required_columns
 from dlrun.data.tree import Arrays, as_tree, leaves_by_name
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
 
 if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
 
 STDIN = "-"
+SHOWN = 5  # targets in a message
 _ARRAYS = {  # hints for a run that was trained on arrays
     (".npy", ".npz"): "numpy.save('new.npy', samples), as the run was trained on arrays",
     (".npz",): "numpy.savez('new.npz', x=inputs, y=labels), as the run was trained on arrays",
@@ -164,7 +165,8 @@ def without_target_note(request: Request, count: int) -> list[str]:
         return []
     targets = columns_of(targets_of(request.spec).values())
     rows, are = (f"{count:,} rows have", "are") if count > 1 else ("1 row has", "is")
-    return [f"{rows} no {', '.join(targets)}, and {are} left out"]
+    which = list_names(targets, SHOWN) if len(targets) > SHOWN else " or ".join(targets)
+    return [f"{rows} no {which}, and {are} left out"]
 
 
 def encode_labels(
