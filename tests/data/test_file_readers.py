@@ -117,6 +117,27 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     assert alone.value.hint == "move it, as to photos/cat/CLASS/1.png, and name photos/cat"
 
 
+def test_images_of_a_table_keep_its_ids(photos):
+    rows = ["7,a,photos/dog/0.png", "9,b,lost.png", "7,c,photos/dog/0.png"]
+    write("new.csv", "\n".join(["photo_id,place,file", *rows]))
+    parts = read("new.csv", photos, rows=2)
+    assert [part.names["photo_id"] for part in parts] == [[7, 9], [7]]
+    assert "place" not in parts[0].names
+    [part] = read("new.csv", photos, ids=("place",))
+    assert part.names == {
+        "file": ["photos/dog/0.png", "lost.png", "photos/dog/0.png"],
+        "place": ["a", "b", "c"],
+    }
+    assert "new.csv has no column 'plaec', which --id" in refused("new.csv", photos, ids=("plaec",))
+
+
+def test_ids_of_what_is_no_table_are_refused(photos, reviews):
+    np.save("new.npy", np.zeros((2, 6, 8, 3), np.uint8))
+    for source, spec in (("photos", photos), ("new.npy", photos), ("reviews", reviews)):
+        problem = refused(source, spec, ids=("key",), encoding="utf-8")
+        assert f"--id key: names a column, and {source} is no table" in problem
+
+
 def test_a_table_whose_paths_begin_elsewhere_says_where_they_begin(photos):
     write("tables/new.csv", "file,label\ntrain/a/0.png,a\n")
     with pytest.raises(DlrunError, match="names no file that is there, tables/train/a/0") as caught:

@@ -154,6 +154,15 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
     return {name: target for name, target in named.items() if target is not None}
 
 
+def refuse_ids(request: Request) -> None:
+    """Refuse columns that name the rows, for samples that are no rows of a table."""
+    if request.ids:
+        raise DlrunError(
+            f"--id {request.ids[0]}: names a column, and {request.source} is no table",
+            hint="leave it out",
+        )
+
+
 def required_targets(request: Request) -> list[str]:
     """The columns without whose value a sample has no target."""
     return required_columns(targets_of(request.spec).values(), request.blank)
