@@ -66,6 +66,16 @@ def test_an_option_beyond_its_tolerance_or_that_fails_is_a_row_and_ends_with_1(p
     assert "**" in row
 
 
+def test_an_option_whose_command_reads_a_file_of_the_users_is_left_out_without_it(dlrun):
+    done = dlrun("parity", "--all", "--select", "model=forecaster", "--output", "table.md")
+    assert done.returncode == 0, done.stderr
+    assert "0 of 0 options agree, 1 for data of your own: table.md" in done.stderr + done.stdout
+    assert (
+        "| `forecaster` | needs load.csv, or data.path=FILE |"
+        in (dlrun.cwd / "table.md").read_text()
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [

@@ -35,12 +35,14 @@ class Case(NamedTuple):
         option: Its name.
         overrides: Those of the command in its file, and the user's.
         only: The one backend that it is for; None for all.
+        needs: The file that the command reads, where it is not there; None if there is none.
     """
 
     group: str
     option: str
     overrides: list[str]
     only: str | None
+    needs: str | None
 
 
 def parity_all(
@@ -128,18 +130,20 @@ def _case(group: str, option: str, overrides: Sequence[str], settings: Settings)
     if not words:
         words = [f"{'+' if group == 'metrics' else ''}{group}={option}"]
     given = [(split_override(word)[0], word) for word in words]
-    only = next((word.partition("=")[2] for key, word in given if key == "backend"), None)
+    values = {key: word.partition("=")[2] for key, word in given}
+    path = None if "data.path" in typed else values.get("data.path")
+    needs = None if path is None or Path(path).exists() else path
     kept = [word for key, word in given if key not in (*LEFT_OUT, *typed)]
     small = [] if "batch_size" in typed else [f"batch_size={BATCH_SIZE}"]
-    return Case(group, option, [*kept, *small, *overrides], only)
+    return Case(group, option, [*kept, *small, *overrides], values.get("backend"), needs)
 
 
 def _row(
     case: Case, chosen: Sequence[str], processes: Processes, directory: Path, settings: Settings
 ) -> dict[str, Any]:
-    """The row of a case; ``within`` is true for an option of one backend, with nothing compared."""
+    """The row of a case; ``within`` is true where nothing can be compared."""
     row = {**case._asdict(), "result": None, "error": None, "within": True}
-    if case.only:
+    if case.only or case.needs:
         return row
     try:
         members = list_members(case.overrides, chosen)

@@ -51,16 +51,20 @@ def markdown(result: Mapping[str, Any]) -> str:
 def summary_line(result: Mapping[str, Any]) -> str:
     """How many options agree, and where the table is."""
     rows = result["rows"]
-    alone = sum(bool(row["only"]) for row in rows)
-    agree = len(rows) - alone - len(result["beyond"])
+    alone, without_data = (sum(bool(row[key]) for row in rows) for key in ("only", "needs"))
+    compared = len(rows) - alone - without_data
     more = f", {alone} for one backend alone" if alone else ""
-    return f"{agree} of {len(rows) - alone} options agree{more}: {result['output']}"
+    more += f", {without_data} for data of your own" if without_data else ""
+    agree = compared - len(result["beyond"])
+    return f"{agree} of {compared} options agree{more}: {result['output']}"
 
 
 def row_line(row: Mapping[str, Any]) -> str:
     """One row for the log."""
     if row["only"]:
         return f"for {row['only']} alone"
+    if row["needs"]:
+        return f"needs {row['needs']}, or data.path=FILE"
     if row["error"]:
         return f"failed: {row['error']}"
     steps = row["result"]["steps"]
@@ -70,7 +74,7 @@ def row_line(row: Mapping[str, Any]) -> str:
 
 def _markdown_row(row: Mapping[str, Any]) -> str:
     option = f"`{row['option']}`"
-    if row["only"] or row["error"]:
+    if row["result"] is None:
         return f"| {option} | {row_line(row).replace('|', '/')} | | | |"
     return f"| {' | '.join([option, *_cells(row['result'])])} |"
 
