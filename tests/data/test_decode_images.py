@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dlrun.data.images.decode import ORIENTATION, BrokenImageError, decode, read_header
+from dlrun.data.images.decode import (
+    ORIENTATION,
+    BrokenImageError,
+    decode,
+    highest_value,
+    read_header,
+)
 from dlrun.data.preprocessing import from_entry, to_entry
 from dlrun.data.preprocessing.images import Images
 from photos import write_image
@@ -67,6 +73,19 @@ def test_grey_and_colour(tmp_path):
     luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R 601
     assert np.abs(decode(colour, Images(20, 20, 1))[..., 0] - luma).max() <= 1
     assert decode(sixteen, Images(16, 16, 1))[..., 0].tolist() == (deep >> 8).tolist()
+
+
+def test_values_of_fewer_bits_are_spread_and_higher_ones_refused(tmp_path):
+    deep = np.arange(0, 4096, 16, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(deep).save(path := tmp_path / "twelve.png")
+    assert read_header(path).is_deep
+    assert not read_header(write_image(tmp_path / "grey.png", mode="L")).is_deep
+    assert highest_value(path) == 4080
+    for bits in (12, 14, 16):
+        image = decode(path, Images(16, 16, 1, bits=bits))[..., 0]
+        assert image.tolist() == (deep >> (bits - 8)).tolist()
+    with pytest.raises(BrokenImageError, match=r"value is 4,080, and data\.bits=11 has no such"):
+        decode(path, Images(16, 16, 1, bits=11))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

@@ -1,5 +1,6 @@
 """Images and texts of one's own, a file each, to predict and to evaluate."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,11 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     [part] = read("later.csv", photos, labels=True)
     assert (part.labels.tolist(), part.names["file"][0]) == ([1, 0], "photos/dog/0.png")
     for table, problem in (
-        ("label,file\nowl,photos/dog/0.png\n", "label 'owl' is not one of cat, dog"),
+        ("label,file\nowl,photos/dog/0.png\n", "row 1: label 'owl' is not one of cat, dog"),
+        (
+            "label,file\n,photos/cat/0.png\ncat,photos/cat/1.png\nowl,photos/dog/0.png\n",
+            "wrong.csv: row 3: label 'owl' is not one of cat, dog",
+        ),
         ("label,file\n,photos/dog/0.png\n,photos/cat/1.png\n", "no row has a target"),
         ("kind,file\ncat,photos/cat/1.png\n", "no column 'label', which the run predicts"),
         ("label\ncat\ndog\n", "has no column of images; it has label"),
@@ -101,12 +106,36 @@ def test_labels_of_images_are_their_folders_or_columns_of_a_table(photos):
     ):
         write("wrong.csv", table)
         assert problem in refused("wrong.csv", photos, labels=True)
+    shutil.copytree("photos/cat", "birds/cat")
+    shutil.copytree("photos/dog", "birds/owl")
+    assert "birds/owl/0.png: label 'owl' is not one of" in refused("birds", photos, labels=True)
     assert "photos/cat/1.png lies in no folder that names its class" in refused(
         "photos/cat", photos, labels=True
     )
     with pytest.raises(DlrunError) as alone:
         read("photos/cat/1.png", photos, labels=True)
     assert alone.value.hint == "move it, as to photos/cat/CLASS/1.png, and name photos/cat"
+
+
+def test_images_of_a_table_keep_its_ids(photos):
+    rows = ["7,a,photos/dog/0.png", "9,b,lost.png", "7,c,photos/dog/0.png"]
+    write("new.csv", "\n".join(["photo_id,place,file", *rows]))
+    parts = read("new.csv", photos, rows=2)
+    assert [part.names["photo_id"] for part in parts] == [[7, 9], [7]]
+    assert "place" not in parts[0].names
+    [part] = read("new.csv", photos, ids=("place",))
+    assert part.names == {
+        "file": ["photos/dog/0.png", "lost.png", "photos/dog/0.png"],
+        "place": ["a", "b", "c"],
+    }
+    assert "new.csv has no column 'plaec', which --id" in refused("new.csv", photos, ids=("plaec",))
+
+
+def test_ids_of_what_is_no_table_are_refused(photos, reviews):
+    np.save("new.npy", np.zeros((2, 6, 8, 3), np.uint8))
+    for source, spec in (("photos", photos), ("new.npy", photos), ("reviews", reviews)):
+        problem = refused(source, spec, ids=("key",), encoding="utf-8")
+        assert f"--id key: names a column, and {source} is no table" in problem
 
 
 def test_a_table_whose_paths_begin_elsewhere_says_where_they_begin(photos):
@@ -140,7 +169,7 @@ def test_texts_are_encoded_as_in_training(reviews):
     assert part.labels.tolist() == [0] * 6 + [1] * 6
     write("odd/ugly/a.txt", "word1")
     wrong = refused("odd", reviews, encoding="utf-8", labels=True)
-    assert "--data odd: label 'ugly' is not one of bad, good" in wrong.replace("--input", "--data")
+    assert "odd: odd/ugly/a.txt: label 'ugly' is not one of bad, good" in wrong
 
 
 def test_a_table_of_texts_is_read_as_a_table(reviews):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dlrun.config.compose import compose
 from dlrun.data.image_folder import image_folder
@@ -142,6 +143,45 @@ def test_a_table_of_paths_and_labels(tmp_path):
     assert several.train.labels.shape[1:] == (2,)
     with pytest.raises(DlrunError, match=r"data\.target: needs a column"):
         image_folder(**common).tasks()
+
+
+def test_deep_images_that_use_few_bits_are_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for row in range(20):
+        path = tmp_path / "photos" / "ab"[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 1000 + 163 * row, np.uint16)).save(path)
+    dark = image_folder(path=str(tmp_path / "photos"))
+    told = (
+        "the highest value of 20 of the 16-bit images is 4,097, which becomes 16 of 255;"
+        " data.bits=13 makes them brighter"
+    )
+    assert dark.describe().notes == [told]
+    assert dark.dataset().train.inputs.max() <= 16
+    assert told in caplog.text
+    bright = image_folder(path=str(tmp_path / "photos"), bits=13)
+    assert bright.describe().notes == []
+    assert bright.dataset().train.inputs.max() > 100
+    assert bright.dataset().spec.preprocessing[0].bits == 13
+    assert image_folder(**bright.describe().explicit).form == bright.form
+    with pytest.raises(DlrunError, match=r"data\.bits=7: expected 8, 9"):
+        image_folder(path="photos", bits=7)
+
+
+def test_a_class_that_a_run_does_not_know_is_told_by_its_row(tmp_path):
+    write_image(tmp_path / "a.png")
+
+    def of(name: str, kinds: list[str]):
+        rows = "".join(f"a.png,{kind}\n" for kind in kinds)
+        (tmp_path / name).write_text(f"file,kind\n{rows}")
+        return image_folder(path=str(tmp_path), labels=name, split="random")
+
+    spec = of("old.csv", ["cat", "dog"] * 10).dataset().spec
+    other = of("new.csv", [*["cat", "dog"] * 5, "owl", "owl", *["cat", "dog"] * 5])
+    with pytest.raises(
+        DlrunError, match=r"new\.csv: row 1[12]: column 'kind': 'owl' is not one of"
+    ):
+        other.dataset(spec)
 
 
 def test_a_missing_file_of_a_table_is_told(tmp_path):

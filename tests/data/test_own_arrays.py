@@ -81,6 +81,67 @@ def test_weights_go_with_their_samples(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("float32", None), ("float64", "classification"), ("bool", "classification")],
+)
+def test_one_hot_labels_are_classes(tmp_path, monkeypatch, dtype, kind):
+    monkeypatch.chdir(tmp_path)
+    classes = RANDOM.integers(0, 3, 200)
+    one_hot = np.eye(3, dtype=dtype)[classes]
+    np.savez("numbers.npz", x=X, y=classes)
+    np.savez("one_hot.npz", x=X, y=one_hot)
+    np.save("x.npy", X)
+    np.save("y.npy", one_hot)
+    data = npy(path="numbers.npz").dataset()
+    same = npy(path="one_hot.npz", kind=kind)
+    for of in (same, npy(path="x.npy", labels="y.npy", kind=kind)):
+        for split in ("train", "validation", "test"):
+            np.testing.assert_array_equal(
+                getattr(of.dataset(), split).labels, getattr(data, split).labels
+            )
+        assert of.dataset().targets == data.targets
+        assert "the labels are one-hot, and taken as 3 classes" in of.describe().notes[0]
+    assert npy(**same.describe().explicit).tasks() == {None: "classification"}
+    [part] = open_reader(Request(Path("one_hot.npz"), data.spec, labels=True)).parts()
+    np.testing.assert_array_equal(part.labels, classes)
+
+
+def test_labels_of_several_columns_are_numbers_if_told_or_not_one_hot():
+    one_hot = np.eye(3)[np.arange(200) % 3]
+    assert source(one_hot, kind="regression").tasks() == {None: "regression"}
+    assert source(one_hot, kind="multilabel").tasks() == {None: "multilabel"}
+    assert source(one_hot.astype(int)).tasks() == {None: "multilabel"}
+    two = np.maximum(one_hot, np.eye(3)[np.arange(200) % 2])
+    assert source(two).tasks() == {None: "regression"}
+    with pytest.raises(DlrunError, match="the labels are 3 columns, expected one of classes"):
+        source(two, kind="classification").tasks()
+
+
+def test_names_of_one_hot_columns_are_the_classes():
+    one_hot = np.eye(2)[np.arange(200) % 2]
+    of = array_source("mine", lambda: Samples(X, one_hot, ["ham", "spam"]))
+    assert of.tasks() == {None: "binary_classification"}
+    assert of.describe().classes == {"y": {"ham": 100, "spam": 100}}
+
+
+def test_one_hot_labels_that_are_split_are_classes(tmp_path):
+    classes = np.arange(200) % 3
+    one_hot = np.eye(3, dtype=np.float32)[classes]
+    path = str(tmp_path / "split.npz")
+    np.savez(path, x_train=X, y_train=one_hot, x_test=X[:50], y_test=one_hot[:50])
+    data = npz(path=path, num_classes=3, validation_samples=50)
+    np.testing.assert_array_equal(data.train.labels, classes[50:])
+    np.testing.assert_array_equal(data.test.labels, classes[:50])
+    [part] = open_reader(Request(_with_y(tmp_path, one_hot), data.spec, labels=True)).parts()
+    np.testing.assert_array_equal(part.labels, classes)
+
+
+def _with_y(folder: Path, labels: np.ndarray) -> Path:
+    np.savez(folder / "new.npz", x=X, y=labels)
+    return folder / "new.npz"
+
+
+@pytest.mark.parametrize(
     ("labels", "task", "classes"),
     [
         (np.arange(200) % 5, "classification", 5),

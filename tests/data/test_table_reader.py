@@ -130,6 +130,16 @@ def test_labels_are_those_of_training(columns, tmp_path, kind, target):
     assert sorted(part.labels.tolist()) == sorted(np.concatenate(of_splits).tolist())
 
 
+def test_rows_without_one_of_several_targets_are_told_to_lack_either(tmp_path):
+    rows = [f"{n % 7},{'ab'[n % 2]},{n * n}" for n in range(40)]
+    (tmp_path / "old.csv").write_text("\n".join(["x,kind,price", *rows]))
+    data = table(path=str(tmp_path / "old.csv"), target=["kind", "price"]).dataset()
+    (tmp_path / "new.csv").write_text("x,kind,price\n1,a,3\n2,,4\n3,b,\n")
+    reader = open_reader(Request(tmp_path / "new.csv", data.spec, labels=True))
+    assert [part.rows.tolist() for part in reader.parts()] == [[1]]
+    assert reader.notes() == ["2 rows have no kind or price, and are left out"]
+
+
 MINUTES = """
 from dataclasses import dataclass
 

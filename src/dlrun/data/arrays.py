@@ -17,7 +17,7 @@ from dlrun.data.description.pictures import Pictures, pictures_of_arrays
 from dlrun.data.description.table import describe_columns
 from dlrun.data.npz import require_finite
 from dlrun.data.preprocessing.standardize import Standardize
-from dlrun.data.samples import LABELS, SPLIT, Samples
+from dlrun.data.samples import LABELS, SPLIT, Samples, one_hot_classes
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tabular.arrow_table import ArrowTable, arrow_table
@@ -81,6 +81,24 @@ class ArraySource:
 
     @cached_property
     def _samples(self) -> Samples:
+        samples = self._loaded
+        if (classes := self._one_hot) is None:
+            return samples
+        labels = np.asarray(samples.names)[classes] if samples.names else classes
+        return samples._replace(labels=labels, names=())
+
+    @cached_property
+    def _one_hot(self) -> np.ndarray | None:
+        """The class of each sample if the labels are one-hot, and are to be classes.
+
+        Unless told, integers and truth values are several classes at once.
+        """
+        kind, labels = self.options.get("kind"), self._loaded.labels
+        of_one = "classification" in kind if kind else labels.dtype.kind == "f"
+        return one_hot_classes(labels) if of_one else None
+
+    @cached_property
+    def _loaded(self) -> Samples:
         samples = self.load()
         arrays = [*leaves(samples.inputs), samples.labels]
         arrays += [] if samples.weights is None else [samples.weights]
@@ -117,6 +135,12 @@ class ArraySource:
         names = [name for name in labels.schema.names if name != SPLIT]
         target: Any = names[0] if len(names) == 1 else names
         options = dict(self.options)
+        if len(names) > 1 and "classification" in str(options.get("kind")):
+            raise DlrunError(
+                f"data: {self.name}: the labels are {len(names)} columns, expected one of classes,"
+                " or one-hot labels",
+                hint="data.kind=multilabel or regression, or leave data.kind out",
+            )
         if len(names) > 1 and options.get("kind") is None:
             is_truth = self._samples.labels.dtype.kind in "biu"
             if is_truth and not np.isin(self._samples.labels, (0, 1)).all():
@@ -183,9 +207,17 @@ class ArraySource:
         return []
 
     def _notes(self) -> list[str]:
-        missing = int((self._table.splits == LEFT_OUT).sum())
-        which, are = ("samples have", "are") if missing > 1 else ("sample has", "is")
-        return [f"{missing:,} {which} no label, and {are} left out"] if missing else []
+        notes = []
+        if self._one_hot is not None:
+            width = self._loaded.labels.shape[1]
+            notes.append(
+                f"the labels are one-hot, and taken as {width} classes; data.kind=regression takes"
+                " them as numbers"
+            )
+        if missing := int((self._table.splits == LEFT_OUT).sum()):
+            which, are = ("samples have", "are") if missing > 1 else ("sample has", "is")
+            notes.append(f"{missing:,} {which} no label, and {are} left out")
+        return notes
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:
         """See :class:`dlrun.data.source.Source`."""

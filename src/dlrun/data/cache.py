@@ -23,7 +23,7 @@ from dlrun.errors import DlrunError
 from dlrun.system.files import FULL, exists, is_file
 from dlrun.system.user_cache import user_cache
 
-VERSION = 8  # of what is cached; entries of other versions are not found, and are removed in time
+VERSION = 9  # of what is cached; entries of other versions are not found, and are removed in time
 MANIFEST = "manifest.json"
 LEFT_SECONDS = 7 * 86_400
 LARGE = 64 * 2**20  # bytes, which take 0.07 s to read

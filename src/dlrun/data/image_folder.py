@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.cache import cache_entry, content_key, key_of, limit_of
-from dlrun.data.description.images import describe_images
+from dlrun.data.description.images import describe_images, image_notes
 from dlrun.data.description.pictures import Pictures, choose
 from dlrun.data.images import encode
 from dlrun.data.images.decode import BACKGROUNDS, BrokenImageError, Header, decode, read_header
 from dlrun.data.images.decode_all import broken_error, each
 from dlrun.data.images.folders import Folders
 from dlrun.data.images.image_table import ImageTable
-from dlrun.data.preprocessing.images import RESIZE, Images, parse_size
+from dlrun.data.preprocessing.images import BITS, RESIZE, Images, parse_size
 from dlrun.data.source import Description
 from dlrun.data.splits import BY_COLUMN, LEFT_OUT, TEST, TRAIN, VALIDATION, SplitOptions
 from dlrun.data.table import BLANKS
@@ -52,6 +52,7 @@ def image_folder(
     channels: int | str = "auto",
     resize: str = "stretch",
     background: str = "white",
+    bits: int = 16,
     split: str = "auto",
     by: str | None = None,
     validation: float = 0.15,
@@ -77,6 +78,7 @@ def image_folder(
         channels: 1 for grey, 3 for colour; ``auto`` is grey if all files are.
         resize: As :class:`dlrun.data.preprocessing.images.Images`, like ``background``.
         background: What transparent pixels are put on.
+        bits: As :class:`dlrun.data.preprocessing.images.Images`.
         split: As :class:`dlrun.data.splits.SplitOptions`, like the following six.
         by: The column of the table to split by.
         validation: The share, or the number, of images to validate on.
@@ -104,6 +106,7 @@ def image_folder(
         ("channels", channels, ("auto", 1, 3)),
         ("resize", resize, RESIZE),
         ("background", background, tuple(BACKGROUNDS)),
+        ("bits", bits, BITS),
         ("on_error", on_error, ("fail", "skip")),
     ):
         if value not in values:
@@ -131,6 +134,7 @@ def image_folder(
         channels=None if channels == "auto" else int(channels),
         resize=resize,
         background=background,
+        bits=bits,
         limit=limit,
         on_error=on_error,
         cache_bytes=limit_of(cache_gb),
@@ -145,8 +149,9 @@ class ImageFolder:
         samples: The files, and their labels and splits.
         size: Height and width; None is found.
         channels: None is found.
-        resize: As for :func:`image_folder`, like the following three.
+        resize: As for :func:`image_folder`, like the following four.
         background: See there.
+        bits: See there.
         limit: See there.
         on_error: See there.
         cache_bytes: What the data cache may hold.
@@ -157,6 +162,7 @@ class ImageFolder:
     channels: int | None
     resize: str
     background: str
+    bits: int
     limit: int | None
     on_error: str
     cache_bytes: float
@@ -211,7 +217,7 @@ class ImageFolder:
         found = next(iter(sizes)) if len(sizes) == 1 else (USUAL, USUAL)
         height, width = self.size or (found if max(found) <= LARGEST else (USUAL, USUAL))
         channels = self.channels or (1 if all(header.is_grey for header in whole) else 3)
-        return Images(height, width, channels, self.resize, self.background)
+        return Images(height, width, channels, self.resize, self.background, self.bits)
 
     @cached_property
     def splits(self) -> np.ndarray:
@@ -240,12 +246,7 @@ class ImageFolder:
     @cached_property
     def notes(self) -> list[str]:
         """What was decided that one may not expect, one line each."""
-        broken = [row for row, header in enumerate(self.headers) if isinstance(header, str)]
-        if not broken:
-            return self.samples.notes
-        are = f"{len(broken):,} images are" if len(broken) > 1 else "1 image is"
-        first = f"{self.paths[broken[0]]}, {self.headers[broken[0]]}"
-        return [*self.samples.notes, f"{are} left out, not decoded: {first}"]
+        return [*self.samples.notes, *image_notes(self)]
 
     def pictures(self) -> Pictures:
         """See :class:`dlrun.data.description.pictures.HasPictures`; each as the model gets it."""
@@ -275,6 +276,7 @@ class ImageFolder:
             "channels": form.channels,
             "resize": form.resize,
             "background": form.background,
+            "bits": form.bits,
         }
 
     def dataset(self, saved: InputSpec | None = None) -> Dataset:

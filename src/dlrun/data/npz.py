@@ -12,6 +12,7 @@ import numpy as np
 from dlrun.data.dataset import Dataset, Split, split_off
 from dlrun.data.files.own_files import near_path
 from dlrun.data.preprocessing.standardize import Standardize
+from dlrun.data.samples import one_hot_classes
 from dlrun.errors import DlrunError, list_names
 from dlrun.system.arrays import check_npz
 from dlrun.system.files import is_file
@@ -50,6 +51,11 @@ def npz(
         DlrunError: If the file or an array in it is missing or damaged.
     """
     x_train, y_train, x_test, y_test, w_train, w_test = read(path, NAMES, WEIGHTS)
+    if num_classes > 1:
+        y_train, y_test = (
+            y if y.dtype.kind != "f" or (classes := one_hot_classes(y)) is None else classes
+            for y in (y_train, y_test)
+        )
     for name, array in zip(NAMES, (x_train, y_train, x_test, y_test), strict=True):
         require_finite(f"{path}: {name}", array)
     _require_same_length(path, x_train=x_train, y_train=y_train, w_train=w_train)

@@ -81,6 +81,21 @@ class Samples(NamedTuple):
         return pa.record_batch(found)
 
 
+def one_hot_classes(labels: np.ndarray) -> np.ndarray | None:
+    """The class numbers of one-hot labels; None for other labels.
+
+    Args:
+        labels: One-hot are ``(samples, classes)`` with one 1 in each row, else 0.
+    """
+    if labels.dtype.kind not in "biuf" or labels.ndim != 2 or labels.shape[1] < 2:
+        return None
+    ones = labels == 1
+    if not (ones | (labels == 0)).all() or not (ones.sum(axis=1) == 1).all():
+        return None
+    classes: np.ndarray = ones.argmax(axis=1)
+    return classes
+
+
 def label_columns(source: str, labels: np.ndarray) -> list[pa.Array]:
     """Labels as columns, one for each value of a sample.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.data.description.class_coverage import unlearned_classes
-from dlrun.data.images.decode import Header
+from dlrun.data.images.decode import Header, highest_value
+from dlrun.data.images.decode_all import each
+from dlrun.data.preprocessing.images import BITS
 from dlrun.data.source import Description
 from dlrun.data.splits import LEFT_OUT, SPLITS
 from dlrun.data.tree import as_tree, tree_map
@@ -16,6 +18,9 @@ from dlrun.data.tree import as_tree, tree_map
 if TYPE_CHECKING:
     from dlrun.data.image_folder import ImageFolder
     from dlrun.data.targets import Target
+
+LOOKED_AT = 16  # images, at even distances
+DARK = 2  # bits that no value has: all are below a quarter of white
 
 
 def describe_images(of: ImageFolder) -> Description:
@@ -32,6 +37,36 @@ def describe_images(of: ImageFolder) -> Description:
         notes=[*of.notes, *_class_notes(of)],
         explicit=of.explicit(),
     )
+
+
+def image_notes(of: ImageFolder) -> list[str]:
+    """What was decided that one may not expect, one line each."""
+    broken = [row for row, header in enumerate(of.headers) if isinstance(header, str)]
+    notes = _dark_notes(of)
+    if broken:
+        are = f"{len(broken):,} images are" if len(broken) > 1 else "1 image is"
+        first = f"{of.paths[broken[0]]}, {of.headers[broken[0]]}"
+        notes.append(f"{are} left out, not decoded: {first}")
+    return notes
+
+
+def _dark_notes(of: ImageFolder) -> list[str]:
+    """Images of cameras with 10 to 14 bits whose files have 16; some are looked at."""
+    whole = [
+        path
+        for path, header in zip(of.paths, of.headers, strict=True)
+        if isinstance(header, Header) and header.is_deep
+    ]
+    some = whole[:: max(len(whole) // LOOKED_AT, 1)]
+    found = [value for value in each(highest_value, some, "") if isinstance(value, int)]
+    highest = max(found, default=0)
+    bits = max(highest.bit_length(), BITS[0])
+    if not highest or of.bits - bits < DARK:
+        return []
+    return [
+        f"the highest value of {len(found):,} of the {of.bits}-bit images is {highest:,}, which"
+        f" becomes {highest >> (of.bits - 8)} of 255; data.bits={bits} makes them brighter"
+    ]
 
 
 def _describe_files(of: ImageFolder) -> dict[str, Any]:

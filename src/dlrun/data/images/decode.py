@@ -2,9 +2,9 @@
 
 The order is fixed: a JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 of its size that is
 not below the size wanted (``Image.draft``); its EXIF orientation is applied; transparent pixels are
-put on the background; it is made grey or colour; it is resized with Pillow's bilinear filter, which
-averages all pixels when it shrinks. So the result is a function of the file and the form, on every
-machine with the same Pillow.
+put on the background; it is cut to 8 bits and made grey or colour; it is resized with Pillow's
+bilinear filter, which averages all pixels when it shrinks. So the result is a function of the file
+and the form, on every machine with the same Pillow.
 """
 
 from __future__ import annotations
@@ -45,11 +45,14 @@ class Header(NamedTuple):
         height: In pixels, as it is shown.
         width: In pixels, as it is shown.
         is_grey: Whether it is stored without colours.
+        is_deep: Whether it is stored in more than 8 bits, and its bits count; Pillow keeps the
+            upper 8 of colours.
     """
 
     height: int
     width: int
     is_grey: bool
+    is_deep: bool
 
 
 def read_header(path: Path) -> Header:
@@ -66,7 +69,20 @@ def read_header(path: Path) -> Header:
             # As the class of all formats reads it: that of PNG would decode the image.
             if _orientation(Image.Image.getexif(image)) >= 5:
                 width, height = height, width
-            return Header(height, width, _is_grey(image))
+            return Header(height, width, _is_grey(image), _is_deep(image))
+    except _errors() as error:
+        raise _broken(path, error) from error
+
+
+def highest_value(path: Path) -> int:
+    """The highest value of an image that is deep.
+
+    Raises:
+        BrokenImageError: If it is damaged.
+    """
+    try:
+        with _open(path) as image:
+            return int(np.asarray(image).max())
     except _errors() as error:
         raise _broken(path, error) from error
 
@@ -112,7 +128,8 @@ def _pixels(image: Any, form: Images) -> Any:
     image.load()  # while the file is open
     upright = image if orientation == 1 else ImageOps.exif_transpose(image)
     shade = BACKGROUNDS[form.background]
-    flat = _flat(upright, shade, "L" if form.channels == 1 else "RGB")
+    eight = _eight_bits(upright, form.bits) if _is_deep(upright) else upright
+    flat = _flat(eight, shade, "L" if form.channels == 1 else "RGB")
     bilinear = Image.Resampling.BILINEAR
     if flat.size == size:
         return flat
@@ -133,13 +150,20 @@ def _resized_size(has: tuple[int, int], size: tuple[int, int], resize: str) -> t
     return max(round(has[0] * scale), 1), max(round(has[1] * scale), 1)
 
 
+def _eight_bits(image: Any, bits: int) -> Any:
+    """An image of the upper 8 of its bits; Pillow would cut off what is above 255."""
+    from PIL import Image
+
+    array = np.asarray(image).astype(np.int64)
+    if (high := int(array.max())) >= 2**bits:
+        raise ValueError(f"its highest value is {high:,}, and data.bits={bits} has no such one")
+    return Image.fromarray((array >> (bits - 8)).astype(np.uint8))
+
+
 def _flat(image: Any, shade: int, mode: str) -> Any:
     """The image without transparency, in ``L`` or ``RGB``."""
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits: Pillow would cut off what is above 255
-        array = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(np.clip(array, 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         pixels = image.convert("RGBA")
         ground = Image.new("RGBA", pixels.size, (shade, shade, shade, 255))
@@ -150,6 +174,10 @@ def _flat(image: Any, shade: int, mode: str) -> Any:
 def _orientation(exif: Any) -> int:
     value = exif.get(ORIENTATION, 1)
     return value if isinstance(value, int) else 1
+
+
+def _is_deep(image: Any) -> bool:
+    return str(image.mode).startswith("I")
 
 
 def _is_grey(image: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from dlrun.data.images import is_image
 from dlrun.data.splits import SplitOptions
 from dlrun.data.table import Table, table
-from dlrun.data.tabular.column_values import to_texts
+from dlrun.data.tabular.column_values import WrongValueError, to_texts
 from dlrun.data.tabular.columns import require_column
 from dlrun.data.tabular.encode_rows import encode_targets
 from dlrun.data.tabular.inputs import missing_target_notes
@@ -179,8 +179,12 @@ class ImageTable:
                 f"data.labels={self.table_path}: has no column {error}, which the run was trained"
                 " on"
             ) from error
-        except ValueError as error:
-            raise DlrunError(f"data.labels={self.table_path}: {error}") from error
+        except WrongValueError as error:
+            raise DlrunError(
+                f"data.labels={self.table_path}: row {rows[error.row] + 1:,}: column"
+                f" '{error.column}': {error.problem}",
+                hint="correct it, or remove the row",
+            ) from error
 
     def _columns(self, rows: np.ndarray) -> dict[str, Any]:
         import pyarrow as pa

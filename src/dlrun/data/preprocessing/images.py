@@ -16,6 +16,7 @@ from dlrun.errors import DlrunError
 
 RESIZE = ("stretch", "fit_pad", "crop")
 MAX_SIDE = 16_384
+BITS = range(8, 17)
 
 
 def parse_size(size: int | Sequence[int]) -> tuple[int, int]:
@@ -44,6 +45,7 @@ class Images:
         resize: ``stretch``, ``fit_pad`` (whole, with bars of the background) or ``crop`` (filled,
             cut off evenly on both sides).
         background: What is behind transparent pixels, and beside a padded image: white or black.
+        bits: How many bits the values of 16-bit grey images have, of which the upper 8 are kept.
     """
 
     height: int
@@ -51,6 +53,7 @@ class Images:
     channels: int
     resize: str = "stretch"
     background: str = "white"
+    bits: int = 16
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,14 +98,17 @@ class Images:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Images:
         """See :class:`dlrun.data.preprocessing.Step`."""
-        if set(state) != {"height", "width", "channels", "resize", "background"}:
-            raise ValueError("images needs height, width, channels, resize and background")
+        state = {"bits": 16, **state}  # of runs before there was a choice
+        if set(state) != {"height", "width", "channels", "resize", "background", "bits"}:
+            raise ValueError("images needs height, width, channels, resize, background and bits")
         for side in ("height", "width"):
             value = state[side]
             if type(value) is not int or not 0 < value <= MAX_SIDE:
                 raise ValueError(f"images has the {side} {value!a:.80}")
         if type(state["channels"]) is not int or state["channels"] not in (1, 3):
             raise ValueError("images has 1 or 3 channels")
+        if type(state["bits"]) is not int or state["bits"] not in BITS:
+            raise ValueError(f"images has {state['bits']!a:.80} bits")
         if state["resize"] not in RESIZE or state["background"] not in [*BACKGROUNDS]:
             raise ValueError(f"images has resize {state['resize']!a:.80}")
         return cls(**state)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,12 +26,13 @@ from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.tabular.encode_rows import encode_targets
 from dlrun.data.targets import Target, columns_of, required_columns
 from dlrun.data.tree import Arrays, as_tree, leaves_by_name
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, list_names
 
 if TYPE_CHECKING:
     from dlrun.data.input_spec import InputSpec
 
 STDIN = "-"
+SHOWN = 5  # targets in a message
 _ARRAYS = {  # hints for a run that was trained on arrays
     (".npy", ".npz"): "numpy.save('new.npy', samples), as the run was trained on arrays",
     (".npz",): "numpy.savez('new.npz', x=inputs, y=labels), as the run was trained on arrays",
@@ -153,6 +154,15 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
     return {name: target for name, target in named.items() if target is not None}
 
 
+def refuse_ids(request: Request) -> None:
+    """Refuse columns that name the rows, for samples that are no rows of a table."""
+    if request.ids:
+        raise DlrunError(
+            f"--id {request.ids[0]}: names a column, and {request.source} is no table",
+            hint="leave it out",
+        )
+
+
 def required_targets(request: Request) -> list[str]:
     """The columns without whose value a sample has no target."""
     return required_columns(targets_of(request.spec).values(), request.blank)
@@ -164,16 +174,20 @@ def without_target_note(request: Request, count: int) -> list[str]:
         return []
     targets = columns_of(targets_of(request.spec).values())
     rows, are = (f"{count:,} rows have", "are") if count > 1 else ("1 row has", "is")
-    return [f"{rows} no {', '.join(targets)}, and {are} left out"]
+    which = list_names(targets, SHOWN) if len(targets) > SHOWN else " or ".join(targets)
+    return [f"{rows} no {which}, and {are} left out"]
 
 
-def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
+def encode_labels(
+    request: Request, columns: Mapping[str, Any], place: Callable[[int], object]
+) -> Arrays:
     """The labels of samples that are files.
 
     Args:
         request: Names them, and has the targets.
         columns: The classes that their folders are, or what a table says of each; pyarrow arrays.
             Those of :func:`required_targets` have a value for each sample.
+        place: Where the sample of a row of these is, for messages.
 
     Raises:
         DlrunError: If a column is missing, or a label is unlike those of the run.
@@ -190,7 +204,8 @@ def encode_labels(request: Request, columns: Mapping[str, Any]) -> Arrays:
         return as_tree(encode_targets(targets, columns))
     except WrongValueError as error:
         raise DlrunError(
-            f"{label}: {error.column} {error.problem}", hint="correct it, or leave it out"
+            f"{label}: {place(error.row)}: {error.column} {error.problem}",
+            hint="correct it, or leave it out",
         ) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.npz import way_to_write
-from dlrun.data.readers import Part, Request
+from dlrun.data.readers import Part, Request, refuse_ids
 from dlrun.data.tree import Arrays, leaves
 from dlrun.errors import DlrunError
 from dlrun.system.arrays import check_npy, check_npz
@@ -38,6 +38,7 @@ class Reader:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        refuse_ids(request)
         names, array, path = request.spec.raw_names, request.array, request.source
         self.files: Sequence[Path] = [path]
         if names and array is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -22,13 +22,16 @@ from dlrun.data.readers import (
     Part,
     Request,
     encode_labels,
+    refuse_ids,
     required_targets,
     targets_of,
     without_target_note,
 )
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.table_formats import find_files, format_of
+from dlrun.data.tabular.column_values import to_objects
 from dlrun.data.tabular.encode_rows import BatchColumns, wrong_targets
+from dlrun.data.tabular.row_names import find_ids
 from dlrun.data.targets import columns_of
 from dlrun.data.tree import Arrays, leaves, tree_map
 from dlrun.errors import DlrunError
@@ -59,16 +62,23 @@ class Reader:
         form = request.spec.step(Images)
         assert form is not None, "takes() says so"
         self._request, self._form = request, form
+        self._image = ""  # the column of the paths
         if request.array is not None:
             raise DlrunError(
                 f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
             )
         is_table = request.source.suffix and format_of(request.source) is not None
         paths, columns = self._read_table() if is_table else self._find()
+        self._ids = {} if request.labels else self._find_ids(columns)
         self._rows, self._labels = np.arange(len(paths)), None
         self._wrong: dict[int, str] = {}
         if request.labels:
-            self._rows, self._labels, self._wrong = _with_target(request, columns, self._rows)
+            self._rows, self._labels, self._wrong = _with_target(
+                request,
+                columns,
+                self._rows,
+                (lambda row: f"row {row + 1:,}") if is_table else paths.__getitem__,
+            )
         self._without_target = len(paths) - len(self._rows)
         self._paths = [paths[row] for row in self._rows]
         self.files: Sequence[Path] = [request.source] if is_table else self._paths
@@ -96,7 +106,10 @@ class Reader:
                 self._rows[at] + 1,
                 self._request.key,
                 wrong,
-                {"file": [str(path) for path in paths]},
+                {
+                    "file": [str(path) for path in paths],
+                    **{name: values[first : first + size] for name, values in self._ids.items()},
+                },
                 None if labels is None else tree_map(itemgetter(at[right]), labels),
                 files=paths,
             )
@@ -105,11 +118,24 @@ class Reader:
         """See :class:`dlrun.data.readers.Reader`."""
         return without_target_note(self._request, self._without_target)
 
+    def _find_ids(self, columns: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """The values that name the images, by column of the table."""
+        request, label = self._request, f"{self._request.key} {self._request.source}"
+        if missing := [name for name in request.ids if name not in columns]:
+            raise DlrunError(
+                f"{label} has no column '{missing[0]}', which --id names",
+                hint=f"it has {', '.join(list(columns)[:12])}",
+            )
+        used = {self._image, *columns_of(targets_of(request.spec).values())}
+        found = request.ids or find_ids(columns, used)
+        return {name: list(to_objects(columns[name])) for name in found}
+
     def _find(self) -> tuple[list[Path], Mapping[str, Any]]:
         """The files that the user names, and the classes that their folders are."""
         import pyarrow as pa
 
         request = self._request
+        refuse_ids(request)
         paths = find_samples(request.source, SUFFIXES, request.key)
         if not request.labels:
             return paths, {}
@@ -127,6 +153,7 @@ class Reader:
                 f"{label} has no column '{name}', which names the images",
                 hint=f"it has {', '.join(list(columns)[:12])}",
             )
+        self._image = name
         names = columns[name].to_pylist()
         if missing := [row for row, value in enumerate(names, 1) if not isinstance(value, str)]:
             raise DlrunError(
@@ -144,7 +171,7 @@ class Reader:
 
 
 def _with_target(
-    request: Request, columns: Mapping[str, Any], rows: np.ndarray
+    request: Request, columns: Mapping[str, Any], rows: np.ndarray, place: Callable[[int], object]
 ) -> tuple[np.ndarray, Arrays, dict[int, str]]:
     """The rows that have a value in each target, their labels, and those that have a wrong one."""
     import pyarrow as pa
@@ -166,7 +193,9 @@ def _with_target(
     labels = tree_map(lambda of: np.zeros((len(rows), *of.shape), of.dtype), request.spec.labels)
     if len(right) or not wrong:
         of_right = kept.take(pa.array(right)) if wrong else kept
-        encoded = encode_labels(request, BatchColumns(of_right))
+        encoded = encode_labels(
+            request, BatchColumns(of_right), lambda row: place(rows[right[row]])
+        )
         for all_labels, right_labels in zip(leaves(labels), leaves(encoded), strict=True):
             all_labels[right] = right_labels
     where = request.source.name

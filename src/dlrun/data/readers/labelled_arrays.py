@@ -19,7 +19,7 @@ from dlrun.data.readers.arrays import (
     prepare_arrays,
     read_arrays,
 )
-from dlrun.data.samples import label_columns
+from dlrun.data.samples import label_columns, one_hot_classes
 from dlrun.data.tabular.column_values import WrongValueError
 from dlrun.data.targets import Target
 from dlrun.data.tree import Arrays, leaves, tree_map
@@ -62,6 +62,10 @@ class Reader:
         raw: Arrays = {name: found[name] for name in inputs} if spec.raw_names else found[SINGLE]
         self._inputs = prepare_arrays(self._label, raw, spec)
         self._samples = len(leaves(self._inputs)[0])
+        for name, of in zip(outputs, leaves(spec.labels), strict=True):
+            if not of.shape and np.issubdtype(of.dtype, np.integer):  # class numbers
+                numbers = one_hot_classes(found[name])
+                found[name] = found[name] if numbers is None else numbers
         for name in (*outputs, *([WEIGHTS] if WEIGHTS in found else [])):
             if len(np.atleast_1d(found[name])) != self._samples:
                 raise DlrunError(

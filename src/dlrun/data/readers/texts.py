@@ -13,7 +13,7 @@ from dlrun.data.files.own_files import find_samples, folders_of
 from dlrun.data.files.text_files import LABEL, SUFFIX, UnreadableTextError, read_text
 from dlrun.data.input_spec import InputSpec
 from dlrun.data.preprocessing.columns import Columns
-from dlrun.data.readers import STDIN, Part, Request, encode_labels
+from dlrun.data.readers import STDIN, Part, Request, encode_labels, refuse_ids
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.table_formats import format_of
 from dlrun.errors import DlrunError
@@ -55,6 +55,7 @@ class Reader:
             raise DlrunError(
                 f"--array {request.array}: {request.source} is no .npz", hint="leave it out"
             )
+        refuse_ids(request)
         source, key = request.source, request.key
         self.files: Sequence[Path] = find_samples(source, [SUFFIX], key)
         self._classes = folders_of(source, self.files, key) if request.labels else []
@@ -84,7 +85,8 @@ class Reader:
         labels = None
         if self._request.labels:
             classes = pa.array([self._classes[first + place] for place in texts], pa.string())
-            labels = encode_labels(self._request, {LABEL: classes})
+            there = [paths[place] for place in texts]
+            labels = encode_labels(self._request, {LABEL: classes}, there.__getitem__)
         return Part(
             spec.preprocess(inputs),
             rows + 1,
