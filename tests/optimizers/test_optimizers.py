@@ -213,3 +213,32 @@ for name, shape, order in (("as it is", (6, 4), (0, 1)), ("transposed", (4, 6), 
     )
     assert found.pop("transposed weights")
     assert found == pytest.approx({"as it is": 0, "transposed": 0}, abs=1e-6)
+
+
+def test_a_fused_optimizer_of_torch_moves_weights_of_every_memory_layout(tmp_path):
+    found = worker("torch").run(
+        tmp_path,
+        """
+from functools import partial
+import keras, torch
+from dlrun.optimizers.torch_optim import TorchOptim
+
+def trained(kind, shape, order, fused):
+    weights = keras.initializers.Orthogonal(seed=1)((6, 4)), keras.ops.ones((6, 4))
+    weights = [keras.Variable(weight) for weight in weights]
+    optimizer = TorchOptim(partial(kind, lr=0.01, fused=fused))
+    optimizer.build(weights)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        gradients = [torch.randn(shape, generator=generator).permute(order) for _ in weights]
+        optimizer.apply(gradients, weights)
+    return torch.stack([weight.value.detach() for weight in weights])
+
+for kind in (torch.optim.AdamW, torch.optim.SGD):
+    for name, shape, order in (("as it is", (6, 4), (0, 1)), ("transposed", (4, 6), (1, 0))):
+        one, other = (trained(kind, shape, order, fused) for fused in (True, False))
+        found[f"{kind.__name__} {name}"] = float(abs(one - other).max())
+""",
+    )
+    assert found == pytest.approx(dict.fromkeys(found, 0), abs=1e-6)
+    assert len(found) == 4

@@ -27,6 +27,10 @@ class TorchOptim(keras.optimizers.Optimizer):
     def build(self, variables: Sequence[Any]) -> None:
         """Create the optimizer, and a slot for each tensor of its state."""
         super().build(variables)
+        for variable in variables:
+            # A fused kernel reads elements in memory order, but an orthogonal initializer's weights
+            # are transposed.
+            variable.value.data = variable.value.data.contiguous()
         self._optimizer = self._factory([v.value for v in variables])
         self._slots: list[dict[str, Any]] = []
         for variable in variables:
@@ -54,7 +58,7 @@ class TorchOptim(keras.optimizers.Optimizer):
             group["lr"] = float(self.learning_rate)
         self._optimizer.zero_grad()  # of variables that have been frozen since
         for variable, gradient in zip(trainable_variables, grads, strict=True):
-            variable.value.grad = gradient
+            variable.value.grad = gradient.contiguous()  # an LSTM's are transposed
         self._optimizer.step()
         if not self._shares_state:
             self._share_state(loaded=False)
