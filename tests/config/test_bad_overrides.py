@@ -73,6 +73,7 @@ BAD = [
     ("model.learning_rate=0.1", "not a config key", "did you mean optimizer.learning_rate=0.1?"),
     ("task.validation_samples=9", "not a config key", "mean data.validation_samples=9?"),
     ("~model.monitor", "not a config key", "did you mean ~task.monitor?"),
+    ("early_stopping.monitor=loss", "not a config key", "callbacks.early_stopping.monitor=loss?"),
     ("++epoch=3", "'epoch' is not a config key", "did you mean epochs=3?"),
     ("learning_rate=0.1", "is not a config key", "did you mean optimizer.learning_rate=0.1?"),
     ("units=3", "is not a config key", "did you mean model.units=3?"),

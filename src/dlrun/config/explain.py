@@ -196,7 +196,8 @@ def key_mistake(line: str, key: str, config: DictConfig, config_dir: Path | None
         near = same_ending[0]
     elif known := _known(line, key, keys, config, config_dir):
         return known
-    near = _in_another_part(key, keys) or near
+    if siblings or near is None:
+        near = _in_another_part(key, keys) or near
     places = {*GROUPS, *(group.key for group in GROUPS.values())}
     if near in places and key.startswith(f"{near}."):
         near = None  # its option is not a value
