@@ -51,6 +51,8 @@ def test_a_forecast_is_named_by_its_series_and_the_time_that_it_follows(tmp_path
     for window, table in zip(part.inputs, new, strict=True):
         restored = window[:, 0] * step.deviation + step.mean
         np.testing.assert_allclose(restored, table["load"][-HISTORY:], atol=1e-4)
+    with pytest.raises(DlrunError, match="--id shop: a forecast is named by its series"):
+        open_reader(Request(path, spec, ids=("shop",)))
 
 
 def from_stdin(monkeypatch, spec, *lines: object):

@@ -154,13 +154,16 @@ def targets_of(spec: InputSpec) -> dict[str | None, Target]:
     return {name: target for name, target in named.items() if target is not None}
 
 
-def refuse_ids(request: Request) -> None:
-    """Refuse columns that name the rows, for samples that are no rows of a table."""
+def refuse_ids(request: Request, why: str | None = None) -> None:
+    """Refuse columns that name the rows, for samples that are no rows of a table.
+
+    Args:
+        request: May have some.
+        why: What is the case; None says that it is no table.
+    """
     if request.ids:
-        raise DlrunError(
-            f"--id {request.ids[0]}: names a column, and {request.source} is no table",
-            hint="leave it out",
-        )
+        why = why or f"names a column, and {request.source} is no table"
+        raise DlrunError(f"--id {request.ids[0]}: {why}", hint="leave it out")
 
 
 def required_targets(request: Request) -> list[str]:

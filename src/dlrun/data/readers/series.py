@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.preprocessing.windows import Last, Windows
-from dlrun.data.readers import STDIN, Part, Request
+from dlrun.data.readers import STDIN, Part, Request, refuse_ids
 from dlrun.data.readers.arrays import SUFFIXES as ARRAYS
 from dlrun.data.readers.table import table_files
 from dlrun.data.row_formats import open_rows
@@ -47,6 +47,7 @@ class Reader:
         require_package("pyarrow", "a table", "data")
         step = request.spec.step(Windows)
         assert step is not None, "takes() says so"
+        refuse_ids(request, "a forecast is named by its series and its time")
         self._request, self._step = request, step
         self._label = f"{request.key} {request.source}"
         self.files, self._table = self._read()
